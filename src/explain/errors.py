@@ -1,0 +1,104 @@
+"""Errors and warnings: each names what was given, what was expected and what to do next.
+
+Every error is an `ExplainError` and also the standard class a caller would catch without knowing us.
+"""
+
+
+class ExplainError(Exception):
+    """Base of every error that `explain` raises on purpose."""
+
+
+class UnsupportedModelError(ExplainError, TypeError):
+    """No extension recognises the model, or the model lacks what the method needs."""
+
+
+class ModelNotBuiltError(ExplainError, ValueError):
+    """A Keras model has no weights yet because it has never seen an input shape."""
+
+
+class FrameworkNotInstalledError(ExplainError, ImportError):
+    """The framework that this call needs cannot be imported."""
+
+
+class ModelCallError(ExplainError, RuntimeError):
+    """The model raised an error of its own when it was called."""
+
+
+class InputError(ExplainError, ValueError):
+    """The input `x` (or what goes with it) cannot be explained as given."""
+
+
+class LayoutError(InputError):
+    """The axes of `x` are not in the order that the model wants, or their order cannot be known."""
+
+
+class TargetError(ExplainError, ValueError):
+    """`target` does not pick one scalar an example from the model's output."""
+
+
+class BaselineError(ExplainError, ValueError):
+    """`baseline` is not a value, an array that broadcasts to `x`, or a known rule."""
+
+
+class ScoreError(ExplainError, ValueError):
+    """`score` or `output` does not name something that the model computes."""
+
+
+class MethodError(ExplainError, ValueError):
+    """No method of that name is in the catalogue."""
+
+
+class OptionError(ExplainError, ValueError):
+    """An option is unknown to the method, or its value is out of range."""
+
+
+class EngineError(ExplainError, RuntimeError):
+    """The chosen engine cannot run this method, or would give wrong numbers."""
+
+
+class GradientError(ExplainError, RuntimeError):
+    """The score has no gradient to the input."""
+
+
+class AttributionFileError(ExplainError, ValueError):
+    """A file is not a saved attribution, or is damaged."""
+
+
+class ComparisonError(ExplainError, ValueError):
+    """Two attributions explain different things and cannot be compared."""
+
+
+class RenderError(ExplainError, ValueError):
+    """An attribution cannot be drawn as asked."""
+
+
+class ZooError(ExplainError, ValueError):
+    """No seed model, data set or framework of that name is known."""
+
+
+class DataError(ExplainError, OSError):
+    """A data set or a weight file is missing, or is not the file it should be."""
+
+
+class ExplainWarning(UserWarning):
+    """Base of every warning that `explain` gives."""
+
+
+class ConvergenceWarning(ExplainWarning):
+    """An integral has not converged: the attributions do not sum to the difference of the scores."""
+
+
+class ProbabilityScoreWarning(ExplainWarning):
+    """The explained score looks like a probability and could not be turned back into a logit."""
+
+
+class OpaqueModelWarning(ExplainWarning):
+    """The model's inside cannot be reached, so a terminal softmax could not be looked for."""
+
+
+class BaselineWarning(ExplainWarning):
+    """A baseline equals the input, so that nothing lies between them to attribute."""
+
+
+class ZeroGradientWarning(ExplainWarning):
+    """The gradient is zero everywhere for at least one example: its map says nothing."""
