@@ -1,0 +1,171 @@
+"""The words around a map: target, score, prediction, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from explain.attribution import Attribution
+from explain.comparison import TITLES, Comparison
+from explain.render.names import class_name, framework_name, method_name, number, percent
+from explain.render.sheet import ALERT, INK, MUTED, Sheet, Weight, line_height, wrap
+
+# The relative convergence delta above which `explain` warns, and above which the caption is coloured.
+HIGH_DELTA = 0.05
+
+CAPTION_WIDTH = 1.5
+
+
+@dataclass(frozen=True)
+class Line:
+    """One paragraph of a caption: its words, size in points, weight and colour."""
+
+    text: str
+    size: float = 8.0
+    weight: Weight = "normal"
+    color: str = MUTED
+
+
+def target_of(attribution: Attribution, example: int) -> Any:
+    """Give the target of one example, None where there is none."""
+    return attribution.target[example] if example < len(attribution.target) else None
+
+
+def score_text(attribution: Attribution, example: int) -> str:
+    """Write the kind and the value of the explained score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> score_text(Attribution(ones, ones, "NC", "saliency", np.array([2.5]), score="log_probability"), 0)
+    'log-probability 2.5'
+    """
+    return f"{attribution.score.replace('_', '-')} {number(float(attribution.scores[example]))}"
+
+
+def delta_line(attribution: Attribution, example: int) -> Line | None:
+    """Write the convergence delta, coloured where the integral has not converged; None without one."""
+    if attribution.relative_delta is not None:
+        relative = float(attribution.relative_delta[example])
+        return Line(f"delta {percent(relative)}", color=ALERT if abs(relative) > HIGH_DELTA else MUTED)
+    if attribution.delta is not None:
+        return Line(f"delta {number(float(attribution.delta[example]))}")
+    return None
+
+
+def predicted_text(attribution: Attribution, example: int) -> str | None:
+    """Write the predicted class; None where the model has no classes."""
+    if attribution.predicted is None or np.ndim(attribution.predicted[example]) != 0:
+        return None
+    return f"predicted {class_name(attribution, int(attribution.predicted[example]))}"
+
+
+def example_lines(attribution: Attribution, example: int, *extra: str) -> list[Line]:
+    """Give the caption of one example: its number, target, score, prediction and convergence delta.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> [line.text for line in example_lines(Attribution(ones, ones, "NC", "ig", np.array([2.5])), 0)]
+    ['output', 'logit 2.5', 'example 0']
+    """
+    name = class_name(attribution, target_of(attribution, example))
+    lines = [Line(name, 9.5, "bold", INK), Line(score_text(attribution, example), color=INK)]
+    predicted = predicted_text(attribution, example)
+    if predicted is not None:
+        lines.append(Line(predicted))
+    delta = delta_line(attribution, example)
+    if delta is not None:
+        lines.append(delta)
+    return [*lines, Line(f"example {example}"), *(Line(text) for text in extra)]
+
+
+def pair_lines(attributions: Sequence[Attribution], example: int) -> list[Line]:
+    """Give the caption of one example of a pair: what both explain; scores and deltas stand under each map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.array([2.5]), predicted=np.array([3]))
+    >>> [line.text for line in pair_lines([a, a], 0)]
+    ['output', 'predicted class 3', 'example 0']
+    """
+    name = class_name(attributions[0], target_of(attributions[0], example))
+    predicted = list(dict.fromkeys(filter(None, (predicted_text(one, example) for one in attributions))))
+    both = (
+        [predicted[0], *(text.replace("predicted", "and", 1) for text in predicted[1:])] if predicted else []
+    )
+    return [Line(name, 9.5, "bold", INK), *map(Line, both), Line(f"example {example}")]
+
+
+def under_map(attribution: Attribution, example: int) -> Line:
+    """Give the line under one map of a pair: score and convergence delta."""
+    delta = delta_line(attribution, example)
+    score = score_text(attribution, example)
+    return (
+        Line(score, 7.5, color=INK)
+        if delta is None
+        else Line(f"{score}  ·  {delta.text}", 7.5, color=delta.color)
+    )
+
+
+def similarity_line(comparison: Comparison, example: int) -> Line:
+    """Give the figures of similarity of one pair in one line.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones(1)
+    >>> similarity_line(Comparison(0 * one, one, one, one, np.nan * one), 0).text
+    'relative L2 0  ·  Pearson 1.0000  ·  Spearman 1.0000  ·  top 10 % 1.0000  ·  SSIM –'
+    """
+    texts = comparison.texts(example)
+    # Joined by spaces that do not break, so that no figure is parted from its name.
+    parts = [f"{TITLES[name]} {text}".replace(" ", "\u00a0") for name, text in texts.items()]
+    return Line("  ·  ".join(parts), 7.5)
+
+
+def write_lines(
+    sheet: Sheet, left: float, top: float, lines: Sequence[Line], width: float = CAPTION_WIDTH
+) -> float:
+    """Write paragraphs one under the other, wrapped to `width` inches; give where the next would start."""
+    for line in lines:
+        for text in wrap(line.text, width, line.size, weight=line.weight):
+            top = sheet.write(left, top, text, line.size, color=line.color, weight=line.weight)
+    return top
+
+
+def lines_height(lines: Sequence[Line], width: float = CAPTION_WIDTH) -> float:
+    """Give the height in inches that `write_lines` will take."""
+    return sum(
+        line_height(line.size) * len(wrap(line.text, width, line.size, weight=line.weight)) for line in lines
+    )
+
+
+def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
+    """Give the head of a figure: the method, then the model, the framework and how many examples are shown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((3, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "saliency", np.ones(3), framework="torch", model="Net")
+    >>> [line.text for line in head([a], 2)]
+    ['Saliency', 'Net  ·  PyTorch  ·  2 of 3 examples']
+    """
+    methods = dict.fromkeys(method_name(one.method) for one in attributions)
+    parts = dict.fromkeys(one.model for one in attributions)
+    parts |= dict.fromkeys(framework_name(one.framework) for one in attributions)
+    parts |= dict.fromkeys(f"computed by {one.engine}" for one in attributions if one.engine != "explain")
+    if shown < len(attributions[0]):
+        parts |= {f"{shown} of {len(attributions[0])} examples": None}
+    return [
+        Line(" and ".join(methods), 12.5, "bold", INK),
+        Line("  ·  ".join(part for part in parts if part), 8.5),
+    ]

@@ -1,0 +1,101 @@
+"""The figure of one attribution, whatever its inputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from explain.attribution import Attribution
+from explain.display import Display
+from explain.layout import Layout
+from explain.render.arguments import check_arguments, check_attribution
+from explain.render.heatmap import DEFAULT_PERCENTILE, ChannelRule, Scale
+from explain.render.image import plot_images
+from explain.render.maximization import plot_maximization
+from explain.render.sequence import plot_characters
+from explain.render.table import plot_tables
+from explain.render.view import MAXIMIZATION, view
+from explain.render.volume import most_relevant_slice, slice_volume
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot(
+    attribution: Attribution,
+    *,
+    examples: int | Sequence[int] | None = None,
+    display: Display | None = None,
+    scale: Literal["shared", "panel"] | Scale = "shared",
+    channels: ChannelRule = "sum",
+    percentile: float = DEFAULT_PERCENTILE,
+    max_examples: int = 8,
+) -> Figure:
+    """Draw an attribution, one row an example.
+
+    Images: the input as it was before normalisation, the heatmap, and the heatmap over the input without its
+    colours. Sequences with ``display.step_names``: each step on the colour of its relevance, with bars under
+    it; without names: the input and the map as rows over time, and the sum of each step beside it. Tables:
+    bars from the largest to the smallest. Volumes: for each example the slice with the largest sum of |values|.
+    Activation maximization: where it started, what was found, and the score along the way.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        What to draw.
+    examples : int or sequence of int, optional
+        Which examples; the first `max_examples` if not given.
+    display : Display, optional
+        How to draw the input, instead of ``attribution.display``.
+    scale : {"shared", "panel"} or Scale
+        One scale and one colour bar for all examples, one for each, or the scale of another figure.
+    channels : {"sum", "abs_sum", "abs_max"}
+        How the channels of a place are merged, see `explain.render.heatmaps`.
+    percentile : float
+        The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
+    max_examples : int
+        How many examples are drawn where `examples` does not say.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        It shows itself in notebooks, is not known to pyplot, and is saved by its ``savefig``.
+
+    Raises
+    ------
+    RenderError
+        If an argument is wrong or a value is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((2, 3, 8, 8), np.float32)
+    >>> figure = plot(Attribution(ones, ones, "NCHW", "saliency", np.ones(2)), examples=1)
+    >>> len(figure.axes)  # input, heatmap, overlay, colour bar
+    4
+    """
+    check_attribution("attribution", attribution)
+    slices: list[str] = []
+    if view(attribution) == "volume":
+        depths = most_relevant_slice(attribution, channels=channels)
+        count = Layout(attribution.layout).to_canonical(attribution.values).shape[1]
+        slices = [f"slice {depth + 1} of {count}" for depth in depths]
+        attribution = slice_volume(attribution, depths)
+    drawn = check_arguments(
+        [attribution],
+        examples=examples,
+        display=display,
+        scale=scale,
+        channels=channels,
+        percentile=percentile,
+        max_examples=max_examples,
+        groupings=("shared", "panel"),
+    )
+    how = view(drawn.first)
+    if drawn.first.method == MAXIMIZATION:
+        return plot_maximization(drawn)
+    if how == "characters":
+        return plot_characters(drawn)
+    if how == "table":
+        return plot_tables(drawn)
+    return plot_images(drawn, slices)

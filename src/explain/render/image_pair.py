@@ -1,0 +1,99 @@
+"""The figure of pairs of images, and of pairs of sequences drawn as images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from explain.render.arguments import Drawn
+from explain.render.caption import Line, head, pair_lines, similarity_line, under_map
+from explain.render.drawing import draw_colorbar, draw_heatmap, draw_picture, label_time
+from explain.render.image import (
+    COLORBAR_ROOM,
+    COLORBAR_WIDTH,
+    TIME_ROOM,
+    input_heading,
+    input_pictures,
+    map_size,
+    shared_bar_height,
+)
+from explain.render.page import CONTENT_LEFT, GAP, MARGIN, Heading, Row, compose
+from explain.render.sheet import Sheet, line_height, wrap
+from explain.render.view import view
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Between a map and the words under it.
+WORDS_GAP = 0.04
+
+
+def plot_image_pairs(drawn: Drawn) -> Figure:
+    """Draw input, map and map in each row, on one scale."""
+    rows_as_time = view(drawn.first) == "rows"
+    pictures = input_pictures(drawn)
+    width, height = map_size(drawn)
+    maps_left = CONTENT_LEFT + width + GAP + (TIME_ROOM if rows_as_time else 0.0)
+    lefts = [maps_left, maps_left + width + GAP]
+    pair_width = 2 * width + GAP
+    bar_left = lefts[1] + width + GAP + 0.04
+    unders = {example: _words_under(drawn, example, width, pair_width) for example in drawn.examples}
+
+    def draw_row(index: int, sheet: Sheet, top: float) -> None:
+        example, scale = drawn.examples[index], drawn.scales[index]
+        draw_picture(sheet.axes(CONTENT_LEFT, top, width, height), pictures[index])
+        for which, left in enumerate(lefts):
+            numbers = drawn.maps[which][example]
+            panel = sheet.axes(left, top, width, height)
+            draw_heatmap(panel, numbers, scale)
+            if rows_as_time and which == 0:
+                label_time(panel, len(numbers))
+        below = top + height + WORDS_GAP
+        for placed, line in unders[example]:
+            below_left, row, text = placed
+            y = below + row * line_height(line.size)
+            sheet.write(maps_left + below_left, y, text, line.size, color=line.color, align="center")
+        if not drawn.shared:
+            cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, height)
+            draw_colorbar(cax, scale, *(maps[example] for maps in drawn.maps), label="attribution")
+
+    rows = [
+        Row(
+            pair_lines(drawn.attributions, example),
+            height + WORDS_GAP + (1 + max(p[1] for p, _ in unders[example])) * line_height(7.5),
+            lambda sheet, top, index=index: draw_row(index, sheet, top),  # type: ignore[misc]
+        )
+        for index, example in enumerate(drawn.examples)
+    ]
+    sheet, tops = compose(
+        header=head(drawn.attributions, len(drawn.examples)),
+        headings=[
+            Heading(input_heading(pictures), CONTENT_LEFT, width),
+            *(Heading(label, left, width) for label, left in zip(drawn.labels, lefts, strict=True)),
+        ],
+        rows=rows,
+        width=bar_left + COLORBAR_WIDTH + COLORBAR_ROOM + MARGIN,
+        notes=drawn.notes,
+    )
+    if drawn.shared:
+        cax = sheet.axes(bar_left, tops[0], COLORBAR_WIDTH, shared_bar_height(tops, height))
+        words = drawn.scale_words("" if rows_as_time else "channels")
+        draw_colorbar(cax, drawn.scales[0], *drawn.shown_maps(), label=words)
+    return sheet.figure
+
+
+def _words_under(
+    drawn: Drawn, example: int, width: float, pair_width: float
+) -> list[tuple[tuple[float, int, str], Line]]:
+    """Place the words under a pair: (middle, line number, text) with their look."""
+    placed = []
+    used = 0
+    for which, attribution in enumerate(drawn.attributions):
+        line = under_map(attribution, example)
+        for row, text in enumerate(wrap(line.text, width, line.size)):
+            placed.append(((which * (width + GAP) + width / 2, row, text), line))
+            used = max(used, row + 1)
+    if drawn.comparison is not None:
+        line = similarity_line(drawn.comparison, example)
+        for row, text in enumerate(wrap(line.text, pair_width, line.size)):
+            placed.append(((pair_width / 2, used + row, text), line))
+    return placed

@@ -1,0 +1,122 @@
+"""The figure of two attributions of the same inputs, side by side on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from explain.attribution import Attribution
+from explain.comparison import Comparison, compare
+from explain.display import Display
+from explain.errors import RenderError
+from explain.render.arguments import check_arguments, check_attribution
+from explain.render.heatmap import DEFAULT_PERCENTILE, ChannelRule, Scale
+from explain.render.image_pair import plot_image_pairs
+from explain.render.maximization import plot_maximization
+from explain.render.sequence import plot_characters
+from explain.render.table import plot_tables
+from explain.render.view import MAXIMIZATION, view
+from explain.render.volume import most_relevant_slice, slice_volume
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_pair(
+    a: Attribution,
+    b: Attribution,
+    *,
+    labels: tuple[str, str] | None = None,
+    comparison: Comparison | None = None,
+    examples: int | Sequence[int] | None = None,
+    display: Display | None = None,
+    scale: Literal["shared", "example"] | Scale = "shared",
+    channels: ChannelRule = "sum",
+    percentile: float = DEFAULT_PERCENTILE,
+    max_examples: int = 8,
+) -> Figure:
+    """Draw two attributions of the same inputs side by side, one row an example.
+
+    The two may be laid out differently (channels first and last). Both maps of a pair are always on one scale.
+    Under each map stand its score and convergence delta, under each pair its figures of similarity.
+
+    Parameters
+    ----------
+    a, b : Attribution
+        Of the same inputs, targets and kind of score.
+    labels : tuple of str, optional
+        What to call the two; from what tells them apart if not given.
+    comparison : Comparison, optional
+        What `explain.compare` gave for the two; computed if not given.
+    examples : int or sequence of int, optional
+        Which examples; the first `max_examples` if not given.
+    display : Display, optional
+        How to draw the input, instead of ``a.display``.
+    scale : {"shared", "example"} or Scale
+        One scale and one colour bar for all pairs, one for each pair, or the scale of another figure.
+    channels : {"sum", "abs_sum", "abs_max"}
+        How the channels of a place are merged, see `explain.render.heatmaps`.
+    percentile : float
+        The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
+    max_examples : int
+        How many examples are drawn where `examples` does not say.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        It shows itself in notebooks, is not known to pyplot, and is saved by its ``savefig``.
+
+    Raises
+    ------
+    ComparisonError
+        If the two explain different things.
+    RenderError
+        If an argument is wrong or a value is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.ones((1, 3, 8, 8), np.float32)
+    >>> a = Attribution(x, x, "NCHW", "saliency", np.ones(1), framework="torch")
+    >>> y = x.transpose(0, 2, 3, 1)
+    >>> b = Attribution(y, y, "NHWC", "saliency", np.ones(1), framework="tensorflow")
+    >>> len(plot_pair(a, b).axes)  # input, two maps, colour bar
+    4
+    """
+    check_attribution("a", a)
+    check_attribution("b", b)
+    if comparison is None:
+        comparison = compare(a, b)
+    elif not isinstance(comparison, Comparison) or len(comparison) != len(a):
+        raise RenderError(
+            f"comparison={comparison!r} does not belong to these {len(a)} examples: give what explain.compare(a, b) "
+            "returned, or leave it out."
+        )
+    names = comparison.labels if labels is None else labels
+    if isinstance(names, str) or len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise RenderError(f"labels={labels!r} does not name the two attributions: give two str.")
+    if view(a) == "volume":
+        depths = most_relevant_slice(a, channels=channels)
+        a, b = slice_volume(a, depths), slice_volume(b, depths)
+    # The names of steps, features and classes are those of the first, whether or not the second has any.
+    b = replace(b, display=a.display)
+    drawn = check_arguments(
+        [a, b],
+        examples=examples,
+        display=display,
+        scale=scale,
+        channels=channels,
+        percentile=percentile,
+        max_examples=max_examples,
+        groupings=("shared", "example"),
+    )
+    drawn = replace(drawn, labels=tuple(names), comparison=comparison)
+    how = view(drawn.first)
+    if drawn.first.method == MAXIMIZATION:
+        return plot_maximization(drawn)
+    if how == "characters":
+        return plot_characters(drawn)
+    if how == "table":
+        return plot_tables(drawn)
+    return plot_image_pairs(drawn)
