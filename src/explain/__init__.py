@@ -1,1 +1,59 @@
 """One attribution interface over PyTorch and TensorFlow: same weights, same numbers, same picture."""
+
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+from explain import errors
+
+if TYPE_CHECKING:
+    from explain import render, zoo
+    from explain.api import attribute, maximize
+    from explain.attribution import Attribution, load
+    from explain.catalogue import methods
+    from explain.comparison import compare
+    from explain.display import Display
+
+__version__ = _version("explain-toolkit")
+
+# Where each public name lives: imported when it is first used, so that importing explain stays cheap.
+_HOMES = {
+    "attribute": "explain.api",
+    "maximize": "explain.api",
+    "methods": "explain.catalogue",
+    "compare": "explain.comparison",
+    "Attribution": "explain.attribution",
+    "load": "explain.attribution",
+    "Display": "explain.display",
+    "render": "explain.render",
+    "zoo": "explain.zoo",
+}
+
+__all__ = [
+    "Attribution",
+    "Display",
+    "attribute",
+    "compare",
+    "errors",
+    "load",
+    "maximize",
+    "methods",
+    "render",
+    "zoo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home at its first use."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'explain' has no attribute {name!r}; it has {', '.join(__all__)}")
+    module = importlib.import_module(_HOMES[name])
+    value = module if _HOMES[name] == f"explain.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return [*__all__, "__version__"]

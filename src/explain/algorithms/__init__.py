@@ -1,0 +1,1 @@
+"""The methods, each written once over the primitives of a backend."""

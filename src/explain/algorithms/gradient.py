@@ -1,0 +1,35 @@
+"""Methods that take one gradient at the input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from explain.errors import ExplainWarning, ZeroGradientWarning
+from explain.examples import Array
+from explain.problem import Found, Problem
+
+
+def saliency(problem: Problem) -> Found:
+    """Take the gradient of the score to the input, sign kept.
+
+    Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv:1312.6034. (The paper draws
+    the absolute value; here that is a matter of drawing.)
+    """
+    gradients, _ = problem.gradients_at(problem.examples.inputs)
+    return Found(values=gradients, warnings=zero_gradient_warnings(gradients))
+
+
+def zero_gradient_warnings(gradients: tuple[Array, ...]) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+    """Tell of the examples whose gradient is zero everywhere, if there are any."""
+    flat = [np.any(part.reshape(len(part), -1), axis=1) for part in gradients]
+    dead = np.flatnonzero(~np.logical_or.reduce(flat))
+    if dead.size == 0:
+        return ()
+    return (
+        (
+            f"The gradient is zero everywhere for example{'s' if dead.size > 1 else ''} {dead.tolist()}: the map "
+            "says nothing there. The score may be saturated (explain the logit: score='logit'), constant, or cut "
+            "off from the input by a rounding, an argmax or dead ReLUs.",
+            ZeroGradientWarning,
+        ),
+    )

@@ -1,0 +1,90 @@
+"""Methods that integrate gradients along a path from a baseline to the input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from explain.algorithms.gradient import zero_gradient_warnings
+from explain.errors import BaselineWarning, ConvergenceWarning, ExplainWarning
+from explain.examples import Array
+from explain.problem import Found, Problem
+from explain.quadrature import nodes_and_weights
+
+_WORST_RELATIVE_DELTA = 0.05
+_LEAST_DIFFERENCE = 1e-3
+
+
+def integrated_gradients(problem: Problem) -> Found:
+    """Integrate the gradient along the straight path from the baseline, times (input − baseline).
+
+    Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv:1703.01365. The values of an
+    example sum to the difference of its scores at input and baseline, up to the convergence delta.
+    """
+    backend, inputs, baselines = problem.backend, problem.examples.inputs, problem.baselines
+    assert baselines is not None, "the catalogue says that this method needs a baseline"
+    alphas, weights = nodes_and_weights(problem.options["rule"], problem.options["n_steps"], backend.dtype)
+    gradients = backend.path_gradients(problem.examples, baselines, alphas, weights, problem.batch_size)
+    values = tuple(
+        (point - base) * gradient for point, base, gradient in zip(inputs, baselines, gradients, strict=True)
+    )
+    delta, relative_delta = convergence_delta(values, problem.scores, problem.scores_at(baselines))
+    warnings = [*_equal_baseline_warnings(inputs, baselines), *_convergence_warnings(relative_delta)]
+    return Found(
+        values=values,
+        delta=delta,
+        relative_delta=relative_delta,
+        warnings=(*warnings, *zero_gradient_warnings(gradients)),
+    )
+
+
+def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: Array) -> tuple[Array, Array]:
+    """Give how far the values' sum is from the difference of the scores, absolute and relative, shape (N,).
+
+    The relative delta is |delta| / max(|F(x) − F(baseline)|, 1e-3 · max(|F(x)|, |F(baseline)|)): a
+    difference that is nothing beside the scores themselves is no yardstick.
+    """
+    total = np.sum([part.reshape(len(part), -1).sum(axis=1, dtype=np.float64) for part in values], axis=0)
+    first, last = at_baseline.astype(np.float64), at_input.astype(np.float64)
+    difference = last - first
+    delta = total - difference
+    yardstick = np.maximum(np.abs(difference), _LEAST_DIFFERENCE * np.maximum(np.abs(first), np.abs(last)))
+    # Both scores zero: a delta of zero is none at all, any other is infinitely large beside them.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(delta == 0, 0.0, np.abs(delta) / yardstick)
+    return delta, relative
+
+
+def _convergence_warnings(relative_delta: Array) -> list[tuple[str, type[ExplainWarning]]]:
+    far = np.flatnonzero(relative_delta > _WORST_RELATIVE_DELTA)
+    if far.size == 0:
+        return []
+    return [
+        (
+            f"The integral has not converged for example{'s' if far.size > 1 else ''} {far.tolist()}: the values miss "
+            f"the difference of the scores by up to {relative_delta.max():.1%}, more than "
+            f"{_WORST_RELATIVE_DELTA:.0%}. Raise n_steps (double it until relative_delta falls); if it does not "
+            "fall, take a baseline nearer to the input or explain in float64.",
+            ConvergenceWarning,
+        )
+    ]
+
+
+def _equal_baseline_warnings(
+    inputs: tuple[Array, ...], baselines: tuple[Array, ...]
+) -> list[tuple[str, type[ExplainWarning]]]:
+    same = np.logical_and.reduce(
+        [
+            np.all((point == base).reshape(len(point), -1), axis=1)
+            for point, base in zip(inputs, baselines, strict=True)
+        ]
+    )
+    equal = np.flatnonzero(same)
+    if equal.size == 0:
+        return []
+    return [
+        (
+            f"The baseline equals the input for example{'s' if equal.size > 1 else ''} {equal.tolist()}: nothing lies "
+            "between them, so every value is zero. Take another baseline, for example 'blur' or 'mean'.",
+            BaselineWarning,
+        )
+    ]

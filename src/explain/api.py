@@ -1,0 +1,328 @@
+"""The two calls, `attribute` and `maximize`: check what is given, run it, warn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, cast
+
+import numpy as np
+
+from explain.attribution import Attribution
+from explain.backend import SCORE_KINDS, Extension, Question, ScoreKind, extension_for
+from explain.baseline import BaselineLike, uniform
+from explain.catalogue import Method, find_method
+from explain.display import Display
+from explain.errors import EngineError, InputError, OptionError, ScoreError, TargetError
+from explain.examples import Array
+from explain.explanation import Request, run, warn
+from explain.inputs import as_input, split_forward_kwargs
+from explain.layout import Layout
+from explain.target import TargetLike
+
+OWN_ENGINE = "explain"
+
+# Where a maximized input starts: noise a tenth as wide as the bounds, about their middle. Wider noise
+# stays visible in what is found, none at all starts every class at a point where they may be alike.
+_START_WIDTH = 0.1
+
+
+def attribute(
+    model: Any,
+    x: Any,
+    method: str = "integrated_gradients",
+    *,
+    target: TargetLike = None,
+    baseline: BaselineLike = None,
+    score: str = "logit",
+    output: int | str | None = None,
+    layout: str | Layout | None = None,
+    lengths: Sequence[int] | Array | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
+    framework: str | None = None,
+    engine: str = OWN_ENGINE,
+    batch_size: int | None = None,
+    bounds: tuple[float, float] | None = None,
+    seed: int = 0,
+    display: Display | Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Attribution:
+    """Say which parts of an input a model used.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, keras.Model, or a function of tensors
+        The model; it leaves as it came. For a plain function say which framework's with `framework`.
+    x : numpy.ndarray or a tensor of the model's framework
+        The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C).
+    method : str
+        A name or alias from `explain.methods`, e.g. ``"ig"`` or ``"saliency"``.
+    target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
+        What is explained: None takes each example's predicted class; an int holds for all; a list has one
+        int an example; a tuple is one index into outputs of higher rank; a list of tuples has one an
+        example; a callable goes from the model's output tensor to one scalar an example.
+    baseline : None, float, array or str
+        For methods that compare: None (zeros), a number, an array that broadcasts to `x`, or a rule,
+        ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``.
+    score : str
+        ``"logit"`` (a terminal softmax, log-softmax or sigmoid is taken off), ``"probability"``,
+        ``"log_probability"`` or ``"output"`` (the model's output as it is).
+    output : int or str, optional
+        Which of several outputs, by position or by key.
+    layout : str, optional
+        One letter an axis of `x` where it cannot be known: N batch, C channels or features, T time, D, H,
+        W space, e.g. ``"TNC"``.
+    lengths : sequence of int, optional
+        The number of real steps of each example of a padded sequence; padding gets exactly zero.
+    forward_kwargs : Mapping, optional
+        What the model needs besides `x`, by name. An array with N rows is taken as one row an example.
+    framework : str, optional
+        ``"torch"`` or ``"tensorflow"``, for functions whose framework cannot be seen.
+    engine : str
+        ``"explain"``, or a library that computes the same thing: ``"captum"``, ``"tf-explain"``.
+    batch_size : int, optional
+        How many points to hold in memory at once. By default 64, fewer for large inputs.
+    bounds : tuple of float, optional
+        The least and the greatest valid value of `x`. By default those of `display` or of the model.
+    seed : int
+        Seed of everything random, drawn in NumPy.
+    display : Display or Mapping, optional
+        How to draw `x`: ``mean`` and ``scale`` of its normalisation, names of classes, steps or features.
+    **options
+        Options of the method; `explain.methods` lists them.
+
+    Returns
+    -------
+    Attribution
+        Signed float32 values of the shape of `x`, with what is needed to draw, compare and repeat them.
+
+    Raises
+    ------
+    explain.errors.ExplainError
+        A subclass that names the parameter, the value, what was expected and what to do next.
+
+    Examples
+    --------
+    >>> import explain
+    >>> model = explain.zoo.load("cifar_net", framework="torch")
+    >>> x = explain.zoo.samples("cifar_net", framework="torch").x[:2]
+    >>> a = explain.attribute(model, x, method="ig", target=3)
+    >>> a.values.shape, a.score, bool((a.relative_delta < 0.05).all())
+    ((2, 3, 32, 32), 'logit', True)
+    """
+    row = find_method(method)
+    if baseline is not None and not row.uses_baseline:
+        raise OptionError(f"baseline is not used by {row.name}, which compares the input with nothing: leave it out.")
+    resolved_options = row.resolve_options(options)
+    extension = extension_for(model, framework)
+    host = as_input(x, extension)
+    axes = _layout(layout, extension, model, host.ndim)
+    axes.check(host)
+    common, companions = split_forward_kwargs(forward_kwargs, host.shape[axes.batch_axis], extension)
+    shown = _display(display)
+    request = Request(
+        model=model,
+        x=host,
+        like=x,
+        method=row,
+        options=resolved_options,
+        extension=extension,
+        engine=_engine(engine, row, extension),
+        question=Question(axes, _score(score), output, common),
+        companions=companions,
+        target=target,
+        baseline=baseline,
+        lengths=lengths,
+        batch_size=_batch_size(batch_size),
+        bounds=_bounds(bounds or shown.bounds or extension.stated_bounds(model)),
+        seed=_seed(seed),
+        display=shown,
+    )
+    result, notes = run(request)
+    warn(notes, stacklevel=2)
+    return result
+
+
+def maximize(
+    model: Any,
+    target: TargetLike = None,
+    *,
+    shape: Sequence[int] | None = None,
+    bounds: tuple[float, float] | None = None,
+    like: Any = None,
+    layout: str | Layout | None = None,
+    seed: int = 0,
+    framework: str | None = None,
+    display: Display | Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> Attribution:
+    """Find the input that most excites a score, from seeded noise.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, keras.Model, or a function of tensors
+        The model; it leaves as it came.
+    target : int, sequence of int, tuple of int, sequence of tuple of int, or callable
+        What to excite. A list finds one input for each entry. A model with a single output needs none.
+    shape : sequence of int, optional
+        Shape of one input without the batch axis, e.g. (3, 32, 32). By default what the model states.
+    bounds : tuple of float, optional
+        Least and greatest valid value, kept at every step. By default those of `display` or of the model.
+    like : array, optional
+        A batch of inputs to take the shape, and failing all else the bounds, from.
+    layout : str, optional
+        One letter an axis, the batch axis N included, where it cannot be known.
+    seed : int
+        Seed of the start and of the jitter.
+    framework, display
+        As in `attribute`.
+    **arguments
+        Anything else that `attribute` takes, and the options of activation maximization.
+
+    Returns
+    -------
+    Attribution
+        ``values`` is the input that was found, ``inputs`` where it started, ``history`` the score before
+        each step and after the last, shape (steps + 1, N).
+
+    Raises
+    ------
+    explain.errors.InputError
+        If the shape is not known; `explain.errors.OptionError` if the bounds are not.
+
+    Examples
+    --------
+    >>> import explain
+    >>> model = explain.zoo.load("cifar_net", framework="torch")
+    >>> m = explain.maximize(model, target=3, shape=(3, 32, 32), bounds=(-1, 1), n_steps=8)
+    >>> m.values.shape, bool(m.history[-1] > m.history[0])
+    ((1, 3, 32, 32), True)
+    """
+    extension = extension_for(model, framework)
+    shown = _display(display)
+    example = None if like is None else as_input(like, extension, name="like")
+    limits = bounds or shown.bounds or extension.stated_bounds(model)
+    if limits is None and example is not None:
+        limits = (float(example.min()), float(example.max()))
+    if limits is None:
+        raise OptionError(
+            "bounds are not known: give bounds=(least, greatest) of a valid input, for example bounds=(0, 1), or "
+            "like=x with a batch of inputs."
+        )
+    span = _bounds(limits)
+    given = tuple(shape) if shape is not None else None
+    if given is None and example is None:
+        given = _stated_shape(extension, model)
+    axes = _layout(layout, extension, model, example.ndim if given is None and example is not None else len(given) + 1)
+    if given is None:
+        given = example.shape[: axes.batch_axis] + example.shape[axes.batch_axis + 1 :]
+    count = len(target) if isinstance(target, (list, range, np.ndarray)) else 1
+    if count == 0:
+        raise TargetError("target is an empty list: give at least one target.")
+    full = (*given[: axes.batch_axis], count, *given[axes.batch_axis :])
+    return attribute(
+        model,
+        _start(full, axes, span, seed),
+        method="activation_maximization",
+        target=target,
+        layout=axes,
+        bounds=span,
+        seed=seed,
+        framework=framework,
+        display=shown,
+        **arguments,
+    )
+
+
+def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], seed: int) -> Array:
+    """Draw the noise to start from: the same for every target, and the same picture in every layout."""
+    least, greatest = bounds
+    middle, half = (least + greatest) / 2, (greatest - least) / 2
+    width = _START_WIDTH * half
+    one = (*shape[: layout.batch_axis], 1, *shape[layout.batch_axis + 1 :])
+    noise = layout.from_batch_first(
+        uniform(layout.to_batch_first(np.empty(one)).shape, layout.batch_first, (middle - width, middle + width), seed)
+    )
+    return np.broadcast_to(noise, shape).astype(np.float32)
+
+
+def _stated_shape(extension: Extension, model: Any) -> tuple[int, ...]:
+    """Give the shape that the model states, or say how to give it."""
+    stated = extension.stated_input_shape(model)
+    if stated is None or None in stated:
+        known = "does not state" if stated is None else f"leaves open in part ({stated})"
+        raise InputError(
+            f"shape is not known: the model {known} the shape of its input. Give shape= without the batch axis, for "
+            "example shape=(3, 32, 32), or like=x with a batch of inputs."
+        )
+    return cast("tuple[int, ...]", stated)
+
+
+def _layout(layout: str | Layout | None, extension: Extension, model: Any, ndim: int) -> Layout:
+    """Take the layout as given, else as is usual for the model."""
+    if isinstance(layout, Layout):
+        return layout
+    if layout is None:
+        return extension.default_layout(model, ndim)
+    if not isinstance(layout, str):
+        raise OptionError(f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'.")
+    return Layout(layout)
+
+
+def _engine(engine: str, row: Method, extension: Extension) -> str:
+    """Refuse an engine that is not there for this framework and method."""
+    reference = extension.reference_engine
+    if engine == OWN_ENGINE:
+        return engine
+    if engine != reference:
+        known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
+        raise EngineError(f"engine={engine!r} is not there for a {extension.name} model: give one of {known}.")
+    if engine not in row.reference_engines:
+        raise EngineError(
+            f"engine={engine!r} does not compute {row.name} with the right numbers (docs/conventions.md says why): "
+            f"use engine={OWN_ENGINE!r}."
+        )
+    return engine
+
+
+def _score(score: str) -> ScoreKind:
+    if score not in SCORE_KINDS:
+        raise ScoreError(f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}.")
+    return cast(ScoreKind, score)
+
+
+def _batch_size(batch_size: int | None) -> int | None:
+    if batch_size is None:
+        return None
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
+        raise OptionError(f"batch_size={batch_size!r} is out of range: give a whole number of at least 1, or None.")
+    return int(batch_size)
+
+
+def _seed(seed: int) -> int:
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
+        raise OptionError(f"seed={seed!r} is out of range: give a whole number of at least 0.")
+    return int(seed)
+
+
+def _bounds(bounds: Any) -> tuple[float, float] | None:
+    if bounds is None:
+        return None
+    try:
+        least, greatest = (float(value) for value in bounds)
+    except (TypeError, ValueError):
+        least = greatest = float("nan")
+    if not -float("inf") < least < greatest < float("inf"):
+        raise OptionError(f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1).")
+    return least, greatest
+
+
+def _display(display: Display | Mapping[str, Any] | None) -> Display:
+    if display is None:
+        return Display()
+    if isinstance(display, Display):
+        return display
+    known = [field.name for field in fields(Display)]
+    if not isinstance(display, Mapping) or set(display) - set(known):
+        raise OptionError(f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}.")
+    return Display.from_json(dict(display))

@@ -1,0 +1,211 @@
+"""The narrow waist: what a framework must answer, and how the extension for a model is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import UnsupportedModelError
+from explain.examples import Array, Examples
+from explain.layout import Layout
+
+if TYPE_CHECKING:
+    from explain.problem import Found, Problem
+
+ENTRY_POINT_GROUP = "explain.backends"
+
+ScoreKind = Literal["logit", "probability", "log_probability", "output"]
+SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
+
+Primitive = Literal["outputs", "gradients", "path_gradients"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a model, the same for every example.
+
+    Parameters
+    ----------
+    layout : Layout
+        The axes of the first input as the model wants them.
+    score : str
+        The kind of scalar that the caller wants explained.
+    output : int or str, optional
+        Which of several outputs.
+    forward_kwargs : Mapping
+        Keyword arguments of the model that are the same for every example.
+    """
+
+    layout: Layout
+    score: ScoreKind = "logit"
+    output: int | str | None = None
+    forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a backend found out about the score when it first called the model.
+
+    Parameters
+    ----------
+    score : str
+        The kind of scalar that is really explained.
+    reason : str
+        Why it is not the one that was asked for; empty if it is.
+    opaque : bool
+        True if the model's inside could not be searched for a terminal activation.
+    transformed : bool
+        True if the output was taken for logits and a softmax or sigmoid was put on it.
+    """
+
+    score: ScoreKind
+    reason: str = ""
+    opaque: bool = False
+    transformed: bool = False
+
+
+class Backend(Protocol):
+    """One model, opened: everything that a method may ask of a framework.
+
+    All arrays are host NumPy arrays with the batch axis first. Calls are made inside `session`.
+    """
+
+    name: str
+    """Name of the extension, e.g. ``"torch"``."""
+
+    provides: frozenset[Primitive]
+    """The primitives that this model can answer."""
+
+    dtype: np.dtype[Any]
+    """Precision in which points are formed: float32 or float64."""
+
+    fixed_batch_size: int | None
+    """The only batch size that the model takes, None if any."""
+
+    model_name: str
+    """Class name of the model."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """Hold the model in inference mode, alone; on any exit it is again as it came."""
+
+    def hold(self, examples: Examples) -> Examples:
+        """Fill in `Examples.held`: what must stay as it is at the examples themselves."""
+
+    def outputs(self, examples: Examples) -> tuple[Array, Finding]:
+        """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
+
+    def scores(self, examples: Examples) -> Array:
+        """Give one number an example, shape (N,): the output at its target."""
+
+    def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
+        """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
+
+    def path_gradients(
+        self,
+        examples: Examples,
+        baselines: tuple[Array, ...],
+        alphas: Array,
+        weights: Array,
+        batch_size: int,
+    ) -> tuple[Array, ...]:
+        """Give the weighted sum over k of the gradients at ``baseline + alphas[k] * (input - baseline)``.
+
+        `alphas` and `weights` have shape (K,) and the backend's dtype; `batch_size` bounds how many
+        points are in memory at once.
+        """
+
+
+class Extension(Protocol):
+    """What an entry point of the group ``explain.backends`` gives: a recogniser that imports no framework."""
+
+    name: str
+    """Name of the framework, as in ``framework=``."""
+
+    accepts: str
+    """The models it takes, in words, for error messages."""
+
+    reference_engine: str | None
+    """Name of the library that ``engine=`` can choose for this framework, None without one."""
+
+    def recognises(self, model: object) -> bool:
+        """Tell from the class alone whether `model` belongs to this framework."""
+
+    def is_tensor(self, value: object) -> bool:
+        """Tell whether `value` is a tensor of this framework."""
+
+    def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
+        """Copy a tensor of this framework, on any device, to a host array."""
+
+    def version(self) -> str:
+        """Give the version of the framework."""
+
+    def default_layout(self, model: Any, ndim: int) -> Layout:
+        """Give the layout of a first input of rank `ndim`, or raise `LayoutError` if it cannot be known."""
+
+    def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
+        """Give the shape of one example, without the batch axis, where the model states it."""
+
+    def stated_bounds(self, model: Any) -> tuple[float, float] | None:
+        """Give the least and greatest valid input value where the model states them."""
+
+    def open(self, model: Any, question: Question, like: Any) -> Backend:
+        """Open a model; `like` is the first input as the user gave it (its dtype and device may matter)."""
+
+    def run_reference_engine(self, problem: Problem) -> Found:
+        """Run the problem in the reference engine; raise `EngineError` where its numbers are not right."""
+
+
+@cache
+def extensions() -> tuple[Extension, ...]:
+    """Load every registered extension, ours and third parties', sorted by name."""
+    found = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
+    return tuple(point.load() for point in found)
+
+
+def extension_for(model: object, framework: str | None = None) -> Extension:
+    """Find the extension for a model from the model's own class, or by name.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If no extension takes the model or none has that name; the message says what is accepted.
+
+    Examples
+    --------
+    >>> extension_for(3)
+    Traceback (most recent call last):
+    explain.errors.UnsupportedModelError: model is of type int, which no extension takes. Accepted are: ...
+    """
+    registered = extensions()
+    if framework is not None:
+        for extension in registered:
+            if extension.name == framework:
+                return extension
+        names = ", ".join(repr(extension.name) for extension in registered)
+        raise UnsupportedModelError(
+            f"framework={framework!r} is not registered; installed extensions are: {names}. "
+            f"A further one registers itself in the entry point group {ENTRY_POINT_GROUP!r}."
+        )
+    for extension in registered:
+        if extension.recognises(model):
+            return extension
+    accepted = "; ".join(f"{extension.name}: {extension.accepts}" for extension in registered)
+    kind = type(model)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    plain = callable(model) and not isinstance(model, type)
+    remedy = (
+        " For a plain function of tensors say which framework's they are, for example "
+        f"framework={registered[0].name!r}."
+        if plain and registered
+        else ""
+    )
+    raise UnsupportedModelError(
+        f"model is of type {name}, which no extension takes. Accepted are: {accepted}.{remedy}"
+    )

@@ -1,0 +1,82 @@
+"""The examples that are being explained, with everything that must stay beside them row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Rows = slice | npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which scalar of each example's output is explained, resolved.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray of int64, optional
+        One index into the output of an example a row, shape (N, R) with R the rank of that output.
+    function : callable, optional
+        Instead of indices: from the framework's output tensor (N, ...) to N scalars.
+    """
+
+    indices: npt.NDArray[np.int64] | None = None
+    function: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A batch of N examples, batch first, as host arrays.
+
+    Parameters
+    ----------
+    inputs : tuple of numpy.ndarray
+        The model's inputs, each with N rows; one array is a 1-tuple.
+    target : Target
+        What is explained.
+    companions : Mapping of str to numpy.ndarray
+        Keyword arguments of the model that have one row an example.
+    mask : numpy.ndarray of bool, optional
+        True where a step of a padded sequence is real, shape (N, T).
+    held : tuple of numpy.ndarray
+        What a backend computes once, from the input, and keeps for every point: the masks that a model
+        works out from values.
+    """
+
+    inputs: tuple[Array, ...]
+    target: Target = field(default_factory=Target)
+    companions: Mapping[str, Array] = field(default_factory=dict)
+    mask: npt.NDArray[np.bool_] | None = None
+    held: tuple[Array, ...] = ()
+
+    def __len__(self) -> int:
+        """Give N."""
+        return int(self.inputs[0].shape[0])
+
+    def rows(self, rows: Rows) -> Examples:
+        """Give the examples at `rows` (a slice, or indices that may repeat)."""
+        indices = self.target.indices
+        return Examples(
+            inputs=tuple(array[rows] for array in self.inputs),
+            target=replace(self.target, indices=None if indices is None else indices[rows]),
+            companions={name: array[rows] for name, array in self.companions.items()},
+            mask=None if self.mask is None else self.mask[rows],
+            held=tuple(array[rows] for array in self.held),
+        )
+
+    def with_inputs(self, inputs: tuple[Array, ...]) -> Examples:
+        """Give the same examples seen at other inputs."""
+        return replace(self, inputs=inputs)
+
+    def with_target(self, target: Target) -> Examples:
+        """Give the same examples with another target."""
+        return replace(self, target=target)
+
+    def padded(self, size: int) -> Examples:
+        """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""
+        return self.rows(np.minimum(np.arange(size), len(self) - 1))

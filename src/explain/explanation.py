@@ -1,0 +1,275 @@
+"""From a checked request to a result: open the model, pose the problem, run it, wrap it up."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from explain.attribution import Attribution
+from explain.backend import Backend, Extension, Finding, Question, ScoreKind
+from explain.baseline import resolve_baseline
+from explain.catalogue import Method
+from explain.chunks import default_batch_size, row_chunks
+from explain.display import Display
+from explain.errors import (
+    ExplainWarning,
+    GradientError,
+    ModelCallError,
+    OpaqueModelWarning,
+    ProbabilityScoreWarning,
+    ScoreError,
+    UnsupportedModelError,
+)
+from explain.examples import Array, Examples, Target
+from explain.masking import Mask, resolve_mask, spread_mask
+from explain.problem import Found, Problem
+from explain.random_state import preserved_random_state
+from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
+from explain.target import TargetLabels, predicted_classes, resolve_target
+
+Notes = list[tuple[str, type[ExplainWarning]]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller asked for, each part checked by itself.
+
+    Parameters
+    ----------
+    model, x : object, numpy.ndarray
+        The model as given; the input on the host, in the model's layout.
+    like : object
+        The input as it was given, whose dtype and device a model without parameters follows.
+    method, options : Method, Mapping
+        The row of the catalogue; its options, defaults filled in.
+    extension, engine : Extension, str
+        Whose model it is; who computes.
+    question : Question
+        What is asked of the model.
+    companions : Mapping
+        Keyword arguments of the model with one row an example.
+    target, baseline, lengths : object
+        As given; what they mean depends on the model's output and layout.
+    batch_size, bounds, seed, display
+        As in `explain.attribute`.
+    """
+
+    model: Any
+    x: Array
+    like: Any
+    method: Method
+    options: Mapping[str, Any]
+    extension: Extension
+    engine: str
+    question: Question
+    companions: Mapping[str, Array]
+    target: Any
+    baseline: Any
+    lengths: Any
+    batch_size: int | None
+    bounds: tuple[float, float] | None
+    seed: int
+    display: Display
+
+
+def run(request: Request) -> tuple[Attribution, Notes]:
+    """Run a request; give the result and what the caller must be warned of."""
+    method, extension = request.method, request.extension
+    with preserved_random_state():
+        request.question.layout.check(request.x)
+        backend = extension.open(request.model, request.question, request.like)
+        _check_primitives(method, backend)
+        layout = request.question.layout.batch_first
+        host = request.question.layout.to_batch_first(request.x)
+        first = np.ascontiguousarray(host.astype(backend.dtype, copy=False))
+        mask = resolve_mask(request.lengths, first, layout)
+        examples = Examples((first,), companions=request.companions, mask=mask)
+        batch_size = backend.fixed_batch_size or request.batch_size or default_batch_size(examples)
+        with backend.session():
+            examples = backend.hold(examples)
+            outputs, finding = _outputs(backend, examples, batch_size)
+            if finding.transformed and _is_probability_already(request, examples, batch_size):
+                # A softmax of probabilities would be wrong without a sign: take the output for what it is.
+                backend = extension.open(request.model, replace(request.question, score="output"), request.like)
+                outputs, _ = _outputs(backend, examples, batch_size)
+                finding = Finding("probability")
+            finding = _seen_in_values(finding, outputs)
+            target, labels = resolve_target(request.target, outputs)
+            examples = examples.with_target(target)
+            baselines, rule = None, {}
+            if method.uses_baseline:
+                base, rule = resolve_baseline(
+                    request.baseline, first, layout, bounds=request.bounds, seed=request.seed, mask=mask
+                )
+                baselines = (base,)
+            problem = Problem(
+                method=method.name,
+                backend=backend,
+                examples=examples,
+                scores=_scores(backend, examples, outputs, batch_size),
+                layout=layout,
+                options=request.options,
+                batch_size=batch_size,
+                seed=request.seed,
+                baselines=baselines,
+                bounds=request.bounds,
+            )
+            if request.engine == extension.reference_engine:
+                found = extension.run_reference_engine(problem)
+            else:
+                found = method.function()(problem)
+    notes = [*_score_notes(request.question, finding), *found.warnings]
+    return _wrap_up(request, problem, found, finding, labels, rule, predicted_classes(outputs), notes), notes
+
+
+def warn(notes: Notes, stacklevel: int) -> None:
+    """Give the warnings where the caller's own line is shown."""
+    for message, category in notes:
+        warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+
+def _outputs(backend: Backend, examples: Examples, batch_size: int) -> tuple[Array, Finding]:
+    """Call the model on the examples; refuse an output that says nothing."""
+    parts = [backend.outputs(examples.rows(rows)) for rows in row_chunks(len(examples), batch_size)]
+    outputs, finding = np.concatenate([part for part, _ in parts]), parts[0][1]
+    if not np.isfinite(outputs).all():
+        bad = np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
+        raise ModelCallError(
+            f"The model's output is NaN or infinite for example{'s' if bad.size > 1 else ''} {bad.tolist()}: there is "
+            "nothing to explain. Check its weights and that x is scaled as in training."
+        )
+    return outputs, finding
+
+
+def _is_probability_already(request: Request, examples: Examples, batch_size: int) -> bool:
+    """Tell whether the output that was taken for logits looks like probabilities."""
+    plain = request.extension.open(request.model, replace(request.question, score="output"), request.like)
+    outputs, _ = _outputs(plain, examples, batch_size)
+    if not looks_like_probabilities(outputs):
+        return False
+    if request.question.score == "log_probability":
+        raise ScoreError(
+            "score='log_probability' cannot be had: the model's outputs already are probabilities, made by no softmax "
+            "layer. Say score='probability', or return logits from the model."
+        )
+    return True
+
+
+def _seen_in_values(finding: Finding, outputs: Array) -> Finding:
+    """Mend the finding where a logit or an unknown output turns out to look like a probability."""
+    if finding.reason or finding.score not in ("logit", "output") or (finding.score == "output" and not finding.opaque):
+        return finding
+    held: ScoreKind
+    if looks_like_probabilities(outputs):
+        held = "probability"
+    elif looks_like_log_probabilities(outputs):
+        held = "log_probability"
+    else:
+        return finding
+    return replace(finding, score=held, reason=undoable_reason(held, "softmax"))
+
+
+def _scores(backend: Backend, examples: Examples, outputs: Array, batch_size: int) -> Array:
+    """Pick the scores out of the outputs; only a callable needs the model again."""
+    target: Target = examples.target
+    if target.indices is not None:
+        return outputs[(np.arange(len(outputs)), *target.indices.T)]
+    parts = [backend.scores(examples.rows(rows)) for rows in row_chunks(len(examples), batch_size)]
+    return np.concatenate(parts)
+
+
+def _check_primitives(method: Method, backend: Backend) -> None:
+    missing = sorted(method.needs - backend.provides)
+    if missing:
+        raise UnsupportedModelError(
+            f"method={method.name!r} needs {', '.join(missing)}, which the {backend.name} backend does not provide for "
+            f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}."
+        )
+
+
+def _score_notes(question: Question, finding: Finding) -> Notes:
+    """Say where the score is not what was asked for, or could not be looked into."""
+    notes: Notes = []
+    if finding.opaque and question.score == "logit":
+        notes.append(
+            (
+                "The model's inside cannot be reached, so a terminal softmax or sigmoid could not be looked for: its "
+                "output is explained as it is. Say score='output' if that is meant, or give the original module.",
+                OpaqueModelWarning,
+            )
+        )
+    if finding.reason:
+        notes.append((finding.reason, ProbabilityScoreWarning))
+    return notes
+
+
+def _wrap_up(
+    request: Request,
+    problem: Problem,
+    found: Found,
+    finding: Finding,
+    labels: TargetLabels,
+    baseline_rule: Mapping[str, Any],
+    predicted: Array | None,
+    notes: Notes,
+) -> Attribution:
+    layout, mask = request.question.layout, problem.examples.mask
+    values = found.values[0]
+    if not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        raise GradientError(
+            f"The attribution is NaN or infinite for example{'s' if bad.size > 1 else ''} {bad.tolist()}: a gradient "
+            "overflowed, or an operation has none at that point (a square root or a norm at zero). Explain in "
+            "float64, or give a baseline away from that point."
+        )
+    if mask is not None and request.method.drawn != "input":
+        values = np.where(spread_mask(mask, problem.layout), values, 0)
+
+    def result(array: Array) -> Array:
+        return np.ascontiguousarray(layout.from_batch_first(array).astype(np.float32))
+
+    return Attribution(
+        values=result(values),
+        inputs=result(problem.examples.inputs[0]),
+        layout=layout.axes,
+        method=request.method.name,
+        engine=request.engine,
+        framework=problem.backend.name,
+        model=problem.backend.model_name,
+        target=labels,
+        score=finding.score,
+        scores=problem.scores if found.scores is None else found.scores,
+        predicted=predicted,
+        baseline=None if problem.baselines is None else result(problem.baselines[0]),
+        baseline_rule=baseline_rule,
+        delta=found.delta,
+        relative_delta=found.relative_delta,
+        mask=_shown_mask(problem),
+        history=found.history,
+        options=dict(request.options),
+        seed=request.seed,
+        versions={
+            "explain": version("explain-toolkit"),
+            request.extension.name: request.extension.version(),
+            "numpy": np.__version__,
+        },
+        notes=tuple(message for message, _ in notes),
+        display=request.display,
+    )
+
+
+def _shown_mask(problem: Problem) -> Mask | None:
+    """Give the mask to draw: the one that was given or found, else the one that the model works out."""
+    if problem.examples.mask is not None:
+        return problem.examples.mask
+    axis = problem.layout.time_axis
+    if axis is None:
+        return None
+    shape = (len(problem.examples), problem.examples.inputs[0].shape[axis])
+    held: list[Mask] = [mask for mask in problem.examples.held if mask.shape == shape and not mask.all()]
+    return held[0] if held else None

@@ -1,0 +1,138 @@
+"""What is done to Keras layers while a model runs, whichever framework Keras runs on.
+
+Keras is not imported: a layer is known by its class's name. Nothing is changed in the model's graph; an
+attribute or a bound method of a layer instance is put aside for the length of one call or trace.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from explain.scoring import ActivationKind, RecordedActivation
+
+_KINDS: dict[str, ActivationKind] = {"softmax": "softmax", "log_softmax": "log_softmax", "sigmoid": "sigmoid"}
+
+
+def is_keras_model(model: object) -> bool:
+    """Tell from its class whether an object is a `keras.Model`."""
+    return any(
+        base.__name__ == "Model" and base.__module__.split(".")[0] == "keras" for base in type(model).__mro__
+    )
+
+
+def keras_backend() -> str | None:
+    """Give the framework that Keras runs on, None if Keras is not loaded."""
+    keras = sys.modules.get("keras")
+    return None if keras is None else str(keras.config.backend())
+
+
+def layers_of(model: Any) -> list[Any]:
+    """Give every layer of a model, nested ones included, the model itself first."""
+    return list(model._flatten_layers())
+
+
+@contextmanager
+def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivation]]:
+    """Record what goes into and comes out of every softmax, log-softmax and sigmoid of the layers.
+
+    Both forms are seen: an activation that a layer applies (``Dense(10, activation="softmax")``), and a
+    ``Softmax`` layer.
+    """
+    recorded: list[RecordedActivation] = []
+    with ExitStack() as stack:
+        for layer in layers:
+            kind = _KINDS.get(getattr(getattr(layer, "activation", None), "__name__", ""))
+            if kind is not None:
+                stack.enter_context(_replaced(layer, "activation", _recorder(kind, layer.activation, -1, recorded)))
+            elif _is_layer(layer, "Softmax"):
+                axis = layer.axis if isinstance(layer.axis, int) else -1
+                stack.enter_context(_replaced(layer, "call", _recorder("softmax", layer.call, axis, recorded)))
+        yield recorded
+
+
+@contextmanager
+def recorded_masks(layers: Sequence[Any]) -> Iterator[list[Any]]:
+    """Record the mask that every `Masking` layer works out, in the order of the calls."""
+    recorded: list[Any] = []
+    with ExitStack() as stack:
+        for layer in layers:
+            if _is_layer(layer, "Masking"):
+                stack.enter_context(_replaced(layer, "call", _mask_recorder(layer.call, recorded)))
+        yield recorded
+
+
+@contextmanager
+def held_masks(layers: Sequence[Any], masks: Sequence[Any], apply: Callable[[Any, Any], Any]) -> Iterator[None]:
+    """Let every `Masking` layer use the masks that are given, in the order of the calls.
+
+    Parameters
+    ----------
+    layers : sequence of keras.Layer
+        Where to look for `Masking`.
+    masks : sequence of tensor
+        One mask a call, shape (N, T).
+    apply : callable
+        From an input (N, T, C) and a mask to the input with masked steps set to zero.
+    """
+    left = iter(masks)
+
+    def call(inputs: Any) -> Any:
+        mask = next(left)
+        outputs = apply(inputs, mask)
+        # Where Keras itself keeps the mask of a tensor for the layers that follow.
+        outputs._keras_mask = mask
+        return outputs
+
+    with ExitStack() as stack:
+        if masks:
+            for layer in layers:
+                if _is_layer(layer, "Masking"):
+                    stack.enter_context(_replaced(layer, "call", call))
+        yield
+
+
+def has_masking(layers: Sequence[Any]) -> bool:
+    """Tell whether any layer works out a mask from values."""
+    return any(_is_layer(layer, "Masking") for layer in layers)
+
+
+def _is_layer(layer: object, name: str) -> bool:
+    return any(base.__name__ == name and base.__module__.split(".")[0] == "keras" for base in type(layer).__mro__)
+
+
+def _recorder(
+    kind: ActivationKind, function: Callable[..., Any], axis: int, recorded: list[RecordedActivation]
+) -> Callable[..., Any]:
+    def call(inputs: Any, *arguments: Any, **keywords: Any) -> Any:
+        outputs = function(inputs, *arguments, **keywords)
+        recorded.append(RecordedActivation(kind, inputs, outputs, axis))
+        return outputs
+
+    return call
+
+
+def _mask_recorder(function: Callable[..., Any], recorded: list[Any]) -> Callable[..., Any]:
+    def call(inputs: Any) -> Any:
+        outputs = function(inputs)
+        recorded.append(outputs._keras_mask)
+        return outputs
+
+    return call
+
+
+@contextmanager
+def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
+    """Put an instance attribute aside; Keras's own bookkeeping of attributes is gone round."""
+    missing = object()
+    before = layer.__dict__.get(name, missing)
+    object.__setattr__(layer, name, value)
+    try:
+        yield
+    finally:
+        if before is missing:
+            object.__delattr__(layer, name)
+        else:
+            object.__setattr__(layer, name, before)

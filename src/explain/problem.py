@@ -1,0 +1,98 @@
+"""What a method is given and what it gives back: the two sides of every algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from explain.backend import Backend
+from explain.chunks import row_chunks
+from explain.errors import ExplainWarning
+from explain.examples import Array, Examples
+from explain.layout import Layout
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An explanation to compute, with everything resolved.
+
+    Parameters
+    ----------
+    method : str
+        Canonical name of the method.
+    backend : Backend
+        The opened model, inside its session.
+    examples : Examples
+        What is explained, batch first.
+    scores : numpy.ndarray
+        The score of each example, shape (N,).
+    layout : Layout
+        Axes of the first input, batch first.
+    options : Mapping
+        The method's options, defaults filled in.
+    batch_size : int
+        How many points may be in memory at once.
+    seed : int
+        Seed of everything random.
+    baselines : tuple of numpy.ndarray, optional
+        What each input is compared with, for methods that compare.
+    bounds : tuple of float, optional
+        Least and greatest valid input value, for methods that stay within them.
+    """
+
+    method: str
+    backend: Backend
+    examples: Examples
+    scores: Array
+    layout: Layout
+    options: Mapping[str, Any]
+    batch_size: int
+    seed: int = 0
+    baselines: tuple[Array, ...] | None = None
+    bounds: tuple[float, float] | None = None
+
+    def scores_at(self, inputs: tuple[Array, ...]) -> Array:
+        """Give the scores of the examples seen at other inputs, shape (N,)."""
+        moved = self.examples.with_inputs(inputs)
+        parts = [
+            self.backend.scores(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)
+        ]
+        return np.concatenate(parts)
+
+    def gradients_at(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
+        """Give the gradients to the inputs, and the scores, seen at other inputs."""
+        moved = self.examples.with_inputs(inputs)
+        parts = [
+            self.backend.gradients(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)
+        ]
+        gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
+        return gradients, np.concatenate([scores for _, scores in parts])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method found.
+
+    Parameters
+    ----------
+    values : tuple of numpy.ndarray
+        One array an input, of its shape.
+    delta, relative_delta : numpy.ndarray, optional
+        Convergence delta of each example, shape (N,).
+    scores : numpy.ndarray, optional
+        The scores, where the method moves the input; else those of the problem hold.
+    history : numpy.ndarray, optional
+        The scores along the way, shape (steps + 1, N).
+    warnings : tuple of (message, category)
+        What the caller must be told.
+    """
+
+    values: tuple[Array, ...]
+    delta: Array | None = None
+    relative_delta: Array | None = None
+    scores: Array | None = None
+    history: Array | None = None
+    warnings: tuple[tuple[str, type[ExplainWarning]], ...] = field(default=())

@@ -1,0 +1,204 @@
+"""Which scalar is explained: from a model's output, and the activation that made it, to a score.
+
+Written once for every framework: the extension brings its tensors' arithmetic and what it recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from explain.backend import Finding, ScoreKind
+from explain.errors import ScoreError
+from explain.examples import Array
+
+ActivationKind = Literal["softmax", "log_softmax", "sigmoid"]
+
+_PROBABILITY_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class RecordedActivation:
+    """A call of an activation layer that was seen while the model ran.
+
+    Parameters
+    ----------
+    kind : str
+        ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``.
+    logits, output : tensor
+        What went in and what came out.
+    axis : int
+        The axis of the classes.
+    """
+
+    kind: ActivationKind
+    logits: Any
+    output: Any
+    axis: int = -1
+
+
+class Arithmetic(Protocol):
+    """The few operations on tensors that scores are made of."""
+
+    def softmax(self, tensor: Any, axis: int) -> Any:
+        """Softmax along an axis."""
+
+    def log_softmax(self, tensor: Any, axis: int) -> Any:
+        """Log-softmax along an axis."""
+
+    def sigmoid(self, tensor: Any) -> Any:
+        """Logistic function."""
+
+    def log_sigmoid(self, tensor: Any) -> Any:
+        """Logarithm of the logistic function."""
+
+    def exp(self, tensor: Any) -> Any:
+        """Exponential function."""
+
+    def log(self, tensor: Any) -> Any:
+        """Natural logarithm."""
+
+
+def terminal_activation(output: Any, recorded: Sequence[RecordedActivation]) -> RecordedActivation | None:
+    """Give the recorded activation whose own output is what the model returned, None if there is none."""
+    return next((one for one in reversed(recorded) if one.output is output), None)
+
+
+def explained_output(
+    output: Any,
+    wanted: ScoreKind,
+    arithmetic: Arithmetic,
+    *,
+    terminal: RecordedActivation | None,
+    functional: ActivationKind | None,
+    class_axis: int,
+    single: bool,
+) -> tuple[Any, Finding]:
+    """Turn a model's output into the output that is explained.
+
+    Parameters
+    ----------
+    output : tensor
+        What the model returned, shape (N, ...).
+    wanted : str
+        The kind of score that the caller asked for.
+    arithmetic : Arithmetic
+        The framework's operations.
+    terminal : RecordedActivation, optional
+        The activation layer whose output it is.
+    functional : str, optional
+        The activation that made it, where that was no layer and so cannot be taken off.
+    class_axis : int
+        The axis of the classes, where no activation says.
+    single : bool
+        Whether there is one output an example, which means a sigmoid.
+
+    Returns
+    -------
+    tensor, Finding
+        The explained output and what kind it is.
+    """
+    if wanted == "output":
+        return output, Finding("output")
+    kind = terminal.kind if terminal else functional
+    if wanted == "logit":
+        if terminal:
+            return terminal.logits, Finding("logit")
+        if functional:
+            held: ScoreKind = "log_probability" if functional == "log_softmax" else "probability"
+            return output, Finding(held, reason=undoable_reason(held, functional))
+        return output, Finding("logit")
+    if kind == "log_softmax":
+        return (output, Finding(wanted)) if wanted == "log_probability" else (arithmetic.exp(output), Finding(wanted))
+    if kind is not None:
+        if wanted == "probability":
+            return output, Finding(wanted)
+        if terminal is None:
+            return arithmetic.log(output), Finding(wanted)
+        if kind == "sigmoid":
+            return arithmetic.log_sigmoid(terminal.logits), Finding(wanted)
+        return arithmetic.log_softmax(terminal.logits, terminal.axis), Finding(wanted)
+    finding = Finding(wanted, transformed=True)
+    if single:
+        function = arithmetic.sigmoid if wanted == "probability" else arithmetic.log_sigmoid
+        return function(output), finding
+    along = arithmetic.softmax if wanted == "probability" else arithmetic.log_softmax
+    return along(output, class_axis), finding
+
+
+def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:
+    """Tell what is explained of a model whose inside cannot be reached: its output, whatever that is."""
+    if wanted == "output" or functional is None:
+        return Finding("output", opaque=wanted != "output")
+    held: ScoreKind = "log_probability" if functional == "log_softmax" else "probability"
+    return Finding(held, reason=undoable_reason(held, functional), opaque=True)
+
+
+def undoable_reason(held: ScoreKind, activation: str) -> str:
+    """Say that a probability is explained, why, and what to do."""
+    return (
+        f"The explained score is a {held.replace('_', ' ')}: the model's output is that of a {activation} that is not "
+        "a layer of its own, so that it could not be taken off. Gradients of probabilities vanish where the model is "
+        "sure. Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits; say "
+        f"score={held!r} if it is meant."
+    )
+
+
+def looks_like_probabilities(outputs: Array) -> bool:
+    """Tell whether every example's outputs, shape (N, classes), are from 0 to 1 and sum to one.
+
+    Examples
+    --------
+    >>> looks_like_probabilities(np.array([[0.25, 0.75]])), looks_like_probabilities(np.array([[2.0, -1.0]]))
+    (True, False)
+    """
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        return False
+    inside = (outputs >= 0).all() and (outputs <= 1).all()
+    return bool(inside and np.allclose(outputs.sum(axis=1), 1, atol=_PROBABILITY_TOLERANCE))
+
+
+def looks_like_log_probabilities(outputs: Array) -> bool:
+    """Tell whether the exponentials of the outputs look like probabilities."""
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or (outputs > 0).any():
+        return False
+    return looks_like_probabilities(np.exp(outputs))
+
+
+def pick_output(output: Any, wanted: int | str | None) -> Any:
+    """Pick one of a model's outputs, by position or by key.
+
+    Raises
+    ------
+    ScoreError
+        If the choice is not there, or there are several and none is chosen.
+
+    Examples
+    --------
+    >>> pick_output({"class": 1, "box": 2}, "box")
+    2
+    """
+    if isinstance(output, dict) or hasattr(output, "keys"):
+        names = list(output.keys())
+        if wanted is None and len(names) == 1:
+            return output[names[0]]
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
+            return output[names[wanted]]
+        if wanted in names:
+            return output[wanted]
+        raise ScoreError(f"output={wanted!r}: the model returns several outputs; give one of {names}.")
+    if isinstance(output, (list, tuple)):
+        if wanted is None and len(output) == 1:
+            return output[0]
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and -len(output) <= wanted < len(output):
+            return output[wanted]
+        raise ScoreError(
+            f"output={wanted!r}: the model returns {len(output)} outputs; give the position of one, from 0 to "
+            f"{len(output) - 1}."
+        )
+    if wanted is not None and wanted != 0:
+        raise ScoreError(f"output={wanted!r}: the model returns a single output; leave output out.")
+    return output

@@ -1,0 +1,81 @@
+"""Models that take one step of a sequence at a time: ``forward(input, hidden) -> (output, hidden)``.
+
+They are recognised by their signature and run over whole, padded sequences by the extension.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Container
+from typing import Any
+
+from explain.errors import UnsupportedModelError
+
+_STATE_NAMES = frozenset({"hidden", "hidden_state", "state", "states", "hx", "h"})
+
+
+def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool:
+    """Tell whether a model's call takes one step and a hidden state, both required.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward`` of a torch module, ``call`` of a Keras model.
+    given : container of str
+        Keyword arguments that the caller passes himself: a state among them is the caller's affair.
+
+    Examples
+    --------
+    >>> is_stepwise(lambda input, hidden: None), is_stepwise(lambda input, lengths: None)
+    (True, False)
+    """
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    required = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(required) == 2 and required[1] in _STATE_NAMES and required[1] not in given
+
+
+def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> Any:
+    """Give the state before the first step, for `count` examples.
+
+    Parameters
+    ----------
+    model : object
+        Has ``init_hidden(batch_size)``, ``initHidden()`` or ``hidden_size``.
+    count : int
+        The number of examples N.
+    zeros : callable
+        From N and the hidden size to a tensor of zeros.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model tells its state in none of these ways.
+    """
+    for name in ("init_hidden", "initHidden"):
+        start = getattr(model, name, None)
+        if start is not None:
+            return start(count) if inspect.signature(start).parameters else start()
+    size = getattr(model, "hidden_size", None)
+    if isinstance(size, int):
+        return zeros(count, size)
+    raise UnsupportedModelError(
+        f"model of type {type(model).__name__} takes one step and a hidden state, but does not say what state it "
+        "starts from: give it an attribute hidden_size or a method init_hidden(batch_size)."
+    )
+
+
+def check_step_result(result: Any) -> None:
+    """Raise `UnsupportedModelError` unless a step gave an output and the next state."""
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise UnsupportedModelError(
+            "A model that takes one step and a hidden state must return (output, hidden); this one returned "
+            f"{type(result).__name__}."
+        )

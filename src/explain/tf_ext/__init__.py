@@ -1,0 +1,1 @@
+"""The TensorFlow extension; mirrors the PyTorch extension file for file."""

@@ -1,0 +1,152 @@
+"""What can be read off a TensorFlow model without running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from explain.errors import ModelNotBuiltError, UnsupportedModelError
+from explain.keras_layers import is_keras_model, layers_of
+from explain.layout import Layout
+from explain.layout import default_layout as usual_layout
+from explain.stepwise import is_stepwise
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model and what kind it is.
+
+    Parameters
+    ----------
+    model : callable
+        The model, or the callable of a SavedModel.
+    opaque : bool
+        True if its layers cannot be reached.
+    stepwise : bool
+        True if it takes one step of a sequence at a time.
+    eager : bool
+        True if it must be run operation by operation, not as a traced graph.
+    fixed_batch_size : int, optional
+        The only batch size that it takes.
+    """
+
+    model: Any
+    opaque: bool
+    stepwise: bool = False
+    eager: bool = False
+    fixed_batch_size: int | None = None
+
+
+def inspect_model(model: Any, given: Any = ()) -> Inspection:
+    """Tell a model's kind; `given` are the keyword arguments that the caller passes.
+
+    Raises
+    ------
+    ModelNotBuiltError
+        If a Keras model has no weights yet.
+    UnsupportedModelError
+        If a SavedModel has nothing that can be called.
+    """
+    if not is_keras_model(model):
+        function, size = _callable_of(model)
+        # Traced by their maker, or a function that may do what no trace can hold.
+        return Inspection(function, opaque=True, eager=True, fixed_batch_size=size)
+    if not model.built:
+        raise ModelNotBuiltError(
+            f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
+            "Call model.build((None, *shape_of_one_example)), or call it once on a batch, and load its weights."
+        )
+    shape = _input_shape(model)
+    return Inspection(
+        model,
+        opaque=False,
+        stepwise=is_stepwise(model.call, given),
+        eager=bool(getattr(model, "run_eagerly", False)),
+        fixed_batch_size=shape[0] if shape else None,
+    )
+
+
+def default_layout(model: Any, ndim: int) -> Layout:
+    """Give the layout of a first input of rank `ndim`: channels last, unless a layer says otherwise."""
+    layers = layers_of(model) if is_keras_model(model) else []
+    first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
+    return usual_layout(ndim, "first" if first else "last")
+
+
+def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
+    """Give the shape of one example where the model states it, without the batch axis."""
+    shape = _input_shape(model) if is_keras_model(model) else None
+    return shape[1:] if shape else None
+
+
+def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:
+    """Tell what is wrong with an input's shape for the shape that the model states.
+
+    Returns
+    -------
+    tuple of str and bool, optional
+        What is wrong and what to do, and whether it is the order of the axes; None if nothing is seen.
+    """
+    wanted = _input_shape(model) if is_keras_model(model) else None
+    if wanted is None or _fits(shape[1:], wanted[1:]) and len(shape) == len(wanted):
+        return None
+    asked = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
+    if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
+        return f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {asked}", False
+    if len(shape) == len(wanted) > 2 and _fits((*shape[2:], shape[1]), wanted[1:]):
+        return (
+            f"x has shape {shape} with its channels first, but the model wants channels last, {asked}: give "
+            "np.moveaxis(x, 1, -1)",
+            True,
+        )
+    return f"the model wants x of shape {asked}, x has shape {shape}", False
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        size is None or size == given for given, size in zip(shape, wanted, strict=True)
+    )
+
+
+def _input_shape(model: Any) -> tuple[int | None, ...] | None:
+    """Give the shape of a model's only input, batch axis included, None where it is not stated."""
+    try:
+        shape = model.input_shape
+    # A subclassed model raises one or the other, depending on the version of Keras.
+    except (AttributeError, ValueError):
+        return None
+    if isinstance(shape, list) and len(shape) == 1:
+        shape = shape[0]
+    if isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape):
+        return shape
+    return None
+
+
+def _callable_of(model: Any) -> tuple[Any, int | None]:
+    """Give what to call of a tf.Module, a tf.function, a SavedModel or a function, and its fixed batch size."""
+    signatures = getattr(model, "signatures", None)
+    if not callable(model):
+        if not signatures:
+            raise UnsupportedModelError(
+                f"model of type {type(model).__name__} cannot be called and has no signatures: give a function of it."
+            )
+        model = signatures.get("serving_default") or next(iter(signatures.values()))
+    return _positional(model), _fixed_batch_size(model)
+
+
+def _positional(function: Any) -> Any:
+    """Let a SavedModel's signature, which takes its inputs by name, be called by position."""
+    structured = getattr(function, "structured_input_signature", None)
+    if not structured or structured[0] or len(structured[1]) != 1:
+        return function
+    (name,) = structured[1]
+    return lambda inputs: function(**{name: inputs})
+
+
+def _fixed_batch_size(function: Any) -> int | None:
+    signature = getattr(function, "structured_input_signature", None) or ((getattr(function, "input_signature", None) or ()), {})
+    for spec in (*signature[0], *signature[1].values()):
+        shape = getattr(spec, "shape", None)
+        if shape is not None and shape.rank:
+            return int(shape[0]) if shape[0] is not None else None
+    return None

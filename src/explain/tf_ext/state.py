@@ -1,0 +1,57 @@
+"""The user's model and TensorFlow's random state, given back as they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+# The state of TensorFlow's global seed can be set but not read by the public interface.
+from tensorflow.python.eager import context as eager_context
+
+from explain.keras_layers import is_keras_model
+
+_ASSIGNMENTS = ("Assign", "Scatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
+
+
+@contextmanager
+def inference_mode(model: Any) -> Iterator[None]:
+    """Put TensorFlow's random state back on any exit.
+
+    The mode itself is an argument of each call (``training=False``), and needs no putting back.
+    """
+    context = eager_context.context()
+    generator = context._rng
+    state = None if generator is None else generator.getstate()
+    try:
+        yield
+    finally:
+        if generator is not None and generator.getstate() != state:
+            generator.setstate(state)
+            # Operations that were run keep their own counters, which the same seeds would take up again.
+            context.clear_kernel_cache()
+
+
+@contextmanager
+def preserved_variables(model: Any) -> Iterator[None]:
+    """Put back what a call may assign: the states of stateful layers, seeds and statistics."""
+    variables = [tf.random.get_global_generator().state]
+    if is_keras_model(model):
+        variables += [variable.value for variable in model.non_trainable_variables]
+    elif isinstance(model, tf.Module):
+        variables += list(model.variables)
+    before = [variable.numpy().copy() for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+def assigns(graph: Any) -> bool:
+    """Tell whether running a graph assigns to any variable."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    return any(node.op.startswith(_ASSIGNMENTS) or "Assign" in node.op for node in nodes)

@@ -1,0 +1,1 @@
+"""The PyTorch extension; mirrors the TensorFlow extension file for file."""

@@ -1,0 +1,171 @@
+"""What can be read off a PyTorch model without running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from explain.errors import LayoutError, ModelNotBuiltError
+from explain.keras_layers import is_keras_model, layers_of
+from explain.layout import Layout, default_layout as usual_layout
+from explain.stepwise import is_stepwise
+
+_CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model, unwrapped, and what kind it is.
+
+    Parameters
+    ----------
+    model : callable
+        The original behind a compiled, parallel or exported wrapper.
+    opaque : bool
+        True if its layers cannot be reached.
+    stepwise : bool
+        True if it takes one step of a sequence at a time.
+    keras : bool
+        True for a Keras model that runs on torch.
+    fixed_batch_size : int, optional
+        The only batch size that it takes.
+    """
+
+    model: Any
+    opaque: bool
+    stepwise: bool = False
+    keras: bool = False
+    fixed_batch_size: int | None = None
+
+
+def inspect_model(model: Any, given: Any = ()) -> Inspection:
+    """Unwrap a model and tell its kind; `given` are the keyword arguments that the caller passes."""
+    original = _unwrapped(model)
+    if not isinstance(original, nn.Module):
+        return Inspection(original, opaque=True)
+    if any(nn.parameter.is_lazy(parameter) for parameter in original.parameters()):
+        raise ModelNotBuiltError(
+            f"model of type {type(original).__name__} has layers whose shape is not known yet (Lazy modules): call it "
+            "once on a batch before explaining it."
+        )
+    if isinstance(original, torch.jit.ScriptModule):
+        return Inspection(original, opaque=True)
+    if isinstance(original, torch.fx.GraphModule) and _is_flat(original):
+        return Inspection(original, opaque=True, fixed_batch_size=_exported_batch_size(original))
+    keras = is_keras_model(original)
+    return Inspection(original, opaque=False, stepwise=is_stepwise(_forward_of(original), given), keras=keras)
+
+
+def default_layout(model: Any, ndim: int) -> Layout:
+    """Give the layout of a first input of rank `ndim`.
+
+    Raises
+    ------
+    LayoutError
+        If a recurrent or attention layer takes time first, so that the model may take either order.
+    """
+    inspection = inspect_model(model)
+    original = inspection.model
+    if inspection.keras:
+        first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers_of(original))
+        return usual_layout(ndim, "first" if first else "last")
+    if ndim != 3:
+        return usual_layout(ndim, "first")
+    if inspection.stepwise or not isinstance(original, nn.Module):
+        return Layout("NTC")
+    for module in original.modules():
+        if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+            if module.batch_first:
+                return Layout("NTC")
+            raise LayoutError(
+                f"x has 3 axes and the model's {type(module).__name__} takes time first, so that it cannot be known "
+                "which axis of x is the batch. Say layout='TNC' if x is (time, batch, features), or layout='NTC' if the "
+                "model swaps the axes itself."
+            )
+        if isinstance(module, nn.Conv1d):
+            return Layout("NCT")
+        if isinstance(module, nn.Conv2d):
+            return Layout("NHW")
+    return Layout("NTC")
+
+
+def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
+    """Give the shape of one example where the model has an ``input_shape``, without the batch axis."""
+    original = _unwrapped(model)
+    shape = getattr(original, "input_shape", None)
+    if not isinstance(shape, tuple):
+        return None
+    # Keras counts the batch axis in, everybody else leaves it out.
+    return shape[1:] if is_keras_model(original) else shape
+
+
+def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:
+    """Tell what is wrong with an input's shape for the model's first convolution or recurrent layer.
+
+    Returns
+    -------
+    tuple of str and bool, optional
+        What is wrong and what to do, and whether it is the order of the axes; None if nothing is seen.
+    """
+    if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
+        return None
+    for name, module in model.named_modules():
+        for kind, ndim in _CONVOLUTIONS.items():
+            if isinstance(module, kind):
+                assert isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+                return _convolution_complaint(name, ndim, module.in_channels, shape)
+        if isinstance(module, nn.RNNBase):
+            if shape[-1] == module.input_size:
+                return None
+            return f"layer {name!r} wants {module.input_size} features on the last axis, x has shape {shape}", False
+    return None
+
+
+def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int, ...]) -> tuple[str, bool] | None:
+    wanted = {3: "(N, C, T)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}[ndim]
+    if len(shape) == ndim - 1 and shape[0] == channels:
+        return f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}", False
+    if len(shape) != ndim:
+        return f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}", False
+    if shape[1] != channels and shape[-1] == channels:
+        return (
+            f"x has shape {shape} with its {channels} channels last, but layer {name!r} wants channels first, {wanted}: "
+            "give np.moveaxis(x, -1, 1)",
+            True,
+        )
+    if shape[1] != channels:
+        return f"layer {name!r} wants {channels} channels on axis 1, {wanted}; x has shape {shape}", True
+    return None
+
+
+def _unwrapped(model: Any) -> Any:
+    """Give the original behind `torch.compile`, `DataParallel` and `torch.export`."""
+    if isinstance(model, torch.export.ExportedProgram):
+        return model.module()
+    while True:
+        if isinstance(model, torch._dynamo.OptimizedModule):
+            model = model._orig_mod
+        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        else:
+            return model
+
+
+def _forward_of(model: nn.Module) -> Any:
+    return model.call if is_keras_model(model) else model.forward
+
+
+def _is_flat(model: torch.fx.GraphModule) -> bool:
+    """Tell whether a graph calls operations only: an exported one has no layers left in it."""
+    return not any(node.op == "call_module" and "guard" not in str(node.target) for node in model.graph.nodes)
+
+
+def _exported_batch_size(model: torch.fx.GraphModule) -> int | None:
+    for node in model.graph.nodes:
+        if node.op == "placeholder" and isinstance(node.meta.get("val"), torch.Tensor):
+            size = node.meta["val"].shape[0]
+            return size if isinstance(size, int) else None
+    return None

@@ -1,0 +1,99 @@
+"""Captum as an engine: the same problem, computed by the library that PyTorch's users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.path import convergence_delta
+from explain.chunks import row_chunks
+from explain.errors import EngineError, FrameworkNotInstalledError
+from explain.examples import Array, Examples
+from explain.problem import Found, Problem
+from explain.torch_ext.backend import TorchBackend
+
+_RULES = {
+    "gauss_legendre": "gausslegendre",
+    "midpoint": "riemann_middle",
+    "riemann_left": "riemann_left",
+    "riemann_right": "riemann_right",
+}
+
+
+def run(problem: Problem) -> Found:
+    """Run a problem in Captum, a chunk of examples at a time.
+
+    Raises
+    ------
+    EngineError
+        If Captum's numbers for these options are not right.
+    """
+    try:
+        import captum.attr
+    except ImportError as cause:
+        raise FrameworkNotInstalledError(
+            f"Captum cannot be imported ({cause}): install it with pip install 'explain-toolkit[torch]'."
+        ) from cause
+    if problem.method == "saliency":
+        gradients = _in_chunks(problem, lambda rows: _saliency(captum.attr, problem, rows))
+        return Found(values=gradients, warnings=zero_gradient_warnings(gradients))
+    rule = problem.options["rule"]
+    if rule not in _RULES:
+        raise EngineError(
+            f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so that its "
+            f"values are too small. Use one of {', '.join(map(repr, _RULES))}, or engine='explain'."
+        )
+    assert problem.baselines is not None
+    values = _in_chunks(problem, lambda rows: _integrated_gradients(captum.attr, problem, rows, _RULES[rule]))
+    delta, relative = convergence_delta(values, problem.scores, problem.scores_at(problem.baselines))
+    return Found(values=values, delta=delta, relative_delta=relative)
+
+
+def _saliency(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
+    backend, examples = _opened(problem), problem.examples.rows(rows)
+    points = tuple(point.requires_grad_() for point in backend.tensors(examples.inputs))
+    found: tuple[Tensor, ...] = captum.Saliency(_forward(backend, examples)).attribute(points, abs=False)
+    return found
+
+
+def _integrated_gradients(captum: Any, problem: Problem, rows: slice, rule: str) -> tuple[Tensor, ...]:
+    backend, examples = _opened(problem), problem.examples.rows(rows)
+    assert problem.baselines is not None
+    found: tuple[Tensor, ...] = captum.IntegratedGradients(_forward(backend, examples)).attribute(
+        backend.tensors(examples.inputs),
+        baselines=backend.tensors(tuple(base[rows] for base in problem.baselines)),
+        n_steps=problem.options["n_steps"],
+        method=rule,
+        internal_batch_size=max(problem.batch_size, len(examples)),
+    )
+    return found
+
+
+def _forward(backend: TorchBackend, examples: Examples) -> Callable[..., Tensor]:
+    """Give the scores as Captum calls for them: at the examples expanded, a chunk of the expansion at a time."""
+    count, seen = len(examples), 0
+
+    def scores(*points: Tensor) -> Tensor:
+        # Captum expands step by step, all examples of a step together, and cuts that into chunks in order.
+        nonlocal seen
+        rows = (seen + np.arange(len(points[0]))) % count
+        seen += len(points[0])
+        return backend.scores_of(points, examples.rows(rows))
+
+    return scores
+
+
+def _in_chunks(problem: Problem, run: Callable[[slice], tuple[Tensor, ...]]) -> tuple[Array, ...]:
+    parts = [run(rows) for rows in row_chunks(len(problem.examples), problem.batch_size)]
+    return tuple(
+        np.concatenate([tensor.detach().cpu().numpy() for tensor in one]) for one in zip(*parts, strict=True)
+    )
+
+
+def _opened(problem: Problem) -> TorchBackend:
+    assert isinstance(problem.backend, TorchBackend)
+    return problem.backend

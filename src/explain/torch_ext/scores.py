@@ -1,0 +1,146 @@
+"""From a PyTorch model's output to the scalar that is explained."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explain.errors import TargetError
+from explain.examples import Target
+from explain.keras_layers import layers_of, recorded_activations
+from explain.scoring import ActivationKind, RecordedActivation
+
+_FUNCTIONAL: dict[str, ActivationKind] = {
+    "SoftmaxBackward0": "softmax",
+    "LogSoftmaxBackward0": "log_softmax",
+    "SigmoidBackward0": "sigmoid",
+}
+
+
+class TorchArithmetic:
+    """PyTorch's operations; see `explain.scoring.Arithmetic`."""
+
+    def softmax(self, tensor: Tensor, axis: int) -> Tensor:
+        """Softmax along an axis."""
+        return torch.softmax(tensor, axis)
+
+    def log_softmax(self, tensor: Tensor, axis: int) -> Tensor:
+        """Log-softmax along an axis."""
+        return torch.log_softmax(tensor, axis)
+
+    def sigmoid(self, tensor: Tensor) -> Tensor:
+        """Logistic function."""
+        return torch.sigmoid(tensor)
+
+    def log_sigmoid(self, tensor: Tensor) -> Tensor:
+        """Logarithm of the logistic function."""
+        return nn.functional.logsigmoid(tensor)
+
+    def exp(self, tensor: Tensor) -> Tensor:
+        """Exponential function."""
+        return torch.exp(tensor)
+
+    def log(self, tensor: Tensor) -> Tensor:
+        """Natural logarithm."""
+        return torch.log(tensor)
+
+
+class ActivationRecorder:
+    """Finds a model's softmax, log-softmax and sigmoid layers once, and records their calls.
+
+    Parameters
+    ----------
+    model : object
+        The model; one whose layers cannot be reached records nothing.
+    keras : bool
+        True for a Keras model that runs on torch, whose layers do not call hooks.
+    """
+
+    def __init__(self, model: Any, keras: bool) -> None:
+        self._keras_layers = layers_of(model) if keras else []
+        self._activations = (
+            [(module, kind) for module in model.modules() if (kind := _kind_of(module))]
+            if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule)
+            else []
+        )
+
+    @contextmanager
+    def recording(self) -> Iterator[list[RecordedActivation]]:
+        """Record every call of an activation layer made by this thread."""
+        thread = threading.get_ident()
+        with ExitStack() as stack:
+            recorded = stack.enter_context(recorded_activations(self._keras_layers))
+
+            for module, kind in self._activations:
+
+                def hook(
+                    module: nn.Module,
+                    arguments: tuple[Any, ...],
+                    keywords: dict[str, Any],
+                    output: Any,
+                    kind: ActivationKind = kind,
+                ) -> None:
+                    if threading.get_ident() == thread:
+                        logits = arguments[0] if arguments else next(iter(keywords.values()))
+                        recorded.append(RecordedActivation(kind, logits, output, _axis_of(module, logits)))
+
+                stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
+            yield recorded
+
+
+def functional_activation(output: Tensor) -> ActivationKind | None:
+    """Tell from the autograd graph which activation made an output, None if it was none."""
+    return None if output.grad_fn is None else _FUNCTIONAL.get(output.grad_fn.name())
+
+
+def pick_scores(outputs: Tensor, target: Target) -> Tensor:
+    """Give one scalar an example, shape (N,).
+
+    Raises
+    ------
+    TargetError
+        If a callable target does not give N scalars.
+    """
+    if target.function is not None:
+        scores = target.function(outputs)
+        if not isinstance(scores, Tensor) or scores.numel() != len(outputs):
+            shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise TargetError(
+                f"target, a callable, gave {shape} for a batch of {len(outputs)}: it should give one scalar an example, "
+                f"a tensor of shape ({len(outputs)},)."
+            )
+        return scores.reshape(len(outputs))
+    assert target.indices is not None
+    indices = torch.from_numpy(target.indices).to(outputs.device)
+    return outputs[(torch.arange(len(outputs), device=outputs.device), *indices.unbind(dim=1))]
+
+
+def class_axis(outputs: Tensor) -> int:
+    """Give the axis of the classes where no activation says: the second, the last for sequences."""
+    return -1 if outputs.ndim == 3 else 1
+
+
+def is_single(outputs: Sequence[Any] | Tensor) -> bool:
+    """Tell whether there is one output an example."""
+    return isinstance(outputs, Tensor) and outputs.numel() == outputs.shape[0]
+
+
+def _kind_of(module: nn.Module) -> ActivationKind | None:
+    if isinstance(module, (nn.Softmax, nn.Softmax2d)):
+        return "softmax"
+    if isinstance(module, nn.LogSoftmax):
+        return "log_softmax"
+    return "sigmoid" if isinstance(module, nn.Sigmoid) else None
+
+
+def _axis_of(module: nn.Module, logits: Tensor) -> int:
+    """Give the axis of a softmax; PyTorch's default depends on the rank."""
+    if isinstance(module, nn.Softmax2d):
+        return -3
+    axis = getattr(module, "dim", None)
+    return axis if isinstance(axis, int) else (0 if logits.ndim in (0, 1, 3) else 1)
