@@ -16,16 +16,11 @@ from explain.layout import Layout
 from explain.render.heatmap import heatmaps
 from explain.render.names import class_name, framework_name, listed, method_name, number
 from explain.render.view import MAXIMIZATION, view
+from explain.similarity import pearson, relative_l2, spearman, ssim, top_overlap
 
 Floats = npt.NDArray[np.float64]
 
 FIGURES = ("relative_l2", "pearson", "spearman", "top_overlap", "ssim")
-
-# The part of the values that counts as the top.
-TOP = 0.1
-
-# The window of the structural similarity; a smaller map has no room for it.
-SSIM_WINDOW = 7
 
 # Inputs are equal when they differ by no more than float32 rounding in a preprocessing.
 INPUT_TOLERANCE = 1e-5
@@ -48,23 +43,23 @@ class Comparison:
     Attributes
     ----------
     relative_l2 : numpy.ndarray
-        ``‖a − b‖ / max(‖a‖, ‖b‖)``, in [0, 2]: 0 for equal maps (two zero maps too), 1 against a zero map, 2 for
-        opposite ones. The same from either side.
+        ``‖a − b‖ / max(‖a‖, ‖b‖)``, in [0, 2]: 0 for equal maps (two zero maps too), 1 against a zero map, 2
+        for opposite ones. The same from either side.
     pearson : numpy.ndarray
         Linear correlation, in [−1, 1]; undefined where a map is constant (also: zero).
     spearman : numpy.ndarray
         Correlation of the ranks, equal values sharing the mean rank, in [−1, 1]; undefined where a map is
         constant.
     top_overlap : numpy.ndarray
-        The part of the k values of largest size in the one map that are also among those of the other,
-        k = a tenth of them, rounded up; in [0, 1], about 0.1 by chance. Values tied for the last places
-        share them equally (each counts as a fraction of a member, and an element in common counts as the smaller
-        of its two fractions). Undefined where a map is zero: nothing in it is large.
+        The part of the k values of largest size in the one map that are also among those of the other, where
+        k is a tenth of them, rounded up; in [0, 1], about 0.1 by chance. Values tied for the last places
+        share them equally: each counts as a fraction of a member, and an element in common counts as the
+        smaller of its two fractions. Undefined where a map is zero: nothing in it is large.
     ssim : numpy.ndarray
-        Structural similarity of the two-dimensional heatmaps (channels summed; window 7, uniform), in [−1, 1],
-        both maps measured by one data range, from the least to the greatest value in either. Undefined for
-        what is no image (tables, named steps, volumes), for maps under 7 wide or high, for padded sequences, and
-        where that range is zero (both maps zero).
+        Structural similarity of the two-dimensional heatmaps (channels summed; window 7, uniform), in
+        [−1, 1], both maps measured by one data range, from the least to the greatest value in either.
+        Undefined for what is no image (tables, named steps, volumes), for maps under 7 wide or high, for
+        padded sequences, and where that range is zero (both maps zero).
     labels : tuple of str
         What to call the two, from what tells them apart.
     differences : tuple of str
@@ -153,9 +148,9 @@ class Comparison:
 def compare(a: Attribution, b: Attribution) -> Comparison:
     """Measure how alike two attributions of the same inputs, targets and kind of score are.
 
-    Layouts are matched here: channels-first and channels-last, or time-first and batch-first, compare as they
-    are. Padding is left out. Frameworks, models, methods, their options and baselines may differ; the result
-    lists them.
+    Layouts are matched here: channels-first and channels-last, or time-first and batch-first, compare as
+    they are. Padding is left out. Frameworks, models, methods, their options and baselines may differ; the
+    result lists them.
 
     Parameters
     ----------
@@ -185,7 +180,8 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
     for name, given in (("a", a), ("b", b)):
         if not isinstance(given, Attribution):
             raise ComparisonError(
-                f"{name} is a {type(given).__name__}: give two Attributions, as explain.attribute returns them."
+                f"{name} is a {type(given).__name__}: give two Attributions, as "
+                "explain.attribute returns them."
             )
     values = (_canonical(a, a.values), _canonical(b, b.values))
     _check_same_question(a, b)
@@ -193,8 +189,8 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
         bad = ~np.isfinite(one).reshape(len(one), -1).all(axis=1)
         if bad.any():
             raise ComparisonError(
-                f"{name}.values is NaN or infinite in examples {listed(list(np.flatnonzero(bad)))}: nothing can be said of "
-                "them. Leave them out, or look for what made them."
+                f"{name}.values is NaN or infinite in examples {listed(list(np.flatnonzero(bad)))}: nothing "
+                "can be said of them. Leave them out, or look for what made them."
             )
     figures: dict[str, list[float]] = {name: [] for name in FIGURES}
     for example in range(len(a)):
@@ -206,84 +202,6 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
     figures["ssim"] = _ssim_of_maps(a, b)
     arrays = {name: np.array(column, np.float64) for name, column in figures.items()}
     return Comparison(**arrays, labels=_labels(a, b), differences=tuple(_differences(a, b)))
-
-
-def relative_l2(a: Floats, b: Floats) -> float:
-    """Give ``‖a − b‖ / max(‖a‖, ‖b‖)`` of two flat arrays; 0 for two zero ones.
-
-    Examples
-    --------
-    >>> relative_l2(np.array([3.0, 4.0]), np.array([0.0, 0.0]))
-    1.0
-    """
-    largest = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
-    if largest == 0:
-        return 0.0
-    # Divided first, so that no square of a tiny or huge value leaves the range of floats.
-    a, b = a / largest, b / largest
-    return float(np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b)))
-
-
-def pearson(a: Floats, b: Floats) -> float:
-    """Give the linear correlation of two flat arrays; NaN if one is constant.
-
-    Examples
-    --------
-    >>> pearson(np.array([1.0, 2.0, 4.0]), np.array([-2.0, -4.0, -8.0]))
-    -1.0
-    """
-    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return math.nan
-    a, b = a / np.abs(a).max(), b / np.abs(b).max()
-    a, b = a - a.mean(), b - b.mean()
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    return float(np.clip(np.round(a @ b, 15), -1.0, 1.0))
-
-
-def spearman(a: Floats, b: Floats) -> float:
-    """Give the correlation of the ranks of two flat arrays; NaN if one is constant.
-
-    Examples
-    --------
-    >>> spearman(np.array([1.0, 2.0, 4.0]), np.array([1.0, 10.0, 11.0]))
-    1.0
-    """
-    from scipy.stats import rankdata
-
-    return pearson(rankdata(a), rankdata(b)) if a.size else math.nan
-
-
-def top_overlap(a: Floats, b: Floats) -> float:
-    """Give the part of the largest tenth (by size) that two flat arrays have in common; see `Comparison`.
-
-    Examples
-    --------
-    >>> top_overlap(np.arange(20.0), np.arange(20.0)), top_overlap(np.arange(20.0), -np.arange(20.0)[::-1])
-    (1.0, 0.0)
-    """
-    if not a.any() or not b.any():
-        return math.nan
-    count = math.ceil(TOP * a.size)
-    shared = np.minimum(_membership(np.abs(a), count), _membership(np.abs(b), count)).sum()
-    return min(1.0, float(shared) / count)
-
-
-def ssim(a: Floats, b: Floats) -> float:
-    """Give the structural similarity of two maps of shape (H, W); NaN under 7 wide or high, or without range.
-
-    Examples
-    --------
-    >>> ramp = np.arange(64.0).reshape(8, 8)
-    >>> ssim(ramp, ramp), ssim(ramp[:6], ramp[:6])
-    (1.0, nan)
-    """
-    from skimage.metrics import structural_similarity
-
-    low, high = min(a.min(), b.min()), max(a.max(), b.max())
-    if min(a.shape) < SSIM_WINDOW or high == low:
-        return math.nan
-    a, b = a / (high - low), b / (high - low)
-    return float(structural_similarity(a, b, win_size=SSIM_WINDOW, data_range=1.0))
 
 
 def figure_text(name: str, value: float) -> str:
@@ -301,20 +219,12 @@ def figure_text(name: str, value: float) -> str:
     return f"{value:.4f}".replace("-", "−")
 
 
-def _membership(sizes: Floats, count: int) -> Floats:
-    """Give to what part each element is among the `count` largest: 1, 0, or a share of the tied places."""
-    threshold = np.partition(sizes, sizes.size - count)[sizes.size - count]
-    above, tied = sizes > threshold, sizes == threshold
-    return above + tied * ((count - above.sum()) / tied.sum())
-
-
 def _ssim_of_maps(a: Attribution, b: Attribution) -> list[float]:
     """Give the structural similarity of each example's heatmaps where they are images."""
-    how = view(a)
     padded = a.mask is not None and not np.all(a.mask)
-    if how not in ("image", "rows") or padded:
+    if padded or not {view(a), view(b)} <= {"image", "rows"}:
         return [math.nan] * len(a)
-    pairs = zip(*(heatmaps(one.values, one.layout, per_feature=how == "rows") for one in (a, b)), strict=True)
+    pairs = zip(*(heatmaps(one.values, one.layout, per_feature=True) for one in (a, b)), strict=True)
     return [ssim(one, other) for one, other in pairs]
 
 
@@ -329,7 +239,7 @@ def _real(attribution: Attribution, canonical: Floats, example: int) -> Floats:
     """Leave the padding of one sequence out."""
     if attribution.mask is None or Layout(attribution.layout).time_axis is None:
         return canonical
-    return canonical[np.asarray(attribution.mask[example], bool)]
+    return np.asarray(canonical[np.asarray(attribution.mask[example], bool)])
 
 
 def _check_same_question(a: Attribution, b: Attribution) -> None:
@@ -385,8 +295,8 @@ def _target_difference(a: Attribution, b: Attribution) -> list[str]:
     first = unlike[0]
     names = [class_name(one, one.target[first]) for one in (a, b)]
     return [
-        f"the targets of examples {listed(list(unlike))} (example {first}: {names[0]} and {names[1]}; two models may predict "
-        "different classes, so give target= to both)"
+        f"the targets of examples {listed(list(unlike))} (example {first}: {names[0]} and {names[1]}; two "
+        "models may predict different classes, so give target= to both)"
     ]
 
 
@@ -416,9 +326,8 @@ def _baseline_difference(a: Attribution, b: Attribution) -> list[str]:
     if not unlike.size:
         return []
     rules = [str(one.baseline_rule.get("rule", "given")) for one in (a, b)]
-    return [
-        f"baseline: {rules[0]} | {rules[1]} (examples {listed(list(unlike))}, by up to {number(float(gap.max()))})"
-    ]
+    where = f"examples {listed(list(unlike))}, by up to {number(float(gap.max()))}"
+    return [f"baseline: {rules[0]} | {rules[1]} ({where})"]
 
 
 def _score_difference(a: Attribution, b: Attribution) -> list[str]:

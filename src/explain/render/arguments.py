@@ -83,7 +83,7 @@ class Drawn:
 
     def _merges(self) -> bool:
         """Whether there is more than one channel to merge."""
-        return Layout(self.first.layout).to_canonical(self.first.values).shape[-1] > 1
+        return bool(Layout(self.first.layout).to_canonical(self.first.values).shape[-1] > 1)
 
 
 def check_arguments(
@@ -124,8 +124,8 @@ def check_attribution(name: str, given: object) -> None:
     """Raise `RenderError` unless the argument called `name` is an `Attribution`."""
     if not isinstance(given, Attribution):
         raise RenderError(
-            f"{name} is a {type(given).__name__}: give the Attribution that explain.attribute or explain.load "
-            "returned (for a bare array, use explain.render.heatmaps and explain.render.draw_heatmap)."
+            f"{name} is a {type(given).__name__}: give the Attribution that explain.attribute or "
+            "explain.load returned (for a bare array, use explain.render.heatmaps and draw_heatmap)."
         )
 
 
@@ -142,8 +142,8 @@ def _scales(
     if isinstance(scale, Scale):
         if scale.signed != signed:
             raise RenderError(
-                f"scale={scale!r} is {'signed' if scale.signed else 'unsigned'} but channels={channels!r} gives "
-                f"{'signed' if signed else 'unsigned'} maps: find the scale from maps of the same rule."
+                f"scale={scale!r} is {'signed' if scale.signed else 'unsigned'} but channels={channels!r} "
+                f"gives {'signed' if signed else 'unsigned'} maps: find the scale from maps of the same rule."
             )
         return (scale,) * len(chosen), True
     if scale not in groupings:
@@ -174,7 +174,7 @@ def _check_examples(examples: Any, count: int, max_examples: Any) -> tuple[int, 
     outside = [int(one) for one in asked if not 0 <= one < count]
     if outside:
         raise RenderError(
-            f"examples={examples!r} asks for {', '.join(map(str, outside))} but there are {count} examples: give "
-            f"indices from 0 to {count - 1}."
+            f"examples={examples!r} asks for {', '.join(map(str, outside))} but there are {count} examples: "
+            f"give indices from 0 to {count - 1}."
         )
     return tuple(int(one) for one in asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ import numpy as np
 from explain.attribution import Attribution
 from explain.comparison import TITLES, Comparison
 from explain.render.names import class_name, framework_name, method_name, number, percent
-from explain.render.sheet import ALERT, INK, MUTED, Sheet, Weight, line_height, wrap
+from explain.render.sheet import ALERT, INK, MUTED, Sheet, Weight, line_height, text_width, wrap
 
 # The relative convergence delta above which `explain` warns, and above which the caption is coloured.
 HIGH_DELTA = 0.05
 
-CAPTION_WIDTH = 1.5
+CAPTION_WIDTH = 1.72
+SMALL = 7.5
+SEPARATOR = "  ·  "
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,13 @@ def score_text(attribution: Attribution, example: int) -> str:
     return f"{attribution.score.replace('_', '-')} {number(float(attribution.scores[example]))}"
 
 
-def delta_line(attribution: Attribution, example: int) -> Line | None:
+def delta_line(attribution: Attribution, example: int, words: str = "convergence delta") -> Line | None:
     """Write the convergence delta, coloured where the integral has not converged; None without one."""
     if attribution.relative_delta is not None:
         relative = float(attribution.relative_delta[example])
-        return Line(f"delta {percent(relative)}", color=ALERT if abs(relative) > HIGH_DELTA else MUTED)
+        return Line(f"{words} {percent(relative)}", color=ALERT if abs(relative) > HIGH_DELTA else MUTED)
     if attribution.delta is not None:
-        return Line(f"delta {number(float(attribution.delta[example]))}")
+        return Line(f"{words} {number(float(attribution.delta[example]))}")
     return None
 
 
@@ -106,29 +108,33 @@ def pair_lines(attributions: Sequence[Attribution], example: int) -> list[Line]:
 
 def under_map(attribution: Attribution, example: int) -> Line:
     """Give the line under one map of a pair: score and convergence delta."""
-    delta = delta_line(attribution, example)
+    delta = delta_line(attribution, example, "delta")
     score = score_text(attribution, example)
-    return (
-        Line(score, 7.5, color=INK)
-        if delta is None
-        else Line(f"{score}  ·  {delta.text}", 7.5, color=delta.color)
-    )
+    if delta is None:
+        return Line(score, SMALL)
+    return Line(f"{score}{SEPARATOR}{delta.text}", SMALL, color=delta.color)
 
 
-def similarity_line(comparison: Comparison, example: int) -> Line:
-    """Give the figures of similarity of one pair in one line.
+def similarity_lines(comparison: Comparison, example: int, width: float) -> list[Line]:
+    """Give the figures of similarity of one pair: in one line if it is wide enough, else in two.
 
     Examples
     --------
     >>> import numpy as np
     >>> one = np.ones(1)
-    >>> similarity_line(Comparison(0 * one, one, one, one, np.nan * one), 0).text
-    'relative L2 0  ·  Pearson 1.0000  ·  Spearman 1.0000  ·  top 10 % 1.0000  ·  SSIM –'
+    >>> for line in similarity_lines(Comparison(0 * one, one, one, one, np.nan * one), 0, 3.0):
+    ...     print(line.text)
+    relative L2 0  ·  Pearson 1.0000  ·  Spearman 1.0000
+    top 10 % 1.0000  ·  SSIM –
     """
-    texts = comparison.texts(example)
-    # Joined by spaces that do not break, so that no figure is parted from its name.
-    parts = [f"{TITLES[name]} {text}".replace(" ", "\u00a0") for name, text in texts.items()]
-    return Line("  ·  ".join(parts), 7.5)
+    parts = [f"{TITLES[name]} {text}" for name, text in comparison.texts(example).items()]
+    whole = SEPARATOR.join(parts)
+    texts = (
+        [whole]
+        if text_width(whole, SMALL) <= width
+        else [SEPARATOR.join(parts[:3]), SEPARATOR.join(parts[3:])]
+    )
+    return [Line(text, SMALL, color=INK) for text in texts]
 
 
 def write_lines(
@@ -159,13 +165,17 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
     >>> [line.text for line in head([a], 2)]
     ['Saliency', 'Net  ·  PyTorch  ·  2 of 3 examples']
     """
-    methods = dict.fromkeys(method_name(one.method) for one in attributions)
-    parts = dict.fromkeys(one.model for one in attributions)
-    parts |= dict.fromkeys(framework_name(one.framework) for one in attributions)
-    parts |= dict.fromkeys(f"computed by {one.engine}" for one in attributions if one.engine != "explain")
-    if shown < len(attributions[0]):
-        parts |= {f"{shown} of {len(attributions[0])} examples": None}
+
+    def either(names: Iterable[str]) -> str:
+        return " and ".join(dict.fromkeys(name for name in names if name))
+
+    parts = [
+        either(one.model for one in attributions),
+        either(framework_name(one.framework) for one in attributions),
+        either(f"computed by {one.engine}" for one in attributions if one.engine != "explain"),
+        f"{shown} of {len(attributions[0])} examples" if shown < len(attributions[0]) else "",
+    ]
     return [
-        Line(" and ".join(methods), 12.5, "bold", INK),
-        Line("  ·  ".join(part for part in parts if part), 8.5),
+        Line(either(method_name(one.method) for one in attributions), 12.5, "bold", INK),
+        Line(SEPARATOR.join(part for part in parts if part), 8.5),
     ]

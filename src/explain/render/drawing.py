@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from explain.render.heatmap import Extend, Floats, Scale
 from explain.render.names import number
 from explain.render.pictures import Picture
-from explain.render.sheet import INK, MUTED, RULE
+from explain.render.sheet import INK, MUTED, RULE, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
 # Up to this many pixels along a side, each is shown as the square that it is.
 SMALL_IMAGE = 96
 
 TICK_SIZE = 7.0
+
+# How many lines the words along a colour bar may take.
+LABEL_LINES = 3
 
 
 def draw_picture(axes: Axes, picture: Picture) -> None:
@@ -116,7 +121,7 @@ def overlay(grey: Floats, heatmap: Floats, scale: Scale) -> Floats:
     (True, True)
     """
     # The picture is pulled towards light grey, so that neither of its ends can be taken for a dark colour.
-    paper = np.repeat((0.42 + 0.5 * grey)[..., np.newaxis], 3, axis=-1)
+    paper = np.repeat((0.34 + 0.6 * grey)[..., np.newaxis], 3, axis=-1)
     cover = (0.92 * scale.strength(heatmap) ** 0.6)[..., np.newaxis]
     return np.asarray((1 - cover) * paper + cover * scale.colors(heatmap)[..., :3])
 
@@ -151,7 +156,7 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
     vertical = box.height * figure.get_figheight() >= box.width * figure.get_figwidth()
     extend: Extend = scale.extend(*maps)
     bar = figure.colorbar(
-        ScalarMappable(scale.norm, scale.colormap),
+        ScalarMappable(scale.norm, _only_zero(scale) if scale.all_zero else scale.colormap),
         cax=cax,
         orientation="vertical" if vertical else "horizontal",
         extend=extend,
@@ -159,19 +164,20 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
     )
     if scale.all_zero:
         ticks = [0.0]
-        label = "all zero"
     elif scale.signed:
         ticks = [part * scale.vmax for part in (-1, -0.5, 0, 0.5, 1)]
     else:
         ticks = [part * scale.vmax for part in (0, 0.25, 0.5, 0.75, 1)]
     bar.set_ticks(ticks, labels=[number(float(tick)) for tick in ticks])
     bar.ax.tick_params(labelsize=TICK_SIZE, labelcolor=INK, color=RULE, length=2.5, width=0.6, pad=2)
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
-    bar.outline.set_edgecolor(RULE)  # type: ignore[operator]
-    bar.set_label(label, size=TICK_SIZE, color=MUTED, labelpad=3)
+    bar.outline.set_linewidth(0.5)
+    bar.outline.set_edgecolor(RULE)
+    inches = box.height * figure.get_figheight() if vertical else box.width * figure.get_figwidth()
+    words = "\n".join(wrap("all zero" if scale.all_zero else label, inches, TICK_SIZE, most=LABEL_LINES))
+    bar.set_label(words, size=TICK_SIZE, color=MUTED, labelpad=6 if vertical else 2)
 
 
-def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale) -> None:
+def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale, *, limit: float | None = None) -> None:
     """Draw the sum of each step of a (T, C) map as bars beside it, one a row, from top to bottom.
 
     Parameters
@@ -182,6 +188,8 @@ def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale) -> None:
         (T, C); steps of NaN are padding and have no bar.
     scale : Scale
         Gives the two colours of the signs.
+    limit : float, optional
+        How far the axis reaches; to the longest bar if not given.
 
     Examples
     --------
@@ -189,7 +197,7 @@ def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale) -> None:
     >>> from matplotlib.figure import Figure
     >>> axes = Figure().add_subplot()
     >>> draw_step_margin(axes, np.ones((4, 5)), Scale(-1, 1, True, 99))
-    >>> [bar.get_width() for bar in axes.patches]
+    >>> [float(bar.get_width()) for bar in axes.patches]
     [5.0, 5.0, 5.0, 5.0]
     """
     sums = np.asarray(rows, np.float64).sum(axis=1)
@@ -197,7 +205,7 @@ def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale) -> None:
     axes.barh(real, sums[real], height=0.8, color=sign_colors(sums[real], scale), linewidth=0)
     axes.set_ylim(len(sums) - 0.5, -0.5)
     axes.axvline(0, color=MUTED, linewidth=0.6)
-    limit = float(np.abs(sums[real]).max(initial=0.0)) or 1.0
+    limit = (float(np.abs(sums[real]).max(initial=0.0)) if limit is None else limit) or 1.0
     axes.set_xlim(-1.08 * limit if scale.signed else 0, 1.08 * limit)
     axes.xaxis.set_major_locator(FixedLocator([-limit, 0, limit] if scale.signed else [0, limit]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick)))
@@ -234,7 +242,7 @@ def draw_score_curve(axes: Axes, histories: Sequence[npt.ArrayLike], labels: Seq
         axes.plot(np.asarray(history), color=color, linestyle=line, linewidth=width, label=label)
     if labels:
         axes.legend(fontsize=TICK_SIZE, frameon=False, loc="lower right", labelcolor=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick)))
     axes.margins(x=0.02, y=0.08)
@@ -244,7 +252,7 @@ def draw_score_curve(axes: Axes, histories: Sequence[npt.ArrayLike], labels: Seq
 def label_time(axes: Axes, steps: int, name: str = "time step") -> None:
     """Label the rows of a map as steps in time, from top to bottom."""
     axes.yaxis.set_visible(True)
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     axes.set_ylim(steps - 0.5, -0.5)
     axes.tick_params(axis="y", labelsize=TICK_SIZE, labelcolor=INK, color=RULE, length=2.5, width=0.6, pad=2)
     axes.set_ylabel(name, fontsize=TICK_SIZE, color=MUTED, labelpad=2)
@@ -279,6 +287,11 @@ def quiet_axes(axes: Axes, keep: tuple[str, ...]) -> None:
         spine.set_color(RULE)
         spine.set_linewidth(0.6)
     axes.tick_params(labelsize=TICK_SIZE, labelcolor=INK, color=RULE, length=2.5, width=0.6, pad=2)
+
+
+def _only_zero(scale: Scale) -> Colormap:
+    """Give a colour map that has the colour of zero alone."""
+    return ListedColormap([tuple(scale.colors(0.0))])
 
 
 def _show(axes: Axes, pixels: npt.NDArray[Any], **colors: Any) -> None:

@@ -36,8 +36,8 @@ def plot(
     Images: the input as it was before normalisation, the heatmap, and the heatmap over the input without its
     colours. Sequences with ``display.step_names``: each step on the colour of its relevance, with bars under
     it; without names: the input and the map as rows over time, and the sum of each step beside it. Tables:
-    bars from the largest to the smallest. Volumes: for each example the slice with the largest sum of |values|.
-    Activation maximization: where it started, what was found, and the score along the way.
+    bars from the largest to the smallest. Volumes: for each example the slice with the largest sum of
+    |values|. Activation maximization: where it started, what was found, and the score along the way.
 
     Parameters
     ----------

@@ -201,7 +201,7 @@ def shared_scale(*maps: Array, signed: bool = True, percentile: float = DEFAULT_
     The limit is the stated percentile of the absolute values of all the heatmaps together: a few outliers
     are clipped (and the colour bar says so) instead of fading everything else. It is an observed value, the
     next greater one where the percentile falls between two, so that maps of fewer than 100 numbers are never
-    clipped at 99. Where so few numbers differ from zero that the percentile itself is zero, it is the greatest.
+    clipped at 99. Where so few numbers differ from zero that the percentile is zero too, it is the greatest.
 
     Parameters
     ----------
@@ -251,8 +251,8 @@ def check_percentile(percentile: object) -> None:
     is_number = isinstance(percentile, int | float | np.number) and not isinstance(percentile, bool)
     if not is_number or not 0 < percentile <= 100:  # type: ignore[operator]
         raise RenderError(
-            f"percentile={percentile!r} is not a number in (0, 100]: give the percentile of |values| at which "
-            "colours are clipped, for example 99, or 100 to clip nothing."
+            f"percentile={percentile!r} is not a number in (0, 100]: give the percentile of |values| at "
+            "which colours are clipped, for example 99, or 100 to clip nothing."
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from explain.render.arguments import Drawn
 from explain.render.caption import example_lines, head
 from explain.render.drawing import (
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORBAR_WIDTH = 0.13
+LEAST_BAR = 1.0
 # The bar's tick labels and its own label stand to its right.
-COLORBAR_ROOM = 0.78
+COLORBAR_ROOM = 0.98
 # The labels of a time axis stand to the left of its panel, those of a margin under it.
 TIME_ROOM = 0.42
 TICK_ROOM = 0.2
@@ -51,6 +54,8 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
     lefts.append(lefts[1] + width + GAP)
     bar_left = lefts[2] + margin_width + GAP + 0.04
 
+    margin_limit = longest_margin(drawn) if rows_as_time and drawn.shared else None
+
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
         example, scale = drawn.examples[index], drawn.scales[index]
         numbers = drawn.maps[0][example]
@@ -60,17 +65,17 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
         side = sheet.axes(lefts[2], top, margin_width, height)
         if rows_as_time:
             label_time(panel, len(numbers))
-            draw_step_margin(side, numbers, scale)
+            draw_step_margin(side, numbers, scale, limit=margin_limit)
         else:
             draw_overlay(side, pictures[index], numbers, scale)
         if not drawn.shared:
-            cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, height)
+            cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, bar_height([top], height))
             draw_colorbar(cax, scale, numbers, label="attribution")
 
     rows = [
         Row(
             example_lines(drawn.first, example, *([remarks[example]] if remarks else [])),
-            height + (TICK_ROOM if rows_as_time else 0.0),
+            max(height + (TICK_ROOM if rows_as_time else 0.0), LEAST_BAR),
             lambda sheet, top, index=index: draw_row(index, sheet, top),  # type: ignore[misc]
         )
         for index, example in enumerate(drawn.examples)
@@ -87,8 +92,7 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
         notes=drawn.notes,
     )
     if drawn.shared:
-        bar_height = shared_bar_height(tops, height)
-        cax = sheet.axes(bar_left, tops[0], COLORBAR_WIDTH, bar_height)
+        cax = sheet.axes(bar_left, tops[0], COLORBAR_WIDTH, bar_height(tops, height))
         draw_colorbar(cax, drawn.scales[0], *drawn.shown_maps(), label=drawn.scale_words(merged))
     return sheet.figure
 
@@ -114,6 +118,11 @@ def map_size(drawn: Drawn) -> tuple[float, float]:
     return panel_size(height, width, panel_target(len(drawn.examples)))
 
 
-def shared_bar_height(tops: Sequence[float], height: float) -> float:
-    """Give the height of the colour bar of all rows: as high as the first two rows at most."""
-    return height if len(tops) == 1 else tops[1] - tops[0] + height
+def bar_height(tops: Sequence[float], height: float) -> float:
+    """Give the height of the shared colour bar: that of the first two panels, never too low to read."""
+    return max(height if len(tops) == 1 else tops[1] - tops[0] + height, LEAST_BAR)
+
+
+def longest_margin(drawn: Drawn) -> float:
+    """Give the largest sum of a step in all the maps that are drawn, padding left out."""
+    return max(float(np.nanmax(np.abs(one.sum(axis=1)), initial=0.0)) for one in drawn.shown_maps())

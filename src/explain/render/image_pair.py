@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from explain.render.arguments import Drawn
-from explain.render.caption import Line, head, pair_lines, similarity_line, under_map
+from explain.render.caption import SMALL, Line, head, pair_lines, similarity_lines, under_map
 from explain.render.drawing import draw_colorbar, draw_heatmap, draw_picture, label_time
 from explain.render.image import (
     COLORBAR_ROOM,
     COLORBAR_WIDTH,
+    LEAST_BAR,
     TIME_ROOM,
+    bar_height,
     input_heading,
     input_pictures,
     map_size,
-    shared_bar_height,
 )
 from explain.render.page import CONTENT_LEFT, GAP, MARGIN, Heading, Row, compose
 from explain.render.sheet import Sheet, line_height, wrap
@@ -48,18 +49,21 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
             if rows_as_time and which == 0:
                 label_time(panel, len(numbers))
         below = top + height + WORDS_GAP
-        for placed, line in unders[example]:
-            below_left, row, text = placed
-            y = below + row * line_height(line.size)
-            sheet.write(maps_left + below_left, y, text, line.size, color=line.color, align="center")
+        for (middle, line_number, text), line in unders[example]:
+            at = below + line_number * line_height(line.size)
+            sheet.write(maps_left + middle, at, text, line.size, color=line.color, align="center")
         if not drawn.shared:
-            cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, height)
+            cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, bar_height([top], height))
             draw_colorbar(cax, scale, *(maps[example] for maps in drawn.maps), label="attribution")
+
+    def row_height(example: int) -> float:
+        lines = 1 + max(line_number for (_, line_number, _), _ in unders[example])
+        return max(height + WORDS_GAP + lines * line_height(SMALL), LEAST_BAR)
 
     rows = [
         Row(
             pair_lines(drawn.attributions, example),
-            height + WORDS_GAP + (1 + max(p[1] for p, _ in unders[example])) * line_height(7.5),
+            row_height(example),
             lambda sheet, top, index=index: draw_row(index, sheet, top),  # type: ignore[misc]
         )
         for index, example in enumerate(drawn.examples)
@@ -75,7 +79,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         notes=drawn.notes,
     )
     if drawn.shared:
-        cax = sheet.axes(bar_left, tops[0], COLORBAR_WIDTH, shared_bar_height(tops, height))
+        cax = sheet.axes(bar_left, tops[0], COLORBAR_WIDTH, bar_height(tops, height))
         words = drawn.scale_words("" if rows_as_time else "channels")
         draw_colorbar(cax, drawn.scales[0], *drawn.shown_maps(), label=words)
     return sheet.figure
@@ -93,7 +97,6 @@ def _words_under(
             placed.append(((which * (width + GAP) + width / 2, row, text), line))
             used = max(used, row + 1)
     if drawn.comparison is not None:
-        line = similarity_line(drawn.comparison, example)
-        for row, text in enumerate(wrap(line.text, pair_width, line.size)):
-            placed.append(((pair_width / 2, used + row, text), line))
+        for row, line in enumerate(similarity_lines(drawn.comparison, example, pair_width)):
+            placed.append(((pair_width / 2, used + row, line.text), line))
     return placed

@@ -66,7 +66,7 @@ def plot_maximization(drawn: Drawn) -> Figure:
                 sheet.axes(curve_left, top, CURVE_WIDTH, max(height, 0.6)), histories, drawn.labels
             )
 
-    names = [f"found by {label}" for label in drawn.labels] or ["found"]
+    names = list(drawn.labels) or ["found"]
     headings = [Heading(input_heading(starts, "start"), lefts[0], width)]
     headings += [
         Heading(input_heading(one, name), left, width)
@@ -101,8 +101,8 @@ def _caption(drawn: Drawn, example: int) -> list[Line]:
             history = np.asarray(one.history)
             if history.ndim != 2 or history.shape[1] != len(one):
                 raise RenderError(
-                    f"history has shape {history.shape}: expected (steps + 1, N) with N = {len(one)}, the score of "
-                    "every example before every step and after the last."
+                    f"history has shape {history.shape}: expected (steps + 1, N) with N = {len(one)}, the "
+                    "score of every example before every step and after the last."
                 )
             reached = f"{number(float(history[0, example]))} → {number(float(history[-1, example]))}"
         name = drawn.labels[index] if drawn.labels else one.score.replace("_", "-")

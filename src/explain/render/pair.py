@@ -38,8 +38,8 @@ def plot_pair(
 ) -> Figure:
     """Draw two attributions of the same inputs side by side, one row an example.
 
-    The two may be laid out differently (channels first and last). Both maps of a pair are always on one scale.
-    Under each map stand its score and convergence delta, under each pair its figures of similarity.
+    The two may be laid out differently (channels first and last). Both maps of a pair are always on one
+    scale. Under each map stand its score and convergence delta, under each pair its figures of similarity.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def plot_pair(
         comparison = compare(a, b)
     elif not isinstance(comparison, Comparison) or len(comparison) != len(a):
         raise RenderError(
-            f"comparison={comparison!r} does not belong to these {len(a)} examples: give what explain.compare(a, b) "
-            "returned, or leave it out."
+            f"comparison={comparison!r} does not belong to these {len(a)} examples: give what "
+            "explain.compare(a, b) returned, or leave it out."
         )
     names = comparison.labels if labels is None else labels
     if isinstance(names, str) or len(names) != 2 or not all(isinstance(name, str) for name in names):

@@ -13,11 +13,12 @@ from explain.attribution import Attribution
 from explain.errors import RenderError
 from explain.render.arguments import Drawn
 from explain.render.caption import (
+    SMALL,
     example_lines,
     head,
     lines_height,
     pair_lines,
-    similarity_line,
+    similarity_lines,
     under_map,
     write_lines,
 )
@@ -37,7 +38,8 @@ BARS_HEIGHT = 0.5
 CELL_SIZE = 12.0
 # Cells of one character are squares; cells of words are as wide as the longest, up to this.
 CELL_WIDTH_MOST = 1.2
-LINE_WIDTH = 7.2
+# Room for names of 20 characters on one line.
+LINE_WIDTH = 8.0
 LINE_GAP = 0.16
 # Between the words over and under the cells of a pair and the cells.
 LABEL_GAP = 0.05
@@ -114,8 +116,8 @@ def _named(names: Sequence[str], relevance: Floats, example: int) -> list[Step]:
         chosen, real = list(names), np.arange(len(relevance)) < len(names)
     else:
         raise RenderError(
-            f"display.step_names[{example}] has {len(names)} names but the sequence has {len(relevance)} steps "
-            f"({int(real.sum())} of them real): give a name for each."
+            f"display.step_names[{example}] has {len(names)} names but the sequence has {len(relevance)} "
+            f"steps ({int(real.sum())} of them real): give a name for each."
         )
     return [Step(name, float(value)) for name, value in zip(chosen, relevance[real], strict=True)]
 
@@ -150,7 +152,7 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
     colors = scale.colors(relevance)
     reach = BARS_HEIGHT / 2 if scale.signed else BARS_HEIGHT
     heights = np.sign(relevance) * scale.strength(relevance) * (reach - 0.04)
-    zero = reach - BARS_HEIGHT
+    zero = -reach
     axes.plot([0.04, len(shown) - 0.04], [zero, zero], color=RULE, linewidth=0.6)
     room = axes.get_window_extent().width / axes.figure.dpi / count - 0.06
     for index, (step, color, bar) in enumerate(
@@ -194,16 +196,16 @@ def plot_characters(drawn: Drawn) -> Figure:
                 LABEL_GAP if drawn.labels else 0.0
             )
         if drawn.comparison is not None:
-            top = write_lines(sheet, CONTENT_LEFT, top, [similarity_line(drawn.comparison, example)], content)
+            top = write_lines(sheet, CONTENT_LEFT, top, similarity_lines(drawn.comparison, example, content))
         if not drawn.shared:
             draw_bar_below(sheet, top, scale, [maps[example] for maps in drawn.maps], "attribution")
 
     def row_height(index: int) -> float:
         height = sum(grid.height(len(sequence)) for sequence in shown[index])
         if drawn.labels:
-            height += len(shown[index]) * (line_height(7.5) + 2 * LABEL_GAP)
+            height += len(shown[index]) * (line_height(SMALL) + 2 * LABEL_GAP)
         if drawn.comparison is not None:
-            height += lines_height([similarity_line(drawn.comparison, drawn.examples[index])], content)
+            height += lines_height(similarity_lines(drawn.comparison, drawn.examples[index], content))
         return height + (0.0 if drawn.shared else BAR_ROOM)
 
     rows = [
@@ -251,8 +253,10 @@ def cell_grid(shown: Sequence[Sequence[Step]]) -> CellGrid:
     names = [step.name for sequence in shown for step in sequence]
     widest = max((text_width(visible(name), CELL_SIZE) for name in names), default=0.0)
     cell = min(max(CELL_HEIGHT, widest + 0.16), CELL_WIDTH_MOST)
-    longest = max((len(sequence) for sequence in shown), default=1)
-    return CellGrid(cell, max(1, min(longest, int(LINE_WIDTH / cell))))
+    longest = max([1, *(len(sequence) for sequence in shown)])
+    fitting = max(1, int(LINE_WIDTH / cell))
+    # As many on every line as on the others, so that no lone cell is left for the last.
+    return CellGrid(cell, -(-longest // -(-longest // fitting)))
 
 
 def draw_lines(

@@ -38,6 +38,7 @@ class NotebookFigure(Figure):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make the figure and a canvas of its own that draws with Agg."""
         super().__init__(*args, **kwargs)
         FigureCanvasAgg(self)
 
@@ -59,6 +60,7 @@ class Sheet:
     """
 
     def __init__(self, width: float, height: float) -> None:
+        """Make the empty figure."""
         self.width = round(width * DPI) / DPI
         self.height = round(height * DPI) / DPI
         self.figure = NotebookFigure(figsize=(self.width, self.height), dpi=DPI, facecolor="white")
@@ -154,7 +156,7 @@ def wrap(text: str, width: float, size: float, *, weight: Weight = "normal", mos
     lines = [""]
     words = text.split(" ")
     for index, word in enumerate(words):
-        joined = f"{lines[-1]} {word}".strip()
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
         if not lines[-1] or text_width(joined, size, weight) <= width:
             lines[-1] = joined
         elif len(lines) < most:

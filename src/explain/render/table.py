@@ -13,11 +13,12 @@ from explain.attribution import Attribution
 from explain.errors import RenderError
 from explain.render.arguments import Drawn
 from explain.render.caption import (
+    SMALL,
     example_lines,
     head,
     lines_height,
     pair_lines,
-    similarity_line,
+    similarity_lines,
     under_map,
     write_lines,
 )
@@ -91,7 +92,8 @@ def features(
     Examples
     --------
     >>> import numpy as np
-    >>> a = Attribution(np.array([[0.1, -2]], np.float32), np.array([[7, 8.5]], np.float32), "NC", "ig", np.ones(1))
+    >>> values, inputs = np.array([[0.1, -2]], np.float32), np.array([[7, 8.5]], np.float32)
+    >>> a = Attribution(values, inputs, "NC", "saliency", np.ones(1))
     >>> [feature.name for feature in features(a.with_display(feature_names=("age", "mass")), 0)]
     ['mass = 8.5', 'age = 7']
     """
@@ -100,8 +102,8 @@ def features(
     names = attribution.display.feature_names or tuple(f"feature {index}" for index in range(len(relevance)))
     if len(names) != len(relevance):
         raise RenderError(
-            f"display.feature_names has {len(names)} names but the table has {len(relevance)} columns: give one "
-            "name a column, or none."
+            f"display.feature_names has {len(names)} names but the table has {len(relevance)} columns: give "
+            "one name a column, or none."
         )
     order = list(feature_order([relevance]) if order is None else order)
     # A bar for "1 more" would take as much room as that one itself.
@@ -151,7 +153,7 @@ def draw_features(
     >>> from matplotlib.figure import Figure
     >>> axes = Figure().add_subplot()
     >>> draw_features(axes, [Feature("age = 7", 0.5), Feature("mass = 8", -0.1)], Scale(-1, 1, True, 99))
-    >>> [bar.get_width() for bar in axes.patches]
+    >>> [float(bar.get_width()) for bar in axes.patches]
     [0.5, -0.1]
     """
     relevance = np.array([feature.relevance for feature in shown])
@@ -199,14 +201,14 @@ def plot_tables(drawn: Drawn) -> Figure:
                     width,
                 )
         if drawn.comparison is not None:
-            below = top + height + AXIS_ROOM + line_height(7.5)
-            write_lines(sheet, left, below, [similarity_line(drawn.comparison, example)], whole)
+            below = top + height + AXIS_ROOM + line_height(SMALL)
+            write_lines(sheet, left, below, similarity_lines(drawn.comparison, example, whole))
 
     def row_height(index: int) -> float:
         height = bars_height(shown[index][0]) + AXIS_ROOM
         if drawn.comparison is not None:
-            height += line_height(7.5)
-            height += lines_height([similarity_line(drawn.comparison, drawn.examples[index])], whole)
+            height += line_height(SMALL)
+            height += lines_height(similarity_lines(drawn.comparison, drawn.examples[index], whole))
         return height
 
     rows = [

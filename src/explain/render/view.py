@@ -54,8 +54,8 @@ def view(attribution: Attribution) -> View:
     if axes == 3:
         return "volume"
     raise RenderError(
-        f"layout={layout!r} has {axes} axes besides batch and channels: up to 3 can be drawn. Take a slice of "
-        "values and inputs along one of them and give the layout without it."
+        f"layout={layout!r} has {axes} axes besides batch and channels: up to 3 can be drawn. Take a slice "
+        "of values and inputs along one of them and give the layout without it."
     )
 
 
@@ -94,7 +94,8 @@ def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
         mask = np.asarray(attribution.mask, bool)
         if mask.shape != maps.shape[:2]:
             raise RenderError(
-                f"mask has shape {mask.shape} but the sequences are (N, T) = {maps.shape[:2]}: give one flag a step."
+                f"mask has shape {mask.shape} but the sequences are (N, T) = {maps.shape[:2]}: give one flag "
+                "a step."
             )
         maps[~mask] = np.nan
     return maps

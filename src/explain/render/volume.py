@@ -80,8 +80,8 @@ def slice_volume(attribution: Attribution, depth: int | npt.ArrayLike) -> Attrib
     right_type = np.issubdtype(depths.dtype, np.integer) and depths.shape in ((), (count,))
     if not right_type or (depths < 0).any() or (depths >= length).any():
         raise RenderError(
-            f"depth={depth!r} does not pick a slice: give an int from 0 to {length - 1}, or {count} of them, one "
-            "an example."
+            f"depth={depth!r} does not pick a slice: give an int from 0 to {length - 1}, or {count} of them, "
+            "one an example."
         )
     depths = np.broadcast_to(depths, (count,))
 
@@ -103,5 +103,6 @@ def _check_volume(attribution: Attribution) -> None:
     """Refuse what has no depth to slice."""
     if len(set(attribution.layout) - {"N", "C"}) != 3:
         raise RenderError(
-            f"layout={attribution.layout!r} has no slices: give an attribution of volumes, for example in layout 'NCDHW'."
+            f"layout={attribution.layout!r} has no slices: give an attribution of volumes, "
+            "for example in layout 'NCDHW'."
         )

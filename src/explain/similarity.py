@@ -1,0 +1,101 @@
+"""Figures of similarity between two arrays, each defined for zero and constant ones too."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+# The part of the values that counts as the top.
+TOP = 0.1
+
+# The window of the structural similarity; a smaller map has no room for it.
+SSIM_WINDOW = 7
+
+
+def relative_l2(a: Floats, b: Floats) -> float:
+    """Give ``‖a − b‖ / max(‖a‖, ‖b‖)`` of two flat arrays; 0 for two zero ones.
+
+    Examples
+    --------
+    >>> relative_l2(np.array([3.0, 4.0]), np.array([0.0, 0.0]))
+    1.0
+    """
+    largest = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
+    if largest == 0:
+        return 0.0
+    # Divided first, so that no square of a tiny or huge value leaves the range of floats.
+    a, b = a / largest, b / largest
+    return float(np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b)))
+
+
+def pearson(a: Floats, b: Floats) -> float:
+    """Give the linear correlation of two flat arrays; NaN if one is constant.
+
+    Examples
+    --------
+    >>> pearson(np.array([1.0, 2.0, 4.0]), np.array([-2.0, -4.0, -8.0]))
+    -1.0
+    """
+    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    a, b = a / np.abs(a).max(), b / np.abs(b).max()
+    a, b = a - a.mean(), b - b.mean()
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    return float(np.clip(np.round(a @ b, 15), -1.0, 1.0))
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Give the correlation of the ranks of two flat arrays; NaN if one is constant.
+
+    Examples
+    --------
+    >>> spearman(np.array([1.0, 2.0, 4.0]), np.array([1.0, 10.0, 11.0]))
+    1.0
+    """
+    from scipy.stats import rankdata
+
+    return pearson(rankdata(a), rankdata(b)) if a.size else math.nan
+
+
+def top_overlap(a: Floats, b: Floats) -> float:
+    """Give the part of the largest tenth (by size) that two flat arrays have in common; see `Comparison`.
+
+    Examples
+    --------
+    >>> top_overlap(np.arange(20.0), np.arange(20.0)), top_overlap(np.arange(20.0), -np.arange(20.0)[::-1])
+    (1.0, 0.0)
+    """
+    if not a.any() or not b.any():
+        return math.nan
+    count = math.ceil(TOP * a.size)
+    shared = np.minimum(_membership(np.abs(a), count), _membership(np.abs(b), count)).sum()
+    return min(1.0, float(shared) / count)
+
+
+def ssim(a: Floats, b: Floats) -> float:
+    """Give the structural similarity of two maps of shape (H, W); NaN under 7 wide or high, or without range.
+
+    Examples
+    --------
+    >>> ramp = np.arange(64.0).reshape(8, 8)
+    >>> ssim(ramp, ramp), ssim(ramp[:6], ramp[:6])
+    (1.0, nan)
+    """
+    from skimage.metrics import structural_similarity
+
+    low, high = min(a.min(), b.min()), max(a.max(), b.max())
+    if min(a.shape) < SSIM_WINDOW or high == low:
+        return math.nan
+    a, b = a / (high - low), b / (high - low)
+    return float(structural_similarity(a, b, win_size=SSIM_WINDOW, data_range=1.0))
+
+
+def _membership(sizes: Floats, count: int) -> Floats:
+    """Give to what part each element is among the `count` largest: 1, 0, or a share of the tied places."""
+    threshold = np.partition(sizes, sizes.size - count)[sizes.size - count]
+    above, tied = sizes > threshold, sizes == threshold
+    return np.asarray(above + tied * ((count - above.sum()) / tied.sum()), np.float64)
