@@ -15,7 +15,7 @@ from explain.errors import ComparisonError
 from explain.layout import Layout
 from explain.render.heatmap import heatmaps
 from explain.render.names import class_name, framework_name, listed, method_name, number
-from explain.render.view import MAXIMIZATION, view
+from explain.render.view import drawn_as, view
 from explain.similarity import pearson, relative_l2, spearman, ssim, top_overlap
 
 Floats = npt.NDArray[np.float64]
@@ -264,8 +264,10 @@ def _check_same_question(a: Attribution, b: Attribution) -> None:
                 found.append(f"the padding (mask) of examples {listed(list(unlike))}")
     if a.score != b.score:
         found.append(f"the kind of score: {a.score!r} and {b.score!r}")
-    if (a.method == MAXIMIZATION) != (b.method == MAXIMIZATION):
-        found.append(f"the kind of result: an input that was found ({MAXIMIZATION}) and an attribution")
+    if (drawn_as(a) == "input") != (drawn_as(b) == "input"):
+        found.append(
+            f"the kind of result: an input that was found and an attribution ({a.method}, {b.method})"
+        )
     if found:
         raise ComparisonError(
             "a and b explain different things and cannot be compared. They differ in "

@@ -171,7 +171,7 @@ def _seen_in_values(finding: Finding, outputs: Array) -> Finding:
         held = "log_probability"
     else:
         return finding
-    return replace(finding, score=held, reason=undoable_reason(held, "softmax"))
+    return replace(finding, score=held, reason=undoable_reason(held, "softmax", opaque=finding.opaque))
 
 
 def _scores(backend: Backend, examples: Examples, outputs: Array, batch_size: int) -> Array:
@@ -195,7 +195,7 @@ def _check_primitives(method: Method, backend: Backend) -> None:
 def _score_notes(question: Question, finding: Finding) -> Notes:
     """Say where the score is not what was asked for, or could not be looked into."""
     notes: Notes = []
-    if finding.opaque and question.score == "logit":
+    if finding.opaque and not finding.reason:
         notes.append(
             (
                 "The model's inside cannot be reached, so a terminal softmax or sigmoid could not be looked for: its "

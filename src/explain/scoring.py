@@ -134,16 +134,24 @@ def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Find
     if wanted == "output" or functional is None:
         return Finding("output", opaque=wanted != "output")
     held: ScoreKind = "log_probability" if functional == "log_softmax" else "probability"
-    return Finding(held, reason=undoable_reason(held, functional), opaque=True)
+    return Finding(held, reason=undoable_reason(held, functional, opaque=True), opaque=True)
 
 
-def undoable_reason(held: ScoreKind, activation: str) -> str:
+def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -> str:
     """Say that a probability is explained, why, and what to do."""
+    where = (
+        f"in a model whose inside cannot be reached, the output looks like that of a {activation}"
+        if opaque
+        else f"the model's output is that of a {activation} that is not a layer of its own, so that it could not be taken off"
+    )
+    remedy = (
+        "Give the original model, or one without it"
+        if opaque
+        else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
+    )
     return (
-        f"The explained score is a {held.replace('_', ' ')}: the model's output is that of a {activation} that is not "
-        "a layer of its own, so that it could not be taken off. Gradients of probabilities vanish where the model is "
-        "sure. Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits; say "
-        f"score={held!r} if it is meant."
+        f"The explained score is a {held.replace('_', ' ')}: {where}. Gradients of probabilities vanish where the model "
+        f"is sure. {remedy}; say score={('output' if opaque else held)!r} if it is meant."
     )
 
 

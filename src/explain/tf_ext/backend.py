@@ -99,7 +99,9 @@ class TensorFlowBackend:
     ) -> tuple[Array, ...]:
         """Give the weighted sum of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:
-            return path_gradients_point_by_point(self, examples, baselines, alphas, weights, batch_size)
+            return path_gradients_point_by_point(
+                self, examples, baselines, alphas, weights, batch_size, in_rows=self._inspection.stateful
+            )
         ends, starts = self._points(examples.inputs), self._points(baselines)
         differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
         nodes, shares = tf.constant(alphas), tf.constant(weights)
@@ -160,7 +162,7 @@ class TensorFlowBackend:
         alone = bool(question.forward_kwargs) or function is not None
         kept = self._own_traces if alone else traces_of(self._model)
         flat = tuple((tuple(spec.shape), spec.dtype.name) for spec in tf.nest.flatten(signature))
-        key = (name, question.score, question.output, question.layout, tuple(inputs[-1][0]), len(inputs[-1][1]), flat)
+        key = (name, question.score, question.output, question.layout, tuple(inputs[-1][0]), len(inputs[-1][1]), len(inputs[-1][2]), flat)
         if key not in kept:
             computation = self._computation(examples)
             function, assigns = traced(getattr(computation, name), signature)

@@ -26,6 +26,8 @@ class Inspection:
         True if it takes one step of a sequence at a time.
     eager : bool
         True if it must be run operation by operation, not as a traced graph.
+    stateful : bool
+        True if a layer keeps a state for each row of the batch from one call to the next.
     fixed_batch_size : int, optional
         The only batch size that it takes.
     """
@@ -34,6 +36,7 @@ class Inspection:
     opaque: bool
     stepwise: bool = False
     eager: bool = False
+    stateful: bool = False
     fixed_batch_size: int | None = None
 
 
@@ -62,6 +65,7 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
         opaque=False,
         stepwise=is_stepwise(model.call, given),
         eager=bool(getattr(model, "run_eagerly", False)),
+        stateful=any(getattr(layer, "stateful", False) for layer in layers_of(model)),
         fixed_batch_size=shape[0] if shape else None,
     )
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 # The state of TensorFlow's global seed can be set but not read by the public interface.
 from tensorflow.python.eager import context as eager_context
 
-from explain.keras_layers import is_keras_model
+from explain.keras_layers import is_keras_model, layers_of
 
 _ASSIGNMENTS = ("Assign", "Scatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
 
@@ -23,7 +23,8 @@ def inference_mode(model: Any) -> Iterator[None]:
     The mode itself is an argument of each call (``training=False``), and needs no putting back.
     """
     context = eager_context.context()
-    generator = context._rng
+    # There is one only once a seed was set.
+    generator = getattr(context, "_rng", None)
     state = None if generator is None else generator.getstate()
     try:
         yield
@@ -39,7 +40,9 @@ def preserved_variables(model: Any) -> Iterator[None]:
     """Put back what a call may assign: the states of stateful layers, seeds and statistics."""
     variables = [tf.random.get_global_generator().state]
     if is_keras_model(model):
-        variables += [variable.value for variable in model.non_trainable_variables]
+        # A stateful layer does not count its states among its variables.
+        states = tf.nest.flatten([getattr(layer, "states", None) or [] for layer in layers_of(model)])
+        variables += [variable.value for variable in (*model.non_trainable_variables, *states)]
     elif isinstance(model, tf.Module):
         variables += list(model.variables)
     before = [variable.numpy().copy() for variable in variables]
