@@ -1,0 +1,146 @@
+"""The seed models: four small networks, trained on real data, each with a twin in the other framework.
+
+Importing this package imports no framework; `load` imports the one that it is asked for.
+
+Examples
+--------
+>>> from explain import zoo
+>>> zoo.names()
+('cifar_net', 'cifar_keras', 'names_rnn', 'fashion_rnn')
+>>> zoo.samples("cifar_net", framework="torch").x.shape
+(20, 3, 32, 32)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explain.errors import DataError, ZooError
+from explain.zoo.extensions import extension
+from explain.zoo.parameters import Framework
+from explain.zoo.sample_inputs import Samples, read_samples
+from explain.zoo.seed_models import FRAMEWORKS, SEED_MODELS, SeedModel, one_of, seed_model
+from explain.zoo.weight_files import shipped, weights_for
+
+__all__ = ["Samples", "SeedModel", "card", "load", "names", "samples", "seed_model"]
+
+_PRECISIONS = ("float32", "float64")
+
+
+def names() -> tuple[str, ...]:
+    """Give the names of the seed models.
+
+    Examples
+    --------
+    >>> names()
+    ('cifar_net', 'cifar_keras', 'names_rnn', 'fashion_rnn')
+    """
+    return tuple(SEED_MODELS)
+
+
+def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
+    """Load a seed model with its trained weights.
+
+    The weights are the same numbers in both frameworks, so that the twins give the same outputs up to the
+    rounding of their arithmetic.
+
+    Parameters
+    ----------
+    name : str
+        One of `names()`.
+    framework : {"torch", "tensorflow"}
+        In which framework.
+    dtype : {"float32", "float64"}
+        Precision of the model; the weights were trained in float32 and are cast.
+
+    Returns
+    -------
+    torch.nn.Module or keras.Model
+        The PyTorch model in evaluation mode, on the CPU; the Keras model built.
+
+    Raises
+    ------
+    ZooError
+        If the name, the framework or the dtype is unknown.
+    FrameworkNotInstalledError
+        If the framework cannot be imported.
+    DataError
+        If the weight file is missing or damaged.
+
+    Examples
+    --------
+    >>> type(load("fashion_rnn", framework="torch")).__name__
+    'FashionRNN'
+    """
+    model = seed_model(name)
+    chosen = _framework(framework)
+    if dtype not in _PRECISIONS:
+        raise ZooError(one_of("dtype", dtype, _PRECISIONS, "the precisions"))
+    return extension(chosen, "zoo").load(name, weights_for(model, chosen), dtype)
+
+
+def samples(name: str, framework: str = "torch") -> Samples:
+    """Give small real inputs for a seed model, preprocessed as it wants them.
+
+    Parameters
+    ----------
+    name : str
+        One of `names()`.
+    framework : {"torch", "tensorflow"}
+        The framework whose layout is wanted; it need not be installed.
+
+    Returns
+    -------
+    Samples
+        Inputs, labels, and what is needed to draw them. None was in the model's training set.
+
+    Raises
+    ------
+    ZooError
+        If the name or the framework is unknown.
+
+    Examples
+    --------
+    >>> pictures = samples("cifar_keras", framework="tensorflow")
+    >>> pictures.x.shape, pictures.layout, pictures.classes[pictures.y[0]]
+    ((20, 32, 32, 3), 'NHWC', 'cat')
+    """
+    return read_samples(seed_model(name), _framework(framework))
+
+
+def card(name: str) -> str:
+    """Give the model card of a seed model: what it is, learned from, reached and is for, as Markdown.
+
+    Parameters
+    ----------
+    name : str
+        One of `names()`.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Raises
+    ------
+    ZooError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> card("names_rnn").splitlines()[0]
+    '# names_rnn'
+    """
+    source = shipped(seed_model(name), ".md")
+    try:
+        return source.read_text(encoding="utf-8")
+    except FileNotFoundError as cause:
+        raise DataError(f"{source} is missing. Install explain-toolkit again.") from cause
+
+
+def _framework(framework: str) -> Framework:
+    """Check the name of a framework."""
+    for known in FRAMEWORKS:
+        if framework == known:
+            return known
+    raise ZooError(one_of("framework", framework, FRAMEWORKS, "the frameworks"))

@@ -1,0 +1,146 @@
+"""Model cards: what a seed model is, learned from, reached and is for, as Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from explain.zoo.parameters import shapes
+from explain.zoo.seed_models import FRAMEWORKS, SeedModel
+
+
+@dataclass(frozen=True)
+class DataStatement:
+    """What a card says about a data set.
+
+    Parameters
+    ----------
+    description : str
+        What the data are and how they are split.
+    licence : str
+        Under which terms they come.
+    citation : str
+        How to cite them.
+    limits : str
+        What a model that was trained on them cannot know.
+    """
+
+    description: str
+    licence: str
+    citation: str
+    limits: str
+
+
+DATA_STATEMENTS: Mapping[str, DataStatement] = {
+    "cifar10": DataStatement(
+        description=(
+            "CIFAR-10: 50,000 training and 10,000 test pictures, 32×32 RGB, ten classes of equal size. The "
+            "shipped weights were trained and tested on pictures re-encoded as JPEG (slightly lossy)."
+        ),
+        licence="None stated by the authors, who ask to be cited.",
+        citation="A. Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009.",
+        limits="It knows ten classes of small, centred objects and calls whatever it is shown one of them.",
+    ),
+    "fashion_mnist": DataStatement(
+        description=(
+            "Fashion-MNIST: 60,000 training and 10,000 test pictures, 28×28 grey, ten classes of equal size."
+        ),
+        licence="MIT (Zalando SE, 2017).",
+        citation=(
+            "H. Xiao, K. Rasul and R. Vollgraf, *Fashion-MNIST: a Novel Image Dataset for Benchmarking "
+            "Machine Learning Algorithms*, arXiv:1708.07747, 2017."
+        ),
+        limits="It knows centred product pictures, light on black, and no others.",
+    ),
+    "names": DataStatement(
+        description=(
+            "Surnames of 18 languages, accents stripped to 57 characters. Each name is kept once a language "
+            "(the files repeat many: the 2,000 Arabic lines are 108 names); a fifth of each language, drawn "
+            "by a fixed seed, is the test set, so that no name is trained and tested on in the same language."
+        ),
+        licence="MIT (S. Robertson, *Practical PyTorch*, 2017).",
+        citation="S. Robertson, *Classifying Names with a Character-Level RNN*, PyTorch tutorials, 2017.",
+        limits=(
+            "More than half of the names are Russian and a fifth English: it leans towards them and is weak "
+            "on rare languages. A surname does not tell a person's origin; it must not be used to guess it. "
+            "Nothing non-linear lies between the steps, so its logits are affine in the input: a closed form "
+            "to test explanations against, and not a good classifier."
+        ),
+    ),
+}
+
+
+def write_card(model: SeedModel, metadata: Mapping[str, Any]) -> str:
+    """Write the card of a trained seed model.
+
+    Parameters
+    ----------
+    model : SeedModel
+        Its row of the table.
+    metadata : Mapping
+        How its weights came to be, as `explain.zoo.weight_files.read_metadata` gives it.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Examples
+    --------
+    >>> from explain.zoo.seed_models import seed_model
+    >>> made = {"seed": 0, "epochs": 1, "device": "cpu", "test_accuracy": 0.5, "test_examples": 10}
+    >>> made |= {"versions": {}, "command": "python gallery/train.py cifar_net"}
+    >>> print(write_card(seed_model("cifar_net"), made).splitlines()[0])
+    # cifar_net
+    """
+    data = DATA_STATEMENTS[model.dataset]
+    recipe = model.recipe
+    count = sum(math.prod(shape) for shape in shapes(model.layers, model.native).values())
+    inputs = "; ".join(
+        f"{framework} {model.layout[framework]}, {_words(model.example_shape[framework])} an example"
+        for framework in FRAMEWORKS
+    )
+    versions = ", ".join(f"{package} {version}" for package, version in sorted(metadata["versions"].items()))
+    correct = 100 * metadata["test_accuracy"]
+    extras = ["pictures mirrored at random and shifted by up to 4 pixels"] if recipe.augmentation else []
+    extras += [f"gradients clipped to norm {recipe.clip_norm:g}"] if recipe.clip_norm is not None else []
+    return f"""# {model.name}
+
+{model.summary}
+
+| | |
+|---|---|
+| Native framework | {model.native}; `explain.zoo.load` gives the twin in the other, with the same weights |
+| Input | {inputs}; within [{model.bounds[0]:g}, {model.bounds[1]:g}] |
+| Output | {model.output} of {len(model.classes)} classes: {", ".join(model.classes)} |
+| Parameters | {count:,} |
+| **Test accuracy** | **{correct:.2f} %** on {metadata["test_examples"]:,} test examples |
+
+## Data
+{data.description}
+
+Licence: {data.licence}
+Cite: {data.citation}
+
+## Training
+Cross-entropy; Adam with decoupled weight decay {recipe.weight_decay:g}; batches of {recipe.batch_size};
+{metadata["epochs"]} epochs; learning rate up to {recipe.learning_rate:g} after a short warm-up, then down
+to zero along half a cosine{"".join(f"; {extra}" for extra in extras)}.
+Seed {metadata["seed"]}, on {metadata["device"]}, with {versions}.
+The test set was used once, to measure the accuracy above, and for no choice.
+
+    {metadata["command"]}
+
+## Intended use
+A small, real model on which explanations are tested, compared between frameworks and shown. It is no
+component of a product and no benchmark of accuracy.
+
+## Limits
+{data.limits}
+"""
+
+
+def _words(shape: tuple[int | None, ...]) -> str:
+    return " × ".join("any" if size is None else str(size) for size in shape)

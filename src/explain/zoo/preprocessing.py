@@ -1,0 +1,129 @@
+"""From pictures and names to what a seed model takes."""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import InputError
+from explain.zoo.parameters import Framework
+from explain.zoo.seed_models import SeedModel
+
+ALPHABET = string.ascii_letters + " .,;'"
+
+
+def plain_letters(name: str) -> str:
+    """Strip accents, and whatever else is not in the alphabet of 57 characters, from a name.
+
+    Parameters
+    ----------
+    name : str
+        A name in any script; characters that no decomposition brings into the alphabet are dropped.
+
+    Returns
+    -------
+    str
+        The name in a–z, A–Z, space, full stop, comma, semicolon and apostrophe.
+
+    Examples
+    --------
+    >>> plain_letters("Ślusàrski")
+    'Slusarski'
+    """
+    decomposed = unicodedata.normalize("NFD", name)
+    return "".join(character for character in decomposed if character in ALPHABET).strip()
+
+
+def one_hot(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Encode names one-hot over the alphabet, shorter ones padded with all-zero steps at their end.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names in the alphabet (see `plain_letters`), none empty.
+
+    Returns
+    -------
+    steps : numpy.ndarray of uint8, shape (N, T, 57)
+        T is the length of the longest name.
+    lengths : numpy.ndarray of int64, shape (N,)
+        The length of each name.
+
+    Raises
+    ------
+    InputError
+        If a name is empty or has a character outside the alphabet.
+
+    Examples
+    --------
+    >>> steps, lengths = one_hot(["Abe", "Li"])
+    >>> steps.shape, lengths.tolist(), int(steps[1, 2].sum())
+    ((2, 3, 57), [3, 2], 0)
+    """
+    for name in names:
+        if not name or set(name) - set(ALPHABET):
+            raise InputError(
+                f"The name {name!r} cannot be encoded: it must have at least one character, all of them of "
+                f"{ALPHABET!r}. Strip accents with explain.zoo.preprocessing.plain_letters first."
+            )
+    lengths = np.array([len(name) for name in names], dtype=np.int64)
+    steps = np.zeros((len(names), int(lengths.max(initial=0)), len(ALPHABET)), dtype=np.uint8)
+    for row, name in enumerate(names):
+        steps[row, np.arange(len(name)), [ALPHABET.index(character) for character in name]] = 1
+    return steps, lengths
+
+
+def spell(steps: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> list[str]:
+    """Read names back from their one-hot encoding.
+
+    Examples
+    --------
+    >>> spell(*one_hot(["Abe", "Li"]))
+    ['Abe', 'Li']
+    """
+    indices = steps.argmax(axis=2)
+    return ["".join(ALPHABET[i] for i in row[:length]) for row, length in zip(indices, lengths, strict=True)]
+
+
+def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) -> npt.NDArray[np.float32]:
+    """Turn a batch as the data set gives it into what the model takes in a framework.
+
+    Both frameworks get the same numbers, made by the same operations in the same order and only then laid
+    out, so that a difference between two twins is never a difference between their inputs.
+
+    Parameters
+    ----------
+    model : SeedModel
+        The model to prepare for.
+    x : numpy.ndarray of uint8
+        Pictures (N, H, W, 3), grey pictures (N, H, W), or one-hot names (N, T, 57).
+    framework : {"torch", "tensorflow"}
+        The framework whose layout is wanted.
+
+    Returns
+    -------
+    numpy.ndarray of float32
+        The batch, within the model's bounds, contiguous, in the layout ``model.layout[framework]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from explain.zoo.seed_models import seed_model
+    >>> white = np.full((1, 32, 32, 3), 255, np.uint8)
+    >>> x = prepare(seed_model("cifar_net"), white, "torch")
+    >>> x.shape, float(x.max())
+    ((1, 3, 32, 32), 1.0)
+    """
+    values = x.astype(np.float32)
+    if model.dataset != "names":
+        values /= np.float32(255)
+        values -= np.float32(model.mean)
+        values /= np.float32(model.scale)
+    if model.layout[framework] == "NCHW":
+        values = values.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(values)

@@ -1,0 +1,237 @@
+"""The one table of the seed models: what each is, takes, knows and was trained by."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from explain.errors import ZooError
+from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
+from explain.zoo.parameters import Convolution, Dense, Framework, ParameterLayer, Recurrent
+
+Output = Literal["logits", "probabilities", "log-probabilities"]
+
+FRAMEWORKS: tuple[Framework, ...] = ("torch", "tensorflow")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a seed model is trained: Adam with decoupled weight decay, a warm-up and a cosine schedule.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training set.
+    batch_size : int
+        Examples a step.
+    learning_rate : float
+        The highest learning rate, reached after the warm-up.
+    weight_decay : float
+        Decoupled weight decay of every parameter.
+    augmentation : bool
+        Whether pictures are mirrored at random and shifted by up to four pixels.
+    clip_norm : float, optional
+        Gradients are scaled down to this global norm, for models that recur.
+    """
+
+    epochs: int
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.0
+    augmentation: bool = False
+    clip_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class SeedModel:
+    """One row of the table.
+
+    Parameters
+    ----------
+    name : str
+        The name that `explain.zoo.load` takes.
+    summary : str
+        What the model is, in one sentence.
+    native : {"torch", "tensorflow"}
+        The framework in which the model was trained and in whose names its weight file is written.
+    dataset : {"cifar10", "fashion_mnist", "names"}
+        The data set that it was trained on.
+    classes : tuple of str
+        The names of its outputs, in order.
+    example_shape : Mapping of framework to tuple
+        Shape of one example, without the batch axis; None where any length goes.
+    layout : Mapping of framework to str
+        The layout of a batch, one letter an axis.
+    output : {"logits", "probabilities", "log-probabilities"}
+        What it gives.
+    mean, scale : float
+        A picture in [0, 1] is ``x * scale + mean``.
+    bounds : tuple of float
+        The least and greatest value of a valid input.
+    required_accuracy : float
+        The test accuracy below which a training run has failed.
+    layers : tuple of ParameterLayer
+        The layers that hold parameters, in order.
+    recipe : Recipe
+        How it is trained.
+    """
+
+    name: str
+    summary: str
+    native: Framework
+    dataset: str
+    classes: tuple[str, ...]
+    example_shape: Mapping[Framework, tuple[int | None, ...]]
+    layout: Mapping[Framework, str]
+    output: Output
+    mean: float
+    scale: float
+    bounds: tuple[float, float]
+    required_accuracy: float
+    layers: tuple[ParameterLayer, ...]
+    recipe: Recipe
+
+
+CHARACTERS = 57
+HIDDEN_SIZE = 128
+
+_PICTURE_SHAPE: Mapping[Framework, tuple[int, ...]] = {"torch": (3, 32, 32), "tensorflow": (32, 32, 3)}
+_PICTURE_LAYOUT: Mapping[Framework, str] = {"torch": "NCHW", "tensorflow": "NHWC"}
+_SEQUENCE_LAYOUT: Mapping[Framework, str] = {"torch": "NTC", "tensorflow": "NTC"}
+
+_TABLE = (
+    SeedModel(
+        name="cifar_net",
+        summary="A small LeNet-like convolutional network on 32×32 colour pictures, ten logits.",
+        native="torch",
+        dataset="cifar10",
+        classes=CIFAR10_CLASSES,
+        example_shape=_PICTURE_SHAPE,
+        layout=_PICTURE_LAYOUT,
+        output="logits",
+        mean=0.5,
+        scale=0.5,
+        bounds=(-1.0, 1.0),
+        required_accuracy=0.62,
+        layers=(
+            Convolution("conv1", 3, 6, 5),
+            Convolution("conv2", 6, 16, 5),
+            Dense("fc1", 400, 120, flattened=(16, 5, 5)),
+            Dense("fc2", 120, 84),
+            Dense("fc3", 84, 10),
+        ),
+        recipe=Recipe(epochs=16, weight_decay=1e-3, augmentation=True),
+    ),
+    SeedModel(
+        name="cifar_keras",
+        summary="A convolutional network of three 3×3 convolutions on 32×32 colour pictures, ten logits.",
+        native="tensorflow",
+        dataset="cifar10",
+        classes=CIFAR10_CLASSES,
+        example_shape=_PICTURE_SHAPE,
+        layout=_PICTURE_LAYOUT,
+        output="logits",
+        mean=0.0,
+        scale=1.0,
+        bounds=(0.0, 1.0),
+        required_accuracy=0.70,
+        layers=(
+            Convolution("conv1", 3, 32, 3),
+            Convolution("conv2", 32, 64, 3),
+            Convolution("conv3", 64, 64, 3),
+            Dense("fc1", 1024, 64, flattened=(64, 4, 4)),
+            Dense("fc2", 64, 10),
+        ),
+        recipe=Recipe(epochs=16, weight_decay=1e-3, augmentation=True),
+    ),
+    SeedModel(
+        name="names_rnn",
+        summary=(
+            "A character-level recurrent network, one character a step and no non-linearity between the "
+            "steps: names to log-probabilities of 18 languages."
+        ),
+        native="torch",
+        dataset="names",
+        classes=LANGUAGES,
+        example_shape={"torch": (None, CHARACTERS), "tensorflow": (None, CHARACTERS)},
+        layout=_SEQUENCE_LAYOUT,
+        output="log-probabilities",
+        mean=0.0,
+        scale=1.0,
+        bounds=(0.0, 1.0),
+        required_accuracy=0.75,
+        layers=(
+            Dense("i2h", CHARACTERS + HIDDEN_SIZE, HIDDEN_SIZE),
+            Dense("i2o", CHARACTERS + HIDDEN_SIZE, len(LANGUAGES)),
+        ),
+        recipe=Recipe(epochs=25, clip_norm=1.0),
+    ),
+    SeedModel(
+        name="fashion_rnn",
+        summary=(
+            "Two simple recurrent layers that read a 28×28 picture row by row: probabilities of ten kinds of "
+            "clothing."
+        ),
+        native="tensorflow",
+        dataset="fashion_mnist",
+        classes=FASHION_MNIST_CLASSES,
+        example_shape={"torch": (28, 28), "tensorflow": (28, 28)},
+        layout=_SEQUENCE_LAYOUT,
+        output="probabilities",
+        mean=0.0,
+        scale=1.0,
+        bounds=(0.0, 1.0),
+        required_accuracy=0.85,
+        layers=(
+            Recurrent("rnn1", 28, HIDDEN_SIZE),
+            Recurrent("rnn2", HIDDEN_SIZE, HIDDEN_SIZE),
+            Dense("fc", HIDDEN_SIZE, 10),
+        ),
+        recipe=Recipe(epochs=12, learning_rate=1e-3, clip_norm=1.0),
+    ),
+)
+
+SEED_MODELS: Mapping[str, SeedModel] = {model.name: model for model in _TABLE}
+
+
+def seed_model(name: str) -> SeedModel:
+    """Look a seed model up.
+
+    Parameters
+    ----------
+    name : str
+        One of `explain.zoo.names()`.
+
+    Returns
+    -------
+    SeedModel
+        Its row of the table.
+
+    Raises
+    ------
+    ZooError
+        If there is no seed model of that name.
+
+    Examples
+    --------
+    >>> seed_model("fashion_rnn").native
+    'tensorflow'
+    """
+    if name not in SEED_MODELS:
+        raise ZooError(one_of("name", name, tuple(SEED_MODELS), "the seed models"))
+    return SEED_MODELS[name]
+
+
+def one_of(parameter: str, value: object, valid: tuple[str, ...], what: str) -> str:
+    """Word the error for a `value` that is not among the `valid` ones, with the nearest of them.
+
+    Examples
+    --------
+    >>> one_of("name", "cifar", ("cifar_net",), "the seed models")
+    "name='cifar' is not one of the seed models: cifar_net. Did you mean 'cifar_net'?"
+    """
+    nearest = difflib.get_close_matches(str(value).lower(), valid, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f"{parameter}={value!r} is not one of {what}: {', '.join(valid)}.{hint}"

@@ -1,0 +1,156 @@
+"""The weight files: one safetensors file a model, checked against the table of seed models as it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import DataError
+from explain.zoo.download import replace_file
+from explain.zoo.parameters import Framework, Shapes, convert, shapes
+from explain.zoo.seed_models import SeedModel
+
+Array = npt.NDArray[Any]
+
+# One entry, for safetensors writes several in an order of its own that changes from run to run.
+_METADATA_KEY = "explain"
+
+
+def shipped(model: SeedModel, suffix: str) -> Traversable:
+    """Give a file beside the weights that ship with the package: ``".safetensors"`` or ``".md"``."""
+    return resources.files("explain.zoo") / "weights" / f"{model.name}{suffix}"
+
+
+def read_weights(model: SeedModel, content: bytes, origin: str) -> dict[str, npt.NDArray[np.float32]]:
+    """Read the tensors of a weight file.
+
+    Parameters
+    ----------
+    model : SeedModel
+        The model whose weights the file should hold.
+    content : bytes
+        The file.
+    origin : str
+        Its name, for errors.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of float32
+        Every parameter under the name and in the shape of the model's native framework.
+
+    Raises
+    ------
+    DataError
+        If the content is not a safetensors file, or a tensor is missing, too many, or of another
+        shape or dtype than the model's.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(content)
+    except SafetensorError as cause:
+        raise DataError(f"{origin} is not a safetensors file ({cause}). {_REMEDY}") from cause
+    check_tensors(tensors, shapes(model.layers, model.native), origin)
+    return tensors
+
+
+def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
+    """Read what a weight file says about how it came to be.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    origin : str
+        Its name, for errors.
+
+    Returns
+    -------
+    dict
+        ``name``, ``seed``, ``epochs``, ``device``, ``test_accuracy`` (in [0, 1]), ``test_examples``,
+        ``versions`` and ``command``.
+
+    Raises
+    ------
+    DataError
+        If the file holds nothing of the kind.
+    """
+    try:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata: dict[str, Any] = json.loads(header["__metadata__"][_METADATA_KEY])
+    except (ValueError, KeyError, TypeError) as cause:
+        raise DataError(f"{origin} does not say how it came to be ({cause!r}). {_REMEDY}") from cause
+    return metadata
+
+
+def check_tensors(tensors: Mapping[str, Array], expected: Shapes, origin: str) -> None:
+    """Raise `DataError` unless the tensors are those of the model, by name, shape and dtype."""
+    faults = [f"{name} is missing" for name in expected if name not in tensors]
+    faults += [f"{name} does not belong there" for name in tensors if name not in expected]
+    for name, tensor in tensors.items():
+        if name in expected and tensor.shape != expected[name]:
+            faults.append(f"{name} has shape {tensor.shape}, not {expected[name]}")
+        elif name in expected and tensor.dtype != np.float32:
+            faults.append(f"{name} is {tensor.dtype}, not float32")
+    if faults:
+        raise DataError(f"{origin} holds other weights than the model's: {'; '.join(faults)}. {_REMEDY}")
+
+
+def weights_for(model: SeedModel, framework: Framework) -> dict[str, Array]:
+    """Give the shipped weights of a seed model under a framework's names and in its shapes.
+
+    Examples
+    --------
+    >>> from explain.zoo.seed_models import seed_model
+    >>> weights_for(seed_model("cifar_net"), "tensorflow")["conv1/kernel"].shape
+    (5, 5, 3, 6)
+    """
+    source = shipped(model, ".safetensors")
+    try:
+        content = source.read_bytes()
+    except FileNotFoundError as cause:
+        raise DataError(f"{source} is missing. {_REMEDY}") from cause
+    tensors = read_weights(model, content, str(source))
+    return convert(model.layers, tensors, model.native, framework)
+
+
+def write_weights(
+    path: Path, model: SeedModel, tensors: Mapping[str, Array], metadata: Mapping[str, Any]
+) -> None:
+    """Write a weight file under a temporary name and rename it; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to write.
+    model : SeedModel
+        The model whose weights they are.
+    tensors : Mapping of str to numpy.ndarray of float32
+        Every parameter under the name and in the shape of the model's native framework.
+    metadata : Mapping
+        How they came to be: what `read_metadata` gives back.
+
+    Raises
+    ------
+    DataError
+        If the tensors are not those of the model.
+    """
+    from safetensors.numpy import save
+
+    check_tensors(tensors, shapes(model.layers, model.native), str(path))
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, save(contiguous, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+_REMEDY = (
+    "Install explain-toolkit again, or train the model with `python gallery/train.py` in its repository."
+)
