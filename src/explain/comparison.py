@@ -183,6 +183,8 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
                 f"{name} is a {type(given).__name__}: give two Attributions, as "
                 "explain.attribute returns them."
             )
+    if not len(a) or not len(b):
+        raise ComparisonError("a or b has no examples: there is nothing to compare.")
     values = (_canonical(a, a.values), _canonical(b, b.values))
     _check_same_question(a, b)
     for name, one in zip("ab", values, strict=True):

@@ -14,7 +14,7 @@ from explain.render.image import plot_images
 from explain.render.maximization import plot_maximization
 from explain.render.sequence import plot_characters
 from explain.render.table import plot_tables
-from explain.render.view import MAXIMIZATION, view
+from explain.render.view import default_channels, drawn_as, view
 from explain.render.volume import most_relevant_slice, slice_volume
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def plot(
     examples: int | Sequence[int] | None = None,
     display: Display | None = None,
     scale: Literal["shared", "panel"] | Scale = "shared",
-    channels: ChannelRule = "sum",
+    channels: ChannelRule | None = None,
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
 ) -> Figure:
@@ -49,8 +49,9 @@ def plot(
         How to draw the input, instead of ``attribution.display``.
     scale : {"shared", "panel"} or Scale
         One scale and one colour bar for all examples, one for each, or the scale of another figure.
-    channels : {"sum", "abs_sum", "abs_max"}
-        How the channels of a place are merged, see `explain.render.heatmaps`.
+    channels : {"sum", "abs_sum", "abs_max"}, optional
+        How the channels of a place are merged, see `explain.render.heatmaps`. Not given: ``"sum"``, or
+        ``"abs_sum"`` for methods whose values have no sign by the catalogue.
     percentile : float
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
     max_examples : int
@@ -75,6 +76,7 @@ def plot(
     4
     """
     check_attribution("attribution", attribution)
+    channels = default_channels([attribution]) if channels is None else channels
     slices: list[str] = []
     if view(attribution) == "volume":
         depths = most_relevant_slice(attribution, channels=channels)
@@ -92,7 +94,7 @@ def plot(
         groupings=("shared", "panel"),
     )
     how = view(drawn.first)
-    if drawn.first.method == MAXIMIZATION:
+    if drawn_as(drawn.first) == "input":
         return plot_maximization(drawn)
     if how == "characters":
         return plot_characters(drawn)

@@ -176,8 +176,9 @@ class Scale:
         numpy.ndarray of float64
             RGBA in [0, 1], with one more axis of length 4 at the end.
         """
-        numbers = np.ma.masked_invalid(np.asarray(values, np.float64))
-        return np.asarray(self.colormap(self.norm(numbers)), np.float64)
+        numbers = np.asarray(values, np.float64)
+        colors = self.colormap(self.norm(np.ma.masked_invalid(np.atleast_1d(numbers))))
+        return np.asarray(colors, np.float64).reshape(*numbers.shape, 4)
 
     def strength(self, values: npt.ArrayLike) -> Floats:
         """Give how far every number is from zero, as a part of the limit, in [0, 1]."""

@@ -17,7 +17,16 @@ from explain.render.drawing import (
     draw_step_margin,
     label_time,
 )
-from explain.render.page import CONTENT_LEFT, GAP, MARGIN, Heading, Row, compose, panel_size, panel_target
+from explain.render.page import (
+    GAP,
+    MARGIN,
+    Heading,
+    Row,
+    compose,
+    panel_size,
+    panel_target,
+    place_columns,
+)
 from explain.render.pictures import Picture, picture
 from explain.render.sheet import Sheet
 from explain.render.view import canonical_inputs, view
@@ -32,6 +41,7 @@ COLORBAR_ROOM = 0.98
 # The labels of a time axis stand to the left of its panel, those of a margin under it.
 TIME_ROOM = 0.42
 TICK_ROOM = 0.2
+MARGIN_WIDTH = 1.3
 
 
 def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
@@ -48,11 +58,10 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
     merged = "" if rows_as_time else "channels"
     pictures = input_pictures(drawn)
     width, height = map_size(drawn)
-    time_room = TIME_ROOM if rows_as_time else 0.0
-    margin_width = min(width, 1.3) if rows_as_time else width
-    lefts = [CONTENT_LEFT, CONTENT_LEFT + width + GAP + time_room]
-    lefts.append(lefts[1] + width + GAP)
-    bar_left = lefts[2] + margin_width + GAP + 0.04
+    names = [input_heading(pictures), "attribution", "sum of each step" if rows_as_time else "overlay"]
+    widths = [width, width, MARGIN_WIDTH if rows_as_time else width]
+    lefts, right = place_columns(names, widths, rooms=(0.0, TIME_ROOM if rows_as_time else 0.0, 0.0))
+    bar_left = right + GAP + 0.04
 
     margin_limit = longest_margin(drawn) if rows_as_time and drawn.shared else None
 
@@ -62,7 +71,7 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
         draw_picture(sheet.axes(lefts[0], top, width, height), pictures[index])
         panel = sheet.axes(lefts[1], top, width, height)
         draw_heatmap(panel, numbers, scale)
-        side = sheet.axes(lefts[2], top, margin_width, height)
+        side = sheet.axes(lefts[2], top, widths[2], height)
         if rows_as_time:
             label_time(panel, len(numbers))
             draw_step_margin(side, numbers, scale, limit=margin_limit)
@@ -82,11 +91,7 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
     ]
     sheet, tops = compose(
         header=head(drawn.attributions, len(drawn.examples)),
-        headings=[
-            Heading(input_heading(pictures), lefts[0], width),
-            Heading("attribution", lefts[1], width),
-            Heading("sum of each step" if rows_as_time else "overlay", lefts[2], margin_width),
-        ],
+        headings=[Heading(*column) for column in zip(names, lefts, widths, strict=True)],
         rows=rows,
         width=bar_left + COLORBAR_WIDTH + COLORBAR_ROOM + MARGIN,
         notes=drawn.notes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from explain.render.arguments import Drawn
@@ -17,7 +18,7 @@ from explain.render.image import (
     input_pictures,
     map_size,
 )
-from explain.render.page import CONTENT_LEFT, GAP, MARGIN, Heading, Row, compose
+from explain.render.page import GAP, MARGIN, Heading, Row, compose, place_columns
 from explain.render.sheet import Sheet, line_height, wrap
 from explain.render.view import view
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Between a map and the words under it.
 WORDS_GAP = 0.04
+# Score and delta fit under a map of this width.
+LEAST_COLUMN = 1.55
 
 
 def plot_image_pairs(drawn: Drawn) -> Figure:
@@ -33,15 +36,21 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
     rows_as_time = view(drawn.first) == "rows"
     pictures = input_pictures(drawn)
     width, height = map_size(drawn)
-    maps_left = CONTENT_LEFT + width + GAP + (TIME_ROOM if rows_as_time else 0.0)
-    lefts = [maps_left, maps_left + width + GAP]
-    pair_width = 2 * width + GAP
-    bar_left = lefts[1] + width + GAP + 0.04
-    unders = {example: _words_under(drawn, example, width, pair_width) for example in drawn.examples}
+    names = [input_heading(pictures), *drawn.labels]
+    room = TIME_ROOM if rows_as_time else 0.0
+    (input_left, *lefts), right = place_columns(
+        names, [width] * 3, rooms=(0.0, room, 0.0), least=LEAST_COLUMN
+    )
+    column = lefts[1] - lefts[0] - GAP
+    bar_left = right + GAP + 0.04
+    unders = {
+        example: _words_under(drawn, example, [left + width / 2 for left in lefts], column)
+        for example in drawn.examples
+    }
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
         example, scale = drawn.examples[index], drawn.scales[index]
-        draw_picture(sheet.axes(CONTENT_LEFT, top, width, height), pictures[index])
+        draw_picture(sheet.axes(input_left, top, width, height), pictures[index])
         for which, left in enumerate(lefts):
             numbers = drawn.maps[which][example]
             panel = sheet.axes(left, top, width, height)
@@ -51,7 +60,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         below = top + height + WORDS_GAP
         for (middle, line_number, text), line in unders[example]:
             at = below + line_number * line_height(line.size)
-            sheet.write(maps_left + middle, at, text, line.size, color=line.color, align="center")
+            sheet.write(middle, at, text, line.size, color=line.color, align="center")
         if not drawn.shared:
             cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, bar_height([top], height))
             draw_colorbar(cax, scale, *(maps[example] for maps in drawn.maps), label="attribution")
@@ -70,10 +79,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
     ]
     sheet, tops = compose(
         header=head(drawn.attributions, len(drawn.examples)),
-        headings=[
-            Heading(input_heading(pictures), CONTENT_LEFT, width),
-            *(Heading(label, left, width) for label, left in zip(drawn.labels, lefts, strict=True)),
-        ],
+        headings=[Heading(name, left, width) for name, left in zip(names, (input_left, *lefts), strict=True)],
         rows=rows,
         width=bar_left + COLORBAR_WIDTH + COLORBAR_ROOM + MARGIN,
         notes=drawn.notes,
@@ -86,17 +92,18 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
 
 
 def _words_under(
-    drawn: Drawn, example: int, width: float, pair_width: float
+    drawn: Drawn, example: int, middles: Sequence[float], column: float
 ) -> list[tuple[tuple[float, int, str], Line]]:
-    """Place the words under a pair: (middle, line number, text) with their look."""
+    """Place the words under a pair of maps: (middle, line number, text) with their look."""
     placed = []
     used = 0
-    for which, attribution in enumerate(drawn.attributions):
+    for middle, attribution in zip(middles, drawn.attributions, strict=True):
         line = under_map(attribution, example)
-        for row, text in enumerate(wrap(line.text, width, line.size)):
-            placed.append(((which * (width + GAP) + width / 2, row, text), line))
+        for row, text in enumerate(wrap(line.text, column, line.size)):
+            placed.append(((middle, row, text), line))
             used = max(used, row + 1)
     if drawn.comparison is not None:
-        for row, line in enumerate(similarity_lines(drawn.comparison, example, pair_width)):
-            placed.append(((pair_width / 2, used + row, line.text), line))
+        centre = sum(middles) / 2
+        for row, line in enumerate(similarity_lines(drawn.comparison, example, 2 * column + GAP)):
+            placed.append(((centre, used + row, line.text), line))
     return placed

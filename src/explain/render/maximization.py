@@ -14,7 +14,7 @@ from explain.render.caption import Line, head, target_of
 from explain.render.drawing import draw_picture, draw_score_curve
 from explain.render.image import input_heading
 from explain.render.names import class_name, number
-from explain.render.page import CONTENT_LEFT, GAP, MARGIN, Heading, Row, compose, panel_size, panel_target
+from explain.render.page import GAP, MARGIN, Heading, Row, compose, panel_size, panel_target, place_columns
 from explain.render.pictures import Picture, picture
 from explain.render.sheet import INK, Sheet
 
@@ -52,8 +52,10 @@ def plot_maximization(drawn: Drawn) -> Figure:
     found = [[found_picture(one, example) for example in drawn.examples] for one in drawn.attributions]
     starts = [_as_picture(drawn.first, drawn.first.inputs, example) for example in drawn.examples]
     height, width = _panel(found[0][0], len(drawn.examples))
-    lefts = [CONTENT_LEFT + index * (width + GAP) for index in range(len(found) + 1)]
-    curve_left = lefts[-1] + width + GAP + SCORE_ROOM
+    names = [input_heading(starts, "start")]
+    names += [input_heading(one, name) for one, name in zip(found, drawn.labels or ["found"], strict=True)]
+    lefts, right = place_columns(names, [width] * len(names))
+    curve_left = right + GAP + SCORE_ROOM
     curves = all(one.history is not None for one in drawn.attributions)
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
@@ -66,12 +68,7 @@ def plot_maximization(drawn: Drawn) -> Figure:
                 sheet.axes(curve_left, top, CURVE_WIDTH, max(height, 0.6)), histories, drawn.labels
             )
 
-    names = list(drawn.labels) or ["found"]
-    headings = [Heading(input_heading(starts, "start"), lefts[0], width)]
-    headings += [
-        Heading(input_heading(one, name), left, width)
-        for one, name, left in zip(found, names, lefts[1:], strict=True)
-    ]
+    headings = [Heading(name, left, width) for name, left in zip(names, lefts, strict=True)]
     if curves:
         kind = drawn.first.score.replace("_", "-")
         headings.append(Heading(f"{kind} over the steps", curve_left, CURVE_WIDTH))
@@ -86,7 +83,7 @@ def plot_maximization(drawn: Drawn) -> Figure:
             )
             for index, example in enumerate(drawn.examples)
         ],
-        width=(curve_left + CURVE_WIDTH if curves else lefts[-1] + width) + 0.1 + MARGIN,
+        width=(curve_left + CURVE_WIDTH if curves else right) + 0.1 + MARGIN,
         notes=drawn.notes,
     )
     return sheet.figure

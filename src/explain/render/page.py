@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from explain.render.caption import CAPTION_WIDTH, Line, lines_height, write_lines
-from explain.render.sheet import ALERT, DPI, MUTED, Sheet, line_height
+from explain.render.sheet import ALERT, DPI, MUTED, Sheet, line_height, text_width
 
 MARGIN = 0.22
 GAP = 0.13
@@ -104,6 +104,42 @@ def compose(
     return sheet, tops
 
 
+def place_columns(
+    names: Sequence[str], widths: Sequence[float], *, rooms: Sequence[float] = (), least: float = 0.0
+) -> tuple[list[float], float]:
+    """Place panels side by side, far enough apart for their headings.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The heading of each panel.
+    widths : sequence of float
+        Of the panels, in inches.
+    rooms : sequence of float
+        Room to leave to the left of each panel, for the labels of an axis.
+    least : float
+        The least width of a column.
+
+    Returns
+    -------
+    (list of float, float)
+        The left edge of each panel, each in the middle of its column, and the right edge of the last column.
+
+    Examples
+    --------
+    >>> lefts, right = place_columns(["input", "map"], [2.0, 2.0])
+    >>> round(lefts[1] - lefts[0], 2)
+    2.13
+    """
+    left, lefts = CONTENT_LEFT, []
+    for name, width, room in zip(names, widths, rooms or (0.0,) * len(names), strict=True):
+        column = max(width, text_width(name, HEADING_SIZE), least)
+        left += room
+        lefts.append(left + (column - width) / 2)
+        left += column + GAP
+    return lefts, left - GAP
+
+
 def panel_size(height: int, width: int, target: float) -> tuple[float, float]:
     """Give the width and the height in inches of a panel for an image of so many pixels.
 
@@ -114,14 +150,14 @@ def panel_size(height: int, width: int, target: float) -> tuple[float, float]:
     height, width : int
         Of the image, in pixels.
     target : float
-        The height in inches to come near to; wide images may be 1.8 times as wide.
+        The height in inches to come near to; wide images may be 1.5 times as wide.
 
     Examples
     --------
     >>> panel_size(32, 32, 1.93)
     (1.92, 1.92)
     """
-    zoom = min(target * DPI / height, 1.8 * target * DPI / width)
+    zoom = min(target * DPI / height, 1.5 * target * DPI / width)
     if zoom >= 2:
         zoom = int(zoom)
     return max(width * zoom, 0.25 * DPI) / DPI, max(height * zoom, 0.25 * DPI) / DPI

@@ -16,7 +16,7 @@ from explain.render.image_pair import plot_image_pairs
 from explain.render.maximization import plot_maximization
 from explain.render.sequence import plot_characters
 from explain.render.table import plot_tables
-from explain.render.view import MAXIMIZATION, view
+from explain.render.view import default_channels, drawn_as, view
 from explain.render.volume import most_relevant_slice, slice_volume
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def plot_pair(
     examples: int | Sequence[int] | None = None,
     display: Display | None = None,
     scale: Literal["shared", "example"] | Scale = "shared",
-    channels: ChannelRule = "sum",
+    channels: ChannelRule | None = None,
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
 ) -> Figure:
@@ -55,8 +55,9 @@ def plot_pair(
         How to draw the input, instead of ``a.display``.
     scale : {"shared", "example"} or Scale
         One scale and one colour bar for all pairs, one for each pair, or the scale of another figure.
-    channels : {"sum", "abs_sum", "abs_max"}
-        How the channels of a place are merged, see `explain.render.heatmaps`.
+    channels : {"sum", "abs_sum", "abs_max"}, optional
+        How the channels of a place are merged, see `explain.render.heatmaps`. Not given: ``"sum"``, or
+        ``"abs_sum"`` for methods whose values have no sign by the catalogue.
     percentile : float
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
     max_examples : int
@@ -96,6 +97,7 @@ def plot_pair(
     names = comparison.labels if labels is None else labels
     if isinstance(names, str) or len(names) != 2 or not all(isinstance(name, str) for name in names):
         raise RenderError(f"labels={labels!r} does not name the two attributions: give two str.")
+    channels = default_channels([a, b]) if channels is None else channels
     if view(a) == "volume":
         depths = most_relevant_slice(a, channels=channels)
         a, b = slice_volume(a, depths), slice_volume(b, depths)
@@ -113,7 +115,7 @@ def plot_pair(
     )
     drawn = replace(drawn, labels=tuple(names), comparison=comparison)
     how = view(drawn.first)
-    if drawn.first.method == MAXIMIZATION:
+    if drawn_as(drawn.first) == "input":
         return plot_maximization(drawn)
     if how == "characters":
         return plot_characters(drawn)

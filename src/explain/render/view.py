@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.attribution import Attribution
+from explain.catalogue import Drawn, methods
 from explain.errors import RenderError
 from explain.layout import Layout
 from explain.render.heatmap import ChannelRule, Floats, heatmaps
 
 View = Literal["image", "rows", "characters", "table", "volume"]
-
-MAXIMIZATION = "activation_maximization"
 
 
 def view(attribution: Attribution) -> View:
@@ -57,6 +57,42 @@ def view(attribution: Attribution) -> View:
         f"layout={layout!r} has {axes} axes besides batch and channels: up to 3 can be drawn. Take a slice "
         "of values and inputs along one of them and give the layout without it."
     )
+
+
+def drawn_as(attribution: Attribution) -> Drawn:
+    """Look up in the catalogue what the values of an attribution's method are.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of any method; one that the catalogue does not know is taken for signed.
+
+    Returns
+    -------
+    {"signed", "unsigned", "input"}
+        Maps with two signs, maps with one, or an input that was found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> drawn_as(Attribution(ones, ones, "NC", "saliency", np.ones(1)))
+    'signed'
+    """
+    return next((row.drawn for row in methods() if row.name == attribution.method), "signed")
+
+
+def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
+    """Give the channel rule that fits: signs are kept unless no method of these has any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> default_channels([Attribution(ones, ones, "NC", "saliency", np.ones(1))])
+    'sum'
+    """
+    return "abs_sum" if all(drawn_as(one) == "unsigned" for one in attributions) else "sum"
 
 
 def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:

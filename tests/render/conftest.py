@@ -1,0 +1,105 @@
+"""Made-up attributions of every kind of input, for the tests of rendering."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from explain.attribution import Attribution
+from explain.display import Display
+
+CLASSES = ("cat", "dog", "a <very> long name of a class & more than fits on a line", "$x^2$")
+
+
+def make(values, layout, **fields):
+    values = np.asarray(values, np.float32)
+    count = values.shape[layout.index("N")]
+    display = {"classes": CLASSES, **fields.pop("display", {})}
+    defaults = {
+        "inputs": np.linspace(0, 1, values.size, dtype=np.float32).reshape(values.shape),
+        "method": "integrated_gradients",
+        "framework": "torch",
+        "model": "Net",
+        "scores": np.linspace(-1, 5, count),
+        "target": tuple(index % len(CLASSES) for index in range(count)),
+        "predicted": np.zeros(count, int),
+        "relative_delta": np.linspace(0, 0.1, count),
+    }
+    return Attribution(values=values, layout=layout, display=Display(**display), **{**defaults, **fields})
+
+
+def images(count=2, shape=(8, 8, 3), seed=0, **fields):
+    values = np.random.default_rng(seed).normal(size=(count, *shape))
+    return make(values, "NHWC" if len(shape) == 3 else "NHW", **fields)
+
+
+def channels_first(attribution):
+    moved = {
+        name: np.ascontiguousarray(getattr(attribution, name).transpose(0, 3, 1, 2))
+        for name in ("values", "inputs")
+    }
+    return Attribution(**{**vars(attribution), **moved, "layout": "NCHW", "framework": "tensorflow"})
+
+
+def rows(count=2, steps=10, features=6, **fields):
+    return make(np.random.default_rng(1).normal(size=(count, steps, features)), "NTC", **fields)
+
+
+def names(words=("Jo", "O'Neal", "<b>"), **fields):
+    longest = max(len(word) for word in words)
+    mask = np.array([[index < len(word) for index in range(longest)] for word in words])
+    values = np.random.default_rng(2).normal(size=(len(words), longest, 5)) * mask[..., np.newaxis]
+    display = {"step_names": tuple(tuple(word) for word in words)}
+    return make(values, "NTC", **{"mask": mask, "display": display, **fields})
+
+
+def table(count=2, features=6, **fields):
+    named = {"feature_names": tuple(f"$ feature {index}" for index in range(features))}
+    values = np.random.default_rng(3).normal(size=(count, features))
+    return make(values, "NC", **{"display": named, **fields})
+
+
+def volumes(count=2, **fields):
+    values = np.zeros((count, 1, 5, 6, 7))
+    for example in range(count):
+        values[example, 0, 1 + example] = 1
+    return make(values, "NCDHW", **fields)
+
+
+def maximization(count=2, steps=10, **fields):
+    history = np.cumsum(np.ones((steps + 1, count)), axis=0)
+    return images(count, method="activation_maximization", history=history, relative_delta=None, **fields)
+
+
+EVERY_KIND = {
+    "image": images,
+    "grey image": lambda: images(shape=(6, 9)),
+    "many channels": lambda: images(shape=(6, 9, 5)),
+    "rows": rows,
+    "names": names,
+    "table": table,
+    "volume": volumes,
+    "maximization": maximization,
+}
+
+
+@pytest.fixture
+def made():
+    """The makers of attributions, by name."""
+    return SimpleNamespace(
+        images=images,
+        channels_first=channels_first,
+        rows=rows,
+        names=names,
+        table=table,
+        volumes=volumes,
+        maximization=maximization,
+        attribution=make,
+        classes=CLASSES,
+    )
+
+
+@pytest.fixture(params=EVERY_KIND)
+def any_attribution(request):
+    """One attribution of each kind, in turn."""
+    return EVERY_KIND[request.param]()
