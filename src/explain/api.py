@@ -201,25 +201,23 @@ def maximize(
     extension = extension_for(model, framework)
     shown = _display(display)
     example = None if like is None else as_input(like, extension, name="like")
-    limits = bounds or shown.bounds or extension.stated_bounds(model)
-    if limits is None and example is not None:
-        limits = (float(example.min()), float(example.max()))
-    if limits is None:
+    span = _bounds(bounds or shown.bounds or extension.stated_bounds(model) or _span_of(example))
+    if span is None:
         raise OptionError(
             "bounds are not known: give bounds=(least, greatest) of a valid input, for example bounds=(0, 1), or "
             "like=x with a batch of inputs."
         )
-    span = _bounds(limits)
-    given = tuple(shape) if shape is not None else None
-    if given is None and example is None:
-        given = _stated_shape(extension, model)
-    axes = _layout(layout, extension, model, example.ndim if given is None and example is not None else len(given) + 1)
-    if given is None:
-        given = example.shape[: axes.batch_axis] + example.shape[axes.batch_axis + 1 :]
+    if shape is None and example is not None:
+        axes = _layout(layout, extension, model, example.ndim)
+        axes.check(example)
+        one = tuple(np.delete(example.shape, axes.batch_axis).tolist())
+    else:
+        one = _stated_shape(extension, model) if shape is None else tuple(shape)
+        axes = _layout(layout, extension, model, len(one) + 1)
     count = len(target) if isinstance(target, (list, range, np.ndarray)) else 1
     if count == 0:
         raise TargetError("target is an empty list: give at least one target.")
-    full = (*given[: axes.batch_axis], count, *given[axes.batch_axis :])
+    full = (*one[: axes.batch_axis], count, *one[axes.batch_axis :])
     return attribute(
         model,
         _start(full, axes, span, seed),
@@ -244,6 +242,10 @@ def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], 
         uniform(layout.to_batch_first(np.empty(one)).shape, layout.batch_first, (middle - width, middle + width), seed)
     )
     return np.broadcast_to(noise, shape).astype(np.float32)
+
+
+def _span_of(example: Array | None) -> tuple[float, float] | None:
+    return None if example is None else (float(example.min()), float(example.max()))
 
 
 def _stated_shape(extension: Extension, model: Any) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ _INPUT_VALUES = 2**23
 
 def default_batch_size(examples: Examples) -> int:
     """Give the number of points to hold in memory at once: 64, fewer where the inputs are large."""
-    values = sum(array[0].size for array in examples.inputs)
+    values = sum(int(array[0].size) for array in examples.inputs)
     return max(1, min(_POINTS, _INPUT_VALUES // max(1, values * 8)))
 
 

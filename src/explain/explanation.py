@@ -101,7 +101,8 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             finding = _seen_in_values(finding, outputs)
             target, labels = resolve_target(request.target, outputs)
             examples = examples.with_target(target)
-            baselines, rule = None, {}
+            baselines: tuple[Array, ...] | None = None
+            rule: Mapping[str, Any] = {}
             if method.uses_baseline:
                 base, rule = resolve_baseline(
                     request.baseline, first, layout, bounds=request.bounds, seed=request.seed, mask=mask
@@ -178,7 +179,8 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, batch_size: in
     """Pick the scores out of the outputs; only a callable needs the model again."""
     target: Target = examples.target
     if target.indices is not None:
-        return outputs[(np.arange(len(outputs)), *target.indices.T)]
+        scores: Array = outputs[(np.arange(len(outputs)), *target.indices.T)]
+        return scores
     parts = [backend.scores(examples.rows(rows)) for rows in row_chunks(len(examples), batch_size)]
     return np.concatenate(parts)
 

@@ -35,6 +35,7 @@ def path_gradients_point_by_point(
     tuple of numpy.ndarray
         One array an input, of its shape.
     """
+    batch_size = backend.fixed_batch_size or batch_size
     differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
     totals = tuple(np.zeros_like(end) for end in examples.inputs)
     cuts = _one_step_at_a_time(len(examples), len(alphas), batch_size) if in_rows else None

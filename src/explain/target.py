@@ -19,7 +19,8 @@ def predicted_classes(outputs: Array) -> npt.NDArray[np.int64] | None:
     """Give the class with the greatest output, shape (N,), or None where outputs are not (N, classes)."""
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         return None
-    return outputs.argmax(axis=1).astype(np.int64)
+    classes: npt.NDArray[np.int64] = outputs.argmax(axis=1).astype(np.int64)
+    return classes
 
 
 def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLabels]:

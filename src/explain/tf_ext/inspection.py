@@ -148,8 +148,9 @@ def _positional(function: Any) -> Any:
 
 
 def _fixed_batch_size(function: Any) -> int | None:
-    signature = getattr(function, "structured_input_signature", None) or ((getattr(function, "input_signature", None) or ()), {})
-    for spec in (*signature[0], *signature[1].values()):
+    structured = getattr(function, "structured_input_signature", None)
+    specs = (*structured[0], *structured[1].values()) if structured else getattr(function, "input_signature", None) or ()
+    for spec in specs:
         shape = getattr(spec, "shape", None)
         if shape is not None and shape.rank:
             return int(shape[0]) if shape[0] is not None else None
