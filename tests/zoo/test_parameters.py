@@ -49,7 +49,9 @@ def test_flattened_dense_reads_channels_first_features_in_channels_last_order() 
     weight = np.random.default_rng(1).normal(size=(5, 24))
     layer = Dense("d", 24, 5, flattened=(3, 4, 2))
     kernel = layer.to_tensorflow({"d.weight": weight, "d.bias": np.zeros(5)})["d/kernel"]
-    np.testing.assert_allclose(features.transpose(1, 2, 0).ravel() @ kernel, weight @ features.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(
+        features.transpose(1, 2, 0).ravel() @ kernel, weight @ features.ravel(), rtol=1e-12
+    )
 
 
 def test_recurrent_biases_are_added_one_way_and_zero_filled_the_other() -> None:

@@ -65,7 +65,9 @@ def test_names_carry_lengths_and_characters() -> None:
     for row, length in enumerate(samples.lengths):
         np.testing.assert_array_equal(samples.x[row].sum(axis=1), np.arange(samples.x.shape[1]) < length)
         assert len(samples.display.step_names[row]) == length
-    assert ["".join(characters) for characters in samples.display.step_names] == spell(samples.x, samples.lengths)
+    assert ["".join(characters) for characters in samples.display.step_names] == spell(
+        samples.x, samples.lengths
+    )
 
 
 def test_chosen_names_cover_every_language_and_follow_the_seed() -> None:

@@ -26,7 +26,7 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
 
 def logits(name: str, framework: str, dtype: str) -> npt.NDArray[np.floating]:
-    """The model's outputs on its samples, with a softmax undone up to a constant and names stepped by hand."""
+    """The model's outputs on its samples, a softmax undone up to a constant, names stepped by hand."""
     model = zoo.load(name, framework=framework, dtype=dtype)
     samples = zoo.samples(name, framework=framework)
     x = samples.x.astype(dtype)
