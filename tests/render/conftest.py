@@ -99,7 +99,7 @@ def made():
     )
 
 
-@pytest.fixture(params=EVERY_KIND)
+@pytest.fixture(params=EVERY_KIND, scope="module")
 def any_attribution(request):
     """One attribution of each kind, in turn."""
     return EVERY_KIND[request.param]()

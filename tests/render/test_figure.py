@@ -52,40 +52,38 @@ def assert_no_text_is_clipped_or_overlaps(figure):
     assert not meeting.any(), [(texts[one], texts[other]) for one, other in np.argwhere(meeting)]
 
 
+@pytest.fixture(scope="module")
+def figure(any_attribution):
+    """The figure of one attribution of each kind, in turn."""
+    return plot(any_attribution)
+
+
 class TestEveryKind:
-    def test_text_is_neither_clipped_nor_overlapping(self, any_attribution):
-        assert_no_text_is_clipped_or_overlaps(plot(any_attribution))
+    def test_text_is_neither_clipped_nor_overlapping(self, figure):
+        assert_no_text_is_clipped_or_overlaps(figure)
 
-    def test_the_same_bytes_twice(self, any_attribution):
-        assert figure_png(plot(any_attribution)) == figure_png(plot(any_attribution))
-
-    def test_the_users_settings_are_neither_changed_nor_needed(self, any_attribution):
+    def test_the_same_bytes_twice_and_the_users_settings_as_they_were(self, any_attribution, figure):
         before = dict(matplotlib.rcParams)
-        plot(any_attribution)._repr_png_()
+        assert figure_png(plot(any_attribution)) == figure._repr_png_()
         assert dict(matplotlib.rcParams) == before
 
-    def test_shown_by_a_notebook_and_unknown_to_pyplot(self, any_attribution):
-        figure = plot(any_attribution)
-        assert isinstance(figure, Figure)
-        assert figure._repr_png_().startswith(b"\x89PNG")
+    def test_a_figure_of_its_own_that_pyplot_does_not_know(self, figure):
         import matplotlib.pyplot as plt
 
+        assert isinstance(figure, Figure)
+        assert figure._repr_png_().startswith(b"\x89PNG")
         assert plt.get_fignums() == []
 
-    def test_says_target_score_and_method(self, any_attribution):
-        found = "\n".join(words(plot(any_attribution)))
-        assert "cat" in found
-        assert "example 1" in found
-        assert "logit" in found
-        assert "PyTorch" in found
-        expected = any_attribution.method.replace("_", " ").capitalize()
-        assert expected in found
+    def test_says_target_score_and_method(self, any_attribution, figure):
+        found = "\n".join(words(figure))
+        method = any_attribution.method.replace("_", " ").capitalize()
+        for expected in ("cat", "example 1", "logit", "PyTorch", method):
+            assert expected in found
 
     def test_a_zero_map_says_so(self, any_attribution):
-        if any_attribution.method == "activation_maximization":
-            return
-        zero = replace(any_attribution, values=np.zeros_like(any_attribution.values))
-        assert "all zero" in words(plot(zero))
+        if any_attribution.method != "activation_maximization":
+            zero = replace(any_attribution, values=np.zeros_like(any_attribution.values))
+            assert "all zero" in words(plot(zero, examples=0))
 
     def test_nan_is_refused(self, any_attribution):
         values = any_attribution.values.copy()
@@ -95,8 +93,17 @@ class TestEveryKind:
 
 
 class TestImages:
-    @pytest.mark.parametrize("count", [1, 3, 8])
-    @pytest.mark.parametrize("shape", [(28, 28), (32, 32, 3), (224, 224, 3), (20, 90), (90, 20, 1)])
+    @pytest.mark.parametrize(
+        ("shape", "count"),
+        [
+            ((28, 28), 8),
+            ((32, 32, 3), 1),
+            ((32, 32, 3), 3),
+            ((224, 224, 3), 1),
+            ((20, 90), 1),
+            ((90, 20, 1), 3),
+        ],
+    )
     def test_sizes_and_numbers(self, made, shape, count):
         figure = plot(made.images(count, shape=shape))
         assert_no_text_is_clipped_or_overlaps(figure)
@@ -154,13 +161,16 @@ class TestImages:
         assert "clipped" not in " ".join(words(plot(a, percentile=100)))
 
     def test_chosen_examples(self, made):
-        a = made.images(12)
-        found = words(plot(a, examples=[3, 1]))
-        assert [text for text in found if text.startswith("example")] == ["example 3", "example 1"]
-        assert any("2 of 12 examples" in text for text in found)
-        assert sum(text.startswith("example") for text in words(plot(a))) == 8
-        assert sum(text.startswith("example") for text in words(plot(a, max_examples=2))) == 2
-        assert sum(text.startswith("example") for text in words(plot(a, examples=np.int64(5)))) == 1
+        a = made.table(12, 3)
+
+        def shown(**arguments):
+            return [text for text in words(plot(a, **arguments)) if text.startswith("example")]
+
+        assert shown(examples=[3, 1]) == ["example 3", "example 1"]
+        assert shown(examples=np.int64(5)) == ["example 5"]
+        assert shown() == [f"example {index}" for index in range(8)]
+        assert shown(max_examples=2) == ["example 0", "example 1"]
+        assert any("1 of 12 examples" in text for text in words(plot(a, examples=2)))
 
     def test_an_unconverged_integral_is_coloured(self, made):
         figure = plot(made.images(2, relative_delta=np.array([0.01, 0.2])))

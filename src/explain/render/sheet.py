@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -110,6 +111,7 @@ def line_height(size: float) -> float:
     return size * LINE_HEIGHT / POINTS_PER_INCH
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, weight: Weight = "normal") -> float:
     """Measure a line of text in inches.
 
