@@ -16,6 +16,7 @@ import pytest
 
 from explain.errors import DataError, ZooError
 from explain.zoo import download
+from explain.zoo.atomic_write import replace_file
 from explain.zoo.data import dataset
 from explain.zoo.labels import LANGUAGES
 from explain.zoo.preprocessing import spell
@@ -228,13 +229,13 @@ def test_an_archive_of_names_that_lacks_a_language(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    download.replace_file(path, b"old")
+    replace_file(path, b"old")
 
     def refuse(*_: object) -> None:
         raise OSError("no")
 
     monkeypatch.setattr("os.replace", refuse)
     with pytest.raises(OSError, match="no"):
-        download.replace_file(path, b"new")
+        replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

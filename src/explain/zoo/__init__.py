@@ -98,6 +98,8 @@ def samples(name: str, framework: str = "torch") -> Samples:
     ------
     ZooError
         If the name or the framework is unknown.
+    DataError
+        If the files are missing from the package.
 
     Examples
     --------
@@ -125,6 +127,8 @@ def card(name: str) -> str:
     ------
     ZooError
         If the name is unknown.
+    DataError
+        If the card is missing from the package.
 
     Examples
     --------

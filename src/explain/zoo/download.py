@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from explain.errors import DataError
+from explain.zoo.atomic_write import replace_file
 
 _CIFAR10_PAGE = "https://www.cs.toronto.edu/~kriz"
 _FASHION_MNIST_PAGE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
@@ -151,25 +150,3 @@ def extract_names(archive: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for language, content in contents.items():
         replace_file(folder / f"{language}.txt", content)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that no reader ever sees half of it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file to write or replace.
-    content : bytes
-        What it will hold.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        # mkstemp makes files for their owner only; these are ordinary files for all to read.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from explain.display import Display
 from explain.errors import DataError
+from explain.zoo.atomic_write import replace_file
 from explain.zoo.data import Split, dataset
-from explain.zoo.download import replace_file
 from explain.zoo.parameters import Framework
 from explain.zoo.preprocessing import one_hot, prepare, spell
 from explain.zoo.seed_models import SeedModel

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from explain.zoo.atomic_write import replace_file
 from explain.zoo.cards import write_card
 from explain.zoo.data import dataset
-from explain.zoo.download import replace_file
 from explain.zoo.extensions import extension
 from explain.zoo.seed_models import seed_model
 from explain.zoo.weight_files import write_weights

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import DataError
-from explain.zoo.download import replace_file
+from explain.zoo.atomic_write import replace_file
 from explain.zoo.parameters import Framework, Shapes, convert, shapes
 from explain.zoo.seed_models import SeedModel
 

@@ -1,0 +1,41 @@
+"""Writing a file so that no reader ever sees half of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that a failure leaves an older one whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file to write or replace.
+    content : bytes
+        What it will hold.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; what was there before is then still there.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     replace_file(Path(folder) / "note.txt", b"text")
+    ...     os.listdir(folder)
+    ['note.txt']
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        # mkstemp makes files for their owner only; these are ordinary files for all to read.
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
