@@ -27,13 +27,25 @@ def integrated_gradients(problem: Problem) -> Found:
     values = tuple(
         (point - base) * gradient for point, base, gradient in zip(inputs, baselines, gradients, strict=True)
     )
+    return with_convergence(problem, values, zero_gradient_warnings(gradients))
+
+
+def with_convergence(
+    problem: Problem, values: tuple[Array, ...], warnings: tuple[tuple[str, type[ExplainWarning]], ...] = ()
+) -> Found:
+    """Give values, whoever computed them, with their convergence delta and what must be warned of."""
+    inputs, baselines = problem.examples.inputs, problem.baselines
+    assert baselines is not None, "the catalogue says that this method needs a baseline"
     delta, relative_delta = convergence_delta(values, problem.scores, problem.scores_at(baselines))
-    warnings = [*_equal_baseline_warnings(inputs, baselines), *_convergence_warnings(relative_delta)]
     return Found(
         values=values,
         delta=delta,
         relative_delta=relative_delta,
-        warnings=(*warnings, *zero_gradient_warnings(gradients)),
+        warnings=(
+            *_equal_baseline_warnings(inputs, baselines),
+            *_convergence_warnings(relative_delta),
+            *warnings,
+        ),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from explain.algorithms.gradient import zero_gradient_warnings
-from explain.algorithms.path import convergence_delta
+from explain.algorithms.path import with_convergence
 from explain.chunks import row_chunks
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.examples import Array, Examples
@@ -47,10 +47,13 @@ def run(problem: Problem) -> Found:
             f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so that its "
             f"values are too small. Use one of {', '.join(map(repr, _RULES))}, or engine='explain'."
         )
-    assert problem.baselines is not None
+    if rule != "gauss_legendre" and problem.options["n_steps"] < 2:
+        raise EngineError(
+            f"engine='captum' with rule={rule!r} takes no fewer than 2 steps: raise n_steps, or use "
+            "engine='explain'."
+        )
     values = _in_chunks(problem, lambda rows: _integrated_gradients(captum.attr, problem, rows, _RULES[rule]))
-    delta, relative = convergence_delta(values, problem.scores, problem.scores_at(problem.baselines))
-    return Found(values=values, delta=delta, relative_delta=relative)
+    return with_convergence(problem, values)
 
 
 def _saliency(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
