@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explain.render import Scale
@@ -12,6 +12,7 @@ part = st.floats(0, 1)
 CODES = {"#000000": (0, 0, 0), "#ffffff": (1, 1, 1)}
 
 
+@settings(deadline=None)
 @given(st.tuples(part, part, part))
 def test_text_is_readable_on_every_color(background):
     assert contrast(background, CODES[text_color(background)]) >= 4.5

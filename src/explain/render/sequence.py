@@ -196,7 +196,9 @@ def plot_characters(drawn: Drawn) -> Figure:
                 LABEL_GAP if drawn.labels else 0.0
             )
         if drawn.comparison is not None:
-            top = write_lines(sheet, CONTENT_LEFT, top, similarity_lines(drawn.comparison, example, content))
+            top = write_lines(
+                sheet, CONTENT_LEFT, top, similarity_lines(drawn.comparison, example, content), content
+            )
         if not drawn.shared:
             draw_bar_below(sheet, top, scale, [maps[example] for maps in drawn.maps], "attribution")
 
@@ -205,7 +207,9 @@ def plot_characters(drawn: Drawn) -> Figure:
         if drawn.labels:
             height += len(shown[index]) * (line_height(SMALL) + 2 * LABEL_GAP)
         if drawn.comparison is not None:
-            height += lines_height(similarity_lines(drawn.comparison, drawn.examples[index], content))
+            height += lines_height(
+                similarity_lines(drawn.comparison, drawn.examples[index], content), content
+            )
         return height + (0.0 if drawn.shared else BAR_ROOM)
 
     rows = [

@@ -202,13 +202,13 @@ def plot_tables(drawn: Drawn) -> Figure:
                 )
         if drawn.comparison is not None:
             below = top + height + AXIS_ROOM + line_height(SMALL)
-            write_lines(sheet, left, below, similarity_lines(drawn.comparison, example, whole))
+            write_lines(sheet, left, below, similarity_lines(drawn.comparison, example, whole), whole)
 
     def row_height(index: int) -> float:
         height = bars_height(shown[index][0]) + AXIS_ROOM
         if drawn.comparison is not None:
             height += line_height(SMALL)
-            height += lines_height(similarity_lines(drawn.comparison, drawn.examples[index], whole))
+            height += lines_height(similarity_lines(drawn.comparison, drawn.examples[index], whole), whole)
         return height
 
     rows = [
