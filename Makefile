@@ -1,0 +1,41 @@
+# Each of `make gallery` and `make test` does the whole set-up on a fresh machine and then its job.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# TensorFlow's start-up chatter hides what matters.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: install gallery test test-cuda lint golden clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+gallery: install
+	$(BIN)/explain gallery --out gallery/output
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not cuda"
+
+# Needs a CUDA device; outside `make test`.
+test-cuda: install
+	$(BIN)/python -m pytest tests/cuda -m cuda
+
+# Writes the golden arrays and images anew. Look at every one before committing it.
+golden: install
+	$(BIN)/python -m pytest tests/test_golden.py --golden-update
+	$(BIN)/python -m pytest tests/test_golden.py --mpl-generate-path=tests/golden/images
+
+clean:
+	rm -rf $(VENV) gallery/output .coverage .mypy_cache .pytest_cache .ruff_cache
