@@ -127,7 +127,7 @@ def class_axis(outputs: Tensor) -> int:
 
 def is_single(outputs: Sequence[Any] | Tensor) -> bool:
     """Tell whether there is one output an example."""
-    return isinstance(outputs, Tensor) and outputs.numel() == outputs.shape[0]
+    return isinstance(outputs, Tensor) and outputs.ndim > 0 and outputs.numel() == outputs.shape[0]
 
 
 def _kind_of(module: nn.Module) -> ActivationKind | None:
