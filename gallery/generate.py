@@ -1,0 +1,13 @@
+"""Make the gallery: the same as `explain gallery`.
+
+python gallery/generate.py --out gallery/out
+"""
+
+from __future__ import annotations
+
+import sys
+
+from explain.cli import app
+
+if __name__ == "__main__":
+    app(["gallery", *sys.argv[1:]])

@@ -1,0 +1,130 @@
+"""The one table of how a seed model is shown: how many samples, which score, what to look for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """How one seed model is shown.
+
+    Parameters
+    ----------
+    count : int
+        How many samples.
+    score : str
+        Which score is explained, see `explain.attribute`.
+    remarks : tuple of str
+        Paragraphs that say what is seen, for a reader who meets the model for the first time.
+    found_layout : str, optional
+        For activation maximization: the layout, where it is another than that of the samples.
+    found_steps : int, optional
+        For activation maximization of sequences: their length.
+    found_options : Mapping
+        For activation maximization: options that this kind of input needs other than the default.
+    found_remark : str
+        What is seen in the inputs that were found.
+    """
+
+    count: int = 8
+    score: str = "logit"
+    remarks: tuple[str, ...] = ()
+    found_layout: str | None = None
+    found_steps: int | None = None
+    found_options: Mapping[str, Any] = field(default_factory=dict)
+    found_remark: str = ""
+
+
+EXHIBITS: Mapping[str, Exhibit] = {
+    "cifar_net": Exhibit(
+        remarks=(
+            "The baseline of integrated gradients is zero, which is mid-grey after this model's "
+            "normalisation: what is grey in a picture gets no relevance, whatever the model makes of it.",
+        ),
+    ),
+    "cifar_keras": Exhibit(
+        remarks=(
+            "Here the pictures lie in [0, 1] and the baseline of zero is black: dark places get little "
+            "relevance by construction.",
+        ),
+    ),
+    "names_rnn": Exhibit(
+        count=12,
+        score="log_probability",
+        remarks=(
+            "Nothing non-linear lies between the steps of this model: its logits are affine in the input, "
+            "and the gradient of a logit is the same for all names of one length. So the log-probability "
+            "is explained, in which the languages compete and the pictures differ from name to name. A "
+            "letter's relevance is the sum over its 57 inputs; the baseline is a name of no letters.",
+        ),
+        found_steps=6,
+        # Neighbouring letters need not be alike, so nothing pulls neighbouring steps together; the stronger
+        # pull to the middle keeps inputs off their bounds, where the order of a step's letters would be lost.
+        found_options={"tv_weight": 0.0, "l2_weight": 4.0},
+        found_remark=(
+            "Found from noise, six steps long. It is no name: every letter of every step is a number of its "
+            "own in [0, 1]. Shown are the three letters most wanted at each step, the more the darker."
+        ),
+    ),
+    "fashion_rnn": Exhibit(
+        remarks=(
+            "The model reads a picture row by row, from the top. Time runs downwards, and what comes late "
+            "is remembered best: look for relevance in the lower half.",
+        ),
+        # Its time and features are the rows and columns of a picture: smooth, and shifted, along both.
+        found_layout="NHW",
+    ),
+}
+
+
+def exhibit(name: str) -> Exhibit:
+    """Look up how a seed model is shown; one that the table does not know is shown in the plain way.
+
+    Examples
+    --------
+    >>> exhibit("names_rnn").score, exhibit("a new one").score
+    ('log_probability', 'logit')
+    """
+    return EXHIBITS.get(name, Exhibit())
+
+
+def choose(labels: Sequence[int] | npt.NDArray[Any], count: int) -> list[int]:
+    """Choose samples by a rule that looks at no result: the first of each class, in the order of the classes.
+
+    Where there are more classes than places, classes evenly spread over them all are taken; where there are
+    fewer, the second of each class follows, and so on.
+
+    Parameters
+    ----------
+    labels : sequence of int
+        The true class of each sample, shape (N,).
+    count : int
+        How many to choose, at least 1.
+
+    Returns
+    -------
+    list of int
+        Indices into `labels`, at most `count`.
+
+    Examples
+    --------
+    >>> choose([2, 0, 0, 1], 2), choose([2, 0, 0, 1], 4), choose([0, 1, 2, 3, 4], 3)
+    ([1, 0], [1, 3, 0, 2], [0, 2, 4])
+    """
+    chosen: list[int] = []
+    left = [int(label) for label in labels]
+    while len(chosen) < min(count, len(left)):
+        fresh: dict[int, int] = {}
+        for index, label in enumerate(left):
+            if index not in chosen:
+                fresh.setdefault(label, index)
+        found = [fresh[label] for label in sorted(fresh)]
+        places = min(count - len(chosen), len(found))
+        chosen += [found[place] for place in np.linspace(0, len(found) - 1, places).round().astype(int)]
+    return chosen

@@ -1,0 +1,139 @@
+"""Makes the gallery: loads the twins, has everything computed, writes the figures and the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explain import zoo
+from explain.catalogue import find_method
+from explain.catalogue import methods as catalogue
+from explain.errors import FrameworkNotInstalledError
+from explain.gallery.page import figure_file, write_page
+from explain.gallery.readme import PICTURE_FILE, write_readme_picture
+from explain.gallery.results import MethodResult, Options, explain_model
+from explain.render import figure_png, plot, plot_pair
+from explain.zoo.atomic_write import replace_file
+from explain.zoo.seed_models import FRAMEWORKS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Progress = Callable[[int, int, str], None]
+
+
+def generate(
+    out: str | os.PathLike[str],
+    *,
+    models: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    frameworks: Sequence[str] | None = None,
+    seed: int = 0,
+    count: int | None = None,
+    options: Options | None = None,
+    progress: Progress = lambda done, total, what: None,
+) -> Path:
+    """Make the gallery: one page, and a PNG for every method on every model.
+
+    The page holds all its images and needs no other file and no network. Two runs on one machine give the
+    same bytes.
+
+    Parameters
+    ----------
+    out : str or os.PathLike
+        The folder; it is made if it is missing, and files of the same names are replaced.
+    models : sequence of str, optional
+        Seed models; all of `explain.zoo.names` if not given.
+    methods : sequence of str, optional
+        Names or aliases; the whole catalogue if not given.
+    frameworks : sequence of str, optional
+        Of ``"torch"`` and ``"tensorflow"``; those that are installed if not given.
+    seed : int
+        Seed of everything random.
+    count : int, optional
+        Samples of each model; as many as its exhibit says if not given.
+    options : Mapping of str to Mapping, optional
+        By method name: options other than the default.
+    progress : callable
+        Called with how many of how many steps are done, and what is done next.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    explain.errors.FrameworkNotInstalledError
+        If a framework that was asked for, or every framework, is missing.
+    explain.errors.ZooError, explain.errors.MethodError
+        If a name is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = generate(folder, models=["cifar_net"], methods=["saliency"], frameworks=["torch"], count=1)
+    ...     sorted(path.name for path in page.parent.iterdir())
+    ['cifar_net-saliency.png', 'index.html']
+    """
+    folder = Path(out)
+    names = zoo.names() if models is None else tuple(zoo.seed_model(name).name for name in models)
+    rows = list(catalogue()) if methods is None else [find_method(name) for name in methods]
+    chosen, missing = _frameworks(names[0], frameworks)
+    total = len(names) * len(rows) * (len(chosen) + 1) + 2
+    done = 0
+
+    def step(what: str) -> None:
+        nonlocal done
+        progress(done, total, what)
+        done += 1
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name in names:
+        twins = {framework: zoo.load(name, framework) for framework in chosen}
+        results = explain_model(name, twins, rows, seed=seed, count=count, options=options, progress=step)
+        for result in results.methods:
+            step(f"{name}: drawing {result.method.name}")
+            if result.attributions:
+                replace_file(folder / figure_file(name, result.method.name), figure_png(_figure(result)))
+        found.append(results)
+    if len(chosen) > 1 and models is None and methods is None:
+        step("the picture of the README")
+        write_readme_picture(folder / PICTURE_FILE)
+    step("the page")
+    page = folder / "index.html"
+    replace_file(page, write_page(found, missing, seed=seed).encode())
+    progress(total, total, "done")
+    return page
+
+
+def _figure(result: MethodResult) -> Figure:
+    """Draw one method on one model, all of its examples."""
+    both = list(result.attributions.values())
+    if len(both) == 1:
+        return plot(both[0], max_examples=len(both[0]))
+    return plot_pair(both[0], both[1], comparison=result.comparison, max_examples=len(both[0]))
+
+
+def _frameworks(name: str, asked: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the frameworks to show, and those that are missing, by loading a first model in each."""
+    if asked is not None:
+        for framework in asked:
+            zoo.load(name, framework)
+        return tuple(framework for framework in FRAMEWORKS if framework in asked), ()
+    missing: list[str] = []
+    for framework in FRAMEWORKS:
+        try:
+            zoo.load(name, framework)
+        except FrameworkNotInstalledError as error:
+            missing.append(framework)
+            if len(missing) == len(FRAMEWORKS):
+                raise FrameworkNotInstalledError(
+                    "No framework is installed, so there is nothing to run the seed models in. Install one "
+                    'with: pip install "explain-toolkit[torch]" or "explain-toolkit[tensorflow]"'
+                ) from error
+    return tuple(framework for framework in FRAMEWORKS if framework not in missing), tuple(missing)

@@ -1,0 +1,219 @@
+"""What the gallery shows, computed: every method on a seed model, in every framework, by one set of settings."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain import zoo
+from explain.api import attribute, maximize
+from explain.attribution import Attribution
+from explain.backend import Question, extension_for
+from explain.catalogue import Method
+from explain.comparison import Comparison, compare
+from explain.display import Display
+from explain.errors import ExplainWarning, UnsupportedModelError
+from explain.examples import Examples
+from explain.gallery.exhibits import Exhibit, choose, exhibit
+from explain.masking import resolve_mask
+from explain.zoo import Samples
+
+# How many points are in memory at once, in both frameworks: it decides in which parts sums are formed, and so
+# their last bits. Fifty is one example's path at the default number of steps.
+BATCH_SIZE = 50
+
+Options = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class MethodResult:
+    """One method on one model, in every framework.
+
+    Attributes
+    ----------
+    method : Method
+        The row of the catalogue.
+    attributions : Mapping of str to Attribution
+        By framework, in order; empty where the method does not apply.
+    comparison : Comparison, optional
+        How alike the two are, where there are two.
+    reason : str
+        Why the method does not apply, in the words of the error; empty if it does.
+    """
+
+    method: Method
+    attributions: Mapping[str, Attribution]
+    comparison: Comparison | None = None
+    reason: str = ""
+
+    @property
+    def first(self) -> Attribution:
+        """The attribution that gives the inputs and the names."""
+        return next(iter(self.attributions.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResults:
+    """Every method on one seed model.
+
+    Attributes
+    ----------
+    name : str
+        Of the seed model.
+    exhibit : Exhibit
+        How it is shown.
+    classes : tuple of str
+        The true class of each sample shown, in words.
+    methods : tuple of MethodResult
+        In the order of the catalogue.
+    twin_gap : float, optional
+        The greatest difference between the twins' logits on all the shipped samples; None for one framework.
+    """
+
+    name: str
+    exhibit: Exhibit
+    classes: tuple[str, ...]
+    methods: tuple[MethodResult, ...]
+    twin_gap: float | None
+
+
+def explain_model(
+    name: str,
+    models: Mapping[str, Any],
+    methods: Sequence[Method],
+    *,
+    seed: int = 0,
+    count: int | None = None,
+    options: Options | None = None,
+    progress: Callable[[str], None] = lambda what: None,
+) -> ModelResults:
+    """Run every method on one seed model in every framework.
+
+    Parameters
+    ----------
+    name : str
+        Of the seed model.
+    models : Mapping of str to model
+        The model in each framework, in the order in which they are shown.
+    methods : sequence of Method
+        Rows of the catalogue.
+    seed : int
+        Seed of everything random.
+    count : int, optional
+        How many samples; what the exhibit says if not given.
+    options : Mapping of str to Mapping, optional
+        By method: options other than the default.
+    progress : callable
+        Called with what has been done, once for each method and framework.
+
+    Returns
+    -------
+    ModelResults
+        What there is to show.
+    """
+    shown = exhibit(name)
+    samples = {framework: zoo.samples(name, framework) for framework in models}
+    first = next(iter(samples.values()))
+    chosen = choose(first.y, shown.count if count is None else count)
+    found = []
+    for method in methods:
+        results: dict[str, Attribution] = {}
+        reason = ""
+        for framework, model in models.items():
+            # The class that the first framework predicts is explained in both.
+            target = list(next(iter(results.values())).target) if results else None
+            given = dict((options or {}).get(method.name, {}))
+            common = {"score": shown.score, "batch_size": BATCH_SIZE, "seed": seed}
+            try:
+                with warnings.catch_warnings():
+                    # Every warning is also a note of its result, and the page shows it.
+                    warnings.simplefilter("ignore", ExplainWarning)
+                    if method.drawn == "input":
+                        results[framework] = _find(model, samples[framework], shown, {**common, **given})
+                    else:
+                        results[framework] = _explain(
+                            model, _take(samples[framework], chosen), method, target, {**common, **given}
+                        )
+            except UnsupportedModelError as error:
+                results, reason = {}, str(error)
+                break
+            progress(f"{name}: {method.name} in {framework}")
+        both = tuple(results.values())
+        found.append(MethodResult(method, results, compare(*both) if len(both) == 2 else None, reason))
+    classes = tuple(first.classes[first.y[index]] for index in chosen)
+    return ModelResults(name, shown, classes, tuple(found), _twin_gap(models, samples))
+
+
+def logits(model: Any, samples: Samples) -> npt.NDArray[Any]:
+    """Give the logits of a model for samples, shape (N, classes).
+
+    Examples
+    --------
+    >>> samples = zoo.samples("cifar_net", "torch")
+    >>> logits(zoo.load("cifar_net", "torch"), samples).shape
+    (20, 10)
+    """
+    extension = extension_for(model)
+    layout = extension.default_layout(model, samples.x.ndim)
+    backend = extension.open(model, Question(layout), samples.x)
+    x = samples.x.astype(backend.dtype)
+    with backend.session():
+        outputs, _ = backend.outputs(
+            backend.hold(Examples((x,), mask=resolve_mask(samples.lengths, x, layout)))
+        )
+    return np.asarray(outputs)
+
+
+def _explain(
+    model: Any, samples: Samples, method: Method, target: list[Any] | None, common: Mapping[str, Any]
+) -> Attribution:
+    return attribute(
+        model,
+        samples.x,
+        method=method.name,
+        target=target,
+        lengths=samples.lengths,
+        display=samples.display,
+        **common,
+    )
+
+
+def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any]) -> Attribution:
+    """Find the input that most excites each class."""
+    shape = samples.x.shape[1:]
+    if shown.found_steps is not None:
+        shape = (shown.found_steps, *shape[1:])
+    return maximize(
+        model,
+        list(range(len(samples.classes))),
+        shape=shape,
+        layout=shown.found_layout,
+        display=replace(samples.display, step_names=()),
+        **{**shown.found_options, **common},
+    )
+
+
+def _take(samples: Samples, chosen: Sequence[int]) -> Samples:
+    """Give some of the samples, and the names of their steps."""
+    names = samples.display.step_names
+    display: Display = replace(samples.display, step_names=tuple(names[i] for i in chosen) if names else ())
+    return replace(
+        samples,
+        x=samples.x[list(chosen)],
+        y=samples.y[list(chosen)],
+        display=display,
+        lengths=None if samples.lengths is None else samples.lengths[list(chosen)],
+    )
+
+
+def _twin_gap(models: Mapping[str, Any], samples: Mapping[str, Samples]) -> float | None:
+    """Give the greatest difference between the logits of two frameworks; None without a second."""
+    if len(models) < 2:
+        return None
+    one, other = (logits(models[framework], samples[framework]) for framework in models)
+    return float(np.abs(one.astype(np.float64) - other).max())

@@ -1,0 +1,271 @@
+"""From results to what the page shows: headings, tiles, captions and figures, in words and images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from explain.attribution import Attribution
+from explain.comparison import TITLES
+from explain.gallery.describe import map_alt, picture_alt
+from explain.gallery.letters import Letter, wanted_letters
+from explain.gallery.results import MethodResult, ModelResults
+from explain.gallery.tiles import ColourBar, colour_bar, image_data_uri
+from explain.render import Scale, picture, sequence_html, shared_scale
+from explain.render.caption import HIGH_DELTA, delta_line, score_text, target_of
+from explain.render.maximization import found_picture
+from explain.render.names import class_name, framework_name, method_name, number
+from explain.render.view import canonical_inputs, default_channels, drawn_as, maps_of, view
+
+_NO_TEXT = Markup("")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An image and what is seen in it."""
+
+    image: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one framework gave for one example.
+
+    Attributes
+    ----------
+    label : str
+        The framework.
+    lines : tuple of str
+        Score and convergence delta.
+    alert : bool
+        Whether the delta is too high.
+    tile : Tile, optional
+        The map or the picture.
+    text : Markup
+        The coloured text of a sequence.
+    letters : tuple of tuple of Letter
+        For a sequence that was found: the letters most wanted at each step.
+    """
+
+    label: str
+    lines: tuple[str, ...]
+    alert: bool = False
+    tile: Tile | None = None
+    text: Markup = _NO_TEXT
+    letters: tuple[tuple[Letter, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Item:
+    """One example in every framework.
+
+    Attributes
+    ----------
+    title : str
+        The class that is explained.
+    detail : str
+        The true class.
+    wrong : bool
+        Whether the true class is another.
+    start : Tile, optional
+        The input.
+    panels : tuple of Panel
+        One a framework.
+    figures : tuple of (str, str)
+        How alike the two are: names and values.
+    """
+
+    title: str
+    detail: str
+    wrong: bool
+    start: Tile | None
+    panels: tuple[Panel, ...]
+    figures: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class MethodSection:
+    """One method on one model.
+
+    Attributes
+    ----------
+    id : str
+        Of the element.
+    title, summary, paper : str
+        From the catalogue.
+    settings : str
+        What was computed: score, options, baseline.
+    remark : str
+        What is seen.
+    notes : tuple of str
+        The warnings that were given.
+    kind : {"pictures", "rows", "characters", "found", "found letters", "none"}
+        How it is laid out.
+    bar : ColourBar, optional
+        The one scale of all its maps.
+    bar_words : str
+        What the colours mean.
+    items : tuple of Item
+        One an example.
+    file : str
+        The PNG that shows the same.
+    """
+
+    id: str
+    title: str
+    summary: str
+    paper: str
+    settings: str
+    remark: str
+    notes: tuple[str, ...]
+    kind: str
+    bar: ColourBar | None
+    bar_words: str
+    items: tuple[Item, ...]
+    file: str
+
+
+def method_section(results: ModelResults, result: MethodResult, file: str) -> MethodSection:
+    """Lay out one method on one model.
+
+    Parameters
+    ----------
+    results : ModelResults
+        Of the model.
+    result : MethodResult
+        One of them.
+    file : str
+        The name of the PNG that shows the same.
+    """
+    method = result.method
+    found = method.drawn == "input"
+    bar: ColourBar | None = None
+    words = ""
+    items: tuple[Item, ...] = ()
+    kind = "none"
+    if result.attributions:
+        attributions = list(result.attributions.values())
+        how = view(attributions[0])
+        if found:
+            kind = "found letters" if how == "rows" else "found"
+            items = _found_items(result, letters=kind == "found letters")
+        else:
+            kind = {"image": "pictures"}.get(how, how)
+            channels = default_channels(attributions)
+            maps = [maps_of(one, channels) for one in attributions]
+            scale = shared_scale(*maps, signed=drawn_as(attributions[0]) == "signed")
+            bar = colour_bar(scale, *maps)
+            words = _bar_words(scale, bar)
+            items = tuple(_item(results, result, index, maps, scale) for index in range(len(attributions[0])))
+    return MethodSection(
+        id=f"{results.name}-{method.name}",
+        title=method_name(method.name),
+        summary=method.summary,
+        paper=method.paper,
+        settings=_settings(result) if result.attributions else result.reason,
+        remark=results.exhibit.found_remark if found else "",
+        notes=tuple(dict.fromkeys(note for one in result.attributions.values() for note in one.notes)),
+        kind=kind,
+        bar=bar,
+        bar_words=words,
+        items=items,
+        file=file if result.attributions else "",
+    )
+
+
+def _item(
+    results: ModelResults,
+    result: MethodResult,
+    index: int,
+    maps: Sequence[np.ndarray],
+    scale: Scale,
+) -> Item:
+    first = result.first
+    target = class_name(first, target_of(first, index))
+    true = results.classes[index]
+    characters = view(first) == "characters"
+    panels = []
+    for (framework, one), own in zip(result.attributions.items(), maps, strict=True):
+        name = framework_name(framework)
+        score, delta = score_text(one, index), delta_line(one, index, "delta")
+        alert = one.relative_delta is not None and abs(float(one.relative_delta[index])) > HIGH_DELTA
+        alt = map_alt(
+            np.atleast_2d(np.nan_to_num(own[index])),
+            f"{method_name(one.method)} in {name}",
+            target,
+            signed=scale.signed,
+        )
+        panels.append(
+            Panel(
+                label=name,
+                lines=(score, *([delta.text] if delta is not None else [])),
+                alert=alert,
+                tile=None if characters else Tile(image_data_uri(scale.colors(own[index])[..., :3]), alt),
+                text=Markup(sequence_html(one, index, scale)) if characters else _NO_TEXT,
+            )
+        )
+    start = None
+    if not characters:
+        shown = picture(canonical_inputs(first)[index], first.display)
+        start = Tile(image_data_uri(shown.pixels), picture_alt(shown.pixels, f"Input, true class {true}"))
+    return Item(target, f"true class: {true}", true != target, start, tuple(panels), _figures(result, index))
+
+
+def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
+    items = []
+    for index in range(len(result.first)):
+        target = class_name(result.first, target_of(result.first, index))
+        panels = []
+        for framework, one in result.attributions.items():
+            name = framework_name(framework)
+            reached = _reached(one, index)
+            tile = None
+            if not letters:
+                pixels = found_picture(one, index).pixels
+                alt = picture_alt(pixels, f"The input that {name} found for {target}, {reached}")
+                tile = Tile(image_data_uri(pixels), alt)
+            shown = wanted_letters(one, index) if letters else ()
+            panels.append(Panel(name, (reached,), tile=tile, letters=shown))
+        items.append(Item(target, "", False, None, tuple(panels), _figures(result, index)))
+    return tuple(items)
+
+
+def _reached(attribution: Attribution, index: int) -> str:
+    """Say from which score to which an input was moved."""
+    kind = attribution.score.replace("_", "-")
+    if attribution.history is None:
+        return score_text(attribution, index)
+    start, end = (float(attribution.history[at, index]) for at in (0, -1))
+    return f"{kind} {number(start)} → {number(end)}"
+
+
+def _figures(result: MethodResult, index: int) -> tuple[tuple[str, str], ...]:
+    if result.comparison is None:
+        return ()
+    texts = result.comparison.texts(index)
+    return tuple((TITLES[name], text) for name, text in texts.items())
+
+
+def _settings(result: MethodResult) -> str:
+    """Say what was computed, in one line."""
+    first = result.first
+    parts = [f"score: {first.score.replace('_', '-')}"]
+    parts += [f"{name}: {_plain(value)}" for name, value in first.options.items()]
+    if first.baseline is not None:
+        parts.append(f"baseline: {first.baseline_rule.get('rule', 'given')}")
+    return " · ".join(parts)
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+
+
+def _bar_words(scale: Scale, bar: ColourBar) -> str:
+    words = "blue lowers the score, red raises it" if scale.signed else "the darker, the more relevant"
+    if bar.clipped:
+        words += f"; beyond the {bar.percentile:g}th percentile of |values| the colour stays that of the end"
+    return words
