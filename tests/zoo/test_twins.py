@@ -21,7 +21,7 @@ from explain.torch_ext import zoo as torch_zoo  # noqa: E402
 
 NAMES = zoo.names()
 
-# Largest difference measured: float32 CHANGE32, float64 CHANGE64.
+# The largest differences measured, on logits of up to 26: 5e-6 in float32, 1.1e-14 in float64.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
 

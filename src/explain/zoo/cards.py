@@ -129,7 +129,7 @@ Cross-entropy; Adam with decoupled weight decay {recipe.weight_decay:g}; batches
 {metadata["epochs"]} epochs; learning rate up to {recipe.learning_rate:g} after a short warm-up, then down
 to zero along half a cosine{"".join(f"; {extra}" for extra in extras)}.
 Seed {metadata["seed"]}, on {metadata["device"]}, with {versions}.
-The test set was used once, to measure the accuracy above, and for no choice.
+The test set served to measure the accuracy above, and to choose nothing.
 
     {metadata["command"]}
 
