@@ -60,7 +60,7 @@ class TorchKit:
         nn, torch = self.torch.nn, self.torch
         parts: list[Any] = []
         for index, (weight, bias) in enumerate(layers):
-            layer = nn.Linear(*weight.shape)
+            layer = nn.Linear(*weight.shape, dtype=getattr(torch, dtype))
             with torch.no_grad():
                 layer.weight.copy_(self.tensor(weight.T))
                 layer.bias.copy_(self.tensor(bias))
@@ -75,7 +75,7 @@ class TorchKit:
                     "sigmoid": nn.Sigmoid(),
                 }[last]
             )
-        return nn.Sequential(*parts).to(getattr(torch, dtype))
+        return nn.Sequential(*parts)
 
     def randomised(self, model: Any, seed: int = 0) -> Any:
         """Give the model weights drawn in NumPy."""
