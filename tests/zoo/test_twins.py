@@ -7,17 +7,14 @@ import random
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from explain import zoo
+from explain.tf_ext import zoo as tf_zoo
+from explain.torch_ext import zoo as torch_zoo
 from explain.zoo.parameters import convert
 from explain.zoo.seed_models import SEED_MODELS
 from explain.zoo.weight_files import weights_for
-
-torch = pytest.importorskip("torch")
-keras = pytest.importorskip("keras")
-
-from explain.tf_ext import zoo as tf_zoo  # noqa: E402
-from explain.torch_ext import zoo as torch_zoo  # noqa: E402
 
 NAMES = zoo.names()
 
