@@ -238,7 +238,7 @@ _ROWS = Catalogue(
                 _whole_number("n_steps", 128, 1, "Number of steps of Adam."),
                 _non_negative("learning_rate", 0.05, "First step size, in half ranges of the input; falls to zero."),
                 _non_negative("l2_weight", 0.1, "Pull towards the middle of the bounds."),
-                _non_negative("tv_weight", 0.1, "Pull of neighbours in space and time towards each other."),
+                _non_negative("tv_weight", 0.5, "Pull of neighbours in space and time towards each other."),
                 _whole_number("jitter", 2, 0, "Largest random shift of the picture at a step, in pixels."),
             ),
             drawn="input",

@@ -1,4 +1,4 @@
-"""What the gallery shows, computed: every method on a seed model, in every framework, by one set of settings."""
+"""What the gallery shows, computed: every method on a seed model, in every framework, with one setting."""
 
 from __future__ import annotations
 
@@ -128,16 +128,25 @@ def explain_model(
             # The class that the first framework predicts is explained in both.
             target = list(next(iter(results.values())).target) if results else None
             given = dict((options or {}).get(method.name, {}))
-            common = {"score": shown.score, "batch_size": BATCH_SIZE, "seed": seed}
+            common = {"batch_size": BATCH_SIZE, "seed": seed}
             try:
                 with warnings.catch_warnings():
                     # Every warning is also a note of its result, and the page shows it.
                     warnings.simplefilter("ignore", ExplainWarning)
                     if method.drawn == "input":
-                        results[framework] = _find(model, samples[framework], shown, {**common, **given})
+                        results[framework] = _find(
+                            model,
+                            samples[framework],
+                            shown,
+                            {**shown.found_options, "score": shown.found_score, **common, **given},
+                        )
                     else:
                         results[framework] = _explain(
-                            model, _take(samples[framework], chosen), method, target, {**common, **given}
+                            model,
+                            _take(samples[framework], chosen),
+                            method,
+                            target,
+                            {"score": shown.score, **common, **given},
                         )
             except UnsupportedModelError as error:
                 results, reason = {}, str(error)
@@ -194,7 +203,7 @@ def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any
         shape=shape,
         layout=shown.found_layout,
         display=replace(samples.display, step_names=()),
-        **{**shown.found_options, **common},
+        **common,
     )
 
 
