@@ -10,8 +10,8 @@ from explain.layout import Layout
 from explain.masking import spread_mask
 from explain.problem import Found, Problem
 
-# Adam with the customary decay rates; a denominator floor of a hundredth of the gradient's root mean
-# square, since below it a position's gradient is rounding noise that would still take full steps and
+# Adam with the customary decay rates; a denominator floor of a hundredth of the gradient's greatest root
+# mean square, since below it a position's gradient is rounding noise that would still take full steps and
 # drive two frameworks apart.
 _DECAY_MEAN, _DECAY_SQUARE, _FLOOR = 0.9, 0.999, 1e-2
 
@@ -23,8 +23,9 @@ def activation_maximization(problem: Problem) -> Found:
     arXiv:1412.0035 (total variation with exponent 2, jitter); Kingma & Ba, arXiv:1412.6980 (Adam).
 
     Steps are taken on ``u = (x − middle) / half range`` in [−1, 1] and float64, so that learning rate and
-    penalties mean the same for every model; the score's gradient is scaled to unit mean square in each
-    example. The learning rate falls to zero along half a cosine.
+    penalties mean the same for every model; the score's gradient is divided by the largest root mean square
+    that it has had so far in each example, so that what is left of it where the score saturates, which is
+    rounding, stays small. The learning rate falls to zero along half a cosine.
     """
     options, layout = problem.options, problem.layout
     if problem.bounds is None:
@@ -38,6 +39,7 @@ def activation_maximization(problem: Problem) -> Found:
     real = _real_positions(problem, start)
     position = np.clip((start.astype(np.float64) - middle) / half, -1, 1)
     mean, square = np.zeros_like(position), np.zeros_like(position)
+    largest = np.zeros((len(position), *([1] * (position.ndim - 1))))
     moved_axes = tuple(index for index, letter in enumerate(layout.axes) if letter in "DHW")
     generator = np.random.default_rng(problem.seed)
     n_steps, history = options["n_steps"], []
@@ -52,7 +54,9 @@ def activation_maximization(problem: Problem) -> Found:
         gradients, scores = problem.gradients_at((shown, *others))
         history.append(scores)
         gradient = np.roll(gradients[0].astype(np.float64), -shift, axis=moved_axes)
-        ascent = _unit_mean_square(gradient) - options["l2_weight"] * position
+        largest = np.maximum(largest, _root_mean_square(gradient))
+        ascent = np.divide(gradient, largest, out=np.zeros_like(gradient), where=largest > 0)
+        ascent -= options["l2_weight"] * position
         ascent -= options["tv_weight"] * total_variation_gradient(position, layout)
         ascent = np.where(real, ascent, 0.0)
         mean = _DECAY_MEAN * mean + (1 - _DECAY_MEAN) * ascent
@@ -84,11 +88,10 @@ def total_variation_gradient(position: Array, layout: Layout) -> Array:
     return gradient
 
 
-def _unit_mean_square(gradient: Array) -> Array:
-    """Scale each example to unit mean square; leave one that is zero everywhere at zero."""
-    axes = tuple(range(1, gradient.ndim))
-    size = np.sqrt(np.mean(gradient**2, axis=axes, keepdims=True))
-    return np.divide(gradient, size, out=np.zeros_like(gradient), where=size > 0)
+def _root_mean_square(gradient: Array) -> Array:
+    """Give the size of each example's gradient, shaped to divide it."""
+    size: Array = np.sqrt(np.mean(gradient**2, axis=tuple(range(1, gradient.ndim)), keepdims=True))
+    return size
 
 
 def _real_positions(problem: Problem, start: Array) -> Array:

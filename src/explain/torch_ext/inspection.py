@@ -102,6 +102,11 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
     return shape[1:] if is_keras_model(original) else shape
 
 
+def has_convolutions(model: Any) -> bool:
+    """Tell whether a model has layers that convolve pictures."""
+    return isinstance(model, nn.Module) and any(isinstance(module, nn.Conv2d) for module in model.modules())
+
+
 def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:
     """Tell what is wrong with an input's shape for the model's first convolution or recurrent layer.
 
