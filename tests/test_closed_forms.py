@@ -405,7 +405,7 @@ def test_relative_delta_is_measured_by_the_larger_yardstick():
     at_baseline = np.array([1.0, 999.9, 4.0, 0.0])
     delta, relative = convergence_delta(values, at_input, at_baseline)
     np.testing.assert_allclose(delta, [-1.0, 0.4, 0.0, 0.25], rtol=1e-9)
-    # |F(x) − F(b)| = 4; 1e-3 · 1000 = 1 because the difference of 0.1 is less; nothing missing; both scores zero.
+    # |F(x) − F(b)| = 4; 1e-3 · 1000 = 1, since 0.1 is less; nothing is missing; both scores are zero.
     np.testing.assert_allclose(relative[:3], [0.25, 0.4, 0.0], rtol=1e-9)
     assert relative[3] == np.inf
 

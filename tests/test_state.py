@@ -205,7 +205,7 @@ def test_input_tensor_is_left_alone(torch_kit):
 
 
 def keras_model(kit, raise_at=None):
-    """A subclassed model that writes a variable at every call, draws, and has layers of every kind of state."""
+    """A model that writes a variable at every call, draws, and has layers of every kind of state."""
     keras, tf = kit.keras, kit.tf
     layers = keras.layers
 

@@ -55,18 +55,31 @@ def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivat
 
 @contextmanager
 def recorded_masks(layers: Sequence[Any]) -> Iterator[list[Any]]:
-    """Record the mask that every `Masking` layer works out, in the order of the calls."""
+    """Record the mask that every `Masking` layer works out, in the order of the calls.
+
+    A functional model works the same mask out a second time, by operations of its graph: those too.
+    """
     recorded: list[Any] = []
+
+    def operation_recorder(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            recorded.append(function(*arguments, **keywords))
+            return recorded[-1]
+
+        return call
+
     with ExitStack() as stack:
         for layer in layers:
             if _is_layer(layer, "Masking"):
                 stack.enter_context(_replaced(layer, "call", _mask_recorder(layer.call, recorded)))
+        for operation in _mask_operations(layers):
+            stack.enter_context(_replaced(operation, "call", operation_recorder(operation.call)))
         yield recorded
 
 
 @contextmanager
 def held_masks(layers: Sequence[Any], masks: Sequence[Any], apply: Callable[[Any, Any], Any]) -> Iterator[None]:
-    """Let every `Masking` layer use the masks that are given, in the order of the calls.
+    """Let all that works out a mask give the masks that were recorded, in the order of the calls.
 
     Parameters
     ----------
@@ -91,12 +104,34 @@ def held_masks(layers: Sequence[Any], masks: Sequence[Any], apply: Callable[[Any
             for layer in layers:
                 if _is_layer(layer, "Masking"):
                     stack.enter_context(_replaced(layer, "call", call))
+            for operation in _mask_operations(layers):
+                stack.enter_context(_replaced(operation, "call", lambda *_, **__: next(left)))
         yield
 
 
 def has_masking(layers: Sequence[Any]) -> bool:
     """Tell whether any layer works out a mask from values."""
     return any(_is_layer(layer, "Masking") for layer in layers)
+
+
+def _mask_operations(layers: Sequence[Any]) -> list[Any]:
+    """Give the operations, which are no layers, that make the masks in the graphs of functional models.
+
+    When a functional model is built, the mask that a layer is called with becomes an argument of its node,
+    made from the input of `Masking` by operations of the graph; what `Masking` itself returns is not asked.
+    """
+    if not has_masking(layers):
+        return []
+    found: dict[int, Any] = {}
+    for layer in layers:
+        # A Sequential model keeps its functional one beside it.
+        graph = getattr(layer, "_functional", None) or layer
+        nodes = [node for operation in getattr(graph, "_operations", ()) for node in operation._inbound_nodes]
+        for node in nodes:
+            history = getattr(node.arguments.kwargs.get("mask"), "_keras_history", None)
+            if history is not None and not _is_layer(history.operation, "Layer"):
+                found[id(history.operation)] = history.operation
+    return list(found.values())
 
 
 def _is_layer(layer: object, name: str) -> bool:
