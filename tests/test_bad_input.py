@@ -197,6 +197,8 @@ def test_layouts_that_are_none(kit):
         ({"bounds": (1, 0)}, OptionError, "bounds=(1, 0)"),
         ({"bounds": 3}, OptionError, "bounds=3"),
         ({"bounds": (0, float("inf"))}, OptionError, "bounds=(0, inf)"),
+        ({"batch_size": np.array([1, 2])}, OptionError, "batch_size="),
+        ({"seed": np.array([1, 2])}, OptionError, "seed="),
         ({"seed": -1}, OptionError, "seed=-1"),
         ({"seed": 0.5}, OptionError, "seed=0.5"),
         ({"display": {"average": 1}}, OptionError, "display="),

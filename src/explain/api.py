@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
@@ -280,10 +281,8 @@ def _engine(engine: str, row: Method, extension: Extension) -> str:
         known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
         raise EngineError(f"engine={engine!r} is not there for a {extension.name} model: give one of {known}.")
     if engine not in row.reference_engines:
-        raise EngineError(
-            f"engine={engine!r} does not compute {row.name} with the right numbers (docs/conventions.md says why): "
-            f"use engine={OWN_ENGINE!r}."
-        )
+        reason = row.refused_engines.get(engine, "it has no such method")
+        raise EngineError(f"engine={engine!r} cannot be used for {row.name}: {reason}. Use engine={OWN_ENGINE!r}.")
     return engine
 
 
@@ -296,13 +295,13 @@ def _score(score: str) -> ScoreKind:
 def _batch_size(batch_size: int | None) -> int | None:
     if batch_size is None:
         return None
-    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
         raise OptionError(f"batch_size={batch_size!r} is out of range: give a whole number of at least 1, or None.")
     return int(batch_size)
 
 
 def _seed(seed: int) -> int:
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise OptionError(f"seed={seed!r} is out of range: give a whole number of at least 0.")
     return int(seed)
 

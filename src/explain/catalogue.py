@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
+from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 from explain.backend import Primitive
@@ -70,6 +71,8 @@ class Method:
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     reference_engines : tuple of str
         Libraries that compute the same thing, selectable with ``engine=``.
+    refused_engines : Mapping of str to str
+        Libraries that have the method and are refused all the same, and why.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Method:
     uses_baseline: bool = False
     drawn: Drawn = "signed"
     reference_engines: tuple[str, ...] = ()
+    refused_engines: Mapping[str, str] = field(default_factory=dict)
 
     def function(self) -> Callable[[Problem], Found]:
         """Import and give the implementation."""
@@ -160,12 +164,12 @@ class Catalogue(Sequence[Method]):
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and value == value
+    return not isinstance(value, bool) and isinstance(value, Real) and value == value
 
 
 def _whole_number(name: str, default: int, least: int, summary: str) -> Option:
     def accepts(value: Any) -> bool:
-        return not isinstance(value, bool) and hasattr(value, "__index__") and value >= least
+        return not isinstance(value, bool) and isinstance(value, Integral) and value >= least
 
     return Option(name, default, f"a whole number of at least {least}", accepts, summary)
 
@@ -219,12 +223,16 @@ _ROWS = Catalogue(
                     "rule",
                     "gauss_legendre",
                     f"one of {', '.join(map(repr, RULES))}",
-                    lambda value: value in RULES,
+                    lambda value: isinstance(value, str) and value in RULES,
                     "Rule of integration.",
                 ),
             ),
             uses_baseline=True,
             reference_engines=("captum",),
+            refused_engines={
+                "tf-explain": "its integrated gradients leave out × (input − baseline), take absolute values and scale "
+                "them to a picture"
+            },
         ),
         Method(
             name="activation_maximization",

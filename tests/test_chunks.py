@@ -1,0 +1,57 @@
+"""Work that is cut up is all there, once, and no piece is too large."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explain.chunks import blocks, default_batch_size, row_chunks
+from explain.examples import Examples, Target
+
+SIZES = st.integers(1, 40)
+
+
+@given(SIZES, SIZES)
+def test_rows_are_covered_once_in_order(count, batch_size):
+    parts = list(row_chunks(count, batch_size))
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(range(count))
+    assert max(part.stop - part.start for part in parts) <= batch_size
+
+
+@given(SIZES, SIZES, SIZES)
+def test_points_are_covered_once_and_bounded(count, n_points, batch_size):
+    seen = np.zeros((count, n_points), int)
+    for rows, points in blocks(count, n_points, batch_size):
+        assert (rows.stop - rows.start) * (points.stop - points.start) <= batch_size
+        seen[rows, points] += 1
+    assert (seen == 1).all()
+
+
+@given(st.integers(1, 10**8))
+def test_default_batch_size_bounds_memory(values):
+    examples = Examples((np.broadcast_to(np.float32(0), (2, values)),))
+    found = default_batch_size(examples)
+    assert 1 <= found <= 64
+    assert found == 1 or found * values * 8 <= 2**23
+    assert default_batch_size(Examples((np.zeros((1, 3, 32, 32)),))) == 64
+
+
+@given(st.integers(1, 6), st.integers(0, 6))
+def test_padding_repeats_the_last_row(count, more):
+    examples = Examples(
+        (np.arange(count)[:, None],),
+        Target(np.arange(count)[:, None]),
+        {"scale": np.arange(count)},
+        held=(np.arange(count),),
+    )
+    padded = examples.padded(count + more)
+    expected = [*range(count), *[count - 1] * more]
+    assert len(padded) == count + more
+    for array in (
+        padded.inputs[0][:, 0],
+        padded.target.indices[:, 0],
+        padded.companions["scale"],
+        padded.held[0],
+    ):
+        assert array.tolist() == expected
