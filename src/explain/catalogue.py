@@ -169,7 +169,7 @@ def _is_number(value: Any) -> bool:
 
 def _whole_number(name: str, default: int, least: int, summary: str) -> Option:
     def accepts(value: Any) -> bool:
-        return not isinstance(value, bool) and isinstance(value, Integral) and value >= least
+        return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
 
     return Option(name, default, f"a whole number of at least {least}", accepts, summary)
 
