@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ from explain import zoo
 from explain.catalogue import find_method
 from explain.catalogue import methods as catalogue
 from explain.errors import FrameworkNotInstalledError
+from explain.gallery.letters import draw_letters
 from explain.gallery.page import figure_file, write_page
 from explain.gallery.readme import PICTURE_FILE, write_readme_picture
 from explain.gallery.results import MethodResult, Options, explain_model
 from explain.render import figure_png, plot, plot_pair
+from explain.render.view import view
 from explain.zoo.atomic_write import replace_file
 from explain.zoo.seed_models import FRAMEWORKS
 
@@ -99,7 +102,9 @@ def generate(
         for result in results.methods:
             step(f"{name}: drawing {result.method.name}")
             if result.attributions:
-                replace_file(folder / figure_file(name, result.method.name), figure_png(_figure(result)))
+                replace_file(
+                    folder / figure_file(name, result.method.name), figure_png(_figure(name, result))
+                )
         found.append(results)
     if len(chosen) > 1 and models is None and methods is None:
         step("the picture of the README")
@@ -111,9 +116,12 @@ def generate(
     return page
 
 
-def _figure(result: MethodResult) -> Figure:
+def _figure(name: str, result: MethodResult) -> Figure:
     """Draw one method on one model, all of its examples."""
-    both = list(result.attributions.values())
+    # The seed model's name says more than its class, which is the same for several.
+    both = [replace(one, model=name) for one in result.attributions.values()]
+    if result.method.drawn == "input" and view(both[0]) == "rows":
+        return draw_letters(both)
     if len(both) == 1:
         return plot(both[0], max_examples=len(both[0]))
     return plot_pair(both[0], both[1], comparison=result.comparison, max_examples=len(both[0]))

@@ -1,18 +1,32 @@
-"""A sequence of letters that was found: which letters each step wants most."""
+"""A sequence of letters that was found: which letters each step wants most, and the figure of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from explain.attribution import Attribution
 from explain.layout import Layout
+from explain.render.caption import head, target_of, write_lines
 from explain.render.contrast import text_color
 from explain.render.heatmap import Scale
-from explain.render.names import number
+from explain.render.names import class_name, framework_name, number
 from explain.render.sequence import visible
+from explain.render.sheet import MUTED, Sheet, line_height
 from explain.zoo.preprocessing import ALPHABET
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# In inches: a letter's cell, and the room around a table of them.
+CELL = 0.2
+GAP = 0.22
+MARGIN = 0.22
+COLUMNS = 3
 
 
 @dataclass(frozen=True)
@@ -72,3 +86,75 @@ def wanted_letters(attribution: Attribution, example: int, most: int = 3) -> tup
             )
         )
     return tuple(steps)
+
+
+def draw_letters(attributions: Sequence[Attribution]) -> Figure:
+    """Draw the letters most wanted at each step, for every target and side by side for every framework.
+
+    Parameters
+    ----------
+    attributions : sequence of Attribution
+        Of activation maximization on the same targets, one a framework.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A block for each target, in columns.
+
+    Examples
+    --------
+    >>> found = np.zeros((2, 4, len(ALPHABET)), np.float32)
+    >>> a = Attribution(found, found, "NTC", "activation_maximization", np.ones(2), framework="torch")
+    >>> len(draw_letters([a]).axes)
+    2
+    """
+    first = attributions[0]
+    count = len(first)
+    tables = [[wanted_letters(one, example) for one in attributions] for example in range(count)]
+    steps, ranks = len(tables[0][0]), len(tables[0][0][0])
+    width, height = steps * CELL, ranks * CELL
+    block_width = len(attributions) * (width + GAP) + GAP
+    words = line_height(9.5) + line_height(7.5) + 0.04
+    block_height = words + height + GAP
+    columns = min(COLUMNS, count)
+    header = head(attributions, count)
+    top = MARGIN + sum(line_height(line.size) for line in header) + 0.14
+    rows = -(-count // columns)
+    sheet_width = max(2 * MARGIN + columns * block_width - 2 * GAP, 4.0)
+    sheet = Sheet(sheet_width, top + rows * block_height - GAP + MARGIN)
+    write_lines(sheet, MARGIN, MARGIN, header, sheet_width - 2 * MARGIN)
+    for example, table in enumerate(tables):
+        # Down the columns, as one reads a list.
+        column, row = divmod(example, rows)
+        left, upper = MARGIN + column * block_width, top + row * block_height
+        name = class_name(first, target_of(first, example))
+        below = sheet.write(left, upper, name, 9.5, weight="bold")
+        for which, (one, letters) in enumerate(zip(attributions, table, strict=True)):
+            at = left + which * (width + GAP)
+            sheet.write(at, below, framework_name(one.framework), 7.5, color=MUTED)
+            _draw_table(sheet.axes(at, upper + words, width, height), letters)
+    return sheet.figure
+
+
+def _draw_table(axes: Axes, letters: tuple[tuple[Letter, ...], ...]) -> None:
+    """Draw the letters of each step under each other, each on its colour."""
+    from matplotlib.patches import Rectangle
+
+    axes.set_xlim(0, len(letters))
+    axes.set_ylim(len(letters[0]), 0)
+    axes.axis("off")
+    for step, ranked in enumerate(letters):
+        for rank, letter in enumerate(ranked):
+            axes.add_patch(
+                Rectangle((step + 0.04, rank + 0.04), 0.92, 0.92, facecolor=letter.background, linewidth=0)
+            )
+            axes.text(
+                step + 0.5,
+                rank + 0.5,
+                letter.name,
+                color=letter.ink,
+                fontsize=8.5,
+                ha="center",
+                va="center_baseline",
+                parse_math=False,
+            )

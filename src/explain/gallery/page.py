@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -150,15 +150,24 @@ def _facts(models: Sequence[ModelResults], seed: int) -> list[tuple[str, str]]:
     for one in attributions:
         versions |= one.versions
     versions |= {"matplotlib": version("matplotlib"), "Python": platform.python_version()}
-    settings: dict[str, Mapping[str, object]] = {one.method: one.options for one in attributions}
     facts = [("Seed", str(seed)), ("Chunk size", f"{BATCH_SIZE} points at once, in every framework")]
-    facts += [
-        (method_name(method), ", ".join(f"{name} {value}" for name, value in options.items()))
-        for method, options in settings.items()
-        if options
-    ]
+    facts += _options(models)
     written = ", ".join(f"{framework_name(name)} {number}" for name, number in sorted(versions.items()))
     return [*facts, ("Versions", written)]
+
+
+def _options(models: Sequence[ModelResults]) -> list[tuple[str, str]]:
+    """State the options of every method that has any, and of which models they hold."""
+    by_method: dict[str, dict[str, list[str]]] = {}
+    for one in models:
+        for result in one.methods:
+            if result.attributions and result.first.options:
+                words = ", ".join(f"{name} {value}" for name, value in result.first.options.items())
+                by_method.setdefault(result.method.name, {}).setdefault(words, []).append(one.name)
+    return [
+        (method_name(method), "; ".join(f"{words} ({', '.join(names)})" for words, names in groups.items()))
+        for method, groups in by_method.items()
+    ]
 
 
 @cache

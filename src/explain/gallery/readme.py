@@ -1,8 +1,12 @@
-"""The picture at the top of the README, and the lines that make it."""
+"""The picture at the top of the README, by the lines that the README shows.
+
+python -m explain.gallery.readme docs/images/readme.png
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +25,15 @@ def draw_readme_picture() -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One picture, explained in both frameworks.
+        Two pictures, each explained in both frameworks.
     """
 
     def ig(framework: str) -> explain.Attribution:
-        model, samples = explain.zoo.load("cifar_net", framework), explain.zoo.samples("cifar_net", framework)
-        return explain.attribute(model, samples.x[1:3], method="ig", display=samples.display)
+        net, photos = (
+            explain.zoo.load("cifar_keras", framework),
+            explain.zoo.samples("cifar_keras", framework),
+        )
+        return explain.attribute(net, photos.x[[13, 16]], method="ig", display=photos.display)
 
     return explain.render.plot_pair(ig("torch"), ig("tensorflow"))
 
@@ -48,3 +55,7 @@ def write_readme_picture(path: str | os.PathLike[str] = "docs/images/readme.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     replace_file(target, explain.render.figure_png(draw_readme_picture()))
     return target
+
+
+if __name__ == "__main__":
+    print(write_readme_picture(*sys.argv[1:2]))

@@ -127,8 +127,12 @@ def explain_model(
         for framework, model in models.items():
             # The class that the first framework predicts is explained in both.
             target = list(next(iter(results.values())).target) if results else None
-            given = dict((options or {}).get(method.name, {}))
-            common = {"batch_size": BATCH_SIZE, "seed": seed}
+            common = {
+                "batch_size": BATCH_SIZE,
+                "seed": seed,
+                **shown.options.get(method.name, {}),
+                **(options or {}).get(method.name, {}),
+            }
             try:
                 with warnings.catch_warnings():
                     # Every warning is also a note of its result, and the page shows it.
@@ -138,7 +142,7 @@ def explain_model(
                             model,
                             samples[framework],
                             shown,
-                            {**shown.found_options, "score": shown.found_score, **common, **given},
+                            {"score": shown.found_score, **common},
                         )
                     else:
                         results[framework] = _explain(
@@ -146,7 +150,7 @@ def explain_model(
                             _take(samples[framework], chosen),
                             method,
                             target,
-                            {"score": shown.score, **common, **given},
+                            {"score": shown.score, **common},
                         )
             except UnsupportedModelError as error:
                 results, reason = {}, str(error)

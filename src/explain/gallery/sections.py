@@ -226,7 +226,7 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
             tile = None
             if not letters:
                 pixels = found_picture(one, index).pixels
-                alt = picture_alt(pixels, f"The input that {name} found for {target}, {reached}")
+                alt = picture_alt(pixels, f"The input that {name} found for {target}, score {reached}")
                 tile = Tile(image_data_uri(pixels), alt)
             shown = wanted_letters(one, index) if letters else ()
             panels.append(Panel(name, (reached,), tile=tile, letters=shown))
@@ -236,11 +236,10 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
 
 def _reached(attribution: Attribution, index: int) -> str:
     """Say from which score to which an input was moved."""
-    kind = attribution.score.replace("_", "-")
     if attribution.history is None:
-        return score_text(attribution, index)
+        return number(float(attribution.scores[index]))
     start, end = (float(attribution.history[at, index]) for at in (0, -1))
-    return f"{kind} {number(start)} → {number(end)}"
+    return f"{number(start)} → {number(end)}"
 
 
 def _figures(result: MethodResult, index: int) -> tuple[tuple[str, str], ...]:
@@ -253,7 +252,11 @@ def _figures(result: MethodResult, index: int) -> tuple[tuple[str, str], ...]:
 def _settings(result: MethodResult) -> str:
     """Say what was computed, in one line."""
     first = result.first
-    parts = [f"score: {first.score.replace('_', '-')}"]
+    score = f"score: {first.score.replace('_', '-')}"
+    if result.method.drawn == "input":
+        parts = [f"{score}, at the start → at the end"]
+    else:
+        parts = ["target: the predicted class", score]
     parts += [f"{name}: {_plain(value)}" for name, value in first.options.items()]
     if first.baseline is not None:
         parts.append(f"baseline: {first.baseline_rule.get('rule', 'given')}")
@@ -261,7 +264,7 @@ def _settings(result: MethodResult) -> str:
 
 
 def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _bar_words(scale: Scale, bar: ColourBar) -> str:
