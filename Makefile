@@ -34,7 +34,7 @@ test-cuda: install
 
 # Writes the golden arrays and images anew. Look at every one before committing it.
 golden: install
-	$(BIN)/python -m pytest tests/test_golden.py --golden-update
+	$(BIN)/python tests/test_golden.py
 	$(BIN)/python -m pytest tests/test_golden.py --mpl-generate-path=tests/golden/images
 
 clean:

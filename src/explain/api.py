@@ -113,7 +113,9 @@ def attribute(
     """
     row = find_method(method)
     if baseline is not None and not row.uses_baseline:
-        raise OptionError(f"baseline is not used by {row.name}, which compares the input with nothing: leave it out.")
+        raise OptionError(
+            f"baseline is not used by {row.name}, which compares the input with nothing: leave it out."
+        )
     resolved_options = row.resolve_options(options)
     extension = extension_for(model, framework)
     host = as_input(x, extension)
@@ -240,7 +242,12 @@ def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], 
     width = _START_WIDTH * half
     one = (*shape[: layout.batch_axis], 1, *shape[layout.batch_axis + 1 :])
     noise = layout.from_batch_first(
-        uniform(layout.to_batch_first(np.empty(one)).shape, layout.batch_first, (middle - width, middle + width), seed)
+        uniform(
+            layout.to_batch_first(np.empty(one)).shape,
+            layout.batch_first,
+            (middle - width, middle + width),
+            seed,
+        )
     )
     return np.broadcast_to(noise, shape).astype(np.float32)
 
@@ -268,7 +275,9 @@ def _layout(layout: str | Layout | None, extension: Extension, model: Any, ndim:
     if layout is None:
         return extension.default_layout(model, ndim)
     if not isinstance(layout, str):
-        raise OptionError(f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'.")
+        raise OptionError(
+            f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'."
+        )
     return Layout(layout)
 
 
@@ -279,16 +288,22 @@ def _engine(engine: str, row: Method, extension: Extension) -> str:
         return engine
     if engine != reference:
         known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
-        raise EngineError(f"engine={engine!r} is not there for a {extension.name} model: give one of {known}.")
+        raise EngineError(
+            f"engine={engine!r} is not there for a {extension.name} model: give one of {known}."
+        )
     if engine not in row.reference_engines:
         reason = row.refused_engines.get(engine, "it has no such method")
-        raise EngineError(f"engine={engine!r} cannot be used for {row.name}: {reason}. Use engine={OWN_ENGINE!r}.")
+        raise EngineError(
+            f"engine={engine!r} cannot be used for {row.name}: {reason}. Use engine={OWN_ENGINE!r}."
+        )
     return engine
 
 
 def _score(score: str) -> ScoreKind:
     if score not in SCORE_KINDS:
-        raise ScoreError(f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}.")
+        raise ScoreError(
+            f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}."
+        )
     return cast(ScoreKind, score)
 
 
@@ -296,7 +311,9 @@ def _batch_size(batch_size: int | None) -> int | None:
     if batch_size is None:
         return None
     if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-        raise OptionError(f"batch_size={batch_size!r} is out of range: give a whole number of at least 1, or None.")
+        raise OptionError(
+            f"batch_size={batch_size!r} is out of range: give a whole number of at least 1, or None."
+        )
     return int(batch_size)
 
 
@@ -314,7 +331,9 @@ def _bounds(bounds: Any) -> tuple[float, float] | None:
     except (TypeError, ValueError):
         least = greatest = float("nan")
     if not -float("inf") < least < greatest < float("inf"):
-        raise OptionError(f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1).")
+        raise OptionError(
+            f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1)."
+        )
     return least, greatest
 
 
@@ -325,5 +344,7 @@ def _display(display: Display | Mapping[str, Any] | None) -> Display:
         return display
     known = [field.name for field in fields(Display)]
     if not isinstance(display, Mapping) or set(display) - set(known):
-        raise OptionError(f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}.")
+        raise OptionError(
+            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
+        )
     return Display.from_json(dict(display))

@@ -24,7 +24,17 @@ FORMAT = "explain-attribution"
 FORMAT_VERSION = 1
 
 # The fields that are arrays; the rest is plain data and goes into the file as JSON.
-_ARRAYS = ("values", "inputs", "baseline", "scores", "predicted", "delta", "relative_delta", "mask", "history")
+_ARRAYS = (
+    "values",
+    "inputs",
+    "baseline",
+    "scores",
+    "predicted",
+    "delta",
+    "relative_delta",
+    "mask",
+    "history",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +175,12 @@ class Attribution:
             for name in self.__dataclass_fields__
             if name not in _ARRAYS and name != "display"
         }
-        header = {"format": FORMAT, "format_version": FORMAT_VERSION, **plain, "display": self.display.to_json()}
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **plain,
+            "display": self.display.to_json(),
+        }
         text = json.dumps(header, default=_plain, sort_keys=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
@@ -219,7 +234,9 @@ def load(path: str | os.PathLike[str]) -> Attribution:
         raise
     # A damaged archive may raise anything: zlib.error, NotImplementedError for a flipped compression flag...
     except Exception as cause:
-        raise AttributionFileError(f"{path} cannot be read as a saved attribution ({cause}). {remedy}") from cause
+        raise AttributionFileError(
+            f"{path} cannot be read as a saved attribution ({cause}). {remedy}"
+        ) from cause
     try:
         header = json.loads(str(found.pop("header")))
         if header.pop("format") != FORMAT:

@@ -130,7 +130,11 @@ def _by_rule(
             raise BaselineError(
                 'baseline="uniform" draws within bounds, which are not known: give bounds=(least, greatest).'
             )
-        return uniform(inputs.shape, layout, bounds, seed), {"rule": rule, "bounds": list(bounds), "seed": seed}
+        return uniform(inputs.shape, layout, bounds, seed), {
+            "rule": rule,
+            "bounds": list(bounds),
+            "seed": seed,
+        }
     raise BaselineError(
         f"baseline={rule!r} is not a rule: the rules are {', '.join(map(repr, RULES))}; or give a number or an array."
     )

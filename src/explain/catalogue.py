@@ -107,7 +107,9 @@ class Method:
             if name not in known:
                 raise OptionError(self._unknown_option(name, known))
             if not known[name].accepts(value):
-                raise OptionError(f"{name}={value!r} is out of range for {self.name}: give {known[name].expects}.")
+                raise OptionError(
+                    f"{name}={value!r} is out of range for {self.name}: give {known[name].expects}."
+                )
         return {name: given.get(name, option.default) for name, option in known.items()}
 
     def _unknown_option(self, name: str, known: Mapping[str, Option]) -> str:
@@ -151,9 +153,12 @@ class Catalogue(Sequence[Method]):
         cells = self._cells()
         widths = [max(len(row[column]) for row in cells) for column in range(3)]
         lines = [
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in cells
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+            for row in cells
         ]
-        return "\n".join([lines[0], "  ".join("-" * width for width in [*widths, len("summary")]), *lines[1:]])
+        return "\n".join(
+            [lines[0], "  ".join("-" * width for width in [*widths, len("summary")]), *lines[1:]]
+        )
 
     def _repr_html_(self) -> str:
         """Draw the rows as a table in a notebook."""
@@ -176,7 +181,11 @@ def _whole_number(name: str, default: int, least: int, summary: str) -> Option:
 
 def _non_negative(name: str, default: float, summary: str) -> Option:
     return Option(
-        name, default, "a number of at least 0", lambda value: _is_number(value) and 0 <= value < float("inf"), summary
+        name,
+        default,
+        "a number of at least 0",
+        lambda value: _is_number(value) and 0 <= value < float("inf"),
+        summary,
     )
 
 
@@ -244,7 +253,9 @@ _ROWS = Catalogue(
             implementation="explain.algorithms.maximization:activation_maximization",
             options=(
                 _whole_number("n_steps", 128, 1, "Number of steps of Adam."),
-                _non_negative("learning_rate", 0.05, "First step size, in half ranges of the input; falls to zero."),
+                _non_negative(
+                    "learning_rate", 0.05, "First step size, in half ranges of the input; falls to zero."
+                ),
                 _non_negative("l2_weight", 0.1, "Pull towards the middle of the bounds."),
                 _non_negative("tv_weight", 0.5, "Pull of neighbours in space and time towards each other."),
                 _whole_number("jitter", 2, 0, "Largest random shift of the picture at a step, in pixels."),

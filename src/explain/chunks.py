@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from explain.examples import Examples
 
-# Sixty-four points at once were the fastest for small networks on a CPU; beyond about eight million
-# input values a chunk, activations rather than calls are what costs.
+# Sixty-four points at once were the fastest for small networks on a CPU; beyond about a million input
+# values a chunk, activations rather than calls are what costs.
 _POINTS = 64
-_INPUT_VALUES = 2**23
+_INPUT_VALUES = 2**20
 
 
 def default_batch_size(examples: Examples) -> int:
     """Give the number of points to hold in memory at once: 64, fewer where the inputs are large."""
     values = sum(int(array[0].size) for array in examples.inputs)
-    return max(1, min(_POINTS, _INPUT_VALUES // max(1, values * 8)))
+    return max(1, min(_POINTS, _INPUT_VALUES // max(1, values)))
 
 
 def row_chunks(count: int, batch_size: int) -> Iterator[slice]:

@@ -95,7 +95,9 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             outputs, finding = _outputs(backend, examples, batch_size)
             if finding.transformed and _is_probability_already(request, examples, batch_size):
                 # A softmax of probabilities would be wrong without a sign: take the output for what it is.
-                backend = extension.open(request.model, replace(request.question, score="output"), request.like)
+                backend = extension.open(
+                    request.model, replace(request.question, score="output"), request.like
+                )
                 outputs, _ = _outputs(backend, examples, batch_size)
                 finding = Finding("probability")
             finding = _seen_in_values(finding, outputs)
@@ -163,7 +165,11 @@ def _is_probability_already(request: Request, examples: Examples, batch_size: in
 
 def _seen_in_values(finding: Finding, outputs: Array) -> Finding:
     """Mend the finding where a logit or an unknown output turns out to look like a probability."""
-    if finding.reason or finding.score not in ("logit", "output") or (finding.score == "output" and not finding.opaque):
+    if (
+        finding.reason
+        or finding.score not in ("logit", "output")
+        or (finding.score == "output" and not finding.opaque)
+    ):
         return finding
     held: ScoreKind
     if looks_like_probabilities(outputs):

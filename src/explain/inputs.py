@@ -27,7 +27,9 @@ def as_input(x: Any, extension: Extension, name: str = "x") -> Array:
             "axis. (What a model needs besides its first input goes into forward_kwargs.)"
         )
     if array.ndim == 0 or array.size == 0:
-        raise InputError(f"{name} has shape {array.shape}, which holds no example: give at least one, with a batch axis.")
+        raise InputError(
+            f"{name} has shape {array.shape}, which holds no example: give at least one, with a batch axis."
+        )
     if array.dtype.kind in "iub":
         raise InputError(
             f"{name} has dtype {array.dtype}, but the model computes in floating point: convert it as in training, "

@@ -46,10 +46,14 @@ def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivat
         for layer in layers:
             kind = _KINDS.get(getattr(getattr(layer, "activation", None), "__name__", ""))
             if kind is not None:
-                stack.enter_context(_replaced(layer, "activation", _recorder(kind, layer.activation, -1, recorded)))
+                stack.enter_context(
+                    _replaced(layer, "activation", _recorder(kind, layer.activation, -1, recorded))
+                )
             elif _is_layer(layer, "Softmax"):
                 axis = layer.axis if isinstance(layer.axis, int) else -1
-                stack.enter_context(_replaced(layer, "call", _recorder("softmax", layer.call, axis, recorded)))
+                stack.enter_context(
+                    _replaced(layer, "call", _recorder("softmax", layer.call, axis, recorded))
+                )
         yield recorded
 
 
@@ -78,7 +82,9 @@ def recorded_masks(layers: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 @contextmanager
-def held_masks(layers: Sequence[Any], masks: Sequence[Any], apply: Callable[[Any, Any], Any]) -> Iterator[None]:
+def held_masks(
+    layers: Sequence[Any], masks: Sequence[Any], apply: Callable[[Any, Any], Any]
+) -> Iterator[None]:
     """Let all that works out a mask give the masks that were recorded, in the order of the calls.
 
     Parameters
@@ -135,7 +141,9 @@ def _mask_operations(layers: Sequence[Any]) -> list[Any]:
 
 
 def _is_layer(layer: object, name: str) -> bool:
-    return any(base.__name__ == name and base.__module__.split(".")[0] == "keras" for base in type(layer).__mro__)
+    return any(
+        base.__name__ == name and base.__module__.split(".")[0] == "keras" for base in type(layer).__mro__
+    )
 
 
 def _recorder(

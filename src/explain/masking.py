@@ -53,7 +53,9 @@ def resolve_mask(lengths: Any, inputs: Array, layout: Layout) -> Mask | None:
             f"lengths has shape {given.shape} and dtype {given.dtype}: give one int an example, shape ({count},)."
         )
     if given.min() < 1 or given.max() > steps:
-        raise InputError(f"lengths has values from {given.min()} to {given.max()}: they should be from 1 to {steps}.")
+        raise InputError(
+            f"lengths has values from {given.min()} to {given.max()}: they should be from 1 to {steps}."
+        )
     mask = np.arange(steps) < given[:, np.newaxis]
     return None if mask.all() else mask
 

@@ -57,17 +57,13 @@ class Problem:
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
         """Give the scores of the examples seen at other inputs, shape (N,)."""
         moved = self.examples.with_inputs(inputs)
-        parts = [
-            self.backend.scores(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)
-        ]
+        parts = [self.backend.scores(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)]
         return np.concatenate(parts)
 
     def gradients_at(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
         """Give the gradients to the inputs, and the scores, seen at other inputs."""
         moved = self.examples.with_inputs(inputs)
-        parts = [
-            self.backend.gradients(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)
-        ]
+        parts = [self.backend.gradients(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)]
         gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
         return gradients, np.concatenate([scores for _, scores in parts])
 

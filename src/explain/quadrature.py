@@ -13,7 +13,9 @@ Rule = Literal["gauss_legendre", "midpoint", "trapezoid", "riemann_left", "riema
 RULES: tuple[str, ...] = get_args(Rule)
 
 
-def nodes_and_weights(rule: str, n_steps: int, dtype: np.dtype[Any] | type = np.float64) -> tuple[Array, Array]:
+def nodes_and_weights(
+    rule: str, n_steps: int, dtype: np.dtype[Any] | type = np.float64
+) -> tuple[Array, Array]:
     """Give the `n_steps` nodes of a quadrature rule on [0, 1] and their weights, which sum to one.
 
     Parameters
@@ -38,7 +40,9 @@ def nodes_and_weights(rule: str, n_steps: int, dtype: np.dtype[Any] | type = np.
     ([0.25, 0.75], [0.5, 0.5])
     """
     if rule not in RULES:
-        raise OptionError(f"rule={rule!r} is not a rule of integration: the rules are {', '.join(map(repr, RULES))}.")
+        raise OptionError(
+            f"rule={rule!r} is not a rule of integration: the rules are {', '.join(map(repr, RULES))}."
+        )
     least = 2 if rule == "trapezoid" else 1
     if n_steps < least:
         raise OptionError(f"n_steps={n_steps} is too few for rule={rule!r}: give at least {least}.")

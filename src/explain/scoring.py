@@ -15,7 +15,8 @@ from explain.backend import Finding, ScoreKind
 from explain.errors import ScoreError
 from explain.examples import Array
 
-ActivationKind = Literal["softmax", "log_softmax", "sigmoid"]
+ActivationKind = Literal["softmax", "log_softmax", "sigmoid", "log_sigmoid"]
+_LOGARITHMIC = ("log_softmax", "log_sigmoid")
 
 _PROBABILITY_TOLERANCE = 1e-3
 
@@ -108,11 +109,15 @@ def explained_output(
         if terminal:
             return terminal.logits, Finding("logit")
         if functional:
-            held: ScoreKind = "log_probability" if functional == "log_softmax" else "probability"
+            held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
             return output, Finding(held, reason=undoable_reason(held, functional))
         return output, Finding("logit")
-    if kind == "log_softmax":
-        return (output, Finding(wanted)) if wanted == "log_probability" else (arithmetic.exp(output), Finding(wanted))
+    if kind in _LOGARITHMIC:
+        return (
+            (output, Finding(wanted))
+            if wanted == "log_probability"
+            else (arithmetic.exp(output), Finding(wanted))
+        )
     if kind is not None:
         if wanted == "probability":
             return output, Finding(wanted)
@@ -133,7 +138,7 @@ def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Find
     """Tell what is explained of a model whose inside cannot be reached: its output, whatever that is."""
     if wanted == "output" or functional is None:
         return Finding("output", opaque=wanted != "output")
-    held: ScoreKind = "log_probability" if functional == "log_softmax" else "probability"
+    held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
     return Finding(held, reason=undoable_reason(held, functional, opaque=True), opaque=True)
 
 

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from explain.errors import TargetError
 from explain.examples import Array, Target
 
-TargetLike = int | Sequence[int] | tuple[int, ...] | Sequence[tuple[int, ...]] | Array | Callable[[Any], Any] | None
+TargetLike = (
+    int | Sequence[int] | tuple[int, ...] | Sequence[tuple[int, ...]] | Array | Callable[[Any], Any] | None
+)
 TargetLabels = tuple[int | tuple[int, ...] | str | None, ...]
 
 
@@ -106,7 +108,13 @@ def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
     if isinstance(target, tuple) and target and all(_is_int(index) for index in target):
         return [tuple(int(index) for index in target)] * count
     # A framework's tensor of class numbers is as good as a list of them.
-    listed = target.tolist() if hasattr(target, "tolist") else target.numpy().tolist() if hasattr(target, "numpy") else target
+    listed = (
+        target.tolist()
+        if hasattr(target, "tolist")
+        else target.numpy().tolist()
+        if hasattr(target, "numpy")
+        else target
+    )
     if _is_int(listed):
         return [(int(listed),)] * count
     if isinstance(listed, (list, tuple, range)):

@@ -126,7 +126,9 @@ class BackendContract:
                     continue
                 start = np.full_like(examples.inputs[0], 0.1)
                 nodes, weights = nodes_and_weights("gauss_legendre", 5, backend.dtype)
-                (found,) = backend.path_gradients(examples, (start,), nodes, weights, backend.fixed_batch_size or 64)
+                (found,) = backend.path_gradients(
+                    examples, (start,), nodes, weights, backend.fixed_batch_size or 64
+                )
                 expected = np.zeros_like(found)
                 for node, weight in zip(nodes, weights, strict=True):
                     point = start + node * (examples.inputs[0] - start)
@@ -142,7 +144,9 @@ class BackendContract:
                 start = np.zeros_like(examples.inputs[0])
                 nodes, weights = nodes_and_weights("midpoint", 7, backend.dtype)
                 sizes = [1, 3, 8, 1000] if backend.fixed_batch_size is None else [backend.fixed_batch_size]
-                found = [backend.path_gradients(examples, (start,), nodes, weights, size)[0] for size in sizes]
+                found = [
+                    backend.path_gradients(examples, (start,), nodes, weights, size)[0] for size in sizes
+                ]
             for one in found[1:]:
                 np.testing.assert_allclose(one, found[0], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
@@ -161,8 +165,12 @@ class BackendContract:
                 by_index = backend.gradients(
                     examples.with_target(Target(indices=np.ones((len(examples), 1), np.int64)))
                 )
-                by_function = backend.gradients(examples.with_target(Target(function=lambda outputs: outputs[:, 1])))
-            np.testing.assert_allclose(by_function[0][0], by_index[0][0], rtol=1e-9, atol=1e-12, err_msg=given.name)
+                by_function = backend.gradients(
+                    examples.with_target(Target(function=lambda outputs: outputs[:, 1]))
+                )
+            np.testing.assert_allclose(
+                by_function[0][0], by_index[0][0], rtol=1e-9, atol=1e-12, err_msg=given.name
+            )
 
     def test_the_same_call_gives_the_same_bytes(self) -> None:
         """Nothing is carried from one call to the next."""

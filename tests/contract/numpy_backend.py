@@ -50,7 +50,11 @@ class NumpyBackend:
 
     def scores(self, examples):
         outputs, target = self.outputs(examples)[0], examples.target
-        return target.function(outputs) if target.function else np.take_along_axis(outputs, target.indices, 1)[:, 0]
+        return (
+            target.function(outputs)
+            if target.function
+            else np.take_along_axis(outputs, target.indices, 1)[:, 0]
+        )
 
     def gradients(self, examples):
         model, x = self._model, examples.inputs[0]
@@ -60,7 +64,9 @@ class NumpyBackend:
             outputs = model(x)
             steps = 1e-3 * np.eye(outputs.shape[1])
             function = examples.target.function
-            picked = np.stack([(function(outputs + one) - function(outputs - one)) / 2e-3 for one in steps], axis=1)
+            picked = np.stack(
+                [(function(outputs + one) - function(outputs - one)) / 2e-3 for one in steps], axis=1
+            )
         else:
             picked = np.eye(model.readout.shape[1])[examples.target.indices[:, 0]]
         return ((picked @ model.readout.T * open_gates) @ model.hidden.T,), self.scores(examples)

@@ -39,7 +39,9 @@ class TestTorch(BackendContract):
 
     def models(self):
         torch.manual_seed(0)
-        picture = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 4))
+        picture = nn.Sequential(
+            nn.Conv2d(2, 3, 3), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 4)
+        )
         table = nn.Sequential(nn.Linear(5, 7), nn.Sigmoid(), nn.Linear(7, 2))
         return [
             ContractModel("picture", picture.double(), _x(4, 2, 6, 6), "NCHW"),
@@ -61,7 +63,10 @@ class TestTensorFlow(BackendContract):
         sequence = [layers.GRU(5, **kinds), layers.Dense(3, **kinds)]
         return [
             ContractModel(
-                "picture", keras.Sequential([keras.Input((6, 6, 2), **kinds), *picture]), _x(4, 6, 6, 2), "NHWC"
+                "picture",
+                keras.Sequential([keras.Input((6, 6, 2), **kinds), *picture]),
+                _x(4, 6, 6, 2),
+                "NHWC",
             ),
             ContractModel("table", keras.Sequential([keras.Input((5,), **kinds), *table]), _x(3, 5), "NC"),
             ContractModel(

@@ -162,7 +162,16 @@ class TensorFlowBackend:
         alone = bool(question.forward_kwargs) or function is not None
         kept = self._own_traces if alone else traces_of(self._model)
         flat = tuple((tuple(spec.shape), spec.dtype.name) for spec in tf.nest.flatten(signature))
-        key = (name, question.score, question.output, question.layout, tuple(inputs[-1][0]), len(inputs[-1][1]), len(inputs[-1][2]), flat)
+        key = (
+            name,
+            question.score,
+            question.output,
+            question.layout,
+            tuple(inputs[-1][0]),
+            len(inputs[-1][1]),
+            len(inputs[-1][2]),
+            flat,
+        )
         if key not in kept:
             computation = self._computation(examples)
             function, assigns = traced(getattr(computation, name), signature)

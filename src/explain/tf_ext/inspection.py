@@ -96,7 +96,10 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
         return None
     asked = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
     if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
-        return f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {asked}", False
+        return (
+            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {asked}",
+            False,
+        )
     if len(shape) == len(wanted) > 2 and _fits((*shape[2:], shape[1]), wanted[1:]):
         return (
             f"x has shape {shape} with its channels first, but the model wants channels last, {asked}: give "
@@ -149,7 +152,11 @@ def _positional(function: Any) -> Any:
 
 def _fixed_batch_size(function: Any) -> int | None:
     structured = getattr(function, "structured_input_signature", None)
-    specs = (*structured[0], *structured[1].values()) if structured else getattr(function, "input_signature", None) or ()
+    specs = (
+        (*structured[0], *structured[1].values())
+        if structured
+        else getattr(function, "input_signature", None) or ()
+    )
     for spec in specs:
         shape = getattr(spec, "shape", None)
         if shape is not None and shape.rank:

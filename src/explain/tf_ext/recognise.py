@@ -31,9 +31,9 @@ class TensorFlowExtension:
         """Tell from the class alone; a Keras model is ours only where Keras itself runs on TensorFlow."""
         if is_keras_model(model):
             return keras_backend() == "tensorflow"
-        return any(base.__module__.split(".")[0] == "tensorflow" for base in type(model).__mro__) and not self.is_tensor(
-            model
-        )
+        return any(
+            base.__module__.split(".")[0] == "tensorflow" for base in type(model).__mro__
+        ) and not self.is_tensor(model)
 
     def is_tensor(self, value: object) -> bool:
         """Tell a `tf.Tensor` or `tf.Variable`, of TensorFlow's own or of Keras."""

@@ -36,7 +36,9 @@ def run(problem: Problem) -> Found:
             "engine='explain'."
         )
     if backend.dtype != np.float32:
-        raise EngineError("engine='tf-explain' casts its input to float32; the model computes in float64. Use engine='explain'.")
+        raise EngineError(
+            "engine='tf-explain' casts its input to float32; the model computes in float64. Use engine='explain'."
+        )
     gradients = np.empty_like(examples.inputs[0])
     for label in np.unique(indices):
         of_label = np.flatnonzero(indices[:, 0] == label)

@@ -10,9 +10,16 @@ import tensorflow as tf
 
 from explain.errors import TargetError
 from explain.keras_layers import is_keras_model, layers_of, recorded_activations
+from explain.layout import Layout
 from explain.scoring import ActivationKind, RecordedActivation
 
-_FUNCTIONAL: dict[str, ActivationKind] = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+_FUNCTIONAL: dict[str, ActivationKind] = {
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "Sigmoid": "sigmoid",
+}
+# What changes the shape of an output and not its values.
+_RESHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "Transpose")
 
 
 class TensorFlowArithmetic:
@@ -66,8 +73,11 @@ def functional_activation(output: Any) -> ActivationKind | None:
     """Tell from the traced graph which activation made an output, None if it was none or was not traced."""
     if tf.is_symbolic_tensor(output):
         operation = output.op
-        while operation.type == "Identity":
+        while operation.type in _RESHAPING:
             operation = operation.inputs[0].op
+        # A log-sigmoid is written as −softplus(−x).
+        if operation.type == "Neg" and operation.inputs[0].op.type == "Softplus":
+            return "log_sigmoid"
         return _FUNCTIONAL.get(operation.type)
     return None
 
@@ -93,7 +103,12 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
         return tf.gather_nd(outputs, indices, batch_dims=1) if indices.shape[-1] else outputs
     scores = function(outputs)
     shape = tuple(scores.shape) if tf.is_tensor(scores) else None
-    if shape is None or any(size != 1 for size in shape[1:]) or len(shape) == 0 or shape[0] not in (None, outputs.shape[0]):
+    if (
+        shape is None
+        or any(size != 1 for size in shape[1:])
+        or len(shape) == 0
+        or shape[0] not in (None, outputs.shape[0])
+    ):
         raise TargetError(
             f"target, a callable, gave {type(scores).__name__ if shape is None else shape} for outputs of shape "
             f"{tuple(outputs.shape)}: it should give one scalar an example, a tensor of shape (N,)."
@@ -101,9 +116,9 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     return tf.reshape(scores, [-1])
 
 
-def class_axis(outputs: Any) -> int:
-    """Give the axis of the classes where no activation says: the last."""
-    return -1
+def class_axis(outputs: Any, layout: Layout) -> int:
+    """Give the axis of the classes where no activation says: where the input has its channels."""
+    return 1 if layout.batch_first.channel_axis == 1 and len(outputs.shape) > 2 else -1
 
 
 def is_single(outputs: Any) -> bool:

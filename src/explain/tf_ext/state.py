@@ -56,5 +56,8 @@ def preserved_variables(model: Any) -> Iterator[None]:
 def assigns(graph: Any) -> bool:
     """Tell whether running a graph assigns to any variable."""
     definition = graph.as_graph_def()
-    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    nodes = [
+        *definition.node,
+        *(node for function in definition.library.function for node in function.node_def),
+    ]
     return any(node.op.startswith(_ASSIGNMENTS) or "Assign" in node.op for node in nodes)

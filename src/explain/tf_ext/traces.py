@@ -99,7 +99,9 @@ class Computation:
         gradients, _ = self.gradients(points, repeated)
         return tuple(
             tf.reduce_sum(
-                _beside_steps(shares, start) * tf.reshape(part, tf.concat([[-1, n_steps], tf.shape(part)[1:]], 0)), axis=1
+                _beside_steps(shares, start)
+                * tf.reshape(part, tf.concat([[-1, n_steps], tf.shape(part)[1:]], 0)),
+                axis=1,
             )
             for part, start in zip(gradients, starts, strict=True)
         )
@@ -146,7 +148,12 @@ class Computation:
         return unrolled(step, model, inputs, axis, mask)
 
     def _call(
-        self, model: Any, inputs: list[Any], keywords: Mapping[str, Any], output: int | str | None, check: Any = None
+        self,
+        model: Any,
+        inputs: list[Any],
+        keywords: Mapping[str, Any],
+        output: int | str | None,
+        check: Any = None,
     ) -> tuple[Any, Any]:
         """Call the model once; give the explained output and all that was returned."""
         if is_keras_model(model):
@@ -157,7 +164,9 @@ class Computation:
             check(result)
         chosen = pick_output(result, output)
         if not tf.is_tensor(chosen):
-            raise ScoreError(f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=.")
+            raise ScoreError(
+                f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
+            )
         functional = functional_activation(chosen)
         if self.inspection.opaque:
             self.findings.append(opaque_finding(self.question.score, functional))
@@ -168,7 +177,7 @@ class Computation:
             TensorFlowArithmetic(),
             terminal=terminal_activation(chosen, recorded),
             functional=functional,
-            class_axis=class_axis(chosen),
+            class_axis=class_axis(chosen, self.question.layout),
             single=is_single(chosen),
         )
         self.findings.append(finding)

@@ -177,7 +177,10 @@ class TorchBackend:
             **self._question.forward_kwargs,
             **{name: self._companion(array) for name, array in examples.companions.items()},
         }
-        keywords = {name: value.to(self.device) if isinstance(value, Tensor) else value for name, value in keywords.items()}
+        keywords = {
+            name: value.to(self.device) if isinstance(value, Tensor) else value
+            for name, value in keywords.items()
+        }
         held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
         with held_masks(self._keras_layers, held, _masked):
             if self._inspection.stepwise:
@@ -231,7 +234,9 @@ class TorchBackend:
             check(result)
         chosen = pick_output(result, output)
         if not isinstance(chosen, Tensor):
-            raise ScoreError(f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=.")
+            raise ScoreError(
+                f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
+            )
         if chosen.grad_fn is not None:
             # Remembered for the calls without gradients, where no graph tells.
             self._functional = functional_activation(chosen)
@@ -243,7 +248,7 @@ class TorchBackend:
             TorchArithmetic(),
             terminal=terminal_activation(chosen, recorded),
             functional=self._functional,
-            class_axis=class_axis(chosen),
+            class_axis=class_axis(chosen, self._question.layout),
             single=is_single(chosen),
         )
         return explained, finding, result
@@ -254,7 +259,9 @@ class TorchBackend:
         complaint = None if self._inspection.stepwise else first_layer_complaint(self._model, shape)
         if complaint is not None:
             text, is_order = complaint
-            return (LayoutError if is_order else InputError)(f"The model cannot take x: {text}. (It said: {cause})")
+            return (LayoutError if is_order else InputError)(
+                f"The model cannot take x: {text}. (It said: {cause})"
+            )
         return ModelCallError(
             f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {inputs.dtype}: {cause}. "
             "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
@@ -272,7 +279,8 @@ class TorchBackend:
 
     def _tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
         return tuple(
-            torch.tensor(array, dtype=self._precision, device=self.device, requires_grad=grad) for array in arrays
+            torch.tensor(array, dtype=self._precision, device=self.device, requires_grad=grad)
+            for array in arrays
         )
 
     def _padded(self, examples: Examples) -> Examples:
@@ -320,4 +328,3 @@ def _no_gradient(name: str) -> str:
         "(argmax), converted to NumPy, or computed without the input. Explain a score that depends smoothly on the "
         "input."
     )
-

@@ -125,14 +125,22 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
         if isinstance(module, nn.RNNBase):
             if shape[-1] == module.input_size:
                 return None
-            return f"layer {name!r} wants {module.input_size} features on the last axis, x has shape {shape}", False
+            return (
+                f"layer {name!r} wants {module.input_size} features on the last axis, x has shape {shape}",
+                False,
+            )
     return None
 
 
-def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int, ...]) -> tuple[str, bool] | None:
+def _convolution_complaint(
+    name: str, ndim: int, channels: int, shape: tuple[int, ...]
+) -> tuple[str, bool] | None:
     wanted = {3: "(N, C, T)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}[ndim]
     if len(shape) == ndim - 1 and shape[0] == channels:
-        return f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}", False
+        return (
+            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}",
+            False,
+        )
     if len(shape) != ndim:
         return f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}", False
     if shape[1] != channels and shape[-1] == channels:

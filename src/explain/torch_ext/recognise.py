@@ -43,7 +43,9 @@ class TorchExtension:
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
         """Copy to the host; bfloat16, which NumPy does not know, comes as float32."""
         host = tensor.detach().cpu()
-        array: npt.NDArray[np.generic] = (host.float() if str(host.dtype) == "torch.bfloat16" else host).numpy()
+        array: npt.NDArray[np.generic] = (
+            host.float() if str(host.dtype) == "torch.bfloat16" else host
+        ).numpy()
         return array
 
     def version(self) -> str:

@@ -13,13 +13,28 @@ from torch import Tensor, nn
 from explain.errors import TargetError
 from explain.examples import Target
 from explain.keras_layers import layers_of, recorded_activations
+from explain.layout import Layout
 from explain.scoring import ActivationKind, RecordedActivation
 
 _FUNCTIONAL: dict[str, ActivationKind] = {
     "SoftmaxBackward0": "softmax",
     "LogSoftmaxBackward0": "log_softmax",
     "SigmoidBackward0": "sigmoid",
+    "LogSigmoidBackward0": "log_sigmoid",
 }
+# What changes the shape of an output and not its values.
+_RESHAPING = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Alias",
+    "Clone",
+    "T",
+    "Transpose",
+    "Permute",
+)
 
 
 class TorchArithmetic:
@@ -94,8 +109,11 @@ class ActivationRecorder:
 
 
 def functional_activation(output: Tensor) -> ActivationKind | None:
-    """Tell from the autograd graph which activation made an output, None if it was none."""
-    return None if output.grad_fn is None else _FUNCTIONAL.get(output.grad_fn.name())
+    """Tell from the autograd graph which activation made an output, reshaped since or not, None if it was none."""
+    node = output.grad_fn
+    while node is not None and node.name().rstrip("0123456789").removesuffix("Backward") in _RESHAPING:
+        node = node.next_functions[0][0]
+    return None if node is None else _FUNCTIONAL.get(node.name())
 
 
 def pick_scores(outputs: Tensor, target: Target) -> Tensor:
@@ -120,9 +138,9 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
     return outputs[(torch.arange(len(outputs), device=outputs.device), *indices.unbind(dim=1))]
 
 
-def class_axis(outputs: Tensor) -> int:
-    """Give the axis of the classes where no activation says: the second, the last for sequences."""
-    return -1 if outputs.ndim == 3 else 1
+def class_axis(outputs: Tensor, layout: Layout) -> int:
+    """Give the axis of the classes where no activation says: the second, for sequences where the input has its own."""
+    return -1 if outputs.ndim == 3 and layout.batch_first.channel_axis != 1 else 1
 
 
 def is_single(outputs: Sequence[Any] | Tensor) -> bool:

@@ -76,7 +76,12 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     chosen = _framework(framework)
     if dtype not in _PRECISIONS:
         raise ZooError(one_of("dtype", dtype, _PRECISIONS, "the precisions"))
-    return extension(chosen, "zoo").load(name, weights_for(model, chosen), dtype)
+    loaded = extension(chosen, "zoo").load(name, weights_for(model, chosen), dtype)
+    # Stated on the model, so that what needs them (`explain.maximize`) need not be told. Keras states its shape itself.
+    loaded.input_bounds = model.bounds
+    if chosen == "torch":
+        loaded.input_shape = model.example_shape[chosen]
+    return loaded
 
 
 def samples(name: str, framework: str = "torch") -> Samples:

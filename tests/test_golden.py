@@ -1,0 +1,141 @@
+"""Golden arrays are the gate, golden images the look: every seed model, framework and method.
+
+``make golden`` writes them anew; look at every one before committing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.testing.compare import compare_images
+
+import explain
+from explain.layout import Layout
+
+ARRAYS = Path(__file__).parent / "golden" / "arrays"
+IMAGES = Path(__file__).parent / "golden" / "images"
+BATCH_SIZE = 64
+IMAGE_TOLERANCE = 0.2
+FRAMEWORKS = ("torch", "tensorflow")
+METHODS = [row.name for row in explain.methods()]
+# Examples that lie on no kink, by their place among the samples; tests/test_twins.py finds those that do.
+EXAMPLES = {
+    "cifar_net": [0, 1, 3],
+    "cifar_keras": [0, 1, 3],
+    "names_rnn": [0, 5, 11],
+    "fashion_rnn": [0, 1, 2],
+}
+
+CASES = [
+    (name, framework, method)
+    for name in explain.zoo.names()
+    for framework in FRAMEWORKS
+    for method in METHODS
+]
+
+
+def explained(name, framework, method):
+    samples = explain.zoo.samples(name, framework=framework)
+    chosen = EXAMPLES[name]
+    display = replace(
+        samples.display,
+        step_names=tuple(samples.display.step_names[row] for row in chosen if samples.display.step_names),
+    )
+    drawn = explain.methods()[METHODS.index(method)].drawn
+    return explain.attribute(
+        explain.zoo.load(name, framework),
+        samples.x[chosen],
+        method,
+        target=[int(label) for label in samples.y[chosen]],
+        score="log_probability" if name == "names_rnn" else "logit",
+        lengths=None if samples.lengths is None else samples.lengths[chosen],
+        batch_size=BATCH_SIZE,
+        display=display,
+        # A climb of many steps magnifies a last bit that another processor rounds otherwise.
+        **({"n_steps": 16} if drawn == "input" else {}),
+    )
+
+
+def canonical(attribution):
+    return Layout(attribution.layout).to_canonical(attribution.values)
+
+
+def relative_distance(found, expected):
+    flat = [one.reshape(len(one), -1).astype(np.float64) for one in (found, expected)]
+    return np.linalg.norm(flat[0] - flat[1], axis=1) / np.linalg.norm(flat[1], axis=1)
+
+
+def array_path(name, method):
+    return ARRAYS / f"{name}-{method}.npy"
+
+
+def passes_the_gate(found, expected):
+    return bool((relative_distance(found, expected) <= 1e-3).all())
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Every attribution, made once."""
+    kept = {}
+
+    def get(*case):
+        if case not in kept:
+            kept[case] = explained(*case)
+        return kept[case]
+
+    return get
+
+
+@pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
+@pytest.mark.parametrize(("name", "framework", "method"), CASES)
+def test_golden_array(made, name, framework, method):
+    """Both frameworks are held to one array, in the canonical layout."""
+    expected = np.load(array_path(name, method), allow_pickle=False)
+    found = canonical(made(name, framework, method))
+    # A thousandth leaves room for another processor's rounding, and none for another method.
+    assert passes_the_gate(found, expected), relative_distance(found, expected)
+
+
+@pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
+@pytest.mark.mpl_image_compare(
+    tolerance=IMAGE_TOLERANCE, savefig_kwargs={"dpi": 100, "metadata": {"Software": None}}
+)
+@pytest.mark.parametrize(("name", "framework", "method"), CASES)
+def test_golden_image(made, name, framework, method):
+    return made(name, framework, method).plot()
+
+
+@pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
+@pytest.mark.parametrize("name", explain.zoo.names())
+def test_the_gates_can_fail(made, name, tmp_path):
+    """One percent off must fail the array; ten percent off, and a mirrored map, the image."""
+    a = made(name, "torch", "integrated_gradients")
+    expected = np.load(array_path(name, "integrated_gradients"), allow_pickle=False)
+    signs = np.random.default_rng(0).choice([-1, 1], size=a.values.shape)
+    assert not passes_the_gate(
+        canonical(replace(a, values=a.values * (1 + np.float32(0.01) * signs))), expected
+    )
+
+    case = f"test_golden_image_{name}-torch-integrated_gradients.png"
+
+    def differs(values):
+        path = tmp_path / case
+        figure: Figure = replace(a, values=values.astype(np.float32)).plot()
+        figure.savefig(path, dpi=100, metadata={"Software": None})
+        return compare_images(str(IMAGES / case), str(path), tol=IMAGE_TOLERANCE) is not None
+
+    assert not differs(a.values)
+    assert differs(a.values * (1 + 0.1 * signs))
+    assert differs(np.flip(a.values, axis=-1))
+
+
+if __name__ == "__main__":
+    ARRAYS.mkdir(parents=True, exist_ok=True)
+    for model, framework_of_array, method_of_array in CASES:
+        if framework_of_array == "torch":
+            array = canonical(explained(model, "torch", method_of_array))
+            np.save(array_path(model, method_of_array), np.ascontiguousarray(array), allow_pickle=False)
