@@ -108,7 +108,7 @@ def test_penalties_reduce_what_they_penalise(torch_kit):
 
     def found(**options):
         values = explain.maximize(
-            model, target=1, shape=shape, bounds=(-1, 1), n_steps=60, **{**FREE, **options}
+            model, target=1, shape=shape, bounds=(-1, 1), n_steps=30, **{**FREE, **options}
         ).values.astype(np.float64)
         roughness = sum((np.diff(values, axis=axis) ** 2).sum() for axis in (2, 3))
         return (values**2).sum(), roughness

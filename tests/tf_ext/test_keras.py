@@ -172,7 +172,7 @@ def test_tf_explain_saliency(tensorflow_kit):
 
 def test_tf_explain_is_refused_where_its_numbers_are_wrong(tensorflow_kit):
     model, x = picture(tensorflow_kit)
-    with pytest.raises(EngineError, match="integrated_gradients.*leave out"):
+    with pytest.raises(EngineError, match=r"integrated_gradients.*leave out"):
         explain.attribute(model, x, "ig", engine="tf-explain")
     table = tensorflow_kit.dense([(FIRST, BIAS)])
     with pytest.raises(EngineError, match="pictures"):
@@ -211,8 +211,7 @@ def stacked(size):
     return lambda inputs, mask=None: last(first(inputs, **({} if mask is None else {"mask": mask})))
 
 
-@pytest.mark.parametrize("kind", [keras.layers.SimpleRNN, stacked], ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(("kind", "nested"), [(keras.layers.SimpleRNN, False), (stacked, True)])
 def test_masks_are_held_along_the_path(tensorflow_kit, kind, nested):
     masked, explicit = masked_model(kind, nested)
     tensorflow_kit.randomised(masked)
