@@ -147,7 +147,7 @@ def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -
     where = (
         f"in a model whose inside cannot be reached, the output looks like that of a {activation}"
         if opaque
-        else f"the model's output is that of a {activation} that is not a layer of its own, so that it could not be taken off"
+        else f"the model's output is that of a {activation} that is not a layer of its own, and could not be taken off"
     )
     remedy = (
         "Give the original model, or one without it"
@@ -155,7 +155,8 @@ def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -
         else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
     )
     return (
-        f"The explained score is a {held.replace('_', ' ')}: {where}. Gradients of probabilities vanish where the model "
+        f"The explained score is a {held.replace('_', ' ')}: {where}. Gradients of probabilities vanish where "
+        "the model "
         f"is sure. {remedy}; say score={('output' if opaque else held)!r} if it is meant."
     )
 

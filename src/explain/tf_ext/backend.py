@@ -45,7 +45,8 @@ class TensorFlowBackend:
         self._question = question
         if self._inspection.opaque and question.score not in ("logit", "output"):
             raise ScoreError(
-                f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not known "
+                f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
+                "known "
                 "what its output is: say score='output', or give the original model."
             )
         self.model_name = getattr(model, "__name__", type(model).__name__)

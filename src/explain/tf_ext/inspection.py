@@ -92,7 +92,7 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
         What is wrong and what to do, and whether it is the order of the axes; None if nothing is seen.
     """
     wanted = _input_shape(model) if is_keras_model(model) else None
-    if wanted is None or _fits(shape[1:], wanted[1:]) and len(shape) == len(wanted):
+    if wanted is None or (_fits(shape[1:], wanted[1:]) and len(shape) == len(wanted)):
         return None
     asked = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
     if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):

@@ -22,7 +22,8 @@ class TensorFlowExtension:
 
     name = "tensorflow"
     accepts = (
-        "a built keras.Model where Keras runs on TensorFlow, a tf.Module, tf.function or SavedModel that can be called, "
+        "a built keras.Model where Keras runs on TensorFlow, a tf.Module, tf.function or SavedModel that can "
+        "be called, "
         "or a function of TensorFlow tensors with framework='tensorflow'"
     )
     reference_engine = "tf-explain"

@@ -78,7 +78,8 @@ class Computation:
         if all(gradient is None for gradient in gradients):
             raise GradientError(
                 f"The score of {type(self.model()).__name__} has no gradient to its input: on the way it is stopped, "
-                "rounded, taken as class numbers (argmax), converted to NumPy, or computed without the input. Explain a "
+                "rounded, taken as class numbers (argmax), converted to NumPy, or computed without the input. "
+                "Explain a "
                 "score that depends smoothly on the input."
             )
         return (
@@ -142,8 +143,8 @@ class Computation:
         axis = self.question.layout.batch_first.time_axis
         if axis is None:
             raise LayoutError(
-                f"layout={self.question.layout.axes!r} has no time axis T, but the model takes one step of a sequence at "
-                "a time: give x as (N, T, C), or say which axis is T with layout=."
+                f"layout={self.question.layout.axes!r} has no time axis T, but the model takes one step of a "
+                "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
             )
         return unrolled(step, model, inputs, axis, mask)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from explain.backend import Finding, Primitive, Question
 from explain.chunks import blocks
 from explain.errors import ExplainError, GradientError, InputError, LayoutError, ModelCallError, ScoreError
-from explain.examples import Array, Examples, Target
+from explain.examples import Array, Examples
 from explain.keras_layers import has_masking, held_masks, layers_of, recorded_masks
 from explain.locks import lock_of
 from explain.points import path_gradients_point_by_point
@@ -56,7 +56,8 @@ class TorchBackend:
         self._question = question
         if self._inspection.opaque and question.score not in ("logit", "output"):
             raise ScoreError(
-                f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not known "
+                f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
+                "known "
                 "what its output is: say score='output', or give the original module."
             )
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
@@ -191,8 +192,8 @@ class TorchBackend:
             explained = explained.movedim(layout.batch_axis, 0)
         if explained.ndim == 0 or len(explained) != len(points[0]):
             raise InputError(
-                f"The model gave an output of shape {tuple(explained.shape)} for a batch of {len(points[0])}: the output "
-                "should have one row an example. Does x have a batch axis, and is layout= right?"
+                f"The model gave an output of shape {tuple(explained.shape)} for a batch of {len(points[0])}: the "
+                "output should have one row an example. Does x have a batch axis, and is layout= right?"
             )
         return explained, finding
 
@@ -210,8 +211,8 @@ class TorchBackend:
         axis = self._question.layout.batch_first.time_axis
         if axis is None:
             raise LayoutError(
-                f"layout={self._question.layout.axes!r} has no time axis T, but the model takes one step of a sequence at "
-                "a time: give x as (N, T, C), or say which axis is T with layout=."
+                f"layout={self._question.layout.axes!r} has no time axis T, but the model takes one step of a "
+                "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
             )
         mask = None if examples.mask is None else torch.from_numpy(examples.mask).to(self.device)
         return unrolled(step, self._model, inputs, axis, mask), findings[0]

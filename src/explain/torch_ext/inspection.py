@@ -10,7 +10,8 @@ from torch import nn
 
 from explain.errors import LayoutError, ModelNotBuiltError
 from explain.keras_layers import is_keras_model, layers_of
-from explain.layout import Layout, default_layout as usual_layout
+from explain.layout import Layout
+from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
@@ -82,7 +83,8 @@ def default_layout(model: Any, ndim: int) -> Layout:
                 return Layout("NTC")
             raise LayoutError(
                 f"x has 3 axes and the model's {type(module).__name__} takes time first, so that it cannot be known "
-                "which axis of x is the batch. Say layout='TNC' if x is (time, batch, features), or layout='NTC' if the "
+                "which axis of x is the batch. Say layout='TNC' if x is (time, batch, features), or layout='NTC' if "
+                "the "
                 "model swaps the axes itself."
             )
         if isinstance(module, nn.Conv1d):
@@ -145,7 +147,7 @@ def _convolution_complaint(
         return f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}", False
     if shape[1] != channels and shape[-1] == channels:
         return (
-            f"x has shape {shape} with its {channels} channels last, but layer {name!r} wants channels first, {wanted}: "
+            f"x has shape {shape} with {channels} channels last, but layer {name!r} wants channels first, {wanted}: "
             "give np.moveaxis(x, -1, 1)",
             True,
         )

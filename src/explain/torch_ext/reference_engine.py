@@ -44,7 +44,8 @@ def run(problem: Problem) -> Found:
     rule = problem.options["rule"]
     if rule not in _RULES:
         raise EngineError(
-            f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so that its "
+            f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so "
+            "that its "
             f"values are too small. Use one of {', '.join(map(repr, _RULES))}, or engine='explain'."
         )
     if rule != "gauss_legendre" and problem.options["n_steps"] < 2:
