@@ -50,8 +50,8 @@ def map_alt(heatmap: npt.ArrayLike, what: str, target: str, *, signed: bool = Tr
 
     Examples
     --------
-    >>> map_alt([[3.0, -1.0]], "Saliency in PyTorch", "ship")
-    'Saliency in PyTorch for ship: relevance around the middle left; 75 % of it positive.'
+    >>> map_alt([[6.0, 0.0, -2.0]], "Saliency in PyTorch", "ship")
+    'Saliency in PyTorch for ship: relevance around the centre; 75 % of it positive.'
     >>> map_alt([[0.0]], "Saliency in PyTorch", "ship")
     'Saliency in PyTorch for ship: zero everywhere.'
     """

@@ -81,6 +81,7 @@ def colour_bar(scale: Scale, *maps: npt.NDArray[np.float64]) -> ColourBar:
 
     Examples
     --------
+    >>> from explain.render import shared_scale
     >>> one = np.array([[-2.0, 1.0]])
     >>> bar = colour_bar(shared_scale(one), one)
     >>> [tick.text for tick in bar.ticks], bar.clipped

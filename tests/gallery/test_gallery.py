@@ -1,0 +1,260 @@
+"""The gallery on a small selection: what it writes, that two runs write the same, that the page is sound."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explain import zoo
+from explain.catalogue import find_method, methods
+from explain.errors import FrameworkNotInstalledError, MethodError, UnsupportedModelError, ZooError
+from explain.gallery import BATCH_SIZE, generate, write_readme_picture
+from explain.gallery import results as results_module
+from explain.gallery.page import summary, write_page
+from explain.gallery.results import explain_model
+
+FEW = {"integrated_gradients": {"n_steps": 4}, "activation_maximization": {"n_steps": 2}}
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what a test asks of a page, and checks that every element is closed."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.open, self.text = [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def words(self):
+        return " ".join("".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("gallery")
+    steps = []
+    generate(
+        out,
+        models=["cifar_net", "names_rnn"],
+        count=1,
+        options=FEW,
+        progress=lambda done, total, what: steps.append((done, total, what)),
+    )
+    assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
+    assert steps[-1][0] == steps[-1][1]
+    return out
+
+
+@pytest.fixture(scope="module")
+def html(folder):
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_every_method_of_the_catalogue_is_drawn_for_every_model(folder):
+    expected = {f"{name}-{row.name}.png" for name in ("cifar_net", "names_rnn") for row in methods()}
+    assert {path.name for path in folder.iterdir()} == expected | {"index.html"}
+    for name in expected:
+        with Image.open(folder / name) as picture:
+            picture.verify()
+
+
+def test_two_runs_give_the_same_bytes(folder, tmp_path):
+    generate(tmp_path, models=["cifar_net", "names_rnn"], count=1, options=FEW)
+    for path in folder.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_page_needs_no_other_file_and_no_network(html, page):
+    # Base64 has slashes of its own.
+    assert "//" not in re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
+    assert "url(" not in html
+    assert "<script" not in html
+    for name, attributes in page.elements:
+        assert name not in {"link", "iframe", "object", "script"}
+        assert not any(key.startswith("on") for key in attributes)
+        assert attributes.get("src", "data:").startswith("data:")
+        assert attributes.get("href", "#").startswith("#")
+
+
+def test_every_link_has_its_target_and_every_id_is_there_once(page):
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {link["href"][1:] for link in page.all("a")} <= set(ids)
+    labels = {
+        attributes["aria-labelledby"] for _, attributes in page.elements if "aria-labelledby" in attributes
+    }
+    assert labels <= set(ids)
+
+
+def test_every_image_is_a_picture_and_says_what_is_seen(page):
+    images = page.all("img")
+    assert images
+    for image in images:
+        assert len(image["alt"]) > 10
+        kind, _, data = image["src"].partition(",")
+        assert kind == "data:image/png;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+            assert picture.format == "PNG"
+            picture.load()
+    alts = [image["alt"] for image in images]
+    assert any(
+        re.match(r"Saliency in PyTorch for \w+: relevance around the .*% of it positive\.", a) for a in alts
+    )
+    assert any(alt.startswith("Input, true class") for alt in alts)
+
+
+def test_headings_follow_one_another_without_a_gap(page):
+    levels = [int(name[1]) for name, _ in page.elements if re.fullmatch(r"h[1-6]", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_the_page_states_what_it_was_computed_with(page):
+    for words in (
+        f"{BATCH_SIZE} points at once",
+        "Seed",
+        "PyTorch 2.",
+        "TensorFlow 2.",
+        "matplotlib",
+        "n_steps 4, rule gauss_legendre",
+        "baseline: zeros",
+        "Test accuracy in PyTorch",
+        "Twins’ greatest logit difference",
+    ):
+        assert words in page.words, words
+
+
+def test_figures_of_similarity_stand_under_every_pair_and_at_the_top(page):
+    for name in ("relative L2", "Pearson", "Spearman", "top 10 %", "SSIM"):
+        # One sample by two methods on both models, and all the classes of both.
+        assert "".join(page.text).count(name) >= 2 * 2 + 10 + 18
+    assert "Lowest Pearson" in page.words
+
+
+def test_names_are_coloured_text_with_tooltips(html):
+    assert html.count('class="explain-sequence"') == 2 * 2  # methods, frameworks
+    assert re.search(r'<span style="background:#[0-9a-f]{6}[^"]*" title="\w: [^"]+">\w</span>', html)
+
+
+def test_a_framework_that_is_missing_is_left_out_and_named(tmp_path, monkeypatch):
+    load = zoo.load
+
+    def without_tensorflow(name, framework="torch", dtype="float32"):
+        if framework == "tensorflow":
+            raise FrameworkNotInstalledError("there is none")
+        return load(name, framework, dtype)
+
+    monkeypatch.setattr(zoo, "load", without_tensorflow)
+    written = generate(tmp_path, models=["fashion_rnn"], count=1, options=FEW)
+    page = Page(written.read_text(encoding="utf-8"))
+    assert "TensorFlow is not installed here" in page.words
+    assert "How alike" not in page.words
+    assert "relative L2" not in page.words.split("How it was made")[0]
+    assert (tmp_path / "fashion_rnn-integrated_gradients.png").exists()
+    with pytest.raises(FrameworkNotInstalledError, match="there is none"):
+        generate(tmp_path, models=["fashion_rnn"], frameworks=["tensorflow"])
+
+
+def test_without_any_framework_it_says_what_to_install(tmp_path, monkeypatch):
+    def nothing(name, framework="torch", dtype="float32"):
+        raise FrameworkNotInstalledError(framework)
+
+    monkeypatch.setattr(zoo, "load", nothing)
+    with pytest.raises(FrameworkNotInstalledError, match=r"pip install .*torch.* or .*tensorflow"):
+        generate(tmp_path)
+
+
+def test_unknown_names_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ZooError, match="cifar_net"):
+        generate(tmp_path / "new", models=["cifar_nte"])
+    with pytest.raises(MethodError, match="saliency"):
+        generate(tmp_path / "new", methods=["salience"])
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def saliency():
+    models = {"torch": zoo.load("cifar_net", "torch")}
+    return explain_model("cifar_net", models, [find_method("saliency")], count=1)
+
+
+def test_hostile_names_are_text(saliency):
+    evil = '<script>alert("1")</script>'
+    (result,) = saliency.methods
+    renamed = replace(
+        result,
+        attributions={
+            framework: replace(one.with_display(classes=(evil,) * 10), notes=(evil,))
+            for framework, one in result.attributions.items()
+        },
+    )
+    html = write_page([replace(saliency, methods=(renamed,), classes=(evil,))])
+    page = Page(html)
+    assert "<script" not in html
+    assert not page.all("script")
+    assert evil in "".join(page.text)
+    assert any(evil in image["alt"] for image in page.all("img"))
+
+
+def test_a_method_that_does_not_apply_says_why(monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise UnsupportedModelError("it needs <layers>, and the model has none")
+
+    monkeypatch.setattr(results_module, "attribute", refuse)
+    models = {"torch": zoo.load("cifar_net", "torch")}
+    results = explain_model("cifar_net", models, [find_method("saliency")], count=1)
+    assert results.methods[0].reason.startswith("it needs")
+    assert summary([results]) == []
+    assert "it needs &lt;layers&gt;, and the model has none" in write_page([results])
+
+
+def test_the_high_delta_of_an_integral_is_marked(saliency):
+    (result,) = saliency.methods
+    integral = replace(
+        result,
+        attributions={
+            framework: replace(one, delta=np.array([1.0]), relative_delta=np.array([0.2]))
+            for framework, one in result.attributions.items()
+        },
+    )
+    marked = Page(write_page([replace(saliency, methods=(integral,))]))
+    assert any(attributes.get("class") == "line alert" for attributes in marked.all("span"))
+    plain = Page(write_page([saliency]))
+    assert not any("alert" in attributes.get("class", "") for attributes in plain.all("span"))
+
+
+def test_the_picture_of_the_readme(tmp_path):
+    written = write_readme_picture(tmp_path / "images" / "readme.png")
+    with Image.open(written) as picture:
+        assert picture.size[0] > picture.size[1]

@@ -1,0 +1,101 @@
+"""The parts of the page: the choice of samples, words for maps, tiles, colour bars, letters."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explain import zoo
+from explain.attribution import Attribution
+from explain.display import Display
+from explain.gallery.describe import map_alt, picture_alt, where
+from explain.gallery.exhibits import EXHIBITS, choose
+from explain.gallery.letters import draw_letters, wanted_letters
+from explain.gallery.results import logits
+from explain.gallery.tiles import colour_bar, image_data_uri
+from explain.render import shared_scale
+from explain.zoo.preprocessing import ALPHABET
+
+
+def pixels_of(uri):
+    with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as picture:
+        return np.asarray(picture)
+
+
+def test_samples_are_one_of_each_class_while_there_are_places():
+    labels = zoo.samples("cifar_net", "torch").y
+    chosen = choose(labels, 8)
+    assert [labels[index] for index in chosen] == sorted(set(labels))
+    assert len(set(choose(labels, 20))) == 20
+    assert len(choose(labels, 99)) == len(labels)
+
+
+def test_samples_spread_over_many_classes():
+    labels = zoo.samples("names_rnn", "torch").y
+    picked = [int(labels[index]) for index in choose(labels, 12)]
+    assert len(set(picked)) == 12
+    assert picked[0] == 0
+    assert picked[-1] == max(labels)
+
+
+def test_exhibits_are_of_seed_models():
+    assert set(EXHIBITS) <= set(zoo.names())
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "words"),
+    [(0, 0, "upper left"), (4, 4, "centre"), (8, 4, "lower middle"), (4, 8, "middle right")],
+)
+def test_where(row, column, words):
+    heatmap = np.zeros((9, 9))
+    heatmap[row, column] = -1
+    assert where(heatmap) == words
+
+
+def test_words_for_maps_and_pictures():
+    assert "zero everywhere" in map_alt(np.zeros((3, 3)), "Saliency", "cat")
+    assert "%" not in map_alt(np.ones((3, 3)), "Saliency", "cat", signed=False)
+    assert "light" in picture_alt(np.ones((3, 3, 3)), "Input")
+    assert "medium" in picture_alt(np.full((3, 3), 0.5), "Input")
+
+
+def test_tiles_keep_every_pixel():
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3))
+    np.testing.assert_array_equal(pixels_of(image_data_uri(picture / 255)), picture)
+    assert pixels_of(image_data_uri(np.zeros((2, 3)))).shape == (2, 3, 3)
+
+
+def test_colour_bars_are_honest():
+    outlier = np.concatenate([np.linspace(-1, 1, 999), [50.0]])
+    bar = colour_bar(shared_scale(outlier), outlier)
+    assert bar.clipped
+    assert pixels_of(bar.image).shape == (1, 257, 3)
+    assert [tick.place for tick in bar.ticks] == [0, 25, 50, 75, 100]
+    unsigned = colour_bar(shared_scale(np.array([4.0]), signed=False), np.array([4.0]))
+    assert [tick.text for tick in unsigned.ticks] == ["0", "1", "2", "3", "4"]
+    zero = colour_bar(shared_scale(np.zeros(3)), np.zeros(3))
+    assert [tick.text for tick in zero.ticks] == ["0 everywhere"]
+
+
+def test_wanted_letters_are_the_greatest_in_order():
+    found = np.full((1, 2, len(ALPHABET)), 0.5, np.float32)
+    found[0, 1, [ALPHABET.index(letter) for letter in "xyz"]] = 1.0, 0.7, 0.9
+    a = Attribution(found, found, "NTC", "activation_maximization", np.ones(1), framework="torch")
+    a = a.with_display(bounds=Display(bounds=(0, 1)).bounds)
+    # Equal ones in the order of the alphabet.
+    assert [[letter.name for letter in step] for step in wanted_letters(a, 0)] == [
+        ["a", "b", "c"],
+        ["x", "z", "y"],
+    ]
+    assert wanted_letters(a, 0)[1][0].value == "1"
+    texts = [text.get_text() for axes in draw_letters([a, a]).axes for text in axes.texts]
+    assert texts == ["a", "b", "c", "x", "z", "y"] * 2
+
+
+def test_logits_of_names_stop_where_the_name_does():
+    samples = zoo.samples("names_rnn", "torch")
+    assert logits(zoo.load("names_rnn", "torch"), samples).shape == (len(samples), 18)
