@@ -1,6 +1,6 @@
 """Make the gallery: the same as `explain gallery`.
 
-python gallery/generate.py --out gallery/out
+python gallery/generate.py --out gallery/output
 """
 
 from __future__ import annotations

@@ -105,8 +105,8 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
     --------
     >>> found = np.zeros((2, 4, len(ALPHABET)), np.float32)
     >>> a = Attribution(found, found, "NTC", "activation_maximization", np.ones(2), framework="torch")
-    >>> len(draw_letters([a]).axes)
-    2
+    >>> len(draw_letters([a]).axes[0].texts)  # three letters of four steps for two targets
+    24
     """
     first = attributions[0]
     count = len(first)
@@ -123,6 +123,11 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
     sheet_width = max(2 * MARGIN + columns * block_width - 2 * GAP, 4.0)
     sheet = Sheet(sheet_width, top + rows * block_height - GAP + MARGIN)
     write_lines(sheet, MARGIN, MARGIN, header, sheet_width - 2 * MARGIN)
+    # One pair of axes in inches for all: a pair for each table would take most of the time.
+    axes = sheet.axes(0, 0, sheet.width, sheet.height)
+    axes.set_xlim(0, sheet.width)
+    axes.set_ylim(sheet.height, 0)
+    axes.axis("off")
     for example, table in enumerate(tables):
         # Down the columns, as one reads a list.
         column, row = divmod(example, rows)
@@ -132,25 +137,23 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
         for which, (one, letters) in enumerate(zip(attributions, table, strict=True)):
             at = left + which * (width + GAP)
             sheet.write(at, below, framework_name(one.framework), 7.5, color=MUTED)
-            _draw_table(sheet.axes(at, upper + words, width, height), letters)
+            _draw_table(axes, at, upper + words, letters)
     return sheet.figure
 
 
-def _draw_table(axes: Axes, letters: tuple[tuple[Letter, ...], ...]) -> None:
+def _draw_table(axes: Axes, left: float, top: float, letters: tuple[tuple[Letter, ...], ...]) -> None:
     """Draw the letters of each step under each other, each on its colour."""
     from matplotlib.patches import Rectangle
 
-    axes.set_xlim(0, len(letters))
-    axes.set_ylim(len(letters[0]), 0)
-    axes.axis("off")
+    side = 0.92 * CELL
     for step, ranked in enumerate(letters):
         for rank, letter in enumerate(ranked):
-            axes.add_patch(
-                Rectangle((step + 0.04, rank + 0.04), 0.92, 0.92, facecolor=letter.background, linewidth=0)
-            )
+            x, y = left + (step + 0.5) * CELL, top + (rank + 0.5) * CELL
+            corner = (x - side / 2, y - side / 2)
+            axes.add_patch(Rectangle(corner, side, side, facecolor=letter.background, linewidth=0))
             axes.text(
-                step + 0.5,
-                rank + 0.5,
+                x,
+                y,
                 letter.name,
                 color=letter.ink,
                 fontsize=8.5,
