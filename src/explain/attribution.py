@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -227,6 +228,9 @@ def load(path: str | os.PathLike[str]) -> Attribution:
     """
     path = Path(path)
     remedy = "Give a file that Attribution.save wrote; if it was cut off on its way, copy it again."
+    if path.exists() and not zipfile.is_zipfile(path):
+        # Asked first, since NumPy's own message for a stranger's file advises to load it unsafely.
+        raise AttributionFileError(f"{path} is not a saved attribution: it is no .npz archive. {remedy}")
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}

@@ -33,7 +33,8 @@ def as_input(x: Any, extension: Extension, name: str = "x") -> Array:
     if array.dtype.kind in "iub":
         raise InputError(
             f"{name} has dtype {array.dtype}, but the model computes in floating point: convert it as in training, "
-            f"for example {name}.astype('float32') / 255 for pictures, or one-hot vectors for class numbers."
+            f"for example {name}.astype('float32') / 255 for pictures, or one-hot vectors for class numbers. Token ids "
+            "have no gradient: explain the part of the model after its embedding, at the embeddings."
         )
     if array.dtype.kind != "f":
         raise InputError(f"{name} has dtype {array.dtype}: give real floating-point numbers.")
