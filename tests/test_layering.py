@@ -26,7 +26,7 @@ LEVELS = [
     ("backend", "baseline", "chunks"),
     ("inputs", "points", "problem", "quadrature", "scoring"),
     ("algorithms", "keras_layers", "testing", "similarity"),
-    ("catalogue",),
+    ("catalogue", "lazy_extension"),
     ("comparison", "render"),
     ("explanation",),
     ("api",),

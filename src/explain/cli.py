@@ -121,12 +121,12 @@ def models() -> None:
             model = explain.zoo.seed_model(name)
             metadata = read_metadata(shipped(model, ".safetensors").read_bytes(), name)
             shapes = "\n".join(
-                f"{framework} {' × '.join('any' if size is None else str(size) for size in shape)}"
+                f"{framework} {'×'.join('any' if size is None else str(size) for size in shape)}"
                 for framework, shape in model.example_shape.items()
             )
-            accuracy = f"{100 * metadata['test_accuracy']:.2f} %"
-            rows.append((name, shapes, str(len(model.classes)), model.native, accuracy, model.summary))
-    _print_table(("model", "one input", "classes", "trained in", "test accuracy", "summary"), rows)
+            accuracy = f"{100 * metadata['test_accuracy']:.2f} %\nin {model.native}"
+            rows.append((name, shapes, str(len(model.classes)), accuracy, model.summary))
+    _print_table(("model", "one input", "classes", "accuracy", "summary"), rows)
 
 
 @app.command()
@@ -273,11 +273,14 @@ def _method_fields(row: Any) -> dict[str, Any]:
 
 
 def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(header_style="bold", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for index, name in enumerate(header):
-        table.add_column(name, no_wrap=index == 0, style="bold" if index == 0 else "")
+        # Only the last column, which is prose, gives way in a narrow terminal, and the aliases of a method.
+        flows = name in ("summary", "aliases")
+        table.add_column(name, no_wrap=not flows, style="bold" if index == 0 else "")
     for row in rows:
-        table.add_row(*row, end_section=True)
+        table.add_row(*row)
     Console().print(table)

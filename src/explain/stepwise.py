@@ -6,7 +6,8 @@ They are recognised by their signature and run over whole, padded sequences by t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
+from functools import partial
 from typing import Any
 
 from explain.errors import UnsupportedModelError
@@ -79,3 +80,52 @@ def check_step_result(result: Any) -> None:
             "A model that takes one step and a hidden state must return (output, hidden); this one returned "
             f"{type(result).__name__}."
         )
+
+
+def unrolled(
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    inputs: Iterable[Any],
+    state: Any,
+    choose: Callable[[int, Any, Any], Any] | None,
+) -> Any:
+    """Run a model over a sequence and give its output at the last real step of each example.
+
+    Parameters
+    ----------
+    step : callable
+        From one step's input (N, C) and the state to the explained output and the next state.
+    inputs : iterable of tensor
+        The steps, in order.
+    state : tensor, or nested tuples or lists of tensors
+        The state before the first step.
+    choose : callable, optional
+        From a step's place, a new and an old tensor to the new one where the step is real and the old one where
+        it is padding; None where every step is real.
+
+    Examples
+    --------
+    >>> unrolled(lambda one, total: (total + one, total + one), [1, 2, 3], 0, None)
+    6
+    """
+    explained = None
+    for time, one in enumerate(inputs):
+        found, following = step(one, state)
+        if choose is None or explained is None:
+            explained, state = found, following
+        else:
+            explained = choose(time, found, explained)
+            state = map_state(partial(choose, time), following, state)
+    return explained
+
+
+def map_state(function: Callable[..., Any], *states: Any) -> Any:
+    """Apply a function to every tensor of a state, or to the corresponding ones of several.
+
+    Examples
+    --------
+    >>> map_state(lambda one, other: one + other, (1, [2]), (10, [20]))
+    (11, [22])
+    """
+    if isinstance(states[0], (tuple, list)):
+        return type(states[0])(map_state(function, *parts) for parts in zip(*states, strict=True))
+    return function(*states)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from explain.backend import Backend, Question
-from explain.errors import FrameworkNotInstalledError
 from explain.keras_layers import is_keras_model, keras_backend
-from explain.layout import Layout
+from explain.lazy_extension import LazyExtension
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from explain.problem import Found, Problem
 
-
-class TensorFlowExtension:
+class TensorFlowExtension(LazyExtension):
     """What the entry point ``tensorflow`` gives; see `explain.backend.Extension`."""
 
     name = "tensorflow"
+    title = "TensorFlow"
+    package = "explain.tf_ext"
+    backend_class = "TensorFlowBackend"
     accepts = (
         "a built keras.Model where Keras runs on TensorFlow, a tf.Module, tf.function or SavedModel that can "
         "be called, "
@@ -48,47 +46,6 @@ class TensorFlowExtension:
         """Copy to the host; bfloat16, which NumPy does not know, comes as float32."""
         array: npt.NDArray[np.generic] = tensor.numpy()
         return array.astype("float32") if array.dtype.name == "bfloat16" else array
-
-    def version(self) -> str:
-        """Give the version of TensorFlow."""
-        return str(self._module("tensorflow").__version__)
-
-    def default_layout(self, model: Any, ndim: int) -> Layout:
-        """Give the layout that is usual for the model's first layers."""
-        layout: Layout = self._own("inspection").default_layout(model, ndim)
-        return layout
-
-    def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
-        """Give ``model.input_shape``, which built Keras models have."""
-        shape: tuple[int | None, ...] | None = self._own("inspection").stated_input_shape(model)
-        return shape
-
-    def stated_bounds(self, model: Any) -> tuple[float, float] | None:
-        """Give ``model.input_bounds``, which the seed models have."""
-        return getattr(model, "input_bounds", None)
-
-    def open(self, model: Any, question: Question, like: Any) -> Backend:
-        """Open a model."""
-        backend: Backend = self._own("backend").TensorFlowBackend(model, question, like)
-        return backend
-
-    def run_reference_engine(self, problem: Problem) -> Found:
-        """Run the problem in tf-explain."""
-        found: Found = self._own("reference_engine").run(problem)
-        return found
-
-    def _own(self, module: str) -> Any:
-        """Import one of our modules that imports TensorFlow."""
-        self._module("tensorflow")
-        return importlib.import_module(f"explain.tf_ext.{module}")
-
-    def _module(self, name: str) -> Any:
-        try:
-            return importlib.import_module(name)
-        except ImportError as cause:
-            raise FrameworkNotInstalledError(
-                f"TensorFlow cannot be imported ({cause}): install it with pip install 'explain-toolkit[tensorflow]'."
-            ) from cause
 
 
 extension = TensorFlowExtension()

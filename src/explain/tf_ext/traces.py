@@ -15,7 +15,7 @@ from explain.keras_layers import held_masks, is_keras_model, layers_of, recorded
 from explain.scoring import explained_output, opaque_finding, pick_output, terminal_activation
 from explain.stepwise import check_step_result
 from explain.tf_ext.inspection import Inspection
-from explain.tf_ext.recurrent import unrolled
+from explain.tf_ext.recurrent import last_output
 from explain.tf_ext.scores import (
     ActivationRecorder,
     TensorFlowArithmetic,
@@ -146,7 +146,7 @@ class Computation:
                 f"layout={self.question.layout.axes!r} has no time axis T, but the model takes one step of a "
                 "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
             )
-        return unrolled(step, model, inputs, axis, mask)
+        return last_output(step, model, inputs, axis, mask)
 
     def _call(
         self,

@@ -22,7 +22,7 @@ from explain.points import path_gradients_point_by_point
 from explain.scoring import ActivationKind, explained_output, opaque_finding, pick_output, terminal_activation
 from explain.stepwise import check_step_result
 from explain.torch_ext.inspection import first_layer_complaint, has_convolutions, inspect_model
-from explain.torch_ext.recurrent import unrolled
+from explain.torch_ext.recurrent import last_output
 from explain.torch_ext.scores import (
     ActivationRecorder,
     TorchArithmetic,
@@ -215,7 +215,7 @@ class TorchBackend:
                 "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
             )
         mask = None if examples.mask is None else torch.from_numpy(examples.mask).to(self.device)
-        return unrolled(step, self._model, inputs, axis, mask), findings[0]
+        return last_output(step, self._model, inputs, axis, mask), findings[0]
 
     def _call(
         self, inputs: Sequence[Any], keywords: dict[str, Any], output: int | str | None, check: Any = None

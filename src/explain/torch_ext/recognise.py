@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from explain.backend import Backend, Question
-from explain.errors import FrameworkNotInstalledError
 from explain.keras_layers import is_keras_model, keras_backend
-from explain.layout import Layout
+from explain.lazy_extension import LazyExtension
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from explain.problem import Found, Problem
 
-
-class TorchExtension:
+class TorchExtension(LazyExtension):
     """What the entry point ``torch`` gives; see `explain.backend.Extension`."""
 
     name = "torch"
+    title = "PyTorch"
+    package = "explain.torch_ext"
+    backend_class = "TorchBackend"
     accepts = (
         "a torch.nn.Module (compiled, scripted or exported too), a keras.Model where Keras runs on torch, or a "
         "function of torch tensors with framework='torch'"
@@ -47,47 +45,6 @@ class TorchExtension:
             host.float() if str(host.dtype) == "torch.bfloat16" else host
         ).numpy()
         return array
-
-    def version(self) -> str:
-        """Give the version of PyTorch."""
-        return str(self._module("torch").__version__)
-
-    def default_layout(self, model: Any, ndim: int) -> Layout:
-        """Give the layout that is usual for the model's first layers."""
-        layout: Layout = self._own("inspection").default_layout(model, ndim)
-        return layout
-
-    def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
-        """Give ``model.input_shape``, which the seed models have."""
-        shape: tuple[int | None, ...] | None = self._own("inspection").stated_input_shape(model)
-        return shape
-
-    def stated_bounds(self, model: Any) -> tuple[float, float] | None:
-        """Give ``model.input_bounds``, which the seed models have."""
-        return getattr(model, "input_bounds", None)
-
-    def open(self, model: Any, question: Question, like: Any) -> Backend:
-        """Open a model."""
-        backend: Backend = self._own("backend").TorchBackend(model, question, like)
-        return backend
-
-    def run_reference_engine(self, problem: Problem) -> Found:
-        """Run the problem in Captum."""
-        found: Found = self._own("reference_engine").run(problem)
-        return found
-
-    def _own(self, module: str) -> Any:
-        """Import one of our modules that imports PyTorch."""
-        self._module("torch")
-        return importlib.import_module(f"explain.torch_ext.{module}")
-
-    def _module(self, name: str) -> Any:
-        try:
-            return importlib.import_module(name)
-        except ImportError as cause:
-            raise FrameworkNotInstalledError(
-                f"PyTorch cannot be imported ({cause}): install it with pip install 'explain-toolkit[torch]'."
-            ) from cause
 
 
 _EXPORTED = ("torch.export.exported_program", "ExportedProgram")

@@ -8,12 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explain.stepwise import initial_state
-
-Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+from explain.stepwise import initial_state, map_state, unrolled
 
 
-def unrolled(step: Step, model: Any, inputs: Tensor, time_axis: int, mask: Tensor | None) -> Tensor:
+def last_output(
+    step: Callable[[Tensor, Any], tuple[Tensor, Any]],
+    model: Any,
+    inputs: Tensor,
+    time_axis: int,
+    mask: Tensor | None,
+) -> Tensor:
     """Give the explained output at the last real step of each sequence.
 
     Parameters
@@ -30,31 +34,17 @@ def unrolled(step: Step, model: Any, inputs: Tensor, time_axis: int, mask: Tenso
         Where a step is real, shape (N, T); padding leaves output and state as they are.
     """
     count = len(inputs)
-    state = _spread(
-        initial_state(model, count, lambda rows, size: inputs.new_zeros((rows, size))), count, inputs
-    )
-    explained: Tensor | None = None
-    for time, one in enumerate(inputs.unbind(dim=time_axis)):
-        found, following = step(one, state)
-        if mask is None or explained is None:
-            explained, state = found, following
-        else:
-            real = mask[:, time]
-            explained, state = _where(real, found, explained), _where(real, following, state)
-    assert explained is not None
-    return explained
 
+    def spread(part: Tensor) -> Tensor:
+        """Bring a starting state to the device and dtype of the input, a single row to every example."""
+        part = part.to(device=inputs.device, dtype=inputs.dtype)
+        return part.expand(count, *part.shape[1:]) if len(part) == 1 else part
 
-def _where(real: Tensor, new: Any, old: Any) -> Any:
-    """Take the new value where the step is real, in every part of a state."""
-    if isinstance(new, (tuple, list)):
-        return type(new)(_where(real, one, other) for one, other in zip(new, old, strict=True))
-    return torch.where(real.reshape(-1, *([1] * (new.ndim - 1))), new, old)
+    def choose(time: int, new: Tensor, old: Tensor) -> Tensor:
+        assert mask is not None
+        return torch.where(mask[:, time].reshape(-1, *([1] * (new.ndim - 1))), new, old)
 
-
-def _spread(state: Any, count: int, like: Tensor) -> Any:
-    """Bring a starting state to the device and dtype of the input, and a single row to every example."""
-    if isinstance(state, (tuple, list)):
-        return type(state)(_spread(part, count, like) for part in state)
-    state = state.to(device=like.device, dtype=like.dtype)
-    return state.expand(count, *state.shape[1:]) if len(state) == 1 else state
+    start = initial_state(model, count, lambda rows, size: inputs.new_zeros((rows, size)))
+    steps = inputs.unbind(dim=time_axis)
+    output: Tensor = unrolled(step, steps, map_state(spread, start), None if mask is None else choose)
+    return output

@@ -1,0 +1,74 @@
+"""An extension whose framework is imported when a model is opened, and not before."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from explain.backend import Backend, Question
+from explain.errors import FrameworkNotInstalledError
+from explain.layout import Layout
+
+if TYPE_CHECKING:
+    from explain.problem import Found, Problem
+
+
+class LazyExtension:
+    """What both our extensions share: they answer from modules that import their framework when asked.
+
+    A subclass gives the names below, and recognises models and tensors without importing anything.
+    """
+
+    name: str
+    """Name of the framework, as in ``framework=``, of its module, and of its extra."""
+
+    title: str
+    """Name of the framework in words."""
+
+    package: str
+    """The package that holds the modules ``inspection``, ``backend`` and ``reference_engine``."""
+
+    backend_class: str
+    """Name of the class in ``backend``."""
+
+    def version(self) -> str:
+        """Give the version of the framework."""
+        return str(self._framework().__version__)
+
+    def default_layout(self, model: Any, ndim: int) -> Layout:
+        """Give the layout that is usual for the model's first layers."""
+        layout: Layout = self._own("inspection").default_layout(model, ndim)
+        return layout
+
+    def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
+        """Give ``model.input_shape`` without the batch axis, where the model has it."""
+        shape: tuple[int | None, ...] | None = self._own("inspection").stated_input_shape(model)
+        return shape
+
+    def stated_bounds(self, model: Any) -> tuple[float, float] | None:
+        """Give ``model.input_bounds``, which the seed models have."""
+        return getattr(model, "input_bounds", None)
+
+    def open(self, model: Any, question: Question, like: Any) -> Backend:
+        """Open a model."""
+        backend: Backend = getattr(self._own("backend"), self.backend_class)(model, question, like)
+        return backend
+
+    def run_reference_engine(self, problem: Problem) -> Found:
+        """Run the problem in the reference engine."""
+        found: Found = self._own("reference_engine").run(problem)
+        return found
+
+    def _own(self, module: str) -> Any:
+        """Import one of the package's modules that imports the framework."""
+        self._framework()
+        return importlib.import_module(f"{self.package}.{module}")
+
+    def _framework(self) -> Any:
+        try:
+            return importlib.import_module(self.name)
+        except ImportError as cause:
+            raise FrameworkNotInstalledError(
+                f"{self.title} cannot be imported ({cause}): install it with "
+                f"pip install 'explain-toolkit[{self.name}]'."
+            ) from cause
