@@ -96,14 +96,12 @@ def methods(
         typer.echo(json.dumps([_method_fields(row) for row in explain.methods()], indent=2))
         return
     _print_table(
-        ("method", "aliases", "family", "options", "summary"),
+        ("method, aliases", "options", "summary"),
         [
             (
-                row.name,
-                ", ".join(row.aliases),
-                row.family,
+                "\n".join((f"[bold]{row.name}[/bold]", *row.aliases)),
                 "\n".join(f"{option.name}={option.default}" for option in row.options),
-                row.summary,
+                f"{row.summary} [dim]Family: {row.family}.[/dim]",
             )
             for row in explain.methods()
         ],
@@ -125,7 +123,7 @@ def models() -> None:
                 for framework, shape in model.example_shape.items()
             )
             accuracy = f"{100 * metadata['test_accuracy']:.2f} %\nin {model.native}"
-            rows.append((name, shapes, str(len(model.classes)), accuracy, model.summary))
+            rows.append((f"[bold]{name}[/bold]", shapes, str(len(model.classes)), accuracy, model.summary))
     _print_table(("model", "one input", "classes", "accuracy", "summary"), rows)
 
 
@@ -277,10 +275,9 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for index, name in enumerate(header):
-        # Only the last column, which is prose, gives way in a narrow terminal, and the aliases of a method.
-        flows = name in ("summary", "aliases")
-        table.add_column(name, no_wrap=not flows, style="bold" if index == 0 else "")
+    for name in header:
+        # The last column is prose and gives way in a narrow terminal.
+        table.add_column(name, no_wrap=name != header[-1])
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row, end_section=True)
     Console().print(table)
