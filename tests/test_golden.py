@@ -130,7 +130,8 @@ def test_the_gates_can_fail(made, name, tmp_path):
 
     assert not differs(a.values)
     assert differs(a.values * (1 + 0.1 * signs))
-    assert differs(np.flip(a.values, axis=-1))
+    # A name is drawn a letter a step; its features are summed and cannot be mirrored.
+    assert differs(np.flip(a.values, axis=1 if name == "names_rnn" else -1))
 
 
 if __name__ == "__main__":

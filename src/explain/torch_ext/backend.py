@@ -70,8 +70,10 @@ class TorchBackend:
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
         # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
-        # the last bit and fewer kinks are taken on different sides; it is the faster order too.
-        self._channels_last = self.device.type == "cpu" and has_convolutions(self._model)
+        # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
+        # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
+        single = self._model_dtype == torch.float32
+        self._channels_last = single and self.device.type == "cpu" and has_convolutions(self._model)
 
     @contextmanager
     def session(self) -> Iterator[None]:
