@@ -17,7 +17,7 @@ from explain.display import Display
 from explain.errors import EngineError, InputError, OptionError, ScoreError, TargetError
 from explain.examples import Array
 from explain.explanation import Request, run, warn
-from explain.inputs import as_input, split_forward_kwargs
+from explain.inputs import as_input, split_forward_kwargs, to_host
 from explain.layout import Layout
 from explain.target import TargetLike
 
@@ -137,7 +137,7 @@ def attribute(
         baseline=baseline,
         lengths=lengths,
         batch_size=_batch_size(batch_size),
-        bounds=_bounds(bounds or shown.bounds or extension.stated_bounds(model)),
+        bounds=_bounds(_first(bounds, shown.bounds, extension.stated_bounds(model))),
         seed=_seed(seed),
         display=shown,
     )
@@ -204,7 +204,7 @@ def maximize(
     extension = extension_for(model, framework)
     shown = _display(display)
     example = None if like is None else as_input(like, extension, name="like")
-    span = _bounds(bounds or shown.bounds or extension.stated_bounds(model) or _span_of(example))
+    span = _bounds(_first(bounds, shown.bounds, extension.stated_bounds(model), _span_of(example)))
     if span is None:
         raise OptionError(
             "bounds are not known: give bounds=(least, greatest) of a valid input, for example bounds=(0, 1), or "
@@ -217,7 +217,9 @@ def maximize(
     else:
         one = _stated_shape(extension, model) if shape is None else tuple(shape)
         axes = _layout(layout, extension, model, len(one) + 1)
-    count = len(target) if isinstance(target, (list, range, np.ndarray)) else 1
+    listed = to_host(target, extension)
+    target = target if listed is None else listed.tolist()
+    count = len(target) if isinstance(target, (list, range)) else 1
     if count == 0:
         raise TargetError("target is an empty list: give at least one target.")
     full = (*one[: axes.batch_axis], count, *one[axes.batch_axis :])
@@ -250,6 +252,11 @@ def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], 
         )
     )
     return np.broadcast_to(noise, shape).astype(np.float32)
+
+
+def _first(*choices: Any) -> Any:
+    """Give the first choice that was made."""
+    return next((choice for choice in choices if choice is not None), None)
 
 
 def _span_of(example: Array | None) -> tuple[float, float] | None:

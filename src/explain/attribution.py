@@ -191,7 +191,7 @@ class Attribution:
             # mkstemp makes files for the owner only; a saved result is an ordinary file.
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, target)
-        except BaseException:
+        except BaseException:  # An interrupt too must not leave the temporary file behind.
             Path(temporary).unlink(missing_ok=True)
             raise
         return target

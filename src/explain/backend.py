@@ -93,7 +93,7 @@ class Backend(Protocol):
     """Class name of the model."""
 
     def session(self) -> AbstractContextManager[None]:
-        """Hold the model in inference mode, alone; on any exit it is again as it came."""
+        """Hold the model in inference mode; on any exit it is again as it came."""
 
     def hold(self, examples: Examples) -> Examples:
         """Fill in `Examples.held`: what must stay as it is at the examples themselves."""
@@ -187,6 +187,11 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     if framework is not None:
         for extension in registered:
             if extension.name == framework:
+                if not (callable(model) or extension.recognises(model)):
+                    raise UnsupportedModelError(
+                        f"model is of type {type(model).__name__}, which is no model and cannot be called. "
+                        f"{framework} accepts {extension.accepts}."
+                    )
                 return extension
         names = ", ".join(repr(extension.name) for extension in registered)
         raise UnsupportedModelError(

@@ -70,19 +70,24 @@ def resolve_baseline(
     >>> resolve_baseline("mean", x, Layout("NCT"))[0].tolist()
     [[[0.5, 0.5], [2.5, 2.5]]]
     """
-    values, rule = _unmasked(baseline, inputs, layout, bounds, seed)
-    if mask is not None:
-        values = np.where(spread_mask(mask, layout), values, inputs)
+    real = np.ones((1,) * inputs.ndim, bool) if mask is None else spread_mask(mask, layout)
+    values, rule = _of_real_positions(baseline, inputs, layout, bounds, seed, real)
+    values = np.where(real, values, inputs)
     return np.ascontiguousarray(values, dtype=inputs.dtype), rule
 
 
-def _unmasked(
-    baseline: Any, inputs: Array, layout: Layout, bounds: tuple[float, float] | None, seed: int
+def _of_real_positions(
+    baseline: Any,
+    inputs: Array,
+    layout: Layout,
+    bounds: tuple[float, float] | None,
+    seed: int,
+    real: npt.NDArray[np.bool_],
 ) -> tuple[Array, Mapping[str, Any]]:
     if baseline is None:
         return np.zeros_like(inputs), {"rule": "zeros"}
     if isinstance(baseline, str):
-        return _by_rule(baseline, inputs, layout, bounds, seed)
+        return _by_rule(baseline, inputs, layout, bounds, seed, real)
     try:
         values = np.asarray(baseline, dtype=inputs.dtype)
     except (TypeError, ValueError) as cause:
@@ -105,7 +110,12 @@ def _unmasked(
 
 
 def _by_rule(
-    rule: str, inputs: Array, layout: Layout, bounds: tuple[float, float] | None, seed: int
+    rule: str,
+    inputs: Array,
+    layout: Layout,
+    bounds: tuple[float, float] | None,
+    seed: int,
+    real: npt.NDArray[np.bool_],
 ) -> tuple[Array, Mapping[str, Any]]:
     extent = tuple(index for index, letter in enumerate(layout.axes) if letter in "TDHW")
     if rule == "zeros":
@@ -113,7 +123,8 @@ def _by_rule(
     if rule == "mean":
         # A table has no extent: its mean over the only axis there is.
         axes = extent or tuple(range(1, inputs.ndim))
-        return np.broadcast_to(inputs.mean(axis=axes, keepdims=True), inputs.shape), {"rule": rule}
+        mean = inputs.mean(axis=axes, keepdims=True, where=np.broadcast_to(real, inputs.shape))
+        return np.broadcast_to(mean, inputs.shape), {"rule": rule}
     if rule == "blur":
         if not extent:
             raise BaselineError(
@@ -123,8 +134,14 @@ def _by_rule(
         from scipy.ndimage import gaussian_filter
 
         sigma = max(inputs.shape[axis] for axis in extent) * _BLUR_SHARE_OF_SIDE
-        blurred = gaussian_filter(inputs.astype(np.float64), sigma=sigma, axes=extent, mode="nearest")
-        return blurred, {"rule": rule, "sigma": sigma}
+        weight = np.broadcast_to(real, inputs.shape).astype(np.float64)
+        # The share of the Gaussian that lies on real positions: one everywhere where nothing is padding.
+        share = gaussian_filter(weight, sigma=sigma, axes=extent, mode="nearest")
+        blurred = gaussian_filter(inputs * weight, sigma=sigma, axes=extent, mode="nearest")
+        return np.divide(blurred, share, out=np.zeros_like(blurred), where=share > 0), {
+            "rule": rule,
+            "sigma": sigma,
+        }
     if rule == "uniform":
         if bounds is None:
             raise BaselineError(

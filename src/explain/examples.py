@@ -79,4 +79,5 @@ class Examples:
 
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""
+        assert len(self) <= size, "a backend is given no more examples at once than its model takes"
         return self.rows(np.minimum(np.arange(size), len(self) - 1))

@@ -23,9 +23,12 @@ from explain.errors import (
     OpaqueModelWarning,
     ProbabilityScoreWarning,
     ScoreError,
+    TargetError,
     UnsupportedModelError,
 )
 from explain.examples import Array, Examples, Target
+from explain.inputs import to_host
+from explain.locks import ONE_CALL_AT_A_TIME
 from explain.masking import Mask, resolve_mask, spread_mask
 from explain.problem import Found, Problem
 from explain.random_state import preserved_random_state
@@ -80,7 +83,7 @@ class Request:
 def run(request: Request) -> tuple[Attribution, Notes]:
     """Run a request; give the result and what the caller must be warned of."""
     method, extension = request.method, request.extension
-    with preserved_random_state():
+    with ONE_CALL_AT_A_TIME, preserved_random_state():
         request.question.layout.check(request.x)
         backend = extension.open(request.model, request.question, request.like)
         _check_primitives(method, backend)
@@ -91,7 +94,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
         examples = Examples((first,), companions=request.companions, mask=mask)
         batch_size = backend.fixed_batch_size or request.batch_size or default_batch_size(examples)
         with backend.session():
-            examples = backend.hold(examples)
+            examples = _held(backend, examples, batch_size)
             outputs, finding = _outputs(backend, examples, batch_size)
             if finding.transformed and _is_probability_already(request, examples, batch_size):
                 # A softmax of probabilities would be wrong without a sign: take the output for what it is.
@@ -107,7 +110,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             rule: Mapping[str, Any] = {}
             if method.uses_baseline:
                 base, rule = resolve_baseline(
-                    request.baseline, first, layout, bounds=request.bounds, seed=request.seed, mask=mask
+                    _laid_out(request), first, layout, bounds=request.bounds, seed=request.seed, mask=mask
                 )
                 baselines = (base,)
             problem = Problem(
@@ -126,14 +129,28 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 found = extension.run_reference_engine(problem)
             else:
                 found = method.function()(problem)
-    notes = [*_score_notes(request.question, finding), *found.warnings]
+    notes = [*_score_notes(finding), *found.warnings]
     return _wrap_up(request, problem, found, finding, labels, rule, predicted_classes(outputs), notes), notes
+
+
+def _laid_out(request: Request) -> Any:
+    """Bring a baseline that is an array of the input's rank to the host, batch first, as the input was."""
+    host = to_host(request.baseline, request.extension)
+    if host is None:
+        return request.baseline
+    return request.question.layout.to_batch_first(host) if host.ndim == request.x.ndim else host
 
 
 def warn(notes: Notes, stacklevel: int) -> None:
     """Give the warnings where the caller's own line is shown."""
     for message, category in notes:
         warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+
+def _held(backend: Backend, examples: Examples, batch_size: int) -> Examples:
+    """Hold what must be held, a chunk of examples at a time."""
+    parts = [backend.hold(examples.rows(rows)).held for rows in row_chunks(len(examples), batch_size)]
+    return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _outputs(backend: Backend, examples: Examples, batch_size: int) -> tuple[Array, Finding]:
@@ -187,7 +204,15 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, batch_size: in
     if target.indices is not None:
         scores: Array = outputs[(np.arange(len(outputs)), *target.indices.T)]
         return scores
-    parts = [backend.scores(examples.rows(rows)) for rows in row_chunks(len(examples), batch_size)]
+    parts = []
+    for rows in row_chunks(len(examples), batch_size):
+        scores = backend.scores(examples.rows(rows))
+        if scores.shape != (rows.stop - rows.start,):
+            raise TargetError(
+                f"target, a callable, gave {scores.size} scalars for a batch of {rows.stop - rows.start}: "
+                "it should give one scalar an example, a tensor of shape (N,)."
+            )
+        parts.append(scores)
     return np.concatenate(parts)
 
 
@@ -200,7 +225,7 @@ def _check_primitives(method: Method, backend: Backend) -> None:
         )
 
 
-def _score_notes(question: Question, finding: Finding) -> Notes:
+def _score_notes(finding: Finding) -> Notes:
     """Say where the score is not what was asked for, or could not be looked into."""
     notes: Notes = []
     if finding.opaque and not finding.reason:
@@ -252,7 +277,8 @@ def _wrap_up(
         target=labels,
         score=finding.score,
         scores=problem.scores if found.scores is None else found.scores,
-        predicted=predicted,
+        # The prediction was made where the climb started.
+        predicted=None if request.method.drawn == "input" else predicted,
         baseline=None if problem.baselines is None else result(problem.baselines[0]),
         baseline_rule=baseline_rule,
         delta=found.delta,

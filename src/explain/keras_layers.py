@@ -13,7 +13,14 @@ from typing import Any
 
 from explain.scoring import ActivationKind, RecordedActivation
 
-_KINDS: dict[str, ActivationKind] = {"softmax": "softmax", "log_softmax": "log_softmax", "sigmoid": "sigmoid"}
+# TensorFlow's own functions have a version in their names.
+_KINDS: dict[str, ActivationKind] = {
+    "softmax": "softmax",
+    "softmax_v2": "softmax",
+    "log_softmax": "log_softmax",
+    "log_softmax_v2": "log_softmax",
+    "sigmoid": "sigmoid",
+}
 
 
 def is_keras_model(model: object) -> bool:
@@ -45,6 +52,9 @@ def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivat
     with ExitStack() as stack:
         for layer in layers:
             kind = _KINDS.get(getattr(getattr(layer, "activation", None), "__name__", ""))
+            if isinstance(getattr(type(layer), "activation", None), property):
+                # A recurrent layer shows the activation of its cell, which is a layer of its own.
+                continue
             if kind is not None:
                 stack.enter_context(
                     _replaced(layer, "activation", _recorder(kind, layer.activation, -1, recorded))
@@ -113,6 +123,19 @@ def held_masks(
             for operation in _mask_operations(layers):
                 stack.enter_context(_replaced(operation, "call", lambda *_, **__: next(left)))
         yield
+
+
+@contextmanager
+def kept_losses(layers: Sequence[Any]) -> Iterator[None]:
+    """Put back the losses that a call of a layer leaves on it: those of activity regularisation."""
+    before = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, losses, ids in before:
+            layer._losses[:] = losses
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
 
 
 def has_masking(layers: Sequence[Any]) -> bool:

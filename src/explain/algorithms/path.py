@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.gradient import zero_gradient_warnings
-from explain.errors import BaselineWarning, ConvergenceWarning, ExplainWarning
+from explain.errors import BaselineError, BaselineWarning, ConvergenceWarning, ExplainWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
 from explain.quadrature import nodes_and_weights
@@ -36,7 +36,14 @@ def with_convergence(
     """Give values, whoever computed them, with their convergence delta and what must be warned of."""
     inputs, baselines = problem.examples.inputs, problem.baselines
     assert baselines is not None, "the catalogue says that this method needs a baseline"
-    delta, relative_delta = convergence_delta(values, problem.scores, problem.scores_at(baselines))
+    at_baseline = problem.scores_at(baselines)
+    if not np.isfinite(at_baseline).all():
+        raise BaselineError(
+            f"The score at the baseline is NaN or infinite for examples "
+            f"{np.flatnonzero(~np.isfinite(at_baseline)).tolist()}: there is no difference of scores to share out. "
+            "Give a baseline at which the model is defined, for example 'mean', 'blur' or a small number."
+        )
+    delta, relative_delta = convergence_delta(values, problem.scores, at_baseline)
     return Found(
         values=values,
         delta=delta,

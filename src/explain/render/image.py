@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,7 +86,7 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
         Row(
             example_lines(drawn.first, example, *([remarks[example]] if remarks else [])),
             max(height + (TICK_ROOM if rows_as_time else 0.0), LEAST_BAR),
-            lambda sheet, top, index=index: draw_row(index, sheet, top),  # type: ignore[misc]
+            partial(draw_row, index),
         )
         for index, example in enumerate(drawn.examples)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from explain.render.arguments import Drawn
@@ -73,7 +74,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         Row(
             pair_lines(drawn.attributions, example),
             row_height(example),
-            lambda sheet, top, index=index: draw_row(index, sheet, top),  # type: ignore[misc]
+            partial(draw_row, index),
         )
         for index, example in enumerate(drawn.examples)
     ]

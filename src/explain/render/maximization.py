@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,7 +80,7 @@ def plot_maximization(drawn: Drawn) -> Figure:
             Row(
                 _caption(drawn, example),
                 max(height, 0.6) + (STEPS_ROOM if curves else 0.0),
-                lambda sheet, top, index=index: draw_row(index, sheet, top),  # type: ignore[misc]
+                partial(draw_row, index),
             )
             for index, example in enumerate(drawn.examples)
         ],

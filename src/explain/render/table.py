@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -215,7 +216,7 @@ def plot_tables(drawn: Drawn) -> Figure:
         Row(
             pair_lines(drawn.attributions, example) if drawn.labels else example_lines(drawn.first, example),
             row_height(index),
-            lambda sheet, top, index=index: draw_row(index, sheet, top),  # type: ignore[misc]
+            partial(draw_row, index),
         )
         for index, example in enumerate(drawn.examples)
     ]

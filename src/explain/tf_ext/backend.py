@@ -16,7 +16,6 @@ from explain.chunks import blocks
 from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, ScoreError
 from explain.examples import Array, Examples
 from explain.keras_layers import has_masking, is_keras_model, layers_of
-from explain.locks import lock_of
 from explain.points import path_gradients_point_by_point
 from explain.tf_ext.inspection import first_layer_complaint, inspect_model
 from explain.tf_ext.state import inference_mode, preserved_variables
@@ -55,19 +54,21 @@ class TensorFlowBackend:
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._has_masking = is_keras_model(model) and has_masking(layers_of(model))
         self._eager = self._inspection.eager
+        self._structure = _structure(model) if is_keras_model(model) else ()
         self._own_traces: dict[Any, Trace] = {}
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Hold the model alone; on any exit it and the random states are again as they came."""
-        with lock_of(self._model), inference_mode(self._model):
+        """On any exit the model and the random states are again as they came."""
+        with inference_mode():
             yield
 
     def hold(self, examples: Examples) -> Examples:
         """Fill in the masks that Keras layers work out from values."""
         if not self._has_masking:
             return examples
-        masks, _ = self._run("masks", examples, self._points(self._padded(examples).inputs))
+        padded = self._padded(examples)
+        masks, _ = self._run("masks", padded, self._points(padded.inputs))
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
 
     def outputs(self, examples: Examples) -> tuple[Array, Finding]:
@@ -82,7 +83,8 @@ class TensorFlowBackend:
         """Give one number an example, shape (N,): the output at its target."""
         padded = self._padded(examples)
         scores, _ = self._run("scores", padded, self._points(padded.inputs))
-        return _host(scores)[: len(examples)]
+        # Too many, which only a callable target can give, are not cut to length: the caller must be told.
+        return _host(scores)[: len(examples)] if len(scores) == len(padded) else _host(scores)
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
@@ -145,7 +147,7 @@ class TensorFlowBackend:
                 self._eager = True
         if self._eager:
             computation = self._computation(examples)
-            trace = Trace(getattr(computation, name))
+            trace = Trace(getattr(computation, name), self._finding_of_a_trace(name, examples, inputs))
         try:
             with preserved_variables(self._model) if trace.assigns else nullcontext():
                 result = trace.function(*inputs)
@@ -153,7 +155,7 @@ class TensorFlowBackend:
             raise
         except Exception as cause:  # Foreign code again.
             raise self._call_error(cause, arguments[0][0]) from cause
-        return result, computation.findings[0] if self._eager else trace.finding
+        return result, trace.finding or computation.findings[0]
 
     def _trace(self, name: str, examples: Examples, inputs: tuple[Any, ...]) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
@@ -172,12 +174,24 @@ class TensorFlowBackend:
             len(inputs[-1][1]),
             len(inputs[-1][2]),
             flat,
+            self._structure,
         )
         if key not in kept:
             computation = self._computation(examples)
             function, assigns = traced(getattr(computation, name), signature)
             kept[key] = Trace(function, computation.findings[0] if computation.findings else None, assigns)
         return kept[key]
+
+    def _finding_of_a_trace(self, name: str, examples: Examples, inputs: tuple[Any, ...]) -> Finding | None:
+        """Ask a trace that is not run what made the output: without one no operation tells."""
+        if name != "outputs" or self._inspection.opaque:
+            return None
+        computation = self._computation(examples)
+        try:
+            traced(computation.outputs, signature_of(inputs, self.fixed_batch_size))
+        except Exception:  # Foreign code that cannot be traced may raise anything; it is run all the same.
+            return None
+        return computation.findings[0]
 
     def _computation(self, examples: Examples) -> Computation:
         opaque = self._inspection.opaque
@@ -220,6 +234,22 @@ class TensorFlowBackend:
             f"The model raised {type(cause).__name__} for an input of shape {tuple(inputs.shape)} and dtype "
             f"{inputs.dtype.name}: {cause} Check the shape and dtype; what it needs besides x goes into forward_kwargs."
         )
+
+
+def _structure(model: Any) -> tuple[Any, ...]:
+    """Tell apart what a trace holds for good: layers, their activations, and the plain values they are set to."""
+    return tuple(
+        (
+            id(layer),
+            id(getattr(layer, "activation", None)),
+            *(
+                (name, value)
+                for name, value in vars(layer).items()
+                if name[0] != "_" and isinstance(value, (bool, int, float, str))
+            ),
+        )
+        for layer in layers_of(model)
+    )
 
 
 def _host(tensor: Any) -> Array:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 # The state of TensorFlow's global seed can be set but not read by the public interface.
 from tensorflow.python.eager import context as eager_context
+from tensorflow.python.ops import stateful_random_ops
 
 from explain.keras_layers import is_keras_model, layers_of
 
@@ -17,7 +18,7 @@ _ASSIGNMENTS = ("Assign", "Scatter", "RngReadAndSkip", "StatefulUniform", "State
 
 
 @contextmanager
-def inference_mode(model: Any) -> Iterator[None]:
+def inference_mode() -> Iterator[None]:
     """Put TensorFlow's random state back on any exit.
 
     The mode itself is an argument of each call (``training=False``), and needs no putting back.
@@ -38,7 +39,9 @@ def inference_mode(model: Any) -> Iterator[None]:
 @contextmanager
 def preserved_variables(model: Any) -> Iterator[None]:
     """Put back what a call may assign: the states of stateful layers, seeds and statistics."""
-    variables = [tf.random.get_global_generator().state]
+    # Asking for the global generator would make one.
+    generator = stateful_random_ops.global_generator
+    variables = [] if generator is None else [generator.state]
     if is_keras_model(model):
         # A stateful layer does not count its states among its variables.
         states = tf.nest.flatten([getattr(layer, "states", None) or [] for layer in layers_of(model)])

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from explain.backend import Finding, Question
 from explain.errors import GradientError, InputError, LayoutError, ScoreError
-from explain.keras_layers import held_masks, is_keras_model, layers_of, recorded_masks
+from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
 from explain.scoring import explained_output, opaque_finding, pick_output, terminal_activation
 from explain.stepwise import check_step_result
 from explain.tf_ext.inspection import Inspection
@@ -118,7 +118,7 @@ class Computation:
         companions, masks, held, _ = beside
         keywords = {**self.question.forward_kwargs, **companions}
         layers = layers_of(model) if is_keras_model(model) else []
-        with held_masks(layers, held, _masked):
+        with kept_losses(layers), held_masks(layers, held, _masked):
             if self.inspection.stepwise:
                 return self._explained_at_last_step(model, points[0], masks[0] if masks else None, keywords)
             inputs = list(points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,8 +16,7 @@ from explain.backend import Finding, Primitive, Question
 from explain.chunks import blocks
 from explain.errors import ExplainError, GradientError, InputError, LayoutError, ModelCallError, ScoreError
 from explain.examples import Array, Examples
-from explain.keras_layers import has_masking, held_masks, layers_of, recorded_masks
-from explain.locks import lock_of
+from explain.keras_layers import has_masking, held_masks, kept_losses, layers_of, recorded_masks
 from explain.points import path_gradients_point_by_point
 from explain.scoring import ActivationKind, explained_output, opaque_finding, pick_output, terminal_activation
 from explain.stepwise import check_step_result
@@ -69,6 +68,7 @@ class TorchBackend:
         self._recorder = ActivationRecorder(self._model, self._inspection.keras)
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
+        self._put_back: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
@@ -77,8 +77,8 @@ class TorchBackend:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Hold the model in inference mode, alone; on any exit it is again as it came."""
-        with lock_of(self._model), inference_mode(self._model, self.device):
+        """Hold the model in inference mode; on any exit it is again as it came."""
+        with inference_mode(self._model, self.device) as self._put_back:
             yield
 
     def hold(self, examples: Examples) -> Examples:
@@ -174,6 +174,7 @@ class TorchBackend:
 
     def _explained(self, points: Sequence[Tensor], examples: Examples) -> tuple[Tensor, Finding]:
         """Run the model on points, batch first, and give the explained output, batch first."""
+        self._put_back()
         layout = self._question.layout
         inputs = [self._ordered(point.to(self._model_dtype)) for point in points]
         keywords = {
@@ -185,7 +186,7 @@ class TorchBackend:
             for name, value in keywords.items()
         }
         held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
-        with held_masks(self._keras_layers, held, _masked):
+        with kept_losses(self._keras_layers), held_masks(self._keras_layers, held, _masked):
             if self._inspection.stepwise:
                 return self._explained_at_last_step(inputs[0], examples, keywords)
             inputs[0] = inputs[0].movedim(0, layout.batch_axis)

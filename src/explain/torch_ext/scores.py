@@ -140,8 +140,9 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
 
 
 def class_axis(outputs: Tensor, layout: Layout) -> int:
-    """Give the axis of the classes where no activation says: the second, for sequences where the input has its own."""
-    return -1 if outputs.ndim == 3 and layout.batch_first.channel_axis != 1 else 1
+    """Give the axis of the classes where no activation says: the last where the input's channels are last."""
+    axes = layout.batch_first.axes
+    return -1 if len(axes) > 2 and axes[-1] == "C" else 1
 
 
 def is_single(outputs: Sequence[Any] | Tensor) -> bool:

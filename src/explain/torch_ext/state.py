@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,37 +15,70 @@ _OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
 
 
 @contextmanager
-def inference_mode(model: Any, device: torch.device) -> Iterator[None]:
+def inference_mode(model: Any, device: torch.device) -> Iterator[Callable[[], None]]:
     """Hold every module in inference mode; on any exit put back modes, buffers, attributes and random states.
 
     Modes are set flag by flag, since ``eval()`` may be overridden, or refused by an exported module.
     cuDNN, whose recurrent layers have no gradient in inference mode, is off meanwhile where they need it.
+
+    Yields
+    ------
+    callable
+        Puts buffers and attributes back as they came: a model that keeps a state from one call to the next
+        is to start every call from the same.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    scripted = isinstance(model, torch.jit.ScriptModule)
     modes = [module.training for module in modules]
-    snapshots = [] if scripted else [_Snapshot(module) for module in modules]
     random_state = torch.get_rng_state()
     on_cuda = device.type == "cuda"
     cuda_random_state = torch.cuda.get_rng_state(device) if on_cuda else None
     recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in modules)
+    snapshots: list[_Snapshot | _Tensors] = []
+
+    def put_back() -> None:
+        for snapshot in snapshots:
+            snapshot.put_back()
+
     try:
         for module in modules:
             module.training = False
+        if isinstance(model, torch.jit.ScriptModule):
+            snapshots.append(_Tensors(model.buffers()))
+        else:
+            snapshots.extend(_Snapshot(module) for module in modules)
         with (
             torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled and not recurrent),
             torch.inference_mode(False),
             torch.enable_grad(),
         ):
-            yield
+            yield put_back
     finally:
+        put_back()
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
-        for snapshot in snapshots:
-            snapshot.put_back()
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
+
+
+class _Tensors:
+    """Tensors as they were."""
+
+    def __init__(self, tensors: Iterable[Any]) -> None:
+        # An in-place change raises a tensor's version, so that only what changed need be copied back.
+        self._before = [
+            (tensor, tensor._version, tensor.detach().clone())
+            for tensor in tensors
+            if isinstance(tensor, torch.Tensor) and not tensor.is_inference()
+        ]
+
+    def put_back(self) -> None:
+        """Undo changes in place."""
+        for index, (tensor, version, before) in enumerate(self._before):
+            if tensor._version != version:
+                with torch.no_grad():
+                    tensor.copy_(before)
+                self._before[index] = (tensor, tensor._version, before)
 
 
 class _Snapshot:
@@ -54,22 +87,18 @@ class _Snapshot:
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._attributes = dict(module.__dict__)
+        own = {name: value for name, value in module.__dict__.items() if name not in _OF_MODULE_ITSELF}
         self._containers = {
-            name: value.copy()
-            for name, value in module.__dict__.items()
-            if name not in _OF_MODULE_ITSELF and isinstance(value, (list, dict, set))
+            name: value.copy() for name, value in own.items() if isinstance(value, (list, dict, set))
         }
         self._registered = {name: dict(module.__dict__[name]) for name in ("_buffers", "_modules")}
-        tensors = [
-            *module.__dict__["_buffers"].values(),
-            *(value for name, value in module.__dict__.items() if name not in _OF_MODULE_ITSELF),
-        ]
-        # An in-place change raises a tensor's version, so that only what changed need be copied back.
-        self._tensors = [
-            (tensor, tensor._version, tensor.detach().clone())
-            for tensor in tensors
-            if isinstance(tensor, torch.Tensor) and not tensor.is_inference()
-        ]
+        held = [*own.values(), *module.__dict__["_buffers"].values()]
+        for value in own.values():
+            if isinstance(value, (list, tuple, set)):
+                held.extend(value)
+            elif isinstance(value, dict):
+                held.extend(value.values())
+        self._tensors = _Tensors(held)
 
     def put_back(self) -> None:
         """Undo what a forward pass did to the module."""
@@ -81,7 +110,4 @@ class _Snapshot:
             held = own[name]
             held.clear()
             held.extend(value) if isinstance(held, list) else held.update(value)
-        for tensor, version, before in self._tensors:
-            if tensor._version != version:
-                with torch.no_grad():
-                    tensor.copy_(before)
+        self._tensors.put_back()
