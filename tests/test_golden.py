@@ -19,10 +19,12 @@ from explain.layout import Layout
 ARRAYS = Path(__file__).parent / "golden" / "arrays"
 IMAGES = Path(__file__).parent / "golden" / "images"
 BATCH_SIZE = 64
+# Root mean square of the difference in colour steps of 0 to 255: below what an eye sees, above what a font's hinting does.
 IMAGE_TOLERANCE = 0.2
 FRAMEWORKS = ("torch", "tensorflow")
 METHODS = [row.name for row in explain.methods()]
-# Examples that lie on no kink, by their place among the samples; tests/test_twins.py finds those that do.
+# Examples that lie on no kink, by their place among the samples: both frameworks are held to one array, which a kink
+# would keep one of them from. tests/test_twins.py names those that lie on one.
 EXAMPLES = {
     "cifar_net": [0, 1, 3],
     "cifar_keras": [0, 1, 3],

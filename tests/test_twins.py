@@ -67,6 +67,10 @@ def test_twins_agree(name, method, dtype, record_property):
     # their last bit, take different sides of it. Each such example is named, its kink is shown, and a nudge
     # of a millionth off the kink must bring the maps together.
     record_property(f"kinks of {name} {method} {dtype}", far.tolist())
+    for row in far:
+        print(
+            f"{name}, {method}, {dtype}: sample {row % (len(distance) // 2)} is {distance[row]:.1e} from its twin's map"
+        )
     if len(far):
         count = len(explain.zoo.samples(name, framework="torch").x)
         for row in far:
