@@ -19,7 +19,7 @@ from explain.layout import Layout
 ARRAYS = Path(__file__).parent / "golden" / "arrays"
 IMAGES = Path(__file__).parent / "golden" / "images"
 BATCH_SIZE = 64
-# Root mean square of the difference in colour steps of 0 to 255: below what an eye sees, above what a font's hinting does.
+# Root mean square of the difference, in colour steps of 0 to 255: far below what an eye sees.
 IMAGE_TOLERANCE = 0.2
 FRAMEWORKS = ("torch", "tensorflow")
 METHODS = [row.name for row in explain.methods()]

@@ -155,6 +155,7 @@ def test_keras_on_torch_goes_to_the_torch_extension():
         c = explain.attribute(masked, x, "ig", target=1)
         def score(x):
             return head(layer(torch.tensor(x), mask=torch.tensor(mask)))[:, 1].detach().numpy()
+        # Fifteen single-precision values, each a sum over fifty nodes, against a difference of two scores.
         np.testing.assert_allclose(c.values.sum(axis=(1, 2)), score(x) - score(0 * x), rtol=1e-4, atol=1e-5)
         assert (c.values[0, 3:] == 0).all() and (c.mask == mask).all()
         print("done")

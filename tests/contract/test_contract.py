@@ -105,6 +105,7 @@ def test_a_toy_backend_runs_every_method_it_has_the_primitives_for(monkeypatch):
     expected = x * ((open_share * network.readout[:, 1]) @ network.hidden.T)
     # Four thousand midpoints place each crossing to within 1/8000 of the path.
     np.testing.assert_allclose(a.values, expected, atol=2e-3)
+    # So does their sum, beside a difference of scores of about one.
     assert (a.relative_delta < 2e-3).all()
     s = explain.attribute(network, x, "saliency", target=1, score="output")
     m = explain.maximize(network, target=1, score="output", bounds=(-1, 1))

@@ -37,6 +37,7 @@ def test_pictures_of_a_jpeg_archive(data_folder: Path) -> None:
     assert data.train.x.dtype == np.uint8
     np.testing.assert_array_equal(np.bincount(data.test.y), np.full(10, 2))
     levels = data.train.x.mean(axis=(1, 2, 3))
+    # JPEG rounds a flat picture by up to a level, and its colours once more.
     np.testing.assert_allclose(levels, 20 * data.train.y + np.tile(np.arange(4), 10), atol=1.5)
 
 

@@ -250,6 +250,7 @@ def check_percentile(percentile: object) -> None:
     >>> check_percentile(99)
     """
     is_number = isinstance(percentile, int | float | np.number) and not isinstance(percentile, bool)
+    # mypy does not narrow a type by a variable.
     if not is_number or not 0 < percentile <= 100:  # type: ignore[operator]
         raise RenderError(
             f"percentile={percentile!r} is not a number in (0, 100]: give the percentile of |values| at "

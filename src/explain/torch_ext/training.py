@@ -67,6 +67,7 @@ def train(
             labels = torch.from_numpy(batch.y).to(where)
             # Cross-entropy of log-probabilities is that of the logits: a log-softmax changes nothing twice.
             loss = nn.functional.cross_entropy(outputs(model, batch), labels)
+            # PyTorch leaves this one method untyped.
             loss.backward()  # type: ignore[no-untyped-call]
             if model_row.recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), model_row.recipe.clip_norm)
