@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from explain.atomic_write import replace_file
 from explain.display import Display
 from explain.errors import AttributionFileError
 from explain.layout import Layout
@@ -184,16 +185,9 @@ class Attribution:
         }
         text = json.dumps(header, default=_plain, sort_keys=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.savez_compressed(stream, header=np.array(text), **arrays)
-            # mkstemp makes files for the owner only; a saved result is an ordinary file.
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, target)
-        except BaseException:  # An interrupt too must not leave the temporary file behind.
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        stream = io.BytesIO()
+        np.savez_compressed(stream, header=np.array(text), **arrays)
+        replace_file(target, stream.getvalue())
         return target
 
 
@@ -274,10 +268,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} cannot be saved as plain data: {value!r}")
-
-
-def _umask() -> int:
-    """Read the process's umask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -222,7 +222,7 @@ def _write(result: Attribution, out: Path) -> Path:
     """Write a result as the suffix says."""
     if out.suffix == ".npz":
         return result.save(out)
-    from explain.zoo.atomic_write import replace_file
+    from explain.atomic_write import replace_file
 
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, explain.render.figure_png(result.plot()))

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from explain.atomic_write import replace_file
 from explain.errors import DataError, ZooError
 from explain.zoo import download
-from explain.zoo.atomic_write import replace_file
 from explain.zoo.data import dataset
 from explain.zoo.labels import LANGUAGES
 from explain.zoo.preprocessing import spell

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explain import zoo
+from explain.atomic_write import replace_file
 from explain.catalogue import find_method
 from explain.catalogue import methods as catalogue
 from explain.errors import FrameworkNotInstalledError
@@ -18,7 +19,6 @@ from explain.gallery.readme import PICTURE_FILE, write_readme_picture
 from explain.gallery.results import MethodResult, Options, explain_model
 from explain.render import figure_png, plot, plot_pair
 from explain.render.view import view
-from explain.zoo.atomic_write import replace_file
 from explain.zoo.seed_models import FRAMEWORKS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from explain.zoo.atomic_write import replace_file
+from explain.atomic_write import replace_file
 from explain.zoo.cards import write_card
 from explain.zoo.data import dataset
 from explain.zoo.extensions import extension

@@ -33,9 +33,16 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        # mkstemp makes files for their owner only; these are ordinary files for all to read.
-        os.chmod(temporary, 0o644)
+        # mkstemp makes files for their owner only; these are ordinary files.
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # An interrupt too must not leave the temporary file behind.
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """Read the process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
