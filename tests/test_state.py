@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import sys
 import threading
@@ -31,6 +32,8 @@ X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 def torch_model(kit, raise_at=None, noisy=True):
     """A model that does what a model should not: it writes buffers and attributes, draws, and counts."""
     torch, nn = kit.torch, kit.torch.nn
+    # Outside the model: what it keeps itself is put back before every call.
+    calls_made = itertools.count(1)
 
     class Untidy(nn.Module):
         def __init__(self):
@@ -44,11 +47,10 @@ def torch_model(kit, raise_at=None, noisy=True):
             self.hidden = None
             self.log = ["made"]
             self.by_name = {"made": 1}
-            self.raise_at = raise_at
 
         def forward(self, x):
             self.calls += 1
-            if self.raise_at is not None and int(self.calls) >= self.raise_at:
+            if raise_at is not None and next(calls_made) >= raise_at:
                 raise ZeroDivisionError("in the middle")
             hidden = self.drop(self.norm(self.first(x)))
             self.seen.copy_(hidden.detach().mean(dim=0))
