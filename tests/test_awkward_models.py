@@ -8,7 +8,13 @@ import torch
 from torch import nn
 
 import explain
-from explain.errors import BaselineError, ProbabilityScoreWarning, TargetError, UnsupportedModelError
+from explain.errors import (
+    BaselineError,
+    InputError,
+    ProbabilityScoreWarning,
+    TargetError,
+    UnsupportedModelError,
+)
 
 X = np.random.default_rng(0).normal(size=(4, 4, 3)).astype(np.float32)
 
@@ -186,6 +192,18 @@ class TestKeras:
         model.compile(run_eagerly=True)
         with pytest.warns(ProbabilityScoreWarning):
             assert explain.attribute(model, X, "saliency", target=1).score == "probability"
+        # Asked for, it is explained as it is, and no second sigmoid is put on it.
+        a = explain.attribute(model, X, "ig", target=1, score="probability")
+        np.testing.assert_allclose(a.scores, 1 / (1 + np.exp(-X.sum(axis=1)[:, 1])), rtol=1e-5)
+        assert (a.relative_delta < 1e-5).all()
+
+    def test_a_masked_models_input_is_checked_before_its_mask_is_looked_for(self, tensorflow_kit):
+        layers = tensorflow_kit.keras.layers
+        model = tensorflow_kit.keras.Sequential(
+            [tensorflow_kit.keras.Input((4, 3)), layers.Masking(), layers.SimpleRNN(5), layers.Dense(2)]
+        )
+        with pytest.raises(InputError, match="the model wants x of shape"):
+            explain.attribute(model, X[:, :, :2], "ig", target=1)
 
     def test_tensorflows_own_softmax_function_is_taken_off(self, tensorflow_kit):
         keras = tensorflow_kit.keras

@@ -17,6 +17,7 @@ from explain.errors import ExplainError, InputError, LayoutError, ModelCallError
 from explain.examples import Array, Examples
 from explain.keras_layers import has_masking, is_keras_model, layers_of
 from explain.points import path_gradients_point_by_point
+from explain.scoring import ActivationKind
 from explain.tf_ext.inspection import first_layer_complaint, inspect_model
 from explain.tf_ext.state import inference_mode, preserved_variables
 from explain.tf_ext.traces import Beside, Computation, Trace, signature_of, traced, traces_of
@@ -45,8 +46,7 @@ class TensorFlowBackend:
         if self._inspection.opaque and question.score not in ("logit", "output"):
             raise ScoreError(
                 f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
-                "known "
-                "what its output is: say score='output', or give the original model."
+                "known what its output is: say score='output', or give the original model."
             )
         self.model_name = getattr(model, "__name__", type(model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
@@ -54,6 +54,7 @@ class TensorFlowBackend:
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._has_masking = is_keras_model(model) and has_masking(layers_of(model))
         self._eager = self._inspection.eager
+        self._functional: ActivationKind | None = None
         self._structure = _structure(model) if is_keras_model(model) else ()
         self._own_traces: dict[Any, Trace] = {}
 
@@ -67,6 +68,7 @@ class TensorFlowBackend:
         """Fill in the masks that Keras layers work out from values."""
         if not self._has_masking:
             return examples
+        self._check_shape(examples)
         padded = self._padded(examples)
         masks, _ = self._run("masks", padded, self._points(padded.inputs))
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
@@ -146,8 +148,10 @@ class TensorFlowBackend:
             except Exception:
                 self._eager = True
         if self._eager:
-            computation = self._computation(examples)
-            trace = Trace(getattr(computation, name), self._finding_of_a_trace(name, examples, inputs))
+            if name == "outputs":
+                self._functional = self._functional_of_a_trace(examples, inputs)
+            computation = replace(self._computation(examples), functional=self._functional)
+            trace = Trace(getattr(computation, name))
         try:
             with preserved_variables(self._model) if trace.assigns else nullcontext():
                 result = trace.function(*inputs)
@@ -155,7 +159,7 @@ class TensorFlowBackend:
             raise
         except Exception as cause:  # Foreign code again.
             raise self._call_error(cause, arguments[0][0]) from cause
-        return result, trace.finding or computation.findings[0]
+        return result, computation.findings[0] if self._eager else trace.finding
 
     def _trace(self, name: str, examples: Examples, inputs: tuple[Any, ...]) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
@@ -182,16 +186,16 @@ class TensorFlowBackend:
             kept[key] = Trace(function, computation.findings[0] if computation.findings else None, assigns)
         return kept[key]
 
-    def _finding_of_a_trace(self, name: str, examples: Examples, inputs: tuple[Any, ...]) -> Finding | None:
-        """Ask a trace that is not run what made the output: without one no operation tells."""
-        if name != "outputs" or self._inspection.opaque:
+    def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
+        """Ask a trace that is not run which activation made the output: without one no operation tells."""
+        if self._inspection.opaque:
             return None
         computation = self._computation(examples)
         try:
             traced(computation.outputs, signature_of(inputs, self.fixed_batch_size))
         except Exception:  # Foreign code that cannot be traced may raise anything; it is run all the same.
             return None
-        return computation.findings[0]
+        return computation.functionals[-1]
 
     def _computation(self, examples: Examples) -> Computation:
         opaque = self._inspection.opaque

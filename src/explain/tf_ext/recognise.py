@@ -21,8 +21,7 @@ class TensorFlowExtension(LazyExtension):
     backend_class = "TensorFlowBackend"
     accepts = (
         "a built keras.Model where Keras runs on TensorFlow, a tf.Module, tf.function or SavedModel that can "
-        "be called, "
-        "or a function of TensorFlow tensors with framework='tensorflow'"
+        "be called, or a function of TensorFlow tensors with framework='tensorflow'"
     )
     reference_engine = "tf-explain"
 

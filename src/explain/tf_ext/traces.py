@@ -12,7 +12,7 @@ import tensorflow as tf
 from explain.backend import Finding, Question
 from explain.errors import GradientError, InputError, LayoutError, ScoreError
 from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
-from explain.scoring import explained_output, opaque_finding, pick_output, terminal_activation
+from explain.scoring import ActivationKind, explained_output, opaque_finding, pick_output, terminal_activation
 from explain.stepwise import check_step_result
 from explain.tf_ext.inspection import Inspection
 from explain.tf_ext.recurrent import last_output
@@ -53,13 +53,19 @@ class Computation:
         What is asked of it.
     target_function : callable, optional
         A callable target.
+    functional : str, optional
+        The activation, no layer, that makes the output, where a trace told and an eager call cannot.
+    findings, functionals : list
+        What was found out at each call of the model.
     """
 
     model: Callable[[], Any]
     inspection: Inspection
     question: Question
     target_function: Callable[[Any], Any] | None = None
+    functional: ActivationKind | None = None
     findings: list[Finding] = field(default_factory=list)
+    functionals: list[ActivationKind | None] = field(default_factory=list)
 
     def outputs(self, points: tuple[Any, ...], beside: Beside) -> Any:
         """Give the explained output, shape (N, ...)."""
@@ -168,7 +174,8 @@ class Computation:
             raise ScoreError(
                 f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
             )
-        functional = functional_activation(chosen)
+        functional = functional_activation(chosen) or self.functional
+        self.functionals.append(functional)
         if self.inspection.opaque:
             self.findings.append(opaque_finding(self.question.score, functional))
             return chosen, result

@@ -56,8 +56,7 @@ class TorchBackend:
         if self._inspection.opaque and question.score not in ("logit", "output"):
             raise ScoreError(
                 f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
-                "known "
-                "what its output is: say score='output', or give the original module."
+                "known what its output is: say score='output', or give the original module."
             )
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
