@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = "explain-attribution"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 # The fields that are arrays; the rest is plain data and goes into the file as JSON.
 _ARRAYS = (
@@ -34,6 +34,8 @@ _ARRAYS = (
     "predicted",
     "delta",
     "relative_delta",
+    "steps",
+    "map_error",
     "mask",
     "history",
 )
@@ -74,6 +76,15 @@ class Attribution:
     delta, relative_delta : numpy.ndarray, optional
         Convergence delta of each example, shape (N,): the sum of the values minus the difference of the
         scores at input and baseline; and its size relative to that difference.
+    steps : numpy.ndarray of int, optional
+        For methods that integrate: how many gradients each example's integral is made of, shape (N,).
+    rule : str
+        For methods that integrate: the rule of integration that was used, e.g. ``"midpoint"``; else empty.
+    map_error : numpy.ndarray of float, optional
+        Estimated distance of each example's map from the exact integral, ``‖map − exact‖ / ‖map‖``, shape (N,):
+        a bound that holds for 95 % of examples. Where the steps allow an estimate.
+    batch_size : int, optional
+        How many points were in memory at once; in single precision it decides last bits.
     mask : numpy.ndarray of bool, optional
         For padded sequences: True where a step is real, shape (N, T).
     history : numpy.ndarray, optional
@@ -112,6 +123,10 @@ class Attribution:
     baseline_rule: Mapping[str, Any] = field(default_factory=dict)
     delta: npt.NDArray[Any] | None = None
     relative_delta: npt.NDArray[Any] | None = None
+    steps: npt.NDArray[np.int64] | None = None
+    rule: str = ""
+    map_error: npt.NDArray[np.float64] | None = None
+    batch_size: int | None = None
     mask: npt.NDArray[np.bool_] | None = None
     history: npt.NDArray[Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
