@@ -43,6 +43,7 @@ def attribute(
     framework: str | None = None,
     engine: str = OWN_ENGINE,
     batch_size: int | None = None,
+    memory_budget: int | None = None,
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
@@ -82,7 +83,10 @@ def attribute(
     engine : str
         ``"explain"``, or a library that computes the same thing: ``"captum"``, ``"tf-explain"``.
     batch_size : int, optional
-        How many points to hold in memory at once. By default 64, fewer for large inputs.
+        How many points to hold in memory at once. By default the fastest size for this model, input and device,
+        which is found on the work itself and kept for the process.
+    memory_budget : int, optional
+        How many bytes these points may need together. By default a quarter of the free memory.
     bounds : tuple of float, optional
         The least and the greatest valid value of `x`. By default those of `display` or of the model.
     seed : int
@@ -136,7 +140,8 @@ def attribute(
         target=target,
         baseline=baseline,
         lengths=lengths,
-        batch_size=_batch_size(batch_size),
+        batch_size=_optional_count("batch_size", batch_size),
+        memory_budget=_optional_count("memory_budget", memory_budget),
         bounds=_bounds(_first(bounds, shown.bounds, extension.stated_bounds(model))),
         seed=_seed(seed),
         display=shown,
@@ -314,14 +319,14 @@ def _score(score: str) -> ScoreKind:
     return cast(ScoreKind, score)
 
 
-def _batch_size(batch_size: int | None) -> int | None:
-    if batch_size is None:
+def _optional_count(name: str, value: int | None) -> int | None:
+    if value is None:
         return None
-    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise OptionError(
-            f"batch_size={batch_size!r} is out of range: give a whole number of at least 1, or None."
+            f"{name}={value!r} is out of range: give a whole number of at least 1, or None."
         )
-    return int(batch_size)
+    return int(value)
 
 
 def _seed(seed: int) -> int:

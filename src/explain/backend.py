@@ -17,6 +17,7 @@ from explain.examples import Array, Examples
 from explain.layout import Layout
 
 if TYPE_CHECKING:
+    from explain.execution import Executor
     from explain.problem import Found, Problem
 
 ENTRY_POINT_GROUP = "explain.backends"
@@ -92,6 +93,9 @@ class Backend(Protocol):
     model_name: str
     """Class name of the model."""
 
+    device_name: str
+    """The device that computes, e.g. ``"cpu"``."""
+
     def session(self) -> AbstractContextManager[None]:
         """Hold the model in inference mode; on any exit it is again as it came."""
 
@@ -113,13 +117,25 @@ class Backend(Protocol):
         baselines: tuple[Array, ...],
         alphas: Array,
         weights: Array,
-        batch_size: int,
+        executor: Executor,
     ) -> tuple[Array, ...]:
-        """Give the weighted sum over k of the gradients at ``baseline + alphas[k] * (input - baseline)``.
+        """Give weighted sums of the gradients at ``baseline + alphas[k] * (input - baseline)``.
 
-        `alphas` and `weights` have shape (K,) and the backend's dtype; `batch_size` bounds how many
-        points are in memory at once.
+        `alphas` has shape (K,), `weights` (M, K), both in the backend's dtype: M sums over the same K
+        gradients. One array an input, of shape (M, N, ...). `executor` cuts the work into chunks.
         """
+
+    def has_kinks(self, examples: Examples) -> bool:
+        """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
+
+    def bytes_per_point(self, examples: Examples) -> int:
+        """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
+
+    def free_memory(self) -> int:
+        """Give the free memory of the device that computes, in bytes."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given."""
 
 
 class Extension(Protocol):

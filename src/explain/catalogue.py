@@ -34,6 +34,8 @@ class Option:
         Tells whether a value is one of them.
     summary : str
         What it does.
+    plain : callable
+        Brings an accepted value to the form in which it is kept.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Option:
     expects: str
     accepts: Callable[[Any], bool]
     summary: str
+    plain: Callable[[Any], Any] = lambda value: value
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,10 @@ class Method:
                 raise OptionError(
                     f"{name}={value!r} is out of range for {self.name}: give {known[name].expects}."
                 )
-        return {name: given.get(name, option.default) for name, option in known.items()}
+        return {
+            name: option.plain(given[name]) if name in given else option.default
+            for name, option in known.items()
+        }
 
     def _unknown_option(self, name: str, known: Mapping[str, Option]) -> str:
         owners = [row.name for row in methods() if any(option.name == name for option in row.options)]
@@ -173,10 +179,32 @@ def _is_number(value: Any) -> bool:
 
 
 def _whole_number(name: str, default: int, least: int, summary: str) -> Option:
-    def accepts(value: Any) -> bool:
-        return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+    return Option(
+        name,
+        default,
+        f"a whole number of at least {least}",
+        lambda value: _is_count(value, least),
+        summary,
+    )
 
-    return Option(name, default, f"a whole number of at least {least}", accepts, summary)
+
+def _is_count(value: Any, least: int = 1) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def _is_steps(value: Any) -> bool:
+    """Tell whether a value is a number of steps: one for all, one an example, or the word for choosing it."""
+    if isinstance(value, str):
+        return value == "auto"
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(listed, (list, tuple)):
+        return bool(listed) and all(_is_count(one) for one in listed)
+    return _is_count(listed)
+
+
+def _plain_steps(value: Any) -> Any:
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(int(one) for one in listed) if isinstance(listed, (list, tuple)) else listed
 
 
 def _non_negative(name: str, default: float, summary: str) -> Option:
@@ -201,6 +229,7 @@ _COMMON = (
     "framework",
     "engine",
     "batch_size",
+    "memory_budget",
     "bounds",
     "seed",
     "display",
@@ -227,14 +256,30 @@ _ROWS = Catalogue(
             needs=frozenset({"outputs", "path_gradients"}),
             implementation="explain.algorithms.path:integrated_gradients",
             options=(
-                _whole_number("n_steps", 50, 1, "Number of gradients along the path."),
+                Option(
+                    "n_steps",
+                    "auto",
+                    "'auto', a whole number of at least 1, or one such number an example",
+                    _is_steps,
+                    "Number of gradients along the path; 'auto' takes as many as the tolerance needs.",
+                    _plain_steps,
+                ),
                 Option(
                     "rule",
-                    "gauss_legendre",
-                    f"one of {', '.join(map(repr, RULES))}",
-                    lambda value: isinstance(value, str) and value in RULES,
-                    "Rule of integration.",
+                    None,
+                    f"one of {', '.join(map(repr, RULES))}, or None",
+                    lambda value: value is None or (isinstance(value, str) and value in RULES),
+                    "Rule of integration. None: Gauss–Legendre, but the midpoint rule where n_steps is 'auto' and "
+                    "the model has kinks.",
                 ),
+                Option(
+                    "tolerance",
+                    0.02,
+                    "a number above 0",
+                    lambda value: _is_number(value) and 0 < value < float("inf"),
+                    "Where n_steps is 'auto': the largest estimated error of the map, relative to its size.",
+                ),
+                _whole_number("max_steps", 405, 3, "Where n_steps is 'auto': the most steps it may take."),
             ),
             uses_baseline=True,
             reference_engines=("captum",),

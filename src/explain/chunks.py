@@ -1,49 +1,68 @@
-"""How work is cut so that memory stays bounded: blocks of examples, and of the points each is expanded to."""
+"""How work is cut: rows of examples, and blocks of the points that each is expanded to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import ceil
 
-from explain.examples import Examples
-
-# Sixty-four points at once were the fastest for small networks on a CPU; beyond about a million input
-# values a chunk, activations rather than calls are what costs.
-_POINTS = 64
-_INPUT_VALUES = 2**20
+Block = tuple[slice, slice]
 
 
-def default_batch_size(examples: Examples) -> int:
-    """Give the number of points to hold in memory at once: 64, fewer where the inputs are large."""
-    values = sum(int(array[0].size) for array in examples.inputs)
-    return max(1, min(_POINTS, _INPUT_VALUES // max(1, values)))
-
-
-def row_chunks(count: int, batch_size: int) -> Iterator[slice]:
-    """Cut `count` rows into slices of at most `batch_size`.
+def row_chunks(count: int, size: int) -> Iterator[slice]:
+    """Cut `count` rows into as few slices of at most `size` as will do, of nearly equal lengths.
 
     Examples
     --------
-    >>> [(part.start, part.stop) for part in row_chunks(5, 2)]
-    [(0, 2), (2, 4), (4, 5)]
+    >>> [(part.start, part.stop) for part in row_chunks(5, 4)]
+    [(0, 3), (3, 5)]
     """
-    for start in range(0, count, batch_size):
-        yield slice(start, min(start + batch_size, count))
+    start = 0
+    while start < count:
+        stop = start + _even(count - start, size)
+        yield slice(start, stop)
+        start = stop
 
 
-def blocks(count: int, n_points: int, batch_size: int) -> Iterator[tuple[slice, slice]]:
-    """Cut `count` examples of `n_points` points each into blocks of at most `batch_size` points.
+def blocks(count: int, n_points: int, size: Callable[[], int]) -> Iterator[Block]:
+    """Cut `count` examples of `n_points` points each into blocks of at most `size()` points.
 
-    Yields (rows, points) slices: whole examples where one fits, else parts of one example's points.
+    Yields (rows, points) slices: whole examples where one fits, else parts of one example's points. The size
+    is asked for before every block, so that it may change on the way.
 
     Examples
     --------
-    >>> [(rows.start, rows.stop, points.start, points.stop) for rows, points in blocks(2, 3, 2)]
+    >>> [(rows.start, rows.stop, points.start, points.stop) for rows, points in blocks(2, 3, lambda: 2)]
     [(0, 1, 0, 2), (0, 1, 2, 3), (1, 2, 0, 2), (1, 2, 2, 3)]
     """
-    if n_points <= batch_size:
-        for rows in row_chunks(count, batch_size // n_points):
-            yield rows, slice(0, n_points)
-        return
-    for row in range(count):
-        for points in row_chunks(n_points, batch_size):
-            yield slice(row, row + 1), points
+    row = 0
+    while row < count:
+        examples_at_once = size() // n_points
+        if examples_at_once:
+            stop = row + _even(count - row, examples_at_once)
+            yield slice(row, stop), slice(0, n_points)
+            row = stop
+            continue
+        point = 0
+        while point < n_points:
+            stop = point + _even(n_points - point, size())
+            yield slice(row, row + 1), slice(point, stop)
+            point = stop
+        row += 1
+
+
+def blocks_in_rows(count: int, n_points: int, size: int) -> Iterator[Block]:
+    """Cut so that a block holds one point of each example, in the example's own row of the batch.
+
+    Examples
+    --------
+    >>> [(rows.start, rows.stop, points.start, points.stop) for rows, points in blocks_in_rows(3, 2, 2)]
+    [(0, 2, 0, 1), (0, 2, 1, 2), (2, 3, 0, 1), (2, 3, 1, 2)]
+    """
+    for start in range(0, count, size):
+        for point in range(n_points):
+            yield slice(start, min(start + size, count)), slice(point, point + 1)
+
+
+def _even(left: int, size: int) -> int:
+    """Give the length of the next of as few pieces as will do, all nearly equal."""
+    return ceil(left / ceil(left / size))

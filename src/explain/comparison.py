@@ -14,6 +14,7 @@ from explain.attribution import Attribution
 from explain.errors import ComparisonError
 from explain.layout import Layout
 from explain.render.heatmap import heatmaps
+from explain.render.integration import CHOICE_OPTIONS, integration_differences
 from explain.render.names import class_name, framework_name, listed, method_name, number
 from explain.render.view import drawn_as, view
 from explain.similarity import pearson, relative_l2, spearman, ssim, top_overlap
@@ -63,7 +64,8 @@ class Comparison:
     labels : tuple of str
         What to call the two, from what tells them apart.
     differences : tuple of str
-        What differs between the two besides their values, and may: framework, model, method, options…
+        What differs between the two besides their values, and may: framework, model, method, options, the
+        steps and the rule of their integrals, the chunk size…
 
     Examples
     --------
@@ -312,10 +314,14 @@ def _differences(a: Attribution, b: Attribution) -> list[str]:
         for name in plain
         if getattr(a, name) != getattr(b, name)
     ]
-    for option in sorted(set(a.options) | set(b.options)):
-        one, other = (options.get(option, "–") for options in (a.options, b.options))
-        if not np.array_equal(np.asarray(one, object), np.asarray(other, object)):
-            found.append(f"option {option}: {one} | {other}")
+    for one in integration_differences(a, b):
+        found.append(f"{one.name}: {one.one} | {one.other}" + (f" ({one.where})" if one.where else ""))
+    # Two integrals whose steps are known differ by those, however they were chosen.
+    told = CHOICE_OPTIONS if a.steps is not None and b.steps is not None else ()
+    for option in sorted((set(a.options) | set(b.options)) - set(told)):
+        mine, theirs = (options.get(option, "–") for options in (a.options, b.options))
+        if not np.array_equal(np.asarray(mine, object), np.asarray(theirs, object)):
+            found.append(f"option {option}: {mine} | {theirs}")
     return found + _baseline_difference(a, b) + _score_difference(a, b)
 
 

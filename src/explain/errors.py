@@ -52,6 +52,10 @@ class OptionError(ExplainError, ValueError):
     """An option is unknown to the method, or its value is out of range."""
 
 
+class MemoryBudgetError(ExplainError, MemoryError):
+    """The memory budget is too small for a single example."""
+
+
 class EngineError(ExplainError, RuntimeError):
     """The chosen engine cannot run this method, or would give wrong numbers."""
 
@@ -85,7 +89,11 @@ class ExplainWarning(UserWarning):
 
 
 class ConvergenceWarning(ExplainWarning):
-    """An integral has not converged: the attributions do not sum to the difference of the scores."""
+    """An integral has not converged: its map's error, or what its values miss in their sum, is too large."""
+
+
+class NonDeterministicWarning(ExplainWarning):
+    """The model gives different outputs for the same input, though it is in inference mode."""
 
 
 class ProbabilityScoreWarning(ExplainWarning):

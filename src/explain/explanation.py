@@ -14,7 +14,6 @@ from explain.attribution import Attribution
 from explain.backend import Backend, Extension, Finding, Question, ScoreKind
 from explain.baseline import resolve_baseline
 from explain.catalogue import Method
-from explain.chunks import default_batch_size, row_chunks
 from explain.display import Display
 from explain.errors import (
     ExplainWarning,
@@ -27,6 +26,7 @@ from explain.errors import (
     UnsupportedModelError,
 )
 from explain.examples import Array, Examples, Target
+from explain.execution import Executor, executor_for
 from explain.inputs import to_host
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.masking import Mask, resolve_mask, spread_mask
@@ -58,7 +58,7 @@ class Request:
         Keyword arguments of the model with one row an example.
     target, baseline, lengths : object
         As given; what they mean depends on the model's output and layout.
-    batch_size, bounds, seed, display
+    batch_size, memory_budget, bounds, seed, display
         As in `explain.attribute`.
     """
 
@@ -75,6 +75,7 @@ class Request:
     baseline: Any
     lengths: Any
     batch_size: int | None
+    memory_budget: int | None
     bounds: tuple[float, float] | None
     seed: int
     display: Display
@@ -92,16 +93,16 @@ def run(request: Request) -> tuple[Attribution, Notes]:
         first = np.ascontiguousarray(host.astype(backend.dtype, copy=False))
         mask = resolve_mask(request.lengths, first, layout)
         examples = Examples((first,), companions=request.companions, mask=mask)
-        batch_size = backend.fixed_batch_size or request.batch_size or default_batch_size(examples)
         with backend.session():
-            examples = _held(backend, examples, batch_size)
-            outputs, finding = _outputs(backend, examples, batch_size)
-            if finding.transformed and _is_probability_already(request, examples, batch_size):
+            executor = _executor(request, backend, examples)
+            examples = _held(backend, examples, executor)
+            outputs, finding = _outputs(backend, examples, executor)
+            if finding.transformed and _is_probability_already(request, examples, executor):
                 # A softmax of probabilities would be wrong without a sign: take the output for what it is.
                 backend = extension.open(
                     request.model, replace(request.question, score="output"), request.like
                 )
-                outputs, _ = _outputs(backend, examples, batch_size)
+                outputs, _ = _outputs(backend, examples, executor)
                 finding = Finding("probability")
             finding = _seen_in_values(finding, outputs)
             target, labels = resolve_target(request.target, outputs)
@@ -117,10 +118,10 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 method=method.name,
                 backend=backend,
                 examples=examples,
-                scores=_scores(backend, examples, outputs, batch_size),
+                scores=_scores(backend, examples, outputs, executor),
                 layout=layout,
                 options=request.options,
-                batch_size=batch_size,
+                executor=executor,
                 seed=request.seed,
                 baselines=baselines,
                 bounds=request.bounds,
@@ -131,6 +132,16 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 found = method.function()(problem)
     notes = [*_score_notes(finding), *found.warnings]
     return _wrap_up(request, problem, found, finding, labels, rule, predicted_classes(outputs), notes), notes
+
+
+def _executor(request: Request, backend: Backend, examples: Examples) -> Executor:
+    return executor_for(
+        backend,
+        request.model,
+        examples,
+        batch_size=request.batch_size,
+        memory_budget=request.memory_budget,
+    )
 
 
 def _laid_out(request: Request) -> Any:
@@ -147,15 +158,15 @@ def warn(notes: Notes, stacklevel: int) -> None:
         warnings.warn(message, category, stacklevel=stacklevel + 1)
 
 
-def _held(backend: Backend, examples: Examples, batch_size: int) -> Examples:
+def _held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     """Hold what must be held, a chunk of examples at a time."""
-    parts = [backend.hold(examples.rows(rows)).held for rows in row_chunks(len(examples), batch_size)]
+    parts = [backend.hold(examples.rows(rows)).held for rows in executor.rows(len(examples))]
     return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _outputs(backend: Backend, examples: Examples, batch_size: int) -> tuple[Array, Finding]:
+def _outputs(backend: Backend, examples: Examples, executor: Executor) -> tuple[Array, Finding]:
     """Call the model on the examples; refuse an output that says nothing."""
-    parts = [backend.outputs(examples.rows(rows)) for rows in row_chunks(len(examples), batch_size)]
+    parts = [backend.outputs(examples.rows(rows)) for rows in executor.rows(len(examples))]
     outputs, finding = np.concatenate([part for part, _ in parts]), parts[0][1]
     if not np.isfinite(outputs).all():
         bad = np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
@@ -166,10 +177,10 @@ def _outputs(backend: Backend, examples: Examples, batch_size: int) -> tuple[Arr
     return outputs, finding
 
 
-def _is_probability_already(request: Request, examples: Examples, batch_size: int) -> bool:
+def _is_probability_already(request: Request, examples: Examples, executor: Executor) -> bool:
     """Tell whether the output that was taken for logits looks like probabilities."""
     plain = request.extension.open(request.model, replace(request.question, score="output"), request.like)
-    outputs, _ = _outputs(plain, examples, batch_size)
+    outputs, _ = _outputs(plain, examples, executor)
     if not looks_like_probabilities(outputs):
         return False
     if request.question.score == "log_probability":
@@ -198,14 +209,14 @@ def _seen_in_values(finding: Finding, outputs: Array) -> Finding:
     return replace(finding, score=held, reason=undoable_reason(held, "softmax", opaque=finding.opaque))
 
 
-def _scores(backend: Backend, examples: Examples, outputs: Array, batch_size: int) -> Array:
+def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:
     """Pick the scores out of the outputs; only a callable needs the model again."""
     target: Target = examples.target
     if target.indices is not None:
         scores: Array = outputs[(np.arange(len(outputs)), *target.indices.T)]
         return scores
     parts = []
-    for rows in row_chunks(len(examples), batch_size):
+    for rows in executor.rows(len(examples)):
         scores = backend.scores(examples.rows(rows))
         if scores.shape != (rows.stop - rows.start,):
             raise TargetError(
@@ -286,7 +297,7 @@ def _wrap_up(
         steps=found.steps,
         rule=found.rule,
         map_error=found.map_error,
-        batch_size=problem.batch_size,
+        batch_size=problem.executor.size,
         mask=_shown_mask(problem),
         history=found.history,
         options=dict(request.options),

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from explain.backend import Backend
-from explain.chunks import row_chunks
 from explain.errors import ExplainWarning
 from explain.examples import Array, Examples
+from explain.execution import Executor
 from explain.layout import Layout
 
 
@@ -33,8 +33,8 @@ class Problem:
         Axes of the first input, batch first.
     options : Mapping
         The method's options, defaults filled in.
-    batch_size : int
-        How many points may be in memory at once.
+    executor : Executor
+        Cuts the work into chunks.
     seed : int
         Seed of everything random.
     baselines : tuple of numpy.ndarray, optional
@@ -49,7 +49,7 @@ class Problem:
     scores: Array
     layout: Layout
     options: Mapping[str, Any]
-    batch_size: int
+    executor: Executor
     seed: int = 0
     baselines: tuple[Array, ...] | None = None
     bounds: tuple[float, float] | None = None
@@ -57,13 +57,13 @@ class Problem:
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
         """Give the scores of the examples seen at other inputs, shape (N,)."""
         moved = self.examples.with_inputs(inputs)
-        parts = [self.backend.scores(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)]
+        parts = [self.backend.scores(moved.rows(rows)) for rows in self.executor.rows(len(moved))]
         return np.concatenate(parts)
 
     def gradients_at(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
         """Give the gradients to the inputs, and the scores, seen at other inputs."""
         moved = self.examples.with_inputs(inputs)
-        parts = [self.backend.gradients(moved.rows(rows)) for rows in row_chunks(len(moved), self.batch_size)]
+        parts = [self.backend.gradients(moved.rows(rows)) for rows in self.executor.rows(len(moved))]
         gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
         return gradients, np.concatenate([scores for _, scores in parts])
 

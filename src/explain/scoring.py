@@ -5,7 +5,7 @@ Written once for every framework: the extension brings its tensors' arithmetic a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -68,7 +68,31 @@ def terminal_activation(output: Any, recorded: Sequence[RecordedActivation]) -> 
     return next((one for one in reversed(recorded) if one.output is output), None)
 
 
-def explained_output(
+@dataclass(frozen=True)
+class Reading:
+    """What a model's output is, and how the explained output is had from it.
+
+    Parameters
+    ----------
+    source : tensor
+        The logits, where they are known, else what the model returned; shape (N, ...).
+    transform : callable
+        From the source to the explained output, row by row.
+    finding : Finding
+        What kind of score that is.
+    """
+
+    source: Any
+    transform: Callable[[Any], Any]
+    finding: Finding
+
+    @property
+    def explained(self) -> Any:
+        """The explained output, shape (N, ...)."""
+        return self.transform(self.source)
+
+
+def read_output(
     output: Any,
     wanted: ScoreKind,
     arithmetic: Arithmetic,
@@ -77,8 +101,8 @@ def explained_output(
     functional: ActivationKind | None,
     class_axis: int,
     single: bool,
-) -> tuple[Any, Finding]:
-    """Turn a model's output into the output that is explained.
+) -> Reading:
+    """Tell how a model's output is turned into the output that is explained.
 
     Parameters
     ----------
@@ -96,42 +120,48 @@ def explained_output(
         The axis of the classes, where no activation says.
     single : bool
         Whether there is one output an example, which means a sigmoid.
-
-    Returns
-    -------
-    tensor, Finding
-        The explained output and what kind it is.
     """
     if wanted == "output":
-        return output, Finding("output")
-    kind = terminal.kind if terminal else functional
-    if wanted == "logit":
-        if terminal:
-            return terminal.logits, Finding("logit")
-        if functional:
-            held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
-            return output, Finding(held, reason=undoable_reason(held, functional))
-        return output, Finding("logit")
-    if kind in _LOGARITHMIC:
-        return (
-            (output, Finding(wanted))
-            if wanted == "log_probability"
-            else (arithmetic.exp(output), Finding(wanted))
+        return Reading(output, _same, Finding("output"))
+    if terminal is not None:
+        if wanted == "logit":
+            return Reading(terminal.logits, _same, Finding("logit"))
+        kind: ActivationKind = "sigmoid" if terminal.kind == "sigmoid" else "softmax"
+        return Reading(
+            terminal.logits, _activation(arithmetic, kind, wanted, terminal.axis), Finding(wanted)
         )
-    if kind is not None:
-        if wanted == "probability":
-            return output, Finding(wanted)
-        if terminal is None:
-            return arithmetic.log(output), Finding(wanted)
-        if kind == "sigmoid":
-            return arithmetic.log_sigmoid(terminal.logits), Finding(wanted)
-        return arithmetic.log_softmax(terminal.logits, terminal.axis), Finding(wanted)
-    finding = Finding(wanted, transformed=True)
-    if single:
-        function = arithmetic.sigmoid if wanted == "probability" else arithmetic.log_sigmoid
-        return function(output), finding
+    if functional is not None:
+        held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
+        if wanted == "logit":
+            return Reading(output, _same, Finding(held, reason=undoable_reason(held, functional)))
+        if wanted == held:
+            return Reading(output, _same, Finding(wanted))
+        return Reading(output, arithmetic.exp if wanted == "probability" else arithmetic.log, Finding(wanted))
+    if wanted == "logit":
+        return Reading(output, _same, Finding("logit"))
+    kind = "sigmoid" if single else "softmax"
+    return Reading(
+        output, _activation(arithmetic, kind, wanted, class_axis), Finding(wanted, transformed=True)
+    )
+
+
+def _same(tensor: Any) -> Any:
+    return tensor
+
+
+def _activation(
+    arithmetic: Arithmetic, kind: ActivationKind, wanted: ScoreKind, axis: int
+) -> Callable[[Any], Any]:
+    """Give the function from logits to probabilities, or to their logarithms."""
+    if kind == "sigmoid":
+        return arithmetic.sigmoid if wanted == "probability" else arithmetic.log_sigmoid
     along = arithmetic.softmax if wanted == "probability" else arithmetic.log_softmax
-    return along(output, class_axis), finding
+    return lambda logits: along(logits, axis)
+
+
+def read_opaque(output: Any, wanted: ScoreKind, functional: ActivationKind | None) -> Reading:
+    """Take the output of a model whose inside cannot be reached for what it is."""
+    return Reading(output, _same, opaque_finding(wanted, functional))
 
 
 def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:

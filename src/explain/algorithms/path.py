@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.integration import Integral, integrate
 from explain.errors import BaselineError, BaselineWarning, ConvergenceWarning, ExplainWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
-from explain.quadrature import nodes_and_weights
 
 _WORST_RELATIVE_DELTA = 0.05
 _LEAST_DIFFERENCE = 1e-3
@@ -20,20 +22,18 @@ def integrated_gradients(problem: Problem) -> Found:
     Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv:1703.01365. The values of an
     example sum to the difference of its scores at input and baseline, up to the convergence delta.
     """
-    backend, inputs, baselines = problem.backend, problem.examples.inputs, problem.baselines
+    inputs, baselines = problem.examples.inputs, problem.baselines
     assert baselines is not None, "the catalogue says that this method needs a baseline"
-    alphas, weights = nodes_and_weights(problem.options["rule"], problem.options["n_steps"], backend.dtype)
-    gradients = backend.path_gradients(problem.examples, baselines, alphas, weights, problem.batch_size)
+    integral = integrate(problem)
     values = tuple(
-        (point - base) * gradient for point, base, gradient in zip(inputs, baselines, gradients, strict=True)
+        (point - base) * gradient
+        for point, base, gradient in zip(inputs, baselines, integral.gradients, strict=True)
     )
-    return with_convergence(problem, values, zero_gradient_warnings(gradients))
+    return with_convergence(problem, values, integral)
 
 
-def with_convergence(
-    problem: Problem, values: tuple[Array, ...], warnings: tuple[tuple[str, type[ExplainWarning]], ...] = ()
-) -> Found:
-    """Give values, whoever computed them, with their convergence delta and what must be warned of."""
+def with_convergence(problem: Problem, values: tuple[Array, ...], integral: Integral) -> Found:
+    """Give values, whoever integrated, with their convergence delta and what must be warned of."""
     inputs, baselines = problem.examples.inputs, problem.baselines
     assert baselines is not None, "the catalogue says that this method needs a baseline"
     at_baseline = problem.scores_at(baselines)
@@ -48,10 +48,14 @@ def with_convergence(
         values=values,
         delta=delta,
         relative_delta=relative_delta,
+        steps=integral.steps,
+        rule=integral.rule,
+        map_error=integral.map_error,
         warnings=(
             *_equal_baseline_warnings(inputs, baselines),
-            *_convergence_warnings(relative_delta),
-            *warnings,
+            # One warning of an integral is enough: the map's error says more than its sum.
+            *(integral.warnings or _convergence_warnings(relative_delta, problem.options["n_steps"])),
+            *zero_gradient_warnings(integral.gradients),
         ),
     )
 
@@ -73,16 +77,19 @@ def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: A
     return delta, relative
 
 
-def _convergence_warnings(relative_delta: Array) -> list[tuple[str, type[ExplainWarning]]]:
+def _convergence_warnings(relative_delta: Array, n_steps: Any) -> list[tuple[str, type[ExplainWarning]]]:
     far = np.flatnonzero(relative_delta > _WORST_RELATIVE_DELTA)
     if far.size == 0:
         return []
+    remedy = (
+        "Lower tolerance" if n_steps == "auto" else "Raise n_steps (double it until relative_delta falls)"
+    )
     return [
         (
             f"The integral has not converged for example{'s' if far.size > 1 else ''} {far.tolist()}: the values miss "
             f"the difference of the scores by up to {relative_delta.max():.1%}, more than "
-            f"{_WORST_RELATIVE_DELTA:.0%}. Raise n_steps (double it until relative_delta falls); if it does not "
-            "fall, take a baseline nearer to the input or explain in float64.",
+            f"{_WORST_RELATIVE_DELTA:.0%}. {remedy}; if it does not fall, take a baseline nearer "
+            "to the input or explain in float64.",
             ConvergenceWarning,
         )
     ]

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from explain.comparison import figure_text
 from explain.gallery.results import BATCH_SIZE, ModelResults
 from explain.gallery.sections import MethodSection, method_section
+from explain.gallery.settings import integration_words, option_words
 from explain.render.names import framework_name, method_name
 from explain.zoo import seed_model
 from explain.zoo.cards import DATA_STATEMENTS
@@ -157,13 +158,14 @@ def _facts(models: Sequence[ModelResults], seed: int) -> list[tuple[str, str]]:
 
 
 def _options(models: Sequence[ModelResults]) -> list[tuple[str, str]]:
-    """State the options of every method that has any, and of which models they hold."""
+    """State steps, rule and options of every method that has any, and of which models they hold."""
     by_method: dict[str, dict[str, list[str]]] = {}
     for one in models:
         for result in one.methods:
-            if result.attributions and result.first.options:
-                words = ", ".join(f"{name} {value}" for name, value in result.first.options.items())
-                by_method.setdefault(result.method.name, {}).setdefault(words, []).append(one.name)
+            if result.attributions:
+                words = ", ".join([*integration_words(result.first), *option_words(result.first, " ")])
+                if words:
+                    by_method.setdefault(result.method.name, {}).setdefault(words, []).append(one.name)
     return [
         (method_name(method), "; ".join(f"{words} ({', '.join(names)})" for words, names in groups.items()))
         for method, groups in by_method.items()

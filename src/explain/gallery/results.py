@@ -21,11 +21,12 @@ from explain.errors import ExplainWarning, UnsupportedModelError
 from explain.examples import Examples
 from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.masking import resolve_mask
+from explain.render.integration import CHOICE_OPTIONS
 from explain.zoo import Samples
 
 # How many points are in memory at once, in both frameworks: it decides in which parts sums are formed, and so
-# their last bits. Fifty is one example's path at the default number of steps.
-BATCH_SIZE = 50
+# their last bits. Given, since the fastest size, which `attribute` would find, differs by machine.
+BATCH_SIZE = 64
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -125,14 +126,14 @@ def explain_model(
         results: dict[str, Attribution] = {}
         reason = ""
         for framework, model in models.items():
-            # The class that the first framework predicts is explained in both.
-            target = list(next(iter(results.values())).target) if results else None
-            common = {
-                "batch_size": BATCH_SIZE,
-                "seed": seed,
-                **shown.options.get(method.name, {}),
-                **(options or {}).get(method.name, {}),
-            }
+            given = {**shown.options.get(method.name, {}), **(options or {}).get(method.name, {})}
+            common = {"batch_size": BATCH_SIZE, "seed": seed, **given}
+            target = None
+            if results:
+                before = next(iter(results.values()))
+                # The class that the first framework predicts is explained in both, by the same points.
+                target = list(before.target)
+                common = repeated(common, before)
             try:
                 with warnings.catch_warnings():
                     # Every warning is also a note of its result, and the page shows it.
@@ -160,6 +161,37 @@ def explain_model(
         found.append(MethodResult(method, results, compare(*both) if len(both) == 2 else None, reason))
     classes = tuple(first.classes[first.y[index]] for index in chosen)
     return ModelResults(name, shown, classes, tuple(found), _twin_gap(models, samples))
+
+
+def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any]:
+    """Give the arguments by which another model repeats an integral with the same steps, rule and chunk size.
+
+    Parameters
+    ----------
+    arguments : Mapping
+        Those that `before` was computed with.
+    before : Attribution
+        The first result; of a method that integrates nothing, the arguments stay as they are.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 2), np.float32)
+    >>> made = {"steps": np.array([15, 45]), "rule": "midpoint", "batch_size": 64}
+    >>> first = Attribution(ones, ones, "NC", "ig", np.ones(2), **made)
+    >>> repeated({"tolerance": 0.01, "seed": 3}, first)
+    {'seed': 3, 'batch_size': 64, 'n_steps': [15, 45], 'rule': 'midpoint'}
+    """
+    if before.steps is None:
+        return dict(arguments)
+    kept = {name: value for name, value in arguments.items() if name not in CHOICE_OPTIONS}
+    steps = [int(one) for one in before.steps]
+    return {
+        **kept,
+        "batch_size": before.batch_size,
+        # A single number where one serves all: every engine takes it.
+        "n_steps": steps[0] if len(set(steps)) == 1 else steps,
+        "rule": before.rule,
+    }
 
 
 def logits(model: Any, samples: Samples) -> npt.NDArray[Any]:

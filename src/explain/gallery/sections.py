@@ -13,11 +13,13 @@ from explain.comparison import TITLES
 from explain.gallery.describe import map_alt, picture_alt
 from explain.gallery.letters import Letter, wanted_letters
 from explain.gallery.results import MethodResult, ModelResults
+from explain.gallery.settings import integration_words, option_words
 from explain.gallery.tiles import ColourBar, colour_bar, image_data_uri
 from explain.render import Scale, picture, sequence_html, shared_scale
-from explain.render.caption import HIGH_DELTA, delta_line, score_text, target_of
+from explain.render.caption import delta_line, map_error_line, score_text, steps_line, target_of
 from explain.render.maximization import found_picture
 from explain.render.names import class_name, framework_name, method_name, number
+from explain.render.sheet import ALERT
 from explain.render.view import canonical_inputs, default_channels, drawn_as, maps_of, view
 
 _NO_TEXT = Markup("")
@@ -32,6 +34,14 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A line of words, and whether it says that something is too high."""
+
+    text: str
+    alert: bool = False
+
+
+@dataclass(frozen=True)
 class Panel:
     """What one framework gave for one example.
 
@@ -39,10 +49,8 @@ class Panel:
     ----------
     label : str
         The framework.
-    lines : tuple of str
-        Score and convergence delta.
-    alert : bool
-        Whether the delta is too high.
+    lines : tuple of Line
+        Score, steps, estimated error of the map and convergence delta; coloured what is too high.
     tile : Tile, optional
         The map or the picture.
     text : Markup
@@ -52,8 +60,7 @@ class Panel:
     """
 
     label: str
-    lines: tuple[str, ...]
-    alert: bool = False
+    lines: tuple[Line, ...]
     tile: Tile | None = None
     text: Markup = _NO_TEXT
     letters: tuple[tuple[Letter, ...], ...] = ()
@@ -191,8 +198,6 @@ def _item(
     panels = []
     for (framework, one), own in zip(result.attributions.items(), maps, strict=True):
         name = framework_name(framework)
-        score, delta = score_text(one, index), delta_line(one, index, "delta")
-        alert = one.relative_delta is not None and abs(float(one.relative_delta[index])) > HIGH_DELTA
         alt = map_alt(
             np.atleast_2d(np.nan_to_num(own[index])),
             f"{method_name(one.method)} in {name}",
@@ -202,8 +207,7 @@ def _item(
         panels.append(
             Panel(
                 label=name,
-                lines=(score, *([delta.text] if delta is not None else [])),
-                alert=alert,
+                lines=_lines(one, index),
                 tile=None if characters else Tile(image_data_uri(scale.colors(own[index])[..., :3]), alt),
                 text=Markup(sequence_html(one, index, scale)) if characters else _NO_TEXT,
             )
@@ -213,6 +217,17 @@ def _item(
         shown = picture(canonical_inputs(first)[index], first.display)
         start = Tile(image_data_uri(shown.pixels), picture_alt(shown.pixels, f"Input, true class {true}"))
     return Item(target, f"true class: {true}", true != target, start, tuple(panels), _figures(result, index))
+
+
+def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
+    """Give the words beside a map: the score, then how good the integral is."""
+    made = (
+        steps_line(attribution, index),
+        map_error_line(attribution, index),
+        delta_line(attribution, index, "delta"),
+    )
+    lines = [Line(one.text, alert=one.color == ALERT) for one in made if one is not None]
+    return (Line(score_text(attribution, index)), *lines)
 
 
 def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
@@ -229,7 +244,7 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
                 alt = picture_alt(pixels, f"The input that {name} found for {target}, score {reached}")
                 tile = Tile(image_data_uri(pixels), alt)
             shown = wanted_letters(one, index) if letters else ()
-            panels.append(Panel(name, (reached,), tile=tile, letters=shown))
+            panels.append(Panel(name, (Line(reached),), tile=tile, letters=shown))
         items.append(Item(target, "", False, None, tuple(panels), _figures(result, index)))
     return tuple(items)
 
@@ -257,14 +272,10 @@ def _settings(result: MethodResult) -> str:
         parts = [f"{score}, at the start → at the end"]
     else:
         parts = ["target: the predicted class", score]
-    parts += [f"{name}: {_plain(value)}" for name, value in first.options.items()]
+    parts += [*integration_words(first), *option_words(first, ": ")]
     if first.baseline is not None:
         parts.append(f"baseline: {first.baseline_rule.get('rule', 'given')}")
     return " · ".join(parts)
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _bar_words(scale: Scale, bar: ColourBar) -> str:

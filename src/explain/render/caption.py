@@ -1,4 +1,4 @@
-"""The words around a map: target, score, prediction, convergence."""
+"""The words around a map: target, score, prediction, steps, error, convergence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ import numpy as np
 
 from explain.attribution import Attribution
 from explain.comparison import TITLES, Comparison
+from explain.render.integration import (
+    differences_text,
+    map_error_text,
+    misses_tolerance,
+    steps_text,
+)
 from explain.render.names import class_name, framework_name, method_name, number, percent
 from explain.render.sheet import ALERT, INK, MUTED, Sheet, Weight, line_height, text_width, wrap
 
@@ -17,8 +23,12 @@ from explain.render.sheet import ALERT, INK, MUTED, Sheet, Weight, line_height, 
 HIGH_DELTA = 0.05
 
 CAPTION_WIDTH = 1.72
+# Between what stands under each map of a pair and what stands under both.
+PAIR_GAP = 0.05
 SMALL = 7.5
 SEPARATOR = "  ·  "
+# Before which of (label and score, delta, steps, map error) a line is broken: the fewer, the better.
+_BREAKS = ((), (2,), (2, 3), (1, 2, 3))
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,20 @@ def delta_line(attribution: Attribution, example: int, words: str = "convergence
     return None
 
 
+def steps_line(attribution: Attribution, example: int) -> Line | None:
+    """Write the steps of an integral and their rule; None where nothing was integrated."""
+    text = steps_text(attribution, example)
+    return None if text is None else Line(text)
+
+
+def map_error_line(attribution: Attribution, example: int) -> Line | None:
+    """Write the estimated error of the map, coloured where it is above the tolerance; None without one."""
+    text = map_error_text(attribution, example)
+    if text is None:
+        return None
+    return Line(text, color=ALERT if misses_tolerance(attribution, example) else MUTED)
+
+
 def predicted_text(attribution: Attribution, example: int) -> str | None:
     """Write the predicted class; None where the model has no classes."""
     if attribution.predicted is None or np.ndim(attribution.predicted[example]) != 0:
@@ -67,23 +91,23 @@ def predicted_text(attribution: Attribution, example: int) -> str | None:
 
 
 def example_lines(attribution: Attribution, example: int, *extra: str) -> list[Line]:
-    """Give the caption of one example: its number, target, score, prediction and convergence delta.
+    """Give the caption of one example: target, score, prediction, how the integral was made, its number.
 
     Examples
     --------
     >>> import numpy as np
     >>> ones = np.ones((1, 2), np.float32)
-    >>> [line.text for line in example_lines(Attribution(ones, ones, "NC", "ig", np.array([2.5])), 0)]
-    ['output', 'logit 2.5', 'example 0']
+    >>> a = Attribution(ones, ones, "NC", "ig", np.array([2.5]), steps=np.array([45]), rule="midpoint")
+    >>> [line.text for line in example_lines(a, 0)]
+    ['output', 'logit 2.5', '45 midpoint steps', 'example 0']
     """
     name = class_name(attribution, target_of(attribution, example))
     lines = [Line(name, 9.5, "bold", INK), Line(score_text(attribution, example), color=INK)]
     predicted = predicted_text(attribution, example)
     if predicted is not None:
         lines.append(Line(predicted))
-    delta = delta_line(attribution, example)
-    if delta is not None:
-        lines.append(delta)
+    made = (line(attribution, example) for line in (steps_line, map_error_line, delta_line))
+    lines += [line for line in made if line is not None]
     return [*lines, Line(f"example {example}"), *(Line(text) for text in extra)]
 
 
@@ -106,13 +130,76 @@ def pair_lines(attributions: Sequence[Attribution], example: int) -> list[Line]:
     return [Line(name, 9.5, "bold", INK), *map(Line, both), Line(f"example {example}")]
 
 
-def under_map(attribution: Attribution, example: int) -> Line:
-    """Give the line under one map of a pair: score and convergence delta."""
-    delta = delta_line(attribution, example, "delta")
+def under_maps(
+    attributions: Sequence[Attribution],
+    examples: Sequence[int],
+    width: float,
+    labels: Sequence[str] = (),
+) -> dict[int, list[list[Line]]]:
+    """Give the lines under each map of a pair: score, convergence delta, steps and estimated error.
+
+    All the maps of a figure have their words broken at the same places, in as few lines as all fit in.
+
+    Parameters
+    ----------
+    attributions : sequence of Attribution
+        Those that are shown side by side.
+    examples : sequence of int
+        Those shown.
+    width : float
+        Room in inches.
+    labels : sequence of str
+        What to call each attribution, written before the rest; not written if not given.
+
+    Returns
+    -------
+    dict of int to list of list of Line
+        By example, for each attribution.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.array([2.5]), steps=np.array([45]), rule="midpoint")
+    >>> [line.text for line in under_maps([a], [0], 4.0)[0][0]]
+    ['logit 2.5  ·  45 midpoint steps']
+    >>> [line.text for line in under_maps([a], [0], 1.5)[0][0]]
+    ['logit 2.5', '45 midpoint steps']
+    """
+    for breaks in _BREAKS:
+        arranged = {
+            example: [
+                _broken(_parts_under(one, example, label), breaks)
+                for one, label in zip(attributions, labels or [""] * len(attributions), strict=True)
+            ]
+            for example in examples
+        }
+        written = [line for both in arranged.values() for lines in both for line in lines]
+        if all(text_width(line.text, line.size) <= width for line in written):
+            break
+    return arranged
+
+
+def _parts_under(attribution: Attribution, example: int, label: str) -> list[Line | None]:
+    """Give what stands under a map, None where there is none of it."""
     score = score_text(attribution, example)
-    if delta is None:
-        return Line(score, SMALL)
-    return Line(f"{score}{SEPARATOR}{delta.text}", SMALL, color=delta.color)
+    return [
+        Line(f"{label}{SEPARATOR}{score}" if label else score),
+        delta_line(attribution, example, "delta"),
+        steps_line(attribution, example),
+        map_error_line(attribution, example),
+    ]
+
+
+def _broken(parts: Sequence[Line | None], breaks: Sequence[int]) -> list[Line]:
+    """Join parts to small lines; a line with a part that is coloured is coloured."""
+    lines = []
+    for start, stop in zip((0, *breaks), (*breaks, len(parts)), strict=True):
+        joined = [part for part in parts[start:stop] if part is not None]
+        if joined:
+            color = ALERT if any(part.color == ALERT for part in joined) else MUTED
+            lines.append(Line(SEPARATOR.join(part.text for part in joined), SMALL, color=color))
+    return lines
 
 
 def similarity_lines(comparison: Comparison, example: int, width: float) -> list[Line]:
@@ -157,6 +244,9 @@ def lines_height(lines: Sequence[Line], width: float = CAPTION_WIDTH) -> float:
 def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
     """Give the head of a figure: the method, then the model, the framework and how many examples are shown.
 
+    Where the two of a pair differ in steps, rule or chunk size, a third line says so: their maps then differ
+    for a reason that is none of the models'.
+
     Examples
     --------
     >>> import numpy as np
@@ -175,7 +265,9 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
         either(f"computed by {one.engine}" for one in attributions if one.engine != "explain"),
         f"{shown} of {len(attributions[0])} examples" if shown < len(attributions[0]) else "",
     ]
-    return [
+    lines = [
         Line(either(method_name(one.method) for one in attributions), 12.5, "bold", INK),
         Line(SEPARATOR.join(part for part in parts if part), 8.5),
     ]
+    unlike = differences_text(*attributions) if len(attributions) == 2 else ""
+    return [*lines, Line(unlike, 8.5)] if unlike else lines

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from explain.render.arguments import Drawn
-from explain.render.caption import SMALL, Line, head, pair_lines, similarity_lines, under_map
+from explain.render.caption import PAIR_GAP, SMALL, Line, head, pair_lines, similarity_lines, under_maps
 from explain.render.drawing import draw_colorbar, draw_heatmap, draw_picture, label_time
 from explain.render.image import (
     COLORBAR_ROOM,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # Between a map and the words under it.
 WORDS_GAP = 0.04
-# Score and delta fit under a map of this width.
+# Score and delta fit on one line under a map of this width, and so do steps and the map's error on two.
 LEAST_COLUMN = 1.55
 
 
@@ -44,8 +45,10 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
     )
     column = lefts[1] - lefts[0] - GAP
     bar_left = right + GAP + 0.04
+    middles = [left + width / 2 for left in lefts]
+    lines_under = under_maps(drawn.attributions, drawn.examples, column)
     unders = {
-        example: _words_under(drawn, example, [left + width / 2 for left in lefts], column)
+        example: _words_under(drawn, example, middles, column, lines_under[example])
         for example in drawn.examples
     }
 
@@ -59,16 +62,16 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
             if rows_as_time and which == 0:
                 label_time(panel, len(numbers))
         below = top + height + WORDS_GAP
-        for (middle, line_number, text), line in unders[example]:
-            at = below + line_number * line_height(line.size)
-            sheet.write(middle, at, text, line.size, color=line.color, align="center")
+        for word in unders[example]:
+            color = word.line.color
+            sheet.write(word.middle, below + word.top, word.text, word.line.size, color=color, align="center")
         if not drawn.shared:
             cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, bar_height([top], height))
             draw_colorbar(cax, scale, *(maps[example] for maps in drawn.maps), label="attribution")
 
     def row_height(example: int) -> float:
-        lines = 1 + max(line_number for (_, line_number, _), _ in unders[example])
-        return max(height + WORDS_GAP + lines * line_height(SMALL), LEAST_BAR)
+        bottom = max(word.top for word in unders[example]) + line_height(SMALL)
+        return max(height + WORDS_GAP + bottom, LEAST_BAR)
 
     rows = [
         Row(
@@ -92,19 +95,32 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
     return sheet.figure
 
 
+@dataclass(frozen=True)
+class _Words:
+    """One line of words under a pair: its middle, how far down it is, and how it looks."""
+
+    middle: float
+    top: float
+    text: str
+    line: Line
+
+
 def _words_under(
-    drawn: Drawn, example: int, middles: Sequence[float], column: float
-) -> list[tuple[tuple[float, int, str], Line]]:
-    """Place the words under a pair of maps: (middle, line number, text) with their look."""
-    placed = []
-    used = 0
-    for middle, attribution in zip(middles, drawn.attributions, strict=True):
-        line = under_map(attribution, example)
-        for row, text in enumerate(wrap(line.text, column, line.size)):
-            placed.append(((middle, row, text), line))
-            used = max(used, row + 1)
+    drawn: Drawn,
+    example: int,
+    middles: Sequence[float],
+    column: float,
+    lines_under: Sequence[Sequence[Line]],
+) -> list[_Words]:
+    """Place the words under each map of a pair and, below them, those under both."""
+    placed: list[_Words] = []
+    step = line_height(SMALL)
+    for middle, lines in zip(middles, lines_under, strict=True):
+        wrapped = [(text, line) for line in lines for text in wrap(line.text, column, line.size)]
+        placed += [_Words(middle, row * step, text, line) for row, (text, line) in enumerate(wrapped)]
     if drawn.comparison is not None:
-        centre = sum(middles) / 2
-        for row, line in enumerate(similarity_lines(drawn.comparison, example, 2 * column + GAP)):
-            placed.append(((centre, used + row, line.text), line))
+        top = max(word.top for word in placed) + step + PAIR_GAP
+        centre = sum(middles) / len(middles)
+        both = similarity_lines(drawn.comparison, example, 2 * column + GAP)
+        placed += [_Words(centre, top + row * step, line.text, line) for row, line in enumerate(both)]
     return placed

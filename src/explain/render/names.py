@@ -18,11 +18,13 @@ def number(value: float) -> str:
 
     Examples
     --------
-    >>> number(-1.23456), number(0.0), number(12345.6), number(float("nan"))
-    ('−1.23', '0', '12346', '–')
+    >>> number(-1.23456), number(0.0), number(12345.6), number(float("nan")), number(float("-inf"))
+    ('−1.23', '0', '12346', '–', '−∞')
     """
     if math.isnan(value):
         return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     text = f"{value:.0f}" if 1000 <= abs(value) < 1e5 else f"{value:.3g}"
     return text.replace("-", "−")
 
@@ -39,6 +41,23 @@ def percent(fraction: float) -> str:
     if 0 < size < 1e-3:
         return "< 0.001 %"
     return f"{number(float(f'{size:.2g}'))} %"
+
+
+def percent_at_most(fraction: float) -> str:
+    """Write an upper bound as a percentage of two figures, rounded up so that it stays one.
+
+    Examples
+    --------
+    >>> percent_at_most(0.0161), percent_at_most(0.07), percent_at_most(0.0), percent_at_most(2e-9)
+    ('1.7 %', '7 %', '0 %', '0.001 %')
+    """
+    size = 100 * abs(fraction)
+    if size == 0 or not math.isfinite(size):
+        return f"{number(size)} %"
+    size = max(size, 1e-3)
+    unit = 10.0 ** (math.floor(math.log10(size)) - 1)
+    # 100 × 0.07 is a last bit above 7, which is no reason to say 7.1.
+    return f"{number(unit * math.ceil(size / unit - 1e-9))} %"
 
 
 def class_name(attribution: Attribution, target: Any) -> str:

@@ -14,20 +14,19 @@ from explain.attribution import Attribution
 from explain.errors import RenderError
 from explain.render.arguments import Drawn
 from explain.render.caption import (
-    SMALL,
     example_lines,
     head,
     lines_height,
     pair_lines,
     similarity_lines,
-    under_map,
+    under_maps,
     write_lines,
 )
 from explain.render.contrast import text_color
 from explain.render.drawing import draw_colorbar, say_all_zero, sign_colors
 from explain.render.heatmap import ChannelRule, Floats, Scale
 from explain.render.page import CONTENT_LEFT, MARGIN, Row, compose
-from explain.render.sheet import RULE, Sheet, elide, line_height, text_width
+from explain.render.sheet import RULE, Sheet, elide, text_width
 from explain.render.view import maps_of
 
 if TYPE_CHECKING:
@@ -185,14 +184,13 @@ def plot_characters(drawn: Drawn) -> Figure:
     ]
     grid = cell_grid([sequence for both in shown for sequence in both])
     content = max(grid.width, BAR_WIDTH + 0.6, 4.6 if drawn.labels else 0.0)
+    overs = under_maps(drawn.attributions, drawn.examples, content, drawn.labels) if drawn.labels else {}
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
         scale, example = drawn.scales[index], drawn.examples[index]
         for which, sequence in enumerate(shown[index]):
             if drawn.labels:
-                line = under_map(drawn.attributions[which], example)
-                text = f"{drawn.labels[which]}  ·  {line.text}"
-                top = sheet.write(CONTENT_LEFT, top, text, line.size, color=line.color) + LABEL_GAP
+                top = write_lines(sheet, CONTENT_LEFT, top, overs[example][which], content) + LABEL_GAP
             top = draw_lines(sheet, CONTENT_LEFT, top, sequence, scale, grid) + (
                 LABEL_GAP if drawn.labels else 0.0
             )
@@ -205,8 +203,8 @@ def plot_characters(drawn: Drawn) -> Figure:
 
     def row_height(index: int) -> float:
         height = sum(grid.height(len(sequence)) for sequence in shown[index])
-        if drawn.labels:
-            height += len(shown[index]) * (line_height(SMALL) + 2 * LABEL_GAP)
+        for lines in overs.get(drawn.examples[index], []):
+            height += lines_height(lines, content) + 2 * LABEL_GAP
         if drawn.comparison is not None:
             height += lines_height(
                 similarity_lines(drawn.comparison, drawn.examples[index], content), content

@@ -14,20 +14,20 @@ from explain.attribution import Attribution
 from explain.errors import RenderError
 from explain.render.arguments import Drawn
 from explain.render.caption import (
-    SMALL,
+    PAIR_GAP,
     example_lines,
     head,
     lines_height,
     pair_lines,
     similarity_lines,
-    under_map,
+    under_maps,
     write_lines,
 )
 from explain.render.drawing import quiet_axes, say_all_zero, sign_colors
 from explain.render.heatmap import ChannelRule, Scale
 from explain.render.names import number
 from explain.render.page import CONTENT_LEFT, MARGIN, Heading, Row, compose
-from explain.render.sheet import INK, MUTED, Sheet, elide, line_height, text_width
+from explain.render.sheet import INK, MUTED, Sheet, elide, text_width
 from explain.render.view import canonical_inputs, maps_of
 
 if TYPE_CHECKING:
@@ -185,6 +185,10 @@ def plot_tables(drawn: Drawn) -> Figure:
     width = BARS_WIDTH if len(drawn.attributions) == 1 else PAIR_BARS_WIDTH
     lefts = [left + which * (width + 0.3) for which in range(len(drawn.attributions))]
     whole = lefts[-1] + width - left
+    unders = under_maps(drawn.attributions, drawn.examples, width) if drawn.labels else {}
+
+    def under_height(example: int) -> float:
+        return max((lines_height(lines, width) for lines in unders.get(example, [])), default=0.0)
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
         example = drawn.examples[index]
@@ -194,21 +198,15 @@ def plot_tables(drawn: Drawn) -> Figure:
             axes = sheet.axes(at, top, width, height)
             draw_features(axes, shown[index][which], drawn.scales[index], limit=limit, named=which == 0)
             if drawn.labels:
-                write_lines(
-                    sheet,
-                    at,
-                    top + height + AXIS_ROOM,
-                    [under_map(drawn.attributions[which], example)],
-                    width,
-                )
+                write_lines(sheet, at, top + height + AXIS_ROOM, unders[example][which], width)
         if drawn.comparison is not None:
-            below = top + height + AXIS_ROOM + line_height(SMALL)
+            below = top + height + AXIS_ROOM + under_height(example) + PAIR_GAP
             write_lines(sheet, left, below, similarity_lines(drawn.comparison, example, whole), whole)
 
     def row_height(index: int) -> float:
-        height = bars_height(shown[index][0]) + AXIS_ROOM
+        height = bars_height(shown[index][0]) + AXIS_ROOM + under_height(drawn.examples[index])
         if drawn.comparison is not None:
-            height += line_height(SMALL)
+            height += PAIR_GAP
             height += lines_height(similarity_lines(drawn.comparison, drawn.examples[index], whole), whole)
         return height
 

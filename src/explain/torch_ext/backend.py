@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from explain.backend import Finding, Primitive, Question
-from explain.chunks import blocks
 from explain.errors import ExplainError, GradientError, InputError, LayoutError, ModelCallError, ScoreError
 from explain.examples import Array, Examples
+from explain.execution import Executor
+from explain.expansion import StraightPath, expanded_gradients
 from explain.keras_layers import has_masking, held_masks, kept_losses, layers_of, recorded_masks
-from explain.points import path_gradients_point_by_point
-from explain.scoring import ActivationKind, explained_output, opaque_finding, pick_output, terminal_activation
+from explain.scoring import (
+    ActivationKind,
+    Reading,
+    pick_output,
+    read_opaque,
+    read_output,
+    terminal_activation,
+)
 from explain.stepwise import check_step_result
+from explain.torch_ext.cut import Survey, survey
 from explain.torch_ext.inspection import first_layer_complaint, has_convolutions, inspect_model
+from explain.torch_ext.memory import bytes_per_point, free_memory
+from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
 from explain.torch_ext.scores import (
     ActivationRecorder,
@@ -48,6 +58,8 @@ class TorchBackend:
 
     name = "torch"
     provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
+    skips_affine_prefix = True
+    """Whether a path is taken at the end of the model's affine prefix, where it has one."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         self._inspection = inspect_model(model, question.forward_kwargs)
@@ -61,18 +73,32 @@ class TorchBackend:
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
         self.device, self._model_dtype = _device_and_dtype(self._model, like)
+        self.device_name = str(self.device)
         # Half precision holds the points too coarsely: they are formed in float32 and rounded by the model.
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
         self._recorder = ActivationRecorder(self._model, self._inspection.keras)
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
+        self._survey: Survey | None = None
         self._put_back: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and has_convolutions(self._model)
+
+    @property
+    def leaf_modules(self) -> list[nn.Module]:
+        """The modules without modules in them; none where they cannot be reached, or belong to Keras."""
+        if self._inspection.opaque or self._inspection.keras:
+            return []
+        return [module for module in self._model.modules() if not any(module.children())]
+
+    @property
+    def rounds_points(self) -> bool:
+        """Whether the model computes in less precision than points are formed in."""
+        return self._model_dtype != self._precision
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -85,7 +111,7 @@ class TorchBackend:
         if not has_masking(self._keras_layers):
             return examples
         with torch.no_grad(), recorded_masks(self._keras_layers) as masks:
-            self._explained(self._tensors(examples.inputs), examples)
+            self.read(self._tensors(examples.inputs), examples)
         return replace(examples, held=tuple(mask.cpu().numpy() for mask in masks))
 
     def outputs(self, examples: Examples) -> tuple[Array, Finding]:
@@ -94,28 +120,28 @@ class TorchBackend:
         # With gradients on, since the graph tells which operation made the output.
         points = self._tensors(padded.inputs, grad=True)
         try:
-            explained, finding = self._explained(points, padded)
+            reading = self.read(points, padded)
         except ModelCallError:
             if not self._channels_last:
                 raise
             # A model that takes a view of its features wants them in order; if that is not it, it fails again.
             self._channels_last = False
-            explained, finding = self._explained(points, padded)
-        return _host(explained[: len(examples)]), finding
+            reading = self.read(points, padded)
+        return host(reading.explained[: len(examples)]), reading.finding
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
         padded = self._padded(examples)
         with torch.no_grad():
             scores = self.scores_of(self._tensors(padded.inputs), padded)
-        return _host(scores[: len(examples)])
+        return host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
         padded = self._padded(examples)
         points = self._tensors(padded.inputs, grad=True)
-        gradients, scores = self._gradients(points, padded)
-        return tuple(_host(part[: len(examples)]) for part in gradients), _host(scores[: len(examples)])
+        gradients, scores = self.gradients_at(points, padded)
+        return tuple(host(part[: len(examples)]) for part in gradients), host(scores[: len(examples)])
 
     def path_gradients(
         self,
@@ -123,40 +149,47 @@ class TorchBackend:
         baselines: tuple[Array, ...],
         alphas: Array,
         weights: Array,
-        batch_size: int,
+        executor: Executor,
     ) -> tuple[Array, ...]:
-        """Give the weighted sum of the gradients along the straight path, accumulated on the device."""
+        """Give weighted sums of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:
-            return path_gradients_point_by_point(self, examples, baselines, alphas, weights, batch_size)
-        ends, starts = self._tensors(examples.inputs), self._tensors(baselines)
-        differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
-        totals = tuple(torch.zeros_like(end) for end in ends)
-        nodes = torch.from_numpy(alphas).to(self.device)
-        shares = torch.from_numpy(weights).to(self.device)
-        for rows, steps in blocks(len(examples), len(alphas), batch_size):
-            count, n_steps = rows.stop - rows.start, steps.stop - steps.start
-            points = tuple(
-                _along(start[rows], difference[rows], nodes[steps])
-                for start, difference in zip(starts, differences, strict=True)
-            )
-            repeated = examples.rows(np.arange(rows.start, rows.stop).repeat(n_steps))
-            gradients, _ = self._gradients(tuple(point.requires_grad_() for point in points), repeated)
-            for total, gradient in zip(totals, gradients, strict=True):
-                by_step = gradient.reshape(count, n_steps, *gradient.shape[1:])
-                share = shares[steps].reshape(1, n_steps, *([1] * (gradient.ndim - 1)))
-                total[rows] += (share * by_step).sum(dim=1)
-        return tuple(_host(total) for total in totals)
+            differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
+            expansion = StraightPath(baselines, differences, alphas)
+            return expanded_gradients(self, examples, expansion, weights, executor)
+        return path_gradients(self, examples, baselines, alphas, weights, executor)
+
+    def has_kinks(self, examples: Examples) -> bool:
+        """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
+        return self.survey(examples).kinked
+
+    def survey(self, examples: Examples) -> Survey:
+        """Look for kinks and for the model's affine prefix, once."""
+        if self._survey is None:
+            self._survey = survey(self, self._padded(examples))
+        return self._survey
+
+    def bytes_per_point(self, examples: Examples) -> int:
+        """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
+        return bytes_per_point(self, examples)
+
+    def free_memory(self) -> int:
+        """Give the free memory of the device that computes, in bytes."""
+        return free_memory(self.device)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def scores_of(self, points: Sequence[Tensor], examples: Examples) -> Tensor:
         """Give the scores at points on the device, differentiable; the reference engine runs on this."""
-        explained, _ = self._explained(points, examples)
-        return pick_scores(explained, examples.target)
+        return pick_scores(self.read(points, examples).explained, examples.target)
 
     def tensors(self, arrays: Sequence[Array]) -> tuple[Tensor, ...]:
         """Bring host arrays to the model's device, in the precision of points."""
         return self._tensors(arrays)
 
-    def _gradients(self, points: Sequence[Tensor], examples: Examples) -> tuple[tuple[Tensor, ...], Tensor]:
+    def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[tuple[Tensor, ...], Tensor]:
         scores = self.scores_of(points, examples)
         if not scores.requires_grad:
             raise GradientError(_no_gradient(self.model_name))
@@ -171,8 +204,16 @@ class TorchBackend:
             scores.detach(),
         )
 
-    def _explained(self, points: Sequence[Tensor], examples: Examples) -> tuple[Tensor, Finding]:
-        """Run the model on points, batch first, and give the explained output, batch first."""
+    def read(
+        self,
+        points: Sequence[Tensor],
+        examples: Examples,
+        within: AbstractContextManager[None] | None = None,
+    ) -> Reading:
+        """Run the model on points, batch first; give what the explained output is made from, batch first.
+
+        `within` is entered once the model is as it came, and left when the model has run.
+        """
         self._put_back()
         layout = self._question.layout
         inputs = [self._ordered(point.to(self._model_dtype)) for point in points]
@@ -185,30 +226,34 @@ class TorchBackend:
             for name, value in keywords.items()
         }
         held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
-        with kept_losses(self._keras_layers), held_masks(self._keras_layers, held, _masked):
+        with (
+            within or nullcontext(),
+            kept_losses(self._keras_layers),
+            held_masks(self._keras_layers, held, _masked),
+        ):
             if self._inspection.stepwise:
-                return self._explained_at_last_step(inputs[0], examples, keywords)
+                return self._read_last_step(inputs[0], examples, keywords)
             inputs[0] = inputs[0].movedim(0, layout.batch_axis)
-            explained, finding, _ = self._call(inputs, keywords, self._question.output)
-        if layout.batch_axis != 0 and explained.ndim >= 3:
-            explained = explained.movedim(layout.batch_axis, 0)
-        if explained.ndim == 0 or len(explained) != len(points[0]):
+            reading, _ = self._call(inputs, keywords, self._question.output)
+        if layout.batch_axis != 0 and reading.source.ndim >= 3:
+            moved = reading.explained.movedim(layout.batch_axis, 0)
+            reading = Reading(moved, lambda tensor: tensor, reading.finding)
+        source = reading.source
+        if source.ndim == 0 or len(source) != len(points[0]):
             raise InputError(
-                f"The model gave an output of shape {tuple(explained.shape)} for a batch of {len(points[0])}: the "
+                f"The model gave an output of shape {tuple(source.shape)} for a batch of {len(points[0])}: the "
                 "output should have one row an example. Does x have a batch axis, and is layout= right?"
             )
-        return explained, finding
+        return reading
 
-    def _explained_at_last_step(
-        self, inputs: Tensor, examples: Examples, keywords: dict[str, Any]
-    ) -> tuple[Tensor, Finding]:
-        findings: list[Finding] = []
+    def _read_last_step(self, inputs: Tensor, examples: Examples, keywords: dict[str, Any]) -> Reading:
+        readings: list[Reading] = []
 
         def step(one: Tensor, state: Any) -> tuple[Tensor, Any]:
             output = 0 if self._question.output is None else self._question.output
-            explained, finding, result = self._call([one, state], keywords, output, check_step_result)
-            findings.append(finding)
-            return explained, result[1]
+            reading, result = self._call([one, state], keywords, output, check_step_result)
+            readings.append(reading)
+            return reading.source, result[1]
 
         axis = self._question.layout.batch_first.time_axis
         if axis is None:
@@ -217,12 +262,13 @@ class TorchBackend:
                 "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
             )
         mask = None if examples.mask is None else torch.from_numpy(examples.mask).to(self.device)
-        return last_output(step, self._model, inputs, axis, mask), findings[0]
+        source = last_output(step, self._model, inputs, axis, mask)
+        return replace(readings[0], source=source)
 
     def _call(
         self, inputs: Sequence[Any], keywords: dict[str, Any], output: int | str | None, check: Any = None
-    ) -> tuple[Tensor, Finding, Any]:
-        """Call the model once; give the explained output, what it is, and all that was returned."""
+    ) -> tuple[Reading, Any]:
+        """Call the model once; give what its output is, and all that was returned."""
         if self._inspection.keras:
             keywords = {**keywords, "training": False}
         with self._recorder.recording() as recorded:
@@ -244,8 +290,8 @@ class TorchBackend:
             # Remembered for the calls without gradients, where no graph tells.
             self._functional = functional_activation(chosen)
         if self._inspection.opaque:
-            return chosen, opaque_finding(self._question.score, self._functional), result
-        explained, finding = explained_output(
+            return read_opaque(chosen, self._question.score, self._functional), result
+        return read_output(
             chosen,
             self._question.score,
             TorchArithmetic(),
@@ -253,8 +299,7 @@ class TorchBackend:
             functional=self._functional,
             class_axis=class_axis(chosen, self._question.layout),
             single=is_single(chosen),
-        )
-        return explained, finding, result
+        ), result
 
     def _call_error(self, cause: Exception, inputs: Tensor) -> ExplainError:
         """Say what was wrong with the input where that can be seen, else what the model said."""
@@ -290,22 +335,11 @@ class TorchBackend:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
 
-def _along(start: Tensor, difference: Tensor, nodes: Tensor) -> Tensor:
-    """Form the points start + node × difference, example by example, shape (count × nodes, ...).
-
-    The same two elementwise operations in the same order as in every extension: points that differ in
-    their last bit flip kinks.
-    """
-    steps = nodes.reshape(1, -1, *([1] * (start.ndim - 1)))
-    points = start[:, None] + steps * difference[:, None]
-    return points.reshape(-1, *start.shape[1:])
-
-
 def _masked(inputs: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))
 
 
-def _host(tensor: Tensor) -> Array:
+def host(tensor: Tensor) -> Array:
     """Copy to the host, half precision as float32."""
     tensor = tensor.detach()
     if tensor.dtype in (torch.float16, torch.bfloat16):

@@ -9,13 +9,15 @@ import numpy as np
 from torch import Tensor
 
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.integration import FIXED_RULE, Integral, fixed_steps
 from explain.algorithms.path import with_convergence
-from explain.chunks import row_chunks
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.examples import Array, Examples
 from explain.problem import Found, Problem
 from explain.torch_ext.backend import TorchBackend
 
+# Captum's own default, which "auto" stands for here.
+_STEPS = 50
 _RULES = {
     "gauss_legendre": "gausslegendre",
     "midpoint": "riemann_middle",
@@ -41,20 +43,29 @@ def run(problem: Problem) -> Found:
     if problem.method == "saliency":
         gradients = _in_chunks(problem, lambda rows: _saliency(captum.attr, problem, rows))
         return Found(values=gradients, warnings=zero_gradient_warnings(gradients))
-    rule = problem.options["rule"]
+    rule = problem.options["rule"] or FIXED_RULE
+    steps = fixed_steps(problem.options, len(problem.examples), _STEPS)
+    n_steps = int(steps[0])
+    if (steps != n_steps).any():
+        raise EngineError(
+            "engine='captum' takes one number of steps for all examples: give n_steps one number, or use "
+            "engine='explain'."
+        )
     if rule not in _RULES:
         raise EngineError(
             f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so "
             "that its "
             f"values are too small. Use one of {', '.join(map(repr, _RULES))}, or engine='explain'."
         )
-    if rule != "gauss_legendre" and problem.options["n_steps"] < 2:
+    if rule != "gauss_legendre" and n_steps < 2:
         raise EngineError(
             f"engine='captum' with rule={rule!r} takes no fewer than 2 steps: raise n_steps, or use "
             "engine='explain'."
         )
-    values = _in_chunks(problem, lambda rows: _integrated_gradients(captum.attr, problem, rows, _RULES[rule]))
-    return with_convergence(problem, values)
+    values = _in_chunks(
+        problem, lambda rows: _integrated_gradients(captum.attr, problem, rows, _RULES[rule], n_steps)
+    )
+    return with_convergence(problem, values, Integral(values, steps.copy(), rule))
 
 
 def _saliency(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
@@ -64,15 +75,15 @@ def _saliency(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
     return found
 
 
-def _integrated_gradients(captum: Any, problem: Problem, rows: slice, rule: str) -> tuple[Tensor, ...]:
+def _integrated_gradients(captum: Any, problem: Problem, rows: slice, rule: str, n_steps: int) -> tuple[Tensor, ...]:
     backend, examples = _opened(problem), problem.examples.rows(rows)
     assert problem.baselines is not None
     found: tuple[Tensor, ...] = captum.IntegratedGradients(_forward(backend, examples)).attribute(
         backend.tensors(examples.inputs),
         baselines=backend.tensors(tuple(base[rows] for base in problem.baselines)),
-        n_steps=problem.options["n_steps"],
+        n_steps=n_steps,
         method=rule,
-        internal_batch_size=max(problem.batch_size, len(examples)),
+        internal_batch_size=max(problem.executor.size, len(examples)),
     )
     return found
 
@@ -92,7 +103,7 @@ def _forward(backend: TorchBackend, examples: Examples) -> Callable[..., Tensor]
 
 
 def _in_chunks(problem: Problem, run: Callable[[slice], tuple[Tensor, ...]]) -> tuple[Array, ...]:
-    parts = [run(rows) for rows in row_chunks(len(problem.examples), problem.batch_size)]
+    parts = [run(rows) for rows in problem.executor.rows(len(problem.examples))]
     return tuple(
         np.concatenate([tensor.detach().cpu().numpy() for tensor in one]) for one in zip(*parts, strict=True)
     )

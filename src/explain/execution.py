@@ -1,0 +1,169 @@
+"""Runs any expansion of examples chunk by chunk, within a memory budget. Knows no method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Any
+
+from explain.backend import Backend
+from explain.chunks import Block, blocks, blocks_in_rows, row_chunks
+from explain.errors import MemoryBudgetError
+from explain.examples import Examples
+from explain.tuning import Tuning, tuning_of
+
+# What is left to the caller, to other processes and to what the estimate of a point's need leaves out.
+SHARE_OF_FREE_MEMORY = 0.25
+
+# Where the search for the fastest chunk begins: sixty-four points were it, or near it, for small networks on a
+# CPU; beyond about a million input values a chunk, activations rather than calls are what costs.
+_FIRST_SIZE = 64
+_FIRST_INPUT_VALUES = 2**20
+
+
+class Executor:
+    """Cuts examples, and what they are expanded to, into chunks.
+
+    Parameters
+    ----------
+    size : int
+        How many points a chunk holds; with `tuning`, at first.
+    limit : int, optional
+        The most points that the memory budget allows.
+    tuning : Tuning, optional
+        Finds the fastest size. Without one `size` is kept.
+    synchronize : callable
+        Waits until the device has done what it was given, so that a timing is one.
+
+    Examples
+    --------
+    >>> executor = Executor(4)
+    >>> [(rows.start, rows.stop) for rows, _ in executor.blocks(4, 2)]
+    [(0, 2), (2, 4)]
+    """
+
+    def __init__(
+        self,
+        size: int,
+        limit: int | None = None,
+        tuning: Tuning | None = None,
+        synchronize: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._size = size if limit is None else min(size, limit)
+        self._limit = limit
+        self._tuning = tuning
+        self._synchronize = synchronize
+
+    @property
+    def size(self) -> int:
+        """How many points a chunk holds now."""
+        if self._tuning is None:
+            return self._size
+        return (
+            self._tuning.size(self._size)
+            if self._limit is None
+            else self._tuning.size(self._size, self._limit)
+        )
+
+    def rows(self, count: int) -> Iterator[slice]:
+        """Cut `count` examples, a point each."""
+        yield from row_chunks(count, self.size)
+
+    def groups(self, count: int) -> Iterator[slice]:
+        """Cut `count` examples into groups for which something is kept while their points are gone through.
+
+        Two such things an example, its path's ends, are then no more than a chunk.
+        """
+        yield from row_chunks(count, max(1, self.size // 2))
+
+    def blocks(self, count: int, n_points: int, *, in_rows: bool = False) -> Iterator[Block]:
+        """Cut `count` examples that are expanded to `n_points` points each; time what the caller does with each.
+
+        With `in_rows` every point of an example is in the row of the batch that the example has itself.
+        """
+        cut = (
+            blocks_in_rows(count, n_points, self.size)
+            if in_rows
+            else blocks(count, n_points, lambda: self.size)
+        )
+        while True:
+            # Asked for before the block is cut: cutting it asks for the same.
+            size = self.size
+            block = next(cut, None)
+            if block is None:
+                return
+            rows, points = block
+            began = perf_counter()
+            yield rows, points
+            if self._tuning is not None:
+                self._synchronize()
+                count_of_points = (rows.stop - rows.start) * (points.stop - points.start)
+                self._tuning.record(size, count_of_points, perf_counter() - began)
+
+
+def executor_for(
+    backend: Backend,
+    model: Any,
+    examples: Examples,
+    *,
+    batch_size: int | None = None,
+    memory_budget: int | None = None,
+) -> Executor:
+    """Give the executor for a model: the caller's chunk size, else the fastest one that is known or found.
+
+    Parameters
+    ----------
+    backend : Backend
+        The opened model.
+    model : object
+        The model itself, with which what is found out is kept.
+    examples : Examples
+        What is explained.
+    batch_size : int, optional
+        How many points to hold in memory at once. None looks for the fastest.
+    memory_budget : int, optional
+        How many bytes the points of a chunk may need together. None takes a quarter of what is free.
+
+    Raises
+    ------
+    MemoryBudgetError
+        If the budget is too small for a single point.
+    """
+    shapes = tuple(array.shape[1:] for array in examples.inputs)
+    tuning = tuning_of(model, (shapes, str(backend.dtype), backend.device_name))
+    fixed = backend.fixed_batch_size
+    limit = None
+    # A single point cannot be cut: unless a budget is set there is nothing to measure for.
+    if memory_budget is not None or (fixed is None and batch_size is None):
+        if tuning.bytes_per_point is None:
+            tuning.bytes_per_point = max(1, backend.bytes_per_point(examples.rows(slice(0, 1))))
+        need = tuning.bytes_per_point
+        budget = (
+            memory_budget if memory_budget is not None else int(SHARE_OF_FREE_MEMORY * backend.free_memory())
+        )
+        limit = budget // need
+        if limit < (fixed or 1):
+            raise MemoryBudgetError(
+                f"memory_budget={budget} bytes are too few: the gradient of {fixed or 'one'} "
+                f"example{'s' if (fixed or 1) > 1 else ''} of this model needs about {need * (fixed or 1)}. Give at "
+                "least that, free some memory, or explain smaller inputs."
+            )
+    if fixed is not None:
+        return Executor(fixed)
+    if batch_size is not None:
+        return Executor(batch_size, limit)
+    return Executor(first_size(examples), limit, tuning, backend.synchronize)
+
+
+def first_size(examples: Examples) -> int:
+    """Give the chunk size at which the search begins: 64, fewer where the inputs are large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> first_size(Examples((np.zeros((1, 3, 32, 32)),)))
+    64
+    """
+    values = sum(int(array[0].size) for array in examples.inputs)
+    most = max(1, min(_FIRST_SIZE, _FIRST_INPUT_VALUES // max(1, values)))
+    return int(2 ** (most.bit_length() - 1))

@@ -1,0 +1,55 @@
+"""What a result was computed with, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from explain.attribution import Attribution
+from explain.render.integration import CHOICE_OPTIONS, steps_text, tolerance_of
+from explain.render.names import percent
+
+
+def integration_words(attribution: Attribution) -> list[str]:
+    """Say by which rule and in how many steps an integral was made, and for which error of the map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((2, 2), np.float32)
+    >>> options = {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405}
+    >>> made = {"steps": np.array([15, 45]), "rule": "midpoint", "options": options}
+    >>> integration_words(Attribution(ones, ones, "NC", "ig", np.ones(2), **made))
+    ['15 to 45 midpoint steps', 'chosen for a map error of at most 2 %', 'at most 405 steps']
+    """
+    steps = steps_text(attribution)
+    if steps is None:
+        return []
+    words = [steps]
+    tolerance = tolerance_of(attribution)
+    if tolerance is not None:
+        words.append(f"chosen for a map error of at most {percent(tolerance)}")
+        if attribution.options.get("max_steps") is not None:
+            words.append(f"at most {attribution.options['max_steps']} steps")
+    return words
+
+
+def option_words(attribution: Attribution, separator: str) -> list[str]:
+    """Write the options of a method by their names; those that chose the steps of an integral are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.ones(1), options={"n_steps": 4, "rate": 0.50})
+    >>> option_words(a, ": ")
+    ['n_steps: 4', 'rate: 0.5']
+    """
+    told = CHOICE_OPTIONS if attribution.steps is not None else ()
+    shown: Mapping[str, Any] = {
+        name: value for name, value in attribution.options.items() if name not in told
+    }
+    return [
+        f"{name}{separator}{f'{value:g}' if isinstance(value, float) else value}"
+        for name, value in shown.items()
+    ]

@@ -1,0 +1,185 @@
+"""How an integral was made, in words: its steps, its rule, its error; needs no matplotlib."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.attribution import Attribution
+from explain.render.names import listed, percent_at_most
+
+RULE_NAMES = {
+    "gauss_legendre": "Gauss–Legendre",
+    "riemann_left": "left Riemann",
+    "riemann_right": "right Riemann",
+}
+
+# The options that say how steps are chosen; what was chosen stands in the result itself.
+CHOICE_OPTIONS = ("n_steps", "rule", "tolerance", "max_steps")
+
+
+def rule_name(rule: str) -> str:
+    """Write a rule of integration for people.
+
+    Examples
+    --------
+    >>> rule_name("gauss_legendre"), rule_name("midpoint"), rule_name("of_mine")
+    ('Gauss–Legendre', 'midpoint', 'of mine')
+    """
+    return RULE_NAMES.get(rule, rule.replace("_", " "))
+
+
+def steps_text(attribution: Attribution, example: int | None = None) -> str | None:
+    """Write how many steps an integral took and by which rule; None where nothing was integrated.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of any method.
+    example : int, optional
+        Which example; the least and the most of all if not given.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.ones(2), steps=np.array([1, 45]), rule="midpoint")
+    >>> steps_text(a, 0), steps_text(a, 1), steps_text(a)
+    ('1 midpoint step', '45 midpoint steps', '1 to 45 midpoint steps')
+    """
+    if attribution.steps is None:
+        return None
+    steps = np.asarray(attribution.steps)
+    shown = steps if example is None else steps[[example]]
+    noun = "step" if shown.size and shown.max() == 1 else "steps"
+    return " ".join(filter(None, (_span(shown), rule_name(attribution.rule), noun)))
+
+
+def map_error_text(attribution: Attribution, example: int) -> str | None:
+    """Write the estimated error of one map; None where there is no estimate.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.ones(2), map_error=np.array([0.0161, np.nan]))
+    >>> map_error_text(a, 0), map_error_text(a, 1)
+    ('map error ≤ 1.7 %', None)
+    """
+    if attribution.map_error is None:
+        return None
+    error = float(attribution.map_error[example])
+    return None if math.isnan(error) else f"map error ≤ {percent_at_most(error)}"
+
+
+def tolerance_of(attribution: Attribution) -> float | None:
+    """Give the error of the map that was asked for; None where steps were not chosen by it.
+
+    Examples
+    --------
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> options = {"n_steps": "auto", "tolerance": 0.02}
+    >>> tolerance_of(Attribution(ones, ones, "NC", "ig", np.ones(1), options=options))
+    0.02
+    """
+    options = attribution.options
+    # With steps of the caller's own the tolerance, though it has a default, decides nothing.
+    chosen = isinstance(options.get("n_steps"), str) and options.get("tolerance") is not None
+    return float(options["tolerance"]) if chosen else None
+
+
+def misses_tolerance(attribution: Attribution, example: int) -> bool:
+    """Tell whether the estimated error of one map is above what was asked for.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 2), np.float32)
+    >>> options = {"n_steps": "auto", "tolerance": 0.02}
+    >>> a = Attribution(
+    ...     ones, ones, "NC", "ig", np.ones(2), map_error=np.array([0.02, 0.03]), options=options
+    ... )
+    >>> misses_tolerance(a, 0), misses_tolerance(a, 1)
+    (False, True)
+    """
+    tolerance = tolerance_of(attribution)
+    if tolerance is None or attribution.map_error is None:
+        return False
+    return float(attribution.map_error[example]) > tolerance
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field in which two attributions differ, the two values, and in which examples where not in all."""
+
+    name: str
+    one: str
+    other: str
+    where: str = ""
+
+
+def integration_differences(a: Attribution, b: Attribution) -> list[Difference]:
+    """List in which of steps, rule and chunk size two attributions differ.
+
+    What one of the two does not know (a method without steps, a file from before they were kept) is no
+    difference.
+
+    Parameters
+    ----------
+    a, b : Attribution
+        Of the same number of examples.
+
+    Returns
+    -------
+    list of Difference
+        At most three: of ``steps``, ``rule`` and ``batch_size``.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.ones(2), steps=np.array([15, 45]), rule="midpoint")
+    >>> b = Attribution(ones, ones, "NC", "ig", np.ones(2), steps=np.array([15, 15]), rule="midpoint")
+    >>> integration_differences(a, b)
+    [Difference(name='steps', one='45', other='15', where='example 1')]
+    """
+    found = []
+    if a.steps is not None and b.steps is not None:
+        one, other = np.asarray(a.steps), np.asarray(b.steps)
+        unlike = np.flatnonzero(one != other)
+        if unlike.size:
+            examples = f"example{'s' if unlike.size > 1 else ''} {listed(list(unlike))}"
+            where = "" if unlike.size == len(one) else examples
+            found.append(Difference("steps", _span(one[unlike]), _span(other[unlike]), where))
+    if a.rule and b.rule and a.rule != b.rule:
+        found.append(Difference("rule", a.rule, b.rule))
+    if a.batch_size and b.batch_size and a.batch_size != b.batch_size:
+        found.append(Difference("batch_size", str(a.batch_size), str(b.batch_size)))
+    return found
+
+
+def differences_text(a: Attribution, b: Attribution) -> str:
+    """Write for people in which of steps, rule and chunk size two attributions differ; empty if in none.
+
+    Examples
+    --------
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.ones(1), rule="midpoint", batch_size=64)
+    >>> b = Attribution(ones, ones, "NC", "ig", np.ones(1), rule="gauss_legendre", batch_size=32)
+    >>> differences_text(a, b)
+    'differing in rule (midpoint and Gauss–Legendre), chunk size (64 and 32)'
+    """
+    parts = []
+    for one in integration_differences(a, b):
+        values = [rule_name(value) if one.name == "rule" else value for value in (one.one, one.other)]
+        where = f" in {one.where}" if one.where else ""
+        parts.append(f"{one.name.replace('batch_size', 'chunk size')} ({' and '.join(values)}{where})")
+    return f"differing in {', '.join(parts)}" if parts else ""
+
+
+def _span(steps: npt.NDArray[Any]) -> str:
+    """Write the least and the greatest of some numbers, once if they are equal."""
+    if not steps.size:
+        return ""
+    least, most = int(steps.min()), int(steps.max())
+    return f"{least}" if least == most else f"{least} to {most}"

@@ -1,0 +1,172 @@
+"""Gradients along straight paths in PyTorch, taken where the model's affine prefix ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explain.examples import Array, Examples
+from explain.execution import Executor
+from explain.torch_ext.cut import CutLostError, ModuleCut, SourceCut
+
+if TYPE_CHECKING:
+    from explain.torch_ext.backend import TorchBackend
+
+# How far an affine prefix may be from the straight line between its ends: rounding of its sums.
+_STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
+
+
+def path_gradients(
+    backend: TorchBackend,
+    examples: Examples,
+    baselines: tuple[Array, ...],
+    alphas: Array,
+    weights: Array,
+    executor: Executor,
+) -> tuple[Array, ...]:
+    """Give weighted sums of the gradients along the path; see `explain.backend.Backend.path_gradients`.
+
+    The straight path goes through an affine prefix as a straight path: it is run at the two ends only, the
+    gradients are taken and summed where it ends, and the sums are pulled back through it once.
+    """
+    line = _Line(backend, torch.from_numpy(alphas), torch.from_numpy(weights), executor)
+    totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
+    cut = None
+    if backend.skips_affine_prefix and not backend.rounds_points:
+        cut = backend.survey(examples).cut
+    for group in executor.groups(len(examples)):
+        part = examples.rows(group)
+        starts = backend.tensors(tuple(start[group] for start in baselines))
+        found = None
+        if cut is not None:
+            try:
+                found = line.sums_beyond(cut, part, starts)
+            except CutLostError:
+                cut = None
+        if found is None:
+            found = line.sums(part, starts)
+        for total, sums in zip(totals, found, strict=True):
+            total[:, group] = sums.movedim(1, 0).cpu().numpy()
+    return totals
+
+
+@dataclass(frozen=True)
+class _Line:
+    backend: TorchBackend
+    alphas: Tensor
+    weights: Tensor
+    executor: Executor
+
+    def sums(self, examples: Examples, starts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Sum the gradients at points of the input; shape (N, M, ...)."""
+        backend, weights = self.backend, self.weights.to(starts[0].device)
+        ends = backend.tensors(examples.inputs)
+        differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
+        totals = tuple(end.new_zeros((len(end), len(weights), end[0].numel())) for end in ends)
+        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
+            points = tuple(
+                self._along(start, difference, rows, steps).requires_grad_()
+                for start, difference in zip(starts, differences, strict=True)
+            )
+            gradients, _ = backend.gradients_at(points, _repeated(examples, rows, steps))
+            for total, gradient in zip(totals, gradients, strict=True):
+                flat = gradient.reshape(rows.stop - rows.start, -1, total.shape[-1])
+                total[rows] += weights[:, steps] @ flat
+        return tuple(
+            total.reshape(len(end), -1, *end.shape[1:]) for total, end in zip(totals, ends, strict=True)
+        )
+
+    def sums_beyond(
+        self, cut: ModuleCut | SourceCut, examples: Examples, starts: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...] | None:
+        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
+        backend = self.backend
+        (start,), (end,) = starts, backend.tensors(examples.inputs)
+        weights = self.weights.to(end.device)
+        with torch.no_grad():
+            entering_start = cut.prefix(backend, start, examples)
+        end.requires_grad_()
+        entering_end = cut.prefix(backend, end, examples)
+        order = _Order.of(entering_end)
+        first = order.flat(entering_start)
+        step = order.flat(entering_end.detach()) - first
+        difference = end.detach() - start
+        if not self._is_straight(cut, examples, (start, difference), (first, step), order):
+            return None
+        totals = first.new_zeros((len(first), len(weights), first.shape[1]))
+        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
+
+            def form(rows: slice = rows, steps: slice = steps) -> Tensor:
+                return order.shaped(self._along(first, step, rows, steps))
+
+            gradient, _ = cut.gradients(
+                backend, form, self._along(start, difference, rows, steps), _repeated(examples, rows, steps)
+            )
+            by_step = order.flat(gradient).reshape(rows.stop - rows.start, -1, first.shape[1])
+            totals[rows] += weights[:, steps] @ by_step
+        pulled = [
+            torch.autograd.grad(
+                entering_end, end, order.shaped(totals[:, one].contiguous()), retain_graph=True
+            )[0]
+            for one in range(len(weights))
+        ]
+        return (torch.stack(pulled, dim=1),)
+
+    def _is_straight(
+        self,
+        cut: ModuleCut | SourceCut,
+        examples: Examples,
+        outside: tuple[Tensor, Tensor],
+        inside: tuple[Tensor, Tensor],
+        order: _Order,
+    ) -> bool:
+        """Look at a point in the middle of every example's path: does the prefix give the point in its middle?"""
+        middle = slice(len(self.alphas) // 2, len(self.alphas) // 2 + 1)
+        rows = slice(0, len(examples))
+        with torch.no_grad():
+            true = order.flat(cut.prefix(self.backend, self._along(*outside, rows, middle), examples))
+        expected = self._along(*inside, rows, middle)
+        tolerance = _STRAIGHT[true.dtype] * float(true.abs().max())
+        return bool((true - expected).abs().max() <= tolerance)
+
+    def _along(self, start: Tensor, difference: Tensor, rows: slice, steps: slice) -> Tensor:
+        """Form the points start + alpha × difference, example by example, shape (count × steps, ...).
+
+        The same two elementwise operations in the same order as in every extension: points that differ in
+        their last bit flip kinks.
+        """
+        alphas = self.alphas[steps].to(start.device).reshape(1, -1, *([1] * (start.ndim - 1)))
+        points = start[rows][:, None] + alphas * difference[rows][:, None]
+        return points.reshape(-1, *start.shape[1:])
+
+
+@dataclass(frozen=True)
+class _Order:
+    """How a tensor lies in memory, so that it can be seen as plain rows without a copy."""
+
+    shape: torch.Size
+    channels_last: bool
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> _Order:
+        last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+        return cls(tensor.shape[1:], last and not tensor.is_contiguous())
+
+    def flat(self, tensor: Tensor) -> Tensor:
+        """Give one row an example, in the order of memory."""
+        return (tensor.permute(0, 2, 3, 1) if self.channels_last else tensor).reshape(len(tensor), -1)
+
+    def shaped(self, flat: Tensor) -> Tensor:
+        """Undo `flat`."""
+        if not self.channels_last:
+            return flat.reshape(-1, *self.shape)
+        channels, height, width = self.shape
+        return flat.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _repeated(examples: Examples, rows: slice, steps: slice) -> Examples:
+    return examples.rows(np.arange(rows.start, rows.stop).repeat(steps.stop - steps.start))

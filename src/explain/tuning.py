@@ -1,0 +1,96 @@
+"""The fastest chunk size for a model, input shape and device: found on the work itself, kept for the process."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+# A larger or smaller chunk is taken only where it is clearly faster: timings of equal sizes differ by as much.
+_CLEARLY = 0.93
+# A size's first block pays for what is set up for it; of the others the fastest tells what it can do.
+_TIMED_BLOCKS = 2
+_LARGEST = 4096
+# A block much smaller than its size, the last of an example's, says nothing about the size.
+_LEAST_FILLED = 0.75
+
+
+@dataclass
+class Tuning:
+    """Climbs from a first chunk size to the fastest, in powers of two, by timing blocks of the work itself.
+
+    No work is done twice or for nothing. How sizes compare is kept, so that a later call goes on from there.
+
+    Parameters
+    ----------
+    bytes_per_point : int, optional
+        What a point needs in memory, once it was measured.
+    seconds : Mapping of int to list of float
+        By chunk size: seconds a point took in each full block.
+
+    Examples
+    --------
+    >>> tuning = Tuning()
+    >>> for size, seconds in [(64, 0.004), (128, 0.003), (256, 0.003)]:
+    ...     for _ in range(3):
+    ...         assert tuning.size(64) == size
+    ...         tuning.record(size, size, seconds * size)
+    >>> tuning.size(64)
+    128
+    """
+
+    bytes_per_point: int | None = None
+    seconds: dict[int, list[float]] = field(default_factory=dict)
+
+    def size(self, start: int, limit: int = _LARGEST) -> int:
+        """Give the chunk size to use next, at most `limit`, beginning at `start`."""
+        start, limit = min(start, limit), min(limit, _LARGEST)
+        for step in (lambda size: 2 * size, lambda size: size // 2):
+            size = start
+            while True:
+                if not self._is_timed(size):
+                    return size
+                following = step(size)
+                if not 1 <= following <= limit:
+                    break
+                if not self._is_timed(following):
+                    return following
+                if self._best(following) > _CLEARLY * self._best(size):
+                    break
+                size = following
+            if size != start:
+                return size
+        return start
+
+    def record(self, size: int, points: int, seconds: float) -> None:
+        """Note how long a block of `points` points took, cut for chunks of `size`."""
+        if points >= _LEAST_FILLED * size:
+            timings = self.seconds.setdefault(size, [])
+            if len(timings) <= _TIMED_BLOCKS:
+                timings.append(seconds / points)
+
+    def _is_timed(self, size: int) -> bool:
+        return len(self.seconds.get(size, ())) > _TIMED_BLOCKS
+
+    def _best(self, size: int) -> float:
+        return min(self.seconds[size][1:])
+
+
+_kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Tuning]] = weakref.WeakKeyDictionary()
+
+
+def tuning_of(model: Any, key: Hashable) -> Tuning:
+    """Give what is known of a model's chunks; it goes when the model goes.
+
+    Parameters
+    ----------
+    model : object
+        The model; of one that cannot be held weakly nothing is kept.
+    key : hashable
+        Input shape, precision, device, and what else the timing depends on.
+    """
+    try:
+        return _kept.setdefault(model, {}).setdefault(key, Tuning())
+    except TypeError:
+        return Tuning()
