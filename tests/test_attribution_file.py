@@ -36,6 +36,10 @@ def full() -> Attribution:
         baseline_rule={"rule": "uniform", "bounds": [0.0, 1.0], "seed": 3},
         delta=_generator.normal(size=2),
         relative_delta=np.abs(_generator.normal(size=2)),
+        steps=np.array([15, 45]),
+        rule="midpoint",
+        map_error=np.array([0.0125, np.inf]),
+        batch_size=64,
         mask=np.array([[True] * 5, [True] * 3 + [False] * 2]),
         history=_generator.normal(size=(4, 2)),
         options={"n_steps": 50, "rule": "midpoint"},
@@ -219,7 +223,7 @@ def test_newer_format(full, tmp_path):
     with np.load(path) as archive:
         arrays = {name: archive[name] for name in archive.files}
     header = json.loads(str(arrays.pop("header")))
-    header["format_version"] = 2
+    header["format_version"] += 1
     header["something_new"] = 1
     with pytest.raises(AttributionFileError, match="Upgrade"):
         explain.load(_written(path, header, **arrays))
@@ -233,6 +237,60 @@ def test_parts_that_do_not_fit_together(full, tmp_path):
     for wrong in ({"values": np.ones((2, 5), np.float32)}, {"inputs": np.ones((2, 5, 4), np.float32)}):
         with pytest.raises(AttributionFileError):
             explain.load(_written(path, header, **{**arrays, **wrong}))
+
+
+def test_a_file_of_version_1_loads(tmp_path):
+    # As the first format wrote it: no steps, rule, map_error or batch_size.
+    display = {
+        "mean": 0.0,
+        "scale": 1.0,
+        "bounds": None,
+        "classes": [],
+        "step_names": [],
+        "feature_names": [],
+    }
+    header = {
+        "format": "explain-attribution", "format_version": 1, "layout": "NC", "method": "integrated_gradients",
+        "engine": "explain", "framework": "torch", "model": "Net", "target": [1, 0], "score": "logit",
+        "baseline_rule": {"rule": "zeros"}, "options": {"n_steps": 50, "rule": "gauss_legendre"}, "seed": 0,
+        "versions": {"explain": "0.1.0"}, "notes": [], "display": display,
+    }  # fmt: skip
+    values = np.array([[1.5, -2.0, 0.25], [0.0, 4.0, -1.0]], np.float32)
+    arrays = {
+        "values": values,
+        "inputs": 2 * values,
+        "scores": np.array([0.5, 3.0]),
+        "delta": np.array([0.1, 0.2]),
+    }
+    loaded = explain.load(_written(tmp_path / "old.npz", header, **arrays))
+    np.testing.assert_array_equal(loaded.values, values)
+    assert loaded.delta.tolist() == [0.1, 0.2]
+    assert loaded.options["n_steps"] == 50
+    assert (loaded.steps, loaded.rule, loaded.map_error, loaded.batch_size) == (None, "", None, None)
+    assert explain.load(loaded.save(tmp_path / "new.npz")).steps is None
+    loaded.plot()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("steps", np.array([15, 45, 45])),
+        ("steps", np.array(45)),
+        ("steps", np.array([[15, 45]])),
+        ("steps", np.array([15.5, 45.0])),
+        ("map_error", np.array([0.01])),
+        ("map_error", np.array([[0.01, 0.02]])),
+        ("map_error", np.array(["little", "much"])),
+        ("relative_delta", np.array([0.01, 0.02, 0.03])),
+        ("scores", np.array([1.0])),
+    ],
+)
+def test_a_number_for_each_example_is_expected(full, tmp_path, name, wrong):
+    with np.load(full.save(tmp_path / "a.npz")) as archive:
+        arrays = {field: archive[field] for field in archive.files}
+    header = str(arrays.pop("header"))
+    with pytest.raises(AttributionFileError, match=rf"wrong\.npz.*{name}"):
+        explain.load(_written(tmp_path / "wrong.npz", header, **{**arrays, name: wrong}))
 
 
 def test_no_such_file(tmp_path):

@@ -284,6 +284,43 @@ class TestDifferences:
         ):
             assert words in text
 
+    def test_steps_rule_and_chunk_size(self):
+        a, b = pair()
+        a = replace(a, steps=np.array([15, 45, 135]), rule="midpoint", batch_size=64)
+        b = replace(b, steps=np.array([15, 45, 45]), rule="gauss_legendre", batch_size=32)
+        assert compare(a, b).differences == (
+            "steps: 135 | 45 (example 2)",
+            "rule: midpoint | gauss_legendre",
+            "batch_size: 64 | 32",
+        )
+        everywhere = replace(a, steps=np.array([5, 5, 405]))
+        assert compare(a, everywhere).differences == ("steps: 15 to 135 | 5 to 405",)
+
+    def test_what_one_of_them_does_not_know_is_no_difference(self):
+        a, b = pair()
+        a = replace(a, steps=np.array([15, 45, 135]), rule="midpoint", batch_size=64)
+        assert compare(a, b).differences == ()
+        assert compare(b, a).differences == ()
+
+    def test_steps_are_compared_however_they_were_chosen(self):
+        a, b = pair()
+        a = replace(
+            a, steps=np.array([15, 45, 45]), rule="midpoint", options={"n_steps": "auto", "rule": None}
+        )
+        b = replace(
+            b,
+            steps=np.array([15, 45, 45]),
+            rule="midpoint",
+            options={"n_steps": [15, 45, 45], "rule": "midpoint"},
+        )
+        assert compare(a, b).differences == ()
+        # Without steps the options are all that is known.
+        old = [replace(one, steps=None, rule="") for one in (a, b)]
+        assert compare(*old).differences == (
+            "option n_steps: auto | [15, 45, 45]",
+            "option rule: None | midpoint",
+        )
+
     def test_one_baseline(self):
         a, b = pair()
         assert compare(replace(a, baseline=a.inputs), b).differences == ("baseline: only a has one",)

@@ -267,11 +267,26 @@ def load(path: str | os.PathLike[str]) -> Attribution:
         Layout(result.layout).check(result.values)
         if result.values.shape != result.inputs.shape:
             raise ValueError(f"values {result.values.shape} and inputs {result.inputs.shape} differ in shape")
+        _check_numbers(result)
         return result
     except AttributionFileError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as cause:
         raise AttributionFileError(f"{path} is not a saved attribution ({cause!r}). {remedy}") from cause
+
+
+def _check_numbers(attribution: Attribution) -> None:
+    """Refuse what should hold one number for each example and does not: it would fail in a picture, later."""
+    expected = (len(attribution),)
+    for name in ("scores", "delta", "relative_delta", "steps", "map_error"):
+        array = getattr(attribution, name)
+        if array is None:
+            continue
+        if array.shape != expected or array.dtype.kind not in ("iu" if name == "steps" else "iuf"):
+            raise ValueError(
+                f"{name} should hold a number for each example, shape {expected}: it has shape {array.shape} and "
+                f"dtype {array.dtype}"
+            )
 
 
 def _plain(value: Any) -> Any:

@@ -43,8 +43,8 @@ def channels_first(attribution):
     return Attribution(**{**vars(attribution), **moved, "layout": "NCHW", "framework": "tensorflow"})
 
 
-def rows(count=2, steps=10, features=6, **fields):
-    return make(np.random.default_rng(1).normal(size=(count, steps, features)), "NTC", **fields)
+def rows(count=2, length=10, features=6, **fields):
+    return make(np.random.default_rng(1).normal(size=(count, length, features)), "NTC", **fields)
 
 
 def names(words=("Jo", "O'Neal", "<b>"), **fields):
@@ -73,6 +73,17 @@ def maximization(count=2, steps=10, **fields):
     return images(count, method="activation_maximization", history=history, relative_delta=None, **fields)
 
 
+def integral(count, steps=(45, 135, 5), errors=(0.0161, 0.0042, 0.0231), **fields):
+    """Fields of an integral with chosen steps; the third error is above the tolerance."""
+
+    def each(values):
+        return np.array([values[index % len(values)] for index in range(count)])
+
+    chosen = {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405}
+    defaults = {"rule": "midpoint", "batch_size": 64, "options": chosen}
+    return {**defaults, "steps": each(steps), "map_error": each(errors), **fields}
+
+
 EVERY_KIND = {
     "image": lambda: images(1),
     "grey image": lambda: images(1, shape=(6, 9)),
@@ -82,6 +93,9 @@ EVERY_KIND = {
     "table": table,
     "volume": lambda: volumes(1),
     "maximization": lambda: maximization(1),
+    "integral of images": lambda: images(3, **integral(3)),
+    "integral of names": lambda: names(**integral(3, rule="gauss_legendre")),
+    "integral of a table": lambda: table(3, **integral(3)),
 }
 
 
@@ -97,6 +111,7 @@ def made():
         volumes=volumes,
         maximization=maximization,
         attribution=make,
+        integral=integral,
         classes=CLASSES,
     )
 
