@@ -57,12 +57,10 @@ def test_methods_as_a_table_and_as_json():
     assert "saliency" in run("methods").output
     rows = json.loads(run("methods", "--json").output)
     assert [row["name"] for row in rows] == [row.name for row in explain.methods()]
-    assert rows[1]["options"][0] == {
-        "name": "n_steps",
-        "default": 50,
-        "expects": "a whole number of at least 1",
-        "summary": "Number of gradients along the path.",
-    }
+    assert rows[1]["name"] == "integrated_gradients"
+    defaults = {option["name"]: option["default"] for option in rows[1]["options"]}
+    assert defaults == {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405}
+    assert all(set(option) == {"name", "default", "expects", "summary"} for option in rows[1]["options"])
 
 
 def test_models():
@@ -88,6 +86,39 @@ def test_attribute_draws_names_and_takes_options(tmp_path):
     assert result.exit_code == 0, result.output
     with Image.open(tmp_path / "names.png") as picture:
         picture.verify()
+
+
+@pytest.fixture
+def integrated(tmp_path):
+    """Integrate one picture with the options given, through the command, and load what it saved."""
+
+    def explained(*arguments):
+        path = tmp_path / "a.npz"
+        result = run("attribute", "-m", "cifar_net", "--method", "ig", "--count", 2, "-o", path, *arguments)
+        assert result.exit_code == 0, result.output
+        return explain.load(path)
+
+    return explained
+
+
+def test_steps_to_a_tolerance(integrated):
+    a = integrated(
+        "--option", "n_steps=auto", "--option", "tolerance=0.2", "--option", "max_steps=135", "--batch-size", 8
+    )  # fmt: skip
+    assert a.options == {"n_steps": "auto", "rule": None, "tolerance": 0.2, "max_steps": 135}
+    assert a.rule == "midpoint"
+    assert set(a.steps) <= {15, 45, 135}
+    assert (a.map_error <= 0.2).all()
+    assert a.batch_size == 8
+
+
+def test_steps_and_rule_as_asked_for(integrated):
+    a = integrated("--option", "n_steps=20", "--option", "rule=trapezoid", "--memory-budget", 500_000_000)
+    assert a.steps.tolist() == [20, 20]
+    assert a.rule == "trapezoid"
+    each = integrated("--option", "n_steps=[5, 15]", "--option", "rule=null")
+    assert each.steps.tolist() == [5, 15]
+    assert each.rule == "gauss_legendre"
 
 
 def test_attribute_takes_an_input(tmp_path):
@@ -140,6 +171,14 @@ def test_different_questions_are_not_compared(saved, tmp_path):
         (("attribute", "-m", "cifar_net", "-o", "a.jpg"), "neither .npz"),
         (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "n_steps"), "not NAME=VALUE"),
         (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "n_steps=0"), "n_steps=0"),
+        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "n_steps=some"), "n_steps='some'"),
+        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "tolerance=0"), "tolerance=0"),
+        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "rule=simpson"), "rule='simpson'"),
+        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--batch-size", "0"), "batch_size=0"),
+        (
+            ("attribute", "-m", "cifar_net", "-o", "a.npz", "--memory-budget", "1"),
+            "memory_budget=1 bytes are too few",
+        ),
         (("attribute", "-m", "cifar_net", "-o", "a.npz", "--input", "none.npy"), "none.npy"),
         (("compare", "none.npz", "none.npz"), "none.npz"),
         (("show", "none.npz", "-o", "a.jpg"), "does not end in .png"),

@@ -148,7 +148,12 @@ def attribute(
         list[str] | None, typer.Option(help="An option of the method, as NAME=VALUE; may be repeated.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Points in memory at once; results are compared at the same size.")
+        int | None,
+        typer.Option(help="Points in memory at once; the fastest number, found by trying, if left out."),
+    ] = None,
+    memory_budget: Annotated[
+        int | None,
+        typer.Option(help="Bytes that these points may need; a quarter of the free memory if left out."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
@@ -175,6 +180,7 @@ def attribute(
             score=score,
             lengths=lengths,
             batch_size=batch_size,
+            memory_budget=memory_budget,
             seed=seed,
             display=display,
             **_options(option or []),

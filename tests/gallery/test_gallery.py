@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from explain import zoo
+from explain.api import attribute
 from explain.catalogue import find_method, methods
 from explain.errors import FrameworkNotInstalledError, MethodError, UnsupportedModelError, ZooError
 from explain.gallery import BATCH_SIZE, generate, write_readme_picture
@@ -147,7 +148,7 @@ def test_the_page_states_what_it_was_computed_with(page):
         "PyTorch 2.",
         "TensorFlow 2.",
         "matplotlib",
-        "n_steps 4, rule gauss_legendre",
+        "4 Gauss–Legendre steps",
         "baseline: zeros",
         "Test accuracy in PyTorch",
         "Twins’ greatest logit difference",
@@ -209,6 +210,76 @@ def saliency():
     return explain_model("cifar_net", models, [find_method("saliency")], count=1)
 
 
+def test_the_second_framework_repeats_the_steps_rule_and_chunk_size_of_the_first(monkeypatch):
+    asked = []
+
+    def chosen_by_the_first(model, x, **arguments):
+        """Stand in for an integral whose steps the first framework chooses, one number an example."""
+        asked.append(arguments)
+        found = attribute(model, x, "saliency", target=arguments["target"], batch_size=16)
+        steps = np.array([15, 135]) if arguments.get("n_steps", "auto") == "auto" else arguments["n_steps"]
+        return replace(found, steps=np.asarray(steps), rule="midpoint", batch_size=16)
+
+    monkeypatch.setattr(results_module, "attribute", chosen_by_the_first)
+    models = {framework: zoo.load("cifar_net", framework) for framework in ("torch", "tensorflow")}
+    wish = {"integrated_gradients": {"n_steps": "auto", "tolerance": 0.01, "max_steps": 999}}
+    results = explain_model("cifar_net", models, [find_method("ig")], count=2, options=wish)
+    first, second = asked
+    assert first["n_steps"] == "auto"
+    assert first["tolerance"] == 0.01
+    assert second["n_steps"] == [15, 135]
+    assert second["rule"] == "midpoint"
+    assert second["batch_size"] == 16
+    assert not {"tolerance", "max_steps"} & set(second)
+    assert second["target"] == list(results.methods[0].first.target)
+
+
+def test_both_frameworks_integrate_by_the_same_steps_to_the_tolerance():
+    models = {framework: zoo.load("cifar_net", framework) for framework in ("torch", "tensorflow")}
+    wish = {"integrated_gradients": {"tolerance": 0.1}}
+    (result,) = explain_model("cifar_net", models, [find_method("ig")], count=2, options=wish).methods
+    one, other = result.attributions.values()
+    np.testing.assert_array_equal(one.steps, other.steps)
+    assert one.rule == other.rule == "midpoint"
+    assert one.batch_size == other.batch_size == BATCH_SIZE
+    assert (one.map_error <= 0.1).all()
+    assert not [
+        words for words in result.comparison.differences if words.startswith(("steps", "rule", "batch"))
+    ]
+    assert result.comparison.relative_l2.max() < 1e-3
+
+
+@pytest.fixture
+def integral(saliency):
+    """The results of a made-up integral, chosen to a tolerance that its one example misses."""
+    (result,) = saliency.methods
+    fields = {
+        "steps": np.array([405]),
+        "rule": "midpoint",
+        "map_error": np.array([0.0311]),
+        "relative_delta": np.array([0.01]),
+        "options": {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405},
+    }
+    made = {framework: replace(one, **fields) for framework, one in result.attributions.items()}
+    return replace(saliency, methods=(replace(result, attributions=made),))
+
+
+def test_steps_and_errors_stand_beside_every_map_and_in_the_settings(integral):
+    page = Page(write_page([integral]))
+    chosen = "405 midpoint steps{0}chosen for a map error of at most 2 %{0}at most 405 steps"
+    for words in (
+        "405 midpoint steps",
+        "map error ≤ 3.2 %",
+        "delta 1 %",
+        chosen.format(" · "),
+        chosen.format(", "),
+    ):
+        assert words in page.words, words
+    assert "n_steps" not in page.words
+    marked = [attributes for attributes in page.all("span") if attributes.get("class") == "line alert"]
+    assert len(marked) == 1
+
+
 def test_hostile_names_are_text(saliency):
     evil = '<script>alert("1")</script>'
     (result,) = saliency.methods
@@ -241,14 +312,14 @@ def test_a_method_that_does_not_apply_says_why(monkeypatch):
 
 def test_the_high_delta_of_an_integral_is_marked(saliency):
     (result,) = saliency.methods
-    integral = replace(
+    unconverged = replace(
         result,
         attributions={
             framework: replace(one, delta=np.array([1.0]), relative_delta=np.array([0.2]))
             for framework, one in result.attributions.items()
         },
     )
-    marked = Page(write_page([replace(saliency, methods=(integral,))]))
+    marked = Page(write_page([replace(saliency, methods=(unconverged,))]))
     assert any(attributes.get("class") == "line alert" for attributes in marked.all("span"))
     plain = Page(write_page([saliency]))
     assert not any("alert" in attributes.get("class", "") for attributes in plain.all("span"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from explain.display import Display
 from explain.gallery.describe import map_alt, picture_alt, where
 from explain.gallery.exhibits import EXHIBITS, choose
 from explain.gallery.letters import draw_letters, wanted_letters
-from explain.gallery.results import logits
+from explain.gallery.results import logits, repeated
+from explain.gallery.settings import integration_words, option_words
 from explain.gallery.tiles import colour_bar, image_data_uri
 from explain.render import shared_scale
 from explain.zoo.preprocessing import ALPHABET
@@ -44,6 +46,52 @@ def test_samples_spread_over_many_classes():
 
 def test_exhibits_are_of_seed_models():
     assert set(EXHIBITS) <= set(zoo.names())
+
+
+def test_no_exhibit_chooses_the_steps_of_an_integral():
+    # The tolerance does, and for every model the same one.
+    for name, shown in EXHIBITS.items():
+        assert not {"n_steps", "rule", "tolerance"} & set(shown.options.get("integrated_gradients", {})), name
+
+
+def integral(count, **fields):
+    ones = np.ones((count, 2), np.float32)
+    return Attribution(ones, ones, "NC", "integrated_gradients", np.ones(count), **fields)
+
+
+def test_integrals_in_words():
+    steps = np.array([15, 135])
+    fixed = integral(2, steps=steps, rule="fejer", options={"n_steps": [15, 135], "tolerance": 0.02})
+    assert integration_words(fixed) == ["15 to 135 Fejér steps"]
+    auto = replace(fixed, options={"n_steps": "auto", "tolerance": 0.005, "max_steps": 405})
+    assert integration_words(auto) == [
+        "15 to 135 Fejér steps",
+        "chosen for a map error of at most 0.5 %",
+        "at most 405 steps",
+    ]
+    assert option_words(auto, ": ") == []
+    assert integration_words(integral(2)) == []
+    # Steps that are no steps of an integral, as those of a climb, are an option like the others.
+    assert option_words(integral(1, options={"n_steps": 128, "jitter": 2}), " ") == [
+        "n_steps 128",
+        "jitter 2",
+    ]
+
+
+def test_repeating_a_result():
+    first = integral(3, steps=np.array([45, 45, 45]), rule="midpoint", batch_size=7)
+    asked = {
+        "n_steps": "auto",
+        "tolerance": 0.1,
+        "max_steps": 9,
+        "batch_size": 64,
+        "seed": 5,
+        "score": "logit",
+    }
+    again = repeated(asked, first)
+    assert again == {"n_steps": 45, "rule": "midpoint", "batch_size": 7, "seed": 5, "score": "logit"}
+    assert repeated(asked, replace(first, steps=np.array([5, 45, 15])))["n_steps"] == [5, 45, 15]
+    assert repeated(asked, integral(3)) == asked
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class TestWords:
         [
             ("midpoint", "16 midpoint steps"),
             ("gauss_legendre", "16 Gauss–Legendre steps"),
+            ("fejer", "16 Fejér steps"),
             ("trapezoid", "16 trapezoid steps"),
             ("riemann_left", "16 left Riemann steps"),
             ("riemann_right", "16 right Riemann steps"),

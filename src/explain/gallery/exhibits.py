@@ -85,13 +85,11 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "The model reads a picture row by row, so time runs downwards in the maps. Integrated gradients "
             "start from black: the black around a garment gets exactly zero, and its outline stays.",
         ),
-        # Its integrals need more than the usual fifty steps: at those, one misses its difference by 9 %.
         # Its time and features are the rows and columns of a picture: smooth, and shifted, along both. The
         # model knows centred pictures and no shift, so the shift is small; its gradient fades as it climbs, so
         # the pulls against it are weak.
         found_layout="NHW",
         options={
-            "integrated_gradients": {"n_steps": 256},
             "activation_maximization": {"jitter": 1, "tv_weight": 0.2, "l2_weight": 0.02},
         },
         found_remark=(

@@ -13,6 +13,7 @@ from explain.attribution import Attribution
 from explain.render.names import listed, percent_at_most
 
 RULE_NAMES = {
+    "fejer": "Fejér",
     "gauss_legendre": "Gauss–Legendre",
     "riemann_left": "left Riemann",
     "riemann_right": "right Riemann",
