@@ -57,12 +57,12 @@ def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivat
                 continue
             if kind is not None:
                 stack.enter_context(
-                    _replaced(layer, "activation", _recorder(kind, layer.activation, -1, recorded))
+                    replaced(layer, "activation", _recorder(kind, layer.activation, -1, recorded))
                 )
             elif _is_layer(layer, "Softmax"):
                 axis = layer.axis if isinstance(layer.axis, int) else -1
                 stack.enter_context(
-                    _replaced(layer, "call", _recorder("softmax", layer.call, axis, recorded))
+                    replaced(layer, "call", _recorder("softmax", layer.call, axis, recorded))
                 )
         yield recorded
 
@@ -85,9 +85,9 @@ def recorded_masks(layers: Sequence[Any]) -> Iterator[list[Any]]:
     with ExitStack() as stack:
         for layer in layers:
             if _is_layer(layer, "Masking"):
-                stack.enter_context(_replaced(layer, "call", _mask_recorder(layer.call, recorded)))
+                stack.enter_context(replaced(layer, "call", _mask_recorder(layer.call, recorded)))
         for operation in _mask_operations(layers):
-            stack.enter_context(_replaced(operation, "call", operation_recorder(operation.call)))
+            stack.enter_context(replaced(operation, "call", operation_recorder(operation.call)))
         yield recorded
 
 
@@ -119,9 +119,9 @@ def held_masks(
         if masks:
             for layer in layers:
                 if _is_layer(layer, "Masking"):
-                    stack.enter_context(_replaced(layer, "call", call))
+                    stack.enter_context(replaced(layer, "call", call))
             for operation in _mask_operations(layers):
-                stack.enter_context(_replaced(operation, "call", lambda *_, **__: next(left)))
+                stack.enter_context(replaced(operation, "call", lambda *_, **__: next(left)))
         yield
 
 
@@ -190,7 +190,7 @@ def _mask_recorder(function: Callable[..., Any], recorded: list[Any]) -> Callabl
 
 
 @contextmanager
-def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
     """Put an instance attribute aside; Keras's own bookkeeping of attributes is gone round."""
     missing = object()
     before = layer.__dict__.get(name, missing)

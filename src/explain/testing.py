@@ -14,6 +14,7 @@ import numpy as np
 
 from explain.backend import Backend, Extension, Question
 from explain.examples import Array, Examples, Target
+from explain.execution import Executor
 from explain.layout import Layout
 from explain.quadrature import nodes_and_weights
 
@@ -126,17 +127,20 @@ class BackendContract:
                     continue
                 start = np.full_like(examples.inputs[0], 0.1)
                 nodes, weights = nodes_and_weights("gauss_legendre", 5, backend.dtype)
-                (found,) = backend.path_gradients(
-                    examples, (start,), nodes, weights, backend.fixed_batch_size or 64
-                )
+                # Two sums over the same gradients.
+                rows = np.stack([weights, weights[::-1] * np.arange(5)])
+                executor = Executor(backend.fixed_batch_size or 64)
+                (found,) = backend.path_gradients(examples, (start,), nodes, rows, executor)
+                assert found.shape == (2, *start.shape), given.name
                 expected = np.zeros_like(found)
-                for node, weight in zip(nodes, weights, strict=True):
+                for node, share in zip(nodes, rows.T, strict=True):
                     point = start + node * (examples.inputs[0] - start)
-                    expected += weight * backend.gradients(examples.with_inputs((point,)))[0][0]
+                    gradient = backend.gradients(examples.with_inputs((point,)))[0][0]
+                    expected += np.multiply.outer(share, gradient)
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_path_gradients_do_not_depend_on_the_chunk_size(self) -> None:
-        """Any `batch_size` gives the same sum."""
+        """Any size gives the same sum."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 if "path_gradients" not in backend.provides:
@@ -145,10 +149,21 @@ class BackendContract:
                 nodes, weights = nodes_and_weights("midpoint", 7, backend.dtype)
                 sizes = [1, 3, 8, 1000] if backend.fixed_batch_size is None else [backend.fixed_batch_size]
                 found = [
-                    backend.path_gradients(examples, (start,), nodes, weights, size)[0] for size in sizes
+                    backend.path_gradients(examples, (start,), nodes, weights[np.newaxis], Executor(size))[0]
+                    for size in sizes
                 ]
             for one in found[1:]:
                 np.testing.assert_allclose(one, found[0], rtol=1e-9, atol=1e-12, err_msg=given.name)
+
+    def test_memory_is_told(self) -> None:
+        """A point needs at least its own input, and there is some memory."""
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                need = backend.bytes_per_point(examples)
+                assert need >= examples.inputs[0][0].nbytes, given.name
+                assert backend.free_memory() > need
+                assert backend.device_name
+                backend.synchronize()
 
     def test_rows_do_not_mix(self) -> None:
         """An example's gradient is its own, whoever is beside it."""

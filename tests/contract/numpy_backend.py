@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 
 from explain.backend import Finding
+from explain.expansion import StraightPath, expanded_gradients
 from explain.layout import default_layout
-from explain.points import path_gradients_point_by_point
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class NumpyBackend:
     dtype = np.dtype(np.float64)
     fixed_batch_size = None
     model_name = "DenseReluNetwork"
+    device_name = "cpu"
 
     def __init__(self, model, question):
         self._model = model
@@ -71,8 +73,23 @@ class NumpyBackend:
             picked = np.eye(model.readout.shape[1])[examples.target.indices[:, 0]]
         return ((picked @ model.readout.T * open_gates) @ model.hidden.T,), self.scores(examples)
 
-    def path_gradients(self, examples, baselines, alphas, weights, batch_size):
-        return path_gradients_point_by_point(self, examples, baselines, alphas, weights, batch_size)
+    def path_gradients(self, examples, baselines, alphas, weights, executor):
+        differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
+        return expanded_gradients(
+            self, examples, StraightPath(baselines, differences, alphas), weights, executor
+        )
+
+    def has_kinks(self, examples):
+        return True
+
+    def bytes_per_point(self, examples):
+        return 8 * (2 * self._model.hidden.size + self._model.readout.size)
+
+    def free_memory(self):
+        return int(psutil.virtual_memory().available)
+
+    def synchronize(self):
+        pass
 
 
 class NumpyExtension:

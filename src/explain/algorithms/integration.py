@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,12 @@ FIXED_RULE = "gauss_legendre"
 # Where gradients jump at random places, the errors of the two are independent and fall as one over the steps;
 # docs/conventions.md says how 1.4 was found, and benchmarks/calibration.py finds it again.
 _BOUND = 1.4
-_REFINED = ("midpoint", "gauss_legendre")
-_FIRST_MIDPOINTS = 5
-_FIRST_GAUSS_LEGENDRE = 4
+
+# How a rule is refined so that all earlier nodes stay nodes: from n to how many, beginning with how many.
+_REFINED: dict[str, tuple[Callable[[int], int], int]] = {
+    "midpoint": (lambda n_steps: 3 * n_steps, 5),
+    "fejer": (lambda n_steps: 2 * n_steps + 1, 3),
+}
 
 
 @dataclass(frozen=True)
@@ -102,88 +105,127 @@ def integrate(problem: Problem) -> Integral:
 def _to_tolerance(problem: Problem) -> Integral:
     """Refine each example's integral until the estimated error of its map is within the tolerance.
 
-    Where gradients may jump, the midpoint rule is tripled: every gradient that was taken is used again. Where
-    they are smooth, Gauss–Legendre rules are doubled, which converge so fast that few are enough.
+    Where gradients may jump, the midpoint rule is tripled; where they are smooth, Fejér's rule, which converges
+    as fast as Gauss–Legendre, is doubled. Both use every gradient again that was taken before.
     """
     count, options = len(problem.examples), problem.options
     tolerance, most = options["tolerance"], options["max_steps"]
-    rule = options["rule"] or (
-        "midpoint" if problem.backend.has_kinks(problem.examples) else "gauss_legendre"
-    )
+    rule = options["rule"] or ("midpoint" if problem.backend.has_kinks(problem.examples) else "fejer")
     if rule not in _REFINED:
         raise OptionError(
             f"rule={rule!r} cannot be refined to a tolerance: give n_steps a number, or rule one of "
             f"{', '.join(map(repr, _REFINED))}, or None."
         )
+    levels = _levels(rule, most)
+    rules = [nodes_and_weights(rule, n_steps) for n_steps in levels]
     gradients = tuple(np.zeros_like(array) for array in problem.examples.inputs)
     steps, error = np.zeros(count, np.int64), np.full(count, np.inf)
     active = np.arange(count)
-    for rung in _rungs(rule, most, problem.backend.dtype):
-        sums = _path_gradients(problem, active, rung.alphas, rung.weights)
-        earlier = (
-            tuple(part[1] for part in sums) if rung.first else tuple(total[active] for total in gradients)
-        )
-        later = tuple(
-            part[0] + rung.keeps * before.astype(part.dtype)
-            for part, before in zip(sums, earlier, strict=True)
-        )
-        error[active] = _bound(problem, active, later, earlier, rung.factor)
-        steps[active] = rung.n_steps
+    taken: list[tuple[Array, tuple[Array, ...]]] = []
+
+    def mean_gradients(level: int) -> tuple[Array, ...]:
+        parts = [
+            [np.tensordot(shares[level].astype(one.dtype), one, axes=1) for one in sums] for shares, sums in taken
+        ]
+        return tuple(np.sum(one, axis=0) for one in zip(*parts, strict=True))
+
+    earlier: tuple[Array, ...] = ()
+    for level in range(1, len(levels)):
+        # The first two levels are taken together: the nodes of the one are among the other's.
+        new = np.flatnonzero(_is_new(rule, levels[level]) | (level == 1))
+        shares, weights = _distinct(_weights_of(rules, levels, level, new))
+        taken.append((shares, _path_gradients(problem, active, rules[level][0][new], weights)))
+        if level == 1:
+            earlier = mean_gradients(0)
+        later = mean_gradients(level)
+        growth = levels[level] / levels[level - 1]
+        error[active] = _bound(problem, active, later, earlier, growth)
+        steps[active] = levels[level]
         for total, part in zip(gradients, later, strict=True):
             total[active] = part
         # What is not finite will not become so, and is told of elsewhere.
         left = error[active] > tolerance
-        if problem.backend.fixed_batch_size is None:
-            active = active[left]
-        elif not left.any():
+        if not left.any():
             break
-        if active.size == 0:
-            break
+        if problem.backend.fixed_batch_size is not None:
+            # A stateful model keeps a state for each row of its batch: every example stays in its own.
+            left[:] = True
+        active, earlier = active[left], tuple(part[left] for part in later)
+        taken = [(shares, tuple(one[:, left] for one in sums)) for shares, sums in taken]
     far = np.flatnonzero(error > tolerance)
     warnings = () if far.size == 0 else (_too_far(far, error, tolerance, most),)
     return Integral(gradients, steps, rule, error, warnings)
 
 
-@dataclass(frozen=True)
-class _Rung:
-    """One refinement: the nodes that are new, and how their gradients and the map before make the next.
+def _levels(rule: str, most: int) -> list[int]:
+    """Give the numbers of steps of the refinements of a rule, none above `most`: at least two.
 
-    The next is ``sum(weights[0] * new gradients) + keeps * earlier``; on the first rung ``weights[1]`` makes
-    the earlier map from the same gradients.
+    Examples
+    --------
+    >>> _levels("midpoint", 405), _levels("fejer", 100)
+    ([5, 15, 45, 135, 405], [3, 7, 15, 31, 63])
     """
+    refined, first = _REFINED[rule]
+    while refined(first) > most:
+        first -= 1
+    levels = [first]
+    while refined(levels[-1]) <= most:
+        levels.append(refined(levels[-1]))
+    return levels
 
-    n_steps: int
-    alphas: Array
-    weights: Array
-    factor: int
-    keeps: float = 0.0
-    first: bool = False
+
+def _is_new(rule: str, n_steps: int) -> Array:
+    """Tell which nodes of a refined rule the one before it has not."""
+    place = np.arange(n_steps)
+    return place % 3 != 1 if rule == "midpoint" else place % 2 == 0
 
 
-def _rungs(rule: str, most: int, dtype: np.dtype[Any]) -> Iterator[_Rung]:
-    """Give refinements of a rule as long as none takes more than `most` steps."""
-    if rule == "midpoint":
-        n_steps = 3 * min(_FIRST_MIDPOINTS, most // 3)
-        alphas, weights = nodes_and_weights(rule, n_steps, dtype)
-        yield _Rung(
-            n_steps, alphas, np.stack([weights, *_every_third(rule, n_steps, dtype)]), 3, first=True
-        )
-        while 3 * n_steps <= most:
-            n_steps *= 3
-            alphas, weights = nodes_and_weights(rule, n_steps, dtype)
-            new = np.arange(n_steps) % 3 != 1
-            yield _Rung(n_steps, alphas[new], weights[np.newaxis, new], 3, keeps=1 / 3)
-        return
-    n_steps = min(_FIRST_GAUSS_LEGENDRE, most // 2)
-    coarse, fine = (nodes_and_weights(rule, size, dtype) for size in (n_steps, 2 * n_steps))
-    both = np.zeros((2, 3 * n_steps), dtype)
-    both[0, n_steps:], both[1, :n_steps] = fine[1], coarse[1]
-    yield _Rung(2 * n_steps, np.concatenate([coarse[0], fine[0]]), both, 2, first=True)
-    n_steps *= 2
-    while 2 * n_steps <= most:
-        n_steps *= 2
-        alphas, weights = nodes_and_weights(rule, n_steps, dtype)
-        yield _Rung(n_steps, alphas, weights[np.newaxis], 2)
+def _weights_of(rules: list[tuple[Array, Array]], levels: list[int], level: int, new: Array) -> Array:
+    """Give the weights, in every level from the first, of the nodes that are new at `level`; shape (levels, K).
+
+    Zero in the levels that do not have the node.
+    """
+    nodes = rules[level][0][new]
+    weights = np.zeros((len(levels), len(new)))
+    for row, (own_nodes, own_weights) in enumerate(rules):
+        if row >= level - 1:
+            nearest = np.abs(own_nodes[:, np.newaxis] - nodes).argmin(axis=0)
+            # Far under the distance of two nodes, and above what the same node differs by for rounding.
+            same = np.abs(own_nodes[nearest] - nodes) < 1e-12
+            weights[row] = np.where(same, own_weights[nearest], 0)
+    return weights
+
+
+def _distinct(weights: Array) -> tuple[Array, Array]:
+    """Write rows of weights as shares of as few rows as will do: most rules weigh old nodes alike.
+
+    Returns
+    -------
+    shares : numpy.ndarray
+        Shape (rows, M).
+    distinct : numpy.ndarray
+        Shape (M, K); ``shares @ distinct`` gives the weights.
+
+    Examples
+    --------
+    >>> shares, distinct = _distinct(np.array([[1.0, 1.0], [0.5, 0.5], [0.0, 0.0]]))
+    >>> shares.tolist(), distinct.tolist()
+    ([[1.0], [0.5], [0.0]], [[1.0, 1.0]])
+    """
+    distinct: list[Array] = []
+    shares = np.zeros((len(weights), len(weights)))
+    for row, one in enumerate(weights):
+        if not one.any():
+            continue
+        for place, other in enumerate(distinct):
+            share = one.sum() / other.sum()
+            if np.allclose(one, share * other, rtol=1e-5, atol=0):
+                shares[row, place] = share
+                break
+        else:
+            shares[row, len(distinct)] = 1
+            distinct.append(one)
+    return shares[:, : len(distinct)], np.stack(distinct)
 
 
 def _every_third(rule: str, n_steps: int, dtype: np.dtype[Any]) -> list[Array]:
@@ -199,17 +241,20 @@ def _path_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array
     examples, baselines = problem.examples, problem.baselines
     if len(rows) < len(examples):
         examples, baselines = examples.rows(rows), tuple(base[rows] for base in baselines)
-    return problem.backend.path_gradients(examples, baselines, alphas, weights, problem.executor)
+    dtype = problem.backend.dtype
+    return problem.backend.path_gradients(
+        examples, baselines, alphas.astype(dtype), weights.astype(dtype), problem.executor
+    )
 
 
 def _bound(
-    problem: Problem, rows: Array, later: tuple[Array, ...], earlier: tuple[Array, ...], factor: int
+    problem: Problem, rows: Array, later: tuple[Array, ...], earlier: tuple[Array, ...], growth: float
 ) -> Array:
     """Bound the error of the later of two maps, relative to its size, shape (N,), from their difference.
 
     Parameters
     ----------
-    factor : int
+    growth : float
         How many times the steps of the earlier the later has.
     """
     assert problem.baselines is not None
@@ -220,7 +265,7 @@ def _bound(
         moved = (end[rows] - start[rows]).astype(np.float64)
         size += _squares(moved * after)
         difference += _squares(moved * (after.astype(np.float64) - before))
-    ratio = 1 / factor
+    ratio = 1 / growth
     share = _BOUND * ratio / np.sqrt(1 + ratio**2)
     return share * np.sqrt(np.divide(difference, size, out=np.zeros_like(size), where=size > 0))
 

@@ -6,7 +6,7 @@ Examples
 --------
 >>> from explain import gallery
 >>> gallery.BATCH_SIZE
-50
+64
 """
 
 from explain.gallery.generator import generate

@@ -12,14 +12,17 @@ import numpy as np
 import tensorflow as tf
 
 from explain.backend import Finding, Primitive, Question
-from explain.chunks import blocks
 from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, ScoreError
 from explain.examples import Array, Examples
+from explain.execution import Executor
+from explain.expansion import StraightPath, expanded_gradients
 from explain.keras_layers import has_masking, is_keras_model, layers_of
-from explain.points import path_gradients_point_by_point
 from explain.scoring import ActivationKind
+from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import first_layer_complaint, inspect_model
-from explain.tf_ext.state import inference_mode, preserved_variables
+from explain.tf_ext.memory import bytes_per_point, free_memory
+from explain.tf_ext.path import path_gradients
+from explain.tf_ext.state import assigns, inference_mode, preserved_variables
 from explain.tf_ext.traces import Beside, Computation, Trace, signature_of, traced, traces_of
 
 
@@ -38,6 +41,8 @@ class TensorFlowBackend:
 
     name = "tensorflow"
     provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
+    skips_affine_prefix = True
+    """Whether a path is taken at the end of the model's affine prefix, where it has one."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         self._inspection = inspect_model(model, question.forward_kwargs)
@@ -51,12 +56,18 @@ class TensorFlowBackend:
         self.model_name = getattr(model, "__name__", type(model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
         self._precision = _precision(model, like)
+        self.device_name = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._has_masking = is_keras_model(model) and has_masking(layers_of(model))
         self._eager = self._inspection.eager
         self._functional: ActivationKind | None = None
         self._structure = _structure(model) if is_keras_model(model) else ()
         self._own_traces: dict[Any, Trace] = {}
+
+    @property
+    def rounds_points(self) -> bool:
+        """Whether the model computes in less precision than points are formed in."""
+        return getattr(self._model, "compute_dtype", self._precision.name) != self._precision.name
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -100,33 +111,51 @@ class TensorFlowBackend:
         baselines: tuple[Array, ...],
         alphas: Array,
         weights: Array,
-        batch_size: int,
+        executor: Executor,
     ) -> tuple[Array, ...]:
-        """Give the weighted sum of the gradients along the straight path, accumulated on the device."""
+        """Give weighted sums of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:
-            return path_gradients_point_by_point(
-                self, examples, baselines, alphas, weights, batch_size, in_rows=self._inspection.stateful
+            differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
+            expansion = StraightPath(baselines, differences, alphas)
+            return expanded_gradients(
+                self, examples, expansion, weights, executor, in_rows=self._inspection.stateful
             )
-        ends, starts = self._points(examples.inputs), self._points(baselines)
-        differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
-        nodes, shares = tf.constant(alphas), tf.constant(weights)
-        totals: list[tuple[Any, ...]] = []
-        last_rows = None
-        for rows, steps in blocks(len(examples), len(alphas), batch_size):
-            found, _ = self._run(
-                "path_block",
-                examples.rows(rows),
-                tuple(start[rows] for start in starts),
-                tuple(difference[rows] for difference in differences),
-                nodes[steps],
-                shares[steps],
-            )
-            if rows == last_rows:
-                totals[-1] = tuple(total + part for total, part in zip(totals[-1], found, strict=True))
-            else:
-                totals.append(found)
-            last_rows = rows
-        return tuple(_host(tf.concat(parts, axis=0)) for parts in zip(*totals, strict=True))
+        return path_gradients(self, examples, baselines, alphas, weights, executor)
+
+    def has_kinks(self, examples: Examples) -> bool:
+        """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
+        return self.survey(examples).kinked
+
+    def survey(self, examples: Examples) -> Survey:
+        """Look for kinks and for the model's affine prefix in a trace; what cannot be traced shows nothing."""
+        padded = self._padded(examples.rows(slice(0, 1)))
+        trace = self._traced_or_none(
+            "surveyed_scores", padded, (self._points(padded.inputs), self._beside(padded))
+        )
+        return Survey(kinked=True) if trace is None or trace.survey is None else trace.survey
+
+    def bytes_per_point(self, examples: Examples) -> int:
+        """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
+        return bytes_per_point(self, examples)
+
+    def free_memory(self) -> int:
+        """Give the free memory of the device that computes, in bytes."""
+        return free_memory(self.device_name)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given."""
+        if self.device_name != "cpu":
+            tf.test.experimental.sync_devices()
+
+    def tensors(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
+        """Bring host arrays to the model's device, in the precision of points."""
+        return self._points(arrays)
+
+    def run(
+        self, name: str, examples: Examples, *arguments: Any, cut: ModuleCut | SourceCut | None = None
+    ) -> Any:
+        """Run one of the computations of `explain.tf_ext.traces` on tensors."""
+        return self._run(name, examples, *arguments, cut=cut)[0]
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
@@ -135,33 +164,53 @@ class TensorFlowBackend:
         # The caller traces it, and would otherwise rewrite its control flow.
         return tf.autograph.experimental.do_not_convert(lambda point: computation.outputs((point,), beside))
 
-    def _run(self, name: str, examples: Examples, *arguments: Any) -> tuple[Any, Finding | None]:
+    def _run(
+        self, name: str, examples: Examples, *arguments: Any, cut: ModuleCut | SourceCut | None = None
+    ) -> tuple[Any, Finding | None]:
         """Run one of the computations on tensors, traced where the model allows it."""
         inputs = (*arguments, self._beside(examples))
-        if not self._eager:
-            try:
-                trace = self._trace(name, examples, inputs)
-            except ExplainError:
-                raise
-            # The model is foreign code, which may raise anything, also only because it is being traced: run as it
-            # is, it may work after all, and else says what is wrong with the input rather than with the trace.
-            except Exception:
-                self._eager = True
-        if self._eager:
+        trace = self._traced_or_none(name, examples, inputs, cut)
+        if trace is None:
             if name == "outputs":
                 self._functional = self._functional_of_a_trace(examples, inputs)
-            computation = replace(self._computation(examples), functional=self._functional)
+            computation = replace(self._computation(examples), functional=self._functional, cut=cut)
             trace = Trace(getattr(computation, name))
         try:
             with preserved_variables(self._model) if trace.assigns else nullcontext():
                 result = trace.function(*inputs)
         except ExplainError:
             raise
-        except Exception as cause:  # Foreign code again.
+        except Exception as cause:  # Foreign code, which may raise anything.
             raise self._call_error(cause, arguments[0][0]) from cause
         return result, computation.findings[0] if self._eager else trace.finding
 
-    def _trace(self, name: str, examples: Examples, inputs: tuple[Any, ...]) -> Trace:
+    def _traced_or_none(
+        self,
+        name: str,
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        cut: ModuleCut | SourceCut | None = None,
+    ) -> Trace | None:
+        """Find or make the trace of a computation; None for a model that must run operation by operation."""
+        if self._eager:
+            return None
+        try:
+            return self._trace(name, examples, inputs, cut)
+        except ExplainError:
+            raise
+        # The model is foreign code, which may raise anything, also only because it is being traced: run as it
+        # is, it may work after all, and else says what is wrong with the input rather than with the trace.
+        except Exception:
+            self._eager = True
+            return None
+
+    def _trace(
+        self,
+        name: str,
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        cut: ModuleCut | SourceCut | None,
+    ) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
         signature = signature_of(inputs, self.fixed_batch_size)
         question, function = self._question, examples.target.function
@@ -171,6 +220,7 @@ class TensorFlowBackend:
         flat = tuple((tuple(spec.shape), spec.dtype.name) for spec in tf.nest.flatten(signature))
         key = (
             name,
+            cut,
             question.score,
             question.output,
             question.layout,
@@ -181,10 +231,18 @@ class TensorFlowBackend:
             self._structure,
         )
         if key not in kept:
-            computation = self._computation(examples)
-            function, assigns = traced(getattr(computation, name), signature)
-            kept[key] = Trace(function, computation.findings[0] if computation.findings else None, assigns)
+            computation = replace(self._computation(examples), cut=cut)
+            function, graph = traced(getattr(computation, name), signature)
+            found = None
+            if name == "surveyed_scores":
+                found = survey(graph, computation.seen, graph.outputs[0], self._loop_steps(examples))
+            finding = computation.findings[0] if computation.findings else None
+            kept[key] = Trace(function, finding, assigns(graph), found)
         return kept[key]
+
+    def _loop_steps(self, examples: Examples) -> int:
+        axis = self._question.layout.batch_first.time_axis
+        return 1 if axis is None else int(examples.inputs[0].shape[axis])
 
     def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
         """Ask a trace that is not run which activation made the output: without one no operation tells."""

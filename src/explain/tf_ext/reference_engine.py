@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from explain.algorithms.gradient import zero_gradient_warnings
-from explain.chunks import row_chunks
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.examples import Array
 from explain.problem import Found, Problem
@@ -42,7 +41,7 @@ def run(problem: Problem) -> Found:
     gradients = np.empty_like(examples.inputs[0])
     for label in np.unique(indices):
         of_label = np.flatnonzero(indices[:, 0] == label)
-        for rows in row_chunks(len(of_label), problem.batch_size):
+        for rows in problem.executor.rows(len(of_label)):
             chosen = examples.rows(of_label[rows])
             found: Array = VanillaGradients.compute_gradients(
                 tf.constant(chosen.inputs[0]), backend.reference_call(chosen), int(label)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
@@ -12,8 +13,16 @@ import tensorflow as tf
 from explain.backend import Finding, Question
 from explain.errors import GradientError, InputError, LayoutError, ScoreError
 from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
-from explain.scoring import ActivationKind, explained_output, opaque_finding, pick_output, terminal_activation
+from explain.scoring import (
+    ActivationKind,
+    Reading,
+    pick_output,
+    read_opaque,
+    read_output,
+    terminal_activation,
+)
 from explain.stepwise import check_step_result
+from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, Survey, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
 from explain.tf_ext.recurrent import last_output
 from explain.tf_ext.scores import (
@@ -24,7 +33,6 @@ from explain.tf_ext.scores import (
     is_single,
     pick_scores,
 )
-from explain.tf_ext.state import assigns
 
 # What goes beside the points, row by row: companions, mask (none or one), held masks, target indices.
 Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], Any]
@@ -37,6 +45,7 @@ class Trace:
     function: Callable[..., Any]
     finding: Finding | None = None
     assigns: bool = True
+    survey: Survey | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,12 @@ class Computation:
         A callable target.
     functional : str, optional
         The activation, no layer, that makes the output, where a trace told and an eager call cannot.
+    cut : ModuleCut or SourceCut, optional
+        Where the model's affine prefix ends.
     findings, functionals : list
         What was found out at each call of the model.
+    seen : Seen
+        What was called while a trace was surveyed.
     """
 
     model: Callable[[], Any]
@@ -64,16 +77,25 @@ class Computation:
     question: Question
     target_function: Callable[[Any], Any] | None = None
     functional: ActivationKind | None = None
+    cut: ModuleCut | SourceCut | None = None
     findings: list[Finding] = field(default_factory=list)
     functionals: list[ActivationKind | None] = field(default_factory=list)
+    seen: Seen = field(default_factory=lambda: Seen([]))
 
     def outputs(self, points: tuple[Any, ...], beside: Beside) -> Any:
         """Give the explained output, shape (N, ...)."""
-        return self._explained(points, beside)
+        return self._read(points, beside).explained
 
     def scores(self, points: tuple[Any, ...], beside: Beside) -> Any:
         """Give one number an example, shape (N,)."""
-        return pick_scores(self._explained(points, beside), self.target_function, beside[-1])
+        return pick_scores(self.outputs(points, beside), self.target_function, beside[-1])
+
+    def surveyed_scores(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Give the scores, and note on the way what a survey looks at."""
+        with noted_calls(self._layers, self.seen):
+            reading = self._read(points, beside)
+        self.seen.source = reading.source
+        return pick_scores(reading.explained, self.target_function, beside[-1])
 
     def gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
         """Give the gradient of every example's score to every input, and the scores."""
@@ -97,54 +119,98 @@ class Computation:
         )
 
     def path_block(
-        self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, shares: Any, beside: Beside
+        self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, weights: Any, beside: Beside
     ) -> tuple[Any, ...]:
-        """Give the weighted sum of gradients over nodes along each example's path."""
-        n_steps = tf.shape(nodes)[0]
-        points = tuple(_along(start, step, nodes) for start, step in zip(starts, differences, strict=True))
-        repeated = tf.nest.map_structure(lambda rows: tf.repeat(rows, n_steps, axis=0), beside)
-        gradients, _ = self.gradients(points, repeated)
+        """Give weighted sums of gradients over nodes along each example's path, shape (N, M, ...)."""
+        points = tuple(along(start, step, nodes) for start, step in zip(starts, differences, strict=True))
+        gradients, _ = self.gradients(points, _repeated(beside, nodes))
         return tuple(
-            tf.reduce_sum(
-                _beside_steps(shares, start)
-                * tf.reshape(part, tf.concat([[-1, n_steps], tf.shape(part)[1:]], 0)),
-                axis=1,
-            )
-            for part, start in zip(gradients, starts, strict=True)
+            _sums(nodes, weights, gradient, start) for gradient, start in zip(gradients, starts, strict=True)
         )
+
+    def prefix(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Give what enters at the cut."""
+        if isinstance(self.cut, SourceCut):
+            return self._read(points, beside).source
+        with noted_calls(self._layers, self.seen):
+            self._read(points, beside)
+        return next(tensor for cut, tensor in self.seen.calls if cut == self.cut)
+
+    def path_block_beyond(
+        self,
+        starts: tuple[Any, ...],
+        differences: tuple[Any, ...],
+        entering: tuple[Any, Any],
+        nodes: Any,
+        weights: Any,
+        beside: Beside,
+    ) -> tuple[Any, ...]:
+        """Give weighted sums of gradients to what enters at the cut, on the same path, shape (N, M, ...)."""
+        repeated = _repeated(beside, nodes)
+        value = along(*entering, nodes)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(value)
+            if isinstance(self.cut, SourceCut):
+                # How the output is read is known only from a run of the model; what is not used is not run.
+                explained = self._read(starts, beside).transform(value)
+            else:
+                assert self.cut is not None
+                points = tuple(along(start, step, nodes) for start, step in zip(starts, differences, strict=True))
+                with entered(self._layers, self.cut, value):
+                    explained = self._read(points, repeated).explained
+            scores = pick_scores(explained, self.target_function, repeated[-1])
+        gradient = tf.convert_to_tensor(tape.gradient(scores, value))
+        return (_sums(nodes, weights, gradient, entering[0]),)
+
+    def pull_back(self, points: tuple[Any, ...], sums: Any, beside: Beside) -> Any:
+        """Bring sums of gradients to what enters at the cut, shape (N, ...), back to the input."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(points)
+            entering = self.prefix(points, beside)
+        return tf.convert_to_tensor(tape.gradient(entering, points, output_gradients=sums)[0])
 
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers work out from values, in the order of the calls."""
-        with recorded_masks(layers_of(self.model())) as masks:
-            self._explained(points, beside)
+        with recorded_masks(self._layers) as masks:
+            self._read(points, beside)
         return tuple(masks)
 
-    def _explained(self, points: tuple[Any, ...], beside: Beside) -> Any:
+    @property
+    def _layers(self) -> list[Any]:
+        model = self.model()
+        return layers_of(model) if is_keras_model(model) else []
+
+    def _read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
+        """Run the model; give what the explained output is made from, batch first."""
         model, layout = self.model(), self.question.layout
         companions, masks, held, _ = beside
         keywords = {**self.question.forward_kwargs, **companions}
-        layers = layers_of(model) if is_keras_model(model) else []
+        layers = self._layers
         with kept_losses(layers), held_masks(layers, held, _masked):
             if self.inspection.stepwise:
-                return self._explained_at_last_step(model, points[0], masks[0] if masks else None, keywords)
+                return self._read_last_step(model, points[0], masks[0] if masks else None, keywords)
             inputs = list(points)
             inputs[0] = _moved(inputs[0], 0, layout.batch_axis)
-            explained, _ = self._call(model, inputs, keywords, self.question.output)
-        if layout.batch_axis != 0 and len(explained.shape) >= 3:
-            explained = _moved(explained, layout.batch_axis, 0)
-        rows = points[0].shape[0]
-        if len(explained.shape) == 0 or (rows is not None and explained.shape[0] not in (None, rows)):
+            reading, _ = self._call(model, inputs, keywords, self.question.output)
+        if layout.batch_axis != 0 and len(reading.source.shape) >= 3:
+            moved = _moved(reading.explained, layout.batch_axis, 0)
+            reading = Reading(moved, lambda tensor: tensor, reading.finding)
+        source, rows = reading.source, points[0].shape[0]
+        if len(source.shape) == 0 or (rows is not None and source.shape[0] not in (None, rows)):
             raise InputError(
-                f"The model gave an output of shape {tuple(explained.shape)} for a batch of {rows}: the output should "
+                f"The model gave an output of shape {tuple(source.shape)} for a batch of {rows}: the output should "
                 "have one row an example. Does x have a batch axis, and is layout= right?"
             )
-        return explained
+        return reading
 
-    def _explained_at_last_step(self, model: Any, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Any:
+    def _read_last_step(self, model: Any, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:
+        readings: list[Reading] = []
+
         def step(one: Any, state: Any) -> tuple[Any, Any]:
             output = 0 if self.question.output is None else self.question.output
-            explained, result = self._call(model, [one, state], keywords, output, check_step_result)
-            return explained, result[1]
+            reading, result = self._call(model, [one, state], keywords, output, check_step_result)
+            readings.append(reading)
+            return reading.source, result[1]
 
         axis = self.question.layout.batch_first.time_axis
         if axis is None:
@@ -152,7 +218,8 @@ class Computation:
                 f"layout={self.question.layout.axes!r} has no time axis T, but the model takes one step of a "
                 "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
             )
-        return last_output(step, model, inputs, axis, mask)
+        source = last_output(step, model, inputs, axis, mask)
+        return replace(readings[0], source=source)
 
     def _call(
         self,
@@ -161,8 +228,8 @@ class Computation:
         keywords: Mapping[str, Any],
         output: int | str | None,
         check: Any = None,
-    ) -> tuple[Any, Any]:
-        """Call the model once; give the explained output and all that was returned."""
+    ) -> tuple[Reading, Any]:
+        """Call the model once; give what its output is, and all that was returned."""
         if is_keras_model(model):
             keywords = {**keywords, "training": False}
         with ActivationRecorder(model).recording() as recorded:
@@ -177,19 +244,19 @@ class Computation:
         functional = functional_activation(chosen) or self.functional
         self.functionals.append(functional)
         if self.inspection.opaque:
-            self.findings.append(opaque_finding(self.question.score, functional))
-            return chosen, result
-        explained, finding = explained_output(
-            chosen,
-            self.question.score,
-            TensorFlowArithmetic(),
-            terminal=terminal_activation(chosen, recorded),
-            functional=functional,
-            class_axis=class_axis(chosen, self.question.layout),
-            single=is_single(chosen),
-        )
-        self.findings.append(finding)
-        return explained, result
+            reading = read_opaque(chosen, self.question.score, functional)
+        else:
+            reading = read_output(
+                chosen,
+                self.question.score,
+                TensorFlowArithmetic(),
+                terminal=terminal_activation(chosen, recorded),
+                functional=functional,
+                class_axis=class_axis(chosen, self.question.layout),
+                single=is_single(chosen),
+            )
+        self.findings.append(reading.finding)
+        return reading, result
 
 
 _kept: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
@@ -200,11 +267,11 @@ def traces_of(model: Any) -> dict[Any, Trace]:
     return _kept.setdefault(model, {})
 
 
-def traced(function: Callable[..., Any], signature: tuple[Any, ...]) -> tuple[Callable[..., Any], bool]:
-    """Trace a function for a signature; tell whether running it assigns to variables."""
+def traced(function: Callable[..., Any], signature: tuple[Any, ...]) -> tuple[Callable[..., Any], Any]:
+    """Trace a function for a signature; give it, and the graph of what it does."""
     # Keras does not convert a model's control flow either; without conversion errors keep their class.
     compiled = tf.function(function, input_signature=signature, autograph=False)
-    return compiled, assigns(compiled.get_concrete_function().graph)
+    return compiled, compiled.get_concrete_function().graph
 
 
 def signature_of(tensors: Any, fixed_batch_size: int | None = None) -> Any:
@@ -214,18 +281,28 @@ def signature_of(tensors: Any, fixed_batch_size: int | None = None) -> Any:
     )
 
 
-def _along(start: Any, difference: Any, nodes: Any) -> Any:
+def along(start: Any, difference: Any, nodes: Any) -> Any:
     """Form the points start + node × difference, example by example, shape (count × nodes, ...).
 
     The same two elementwise operations in the same order as in every extension: points that differ in
     their last bit flip kinks.
     """
-    points = start[:, None] + _beside_steps(nodes, start) * difference[:, None]
+    steps = tf.reshape(nodes, [1, -1, *([1] * (len(start.shape) - 1))])
+    points = start[:, None] + steps * difference[:, None]
     return tf.reshape(points, [-1, *start.shape[1:]])
 
 
-def _beside_steps(nodes: Any, like: Any) -> Any:
-    return tf.reshape(nodes, [1, -1, *([1] * (len(like.shape) - 1))])
+def _sums(nodes: Any, weights: Any, gradient: Any, like: Any) -> Any:
+    """Sum the gradients of each example's points, once for every row of weights, shape (N, M, ...)."""
+    size, n_steps = math.prod(like.shape[1:]), tf.shape(nodes)[0]
+    by_step = tf.reshape(gradient, [-1, n_steps, size])
+    # Rows of weights come one after another, so that their number, as that of the steps, stays open in a trace.
+    weights = tf.reshape(weights, [-1, n_steps])
+    return tf.reshape(tf.matmul(weights, by_step), [tf.shape(like)[0], -1, *like.shape[1:]])
+
+
+def _repeated(beside: Beside, nodes: Any) -> Any:
+    return tf.nest.map_structure(lambda rows: tf.repeat(rows, tf.shape(nodes)[0], axis=0), beside)
 
 
 def _moved(tensor: Any, source: int, target: int) -> Any:

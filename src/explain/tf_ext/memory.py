@@ -1,0 +1,39 @@
+"""How much memory a point needs in TensorFlow, and how much there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+import tensorflow as tf
+
+from explain.examples import Examples
+
+if TYPE_CHECKING:
+    from explain.tf_ext.backend import TensorFlowBackend
+
+# Beside every result of the forward pass, most of which the backward pass reads again, the gradients on their way.
+_BEYOND_RESULTS = 1.5
+# A model that cannot be traced cannot be looked into: the results of a deep one, beside its input.
+_UNSEEN = 256
+
+
+def bytes_per_point(backend: TensorFlowBackend, examples: Examples) -> int:
+    """Estimate the memory that one more example needs while its gradient is taken, in bytes.
+
+    Every result on the way from input to score is counted, as the trace tells their shapes.
+    """
+    inputs = sum(array[:1].nbytes for array in examples.inputs)
+    seen = backend.survey(examples).bytes_per_point
+    return int(_BEYOND_RESULTS * (inputs + seen)) if seen else _UNSEEN * inputs
+
+
+def free_memory(device: str) -> int:
+    """Give the free memory of a device, in bytes."""
+    if device != "cpu":
+        # TensorFlow takes a device's memory at the start; how much that is it tells in no public way.
+        from tensorflow.python.client.device_lib import list_local_devices
+
+        limit = next(one.memory_limit for one in list_local_devices() if one.device_type == "GPU")
+        return int(limit - tf.config.experimental.get_memory_info(device)["current"])
+    return int(psutil.virtual_memory().available)

@@ -1,0 +1,126 @@
+"""Gradients along straight paths in TensorFlow, taken where the model's affine prefix ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from explain.examples import Array, Examples
+from explain.execution import Executor
+from explain.tf_ext.cut import ModuleCut, SourceCut
+from explain.tf_ext.traces import along
+
+if TYPE_CHECKING:
+    from explain.tf_ext.backend import TensorFlowBackend
+
+# How far an affine prefix may be from the straight line between its ends: rounding of its sums.
+_STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}
+
+
+def path_gradients(
+    backend: TensorFlowBackend,
+    examples: Examples,
+    baselines: tuple[Array, ...],
+    alphas: Array,
+    weights: Array,
+    executor: Executor,
+) -> tuple[Array, ...]:
+    """Give weighted sums of the gradients along the path; see `explain.backend.Backend.path_gradients`.
+
+    The straight path goes through an affine prefix as a straight path: it is run at the two ends only, the
+    gradients are taken and summed where it ends, and the sums are pulled back through it once.
+    """
+    line = _Line(backend, alphas, weights, executor)
+    totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
+    cut = None
+    if backend.skips_affine_prefix and not backend.rounds_points:
+        cut = backend.survey(examples).cut
+    for group in executor.groups(len(examples)):
+        part = examples.rows(group)
+        ends = backend.tensors(part.inputs)
+        starts = backend.tensors(tuple(start[group] for start in baselines))
+        differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
+        found = None
+        if cut is not None:
+            found = line.sums_beyond(cut, part, starts, differences, ends)
+            cut = None if found is None else cut
+        if found is None:
+            found = line.sums("path_block", part, starts, differences)
+        for total, sums in zip(totals, found, strict=True):
+            total[:, group] = np.moveaxis(sums, 1, 0)
+    return totals
+
+
+@dataclass(frozen=True)
+class _Line:
+    backend: TensorFlowBackend
+    alphas: Array
+    weights: Array
+    executor: Executor
+
+    def sums(
+        self,
+        computation: str,
+        examples: Examples,
+        starts: Sequence[Any],
+        differences: Sequence[Any],
+        entering: tuple[Any, Any] | None = None,
+        cut: ModuleCut | SourceCut | None = None,
+    ) -> tuple[Array, ...]:
+        """Sum the gradients at points of the input, or of what enters at a cut; shape (N, M, ...)."""
+        summed = starts if entering is None else entering[:1]
+        totals = tuple(
+            np.zeros((len(examples), len(self.weights), *one.shape[1:]), self.backend.dtype) for one in summed
+        )
+        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
+            found = self.backend.run(
+                computation,
+                examples.rows(rows),
+                tuple(start[rows] for start in starts),
+                tuple(difference[rows] for difference in differences),
+                *(() if entering is None else ((entering[0][rows], entering[1][rows]),)),
+                tf.constant(self.alphas[steps]),
+                tf.constant(self.weights[:, steps].reshape(-1)),
+                cut=cut,
+            )
+            for total, part in zip(totals, found, strict=True):
+                total[rows] += part.numpy()
+        return totals
+
+    def sums_beyond(
+        self,
+        cut: ModuleCut | SourceCut,
+        examples: Examples,
+        starts: Sequence[Any],
+        differences: Sequence[Any],
+        ends: Sequence[Any],
+    ) -> tuple[Array, ...] | None:
+        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
+        backend = self.backend
+        first, last = (backend.run("prefix", examples, points, cut=cut) for points in (starts, ends))
+        entering = (first, last - first)
+        if not self._is_straight(cut, examples, (starts[0], differences[0]), entering):
+            return None
+        (totals,) = self.sums("path_block_beyond", examples, starts, differences, entering, cut)
+        pulled = [
+            backend.run("pull_back", examples, ends, tf.constant(totals[:, one]), cut=cut).numpy()
+            for one in range(len(self.weights))
+        ]
+        return (np.stack(pulled, axis=1),)
+
+    def _is_straight(
+        self,
+        cut: ModuleCut | SourceCut,
+        examples: Examples,
+        outside: tuple[Any, Any],
+        inside: tuple[Any, Any],
+    ) -> bool:
+        """Look at a point in the middle of every example's path: does the prefix give the point in its middle?"""
+        middle = tf.constant(self.alphas[len(self.alphas) // 2 :][:1])
+        true = self.backend.run("prefix", examples, (along(*outside, middle),), cut=cut)
+        tolerance = _STRAIGHT[true.dtype] * tf.reduce_max(tf.abs(true))
+        return bool(tf.reduce_max(tf.abs(true - along(*inside, middle))) <= tolerance)
