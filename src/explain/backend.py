@@ -102,8 +102,16 @@ class Backend(Protocol):
     def hold(self, examples: Examples) -> Examples:
         """Fill in `Examples.held`: what must stay as it is at the examples themselves."""
 
-    def outputs(self, examples: Examples) -> tuple[Array, Finding]:
-        """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
+    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+        """Give the explained output of each example, shape (N, ...), and what kind of score it is.
+
+        `with_gradients` says that `gradients` of the same examples will be asked for next, so that a backend may
+        take both from one forward pass. Their target, if it has neither indices nor a function, will be the
+        predicted class.
+        """
+
+    def reseeded(self) -> AbstractContextManager[None]:
+        """Let random layers draw otherwise, inside, than they have drawn, so that they can be told."""
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""

@@ -70,6 +70,8 @@ class Method:
         What can be set, besides what every method takes.
     uses_baseline : bool
         Whether it compares the input with a baseline.
+    begins_with_gradients : bool
+        Whether it begins with the gradients at the input itself, which then share the prediction's forward pass.
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     reference_engines : tuple of str
@@ -87,6 +89,7 @@ class Method:
     implementation: str
     options: tuple[Option, ...] = ()
     uses_baseline: bool = False
+    begins_with_gradients: bool = False
     drawn: Drawn = "signed"
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)
@@ -245,6 +248,7 @@ _ROWS = Catalogue(
             paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
             needs=frozenset({"outputs", "gradients"}),
             implementation="explain.algorithms.gradient:saliency",
+            begins_with_gradients=True,
             reference_engines=("captum", "tf-explain"),
         ),
         Method(

@@ -59,7 +59,9 @@ class Examples:
         return int(self.inputs[0].shape[0])
 
     def rows(self, rows: Rows) -> Examples:
-        """Give the examples at `rows` (a slice, or indices that may repeat)."""
+        """Give the examples at `rows` (a slice, or indices that may repeat); themselves, if that is all of them."""
+        if isinstance(rows, slice) and rows == slice(0, len(self)):
+            return self
         indices = self.target.indices
         return Examples(
             inputs=tuple(array[rows] for array in self.inputs),

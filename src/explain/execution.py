@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -28,8 +29,8 @@ class Executor:
     ----------
     size : int
         How many points a chunk holds; with `tuning`, at first.
-    limit : int, optional
-        The most points that the memory budget allows.
+    limit : callable, optional
+        Gives the most points that the memory budget allows; asked once, when something must be cut.
     tuning : Tuning, optional
         Finds the fastest size. Without one `size` is kept.
     synchronize : callable
@@ -40,34 +41,40 @@ class Executor:
     >>> executor = Executor(4)
     >>> [(rows.start, rows.stop) for rows, _ in executor.blocks(4, 2)]
     [(0, 2), (2, 4)]
+    >>> executor.used
+    4
     """
 
     def __init__(
         self,
         size: int,
-        limit: int | None = None,
+        limit: Callable[[], int] | None = None,
         tuning: Tuning | None = None,
         synchronize: Callable[[], None] = lambda: None,
     ) -> None:
-        self._size = size if limit is None else min(size, limit)
-        self._limit = limit
+        self._size = size
+        self._limit = None if limit is None else cache(limit)
         self._tuning = tuning
         self._synchronize = synchronize
+        self.used: int | None = None
+        """The chunk size that was last cut for, None if nothing had to be cut."""
 
     @property
     def size(self) -> int:
         """How many points a chunk holds now."""
+        limit = self._size if self._limit is None else self._limit()
         if self._tuning is None:
-            return self._size
-        return (
-            self._tuning.size(self._size)
-            if self._limit is None
-            else self._tuning.size(self._size, self._limit)
-        )
+            self.used = min(self._size, limit)
+        else:
+            self.used = self._tuning.size(self._size, limit)
+        return self.used
 
     def rows(self, count: int) -> Iterator[slice]:
         """Cut `count` examples, a point each."""
-        yield from row_chunks(count, self.size)
+        if count == 1:
+            yield slice(0, 1)
+        else:
+            yield from row_chunks(count, self.size)
 
     def groups(self, count: int) -> Iterator[slice]:
         """Cut `count` examples into groups for which something is kept while their points are gone through.
@@ -132,26 +139,28 @@ def executor_for(
     shapes = tuple(array.shape[1:] for array in examples.inputs)
     tuning = tuning_of(model, (shapes, str(backend.dtype), backend.device_name))
     fixed = backend.fixed_batch_size
-    limit = None
-    # A single point cannot be cut: unless a budget is set there is nothing to measure for.
-    if memory_budget is not None or (fixed is None and batch_size is None):
+
+    def limit() -> int:
         if tuning.bytes_per_point is None:
             tuning.bytes_per_point = max(1, backend.bytes_per_point(examples.rows(slice(0, 1))))
         need = tuning.bytes_per_point
-        budget = (
-            memory_budget if memory_budget is not None else int(SHARE_OF_FREE_MEMORY * backend.free_memory())
-        )
-        limit = budget // need
-        if limit < (fixed or 1):
+        budget = memory_budget or int(SHARE_OF_FREE_MEMORY * backend.free_memory())
+        least = fixed or 1
+        if budget < least * need:
+            given = f"memory_budget={memory_budget}" if memory_budget else f"A quarter of the free memory, {budget}"
             raise MemoryBudgetError(
-                f"memory_budget={budget} bytes are too few: the gradient of {fixed or 'one'} "
-                f"example{'s' if (fixed or 1) > 1 else ''} of this model needs about {need * (fixed or 1)}. Give at "
-                "least that, free some memory, or explain smaller inputs."
+                f"{given} bytes are too few: the gradient of {least} example{'s' if least > 1 else ''} of this model "
+                f"needs about {least * need}. Give memory_budget at least that, free some memory, or explain "
+                "smaller inputs."
             )
+        return budget // need
+
+    if memory_budget is not None:
+        limit()
     if fixed is not None:
         return Executor(fixed)
     if batch_size is not None:
-        return Executor(batch_size, limit)
+        return Executor(batch_size, limit if memory_budget is not None else None)
     return Executor(first_size(examples), limit, tuning, backend.synchronize)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -33,7 +34,8 @@ from explain.masking import Mask, resolve_mask, spread_mask
 from explain.problem import Found, Problem
 from explain.random_state import preserved_random_state
 from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
-from explain.target import TargetLabels, predicted_classes, resolve_target
+from explain.steadiness import UNSTEADY_NOTE, is_unsteady
+from explain.target import TargetLabels, expected_target, predicted_classes, resolve_target
 
 Notes = list[tuple[str, type[ExplainWarning]]]
 
@@ -96,7 +98,9 @@ def run(request: Request) -> tuple[Attribution, Notes]:
         with backend.session():
             executor = _executor(request, backend, examples)
             examples = _held(backend, examples, executor)
-            outputs, finding = _outputs(backend, examples, executor)
+            examples = examples.with_target(expected_target(request.target, len(examples)))
+            unsteady = is_unsteady(backend, request.model, examples, executor)
+            outputs, finding = _outputs(backend, examples, executor, method.begins_with_gradients)
             if finding.transformed and _is_probability_already(request, examples, executor):
                 # A softmax of probabilities would be wrong without a sign: take the output for what it is.
                 backend = extension.open(
@@ -130,7 +134,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 found = extension.run_reference_engine(problem)
             else:
                 found = method.function()(problem)
-    notes = [*_score_notes(finding), *found.warnings]
+    notes = [*_score_notes(finding), *found.warnings, *([UNSTEADY_NOTE] if unsteady else [])]
     return _wrap_up(request, problem, found, finding, labels, rule, predicted_classes(outputs), notes), notes
 
 
@@ -164,9 +168,14 @@ def _held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def _outputs(backend: Backend, examples: Examples, executor: Executor) -> tuple[Array, Finding]:
+def _outputs(
+    backend: Backend, examples: Examples, executor: Executor, with_gradients: bool = False
+) -> tuple[Array, Finding]:
     """Call the model on the examples; refuse an output that says nothing."""
-    parts = [backend.outputs(examples.rows(rows)) for rows in executor.rows(len(examples))]
+    chunks = list(executor.rows(len(examples)))
+    # Of several chunks only the last one's gradients could be kept until they are asked for.
+    shared = with_gradients and len(chunks) == 1
+    parts = [backend.outputs(examples.rows(rows), with_gradients=shared) for rows in chunks]
     outputs, finding = np.concatenate([part for part, _ in parts]), parts[0][1]
     if not np.isfinite(outputs).all():
         bad = np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
@@ -297,19 +306,24 @@ def _wrap_up(
         steps=found.steps,
         rule=found.rule,
         map_error=found.map_error,
-        batch_size=problem.executor.size,
+        batch_size=problem.executor.used,
         mask=_shown_mask(problem),
         history=found.history,
         options=dict(request.options),
         seed=request.seed,
         versions={
-            "explain": version("explain-toolkit"),
+            "explain": _own_version(),
             request.extension.name: request.extension.version(),
             "numpy": np.__version__,
         },
         notes=tuple(message for message, _ in notes),
         display=request.display,
     )
+
+
+@cache
+def _own_version() -> str:
+    return version("explain-toolkit")
 
 
 def _shown_mask(problem: Problem) -> Mask | None:

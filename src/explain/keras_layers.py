@@ -143,6 +143,16 @@ def has_masking(layers: Sequence[Any]) -> bool:
     return any(_is_layer(layer, "Masking") for layer in layers)
 
 
+def seed_states(layers: Sequence[Any]) -> list[Any]:
+    """Give the variables in which layers keep the seeds of what they draw."""
+    generators = [generator for layer in layers for generator in vars(layer).values()]
+    return [
+        generator.state.value
+        for generator in generators
+        if any(base.__name__ == "SeedGenerator" for base in type(generator).__mro__)
+    ]
+
+
 def _mask_operations(layers: Sequence[Any]) -> list[Any]:
     """Give the operations, which are no layers, that make the masks in the graphs of functional models.
 

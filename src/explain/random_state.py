@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,14 @@ def preserved_random_state() -> Iterator[None]:
     >>> random.random() == first
     True
     """
-    of_python, of_numpy = random.getstate(), np.random.get_state()
+    of_python = random.getstate()
+    of_numpy: Any = np.random.get_state()
     try:
         yield
     finally:
-        random.setstate(of_python)
-        np.random.set_state(of_numpy)
+        # Compared first, which is faster than being put back for nothing.
+        if random.getstate() != of_python:
+            random.setstate(of_python)
+        now: Any = np.random.get_state()
+        if now[2:] != of_numpy[2:] or not np.array_equal(now[1], of_numpy[1]):
+            np.random.set_state(of_numpy)

@@ -6,7 +6,9 @@ They are recognised by their signature and run over whole, padded sequences by t
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -30,17 +32,34 @@ def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool
     >>> is_stepwise(lambda input, hidden: None), is_stepwise(lambda input, lengths: None)
     (True, False)
     """
+    function = getattr(forward, "__func__", forward)
+    try:
+        required = _known.get(function)
+    except TypeError:
+        required = None
+    if required is None:
+        required = _required(forward)
+        with suppress(TypeError):
+            _known[function] = required
+    return len(required) == 2 and required[1] in _STATE_NAMES and required[1] not in given
+
+
+# Reading a signature takes longer than a small model does.
+_known: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
+def _required(forward: Callable[..., Any]) -> tuple[str, ...]:
+    """Give the names of the positional parameters without a default."""
     try:
         parameters = inspect.signature(forward).parameters.values()
     except (TypeError, ValueError):
-        return False
-    required = [
+        return ()
+    return tuple(
         parameter.name
         for parameter in parameters
         if parameter.default is parameter.empty
         and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    return len(required) == 2 and required[1] in _STATE_NAMES and required[1] not in given
+    )
 
 
 def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> Any:

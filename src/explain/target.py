@@ -25,6 +25,22 @@ def predicted_classes(outputs: Array) -> npt.NDArray[np.int64] | None:
     return classes
 
 
+def expected_target(target: TargetLike, count: int) -> Target:
+    """Give the target as it can be told before the outputs are known, without indices where it cannot.
+
+    Examples
+    --------
+    >>> expected_target(3, 2).indices.tolist(), expected_target(None, 2).indices
+    ([[3], [3]], None)
+    """
+    if target is None or callable(target):
+        return Target(function=target if callable(target) else None)
+    rows = _rows_of(target, count)
+    if len({len(row) for row in rows}) != 1:
+        return Target()
+    return Target(indices=np.array(rows, np.int64).reshape(count, -1))
+
+
 def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLabels]:
     """Turn `target` into indices into the outputs, or the callable it is.
 

@@ -6,7 +6,7 @@ It shows how little a backend must bring, and holds the protocol to being free o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class NumpyBackend:
     def hold(self, examples):
         return examples
 
-    def outputs(self, examples):
+    def outputs(self, examples, *, with_gradients=False):
         return self._model(examples.inputs[0]), Finding("output")
 
     def scores(self, examples):
@@ -72,6 +72,9 @@ class NumpyBackend:
         else:
             picked = np.eye(model.readout.shape[1])[examples.target.indices[:, 0]]
         return ((picked @ model.readout.T * open_gates) @ model.hidden.T,), self.scores(examples)
+
+    def reseeded(self):
+        return nullcontext()
 
     def path_gradients(self, examples, baselines, alphas, weights, executor):
         differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))

@@ -110,13 +110,29 @@ class Computation:
                 "Explain a "
                 "score that depends smoothly on the input."
             )
-        return (
-            tuple(
-                tf.zeros_like(point) if gradient is None else tf.convert_to_tensor(gradient)
-                for point, gradient in zip(points, gradients, strict=True)
-            ),
-            scores,
-        )
+        return _without_none(gradients, points), scores
+
+    def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
+        """Give outputs, gradients, scores and the target's indices from one run: of the predicted class without one.
+
+        Where the target does not fit the outputs there are no gradients: the caller is told why elsewhere.
+        """
+        *others, indices = beside
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(points)
+            outputs = self._read(points, beside).explained
+            rank = len(outputs.shape)
+            if indices.shape[-1] == 0 and rank == 2 and outputs.shape[-1] is not None:
+                indices = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
+            fits = indices.shape[-1] == rank - 1
+            if fits and rank > 1:
+                # An index out of range is refused by its value later: here it must only not stop the run.
+                indices = tf.clip_by_value(indices, 0, tf.shape(outputs, tf.int64)[1:] - 1)
+            scores = pick_scores(outputs, None, indices) if fits else tf.zeros([0], outputs.dtype)
+        gradients = tape.gradient(scores, points) if fits else []
+        if not fits or all(gradient is None for gradient in gradients):
+            return outputs, (), scores, indices
+        return outputs, _without_none(gradients, points), scores, indices
 
     def path_block(
         self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, weights: Any, beside: Beside
@@ -290,6 +306,13 @@ def along(start: Any, difference: Any, nodes: Any) -> Any:
     steps = tf.reshape(nodes, [1, -1, *([1] * (len(start.shape) - 1))])
     points = start[:, None] + steps * difference[:, None]
     return tf.reshape(points, [-1, *start.shape[1:]])
+
+
+def _without_none(gradients: Any, points: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        tf.zeros_like(point) if gradient is None else tf.convert_to_tensor(gradient)
+        for point, gradient in zip(points, gradients, strict=True)
+    )
 
 
 def _sums(nodes: Any, weights: Any, gradient: Any, like: Any) -> Any:

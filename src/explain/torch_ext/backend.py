@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,11 @@ from explain.scoring import (
 )
 from explain.stepwise import check_step_result
 from explain.torch_ext.cut import Survey, survey
-from explain.torch_ext.inspection import first_layer_complaint, has_convolutions, inspect_model
+from explain.torch_ext.inspection import (
+    first_layer_complaint,
+    has_convolutions,
+    inspect_model,
+)
 from explain.torch_ext.memory import bytes_per_point, free_memory
 from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
@@ -41,6 +45,19 @@ from explain.torch_ext.scores import (
     pick_scores,
 )
 from explain.torch_ext.state import inference_mode
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """A forward pass whose graph is kept for the gradients that are asked for next."""
+
+    examples: Examples
+    points: tuple[Tensor, ...]
+    explained: Tensor
+
+    def is_of(self, examples: Examples) -> bool:
+        """Tell whether it was over these very examples, whatever their target."""
+        return self.examples.inputs is examples.inputs and self.examples.held is examples.held
 
 
 class TorchBackend:
@@ -72,28 +89,29 @@ class TorchBackend:
             )
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
-        self.device, self._model_dtype = _device_and_dtype(self._model, like)
+        self.device, self._model_dtype = _device_and_dtype(self._inspection.modules, like)
         self.device_name = str(self.device)
         # Half precision holds the points too coarsely: they are formed in float32 and rounded by the model.
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
-        self._recorder = ActivationRecorder(self._model, self._inspection.keras)
+        self._recorder = ActivationRecorder(self._inspection)
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
         self._survey: Survey | None = None
+        self._forward: _Forward | None = None
         self._put_back: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
         single = self._model_dtype == torch.float32
-        self._channels_last = single and self.device.type == "cpu" and has_convolutions(self._model)
+        self._channels_last = single and self.device.type == "cpu" and has_convolutions(self._inspection.modules)
 
     @property
     def leaf_modules(self) -> list[nn.Module]:
         """The modules without modules in them; none where they cannot be reached, or belong to Keras."""
         if self._inspection.opaque or self._inspection.keras:
             return []
-        return [module for module in self._model.modules() if not any(module.children())]
+        return [module for module in self._inspection.modules if not any(module.children())]
 
     @property
     def rounds_points(self) -> bool:
@@ -103,7 +121,7 @@ class TorchBackend:
     @contextmanager
     def session(self) -> Iterator[None]:
         """Hold the model in inference mode; on any exit it is again as it came."""
-        with inference_mode(self._model, self.device) as self._put_back:
+        with inference_mode(self._model, self._inspection.modules, self.device) as self._put_back:
             yield
 
     def hold(self, examples: Examples) -> Examples:
@@ -114,7 +132,7 @@ class TorchBackend:
             self.read(self._tensors(examples.inputs), examples)
         return replace(examples, held=tuple(mask.cpu().numpy() for mask in masks))
 
-    def outputs(self, examples: Examples) -> tuple[Array, Finding]:
+    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
         padded = self._padded(examples)
         # With gradients on, since the graph tells which operation made the output.
@@ -127,7 +145,15 @@ class TorchBackend:
             # A model that takes a view of its features wants them in order; if that is not it, it fails again.
             self._channels_last = False
             reading = self.read(points, padded)
-        return host(reading.explained[: len(examples)]), reading.finding
+        explained = reading.explained
+        if with_gradients:
+            self._forward = _Forward(padded, points, explained)
+        return host(explained[: len(examples)]), reading.finding
+
+    @contextmanager
+    def reseeded(self) -> Iterator[None]:
+        """PyTorch's random state moves on from one call to the next by itself."""
+        yield
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
@@ -139,8 +165,13 @@ class TorchBackend:
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
         padded = self._padded(examples)
-        points = self._tensors(padded.inputs, grad=True)
-        gradients, scores = self.gradients_at(points, padded)
+        before, self._forward = self._forward, None
+        if before is not None and before.is_of(padded):
+            scores = pick_scores(before.explained, padded.target)
+            gradients = self._gradients_of(scores, before.points)
+        else:
+            points = self._tensors(padded.inputs, grad=True)
+            gradients, scores = self.gradients_at(points, padded)
         return tuple(host(part[: len(examples)]) for part in gradients), host(scores[: len(examples)])
 
     def path_gradients(
@@ -191,17 +222,17 @@ class TorchBackend:
 
     def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[tuple[Tensor, ...], Tensor]:
         scores = self.scores_of(points, examples)
+        return self._gradients_of(scores, points), scores.detach()
+
+    def _gradients_of(self, scores: Tensor, points: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if not scores.requires_grad:
             raise GradientError(_no_gradient(self.model_name))
         gradients = torch.autograd.grad(scores.sum(), points, allow_unused=True)
         if all(gradient is None for gradient in gradients):
             raise GradientError(_no_gradient(self.model_name))
-        return (
-            tuple(
-                torch.zeros_like(point) if gradient is None else gradient
-                for point, gradient in zip(points, gradients, strict=True)
-            ),
-            scores.detach(),
+        return tuple(
+            torch.zeros_like(point) if gradient is None else gradient
+            for point, gradient in zip(points, gradients, strict=True)
         )
 
     def read(
@@ -214,6 +245,8 @@ class TorchBackend:
 
         `within` is entered once the model is as it came, and left when the model has run.
         """
+        # What is kept of the call before would be a second graph in memory, and belongs to a state put back.
+        self._forward = None
         self._put_back()
         layout = self._question.layout
         inputs = [self._ordered(point.to(self._model_dtype)) for point in points]
@@ -348,12 +381,14 @@ def host(tensor: Tensor) -> Array:
     return array
 
 
-def _device_and_dtype(model: Any, like: Any) -> tuple[torch.device, torch.dtype]:
+def _device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:
     """Follow the model's parameters, else its input."""
-    if isinstance(model, nn.Module):
-        for tensor in [*model.parameters(), *model.buffers()]:
-            if tensor.is_floating_point():
-                return tensor.device, tensor.dtype
+    # Parameters go before buffers: statistics may be kept in another precision than weights.
+    for kept in ("_parameters", "_buffers"):
+        for module in modules:
+            for tensor in getattr(module, kept).values():
+                if tensor is not None and tensor.is_floating_point():
+                    return tensor.device, tensor.dtype
     if isinstance(like, Tensor):
         return like.device, like.dtype
     return torch.device("cpu"), torch.float64 if getattr(like, "dtype", None) == np.float64 else torch.float32

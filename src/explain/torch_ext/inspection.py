@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ class Inspection:
         True for a Keras model that runs on torch.
     fixed_batch_size : int, optional
         The only batch size that it takes.
+    modules : tuple of torch.nn.Module
+        Every module of it, itself first.
     """
 
     model: Any
@@ -40,6 +43,7 @@ class Inspection:
     stepwise: bool = False
     keras: bool = False
     fixed_batch_size: int | None = None
+    modules: tuple[nn.Module, ...] = ()
 
 
 def inspect_model(model: Any, given: Any = ()) -> Inspection:
@@ -47,17 +51,28 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
     original = _unwrapped(model)
     if not isinstance(original, nn.Module):
         return Inspection(original, opaque=True)
-    if any(nn.parameter.is_lazy(parameter) for parameter in original.parameters()):
+    modules = tuple(modules_of(original))
+    if any(
+        parameter is not None and nn.parameter.is_lazy(parameter)
+        for module in modules
+        for parameter in module._parameters.values()
+    ):
         raise ModelNotBuiltError(
             f"model of type {type(original).__name__} has layers whose shape is not known yet (Lazy modules): call it "
             "once on a batch before explaining it."
         )
     if isinstance(original, torch.jit.ScriptModule):
-        return Inspection(original, opaque=True)
+        return Inspection(original, opaque=True, modules=modules)
     if isinstance(original, torch.fx.GraphModule) and _is_flat(original):
-        return Inspection(original, opaque=True, fixed_batch_size=_exported_batch_size(original))
-    keras = is_keras_model(original)
-    return Inspection(original, opaque=False, stepwise=is_stepwise(_forward_of(original), given), keras=keras)
+        size = _exported_batch_size(original)
+        return Inspection(original, opaque=True, fixed_batch_size=size, modules=modules)
+    return Inspection(
+        original,
+        opaque=False,
+        stepwise=is_stepwise(_forward_of(original), given),
+        keras=is_keras_model(original),
+        modules=modules,
+    )
 
 
 def default_layout(model: Any, ndim: int) -> Layout:
@@ -68,13 +83,13 @@ def default_layout(model: Any, ndim: int) -> Layout:
     LayoutError
         If a recurrent or attention layer takes time first, so that the model may take either order.
     """
-    inspection = inspect_model(model)
-    original = inspection.model
-    if inspection.keras:
+    original = _unwrapped(model)
+    if is_keras_model(original):
         first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers_of(original))
         return usual_layout(ndim, "first" if first else "last")
     if ndim != 3:
         return usual_layout(ndim, "first")
+    inspection = inspect_model(model)
     if inspection.stepwise or not isinstance(original, nn.Module):
         return Layout("NTC")
     for module in original.modules():
@@ -104,9 +119,33 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
     return shape[1:] if is_keras_model(original) else shape
 
 
-def has_convolutions(model: Any) -> bool:
-    """Tell whether a model has layers that convolve pictures."""
-    return isinstance(model, nn.Module) and any(isinstance(module, nn.Conv2d) for module in model.modules())
+def has_convolutions(modules: Iterable[nn.Module]) -> bool:
+    """Tell whether any of a model's modules convolves pictures."""
+    return any(isinstance(module, nn.Conv2d) for module in modules)
+
+
+def modules_of(model: Any) -> list[nn.Module]:
+    """Give every module of a model, itself first, each once; none for what is no module.
+
+    What ``model.modules()`` gives, without its cost: of a small model the walk took longer than the call.
+
+    Examples
+    --------
+    >>> len(modules_of(nn.Sequential(nn.Flatten(), nn.ReLU()))), modules_of(len)
+    (3, [])
+    """
+    if not isinstance(model, nn.Module):
+        return []
+    if isinstance(model, torch.jit.ScriptModule):
+        return list(model.modules())
+    found: dict[int, nn.Module] = {}
+    left = [model]
+    while left:
+        module = left.pop()
+        if id(module) not in found:
+            found[id(module)] = module
+            left.extend(one for one in reversed(module._modules.values()) if one is not None)
+    return list(found.values())
 
 
 def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:

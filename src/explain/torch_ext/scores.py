@@ -15,6 +15,7 @@ from explain.examples import Target
 from explain.keras_layers import layers_of, recorded_activations
 from explain.layout import Layout
 from explain.scoring import ActivationKind, RecordedActivation
+from explain.torch_ext.inspection import Inspection
 
 _FUNCTIONAL: dict[str, ActivationKind] = {
     "SoftmaxBackward0": "softmax",
@@ -70,18 +71,17 @@ class ActivationRecorder:
 
     Parameters
     ----------
-    model : object
+    inspection : Inspection
         The model; one whose layers cannot be reached records nothing.
-    keras : bool
-        True for a Keras model that runs on torch, whose layers do not call hooks.
     """
 
-    def __init__(self, model: Any, keras: bool) -> None:
-        self._keras_layers = layers_of(model) if keras else []
+    def __init__(self, inspection: Inspection) -> None:
+        # Keras layers do not call hooks.
+        self._keras_layers = layers_of(inspection.model) if inspection.keras else []
         self._activations = (
-            [(module, kind) for module in model.modules() if (kind := _kind_of(module))]
-            if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule)
-            else []
+            []
+            if isinstance(inspection.model, torch.jit.ScriptModule)
+            else [(module, kind) for module in inspection.modules if (kind := _kind_of(module))]
         )
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,9 +13,14 @@ from torch import nn
 # separately (buffers, submodules) or are none of a forward's business (parameters, hooks).
 _OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
 
+# Values that cannot be changed in place and hold no tensor.
+_PLAIN = frozenset({bool, int, float, str, type(None)})
+
 
 @contextmanager
-def inference_mode(model: Any, device: torch.device) -> Iterator[Callable[[], None]]:
+def inference_mode(
+    model: Any, modules: Sequence[nn.Module], device: torch.device
+) -> Iterator[Callable[[], None]]:
     """Hold every module in inference mode; on any exit put back modes, buffers, attributes and random states.
 
     Modes are set flag by flag, since ``eval()`` may be overridden, or refused by an exported module.
@@ -27,20 +32,24 @@ def inference_mode(model: Any, device: torch.device) -> Iterator[Callable[[], No
         Puts buffers and attributes back as they came: a model that keeps a state from one call to the next
         is to start every call from the same.
     """
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [module.training for module in modules]
+    training = [module for module in modules if module.training]
     random_state = torch.get_rng_state()
     on_cuda = device.type == "cuda"
     cuda_random_state = torch.cuda.get_rng_state(device) if on_cuda else None
     recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in modules)
     snapshots: list[_Snapshot | _Tensors] = []
+    untouched = True
 
     def put_back() -> None:
-        for snapshot in snapshots:
-            snapshot.put_back()
+        # Before the first call there is nothing to put back.
+        nonlocal untouched
+        if not untouched:
+            for snapshot in snapshots:
+                snapshot.put_back()
+        untouched = False
 
     try:
-        for module in modules:
+        for module in training:
             module.training = False
         if isinstance(model, torch.jit.ScriptModule):
             snapshots.append(_Tensors(model.buffers()))
@@ -54,8 +63,8 @@ def inference_mode(model: Any, device: torch.device) -> Iterator[Callable[[], No
             yield put_back
     finally:
         put_back()
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
+        for module in training:
+            module.training = True
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
@@ -85,29 +94,38 @@ class _Snapshot:
     """A module's buffers, submodules and own attributes as they were."""
 
     def __init__(self, module: nn.Module) -> None:
-        self._module = module
-        self._attributes = dict(module.__dict__)
-        own = {name: value for name, value in module.__dict__.items() if name not in _OF_MODULE_ITSELF}
-        self._containers = {
-            name: value.copy() for name, value in own.items() if isinstance(value, (list, dict, set))
-        }
-        self._registered = {name: dict(module.__dict__[name]) for name in ("_buffers", "_modules")}
-        held = [*own.values(), *module.__dict__["_buffers"].values()]
-        for value in own.values():
-            if isinstance(value, (list, tuple, set)):
+        own = module.__dict__
+        self._own = own
+        self._attributes = own.copy()
+        # Of most modules only these dictionaries are filled, which a forward may fill otherwise.
+        self._containers: list[tuple[Any, Any]] = [
+            (own[name], own[name].copy()) for name in ("_buffers", "_modules")
+        ]
+        held = [*own["_buffers"].values()]
+        for name, value in self._attributes.items():
+            kind = type(value)
+            if kind in _PLAIN or name in _OF_MODULE_ITSELF:
+                continue
+            if isinstance(value, (list, dict, set)):
+                self._containers.append((value, value.copy()))
+                held.extend(value.values() if isinstance(value, dict) else value)
+            elif isinstance(value, tuple):
                 held.extend(value)
-            elif isinstance(value, dict):
-                held.extend(value.values())
+            else:
+                held.append(value)
         self._tensors = _Tensors(held)
 
     def put_back(self) -> None:
         """Undo what a forward pass did to the module."""
-        own = self._module.__dict__
-        for name in [name for name in own if name not in self._attributes]:
-            del own[name]
-        own.update(self._attributes)
-        for name, value in [*self._containers.items(), *self._registered.items()]:
-            held = own[name]
-            held.clear()
-            held.extend(value) if isinstance(held, list) else held.update(value)
+        own, before = self._own, self._attributes
+        if len(own) != len(before) or any(own.get(name) is not value for name, value in before.items()):
+            for name in [name for name in own if name not in before]:
+                del own[name]
+            own.update(before)
+        for container, value in self._containers:
+            if isinstance(container, list):
+                container[:] = value
+            elif container or value:
+                container.clear()
+                container.update(value)
         self._tensors.put_back()
