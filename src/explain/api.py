@@ -323,9 +323,7 @@ def _optional_count(name: str, value: int | None) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise OptionError(
-            f"{name}={value!r} is out of range: give a whole number of at least 1, or None."
-        )
+        raise OptionError(f"{name}={value!r} is out of range: give a whole number of at least 1, or None.")
     return int(value)
 
 

@@ -273,8 +273,8 @@ _ROWS = Catalogue(
                     None,
                     f"one of {', '.join(map(repr, RULES))}, or None",
                     lambda value: value is None or (isinstance(value, str) and value in RULES),
-                    "Rule of integration. None: Gauss–Legendre, but the midpoint rule where n_steps is 'auto' and "
-                    "the model has kinks.",
+                    "Rule of integration. None: Gauss–Legendre; where n_steps is 'auto' the midpoint rule for a model "
+                    "with kinks (ReLU, max pooling), Fejér's for a smooth one.",
                 ),
                 Option(
                     "tolerance",

@@ -147,7 +147,11 @@ def executor_for(
         budget = memory_budget or int(SHARE_OF_FREE_MEMORY * backend.free_memory())
         least = fixed or 1
         if budget < least * need:
-            given = f"memory_budget={memory_budget}" if memory_budget else f"A quarter of the free memory, {budget}"
+            given = (
+                f"memory_budget={memory_budget}"
+                if memory_budget
+                else f"A quarter of the free memory, {budget}"
+            )
             raise MemoryBudgetError(
                 f"{given} bytes are too few: the gradient of {least} example{'s' if least > 1 else ''} of this model "
                 f"needs about {least * need}. Give memory_budget at least that, free some memory, or explain "

@@ -16,8 +16,9 @@ from explain.execution import Executor
 class Expansion(Protocol):
     """What an example is expanded to: its points are formed a block at a time, never all at once."""
 
-    n_points: int
-    """Points an example."""
+    @property
+    def n_points(self) -> int:
+        """Points an example."""
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
         """Form the points of a block, example by example, shape (rows × points, ...) for each input."""

@@ -61,9 +61,7 @@ def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivat
                 )
             elif _is_layer(layer, "Softmax"):
                 axis = layer.axis if isinstance(layer.axis, int) else -1
-                stack.enter_context(
-                    replaced(layer, "call", _recorder("softmax", layer.call, axis, recorded))
-                )
+                stack.enter_context(replaced(layer, "call", _recorder("softmax", layer.call, axis, recorded)))
         yield recorded
 
 

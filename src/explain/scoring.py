@@ -127,9 +127,7 @@ def read_output(
         if wanted == "logit":
             return Reading(terminal.logits, _same, Finding("logit"))
         kind: ActivationKind = "sigmoid" if terminal.kind == "sigmoid" else "softmax"
-        return Reading(
-            terminal.logits, _activation(arithmetic, kind, wanted, terminal.axis), Finding(wanted)
-        )
+        return Reading(terminal.logits, _activation(arithmetic, kind, wanted, terminal.axis), Finding(wanted))
     if functional is not None:
         held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
         if wanted == "logit":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,6 @@ def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Exec
     # What is not finite is refused later, with its own words.
     scale = np.abs(first, where=np.isfinite(first), out=np.zeros(first.shape)).max(initial=0)
     found = not np.allclose(first, second, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
-    try:
+    with suppress(TypeError):
         _known[model] = found
-    except TypeError:
-        pass
     return found

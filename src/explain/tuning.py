@@ -46,12 +46,12 @@ class Tuning:
     def size(self, start: int, limit: int = _LARGEST) -> int:
         """Give the chunk size to use next, at most `limit`, beginning at `start`."""
         start, limit = min(start, limit), min(limit, _LARGEST)
-        for step in (lambda size: 2 * size, lambda size: size // 2):
+        for upwards in (True, False):
             size = start
             while True:
                 if not self._is_timed(size):
                     return size
-                following = step(size)
+                following = 2 * size if upwards else size // 2
                 if not 1 <= following <= limit:
                     break
                 if not self._is_timed(following):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
 from explain.errors import ConvergenceWarning, ExplainWarning, OptionError
 from explain.examples import Array
 from explain.problem import Problem
@@ -35,7 +36,7 @@ class Integral:
     Parameters
     ----------
     gradients : tuple of numpy.ndarray
-        One array an input, of its shape.
+        One array an input, of its shape; none where another engine gave the values.
     steps : numpy.ndarray of int
         How many gradients each is the weighted mean of, shape (N,).
     rule : str
@@ -80,10 +81,10 @@ def fixed_steps(options: Any, count: int, otherwise: int) -> Array:
     return np.broadcast_to(steps, (count,))
 
 
-def integrate(problem: Problem) -> Integral:
-    """Integrate as the options say."""
+def integrate(problem: Problem, at_baseline: Array) -> Integral:
+    """Integrate as the options say; `at_baseline` are the scores there, shape (N,)."""
     if problem.options["n_steps"] == "auto":
-        return _to_tolerance(problem)
+        return _to_tolerance(problem, at_baseline)
     rule = problem.options["rule"] or FIXED_RULE
     steps = fixed_steps(problem.options, len(problem.examples), 0)
     gradients = tuple(np.zeros_like(array) for array in problem.examples.inputs)
@@ -91,19 +92,21 @@ def integrate(problem: Problem) -> Integral:
     for n_steps in np.unique(steps):
         rows = np.flatnonzero(steps == n_steps)
         alphas, weights = nodes_and_weights(rule, int(n_steps), problem.backend.dtype)
-        nested = _every_third(rule, int(n_steps), problem.backend.dtype)
-        sums = _path_gradients(problem, rows, alphas, np.stack([weights, *nested]))
+        nested = _nested(rule, int(n_steps))
+        sums = _path_gradients(problem, rows, alphas, np.stack([weights, *nested.values()]))
         for total, part in zip(gradients, sums, strict=True):
             total[rows] = part[0]
-        if nested:
-            error[rows] = _bound(
-                problem, rows, tuple(part[0] for part in sums), tuple(part[1] for part in sums), 3
-            )
+        for fewer in nested:
+            later, earlier = (tuple(part[row] for part in sums) for row in range(2))
+            error[rows] = _bound(_moved(problem, rows), later, earlier, n_steps / fewer)
     return Integral(gradients, steps.copy(), rule, None if np.isnan(error).any() else error)
 
 
-def _to_tolerance(problem: Problem) -> Integral:
+def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
     """Refine each example's integral until the estimated error of its map is within the tolerance.
+
+    And, beyond that, as long as its sum misses the difference of the scores by more than is warned of: a map can
+    be near in the mean and far in its sum, where the difference is small beside the map.
 
     Where gradients may jump, the midpoint rule is tripled; where they are smooth, Fejér's rule, which converges
     as fast as Gauss–Legendre, is doubled. Both use every gradient again that was taken before.
@@ -125,7 +128,8 @@ def _to_tolerance(problem: Problem) -> Integral:
 
     def mean_gradients(level: int) -> tuple[Array, ...]:
         parts = [
-            [np.tensordot(shares[level].astype(one.dtype), one, axes=1) for one in sums] for shares, sums in taken
+            [np.tensordot(shares[level].astype(one.dtype), one, axes=1) for one in sums]
+            for shares, sums in taken
         ]
         return tuple(np.sum(one, axis=0) for one in zip(*parts, strict=True))
 
@@ -139,12 +143,20 @@ def _to_tolerance(problem: Problem) -> Integral:
             earlier = mean_gradients(0)
         later = mean_gradients(level)
         growth = levels[level] / levels[level - 1]
-        error[active] = _bound(problem, active, later, earlier, growth)
+        moved = _moved(problem, active)
+        error[active] = _bound(moved, later, earlier, growth)
         steps[active] = levels[level]
         for total, part in zip(gradients, later, strict=True):
             total[active] = part
         # What is not finite will not become so, and is told of elsewhere.
-        left = error[active] > tolerance
+        left = (error[active] > tolerance) | (
+            convergence_delta(
+                tuple(step * part for step, part in zip(moved, later, strict=True)),
+                problem.scores[active],
+                at_baseline[active],
+            )[1]
+            > WORST_RELATIVE_DELTA
+        )
         if not left.any():
             break
         if problem.backend.fixed_batch_size is not None:
@@ -177,7 +189,8 @@ def _levels(rule: str, most: int) -> list[int]:
 def _is_new(rule: str, n_steps: int) -> Array:
     """Tell which nodes of a refined rule the one before it has not."""
     place = np.arange(n_steps)
-    return place % 3 != 1 if rule == "midpoint" else place % 2 == 0
+    new: Array = place % 3 != 1 if rule == "midpoint" else place % 2 == 0
+    return new
 
 
 def _weights_of(rules: list[tuple[Array, Array]], levels: list[int], level: int, new: Array) -> Array:
@@ -228,11 +241,24 @@ def _distinct(weights: Array) -> tuple[Array, Array]:
     return shares[:, : len(distinct)], np.stack(distinct)
 
 
-def _every_third(rule: str, n_steps: int, dtype: np.dtype[Any]) -> list[Array]:
-    """Give the weights of the midpoint rule of a third of the steps, whose nodes are every third of these."""
-    if rule != "midpoint" or n_steps % 3:
-        return []
-    return [np.where(np.arange(n_steps) % 3 == 1, 3 / n_steps, 0).astype(dtype)]
+def _nested(rule: str, n_steps: int) -> dict[int, Array]:
+    """Give the weights, on the same nodes, of the rule that a rule refines, by its steps; none where there is none.
+
+    Examples
+    --------
+    >>> {steps: weights.tolist() for steps, weights in _nested("midpoint", 3).items()}
+    {1: [0.0, 1.0, 0.0]}
+    """
+    place = np.arange(n_steps)
+    if rule == "midpoint" and n_steps % 3 == 0:
+        fewer, old = n_steps // 3, place % 3 == 1
+    elif rule == "fejer" and n_steps % 2 == 1 and n_steps > 1:
+        fewer, old = n_steps // 2, place % 2 == 1
+    else:
+        return {}
+    weights = np.zeros(n_steps)
+    weights[old] = nodes_and_weights(rule, fewer)[1]
+    return {fewer: weights}
 
 
 def _path_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array) -> tuple[Array, ...]:
@@ -247,27 +273,34 @@ def _path_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array
     )
 
 
+def _moved(problem: Problem, rows: Array) -> tuple[Array, ...]:
+    """Give input − baseline of some examples, one array an input."""
+    assert problem.baselines is not None
+    ends, starts = problem.examples.inputs, problem.baselines
+    return tuple(end[rows] - start[rows] for end, start in zip(ends, starts, strict=True))
+
+
 def _bound(
-    problem: Problem, rows: Array, later: tuple[Array, ...], earlier: tuple[Array, ...], growth: float
+    moved: tuple[Array, ...], later: tuple[Array, ...], earlier: tuple[Array, ...], growth: float
 ) -> Array:
     """Bound the error of the later of two maps, relative to its size, shape (N,), from their difference.
 
     Parameters
     ----------
+    moved : tuple of numpy.ndarray
+        Input − baseline, which makes maps of the mean gradients that follow.
     growth : float
         How many times the steps of the earlier the later has.
     """
-    assert problem.baselines is not None
-    size, difference = np.zeros(len(rows)), np.zeros(len(rows))
-    for end, start, after, before in zip(
-        problem.examples.inputs, problem.baselines, later, earlier, strict=True
-    ):
-        moved = (end[rows] - start[rows]).astype(np.float64)
-        size += _squares(moved * after)
-        difference += _squares(moved * (after.astype(np.float64) - before))
+    size, difference = np.zeros(len(later[0])), np.zeros(len(later[0]))
+    for step, after, before in zip(moved, later, earlier, strict=True):
+        wide = step.astype(np.float64)
+        size += _squares(wide * after)
+        difference += _squares(wide * (after.astype(np.float64) - before))
     ratio = 1 / growth
     share = _BOUND * ratio / np.sqrt(1 + ratio**2)
-    return share * np.sqrt(np.divide(difference, size, out=np.zeros_like(size), where=size > 0))
+    bound: Array = share * np.sqrt(np.divide(difference, size, out=np.zeros_like(size), where=size > 0))
+    return bound
 
 
 def _squares(values: Array) -> Array:
@@ -275,9 +308,7 @@ def _squares(values: Array) -> Array:
     return total
 
 
-def _too_far(
-    far: Array, error: Array, tolerance: float, most: int
-) -> tuple[str, type[ExplainWarning]]:
+def _too_far(far: Array, error: Array, tolerance: float, most: int) -> tuple[str, type[ExplainWarning]]:
     named = ", ".join(f"{row} ({error[row]:.1%})" for row in far)
     return (
         f"The map has not reached tolerance={tolerance:g} within {most} steps for "

@@ -5,28 +5,29 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 # Operations by their types. Affine in all their inputs together.
-_ADDITIVE = frozenset(
+_ADDITIVE = _names(
     "Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Reshape Transpose Squeeze ExpandDims StridedSlice Slice Split "
     "SplitV Identity Pad PadV2 MirrorPad Sum Mean AvgPool AvgPool3D GatherV2 GatherNd ReverseV2 Tile BroadcastTo "
-    "SpaceToBatchND BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor ResizeBilinear SelectV2".split()
+    "SpaceToBatchND BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor ResizeBilinear SelectV2"
 )
 # Affine in one of their inputs while the others are held.
-_LINEAR_IN_EACH = frozenset(
-    "Mul MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative".split()
-)
+_LINEAR_IN_EACH = _names("Mul MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
 # What makes a prefix worth skipping.
-_COSTLY = frozenset(
-    "MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative".split()
-)
-_SMOOTH = frozenset(
+_COSTLY = _names("MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
+_SMOOTH = _names(
     "Tanh Sigmoid Softmax LogSoftmax Softplus Exp Expm1 Log Log1p Pow Sqrt Rsqrt Reciprocal RealDiv Erf Erfc Square "
-    "SquaredDifference Sin Cos".split()
+    "SquaredDifference Sin Cos"
 )
 # What a loop does besides computing.
-_BOOKKEEPING = frozenset(
+_BOOKKEEPING = _names(
     "Placeholder Const ReadVariableOp NoOp TensorListReserve TensorListFromTensor TensorListGetItem TensorListSetItem "
-    "TensorListStack TensorListElementShape ZerosLike OnesLike Fill".split()
+    "TensorListStack TensorListElementShape ZerosLike OnesLike Fill"
 )
 _LOOPS = frozenset({"While", "StatelessWhile"})
 # They give a shape, which does not depend on any value.

@@ -117,7 +117,7 @@ class Computation:
 
         Where the target does not fit the outputs there are no gradients: the caller is told why elsewhere.
         """
-        *others, indices = beside
+        indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
             outputs = self._read(points, beside).explained
@@ -171,7 +171,9 @@ class Computation:
                 explained = self._read(starts, beside).transform(value)
             else:
                 assert self.cut is not None
-                points = tuple(along(start, step, nodes) for start, step in zip(starts, differences, strict=True))
+                points = tuple(
+                    along(start, step, nodes) for start, step in zip(starts, differences, strict=True)
+                )
                 with entered(self._layers, self.cut, value):
                     explained = self._read(points, repeated).explained
             scores = pick_scores(explained, self.target_function, repeated[-1])

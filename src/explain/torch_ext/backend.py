@@ -104,7 +104,9 @@ class TorchBackend:
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
         single = self._model_dtype == torch.float32
-        self._channels_last = single and self.device.type == "cpu" and has_convolutions(self._inspection.modules)
+        self._channels_last = (
+            single and self.device.type == "cpu" and has_convolutions(self._inspection.modules)
+        )
 
     @property
     def leaf_modules(self) -> list[nn.Module]:
@@ -221,6 +223,7 @@ class TorchBackend:
         return self._tensors(arrays)
 
     def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Give the gradients of the scores to points on the device, and the scores."""
         scores = self.scores_of(points, examples)
         return self._gradients_of(scores, points), scores.detach()
 

@@ -97,8 +97,7 @@ class ModuleCut:
             if entered:
                 raise CutLostError
             entered.append(None)
-            found: Tensor = _Entry.apply(token, form, taken)
-            return found
+            return _entry(token, form, taken)
 
         def skipped(output: Tensor) -> Callable[..., Tensor]:
             return lambda *arguments, **keywords: output
@@ -149,16 +148,22 @@ class _Entry(torch.autograd.Function):
     """Makes a tensor inside the graph, which what follows may change in place, and takes its gradient out."""
 
     @staticmethod
-    def forward(ctx: Any, token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:
         """Make what enters at the cut; the token gives it a place in the graph."""
         ctx.taken = taken
         return form()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         """Keep the gradient; the token itself has none."""
         ctx.taken.append(gradient)
         return gradient.new_zeros(()), None, None
+
+
+def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:
+    # PyTorch leaves `apply` without types.
+    entry: Callable[..., Tensor] = _Entry.apply
+    return entry(token, form, taken)
 
 
 def survey(backend: TorchBackend, examples: Examples) -> Survey:

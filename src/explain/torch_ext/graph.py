@@ -5,25 +5,30 @@ from __future__ import annotations
 import re
 from typing import Any
 
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 # Operations by the names of their nodes in the autograd graph, without the ending "Backward0".
 # Affine in all their inputs together.
-_ADDITIVE = frozenset(
+_ADDITIVE = _names(
     "Add Sub Neg Cat Stack View UnsafeView Reshape ReshapeAlias Permute Transpose T Squeeze Unsqueeze Expand Slice "
     "Select Split SplitWithSizes SafeSplit Chunk Unbind Index IndexSelect Gather Narrow Flip Roll ConstantPadNd "
     "ReflectionPad1D ReflectionPad2D ReplicationPad1D ReplicationPad2D Sum Mean Clone Alias ToCopy Copys AsStrided "
     "Unfold AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D UpsampleNearest2D UpsampleBilinear2D "
-    "PixelShuffle Repeat Where".split()
+    "PixelShuffle Repeat Where"
 )
 # Affine in one of their inputs while the others are held.
-_LINEAR_IN_EACH = frozenset("Mul Mm Addmm Bmm Baddbmm Addbmm Mv Dot Convolution Linear".split())
+_LINEAR_IN_EACH = _names("Mul Mm Addmm Bmm Baddbmm Addbmm Mv Dot Convolution Linear")
 # What makes a prefix worth skipping.
-_COSTLY = frozenset("Mm Addmm Bmm Baddbmm Addbmm Convolution Linear".split())
-_BATCH_NORMS = frozenset("NativeBatchNorm CudnnBatchNorm MiopenBatchNorm".split())
-_SMOOTH = frozenset(
+_COSTLY = _names("Mm Addmm Bmm Baddbmm Addbmm Convolution Linear")
+_BATCH_NORMS = _names("NativeBatchNorm CudnnBatchNorm MiopenBatchNorm")
+_SMOOTH = _names(
     "Tanh Sigmoid Softmax LogSoftmax LogSigmoid Softplus Silu Gelu Mish Exp Exp2 Expm1 Log Log1P Log2 Pow Sqrt "
     "Rsqrt Reciprocal Sin Cos Erf Logsumexp Div NativeLayerNorm NativeGroupNorm MkldnnRnnLayer ThnnFusedLstmCell "
     "ThnnFusedGruCell ScaledDotProductFlashAttention ScaledDotProductFlashAttentionForCpu "
-    "ScaledDotProductEfficientAttention Contiguous".split()
+    "ScaledDotProductEfficientAttention Contiguous"
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from explain.algorithms.completeness import scores_at_baseline
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.integration import FIXED_RULE, Integral, fixed_steps
 from explain.algorithms.path import with_convergence
@@ -65,7 +66,7 @@ def run(problem: Problem) -> Found:
     values = _in_chunks(
         problem, lambda rows: _integrated_gradients(captum.attr, problem, rows, _RULES[rule], n_steps)
     )
-    return with_convergence(problem, values, Integral(values, steps.copy(), rule))
+    return with_convergence(problem, values, Integral((), steps.copy(), rule), scores_at_baseline(problem))
 
 
 def _saliency(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
@@ -75,7 +76,9 @@ def _saliency(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
     return found
 
 
-def _integrated_gradients(captum: Any, problem: Problem, rows: slice, rule: str, n_steps: int) -> tuple[Tensor, ...]:
+def _integrated_gradients(
+    captum: Any, problem: Problem, rows: slice, rule: str, n_steps: int
+) -> tuple[Tensor, ...]:
     backend, examples = _opened(problem), problem.examples.rows(rows)
     assert problem.baselines is not None
     found: tuple[Tensor, ...] = captum.IntegratedGradients(_forward(backend, examples)).attribute(
