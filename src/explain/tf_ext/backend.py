@@ -23,7 +23,7 @@ from explain.tf_ext.inspection import first_layer_complaint, inspect_model
 from explain.tf_ext.memory import bytes_per_point, free_memory
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
-from explain.tf_ext.traces import Beside, Computation, Trace, signature_of, traced, traces_of
+from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
 
 
 @dataclass(frozen=True)
@@ -215,19 +215,19 @@ class TensorFlowBackend:
         """Run one of the computations on tensors, traced where the model allows it."""
         inputs = (*arguments, self._beside(examples))
         trace = self._traced_or_none(name, examples, inputs, cut)
-        if trace is None:
+        try:
+            if trace is not None:
+                with preserved_variables(self._model) if trace.assigns else nullcontext():
+                    return trace.function(*tf.nest.flatten(inputs)), trace.finding
             if name == "outputs":
                 self._functional = self._functional_of_a_trace(examples, inputs)
             computation = replace(self._computation(examples), functional=self._functional, cut=cut)
-            trace = Trace(getattr(computation, name))
-        try:
-            with preserved_variables(self._model) if trace.assigns else nullcontext():
-                result = trace.function(*inputs)
+            with preserved_variables(self._model):
+                return getattr(computation, name)(*inputs), computation.findings[0]
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
             raise self._call_error(cause, arguments[0][0]) from cause
-        return result, computation.findings[0] if self._eager else trace.finding
 
     def _traced_or_none(
         self,
@@ -257,27 +257,28 @@ class TensorFlowBackend:
         cut: ModuleCut | SourceCut | None,
     ) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
-        signature = signature_of(inputs, self.fixed_batch_size)
+        flat = tf.nest.flatten(inputs)
+        companions, mask, held, _ = inputs[-1]
         question, function = self._question, examples.target.function
         # What cannot be part of a key is traced for this call alone.
         alone = bool(question.forward_kwargs) or function is not None
         kept = self._own_traces if alone else traces_of(self._model)
-        flat = tuple((tuple(spec.shape), spec.dtype.name) for spec in tf.nest.flatten(signature))
         key = (
             name,
             cut,
             question.score,
             question.output,
             question.layout,
-            tuple(inputs[-1][0]),
-            len(inputs[-1][1]),
-            len(inputs[-1][2]),
-            flat,
+            tuple(companions),
+            len(mask),
+            len(held),
+            tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat),
             self._structure,
         )
         if key not in kept:
             computation = replace(self._computation(examples), cut=cut)
-            function, graph = traced(getattr(computation, name), signature)
+            specifications = specifications_of(flat, self.fixed_batch_size)
+            function, graph = traced(getattr(computation, name), inputs, specifications)
             found = None
             if name == "surveyed_scores":
                 found = survey(graph, computation.seen, graph.outputs[0], self._loop_steps(examples))
@@ -295,7 +296,8 @@ class TensorFlowBackend:
             return None
         computation = self._computation(examples)
         try:
-            traced(computation.outputs, signature_of(inputs, self.fixed_batch_size))
+            flat = tf.nest.flatten(inputs)
+            traced(computation.outputs, inputs, specifications_of(flat, self.fixed_batch_size))
         except Exception:  # Foreign code that cannot be traced may raise anything; it is run all the same.
             return None
         return computation.functionals[-1]

@@ -14,7 +14,9 @@ from tensorflow.python.ops import stateful_random_ops
 
 from explain.keras_layers import is_keras_model, layers_of
 
-_ASSIGNMENTS = ("Assign", "Scatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
+_ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
+# The gradient of picking from a tensor, which makes a new one.
+_NO_ASSIGNMENT = "ScatterNd"
 
 
 @contextmanager
@@ -63,4 +65,7 @@ def assigns(graph: Any) -> bool:
         *definition.node,
         *(node for function in definition.library.function for node in function.node_def),
     ]
-    return any(node.op.startswith(_ASSIGNMENTS) or "Assign" in node.op for node in nodes)
+    return any(
+        "Assign" in node.op or (node.op.startswith(_ASSIGNMENTS) and node.op != _NO_ASSIGNMENT)
+        for node in nodes
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,11 +40,11 @@ Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], Any]
 
 @dataclass
 class Trace:
-    """A function of tensors, and what was found out while it was traced."""
+    """A function of flat tensors, and what was found out while it was traced."""
 
     function: Callable[..., Any]
     finding: Finding | None = None
-    assigns: bool = True
+    assigns: bool = False
     survey: Survey | None = None
 
 
@@ -285,18 +285,26 @@ def traces_of(model: Any) -> dict[Any, Trace]:
     return _kept.setdefault(model, {})
 
 
-def traced(function: Callable[..., Any], signature: tuple[Any, ...]) -> tuple[Callable[..., Any], Any]:
-    """Trace a function for a signature; give it, and the graph of what it does."""
+def traced(
+    function: Callable[..., Any], arguments: tuple[Any, ...], specifications: Sequence[Any]
+) -> tuple[Callable[..., Any], Any]:
+    """Trace a function of nested tensors for their specifications; give it, and the graph of what it does.
+
+    It takes the tensors flat: binding nested arguments takes TensorFlow longer than a small model does.
+    """
+    structure = tf.nest.map_structure(lambda tensor: None, arguments)
+
+    def of_flat(*tensors: Any) -> Any:
+        return function(*tf.nest.pack_sequence_as(structure, tensors))
+
     # Keras does not convert a model's control flow either; without conversion errors keep their class.
-    compiled = tf.function(function, input_signature=signature, autograph=False)
-    return compiled, compiled.get_concrete_function().graph
+    concrete = tf.function(of_flat, autograph=False).get_concrete_function(*specifications)
+    return concrete, concrete.graph
 
 
-def signature_of(tensors: Any, fixed_batch_size: int | None = None) -> Any:
-    """Give the specifications of nested tensors with the batch axis left open."""
-    return tf.nest.map_structure(
-        lambda tensor: tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype), tensors
-    )
+def specifications_of(tensors: Sequence[Any], fixed_batch_size: int | None = None) -> list[Any]:
+    """Give the specifications of flat tensors with the batch axis left open."""
+    return [tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
 
 
 def along(start: Any, difference: Any, nodes: Any) -> Any:
