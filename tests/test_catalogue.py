@@ -44,12 +44,13 @@ def test_names_that_are_none(name):
 
 def test_options_are_filled_in():
     row = find_method("ig")
-    assert row.resolve_options({}) == {"n_steps": 50, "rule": "gauss_legendre"}
+    assert row.resolve_options({}) == {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405}
     assert row.resolve_options({"n_steps": np.int64(3)})["n_steps"] == 3
-    for value in (np.array([1, 2]), "3", 2.0, [5]):
+    assert row.resolve_options({"n_steps": np.array([1, 2])})["n_steps"] == (1, 2)
+    for value in (np.array([1, 0]), "3", 2.0, [5.0], [], [True], np.array([[5]])):
         with pytest.raises(OptionError, match="n_steps="):
             row.resolve_options({"n_steps": value})
-    for value in ("gauss", None, ["midpoint"], np.zeros(2)):
+    for value in ("gauss", 3, ["midpoint"], np.zeros(2)):
         with pytest.raises(OptionError, match="rule="):
             row.resolve_options({"rule": value})
     weights = find_method("maximize")

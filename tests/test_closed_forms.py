@@ -125,7 +125,7 @@ def test_integrated_gradients_agree_with_adaptive_quadrature(kit):
         expected[row, feature] = (x - b)[row, feature] * scipy.integrate.quad(
             lambda alpha, row=row, feature=feature: gradient(b[row] + alpha * (x - b)[row], 1)[feature], 0, 1
         )[0]
-    found = explain.attribute(model, x, "ig", baseline=B, target=1)
+    found = explain.attribute(model, x, "ig", baseline=B, target=1, n_steps=50)
     np.testing.assert_allclose(found.values, expected, **CLOSE)
     change = (forward(x) - forward(b))[:, 1]
     np.testing.assert_allclose(found.values.sum(axis=1), change, **CLOSE)
@@ -341,6 +341,12 @@ def test_weights_sum_to_one_in_the_precision_asked_for(rule, dtype):
     assert nodes.max() <= 1
 
 
+def exact_weights(nodes):
+    """The weights on given nodes that integrate every power below their number exactly over [0, 1]."""
+    powers = np.arange(len(nodes))
+    return np.linalg.solve(nodes[np.newaxis] ** powers[:, np.newaxis], 1 / (powers + 1))
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_reach_the_values(kit, rule):
     # x⁴ from zero: the value is x times the rule's own sum of 4(αx)³, written out here.
@@ -351,6 +357,8 @@ def test_rules_reach_the_values(kit, rule):
     nodes, weights = {
         "gauss_legendre": scipy.special.roots_sh_legendre(n_steps),
         "midpoint": ((cells + 0.5) / n_steps, np.full(n_steps, 1 / n_steps)),
+        # Fejér's weights make the rule exact for polynomials of as many terms as there are nodes.
+        "fejer": (fejer := (1 - np.cos(np.pi * (cells + 1) / (n_steps + 1))) / 2, exact_weights(fejer)),
         "riemann_left": (cells / n_steps, np.full(n_steps, 1 / n_steps)),
         "riemann_right": ((cells + 1) / n_steps, np.full(n_steps, 1 / n_steps)),
         "trapezoid": (cells / (n_steps - 1), np.array([0.5, 1, 1, 1, 1, 0.5]) / (n_steps - 1)),

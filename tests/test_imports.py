@@ -141,7 +141,7 @@ def test_keras_on_torch_goes_to_the_torch_extension():
         np.testing.assert_allclose(a.scores, (hidden @ last + end)[[0, 1], [2, 0]], rtol=1e-5)
         gradient = ((1 - hidden**2) * last.T[[2, 0]]) @ first.T
         np.testing.assert_allclose(a.values, gradient, rtol=1e-5, atol=1e-6)
-        b = explain.attribute(model, x, "ig", target=[2, 0], baseline=0.5)
+        b = explain.attribute(model, x, "ig", target=[2, 0], baseline=0.5, n_steps=50)
         change = hidden @ last - np.tanh(np.full_like(x, 0.5) @ first + bias) @ last
         np.testing.assert_allclose(b.values.sum(axis=1), change[[0, 1], [2, 0]], rtol=1e-5, atol=1e-5)
         assert before[:2] == (dense.activation, sorted(dense.__dict__))
@@ -152,7 +152,7 @@ def test_keras_on_torch_goes_to_the_torch_extension():
         masked = keras.Model(inputs, head(layer(keras.layers.Masking()(inputs))))
         mask = np.arange(5) < np.array([[3], [5]])
         x = rng.normal(size=(2, 5, 3)).astype("float32") * mask[..., None]
-        c = explain.attribute(masked, x, "ig", target=1)
+        c = explain.attribute(masked, x, "ig", target=1, n_steps=50)
         def score(x):
             return head(layer(torch.tensor(x), mask=torch.tensor(mask)))[:, 1].detach().numpy()
         # Fifteen single-precision values, each a sum over fifty nodes, against a difference of two scores.

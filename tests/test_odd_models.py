@@ -156,7 +156,7 @@ def test_bidirectional_gru(kit):
     assert found.layout == "NTC"
     expected = differences(lambda one: call(kit, model, one[None])[0, 1], x[1])
     np.testing.assert_allclose(found.values[1], expected, rtol=1e-5, atol=1e-7)  # Central differences.
-    path = explain.attribute(model, x, "ig", target=1, score="output")
+    path = explain.attribute(model, x, "ig", target=1, score="output", n_steps=50)
     change = (call(kit, model, x) - call(kit, model, 0 * x))[:, 1]
     np.testing.assert_allclose(path.values.reshape(2, -1).sum(axis=1), change, rtol=1e-5, atol=1e-6)
 
@@ -181,7 +181,7 @@ def test_float64_model(kit):
 def test_one_output_regressor_on_a_table(kit):
     layers = [LAYERS[0], (LAYERS[1][0][:, :1], LAYERS[1][1][:1])]
     model = kit.dense(layers, between="tanh")
-    found = explain.attribute(model, TABLE, "ig")
+    found = explain.attribute(model, TABLE, "ig", n_steps=50)
     assert found.kind == "table"
     assert found.target == (None,) * 7
     assert found.predicted is None
@@ -201,7 +201,7 @@ def _opaque(model, x=TABLE, target=1, **options):
     assert found.score == "output"
     np.testing.assert_allclose(found.values, by_hand(TABLE, 1), **CLOSE)
     # Said to be meant, nothing is warned of.
-    path = explain.attribute(model, x, "ig", target=target, score="output", **options)
+    path = explain.attribute(model, x, "ig", target=target, score="output", n_steps=50, **options)
     # Some of the networks are of ReLUs, whose kinks fifty nodes straddle.
     assert path.relative_delta.max() < 1e-3
     with pytest.raises(ScoreError, match="score='output'"):
@@ -301,10 +301,10 @@ def test_time_first_torch_lstm(torch_kit):
     x = np.random.default_rng(0).normal(size=(6, 2, 4))
     with pytest.raises(LayoutError, match="layout='TNC'"):
         explain.attribute(model, x)
-    found = explain.attribute(model, x, "ig", layout="TNC", target=[1, 2], batch_size=7)
+    found = explain.attribute(model, x, "ig", layout="TNC", target=[1, 2], batch_size=7, n_steps=50)
     assert found.values.shape == x.shape
     assert len(found) == 2
-    other = explain.attribute(swapped, x.swapaxes(0, 1), "ig", layout="NTC", target=[1, 2])
+    other = explain.attribute(swapped, x.swapaxes(0, 1), "ig", layout="NTC", target=[1, 2], n_steps=50)
     np.testing.assert_allclose(found.values, other.values.swapaxes(0, 1), rtol=1e-6, atol=1e-8)
     change = call(torch_kit, model, x) - call(torch_kit, model, 0 * x)
     np.testing.assert_allclose(found.values.sum(axis=(0, 2)), change[[0, 1], [1, 2]], rtol=1e-5)

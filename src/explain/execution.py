@@ -16,6 +16,9 @@ from explain.tuning import Tuning, tuning_of
 # What is left to the caller, to other processes and to what the estimate of a point's need leaves out.
 SHARE_OF_FREE_MEMORY = 0.25
 
+UNSEEN = 256
+"""How many times its input a point is taken to need, in a model that cannot be looked into: those of a deep one."""
+
 # Where the search for the fastest chunk begins: sixty-four points were it, or near it, for small networks on a
 # CPU; beyond about a million input values a chunk, activations rather than calls are what costs.
 _FIRST_SIZE = 64

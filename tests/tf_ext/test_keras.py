@@ -231,8 +231,8 @@ def test_masks_are_held_along_the_path(tensorflow_kit, kind, nested):
     def score(inputs, target=1):
         return explicit([tf.constant(inputs), mask]).numpy()[:, target]
 
-    found = explain.attribute(masked, x, "ig", target=1)
-    expected = explain.attribute(given, x, "ig", target=1, forward_kwargs={"real": mask})
+    found = explain.attribute(masked, x, "ig", target=1, n_steps=50)
+    expected = explain.attribute(given, x, "ig", target=1, forward_kwargs={"real": mask}, n_steps=50)
     np.testing.assert_allclose(found.values, expected.values, **CLOSE)
     # The closed check: the sum is the difference with the mask held, not with all of the baseline masked.
     np.testing.assert_allclose(found.values.sum(axis=(1, 2)), score(x) - score(0 * x), **CLOSE)
@@ -242,7 +242,7 @@ def test_masks_are_held_along_the_path(tensorflow_kit, kind, nested):
     for row, length in enumerate(lengths):
         assert (found.values[row, length:] == 0).all()
     # In chunks that part one example's points, each goes with its own mask.
-    chunked = explain.attribute(masked, x, "ig", target=1, batch_size=7)
+    chunked = explain.attribute(masked, x, "ig", target=1, batch_size=7, n_steps=50)
     np.testing.assert_allclose(chunked.values, found.values, **CLOSE)
 
 
@@ -267,7 +267,7 @@ def test_masks_of_a_subclassed_model_are_held(tensorflow_kit):
     tensorflow_kit.randomised(model)
     mask = tf.constant(np.arange(5) < np.array([[2], [5]]))
     at_input, at_zero = (model.dense(model.gru(tf.constant(one), mask=mask))[:, 1] for one in (x, 0 * x))
-    found = explain.attribute(model, x, "ig", target=1)
+    found = explain.attribute(model, x, "ig", target=1, n_steps=50)
     np.testing.assert_allclose(found.values.sum(axis=(1, 2)), at_input - at_zero, **CLOSE)
 
 
@@ -291,15 +291,18 @@ def test_only_what_is_new_is_traced():
         explain.attribute(model, x, "saliency", **{"target": 0, **options})
         return len(calls) - before[0], len(traces_of(model)) - before[1]
 
-    assert explained() == (2, 2)  # The outputs, and the gradients.
+    # The outputs twice, to see that they are the same; what a point needs in memory; and outputs and gradients in one.
+    assert explained() == (3, 3)
     # Another batch, other targets, another chunk size: nothing new.
     assert explained(count=5) == (0, 0)
     assert explained(count=5, target=[1, 0, 1, 0, 1]) == (0, 0)
-    assert explained(count=5, batch_size=2) == (0, 0)
+    # Of several chunks each is run once for the outputs, and later for the gradients alone.
+    assert explained(count=5, batch_size=2) == (1, 1)
+    assert explained(count=7, batch_size=3) == (0, 0)
     assert explained(size=(3, 5)) == (2, 2)
     assert explained(dtype=np.float64) == (2, 2)
-    assert explained(score="output") == (2, 2)
-    assert explained(layout="NCT")[1] == 2  # Another meaning of the axes.
+    assert explained(score="output") == (1, 1)
+    assert explained(layout="NCT")[1] == 1  # Another meaning of the axes.
     # A target that is a function cannot be kept: traced for its call, and gone with it.
     traced, kept = explained(target=lambda outputs: outputs[:, 0])
     assert traced > 0

@@ -127,14 +127,14 @@ def test_saliency(subject, target, dtype):
 def test_integrated_gradients(subject, target, dtype):
     model, x = subject
     expected = _captum_ig(model, x, target, dtype=dtype)
-    found = explain.attribute(model, x, "ig", target=target)
+    found = explain.attribute(model, x, "ig", target=target, n_steps=50)
     _close(found.values, expected, BOUND[dtype])
 
 
 def test_predicted_class(subject):
     model, x = subject
     classes = model(torch.tensor(x)).argmax(dim=1).tolist()
-    found = explain.attribute(model, x, "ig")
+    found = explain.attribute(model, x, "ig", n_steps=50)
     assert found.target == tuple(classes)
     _close(found.values, _captum_ig(model, x, classes), BOUND[torch.float64])
 
@@ -149,7 +149,9 @@ def test_baselines(subject, baseline):
         baseline = generator.normal(size=x.shape)
     expected = _captum_ig(model, x, 1, baseline)
     _close(
-        explain.attribute(model, x, "ig", target=1, baseline=baseline).values, expected, BOUND[torch.float64]
+        explain.attribute(model, x, "ig", target=1, baseline=baseline, n_steps=50).values,
+        expected,
+        BOUND[torch.float64],
     )
 
 
@@ -157,7 +159,7 @@ def test_baselines(subject, baseline):
 def test_blurred_baseline(torch_kit):
     model = torch_kit.randomised(_cnn().double(), seed=7)
     x = np.random.default_rng(8).normal(size=(2, 3, 10, 10))
-    found = explain.attribute(model, x, "ig", target=1, baseline="blur")
+    found = explain.attribute(model, x, "ig", target=1, baseline="blur", n_steps=50)
     sigma = found.baseline_rule["sigma"]
     blurred = np.stack(
         [[scipy.ndimage.gaussian_filter(plane, sigma, mode="nearest") for plane in picture] for picture in x]
@@ -194,7 +196,11 @@ def test_outputs_of_rank_three(torch_kit, target):
         _captum_saliency(model, x, target),
         1e-6,
     )
-    _close(explain.attribute(model, x, "ig", target=target).values, _captum_ig(model, x, target), 1e-6)
+    _close(
+        explain.attribute(model, x, "ig", target=target, n_steps=50).values,
+        _captum_ig(model, x, target),
+        1e-6,
+    )
 
 
 def test_callable_target(torch_kit):
@@ -204,7 +210,7 @@ def test_callable_target(torch_kit):
     def margin(outputs):
         return outputs[:, 1].mean(dim=1) - outputs[:, 2].amax(dim=1)
 
-    found = explain.attribute(model, x, "ig", target=margin)
+    found = explain.attribute(model, x, "ig", target=margin, n_steps=50)
     expected = captum.attr.IntegratedGradients(lambda points: margin(model(points))).attribute(
         torch.tensor(x)
     )
@@ -218,7 +224,7 @@ def test_convergence_delta_is_captums(subject):
     _, delta = captum.attr.IntegratedGradients(model).attribute(
         torch.tensor(x), target=2, n_steps=50, return_convergence_delta=True
     )
-    found = explain.attribute(model, x, "ig", target=2)
+    found = explain.attribute(model, x, "ig", target=2, n_steps=50)
     # Captum rounds its weights to float32.
     np.testing.assert_allclose(found.delta, delta.detach().numpy(), rtol=0, atol=1e-7)
 
@@ -228,9 +234,9 @@ def test_terminal_softmax_is_taken_off(torch_kit):
     body = torch_kit.randomised(MODELS["mlp"][0]().double(), seed=7)
     whole = nn.Sequential(body, nn.Softmax(dim=1))
     x = np.random.default_rng(8).normal(size=(3, 6))
-    found = explain.attribute(whole, x, "ig", target=2)
+    found = explain.attribute(whole, x, "ig", target=2, n_steps=50)
     _close(found.values, _captum_ig(body, x, 2), BOUND[torch.float64])
-    probability = explain.attribute(whole, x, "ig", target=2, score="probability")
+    probability = explain.attribute(whole, x, "ig", target=2, score="probability", n_steps=50)
     _close(probability.values, _captum_ig(whole, x, 2), BOUND[torch.float64])
 
 
@@ -315,9 +321,10 @@ def test_engine_keeps_padding_and_one_hot_lengths(torch_kit):
     x[0, np.arange(5), [0, 1, 2, 3, 0]] = 1
     x[1, np.arange(2), [3, 1]] = 1
     ours, theirs = (
-        explain.attribute(model, x, "ig", target=1, engine=engine) for engine in ("explain", "captum")
+        explain.attribute(model, x, "ig", target=1, n_steps=50, engine=engine)
+        for engine in ("explain", "captum")
     )
     _close(ours.values, theirs.values, BOUND[torch.float64])
     assert (theirs.values[1, 2:] == 0).all()
-    alone = explain.attribute(model, x[1:, :2], "ig", target=1)
+    alone = explain.attribute(model, x[1:, :2], "ig", target=1, n_steps=50)
     np.testing.assert_allclose(ours.values[1, :2], alone.values[0], rtol=1e-6, atol=1e-7)

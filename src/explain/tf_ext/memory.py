@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import psutil
 import tensorflow as tf
 
+from explain.errors import ExplainError
 from explain.examples import Examples
+from explain.execution import UNSEEN
 
 if TYPE_CHECKING:
     from explain.tf_ext.backend import TensorFlowBackend
 
 # Beside every result of the forward pass, most of which the backward pass reads again, the gradients on their way.
 _BEYOND_RESULTS = 1.5
-# A model that cannot be traced cannot be looked into: the results of a deep one, beside its input.
-_UNSEEN = 256
 
 
 def bytes_per_point(backend: TensorFlowBackend, examples: Examples) -> int:
@@ -24,8 +24,12 @@ def bytes_per_point(backend: TensorFlowBackend, examples: Examples) -> int:
     Every result on the way from input to score is counted, as the trace tells their shapes.
     """
     inputs = sum(array[:1].nbytes for array in examples.inputs)
-    seen = backend.survey(examples).bytes_per_point
-    return int(_BEYOND_RESULTS * (inputs + seen)) if seen else _UNSEEN * inputs
+    try:
+        seen = backend.survey(examples).bytes_per_point
+    except ExplainError:
+        # The model does not take the input: it says so when it is called on it.
+        seen = 0
+    return int(_BEYOND_RESULTS * (inputs + seen)) if seen else UNSEEN * inputs
 
 
 def free_memory(device: str) -> int:

@@ -139,14 +139,7 @@ class TorchBackend:
         padded = self._padded(examples)
         # With gradients on, since the graph tells which operation made the output.
         points = self._tensors(padded.inputs, grad=True)
-        try:
-            reading = self.read(points, padded)
-        except ModelCallError:
-            if not self._channels_last:
-                raise
-            # A model that takes a view of its features wants them in order; if that is not it, it fails again.
-            self._channels_last = False
-            reading = self.read(points, padded)
+        reading = self.read(points, padded)
         explained = reading.explained
         if with_gradients:
             self._forward = _Forward(padded, points, explained)
@@ -248,6 +241,18 @@ class TorchBackend:
 
         `within` is entered once the model is as it came, and left when the model has run.
         """
+        try:
+            return self._read(points, examples, within or nullcontext())
+        except ModelCallError:
+            if not self._channels_last or within is not None:
+                raise
+            # A model that takes a view of its features wants them in order; if that is not it, it fails again.
+            self._channels_last = False
+            return self._read(points, examples, nullcontext())
+
+    def _read(
+        self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None]
+    ) -> Reading:
         # What is kept of the call before would be a second graph in memory, and belongs to a state put back.
         self._forward = None
         self._put_back()
@@ -263,7 +268,7 @@ class TorchBackend:
         }
         held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
         with (
-            within or nullcontext(),
+            within,
             kept_losses(self._keras_layers),
             held_masks(self._keras_layers, held, _masked),
         ):

@@ -8,7 +8,9 @@ import numpy as np
 import psutil
 import torch
 
+from explain.errors import ExplainError
 from explain.examples import Examples
+from explain.execution import UNSEEN
 
 if TYPE_CHECKING:
     from explain.torch_ext.backend import TorchBackend
@@ -24,9 +26,13 @@ def bytes_per_point(backend: TorchBackend, examples: Examples) -> int:
     once, and drop out of the difference.
     """
     size = backend.fixed_batch_size
-    if size is not None:
-        return _saved(backend, examples, size) // size
-    return max(1, (_saved(backend, examples, 4) - _saved(backend, examples, 2)) // 2)
+    try:
+        if size is not None:
+            return _saved(backend, examples, size) // size
+        return max(1, (_saved(backend, examples, 4) - _saved(backend, examples, 2)) // 2)
+    except ExplainError:
+        # The model does not take the input: it says so, in words about the input as given, when it is called on it.
+        return UNSEEN * sum(array[:1].nbytes for array in examples.inputs)
 
 
 def _saved(backend: TorchBackend, examples: Examples, count: int) -> int:
