@@ -59,6 +59,7 @@ class Executor:
         self._limit = None if limit is None else cache(limit)
         self._tuning = tuning
         self._synchronize = synchronize
+        self._points = 0
         self.used: int | None = None
         """The chunk size that was last cut for, None if nothing had to be cut."""
 
@@ -69,7 +70,7 @@ class Executor:
         if self._tuning is None:
             self.used = min(self._size, limit)
         else:
-            self.used = self._tuning.size(self._size, limit)
+            self.used = self._tuning.size(self._size, limit, self._points)
         return self.used
 
     def rows(self, count: int) -> Iterator[slice]:
@@ -91,6 +92,7 @@ class Executor:
 
         With `in_rows` every point of an example is in the row of the batch that the example has itself.
         """
+        self._points = count * n_points
         cut = (
             blocks_in_rows(count, n_points, self.size)
             if in_rows

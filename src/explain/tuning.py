@@ -43,9 +43,13 @@ class Tuning:
     bytes_per_point: int | None = None
     seconds: dict[int, list[float]] = field(default_factory=dict)
 
-    def size(self, start: int, limit: int = _LARGEST) -> int:
-        """Give the chunk size to use next, at most `limit`, beginning at `start`."""
-        start, limit = min(start, limit), min(limit, _LARGEST)
+    def size(self, start: int, limit: int = _LARGEST, points: int = _LARGEST) -> int:
+        """Give the chunk size to use next, at most `limit`, beginning at `start`.
+
+        A size that work of so many `points` cannot fill is not tried on it.
+        """
+        limit = min(limit, _LARGEST)
+        start, most = min(start, limit), min(limit, int(points / _LEAST_FILLED))
         for upwards in (True, False):
             size = start
             while True:
@@ -55,6 +59,8 @@ class Tuning:
                 if not 1 <= following <= limit:
                     break
                 if not self._is_timed(following):
+                    if following > most:
+                        break
                     return following
                 if self._best(following) > _CLEARLY * self._best(size):
                     break

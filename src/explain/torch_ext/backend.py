@@ -29,6 +29,7 @@ from explain.scoring import (
 from explain.stepwise import check_step_result
 from explain.torch_ext.cut import Survey, survey
 from explain.torch_ext.inspection import (
+    device_and_dtype,
     first_layer_complaint,
     has_convolutions,
     inspect_model,
@@ -89,7 +90,7 @@ class TorchBackend:
             )
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
-        self.device, self._model_dtype = _device_and_dtype(self._inspection.modules, like)
+        self.device, self._model_dtype = device_and_dtype(self._inspection.modules, like)
         self.device_name = str(self.device)
         # Half precision holds the points too coarsely: they are formed in float32 and rounded by the model.
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
@@ -143,7 +144,7 @@ class TorchBackend:
         explained = reading.explained
         if with_gradients:
             self._forward = _Forward(padded, points, explained)
-        return host(explained[: len(examples)]), reading.finding
+        return _host(explained[: len(examples)]), reading.finding
 
     @contextmanager
     def reseeded(self) -> Iterator[None]:
@@ -155,7 +156,7 @@ class TorchBackend:
         padded = self._padded(examples)
         with torch.no_grad():
             scores = self.scores_of(self._tensors(padded.inputs), padded)
-        return host(scores[: len(examples)])
+        return _host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
@@ -167,7 +168,7 @@ class TorchBackend:
         else:
             points = self._tensors(padded.inputs, grad=True)
             gradients, scores = self.gradients_at(points, padded)
-        return tuple(host(part[: len(examples)]) for part in gradients), host(scores[: len(examples)])
+        return tuple(_host(part[: len(examples)]) for part in gradients), _host(scores[: len(examples)])
 
     def path_gradients(
         self,
@@ -380,26 +381,13 @@ def _masked(inputs: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))
 
 
-def host(tensor: Tensor) -> Array:
+def _host(tensor: Tensor) -> Array:
     """Copy to the host, half precision as float32."""
     tensor = tensor.detach()
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
     array: npt.NDArray[Any] = tensor.cpu().numpy()
     return array
-
-
-def _device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:
-    """Follow the model's parameters, else its input."""
-    # Parameters go before buffers: statistics may be kept in another precision than weights.
-    for kept in ("_parameters", "_buffers"):
-        for module in modules:
-            for tensor in getattr(module, kept).values():
-                if tensor is not None and tensor.is_floating_point():
-                    return tensor.device, tensor.dtype
-    if isinstance(like, Tensor):
-        return like.device, like.dtype
-    return torch.device("cpu"), torch.float64 if getattr(like, "dtype", None) == np.float64 else torch.float32
 
 
 def _no_gradient(name: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from explain.errors import LayoutError, ModelNotBuiltError
 from explain.keras_layers import is_keras_model, layers_of
@@ -146,6 +147,19 @@ def modules_of(model: Any) -> list[nn.Module]:
             found[id(module)] = module
             left.extend(one for one in reversed(module._modules.values()) if one is not None)
     return list(found.values())
+
+
+def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:
+    """Follow the model's parameters, else its input."""
+    # Parameters go before buffers: statistics may be kept in another precision than weights.
+    for kept in ("_parameters", "_buffers"):
+        for module in modules:
+            for tensor in getattr(module, kept).values():
+                if tensor is not None and tensor.is_floating_point():
+                    return tensor.device, tensor.dtype
+    if isinstance(like, Tensor):
+        return like.device, like.dtype
+    return torch.device("cpu"), torch.float64 if getattr(like, "dtype", None) == np.float64 else torch.float32
 
 
 def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:
