@@ -23,6 +23,12 @@ BATCH_SIZE = 64
 IMAGE_TOLERANCE = 0.2
 FRAMEWORKS = ("torch", "tensorflow")
 METHODS = [row.name for row in explain.methods()]
+# Both sides at the same steps, rule and chunk size.
+FIXED = {
+    "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
+    # A climb of many steps magnifies a last bit that another processor rounds otherwise.
+    "activation_maximization": {"n_steps": 16},
+}
 # Examples that lie on no kink, by their place among the samples: both frameworks are held to one array, which a kink
 # would keep one of them from. tests/test_twins.py names those that lie on one.
 EXAMPLES = {
@@ -47,7 +53,6 @@ def explained(name, framework, method):
         samples.display,
         step_names=tuple(samples.display.step_names[row] for row in chosen if samples.display.step_names),
     )
-    drawn = explain.methods()[METHODS.index(method)].drawn
     return explain.attribute(
         explain.zoo.load(name, framework),
         samples.x[chosen],
@@ -57,8 +62,7 @@ def explained(name, framework, method):
         lengths=None if samples.lengths is None else samples.lengths[chosen],
         batch_size=BATCH_SIZE,
         display=display,
-        # A climb of many steps magnifies a last bit that another processor rounds otherwise.
-        **({"n_steps": 16} if drawn == "input" else {}),
+        **FIXED.get(method, {}),
     )
 
 

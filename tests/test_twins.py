@@ -46,6 +46,7 @@ def maps_of(name, dtype, method, rows=None, noise_seed=None):
             # The noise would hide that the sequences are one-hot, and with it their padding.
             lengths=None if samples.lengths is None else samples.lengths[example],
             batch_size=64,
+            **({"n_steps": 50, "rule": "gauss_legendre"} if method == "integrated_gradients" else {}),
         )
         maps.append(layout.to_canonical(a.values).reshape(len(x), -1).astype(np.float64))
     return maps
