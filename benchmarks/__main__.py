@@ -1,0 +1,117 @@
+"""Runs the benchmarks and writes ``results.json`` and ``results.md``: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.console import Console
+
+from benchmarks import bar, growth, memory, path_gradients, report, single_gradients
+from benchmarks.cases import CASES, Case, quick
+from benchmarks.examples import origin
+from benchmarks.processes import OWN, PEERS, Workplace
+
+_REFERENCE_NODES, _QUICK_NODES = 2187, 27
+_GRADIENT_MODELS = ("cifar_keras-torch", "cifar_net-torch", "cifar_keras-tensorflow", "cifar_net-tensorflow")
+_MEMORY_MODELS = ("cifar_keras-torch", "cifar_keras-tensorflow")
+_console = Console(stderr=True, log_path=False)
+
+
+def main(
+    quick_run: Annotated[bool, typer.Option("--quick", help="Try it out; the figures mean nothing.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Cases to run, e.g. cifar_net-torch.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; by default beside this file.")] = None,
+) -> None:
+    """Measure every contender on every case, side by side, and write the results and their page."""
+    start = time.perf_counter()
+    cases = [quick(case) if quick_run else case for case in CASES if not only or case.name in only]
+    results: dict[str, Any] = {
+        "quick": quick_run,
+        "machine": machine(),
+        "examples": origin(),
+        "reference_nodes": _QUICK_NODES if quick_run else _REFERENCE_NODES,
+    }
+    with Workplace() as workplace:
+        versions = versions_of(workplace)
+        results["versions"] = versions
+        results["cpu"] = section(workplace, cases, quick_run)
+    results["cuda"] = None
+    if cuda_is_there():
+        on_cuda = [replace(case, device="cuda") for case in cases if case.framework == "torch"]
+        with Workplace("cuda") as workplace:
+            results["cuda"] = section(workplace, on_cuda, quick_run)
+    results["minutes"] = (time.perf_counter() - start) / 60
+    out = out or report.folder_for(quick=quick_run)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    report.write(out)
+    _console.log(f"{out / 'results.md'}: {results['minutes']:.1f} minutes")
+
+
+def section(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> dict[str, Any]:
+    """Measure all there is to measure on one device."""
+    nodes = _QUICK_NODES if quick_run else _REFERENCE_NODES
+    found: dict[str, Any] = {"cases": {}, "saliency": {}, "overhead": {}, "memory": {}}
+    for case in cases:
+        _console.log(f"{case.name} ({case.device})")
+        found["cases"][case.name] = path_gradients.measure(workplace, case, nodes)
+    for case in cases:
+        if case.name in _GRADIENT_MODELS:
+            _console.log(f"{case.name}: saliency")
+            rounds, repeats = (2, 2) if quick_run else (20, 5)
+            found["saliency"][case.name] = single_gradients.measure(workplace, case, rounds, repeats)
+            one = replace(case, examples=1)
+            found["overhead"][case.name] = single_gradients.measure(workplace, one, rounds, 4 * repeats)
+        if case.name in _MEMORY_MODELS and case.device == "cpu":
+            _console.log(f"{case.name}: memory")
+            many = (8, 20) if quick_run else (256, 200)
+            found["memory"][case.name] = memory.measure(workplace, case, *many)
+    _console.log("growth")
+    found["growth"] = growth.measure(workplace, quick=quick_run)
+    found["bar"] = bar.rows(found, None)
+    return found
+
+
+def versions_of(workplace: Workplace) -> dict[str, Any]:
+    """Ask every environment what is in it."""
+    return {
+        f"{where}, {framework}": workplace.worker(where, framework).ask("versions")
+        for where in (OWN, PEERS)
+        for framework in ("torch", "tensorflow")
+    }
+
+
+def cuda_is_there() -> bool:
+    """Say whether PyTorch sees a GPU, asked in a process of its own."""
+    with Workplace("cuda") as workplace:
+        return workplace.worker(OWN, "torch").ask("versions")["cuda device"] is not None
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine as far as figures depend on it."""
+    described = Path("/proc/cpuinfo")
+    models = (
+        [line for line in described.read_text().splitlines() if "model name" in line]
+        if described.exists()
+        else []
+    )
+    return {
+        "processor": models[0].split(":")[1].strip() if models else platform.processor(),
+        "cores": psutil.cpu_count(logical=False),
+        "threads": psutil.cpu_count(),
+        "memory GiB": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)

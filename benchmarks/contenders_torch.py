@@ -1,0 +1,118 @@
+"""The tools that run on PyTorch, each as a call from host arrays to host arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks import bare_torch
+from benchmarks.cases import Case
+from benchmarks.models_torch import logits_of, model_of
+
+Array = npt.NDArray[Any]
+Call = Callable[[], tuple[Array, dict[str, Any]]]
+
+
+def versions() -> dict[str, Any]:
+    """Say which PyTorch this is, its threads and its GPU."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "cuda device": device}
+
+
+def predicted(case: Case, x: Array) -> Array:
+    """Give the predicted class of every example."""
+    with torch.no_grad():
+        logits = logits_of(case, model_of(case))(torch.from_numpy(x).to(case.device))
+    found: Array = logits.argmax(1).cpu().numpy()
+    return found
+
+
+def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping[str, Any]) -> Call:
+    """Make ready what is timed: everything that a user does once is done here.
+
+    Parameters
+    ----------
+    contender : str
+        ``"explain"``, ``"captum"``, ``"captum saliency"``, ``"shap"``, ``"bare"`` or ``"bare saliency"``.
+    case : Case
+        What is measured.
+    x, targets : numpy.ndarray
+        The examples and the class to explain of each.
+    settings : Mapping
+        What the contender is told.
+
+    Returns
+    -------
+    callable
+        Gives the map on the host, and what there is to say about it.
+    """
+    model = model_of(case)
+    if contender == "explain":
+        from benchmarks.own import explained
+
+        return explained(model, x, targets, settings)
+    logits = logits_of(case, model)
+    points = torch.from_numpy(x).to(case.device)
+    indices = torch.from_numpy(targets).to(case.device)
+    return _CALLS[contender](case, logits, points, indices, dict(settings))
+
+
+def _host(found: torch.Tensor) -> tuple[Array, dict[str, Any]]:
+    array: Array = found.detach().cpu().numpy()
+    return array, {}
+
+
+def _captum(case: Case, model: Any, x: torch.Tensor, targets: torch.Tensor, settings: dict[str, Any]) -> Call:
+    from captum.attr import IntegratedGradients
+
+    tool = IntegratedGradients(model)
+    return lambda: _host(tool.attribute(x, target=targets, **settings))
+
+
+def _captum_saliency(
+    case: Case, model: Any, x: torch.Tensor, targets: torch.Tensor, settings: dict[str, Any]
+) -> Call:
+    from captum.attr import Saliency
+
+    tool = Saliency(model)
+    # Asked for once here: Captum would say at every call that it does so itself.
+    x.requires_grad_()
+    return lambda: _host(tool.attribute(x, target=settings.get("target", targets), abs=False))
+
+
+def _shap(case: Case, model: Any, x: torch.Tensor, targets: torch.Tensor, settings: dict[str, Any]) -> Call:
+    import shap
+
+    tool = shap.GradientExplainer(model, torch.zeros_like(x[:1]))
+
+    def run() -> tuple[Array, dict[str, Any]]:
+        values, _ = tool.shap_values(x, ranked_outputs=1, rseed=0, **settings)
+        return np.asarray(values)[..., 0].astype(np.float32), {}
+
+    return run
+
+
+def _bare(case: Case, model: Any, x: torch.Tensor, targets: torch.Tensor, settings: dict[str, Any]) -> Call:
+    split = bare_torch.splits(case, model)[settings["split"]]
+    arguments = (settings["n_steps"], settings["points_at_once"])
+    return lambda: _host(bare_torch.integrated_gradients(split, x, targets, *arguments))
+
+
+def _bare_saliency(
+    case: Case, model: Any, x: torch.Tensor, targets: torch.Tensor, settings: dict[str, Any]
+) -> Call:
+    run = bare_torch.saliency(case, model)
+    return lambda: _host(run(x, targets))
+
+
+_CALLS: Mapping[str, Callable[..., Call]] = {
+    "captum": _captum,
+    "captum saliency": _captum_saliency,
+    "shap": _shap,
+    "bare": _bare,
+    "bare saliency": _bare_saliency,
+}

@@ -1,0 +1,61 @@
+"""Rounds A B C A B C, so that whatever else the machine does falls on all contenders alike; medians and quartiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.processes import Contender
+
+Seconds = dict[str, list[float]]
+
+# A contender that would take longer than this over all rounds takes part in fewer.
+_LONGEST = 60.0
+
+
+def interleaved(contenders: Mapping[str, Contender], rounds: int, title: str, repeats: int = 1) -> Seconds:
+    """Time every contender once a round.
+
+    Parameters
+    ----------
+    contenders : Mapping of str to Contender
+        In the order of a round.
+    rounds : int
+        How many rounds.
+    title : str
+        What the progress bar says.
+    repeats : int
+        Calls in a row that make one timing, for calls of a few milliseconds.
+
+    Returns
+    -------
+    dict of str to list of float
+        Seconds a call by round. Slow contenders take part in the first rounds only, in at least one.
+    """
+    seconds: Seconds = {name: [] for name in contenders}
+    for _ in tqdm(range(rounds), desc=title, leave=False):
+        for name, contender in contenders.items():
+            spent = seconds[name]
+            if not spent or sum(spent) * repeats * (1 + 1 / len(spent)) < _LONGEST:
+                spent.append(contender.seconds(repeats))
+    return seconds
+
+
+def spread(numbers: Sequence[float]) -> dict[str, Any]:
+    """Give median, quartiles and how many numbers they are of.
+
+    Examples
+    --------
+    >>> spread([1.0, 2.0, 3.0])
+    {'median': 2.0, 'quartiles': [1.5, 2.5], 'rounds': 3}
+    """
+    lower, median, upper = np.percentile(numbers, [25, 50, 75])
+    return {"median": float(median), "quartiles": [float(lower), float(upper)], "rounds": len(numbers)}
+
+
+def ratio(seconds: Seconds, slower: str, faster: str) -> dict[str, Any]:
+    """Give the spread of one contender's time over another's, round by round, where both took part."""
+    return spread([a / b for a, b in zip(seconds[slower], seconds[faster], strict=False)])

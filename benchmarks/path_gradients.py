@@ -1,0 +1,241 @@
+"""Integrated gradients: one case, every contender, at equal steps and at equal map error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.cases import Case
+from benchmarks.interleaving import interleaved, ratio, spread
+from benchmarks.processes import OWN, PEERS, Contender, Workplace
+
+Array = npt.NDArray[Any]
+
+AUTO = "explain, automatic"
+SAME_STEPS = "explain, the peer's steps"
+SAME_ERROR = "explain, the peer's error"
+BARE = "bare loop"
+SHAP = "SHAP"
+
+PEER_OF = {"torch": "Captum", "tensorflow": "Xplique"}
+_XPLIQUE_DEFAULT, _XPLIQUE_LARGE = 32, 256
+# Beyond these seconds a single call tells enough of a chunk size.
+_SLOW = 2.0
+
+
+def default_of(peer: str) -> str:
+    """Name a peer at its own defaults."""
+    return f"{peer}, default"
+
+
+def tuned_of(peer: str) -> str:
+    """Name a peer at the best number of points at once that was found."""
+    return f"{peer}, best chunk"
+
+
+def measure(workplace: Workplace, case: Case, reference_nodes: int) -> dict[str, Any]:
+    """Measure one case from its first call to its ratios.
+
+    Parameters
+    ----------
+    workplace : Workplace
+        Where the workers are.
+    case : Case
+        What is measured.
+    reference_nodes : int
+        Nodes of the midpoint rule that stands for the exact integral.
+
+    Returns
+    -------
+    dict
+        Plain data: times, settings, errors, agreement, ratios.
+
+    Raises
+    ------
+    ValueError
+        If two tools do not compute the same map, so that comparing their times says nothing.
+    """
+    peer = PEER_OF[case.framework]
+    chunk, tuning = tuned(workplace, case)
+    bare, bare_tuning = tuned_bare(workplace, case)
+    settings: dict[str, tuple[str, str, dict[str, Any]]] = {
+        AUTO: (OWN, "explain", {"n_steps": "auto", "max_steps": case.most_steps}),
+        SAME_STEPS: (OWN, "explain", {"n_steps": case.steps, "rule": "midpoint"}),
+        default_of(peer): (PEERS, peer.lower(), peer_settings(case, None)),
+        tuned_of(peer): (PEERS, peer.lower(), peer_settings(case, chunk)),
+        BARE: (OWN, "bare", bare),
+    }
+    if case.framework == "tensorflow":
+        settings[f"{peer}, batch {_XPLIQUE_LARGE}"] = (PEERS, "xplique", peer_settings(case, _XPLIQUE_LARGE))
+    if case.sampled:
+        settings[SHAP] = (PEERS, "shap", {})
+    made = {label: workplace.make(where, tool, case, told) for label, (where, tool, told) in settings.items()}
+    agreement = agreement_of(workplace, case, made)
+    errors: dict[str, Any] = {}
+    search: dict[str, Any] = {}
+    if not case.affine:
+        reference = explained(workplace, case, reference_nodes, "midpoint")
+        search = least_steps(
+            workplace, case, reference, errors_of(made[default_of(peer)], reference)["median"]
+        )
+        settings[SAME_ERROR] = (OWN, "explain", {"n_steps": search["steps"], "rule": case.rule})
+        made[SAME_ERROR] = workplace.make(*settings[SAME_ERROR][:2], case, settings[SAME_ERROR][2])
+        errors = {label: errors_of(contender, reference) for label, contender in made.items()}
+    contenders = dict(sorted(made.items(), key=lambda item: _place(item[0])))
+    seconds = interleaved(contenders, case.rounds, case.name)
+    found = {
+        "case": asdict(case),
+        "contenders": {
+            label: {
+                "seconds": spread(seconds[label]),
+                "settings": settings[label][2],
+                "facts": summary(contenders[label].facts),
+            }
+            for label in contenders
+        },
+        "tuning": {tuned_of(peer): tuning, BARE: bare_tuning},
+        "agreement": agreement,
+        "errors": errors,
+        "search": search,
+        "ratios": ratios(seconds, peer, affine=case.affine),
+    }
+    for contender in contenders.values():
+        contender.drop()
+    return found
+
+
+def peer_settings(case: Case, chunk: int | None) -> dict[str, Any]:
+    """Say what a peer is told: its steps, and how many points at once unless it is left its default."""
+    if case.framework == "torch":
+        return {"n_steps": case.steps} | ({} if chunk is None else {"internal_batch_size": chunk})
+    return {"steps": case.steps, "batch_size": _XPLIQUE_DEFAULT if chunk is None else chunk}
+
+
+def tuned(workplace: Workplace, case: Case) -> tuple[int, dict[str, float]]:
+    """Find the number of points at once at which the peer is fastest; give it and the seconds of each tried."""
+    tool = PEER_OF[case.framework].lower()
+    found = {
+        str(chunk): fastest(workplace.make(PEERS, tool, case, peer_settings(case, chunk)))
+        for chunk in case.chunks
+    }
+    return int(min(found, key=lambda chunk: found[chunk])), found
+
+
+def tuned_bare(workplace: Workplace, case: Case) -> tuple[dict[str, Any], dict[str, float]]:
+    """Find how the hand-written loop is fastest: which split of the model, how many points at once."""
+    tried = [
+        {"n_steps": case.steps, "split": split, "points_at_once": chunk}
+        for split in ("prefix once", "whole model")
+        for chunk in case.chunks
+    ]
+    found = [fastest(workplace.make(OWN, "bare", case, settings)) for settings in tried]
+    labels = [f"{settings['split']}, {settings['points_at_once']}" for settings in tried]
+    return tried[int(np.argmin(found))], dict(zip(labels, found, strict=True))
+
+
+def fastest(contender: Contender) -> float:
+    """Give the better of two timings of a contender that is not needed any more; of a slow one its first call's."""
+    slow = contender.first_seconds > _SLOW
+    seconds = contender.first_seconds if slow else min(contender.seconds() for _ in range(2))
+    contender.drop()
+    return seconds
+
+
+def once(workplace: Workplace, case: Case, where: str, tool: str, settings: Mapping[str, Any]) -> Array:
+    """Run a contender once for its map."""
+    contender = workplace.make(where, tool, case, settings)
+    contender.drop()
+    return contender.values
+
+
+def explained(workplace: Workplace, case: Case, n_steps: int, rule: str) -> Array:
+    """Give our map at given steps and rule."""
+    return once(workplace, case, OWN, "explain", {"n_steps": n_steps, "rule": rule})
+
+
+def agreement_of(workplace: Workplace, case: Case, made: Mapping[str, Contender]) -> dict[str, Any]:
+    """Check that ours, the peer and the bare loop give the same map at the same steps and rule."""
+    peer = PEER_OF[case.framework]
+    peers_rule = "gauss_legendre" if case.framework == "torch" else "trapezoid"
+    ours = {rule: explained(workplace, case, case.steps, rule) for rule in (peers_rule, "midpoint")}
+    found = {}
+    for label, rule in ((default_of(peer), peers_rule), (tuned_of(peer), peers_rule), (BARE, "midpoint")):
+        distances = relative(made[label].values, ours[rule])
+        found[label] = {"rule": rule, "median": float(np.median(distances)), "most": float(distances.max())}
+        if found[label]["median"] > case.agreement:
+            raise ValueError(
+                f"{case.name}: {label} and explain differ by a median relative L2 of {found[label]['median']:.1e} at "
+                f"{case.steps} steps of rule {rule!r}, more than {case.agreement:.0e}: they compute different things."
+            )
+    return found
+
+
+def least_steps(workplace: Workplace, case: Case, reference: Array, bound: float) -> dict[str, Any]:
+    """Find the smallest number of steps at which our median error is at most a bound, one number after another.
+
+    Above `case.search_from` if that is still too few, else below it.
+    """
+    tried: dict[int, float] = {}
+
+    def reaches(n_steps: int) -> bool:
+        found = explained(workplace, case, n_steps, case.rule)
+        tried[n_steps] = float(np.median(relative(found, reference)))
+        return tried[n_steps] <= bound
+
+    steps = case.search_from
+    if reaches(steps):
+        while steps > 1 and reaches(steps - 1):
+            steps -= 1
+    else:
+        steps = next(
+            n_steps for n_steps in range(steps + 1, case.search_from + 20 * case.steps) if reaches(n_steps)
+        )
+    return {"steps": steps, "rule": case.rule, "bound": bound, "tried": dict(sorted(tried.items()))}
+
+
+def relative(found: Array, reference: Array) -> Array:
+    """Give the relative L2 distance of each example's map from a reference."""
+    rows = [part.reshape(len(part), -1).astype(np.float64) for part in (found, reference)]
+    distances: Array = np.linalg.norm(rows[0] - rows[1], axis=1) / np.linalg.norm(rows[1], axis=1)
+    return distances
+
+
+def errors_of(contender: Contender, reference: Array) -> dict[str, float]:
+    """Summarise the errors of a contender's maps."""
+    distances = relative(contender.values, reference)
+    return {"median": float(np.median(distances)), "most": float(distances.max())}
+
+
+def summary(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep of what a call said about its examples the median and the ends."""
+    return {
+        name: {"least": min(value), "median": float(np.median(value)), "most": max(value)}
+        if isinstance(value, list)
+        else value
+        for name, value in facts.items()
+    }
+
+
+def ratios(seconds: Mapping[str, list[float]], peer: str, *, affine: bool) -> dict[str, Any]:
+    """Give how many times the peer's time is ours, and our time the bare loop's."""
+    times = dict(seconds)
+    ours = (AUTO, SAME_STEPS) if affine else (AUTO, SAME_STEPS, SAME_ERROR)
+    found = {
+        f"{theirs} / {own}": ratio(times, theirs, own)
+        for theirs in times
+        if theirs.startswith((peer, SHAP))
+        for own in ours
+    }
+    found[f"{SAME_STEPS} / {BARE}"] = ratio(times, SAME_STEPS, BARE)
+    return found
+
+
+def _place(label: str) -> int:
+    """Put our contenders first and the bare loop and SHAP last."""
+    ours = (AUTO, SAME_STEPS, SAME_ERROR)
+    last = (BARE, SHAP)
+    return ours.index(label) if label in ours else len(ours) + (1 + last.index(label) if label in last else 0)
