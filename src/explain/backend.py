@@ -97,7 +97,7 @@ class Backend(Protocol):
     """The device that computes, e.g. ``"cpu"``."""
 
     def session(self) -> AbstractContextManager[None]:
-        """Hold the model in inference mode; on any exit it is again as it came."""
+        """Hold the model in inference mode; on any exit it, and all random states, are again as they came."""
 
     def hold(self, examples: Examples) -> Examples:
         """Fill in `Examples.held`: what must stay as it is at the examples themselves."""

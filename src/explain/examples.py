@@ -73,11 +73,11 @@ class Examples:
 
     def with_inputs(self, inputs: tuple[Array, ...]) -> Examples:
         """Give the same examples seen at other inputs."""
-        return replace(self, inputs=inputs)
+        return Examples(inputs, self.target, self.companions, self.mask, self.held)
 
     def with_target(self, target: Target) -> Examples:
         """Give the same examples with another target."""
-        return replace(self, target=target)
+        return Examples(self.inputs, target, self.companions, self.mask, self.held)
 
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""

@@ -142,7 +142,7 @@ def executor_for(
         If the budget is too small for a single point.
     """
     shapes = tuple(array.shape[1:] for array in examples.inputs)
-    tuning = tuning_of(model, (shapes, str(backend.dtype), backend.device_name))
+    tuning = tuning_of(model, (shapes, backend.dtype, backend.device_name))
     fixed = backend.fixed_batch_size
 
     def limit() -> int:

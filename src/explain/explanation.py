@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -86,7 +87,9 @@ class Request:
 def run(request: Request) -> tuple[Attribution, Notes]:
     """Run a request; give the result and what the caller must be warned of."""
     method, extension = request.method, request.extension
-    with ONE_CALL_AT_A_TIME, preserved_random_state():
+    # The model's own code is looked after by the backend's session.
+    foreign = preserved_random_state() if callable(request.target) else nullcontext()
+    with ONE_CALL_AT_A_TIME, foreign:
         request.question.layout.check(request.x)
         backend = extension.open(request.model, request.question, request.like)
         _check_primitives(method, backend)
@@ -165,6 +168,8 @@ def warn(notes: Notes, stacklevel: int) -> None:
 def _held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     """Hold what must be held, a chunk of examples at a time."""
     parts = [backend.hold(examples.rows(rows)).held for rows in executor.rows(len(examples))]
+    if not parts[0]:
+        return examples
     return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
@@ -284,7 +289,7 @@ def _wrap_up(
         values = np.where(spread_mask(mask, problem.layout), values, 0)
 
     def result(array: Array) -> Array:
-        return np.ascontiguousarray(layout.from_batch_first(array).astype(np.float32))
+        return np.ascontiguousarray(layout.from_batch_first(array), np.float32)
 
     return Attribution(
         values=result(values),

@@ -92,15 +92,15 @@ class Layout:
     @property
     def batch_first(self) -> Layout:
         """The same layout with the batch axis moved to the front."""
-        return Layout("N" + self.axes.replace("N", ""))
+        return self if self.axes[0] == "N" else Layout("N" + self.axes.replace("N", ""))
 
     def to_batch_first(self, array: Array) -> Array:
         """View `array` with its batch axis at the front."""
-        return np.moveaxis(array, self.batch_axis, 0)
+        return array if self.axes[0] == "N" else np.moveaxis(array, self.batch_axis, 0)
 
     def from_batch_first(self, array: Array) -> Array:
         """Undo `to_batch_first`."""
-        return np.moveaxis(array, 0, self.batch_axis)
+        return array if self.axes[0] == "N" else np.moveaxis(array, 0, self.batch_axis)
 
     def to_canonical(self, array: Array) -> Array:
         """View `array` batch first and channels last: (N, C), (N, T, C), (N, H, W, C) or (N, D, H, W, C).

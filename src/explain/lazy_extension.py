@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from explain.backend import Backend, Question
@@ -61,10 +62,17 @@ class LazyExtension:
 
     def _own(self, module: str) -> Any:
         """Import one of the package's modules that imports the framework."""
-        self._framework()
-        return importlib.import_module(f"{self.package}.{module}")
+        name = f"{self.package}.{module}"
+        loaded = sys.modules.get(name)
+        if loaded is None:
+            self._framework()
+            loaded = importlib.import_module(name)
+        return loaded
 
     def _framework(self) -> Any:
+        loaded = sys.modules.get(self.name)
+        if loaded is not None:
+            return loaded
         try:
             return importlib.import_module(self.name)
         except ImportError as cause:

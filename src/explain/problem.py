@@ -64,6 +64,8 @@ class Problem:
         """Give the gradients to the inputs, and the scores, seen at other inputs."""
         moved = self.examples.with_inputs(inputs)
         parts = [self.backend.gradients(moved.rows(rows)) for rows in self.executor.rows(len(moved))]
+        if len(parts) == 1:
+            return parts[0]
         gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
         return gradients, np.concatenate([scores for _, scores in parts])
 

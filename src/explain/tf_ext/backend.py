@@ -17,6 +17,7 @@ from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.expansion import StraightPath, expanded_gradients
 from explain.keras_layers import has_masking, is_keras_model, layers_of, seed_states
+from explain.random_state import preserved_random_state
 from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import first_layer_complaint, inspect_model
@@ -222,7 +223,7 @@ class TensorFlowBackend:
             if name == "outputs":
                 self._functional = self._functional_of_a_trace(examples, inputs)
             computation = replace(self._computation(examples), functional=self._functional, cut=cut)
-            with preserved_variables(self._model):
+            with preserved_variables(self._model), preserved_random_state():
                 return getattr(computation, name)(*inputs), computation.findings[0]
         except ExplainError:
             raise
@@ -278,7 +279,9 @@ class TensorFlowBackend:
         if key not in kept:
             computation = replace(self._computation(examples), cut=cut)
             specifications = specifications_of(flat, self.fixed_batch_size)
-            function, graph = traced(getattr(computation, name), inputs, specifications)
+            # The model's own code runs while it is traced, and not again.
+            with preserved_random_state():
+                function, graph = traced(getattr(computation, name), inputs, specifications)
             found = None
             if name == "surveyed_scores":
                 found = survey(graph, computation.seen, graph.outputs[0], self._loop_steps(examples))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,14 +132,14 @@ class TorchBackend:
         if not has_masking(self._keras_layers):
             return examples
         with torch.no_grad(), recorded_masks(self._keras_layers) as masks:
-            self.read(self._tensors(examples.inputs), examples)
+            self.read(self.tensors(examples.inputs), examples)
         return replace(examples, held=tuple(mask.cpu().numpy() for mask in masks))
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
         padded = self._padded(examples)
         # With gradients on, since the graph tells which operation made the output.
-        points = self._tensors(padded.inputs, grad=True)
+        points = self.tensors(padded.inputs, grad=True)
         reading = self.read(points, padded)
         explained = reading.explained
         if with_gradients:
@@ -155,7 +155,7 @@ class TorchBackend:
         """Give one number an example, shape (N,): the output at its target."""
         padded = self._padded(examples)
         with torch.no_grad():
-            scores = self.scores_of(self._tensors(padded.inputs), padded)
+            scores = self.scores_of(self.tensors(padded.inputs), padded)
         return _host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -166,7 +166,7 @@ class TorchBackend:
             scores = pick_scores(before.explained, padded.target)
             gradients = self._gradients_of(scores, before.points)
         else:
-            points = self._tensors(padded.inputs, grad=True)
+            points = self.tensors(padded.inputs, grad=True)
             gradients, scores = self.gradients_at(points, padded)
         return tuple(_host(part[: len(examples)]) for part in gradients), _host(scores[: len(examples)])
 
@@ -212,10 +212,6 @@ class TorchBackend:
         """Give the scores at points on the device, differentiable; the reference engine runs on this."""
         return pick_scores(self.read(points, examples).explained, examples.target)
 
-    def tensors(self, arrays: Sequence[Array]) -> tuple[Tensor, ...]:
-        """Bring host arrays to the model's device, in the precision of points."""
-        return self._tensors(arrays)
-
     def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[tuple[Tensor, ...], Tensor]:
         """Give the gradients of the scores to points on the device, and the scores."""
         scores = self.scores_of(points, examples)
@@ -224,7 +220,7 @@ class TorchBackend:
     def _gradients_of(self, scores: Tensor, points: Sequence[Tensor]) -> tuple[Tensor, ...]:
         if not scores.requires_grad:
             raise GradientError(_no_gradient(self.model_name))
-        gradients = torch.autograd.grad(scores.sum(), points, allow_unused=True)
+        gradients = torch.autograd.grad(scores, points, torch.ones_like(scores), allow_unused=True)
         if all(gradient is None for gradient in gradients):
             raise GradientError(_no_gradient(self.model_name))
         return tuple(
@@ -243,39 +239,34 @@ class TorchBackend:
         `within` is entered once the model is as it came, and left when the model has run.
         """
         try:
-            return self._read(points, examples, within or nullcontext())
+            return self._read(points, examples, within)
         except ModelCallError:
             if not self._channels_last or within is not None:
                 raise
             # A model that takes a view of its features wants them in order; if that is not it, it fails again.
             self._channels_last = False
-            return self._read(points, examples, nullcontext())
+            return self._read(points, examples, None)
 
     def _read(
-        self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None]
+        self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
     ) -> Reading:
         # What is kept of the call before would be a second graph in memory, and belongs to a state put back.
         self._forward = None
         self._put_back()
         layout = self._question.layout
         inputs = [self._ordered(point.to(self._model_dtype)) for point in points]
-        keywords = {
-            **self._question.forward_kwargs,
-            **{name: self._companion(array) for name, array in examples.companions.items()},
-        }
-        keywords = {
-            name: value.to(self.device) if isinstance(value, Tensor) else value
-            for name, value in keywords.items()
-        }
+        keywords = self._keywords(examples)
         held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
-        with (
-            within,
-            kept_losses(self._keras_layers),
-            held_masks(self._keras_layers, held, _masked),
-        ):
+        with ExitStack() as stack:
+            if within is not None:
+                stack.enter_context(within)
+            if self._keras_layers:
+                stack.enter_context(kept_losses(self._keras_layers))
+                stack.enter_context(held_masks(self._keras_layers, held, _masked))
             if self._inspection.stepwise:
                 return self._read_last_step(inputs[0], examples, keywords)
-            inputs[0] = inputs[0].movedim(0, layout.batch_axis)
+            if layout.batch_axis != 0:
+                inputs[0] = inputs[0].movedim(0, layout.batch_axis)
             reading, _ = self._call(inputs, keywords, self._question.output)
         if layout.batch_axis != 0 and reading.source.ndim >= 3:
             moved = reading.explained.movedim(layout.batch_axis, 0)
@@ -363,11 +354,22 @@ class TorchBackend:
             return points.contiguous(memory_format=torch.channels_last)
         return points
 
+    def _keywords(self, examples: Examples) -> dict[str, Any]:
+        keywords = {
+            **self._question.forward_kwargs,
+            **{name: self._companion(array) for name, array in examples.companions.items()},
+        }
+        return {
+            name: value.to(self.device) if isinstance(value, Tensor) else value
+            for name, value in keywords.items()
+        }
+
     def _companion(self, array: Array) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
         return tensor.to(self._model_dtype) if tensor.is_floating_point() else tensor
 
-    def _tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
+    def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
+        """Bring host arrays to the model's device, in the precision of points."""
         return tuple(
             torch.tensor(array, dtype=self._precision, device=self.device, requires_grad=grad)
             for array in arrays

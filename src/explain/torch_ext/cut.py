@@ -111,7 +111,7 @@ class ModuleCut:
         scores = pick_scores(reading.explained, examples.target)
         if not entered or not scores.requires_grad:
             raise CutLostError
-        torch.autograd.grad(scores.sum(), token)
+        torch.autograd.grad(scores, token, torch.ones_like(scores))
         if len(taken) != 1:
             raise CutLostError
         return taken[0], scores.detach()
@@ -140,7 +140,7 @@ class SourceCut:
         """Give the gradient of the scores to what they are made from, and the scores."""
         source = form().requires_grad_()
         scores = pick_scores(self.transform(source), examples.target)
-        (gradient,) = torch.autograd.grad(scores.sum(), source)
+        (gradient,) = torch.autograd.grad(scores, source, torch.ones_like(scores))
         return gradient, scores.detach()
 
 

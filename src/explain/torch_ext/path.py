@@ -140,7 +140,8 @@ class _Line:
         their last bit flip kinks.
         """
         alphas = self.alphas[steps].to(start.device).reshape(1, -1, *([1] * (start.ndim - 1)))
-        points = start[rows][:, None] + alphas * difference[rows][:, None]
+        points = alphas * difference[rows][:, None]
+        points += start[rows][:, None]
         return points.reshape(-1, *start.shape[1:])
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+
+from explain.random_state import preserved_random_state
 
 # What nn.Module itself keeps in a module's __dict__: dictionaries whose own contents are looked after
 # separately (buffers, submodules) or are none of a forward's business (parameters, hooks).
@@ -54,12 +56,15 @@ def inference_mode(
         if isinstance(model, torch.jit.ScriptModule):
             snapshots.append(_Tensors(model.buffers()))
         else:
-            snapshots.extend(_Snapshot(module) for module in modules)
-        with (
-            torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled and not recurrent),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-        ):
+            snapshots.extend(_Snapshot(module) for module in modules if not _is_stock(module))
+        with ExitStack() as stack:
+            if snapshots or not modules:
+                # The model has code of its own, which may draw from anything.
+                stack.enter_context(preserved_random_state())
+            if recurrent:
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
             yield put_back
     finally:
         put_back()
@@ -68,6 +73,20 @@ def inference_mode(
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
+
+
+def _is_stock(module: nn.Module) -> bool:
+    """Tell whether a module is one of PyTorch's own, which in inference mode changes nothing of itself.
+
+    Its hooks, and what was put in the place of its methods, are not PyTorch's.
+    """
+    kind = type(module)
+    return (
+        kind.__module__.startswith("torch.nn.modules.")
+        and not module._forward_hooks
+        and not module._forward_pre_hooks
+        and "forward" not in module.__dict__
+    )
 
 
 class _Tensors:
@@ -97,35 +116,39 @@ class _Snapshot:
         own = module.__dict__
         self._own = own
         self._attributes = own.copy()
+        self._identities = [*map(id, own.values())]
         # Of most modules only these dictionaries are filled, which a forward may fill otherwise.
-        self._containers: list[tuple[Any, Any]] = [
-            (own[name], own[name].copy()) for name in ("_buffers", "_modules")
-        ]
+        containers: list[Any] = [own["_buffers"], own["_modules"]]
         held = [*own["_buffers"].values()]
         for name, value in self._attributes.items():
             kind = type(value)
             if kind in _PLAIN or name in _OF_MODULE_ITSELF:
                 continue
             if isinstance(value, (list, dict, set)):
-                self._containers.append((value, value.copy()))
+                containers.append(value)
                 held.extend(value.values() if isinstance(value, dict) else value)
             elif isinstance(value, tuple):
                 held.extend(value)
             else:
                 held.append(value)
+        self._containers = [(container, container.copy(), _identities(container)) for container in containers]
         self._tensors = _Tensors(held)
 
     def put_back(self) -> None:
         """Undo what a forward pass did to the module."""
-        own, before = self._own, self._attributes
-        if len(own) != len(before) or any(own.get(name) is not value for name, value in before.items()):
-            for name in [name for name in own if name not in before]:
-                del own[name]
-            own.update(before)
-        for container, value in self._containers:
-            if isinstance(container, list):
-                container[:] = value
-            elif container or value:
+        own = self._own
+        if [*map(id, own.values())] != self._identities:
+            own.clear()
+            own.update(self._attributes)
+        for container, value, identities in self._containers:
+            if _identities(container) != identities:
                 container.clear()
-                container.update(value)
+                container.extend(value) if isinstance(container, list) else container.update(value)
         self._tensors.put_back()
+
+
+def _identities(container: list[Any] | dict[Any, Any] | set[Any]) -> Any:
+    """Give what tells whether anything in a container was exchanged, faster than looking at each."""
+    if isinstance(container, dict):
+        return [*container, *map(id, container.values())]
+    return {*map(id, container)} if isinstance(container, set) else [*map(id, container)]
