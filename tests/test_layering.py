@@ -43,11 +43,20 @@ ONLY_HERE = {
         "tf_ext",
         "state.preserved_variables",
     ): "A Keras layer keeps its state in variables that each call assigns.",
-    ("tf_ext", "cut.Place"): "A Keras layer may apply an activation of its own; PyTorch's modules do one thing.",
-    ("tf_ext", "cut.Seen"): "What a trace has called is noted while it is made; PyTorch's hooks note it at a call.",
+    (
+        "tf_ext",
+        "cut.Place",
+    ): "A Keras layer may apply an activation of its own; PyTorch's modules do one thing.",
+    (
+        "tf_ext",
+        "cut.Seen",
+    ): "What a trace has called is noted while it is made; PyTorch's hooks note it at a call.",
     ("tf_ext", "cut.noted_calls"): "As above.",
     ("tf_ext", "cut.entered"): "A trace leaves out what is not used; PyTorch must be kept from running it.",
-    ("torch_ext", "cut.CutLostError"): "A trace takes one way for good; a PyTorch model may take another each time.",
+    (
+        "torch_ext",
+        "cut.CutLostError",
+    ): "A trace takes one way for good; a PyTorch model may take another each time.",
     ("torch_ext", "inspection.device_and_dtype"): "TensorFlow places tensors by itself.",
     ("torch_ext", "inspection.modules_of"): "Keras has a list of all layers; PyTorch's walk is slow.",
     ("torch_ext", "inspection.has_convolutions"): "Keras already lays pictures out channels last.",
