@@ -101,7 +101,12 @@ class _Line:
         for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
 
             def form(rows: slice = rows, steps: slice = steps) -> Tensor:
-                return order.shaped(self._along(first, step, rows, steps))
+                # A tensor of its own, not a view of one: what follows may change it in place.
+                value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
+                points = order.flat(value).view(rows.stop - rows.start, -1, first.shape[1])
+                torch.mul(self._alphas(steps, first).reshape(1, -1, 1), step[rows][:, None], out=points)
+                points += first[rows][:, None]
+                return value
 
             gradient, _ = cut.gradients(
                 backend, form, self._along(start, difference, rows, steps), _repeated(examples, rows, steps)
@@ -133,13 +138,16 @@ class _Line:
         tolerance = _STRAIGHT[true.dtype] * float(true.abs().max())
         return bool((true - expected).abs().max() <= tolerance)
 
+    def _alphas(self, steps: slice, like: Tensor) -> Tensor:
+        return self.alphas[steps].to(like.device)
+
     def _along(self, start: Tensor, difference: Tensor, rows: slice, steps: slice) -> Tensor:
         """Form the points start + alpha × difference, example by example, shape (count × steps, ...).
 
         The same two elementwise operations in the same order as in every extension: points that differ in
         their last bit flip kinks.
         """
-        alphas = self.alphas[steps].to(start.device).reshape(1, -1, *([1] * (start.ndim - 1)))
+        alphas = self._alphas(steps, start).reshape(1, -1, *([1] * (start.ndim - 1)))
         points = alphas * difference[rows][:, None]
         points += start[rows][:, None]
         return points.reshape(-1, *start.shape[1:])
@@ -156,6 +164,11 @@ class _Order:
     def of(cls, tensor: Tensor) -> _Order:
         last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
         return cls(tensor.shape[1:], last and not tensor.is_contiguous())
+
+    def empty(self, count: int, like: Tensor) -> Tensor:
+        """Make room for so many."""
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
+        return torch.empty((count, *self.shape), dtype=like.dtype, device=like.device, memory_format=order)
 
     def flat(self, tensor: Tensor) -> Tensor:
         """Give one row an example, in the order of memory."""

@@ -1,0 +1,280 @@
+"""Past an affine prefix the map is the same; where there is none, nothing is skipped."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from torch import nn
+
+import explain
+from explain.tf_ext.backend import TensorFlowBackend
+from explain.torch_ext.backend import TorchBackend
+
+GENERATOR = np.random.default_rng(3)
+PICTURES = GENERATOR.normal(size=(5, 2, 8, 8))
+# Twelve steps are few on purpose: both sides take the same.
+pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
+
+TABLE = GENERATOR.normal(size=(5, 6))
+STEPS = 12
+
+
+def by_hand(model, x, baseline=0.3):
+    """Integrated gradients by the midpoint rule, a point at a time, in double precision."""
+    start = torch.full_like(torch.tensor(x), baseline)
+    end, total = torch.tensor(x), 0
+    for step in range(STEPS):
+        point = (start + (step + 0.5) / STEPS * (end - start)).requires_grad_()
+        total = total + torch.autograd.grad(model(point)[:, 1].sum(), point)[0] / STEPS
+    return (total * (end - start)).numpy()
+
+
+def ours(model, x, **options):
+    return explain.attribute(
+        model, x, "ig", target=1, baseline=0.3, rule="midpoint", n_steps=STEPS, score="output", **options
+    )
+
+
+def close(found, expected, bound=1e-6):
+    size = np.linalg.norm(expected)
+    assert size > 0
+    assert np.linalg.norm(found - expected) / size < bound
+
+
+class Rows(nn.Module):
+    """Tells how many rows went through a layer."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.seen = []
+        layer.register_forward_hook(lambda module, arguments, output: self.seen.append(len(output)))
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def settled_norm(channels):
+    norm = nn.BatchNorm2d(channels)
+    norm.running_mean.uniform_(-1, 1)
+    norm.running_var.uniform_(0.5, 2)
+    return norm
+
+
+class Normalising(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(2, 3, 3)
+        self.head = nn.Linear(3 * 36, 4)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.convolution((x - 0.1) / 0.7)).flatten(1))
+
+
+def skipping_models():
+    return {
+        "convolution": nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 4)),
+        "in place": nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(108, 4)),
+        "batch norm": nn.Sequential(
+            nn.Conv2d(2, 3, 3), settled_norm(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 4)
+        ),
+        "normalising": Normalising(),
+        "dense": nn.Sequential(nn.Flatten(), nn.Linear(128, 9), nn.Tanh(), nn.Linear(9, 4)),
+        "linear throughout": nn.Sequential(nn.Flatten(), nn.Linear(128, 9), nn.Linear(9, 4)),
+    }
+
+
+@pytest.mark.parametrize("name", list(skipping_models()))
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_torch_models_give_the_same_map_past_their_prefix(name, batch_size, monkeypatch):
+    torch.manual_seed(1)
+    model = skipping_models()[name].double().eval()
+    expected = by_hand(model, PICTURES)
+    close(ours(model, PICTURES, batch_size=batch_size).values, expected)
+    monkeypatch.setattr(TorchBackend, "skips_affine_prefix", False)
+    close(ours(model, PICTURES, batch_size=batch_size).values, expected)
+
+
+def test_the_prefix_is_run_on_the_ends_only(monkeypatch):
+    layer = Rows(nn.Conv2d(2, 3, 3))
+    # The convolution's own forward: what replaces it past the cut is no run of it.
+    runs = []
+    plain = nn.Conv2d._conv_forward
+    monkeypatch.setattr(
+        nn.Conv2d, "_conv_forward", lambda self, x, *rest: runs.append(len(x)) or plain(self, x, *rest)
+    )
+    model = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.Linear(108, 4)).double()
+    ours(model, PICTURES, batch_size=64)
+    assert sum(runs) < len(PICTURES) * STEPS
+    runs.clear()
+    monkeypatch.setattr(TorchBackend, "skips_affine_prefix", False)
+    ours(model, PICTURES, batch_size=64)
+    assert sum(runs) > len(PICTURES) * STEPS
+
+
+class Around(nn.Module):
+    """The input goes round the first layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(6, 6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.first(x)) * x)
+
+
+class Twice(Around):
+    def forward(self, x):
+        return self.head(torch.relu(self.first(torch.relu(self.first(x)))))
+
+
+class Gated(Around):
+    """What comes before the layer is a ReLU in disguise: autograd sees a product by a constant."""
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.first(x * (x > 0))))
+
+
+class Squared(Around):
+    def forward(self, x):
+        return self.head(torch.tanh(self.first(x * x)))
+
+
+class Branching(Around):
+    """Another way for some inputs, chosen by Python."""
+
+    def forward(self, x):
+        if len(x) > 1 or float(x.detach().mean()) > 0:
+            return self.head(torch.tanh(self.first(x)))
+        return self.head(torch.tanh(x))
+
+
+class Looking(Around):
+    """Looks at its input besides, without a gradient."""
+
+    def forward(self, x):
+        return self.head(torch.relu(self.first(x)) * (x[:, :1] > 0.2))
+
+
+class OwnWeights(Around):
+    def forward(self, x):
+        weights = self.first.weight * x[:, :1, None]
+        return self.head(torch.tanh((x[:, None] @ weights)[:, 0]))
+
+
+class TrainedNorm(nn.Module):
+    """Leaves batch normalisation in training mode by itself: its statistics follow the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(6, 6), nn.Linear(6, 4)
+
+    def forward(self, x):
+        mean = self.first(x).mean(dim=1, keepdim=True)
+        return self.head(torch.tanh(self.first(x) - mean.abs()))
+
+
+@pytest.mark.parametrize("kind", [Around, Twice, Gated, Squared, Branching, Looking, OwnWeights, TrainedNorm])
+def test_torch_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
+    torch.manual_seed(2)
+    model = kind().double()
+    # A chunk of one point takes the branches of Python one by one.
+    sizes = (1,) if kind is Branching else (1, 5, 64)
+    expected = (
+        np.concatenate([by_hand(model, TABLE[row : row + 1]) for row in range(5)])
+        if kind is Branching
+        else by_hand(model, TABLE)
+    )
+    for size in sizes:
+        close(ours(model, TABLE, batch_size=size).values, expected)
+
+
+def keras_models():
+    layers = keras.layers
+    kind = {"dtype": "float64"}
+    norm = layers.BatchNormalization(**kind)
+    models = {
+        "fused": [layers.Conv2D(3, 3, activation="relu", **kind)],
+        "plain": [layers.Conv2D(3, 3, **kind), layers.ReLU(**kind)],
+        "batch norm": [layers.Conv2D(3, 3, **kind), norm, layers.Activation("tanh", **kind)],
+        "rescaling": [layers.Rescaling(0.5, 0.1, **kind), layers.Conv2D(3, 3, activation="relu", **kind)],
+        "depthwise": [layers.DepthwiseConv2D(3, activation="gelu", **kind)],
+        "separate": [layers.Conv2D(3, 3, activation="relu", **kind), layers.MaxPooling2D(**kind)],
+    }
+    return {
+        name: keras.Sequential(
+            [keras.Input((8, 8, 2), **kind), *body, layers.Flatten(**kind), layers.Dense(4, **kind)]
+        )
+        for name, body in models.items()
+    }
+
+
+def by_hand_in_tensorflow(model, x):
+    total = 0
+    for step in range(STEPS):
+        point = tf.constant(0.3 + (step + 0.5) / STEPS * (x - 0.3))
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            score = model(point, training=False)[:, 1]
+        total = total + tape.gradient(score, point) / STEPS
+    return (total * (x - 0.3)).numpy()
+
+
+@pytest.mark.parametrize("name", list(keras_models()))
+def test_keras_models_give_the_same_map_past_their_prefix(name, monkeypatch):
+    keras.utils.set_random_seed(4)
+    model = keras_models()[name]
+    x = np.moveaxis(PICTURES, 1, -1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(np.array([0.3, -0.2, 0.1]))
+            layer.moving_variance.assign(np.array([0.5, 2.0, 1.5]))
+    expected = by_hand_in_tensorflow(model, x)
+    for size in (1, 7, 64):
+        close(ours(model, x, batch_size=size).values, expected)
+    monkeypatch.setattr(TensorFlowBackend, "skips_affine_prefix", False)
+    close(ours(model, x, batch_size=7).values, expected)
+
+
+@pytest.mark.parametrize("kind", ["around", "twice", "gated", "squared"])
+def test_keras_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((6,), dtype="float64")
+    first = keras.layers.Dense(6, dtype="float64")
+    ops = keras.ops
+    hidden = {
+        "around": lambda: ops.relu(first(inputs)) * inputs,
+        "twice": lambda: ops.relu(first(ops.relu(first(inputs)))),
+        "gated": lambda: ops.tanh(first(inputs * ops.cast(inputs > 0, "float64"))),
+        "squared": lambda: ops.tanh(first(inputs * inputs)),
+    }[kind]()
+    model = keras.Model(inputs, keras.layers.Dense(4, dtype="float64")(hidden))
+    close(ours(model, TABLE).values, by_hand_in_tensorflow(model, TABLE))
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+@pytest.mark.parametrize("score", ["logit", "log_probability"])
+def test_an_affine_network_is_run_on_its_logits(framework, score, monkeypatch):
+    samples = explain.zoo.samples("names_rnn", framework=framework)
+    model = explain.zoo.load("names_rnn", framework, "float64")
+    options = {"target": 3, "lengths": samples.lengths, "score": score, "n_steps": 9}
+    past = explain.attribute(model, samples.x, "ig", **options)
+    monkeypatch.setattr(TorchBackend, "skips_affine_prefix", False)
+    monkeypatch.setattr(TensorFlowBackend, "skips_affine_prefix", False)
+    close(past.values, explain.attribute(model, samples.x, "ig", **options).values)
+
+
+@pytest.mark.parametrize("name", explain.zoo.names())
+def test_twins_are_kinked_alike(name):
+    rules = set()
+    for framework in ("torch", "tensorflow"):
+        samples = explain.zoo.samples(name, framework=framework)
+        lengths = None if samples.lengths is None else samples.lengths[:2]
+        a = explain.attribute(
+            explain.zoo.load(name, framework), samples.x[:2], "ig", target=1, lengths=lengths, tolerance=0.5
+        )
+        rules.add(a.rule)
+    assert rules == {"midpoint" if name.startswith("cifar") else "fejer"}
