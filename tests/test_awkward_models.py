@@ -172,7 +172,7 @@ class TestKeras:
         )
         x = X[:count].copy()
         x[:, 3] = 0
-        a = explain.attribute(model, x, "ig", target=1)
+        a = explain.attribute(model, x, "ig", target=1, n_steps=50)
         assert (a.relative_delta < 1e-4).all()
         assert not a.values[:, 3].any()
         assert a.mask.tolist() == [[True, True, True, False]] * count
@@ -193,7 +193,7 @@ class TestKeras:
         with pytest.warns(ProbabilityScoreWarning):
             assert explain.attribute(model, X, "saliency", target=1).score == "probability"
         # Asked for, it is explained as it is, and no second sigmoid is put on it.
-        a = explain.attribute(model, X, "ig", target=1, score="probability")
+        a = explain.attribute(model, X, "ig", target=1, score="probability", n_steps=50)
         np.testing.assert_allclose(a.scores, 1 / (1 + np.exp(-X.sum(axis=1)[:, 1])), rtol=1e-5)
         assert (a.relative_delta < 1e-5).all()
 

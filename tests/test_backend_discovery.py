@@ -14,7 +14,7 @@ from explain.errors import FrameworkNotInstalledError, UnsupportedModelError
 
 THIRD_PARTY = '''
 """A backend of somebody else's: linear models in NumPy."""
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 import numpy as np
 from explain.backend import Finding
 from explain.layout import default_layout
@@ -27,7 +27,7 @@ class Linear:
 
 class Backend:
     name, provides, dtype = "numpy-linear", frozenset({"outputs", "gradients"}), np.dtype("float64")
-    fixed_batch_size, model_name = None, "Linear"
+    fixed_batch_size, model_name, device_name = None, "Linear", "cpu"
 
     def __init__(self, model):
         self.weights = model.weights
@@ -39,8 +39,20 @@ class Backend:
     def hold(self, examples):
         return examples
 
-    def outputs(self, examples):
+    def outputs(self, examples, *, with_gradients=False):
         return examples.inputs[0] @ self.weights, Finding("logit")
+
+    def reseeded(self):
+        return nullcontext()
+
+    def bytes_per_point(self, examples):
+        return self.weights.nbytes
+
+    def free_memory(self):
+        return 2**30
+
+    def synchronize(self):
+        pass
 
     def scores(self, examples):
         outputs = self.outputs(examples)[0]
