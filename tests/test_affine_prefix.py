@@ -23,7 +23,7 @@ STEPS = 12
 
 
 def by_hand(model, x, baseline=0.3):
-    """Integrated gradients by the midpoint rule, a point at a time, in double precision."""
+    """Integrated gradients by the midpoint rule, a point at a time, in the input's precision."""
     start = torch.full_like(torch.tensor(x), baseline)
     end, total = torch.tensor(x), 0
     for step in range(STEPS):
@@ -32,9 +32,9 @@ def by_hand(model, x, baseline=0.3):
     return (total * (end - start)).numpy()
 
 
-def ours(model, x, **options):
+def ours(model, x, baseline=0.3, **options):
     return explain.attribute(
-        model, x, "ig", target=1, baseline=0.3, rule="midpoint", n_steps=STEPS, score="output", **options
+        model, x, "ig", target=1, baseline=baseline, rule="midpoint", n_steps=STEPS, score="output", **options
     )
 
 
@@ -42,6 +42,12 @@ def close(found, expected, bound=1e-6):
     size = np.linalg.norm(expected)
     assert size > 0
     assert np.linalg.norm(found - expected) / size < bound
+
+
+def each_close(found, expected, bound=1e-6):
+    """Example by example: a small map is not hidden behind a large one."""
+    for one, other in zip(found, expected, strict=True):
+        close(one, other, bound)
 
 
 class Rows(nn.Module):
@@ -192,6 +198,128 @@ def test_torch_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
         close(ours(model, TABLE, batch_size=size).values, expected)
 
 
+class GatedByChoice(Around):
+    """A ReLU as ``torch.where``: autograd does not see what the choice depends on."""
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.first(torch.where(x > 0, x, torch.zeros_like(x)))))
+
+
+@pytest.mark.parametrize("kind", [Gated, GatedByChoice])
+def test_inputs_on_the_very_kink_of_a_hidden_gate_have_the_gradients_of_their_path(kind):
+    # Black pixels on a grey baseline: the prefix is straight up to its end, where the gate shuts.
+    x = np.abs(TABLE)
+    x[:, ::2] = 0
+    model = kind().double()
+    each_close(ours(model, x, 0.5).values, by_hand(model, x, 0.5))
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 1e5), ("float64", 1e11)])
+def test_a_large_example_does_not_hide_that_the_prefix_of_a_small_one_is_bent(dtype, large):
+    x = TABLE.astype(dtype)
+    x[0] *= large
+    model = Gated().to(getattr(torch, dtype))
+    found, expected = ours(model, x, -0.3).values[1:], by_hand(model, x, -0.3)[1:]
+    # Float32 sums of twelve gradients: a few times its rounding.
+    each_close(found, expected, 1e-5 if dtype == "float32" else 1e-6)
+
+
+def test_a_gate_that_is_shut_between_the_points_that_are_looked_at_is_seen():
+    class Banded(Around):
+        def forward(self, x):
+            return self.head(torch.tanh(self.first(x * ((x * 2.5) % 1.0 < 0.6))))
+
+    model, x = Banded().double(), np.ones((3, 6))
+    each_close(ours(model, x, 0.0).values, by_hand(model, x, 0.0))
+
+
+def test_a_gate_of_what_is_zero_all_along_the_path_is_seen():
+    # Grey pixels: the difference of two channels is zero on the whole path, its gradient is not.
+    class Opponent(Around):
+        def forward(self, x):
+            difference = (x[:, :1] - x[:, 1:2]) * (x[:, 2:3] > 0.5)
+            return self.head(torch.tanh(self.first(torch.cat([difference, x[:, 1:]], dim=1))))
+
+    x = TABLE.copy()
+    x[:, 1], x[:, 2] = x[:, 0], 1
+    model = Opponent().double()
+    each_close(ours(model, x, 0.0).values, by_hand(model, x, 0.0))
+
+
+class TwoLayers(Around):
+    def __init__(self):
+        super().__init__()
+        self.second = nn.Linear(6, 6)
+
+
+class LooksBack(TwoLayers):
+    """A factor that autograd does not see, from a layer in the middle of the prefix; one for small inputs."""
+
+    def forward(self, x):
+        hidden = self.first(x)
+        large = hidden.detach().abs().amax(dim=1, keepdim=True) > 3
+        return self.head(torch.tanh(self.second(hidden))) * (1 + large)
+
+
+class ChoosesByHidden(TwoLayers):
+    """The same factor chosen by Python, for inputs taken one at a time."""
+
+    def forward(self, x):
+        hidden = self.first(x)
+        factor = 2 if float(hidden.detach().abs().max()) > 3 else 1
+        return self.head(torch.tanh(self.second(hidden))) * factor
+
+
+@pytest.mark.parametrize("kind", [LooksBack, ChoosesByHidden])
+def test_what_is_made_of_a_layer_in_the_middle_of_the_prefix_is_made_of_its_own_values(kind):
+    x = TABLE.copy()
+    # The first two examples, on which the model is looked into, do not show it.
+    x[:2] *= 0.1
+    x[2:] *= 8
+    model = kind().double()
+    expected = np.concatenate([by_hand(model, x[row : row + 1], 0.0) for row in range(len(x))])
+    size = 1 if kind is ChoosesByHidden else 64
+    each_close(ours(model, x, 0.0, batch_size=size).values, expected)
+
+
+class ChecksItself(TwoLayers):
+    def forward(self, x):
+        hidden = self.first(x)
+        assert float(hidden.detach().std()) > 0
+        return self.head(torch.tanh(self.second(hidden)))
+
+
+class AddsInPlace(TwoLayers):
+    def forward(self, x):
+        hidden = self.first(x)
+        hidden += 1
+        return self.head(torch.relu_(self.second(hidden)))
+
+
+@pytest.mark.parametrize("kind", [ChecksItself, AddsInPlace])
+def test_a_model_that_does_something_between_two_layers_of_its_prefix_is_explained(kind):
+    model = kind().double()
+    each_close(ours(model, TABLE).values, by_hand(model, TABLE))
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_first_layer_that_sees_time_before_the_batch_is_explained(n_times, count):
+    class TimeFirst(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.project, self.recur, self.head = nn.Linear(6, 5), nn.RNN(5, 5), nn.Linear(5, 4)
+
+        def forward(self, x):
+            return self.head(self.recur(self.project(x.transpose(0, 1)))[0][-1])
+
+    model = TimeFirst().double()
+    x = np.random.default_rng(6).normal(size=(count, n_times, 6))
+    for size in (2, 64):
+        found = ours(model, x, layout="NTC", batch_size=size).values
+        each_close(found, by_hand(model, x))
+
+
 def keras_models():
     layers = keras.layers
     kind = {"dtype": "float64"}
@@ -253,6 +381,26 @@ def test_keras_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
     }[kind]()
     model = keras.Model(inputs, keras.layers.Dense(4, dtype="float64")(hidden))
     close(ours(model, TABLE).values, by_hand_in_tensorflow(model, TABLE))
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 4])
+def test_a_keras_model_that_folds_time_into_the_batch_is_explained(n_times):
+    class Folding(keras.Model):
+        def __init__(self):
+            super().__init__(dtype="float64")
+            self.first = keras.layers.Dense(5, dtype="float64")
+            self.head = keras.layers.Dense(4, dtype="float64")
+
+        def call(self, x):
+            hidden = self.first(tf.reshape(x, [-1, 3]))
+            return self.head(tf.tanh(tf.reshape(hidden, [-1, 5 * n_times])))
+
+    keras.utils.set_random_seed(7)
+    model = Folding()
+    x = np.random.default_rng(7).normal(size=(3, n_times, 3))
+    model(x)
+    for size in (2, 64):
+        each_close(ours(model, x, layout="NTC", batch_size=size).values, by_hand_in_tensorflow(model, x))
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow"])
