@@ -1,0 +1,128 @@
+"""Which PyTorch models have kinks, so that the rule of integration fits them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from explain.backend import Question
+from explain.examples import Examples, Target
+from explain.layout import Layout
+from explain.torch_ext.recognise import extension
+
+TABLE = np.random.default_rng(0).normal(size=(3, 6))
+SEQUENCES = np.random.default_rng(0).normal(size=(3, 5, 6))
+PICTURES = np.random.default_rng(0).normal(size=(3, 2, 8, 8))
+
+
+def has_kinks(model, x, axes="NC"):
+    backend = extension.open(model.eval(), Question(Layout(axes), score="output"), x)
+    examples = Examples((x.astype(backend.dtype),), Target(np.ones((len(x), 1), np.int64)))
+    with backend.session():
+        return backend.has_kinks(examples)
+
+
+class Function(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class Sigmoid(torch.autograd.Function):
+    """Another's operation by a known name: a ReLU."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * (ctx.saved_tensors[0] > 0)
+
+
+KINKED = {
+    "relu": nn.ReLU(),
+    "leaky relu": nn.LeakyReLU(),
+    "parametric relu": nn.PReLU(),
+    "hardtanh": nn.Hardtanh(),
+    "abs": Function(torch.abs),
+    "clamp": Function(lambda x: x.clamp(-1, 1)),
+    "maximum": Function(lambda x: torch.maximum(x, -x)),
+    "sorted": Function(lambda x: x.sort(dim=1)[0]),
+    "sorted by places": Function(lambda x: x.gather(1, x.argsort(dim=1))),
+    "chosen": Function(lambda x: torch.where(x > 0, x, 0.1 * x)),
+    "another's by a known name": Function(Sigmoid.apply),
+}
+SMOOTH = {
+    "nothing": nn.Identity(),
+    "tanh": nn.Tanh(),
+    "sigmoid": nn.Sigmoid(),
+    "softplus": nn.Softplus(),
+    "gelu": nn.GELU(),
+    "silu": nn.SiLU(),
+    "mish": nn.Mish(),
+    "softmax": nn.Softmax(dim=-1),
+    "layer norm": nn.LayerNorm(6),
+    "batch norm": nn.BatchNorm1d(6),
+    "group norm": nn.GroupNorm(2, 6),
+    "dropout": nn.Dropout(),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_bends_and_what_jumps_are_told_apart(dtype):
+    told = {
+        name: has_kinks(nn.Sequential(nn.Linear(6, 6), layer, nn.Linear(6, 3)).to(dtype), TABLE)
+        for name, layer in {**KINKED, **SMOOTH}.items()
+    }
+    assert told == {name: name in KINKED for name in told}
+
+
+class Last(nn.Module):
+    """The last step of a sequence of what a layer gives, classified."""
+
+    def __init__(self, layer, width):
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(width, 3)
+
+    def forward(self, x):
+        found = self.layer(x)
+        return self.head((found[0] if isinstance(found, tuple) else found)[:, -1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sequence_models_are_told_apart(dtype):
+    layers = {
+        "rnn": nn.RNN(6, 6, batch_first=True),
+        "kinked rnn": nn.RNN(6, 6, nonlinearity="relu", batch_first=True),
+        "lstm": nn.LSTM(6, 6, num_layers=2, batch_first=True),
+        "gru": nn.GRU(6, 6, batch_first=True),
+        "transformer": nn.TransformerEncoderLayer(6, 2, 8, activation="gelu", batch_first=True),
+        "kinked transformer": nn.TransformerEncoderLayer(6, 2, 8, activation="relu", batch_first=True),
+    }
+    told = {name: has_kinks(Last(layer, 6).to(dtype), SEQUENCES, "NTC") for name, layer in layers.items()}
+    assert told == {name: name.startswith("kinked") for name in told}
+
+
+def test_poolings_are_told_apart():
+    layers = {
+        "kinked pooling": nn.MaxPool2d(2),
+        "kinked global pooling": nn.AdaptiveMaxPool2d(1),
+        "average pooling": nn.AvgPool2d(2),
+        "global average pooling": nn.AdaptiveAvgPool2d(1),
+        "upsampling": nn.Upsample(scale_factor=2),
+        "batch norm": nn.BatchNorm2d(3),
+        "transposed convolution": nn.ConvTranspose2d(3, 3, 3),
+    }
+    told = {}
+    for name, layer in layers.items():
+        body = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Tanh(), layer, nn.Flatten()).eval()
+        width = body(torch.zeros(1, 2, 8, 8)).shape[1]
+        told[name] = has_kinks(nn.Sequential(body, nn.Linear(width, 3)), PICTURES, "NCHW")
+    assert told == {name: name.startswith("kinked") for name in told}
