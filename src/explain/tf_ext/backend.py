@@ -351,6 +351,19 @@ class TensorFlowBackend:
 _PLAIN = frozenset({bool, int, float, str})
 
 
+def _as_plain(value: Any) -> Any:
+    """Give an attribute's value as something to compare, None for what cannot be held in a trace as it is now."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, (tuple, list)):
+        return tuple(_as_plain(one) for one in value)
+    return None
+
+
 def _structure(layers: Sequence[Any]) -> tuple[Any, ...]:
     """Tell apart what a trace holds for good: layers, their activations, and the plain values they are set to."""
     return tuple(
@@ -358,9 +371,9 @@ def _structure(layers: Sequence[Any]) -> tuple[Any, ...]:
             id(layer),
             id(getattr(layer, "activation", None)),
             *(
-                (name, value)
+                (name, plain)
                 for name, value in layer.__dict__.items()
-                if type(value) in _PLAIN and name[0] != "_"
+                if name[0] != "_" and (plain := _as_plain(value)) is not None
             ),
         )
         for layer in layers

@@ -22,7 +22,7 @@ _LINEAR_IN_EACH = _names("Mul MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Con
 _COSTLY = _names("MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
 _SMOOTH = _names(
     "Tanh Sigmoid Softmax LogSoftmax Softplus Exp Expm1 Log Log1p Pow Sqrt Rsqrt Reciprocal RealDiv Erf Erfc Square "
-    "SquaredDifference Sin Cos"
+    "SquaredDifference Sin Cos IdentityN StopGradient"
 )
 # What a loop does besides computing.
 _BOOKKEEPING = _names(

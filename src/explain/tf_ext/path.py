@@ -102,6 +102,9 @@ class _Line:
         """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
         backend = self.backend
         first, last = (backend.run("prefix", examples, points, cut=cut) for points in (starts, ends))
+        if first.shape[0] != len(examples):
+            # Time is folded into the batch there.
+            return None
         entering = (first, last - first)
         if not self._is_straight(cut, examples, (starts[0], differences[0]), entering):
             return None
@@ -122,5 +125,8 @@ class _Line:
         """Look at a point in the middle of every example's path: does the prefix give the point in its middle?"""
         middle = tf.constant(self.alphas[len(self.alphas) // 2 :][:1])
         true = self.backend.run("prefix", examples, (along(*outside, middle),), cut=cut)
-        tolerance = _STRAIGHT[true.dtype] * tf.reduce_max(tf.abs(true))
-        return bool(tf.reduce_max(tf.abs(true - along(*inside, middle))) <= tolerance)
+        # Each example by its own size: a large one must not hide another's bend.
+        axes = list(range(1, len(true.shape)))
+        size = tf.reduce_max(tf.abs(true), axis=axes)
+        bend = tf.reduce_max(tf.abs(true - along(*inside, middle)), axis=axes)
+        return bool(tf.reduce_all(bend <= _STRAIGHT[true.dtype] * size))

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.errors import ExplainError
 from explain.examples import Examples
+from explain.torch_ext.dataflow import ValueFlow
 from explain.torch_ext.graph import ScoreGraph
 from explain.torch_ext.scores import pick_scores
 
@@ -56,13 +58,11 @@ class ModuleCut:
     Parameters
     ----------
     module : torch.nn.Module
-        The last module of the prefix.
-    before : tuple of (torch.nn.Module, shape)
-        Those before it, which need not run either, and the shape of what they give for one example.
+        The first module that does work on the input: what is before it runs on, cheap as it is, and a model may
+        look at what it makes.
     """
 
     module: nn.Module
-    before: tuple[tuple[nn.Module, torch.Size], ...]
 
     def prefix(self, backend: TorchBackend, points: Tensor, examples: Examples) -> Tensor:
         """Run the model up to the cut."""
@@ -99,15 +99,8 @@ class ModuleCut:
             entered.append(None)
             return _entry(token, form, taken)
 
-        def skipped(output: Tensor) -> Callable[..., Tensor]:
-            return lambda *arguments, **keywords: output
-
-        nothing = points.new_zeros(())
-        replacements = [
-            (self.module, enter),
-            *((module, skipped(nothing.expand(len(points), *shape))) for module, shape in self.before),
-        ]
-        reading = backend.read((points,), examples, within=_replaced(replacements))
+        within = _replaced([(self.module, enter)])
+        reading = backend.read((points,), examples, within=within)
         scores = pick_scores(reading.explained, examples.target)
         if not entered or not scores.requires_grad:
             raise CutLostError
@@ -167,43 +160,59 @@ def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Te
 
 
 def survey(backend: TorchBackend, examples: Examples) -> Survey:
-    """Run the model on two examples, and look for kinks and for the end of its affine prefix."""
-    few = examples.rows(np.array([0, min(1, len(examples) - 1)]))
+    """Run the model on a few examples, and look for kinks and for the end of its affine prefix."""
+    count = backend.fixed_batch_size or _telling_count(examples)
+    few = examples.rows(np.arange(count) % len(examples))
     points = tuple(tensor.requires_grad_() for tensor in backend.tensors(few.inputs))
-    calls: list[tuple[nn.Module, Tensor, Any]] = []
-    with _seen(backend.leaf_modules, calls):
+    calls: list[_Call] = []
+    flow = ValueFlow(points[0])
+    with flow, _seen(backend.leaf_modules, flow, calls):
         reading = backend.read(points, few)
-    scores = pick_scores(reading.explained, few.target)
-    if scores.grad_fn is None or len(points) != 1:
+    explained = reading.explained
+    scores = pick_scores(explained, few.target)
+    # What picks a class from the outputs is ours, and chooses nothing by the input.
+    root = scores.grad_fn if few.target.function is not None else explained.grad_fn
+    if root is None or len(points) != 1:
         return Survey(kinked=True)
-    graph = ScoreGraph(scores.grad_fn, points[0])
-    cut = _find_cut(graph, reading, calls, len(few))
+    graph = ScoreGraph(root, points[0])
+    cut = _find_cut(graph, flow, reading, calls, count)
     if cut is not None and not _leads_to(cut, backend, points[0].detach(), few, scores.detach()):
         cut = None
     return Survey(graph.has_kinks, cut)
 
 
+def _telling_count(examples: Examples) -> int:
+    """Give a number of examples that no other axis has, so that the axis of examples can be told from the others."""
+    sizes = {size for array in examples.inputs for size in array.shape[1:]}
+    return next(count for count in range(3, len(sizes) + 4) if count not in sizes)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of a module: what it gave, the node that made that, and whether it is affine in the input."""
+
+    module: nn.Module
+    output: Tensor
+    node: Any
+    affine: bool
+
+
 def _find_cut(
-    graph: ScoreGraph, reading: Any, calls: list[tuple[nn.Module, Tensor, Any]], count: int
+    graph: ScoreGraph, flow: ValueFlow, reading: Any, calls: list[_Call], count: int
 ) -> ModuleCut | SourceCut | None:
-    """Find the last tensor, of the logits and the modules' outputs, that ends an affine prefix."""
+    """Find what ends an affine prefix: the logits if all is affine, else the first module that does work."""
 
     def ends_prefix(tensor: Tensor, node: Any) -> bool:
         whole = tensor.ndim >= 2 and len(tensor) == count
         return whole and node is not None and graph.is_affine(node) and graph.is_the_only_way(node)
 
-    if ends_prefix(reading.source, reading.source.grad_fn):
+    source = reading.source
+    if flow.is_affine(source) and ends_prefix(source, source.grad_fn):
         return SourceCut(reading.transform)
-    modules = [module for module, _, _ in calls]
-    for place in reversed(range(len(calls))):
-        module, output, node = calls[place]
-        if modules.count(module) == 1 and ends_prefix(output, node):
-            before = [
-                (one, given.shape[1:])
-                for one, given, made_by in calls[:place]
-                if modules.count(one) == 1 and made_by is not None and len(given) == count
-            ]
-            return ModuleCut(module, tuple(before))
+    modules = [call.module for call in calls]
+    for call in calls:
+        if call.affine and modules.count(call.module) == 1 and ends_prefix(call.output, call.node):
+            return ModuleCut(call.module)
     return None
 
 
@@ -215,19 +224,20 @@ def _leads_to(
         with torch.no_grad():
             entering = cut.prefix(backend, points, examples)
         _, scores = cut.gradients(backend, entering.clone, points, examples)
-    except CutLostError:
+    except (CutLostError, ExplainError):
+        # Run from the cut the model fails, or goes another way: it is run whole.
         return False
     tolerance = _SAME_SCORE[points.dtype]
     return torch.allclose(scores, expected, rtol=tolerance, atol=tolerance)
 
 
 @contextmanager
-def _seen(modules: Sequence[nn.Module], calls: list[tuple[nn.Module, Tensor, Any]]) -> Iterator[None]:
-    """Note every call of a module: its output, and the node that made it before anything changed it in place."""
+def _seen(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_Call]) -> Iterator[None]:
+    """Note every call of a module: its output, as it is before anything changes it in place."""
 
     def note(module: nn.Module, arguments: Any, output: Any) -> None:
         if isinstance(output, Tensor):
-            calls.append((module, output, output.grad_fn))
+            calls.append(_Call(module, output, output.grad_fn, flow.is_affine(output)))
 
     handles = [module.register_forward_hook(note) for module in modules]
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import torch
+
 
 def _names(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -14,11 +16,13 @@ def _names(words: str) -> frozenset[str]:
 # Affine in all their inputs together.
 _ADDITIVE = _names(
     "Add Sub Neg Cat Stack View UnsafeView Reshape ReshapeAlias Permute Transpose T Squeeze Unsqueeze Expand Slice "
-    "Select Split SplitWithSizes SafeSplit Chunk Unbind Index IndexSelect Gather Narrow Flip Roll ConstantPadNd "
+    "Select Split SplitWithSizes UnsafeSplit Chunk Unbind Index IndexSelect Gather Narrow Flip Roll ConstantPadNd "
     "ReflectionPad1D ReflectionPad2D ReplicationPad1D ReplicationPad2D Sum Mean Clone Alias ToCopy Copys AsStrided "
     "Unfold AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D UpsampleNearest2D UpsampleBilinear2D "
     "PixelShuffle Repeat Where"
 )
+# Which of their inputs they take may follow the input.
+_CHOICES = _names("Where Gather Index IndexSelect")
 # Affine in one of their inputs while the others are held.
 _LINEAR_IN_EACH = _names("Mul Mm Addmm Bmm Baddbmm Addbmm Mv Dot Convolution Linear")
 # What makes a prefix worth skipping.
@@ -66,7 +70,7 @@ class ScoreGraph:
     def has_kinks(self) -> bool:
         """Whether anything on the way is not known to be smooth."""
         return any(
-            not (_name(node) in _SMOOTH or _is_affine_kind(node, 1))
+            not (_name(node) in _SMOOTH or (_is_affine_kind(node, 1) and _name(node) not in _CHOICES))
             for node in self._ways
             if node not in self._affine
         )
@@ -120,6 +124,9 @@ def _is_affine_kind(node: Any, ways: int) -> bool:
 
 
 def _name(node: Any) -> str:
+    if isinstance(node, torch.autograd.function.BackwardCFunction):
+        # A user's own function may have any name.
+        return ""
     return re.sub(r"Backward\d*", "", node.name())
 
 

@@ -1,0 +1,99 @@
+"""Which tensors of a run are affine in its input by their values, whatever autograd is shown of them.
+
+Autograd's graph leaves out what has no gradient: a comparison, a rounding, what was detached. A product with such a
+gate looks affine there and is not. Here every operation is seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Operations of ATen. Affine in all that depends on the input together.
+_ADDITIVE = _names(
+    "add sub rsub neg cat stack view _unsafe_view reshape _reshape_alias permute transpose t squeeze unsqueeze expand "
+    "slice select split split_with_sizes unsafe_split unbind alias clone _to_copy constant_pad_nd flatten "
+    "sum mean avg_pool2d _adaptive_avg_pool2d zeros_like ones_like new_zeros new_ones empty_like new_empty"
+)
+# Affine in one of their arguments while the others do not depend on it.
+_LINEAR_IN_EACH = _names("mul mm addmm bmm baddbmm convolution mkldnn_convolution linear")
+_BATCH_NORMS = _names("_native_batch_norm_legit_no_training cudnn_batch_norm native_batch_norm")
+
+
+class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows what depends on an input through every operation of a run.
+
+    Parameters
+    ----------
+    source : torch.Tensor
+        The input.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.ones(2, 3)
+    >>> with ValueFlow(x) as flow:
+    ...     shifted, gated = 2 * x + 1, x * (x > 0)
+    >>> flow.is_affine(shifted), flow.is_affine(gated)
+    (True, False)
+    """
+
+    def __init__(self, source: Tensor) -> None:
+        # PyTorch leaves it without types.
+        super().__init__()  # type: ignore[no-untyped-call]
+        # By storage, held so that no other takes its address: True where it is affine, False where it is not.
+        self._affine: dict[int, bool] = {}
+        self._held: list[Any] = []
+        self._note(source, True)
+
+    def is_affine(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor depends on the input, and affinely."""
+        return self._affine.get(_place(tensor), False)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation; note what it made."""
+        result = func(*args, **(kwargs or {}))
+        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        states = [self._affine[_place(one)] for one in given if _place(one) in self._affine]
+        if states:
+            name = func.overloadpacket.__name__
+            affine = all(states) and self._is_affine_kind(name, args, len(states))
+            for one in tree_leaves(result):
+                if isinstance(one, Tensor):
+                    self._note(one, affine)
+        return result
+
+    def _is_affine_kind(self, name: str, args: tuple[Any, ...], dependent: int) -> bool:
+        if name in _LINEAR_IN_EACH:
+            return dependent == 1
+        if name == "div":
+            return dependent == 1 and self._depends(args[0])
+        if name == "where":
+            return not self._depends(args[0])
+        if name in _BATCH_NORMS:
+            # In training mode the statistics depend on the input.
+            return dependent == 1 and (name != "native_batch_norm" or args[5] is False)
+        return name in _ADDITIVE
+
+    def _depends(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and _place(value) in self._affine
+
+    def _note(self, tensor: Tensor, affine: bool) -> None:
+        place = _place(tensor)
+        self._held.append(tensor.untyped_storage())
+        # A tensor that was not affine once, and is written to, is not trusted again.
+        self._affine[place] = affine and self._affine.get(place, True)
+
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
