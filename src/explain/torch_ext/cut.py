@@ -175,10 +175,10 @@ def survey(backend: TorchBackend, examples: Examples) -> Survey:
     if root is None or len(points) != 1:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
-    cut = _find_cut(graph, flow, reading, calls, count)
+    cut, node = _find_cut(graph, flow, reading, calls, count)
     if cut is not None and not _leads_to(cut, backend, points[0].detach(), few, scores.detach()):
-        cut = None
-    return Survey(graph.has_kinks, cut)
+        cut = node = None
+    return Survey(graph.has_kinks(beyond=node), cut)
 
 
 def _telling_count(examples: Examples) -> int:
@@ -199,8 +199,8 @@ class _Call:
 
 def _find_cut(
     graph: ScoreGraph, flow: ValueFlow, reading: Any, calls: list[_Call], count: int
-) -> ModuleCut | SourceCut | None:
-    """Find what ends an affine prefix: the logits if all is affine, else the first module that does work."""
+) -> tuple[ModuleCut | SourceCut | None, Any]:
+    """Find what ends an affine prefix, and its node: the logits if all is affine, else the first module that works."""
 
     def ends_prefix(tensor: Tensor, node: Any) -> bool:
         whole = tensor.ndim >= 2 and len(tensor) == count
@@ -208,12 +208,12 @@ def _find_cut(
 
     source = reading.source
     if flow.is_affine(source) and ends_prefix(source, source.grad_fn):
-        return SourceCut(reading.transform)
+        return SourceCut(reading.transform), source.grad_fn
     modules = [call.module for call in calls]
     for call in calls:
         if call.affine and modules.count(call.module) == 1 and ends_prefix(call.output, call.node):
-            return ModuleCut(call.module)
-    return None
+            return ModuleCut(call.module), call.node
+    return None, None
 
 
 def _leads_to(

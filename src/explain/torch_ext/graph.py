@@ -52,7 +52,7 @@ class ScoreGraph:
     >>> x = torch.ones(1, 2, requires_grad=True)
     >>> z = torch.nn.Linear(2, 3)(x)
     >>> graph = ScoreGraph(z.relu().sum().grad_fn, x)
-    >>> graph.is_affine(z.grad_fn), graph.is_the_only_way(z.grad_fn), graph.has_kinks
+    >>> graph.is_affine(z.grad_fn), graph.is_the_only_way(z.grad_fn), graph.has_kinks()
     (True, True, True)
     """
 
@@ -66,14 +66,21 @@ class ScoreGraph:
         for node in _inputs_first(root):
             self._look_at(node)
 
-    @property
-    def has_kinks(self) -> bool:
-        """Whether anything on the way is not known to be smooth."""
-        return any(
-            not (_name(node) in _SMOOTH or (_is_affine_kind(node, 1) and _name(node) not in _CHOICES))
-            for node in self._ways
-            if node not in self._affine
-        )
+    def has_kinks(self, beyond: Any = None) -> bool:
+        """Tell whether anything on the way, or between the score and a node, is not known to be smooth."""
+        left, seen = [self._root], {beyond}
+        while left:
+            node = left.pop()
+            if node in seen or self._is_leaf(node):
+                continue
+            seen.add(node)
+            name = _name(node)
+            if node in self._ways and not (
+                name in _SMOOTH or (_is_affine_kind(node, 1) and name not in _CHOICES)
+            ):
+                return True
+            left.extend(self._ways.get(node, ()))
+        return False
 
     def is_affine(self, node: Any) -> bool:
         """Tell whether what a node made is affine in the input, and cost something."""
