@@ -165,6 +165,26 @@ class Looking(Around):
         return self.head(torch.relu(self.first(x)) * (x[:, :1] > 0.2))
 
 
+class NormFirst(nn.Module):
+    """Its statistics belong to the graph that the sums go back through."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.first, self.head = nn.BatchNorm1d(6), nn.Linear(6, 6), nn.Linear(6, 4)
+        self.norm.running_mean.uniform_(-1, 1)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.first(self.norm(x))))
+
+
+class Numbers(Around):
+    """Takes a number to Python and back."""
+
+    def forward(self, x):
+        sizes = torch.tensor([abs(row[0].item()) + 1 for row in x], dtype=x.dtype)
+        return self.head(torch.tanh(self.first(x * sizes[:, None])))
+
+
 class OwnWeights(Around):
     def forward(self, x):
         weights = self.first.weight * x[:, :1, None]
@@ -183,10 +203,12 @@ class TrainedNorm(nn.Module):
         return self.head(torch.tanh(self.first(x) - mean.abs()))
 
 
-@pytest.mark.parametrize("kind", [Around, Twice, Gated, Squared, Branching, Looking, OwnWeights, TrainedNorm])
+@pytest.mark.parametrize(
+    "kind", [Around, Twice, Gated, Squared, Branching, Looking, NormFirst, Numbers, OwnWeights, TrainedNorm]
+)
 def test_torch_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
     torch.manual_seed(2)
-    model = kind().double()
+    model = kind().double().eval()
     # A chunk of one point takes the branches of Python one by one.
     sizes = (1,) if kind is Branching else (1, 5, 64)
     expected = (
@@ -210,7 +232,7 @@ def test_inputs_on_the_very_kink_of_a_hidden_gate_have_the_gradients_of_their_pa
     # Black pixels on a grey baseline: the prefix is straight up to its end, where the gate shuts.
     x = np.abs(TABLE)
     x[:, ::2] = 0
-    model = kind().double()
+    model = kind().double().eval()
     each_close(ours(model, x, 0.5).values, by_hand(model, x, 0.5))
 
 
@@ -276,7 +298,7 @@ def test_what_is_made_of_a_layer_in_the_middle_of_the_prefix_is_made_of_its_own_
     # The first two examples, on which the model is looked into, do not show it.
     x[:2] *= 0.1
     x[2:] *= 8
-    model = kind().double()
+    model = kind().double().eval()
     expected = np.concatenate([by_hand(model, x[row : row + 1], 0.0) for row in range(len(x))])
     size = 1 if kind is ChoosesByHidden else 64
     each_close(ours(model, x, 0.0, batch_size=size).values, expected)
@@ -298,7 +320,7 @@ class AddsInPlace(TwoLayers):
 
 @pytest.mark.parametrize("kind", [ChecksItself, AddsInPlace])
 def test_a_model_that_does_something_between_two_layers_of_its_prefix_is_explained(kind):
-    model = kind().double()
+    model = kind().double().eval()
     each_close(ours(model, TABLE).values, by_hand(model, TABLE))
 
 

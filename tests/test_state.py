@@ -407,3 +407,23 @@ def test_two_threads_explain_one_model(kit):
     if kit.name == "torch":
         assert model.training
         assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_statistics_that_a_models_own_code_moves_are_put_back(torch_kit):
+    torch, nn = torch_kit.torch, torch_kit.torch.nn
+
+    class Moving(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            self.norm.train()
+            return self.head(torch.tanh(self.norm(x)))
+
+    model = Moving().eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    x = np.random.default_rng(0).normal(1, 2, size=(5, 4)).astype(np.float32)
+    explain.attribute(model, x, "saliency", target=1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not model.norm.training

@@ -19,7 +19,7 @@ FIXED_RULE = "gauss_legendre"
 
 # From the difference of two successive maps to a bound on the later one's error that holds for 95 % of examples.
 # Where gradients jump at random places, the errors of the two are independent and fall as one over the steps;
-# docs/conventions.md says how 1.4 was found, and benchmarks/calibration.py finds it again.
+# 1.4 was found on ReLU networks of pictures; benchmarks/calibration.py holds it against the true error.
 _BOUND = 1.4
 
 # How a rule is refined so that all earlier nodes stay nodes: from n to how many, beginning with how many.

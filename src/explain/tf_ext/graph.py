@@ -6,26 +6,33 @@ from math import prod
 from typing import Any
 
 
-def _names(words: str) -> frozenset[str]:
+def names(words: str) -> frozenset[str]:
+    """Give the words as a set of names.
+
+    Examples
+    --------
+    >>> sorted(names("Mul Add"))
+    ['Add', 'Mul']
+    """
     return frozenset(words.split())
 
 
 # Operations by their types. Affine in all their inputs together.
-_ADDITIVE = _names(
+_ADDITIVE = names(
     "Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Reshape Transpose Squeeze ExpandDims StridedSlice Slice Split "
     "SplitV Identity Pad PadV2 MirrorPad Sum Mean AvgPool AvgPool3D GatherV2 GatherNd ReverseV2 Tile BroadcastTo "
     "SpaceToBatchND BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor ResizeBilinear SelectV2"
 )
 # Affine in one of their inputs while the others are held.
-_LINEAR_IN_EACH = _names("Mul MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
+_LINEAR_IN_EACH = names("Mul MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
 # What makes a prefix worth skipping.
-_COSTLY = _names("MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
-_SMOOTH = _names(
+_COSTLY = names("MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
+_SMOOTH = names(
     "Tanh Sigmoid Softmax LogSoftmax Softplus Exp Expm1 Log Log1p Pow Sqrt Rsqrt Reciprocal RealDiv Erf Erfc Square "
     "SquaredDifference Sin Cos IdentityN StopGradient"
 )
 # What a loop does besides computing.
-_BOOKKEEPING = _names(
+_BOOKKEEPING = names(
     "Placeholder Const ReadVariableOp NoOp TensorListReserve TensorListFromTensor TensorListGetItem TensorListSetItem "
     "TensorListStack TensorListElementShape ZerosLike OnesLike Fill"
 )

@@ -1,7 +1,8 @@
 """Which tensors of a run are affine in its input by their values, whatever autograd is shown of them.
 
 Autograd's graph leaves out what has no gradient: a comparison, a rounding, what was detached. A product with such a
-gate looks affine there and is not. Here every operation is seen.
+gate looks affine there and is not. Here every operation is seen. What a function of the user's own does to a gradient
+is not: that autograd's graph alone tells (`explain.torch_ext.graph`), and a prefix must be affine by both.
 """
 
 from __future__ import annotations
@@ -12,20 +13,17 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-
-def _names(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
+from explain.torch_ext.graph import names
 
 # Operations of ATen. Affine in all that depends on the input together.
-_ADDITIVE = _names(
+_ADDITIVE = names(
     "add sub rsub neg cat stack view _unsafe_view reshape _reshape_alias permute transpose t squeeze unsqueeze expand "
     "slice select split split_with_sizes unsafe_split unbind alias clone _to_copy constant_pad_nd flatten "
     "sum mean avg_pool2d _adaptive_avg_pool2d zeros_like ones_like new_zeros new_ones empty_like new_empty"
 )
 # Affine in one of their arguments while the others do not depend on it.
-_LINEAR_IN_EACH = _names("mul mm addmm bmm baddbmm convolution mkldnn_convolution linear")
-_BATCH_NORMS = _names("_native_batch_norm_legit_no_training cudnn_batch_norm native_batch_norm")
+_LINEAR_IN_EACH = names("mul mm addmm bmm baddbmm convolution mkldnn_convolution linear")
+_BATCH_NORMS = names("_native_batch_norm_legit_no_training cudnn_batch_norm native_batch_norm")
 
 
 class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -52,6 +50,8 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         # By storage, held so that no other takes its address: True where it is affine, False where it is not.
         self._affine: dict[int, bool] = {}
         self._held: list[Any] = []
+        # Whether a number was taken from it to Python, after which anything may follow it.
+        self._left = False
         self._note(source, True)
 
     def is_affine(self, tensor: Tensor) -> bool:
@@ -67,7 +67,8 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         states = [self._affine[_place(one)] for one in given if _place(one) in self._affine]
         if states:
             name = func.overloadpacket.__name__
-            affine = all(states) and self._is_affine_kind(name, args, len(states))
+            self._left = self._left or name == "_local_scalar_dense"
+            affine = not self._left and all(states) and self._is_affine_kind(name, args, len(states))
             for one in tree_leaves(result):
                 if isinstance(one, Tensor):
                     self._note(one, affine)

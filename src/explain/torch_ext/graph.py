@@ -8,13 +8,20 @@ from typing import Any
 import torch
 
 
-def _names(words: str) -> frozenset[str]:
+def names(words: str) -> frozenset[str]:
+    """Give the words as a set of names.
+
+    Examples
+    --------
+    >>> sorted(names("Mul Add"))
+    ['Add', 'Mul']
+    """
     return frozenset(words.split())
 
 
 # Operations by the names of their nodes in the autograd graph, without the ending "Backward0".
 # Affine in all their inputs together.
-_ADDITIVE = _names(
+_ADDITIVE = names(
     "Add Sub Neg Cat Stack View UnsafeView Reshape ReshapeAlias Permute Transpose T Squeeze Unsqueeze Expand Slice "
     "Select Split SplitWithSizes UnsafeSplit Chunk Unbind Index IndexSelect Gather Narrow Flip Roll ConstantPadNd "
     "ReflectionPad1D ReflectionPad2D ReplicationPad1D ReplicationPad2D Sum Mean Clone Alias ToCopy Copys AsStrided "
@@ -22,13 +29,13 @@ _ADDITIVE = _names(
     "PixelShuffle Repeat Where"
 )
 # Which of their inputs they take may follow the input.
-_CHOICES = _names("Where Gather Index IndexSelect")
+_CHOICES = names("Where Gather Index IndexSelect")
 # Affine in one of their inputs while the others are held.
-_LINEAR_IN_EACH = _names("Mul Mm Addmm Bmm Baddbmm Addbmm Mv Dot Convolution Linear")
+_LINEAR_IN_EACH = names("Mul Mm Addmm Bmm Baddbmm Addbmm Mv Dot Convolution Linear")
 # What makes a prefix worth skipping.
-_COSTLY = _names("Mm Addmm Bmm Baddbmm Addbmm Convolution Linear")
-_BATCH_NORMS = _names("NativeBatchNorm CudnnBatchNorm MiopenBatchNorm")
-_SMOOTH = _names(
+_COSTLY = names("Mm Addmm Bmm Baddbmm Addbmm Convolution Linear")
+_BATCH_NORMS = names("NativeBatchNorm CudnnBatchNorm MiopenBatchNorm")
+_SMOOTH = names(
     "Tanh Sigmoid Softmax LogSoftmax LogSigmoid Softplus Silu Gelu Mish Exp Exp2 Expm1 Log Log1P Log2 Pow Sqrt "
     "Rsqrt Reciprocal Sin Cos Erf Logsumexp Div NativeLayerNorm NativeGroupNorm MkldnnRnnLayer ThnnFusedLstmCell "
     "ThnnFusedGruCell ScaledDotProductFlashAttention ScaledDotProductFlashAttentionForCpu "

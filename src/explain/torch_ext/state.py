@@ -54,9 +54,10 @@ def inference_mode(
         for module in training:
             module.training = False
         if isinstance(model, torch.jit.ScriptModule):
-            snapshots.append(_Tensors(model.buffers()))
-        else:
-            snapshots.extend(_Snapshot(module) for module in modules if not _is_stock(module))
+            snapshots.append(_Tensors(model.buffers(), _statistics(model.named_buffers())))
+        elif not all(map(_is_stock, modules)):
+            # Code of its own may change what belongs to a stock module inside it: the statistics of a batch norm.
+            snapshots.extend(map(_Snapshot, modules))
         with ExitStack() as stack:
             if snapshots or not modules:
                 # The model has code of its own, which may draw from anything.
@@ -90,15 +91,20 @@ def _is_stock(module: nn.Module) -> bool:
 
 
 class _Tensors:
-    """Tensors as they were."""
+    """Tensors as they were.
 
-    def __init__(self, tensors: Iterable[Any]) -> None:
+    Parameters
+    ----------
+    tensors : iterable of object
+        What is no tensor is left out.
+    silent : iterable of object
+        Tensors that may be changed without it showing in their version.
+    """
+
+    def __init__(self, tensors: Iterable[Any], silent: Iterable[Any] = ()) -> None:
         # An in-place change raises a tensor's version, so that only what changed need be copied back.
-        self._before = [
-            (tensor, tensor._version, tensor.detach().clone())
-            for tensor in tensors
-            if isinstance(tensor, torch.Tensor) and not tensor.is_inference()
-        ]
+        self._before = [(tensor, tensor._version, tensor.detach().clone()) for tensor in _kept(tensors)]
+        self._silent = [(tensor, tensor.detach().clone()) for tensor in _kept(silent)]
 
     def put_back(self) -> None:
         """Undo changes in place."""
@@ -107,6 +113,20 @@ class _Tensors:
                 with torch.no_grad():
                     tensor.copy_(before)
                 self._before[index] = (tensor, tensor._version, before)
+        with torch.no_grad():
+            for tensor, before in self._silent:
+                # Written to for nothing, it would spoil a graph that is still to be gone back through.
+                if not torch.equal(tensor, before):
+                    tensor.copy_(before)
+
+
+def _kept(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    return (value for value in values if isinstance(value, torch.Tensor) and not value.is_inference())
+
+
+def _statistics(buffers: Iterable[tuple[str, Any]]) -> list[Any]:
+    """Give the running statistics among named buffers: batch normalisation's kernel moves them unseen."""
+    return [tensor for name, tensor in buffers if name.rpartition(".")[2].startswith("running_")]
 
 
 class _Snapshot:
@@ -132,7 +152,7 @@ class _Snapshot:
             else:
                 held.append(value)
         self._containers = [(container, container.copy(), _identities(container)) for container in containers]
-        self._tensors = _Tensors(held)
+        self._tensors = _Tensors(held, _statistics(own["_buffers"].items()))
 
     def put_back(self) -> None:
         """Undo what a forward pass did to the module."""
