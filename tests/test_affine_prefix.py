@@ -80,6 +80,11 @@ class Normalising(nn.Module):
         return self.head(torch.relu(self.convolution((x - 0.1) / 0.7)).flatten(1))
 
 
+class LooksAtPictures(Normalising):
+    def forward(self, x):
+        return super().forward(x) * (x.mean(dim=(1, 2, 3)) > 0)[:, None]
+
+
 def skipping_models():
     return {
         "convolution": nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 4)),
@@ -165,6 +170,22 @@ class Looking(Around):
         return self.head(torch.relu(self.first(x)) * (x[:, :1] > 0.2))
 
 
+class LooksAtLargeBatches(Around):
+    """Looks at its input besides, in large batches only."""
+
+    def forward(self, x):
+        features = torch.relu(self.first(x))
+        return self.head(features * (x[:, :1] > 0.2)) if len(x) > 4 else self.head(features)
+
+
+class Counting(Around):
+    """Looks at its input through NumPy."""
+
+    def forward(self, x):
+        large = torch.from_numpy((x.detach().numpy()[:, :1] > 0.2).astype(float))
+        return self.head(torch.relu(self.first(x)) * large)
+
+
 class NormFirst(nn.Module):
     """Its statistics belong to the graph that the sums go back through."""
 
@@ -204,7 +225,20 @@ class TrainedNorm(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "kind", [Around, Twice, Gated, Squared, Branching, Looking, NormFirst, Numbers, OwnWeights, TrainedNorm]
+    "kind",
+    [
+        Around,
+        Twice,
+        Gated,
+        Squared,
+        Branching,
+        Looking,
+        Counting,
+        NormFirst,
+        Numbers,
+        OwnWeights,
+        TrainedNorm,
+    ],
 )
 def test_torch_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
     torch.manual_seed(2)
@@ -218,6 +252,21 @@ def test_torch_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
     )
     for size in sizes:
         close(ours(model, TABLE, batch_size=size).values, expected)
+
+
+def test_a_look_that_only_large_batches_show_is_seen():
+    model = LooksAtLargeBatches().double().eval()
+    # Sixty points in chunks of twenty: each is formed for itself.
+    close(ours(model, TABLE, batch_size=20).values, by_hand(model, TABLE))
+
+
+@pytest.mark.parametrize(("kind", "formed"), [(Normalising, False), (LooksAtPictures, True)])
+def test_points_that_a_model_does_not_read_are_not_formed(kind, formed):
+    model, seen = kind().double(), []
+    model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0].isnan().all()))
+    close(ours(model, PICTURES, batch_size=12).values, by_hand(model, PICTURES))
+    # Each example's twelve points are a chunk; the first shows whether they are read.
+    assert sum(seen) == (0 if formed else len(PICTURES) - 1)
 
 
 class GatedByChoice(Around):

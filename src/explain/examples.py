@@ -75,6 +75,10 @@ class Examples:
         """Give the same examples seen at other inputs."""
         return Examples(inputs, self.target, self.companions, self.mask, self.held)
 
+    def without_inputs(self) -> Examples:
+        """Give what goes beside the inputs, to be repeated for many points without a copy of what they replace."""
+        return self.with_inputs(tuple(array.reshape(len(array), -1)[:, :0] for array in self.inputs))
+
     def with_target(self, target: Target) -> Examples:
         """Give the same examples with another target."""
         return Examples(self.inputs, target, self.companions, self.mask, self.held)

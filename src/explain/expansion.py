@@ -97,5 +97,6 @@ def expanded_gradients(
 
 def _block(examples: Examples, expansion: Expansion, block: Block) -> Examples:
     rows, points = block
-    repeated = examples.rows(np.arange(rows.start, rows.stop).repeat(points.stop - points.start))
+    every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
+    repeated = examples.without_inputs().rows(every)
     return repeated.with_inputs(expansion.inputs(rows, points))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from typing import Any
 
 from explain.scoring import ActivationKind, RecordedActivation
@@ -25,9 +26,14 @@ _KINDS: dict[str, ActivationKind] = {
 
 def is_keras_model(model: object) -> bool:
     """Tell from its class whether an object is a `keras.Model`."""
-    return any(
-        base.__name__ == "Model" and base.__module__.split(".")[0] == "keras" for base in type(model).__mro__
-    )
+    kind: Any = type(model)
+    return _is_keras_class(kind)
+
+
+# Asked at every call, several times, of the same few classes.
+@lru_cache(maxsize=512)
+def _is_keras_class(kind: Any) -> bool:
+    return any(base.__name__ == "Model" and base.__module__.split(".")[0] == "keras" for base in kind.__mro__)
 
 
 def keras_backend() -> str | None:

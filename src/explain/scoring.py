@@ -197,15 +197,14 @@ def looks_like_probabilities(outputs: Array) -> bool:
     >>> looks_like_probabilities(np.array([[0.25, 0.75]])), looks_like_probabilities(np.array([[2.0, -1.0]]))
     (True, False)
     """
-    if outputs.ndim != 2 or outputs.shape[1] < 2:
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.min() < 0 or outputs.max() > 1:
         return False
-    inside = (outputs >= 0).all() and (outputs <= 1).all()
-    return bool(inside and np.allclose(outputs.sum(axis=1), 1, atol=_PROBABILITY_TOLERANCE))
+    return bool(np.allclose(outputs.sum(axis=1), 1, atol=_PROBABILITY_TOLERANCE))
 
 
 def looks_like_log_probabilities(outputs: Array) -> bool:
     """Tell whether the exponentials of the outputs look like probabilities."""
-    if outputs.ndim != 2 or outputs.shape[1] < 2 or (outputs > 0).any():
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.max() > 0:
         return False
     return looks_like_probabilities(np.exp(outputs))
 

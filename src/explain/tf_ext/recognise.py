@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from explain.keras_layers import is_keras_model, keras_backend
@@ -29,9 +30,8 @@ class TensorFlowExtension(LazyExtension):
         """Tell from the class alone; a Keras model is ours only where Keras itself runs on TensorFlow."""
         if is_keras_model(model):
             return keras_backend() == "tensorflow"
-        return any(
-            base.__module__.split(".")[0] == "tensorflow" for base in type(model).__mro__
-        ) and not self.is_tensor(model)
+        kind: Any = type(model)
+        return _is_own_class(kind) and not self.is_tensor(model)
 
     def is_tensor(self, value: object) -> bool:
         """Tell a `tf.Tensor` or `tf.Variable`, of TensorFlow's own or of Keras."""
@@ -45,6 +45,11 @@ class TensorFlowExtension(LazyExtension):
         """Copy to the host; bfloat16, which NumPy does not know, comes as float32."""
         array: npt.NDArray[np.generic] = tensor.numpy()
         return array.astype("float32") if array.dtype.name == "bfloat16" else array
+
+
+@lru_cache(maxsize=512)
+def _is_own_class(kind: Any) -> bool:
+    return any(base.__module__.split(".")[0] == "tensorflow" for base in kind.__mro__)
 
 
 extension = TensorFlowExtension()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,6 @@ from explain.torch_ext.cut import Survey, survey
 from explain.torch_ext.inspection import (
     device_and_dtype,
     first_layer_complaint,
-    has_convolutions,
     inspect_model,
 )
 from explain.torch_ext.memory import bytes_per_point, free_memory
@@ -42,10 +41,13 @@ from explain.torch_ext.scores import (
     TorchArithmetic,
     class_axis,
     functional_activation,
+    gradients_of_scores,
     is_single,
     pick_scores,
 )
 from explain.torch_ext.state import inference_mode
+
+_NOTHING = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class TorchBackend:
             )
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
-        self.device, self._model_dtype = device_and_dtype(self._inspection.modules, like)
+        self.device, self._model_dtype = device_and_dtype(self._inspection.modules.every, like)
         self.device_name = str(self.device)
         # Half precision holds the points too coarsely: they are formed in float32 and rounded by the model.
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
@@ -105,16 +107,14 @@ class TorchBackend:
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
         single = self._model_dtype == torch.float32
-        self._channels_last = (
-            single and self.device.type == "cpu" and has_convolutions(self._inspection.modules)
-        )
+        self._channels_last = single and self.device.type == "cpu" and self._inspection.modules.convolve
 
     @property
     def leaf_modules(self) -> list[nn.Module]:
         """The modules without modules in them; none where they cannot be reached, or belong to Keras."""
         if self._inspection.opaque or self._inspection.keras:
             return []
-        return [module for module in self._inspection.modules if not any(module.children())]
+        return [module for module in self._inspection.modules.every if not any(module.children())]
 
     @property
     def rounds_points(self) -> bool:
@@ -163,12 +163,15 @@ class TorchBackend:
         padded = self._padded(examples)
         before, self._forward = self._forward, None
         if before is not None and before.is_of(padded):
-            scores = pick_scores(before.explained, padded.target)
-            gradients = self._gradients_of(scores, before.points)
+            points, explained = before.points, before.explained
         else:
             points = self.tensors(padded.inputs, grad=True)
-            gradients, scores = self.gradients_at(points, padded)
-        return tuple(_host(part[: len(examples)]) for part in gradients), _host(scores[: len(examples)])
+            explained = self.read(points, padded).explained
+        gradients = self._gradients_of(explained, padded, points)
+        scores = pick_scores(explained.detach(), padded.target)
+        if len(padded) > len(examples):
+            gradients, scores = tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
+        return tuple(map(_host, gradients)), _host(scores)
 
     def path_gradients(
         self,
@@ -212,15 +215,14 @@ class TorchBackend:
         """Give the scores at points on the device, differentiable; the reference engine runs on this."""
         return pick_scores(self.read(points, examples).explained, examples.target)
 
-    def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Give the gradients of the scores to points on the device, and the scores."""
-        scores = self.scores_of(points, examples)
-        return self._gradients_of(scores, points), scores.detach()
+    def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[Tensor, ...]:
+        """Give the gradients of the scores to points on the device."""
+        return self._gradients_of(self.read(points, examples).explained, examples, points)
 
-    def _gradients_of(self, scores: Tensor, points: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        if not scores.requires_grad:
-            raise GradientError(_no_gradient(self.model_name))
-        gradients = torch.autograd.grad(scores, points, torch.ones_like(scores), allow_unused=True)
+    def _gradients_of(
+        self, explained: Tensor, examples: Examples, points: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        gradients = gradients_of_scores(explained, examples.target, points)
         if all(gradient is None for gradient in gradients):
             raise GradientError(_no_gradient(self.model_name))
         return tuple(
@@ -254,15 +256,9 @@ class TorchBackend:
         self._forward = None
         self._put_back()
         layout = self._question.layout
-        inputs = [self._ordered(point.to(self._model_dtype)) for point in points]
+        inputs = [self.ordered(point.to(self._model_dtype)) for point in points]
         keywords = self._keywords(examples)
-        held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
-        with ExitStack() as stack:
-            if within is not None:
-                stack.enter_context(within)
-            if self._keras_layers:
-                stack.enter_context(kept_losses(self._keras_layers))
-                stack.enter_context(held_masks(self._keras_layers, held, _masked))
+        with self._surroundings(within or _NOTHING, examples):
             if self._inspection.stepwise:
                 return self._read_last_step(inputs[0], examples, keywords)
             if layout.batch_axis != 0:
@@ -278,6 +274,17 @@ class TorchBackend:
                 "output should have one row an example. Does x have a batch axis, and is layout= right?"
             )
         return reading
+
+    def _surroundings(
+        self, within: AbstractContextManager[None], examples: Examples
+    ) -> AbstractContextManager[None]:
+        return self._held_keras_layers(within, examples) if self._keras_layers else within
+
+    @contextmanager
+    def _held_keras_layers(self, within: AbstractContextManager[None], examples: Examples) -> Iterator[None]:
+        held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
+        with within, kept_losses(self._keras_layers), held_masks(self._keras_layers, held, _masked):
+            yield
 
     def _read_last_step(self, inputs: Tensor, examples: Examples, keywords: dict[str, Any]) -> Reading:
         readings: list[Reading] = []
@@ -348,13 +355,15 @@ class TorchBackend:
             "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
         )
 
-    def _ordered(self, points: Tensor) -> Tensor:
+    def ordered(self, points: Tensor) -> Tensor:
         """Lay pictures out channels last in memory; what their axes mean does not change."""
         if self._channels_last and points.ndim == 4:
             return points.contiguous(memory_format=torch.channels_last)
         return points
 
     def _keywords(self, examples: Examples) -> dict[str, Any]:
+        if not self._question.forward_kwargs and not examples.companions:
+            return {}
         keywords = {
             **self._question.forward_kwargs,
             **{name: self._companion(array) for name, array in examples.companions.items()},
@@ -385,10 +394,9 @@ def _masked(inputs: Tensor, mask: Tensor) -> Tensor:
 
 def _host(tensor: Tensor) -> Array:
     """Copy to the host, half precision as float32."""
-    tensor = tensor.detach()
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
-    array: npt.NDArray[Any] = tensor.cpu().numpy()
+    array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
     return array
 
 

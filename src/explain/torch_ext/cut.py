@@ -15,13 +15,13 @@ from explain.errors import ExplainError
 from explain.examples import Examples
 from explain.torch_ext.dataflow import ValueFlow
 from explain.torch_ext.graph import ScoreGraph
-from explain.torch_ext.scores import pick_scores
+from explain.torch_ext.scores import gradients_of_scores, pick_scores
 
 if TYPE_CHECKING:
     from explain.torch_ext.backend import TorchBackend
 
 # How far the rest of the model, run from the cut, may be from the whole: rounding, never another function.
-_SAME_SCORE = {torch.float32: 1e-3, torch.float64: 1e-9}
+_SAME_OUTPUT = {torch.float32: 1e-3, torch.float64: 1e-9}
 
 
 class CutLostError(RuntimeError):
@@ -80,7 +80,7 @@ class ModuleCut:
     def gradients(
         self, backend: TorchBackend, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
-        """Run the model from the cut; give the gradient of the scores to what enters there, and the scores.
+        """Run the model from the cut; give the gradient of the scores to what enters there, and the outputs.
 
         Parameters
         ----------
@@ -100,14 +100,11 @@ class ModuleCut:
             return _entry(token, form, taken)
 
         within = _replaced([(self.module, enter)])
-        reading = backend.read((points,), examples, within=within)
-        scores = pick_scores(reading.explained, examples.target)
-        if not entered or not scores.requires_grad:
+        explained = backend.read((points,), examples, within=within).explained
+        gradients_of_scores(explained, examples.target, (token,))
+        if not entered or len(taken) != 1:
             raise CutLostError
-        torch.autograd.grad(scores, token, torch.ones_like(scores))
-        if len(taken) != 1:
-            raise CutLostError
-        return taken[0], scores.detach()
+        return taken[0], explained.detach()
 
 
 @dataclass(frozen=True)
@@ -130,11 +127,13 @@ class SourceCut:
     def gradients(
         self, backend: TorchBackend, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
-        """Give the gradient of the scores to what they are made from, and the scores."""
+        """Give the gradient of the scores to what the outputs are made from, and the outputs."""
         source = form().requires_grad_()
-        scores = pick_scores(self.transform(source), examples.target)
-        (gradient,) = torch.autograd.grad(scores, source, torch.ones_like(scores))
-        return gradient, scores.detach()
+        explained = self.transform(source)
+        (gradient,) = gradients_of_scores(explained, examples.target, (source,))
+        if gradient is None:
+            raise CutLostError
+        return gradient, explained.detach()
 
 
 class _Entry(torch.autograd.Function):
@@ -169,14 +168,13 @@ def survey(backend: TorchBackend, examples: Examples) -> Survey:
     with flow, _seen(backend.leaf_modules, flow, calls):
         reading = backend.read(points, few)
     explained = reading.explained
-    scores = pick_scores(explained, few.target)
     # What picks a class from the outputs is ours, and chooses nothing by the input.
-    root = scores.grad_fn if few.target.function is not None else explained.grad_fn
+    root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
     if root is None or len(points) != 1:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
     cut, node = _find_cut(graph, flow, reading, calls, count)
-    if cut is not None and not _leads_to(cut, backend, points[0].detach(), few, scores.detach()):
+    if cut is not None and not _leads_to(cut, backend, points[0].detach(), few, explained.detach()):
         cut = node = None
     return Survey(graph.has_kinks(beyond=node), cut)
 
@@ -219,16 +217,16 @@ def _find_cut(
 def _leads_to(
     cut: ModuleCut | SourceCut, backend: TorchBackend, points: Tensor, examples: Examples, expected: Tensor
 ) -> bool:
-    """Tell whether the model run from the cut gives the scores of the whole model."""
+    """Tell whether the model run from the cut gives the outputs of the whole model."""
     try:
         with torch.no_grad():
             entering = cut.prefix(backend, points, examples)
-        _, scores = cut.gradients(backend, entering.clone, points, examples)
+        _, found = cut.gradients(backend, entering.clone, points, examples)
     except (CutLostError, ExplainError):
         # Run from the cut the model fails, or goes another way: it is run whole.
         return False
-    tolerance = _SAME_SCORE[points.dtype]
-    return torch.allclose(scores, expected, rtol=tolerance, atol=tolerance)
+    tolerance = _SAME_OUTPUT[points.dtype]
+    return torch.allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -24,6 +25,9 @@ _ADDITIVE = names(
 # Affine in one of their arguments while the others do not depend on it.
 _LINEAR_IN_EACH = names("mul mm addmm bmm baddbmm convolution mkldnn_convolution linear")
 _BATCH_NORMS = names("_native_batch_norm_legit_no_training cudnn_batch_norm native_batch_norm")
+
+# What takes values out to where no operation is seen.
+_LEAVING = names("numpy tolist __array__ __dlpack__")
 
 
 class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -52,11 +56,31 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._held: list[Any] = []
         # Whether a number was taken from it to Python, after which anything may follow it.
         self._left = False
+        self._exits = _Exits(self)
         self._note(source, True)
+
+    def __enter__(self) -> ValueFlow:
+        """Begin to follow."""
+        self._exits.__enter__()  # type: ignore[no-untyped-call]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Follow no further."""
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._exits.__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def leaves(self, tensor: Tensor) -> None:
+        """Note that a tensor's values are taken to where they cannot be followed."""
+        self._left = self._left or self._depends(tensor)
 
     def is_affine(self, tensor: Tensor) -> bool:
         """Tell whether a tensor depends on the input, and affinely."""
         return self._affine.get(_place(tensor), False)
+
+    def may_follow(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor's values may depend on those of the input."""
+        return self._left or self._depends(tensor)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -94,6 +118,22 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._held.append(tensor.untyped_storage())
         # A tensor that was not affine once, and is written to, is not trusted again.
         self._affine[place] = affine and self._affine.get(place, True)
+
+
+class _Exits(TorchFunctionMode):
+    """Tells of values that are taken out of tensors without an operation of ATen."""
+
+    def __init__(self, flow: ValueFlow) -> None:
+        super().__init__()
+        self._flow = flow
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call the function, noted if it is such a one."""
+        if getattr(func, "__name__", "") in _LEAVING:
+            self._flow.leaves(args[0])
+        return func(*args, **(kwargs or {}))
 
 
 def _place(tensor: Tensor) -> int:

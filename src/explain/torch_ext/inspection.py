@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from explain.keras_layers import is_keras_model, layers_of
 from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
+from explain.torch_ext.modules import Modules, modules_of
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
@@ -35,8 +36,8 @@ class Inspection:
         True for a Keras model that runs on torch.
     fixed_batch_size : int, optional
         The only batch size that it takes.
-    modules : tuple of torch.nn.Module
-        Every module of it, itself first.
+    modules : Modules
+        Every module of it.
     """
 
     model: Any
@@ -44,7 +45,7 @@ class Inspection:
     stepwise: bool = False
     keras: bool = False
     fixed_batch_size: int | None = None
-    modules: tuple[nn.Module, ...] = ()
+    modules: Modules = field(default_factory=Modules)
 
 
 def inspect_model(model: Any, given: Any = ()) -> Inspection:
@@ -52,12 +53,8 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
     original = _unwrapped(model)
     if not isinstance(original, nn.Module):
         return Inspection(original, opaque=True)
-    modules = tuple(modules_of(original))
-    if any(
-        parameter is not None and nn.parameter.is_lazy(parameter)
-        for module in modules
-        for parameter in module._parameters.values()
-    ):
+    modules = modules_of(original)
+    if modules.lazy:
         raise ModelNotBuiltError(
             f"model of type {type(original).__name__} has layers whose shape is not known yet (Lazy modules): call it "
             "once on a batch before explaining it."
@@ -118,35 +115,6 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
         return None
     # Keras counts the batch axis in, everybody else leaves it out.
     return shape[1:] if is_keras_model(original) else shape
-
-
-def has_convolutions(modules: Iterable[nn.Module]) -> bool:
-    """Tell whether any of a model's modules convolves pictures."""
-    return any(isinstance(module, nn.Conv2d) for module in modules)
-
-
-def modules_of(model: Any) -> list[nn.Module]:
-    """Give every module of a model, itself first, each once; none for what is no module.
-
-    What ``model.modules()`` gives, without its cost: of a small model the walk took longer than the call.
-
-    Examples
-    --------
-    >>> len(modules_of(nn.Sequential(nn.Flatten(), nn.ReLU()))), modules_of(len)
-    (3, [])
-    """
-    if not isinstance(model, nn.Module):
-        return []
-    if isinstance(model, torch.jit.ScriptModule):
-        return list(model.modules())
-    found: dict[int, nn.Module] = {}
-    left = [model]
-    while left:
-        module = left.pop()
-        if id(module) not in found:
-            found[id(module)] = module
-            left.extend(one for one in reversed(module._modules.values()) if one is not None)
-    return list(found.values())
 
 
 def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:

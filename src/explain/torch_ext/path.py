@@ -13,6 +13,7 @@ from explain.errors import ExplainError
 from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.torch_ext.cut import CutLostError, ModuleCut, SourceCut
+from explain.torch_ext.dataflow import ValueFlow
 
 if TYPE_CHECKING:
     from explain.torch_ext.backend import TorchBackend
@@ -68,13 +69,14 @@ class _Line:
         backend, weights = self.backend, self.weights.to(starts[0].device)
         ends = backend.tensors(examples.inputs)
         differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
+        beside = examples.without_inputs()
         totals = tuple(end.new_zeros((len(end), len(weights), end[0].numel())) for end in ends)
         for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
             points = tuple(
                 self._along(start, difference, rows, steps).requires_grad_()
                 for start, difference in zip(starts, differences, strict=True)
             )
-            gradients, _ = backend.gradients_at(points, _repeated(examples, rows, steps))
+            gradients = backend.gradients_at(points, _repeated(beside, rows, steps))
             for total, gradient in zip(totals, gradients, strict=True):
                 flat = gradient.reshape(rows.stop - rows.start, -1, total.shape[-1])
                 total[rows] += weights[:, steps] @ flat
@@ -85,7 +87,12 @@ class _Line:
     def sums_beyond(
         self, cut: ModuleCut | SourceCut, examples: Examples, starts: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...] | None:
-        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
+        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine.
+
+        A model may look at its input besides. The first run of each number of points shows whether it does; if not,
+        the others are given the like of it without the cost of forming it, not-a-numbers: what they have reached is
+        not believed.
+        """
         backend = self.backend
         (start,), (end,) = starts, backend.tensors(examples.inputs)
         weights = self.weights.to(end.device)
@@ -102,6 +109,8 @@ class _Line:
         if not self._is_straight(cut, examples, (start, difference), (first, step), order):
             return None
         totals = first.new_zeros((len(first), len(weights), first.shape[1]))
+        beside = examples.without_inputs()
+        unread: dict[int, Tensor] = {}
         for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
 
             def form(rows: slice = rows, steps: slice = steps) -> Tensor:
@@ -112,11 +121,20 @@ class _Line:
                 points += first[rows][:, None]
                 return value
 
-            gradient, _ = cut.gradients(
-                backend, form, self._along(start, difference, rows, steps), _repeated(examples, rows, steps)
-            )
+            count = (rows.stop - rows.start) * (steps.stop - steps.start)
+            repeated = _repeated(beside, rows, steps)
+            if count in unread:
+                gradient, _ = cut.gradients(backend, form, unread[count], repeated)
+            else:
+                points = self._along(start, difference, rows, steps)
+                with ValueFlow(points) as flow:
+                    gradient, outputs = cut.gradients(backend, form, points, repeated)
+                if not flow.may_follow(outputs):
+                    unread[count] = backend.ordered(torch.full_like(points, torch.nan))
             by_step = order.flat(gradient).reshape(rows.stop - rows.start, -1, first.shape[1])
             totals[rows] += weights[:, steps] @ by_step
+        if unread and not totals.isfinite().all():
+            return None
         pulled = [
             torch.autograd.grad(
                 entering_end, end, order.shaped(totals[:, one].contiguous()), retain_graph=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from explain.keras_layers import is_keras_model, keras_backend
@@ -29,10 +30,8 @@ class TorchExtension(LazyExtension):
         """Tell from the class alone; a Keras model is ours only where Keras itself runs on torch."""
         if is_keras_model(model):
             return keras_backend() == "torch"
-        return any(
-            (base.__module__, base.__name__) in {("torch.nn.modules.module", "Module"), _EXPORTED}
-            for base in type(model).__mro__
-        )
+        kind: Any = type(model)
+        return _is_own_class(kind)
 
     def is_tensor(self, value: object) -> bool:
         """Tell a `torch.Tensor`, and parameters, which are tensors too."""
@@ -45,6 +44,14 @@ class TorchExtension(LazyExtension):
             host.float() if str(host.dtype) == "torch.bfloat16" else host
         ).numpy()
         return array
+
+
+@lru_cache(maxsize=512)
+def _is_own_class(kind: Any) -> bool:
+    return any(
+        (base.__module__, base.__name__) in {("torch.nn.modules.module", "Module"), _EXPORTED}
+        for base in kind.__mro__
+    )
 
 
 _EXPORTED = ("torch.export.exported_program", "ExportedProgram")

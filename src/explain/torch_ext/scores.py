@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -78,18 +78,16 @@ class ActivationRecorder:
     def __init__(self, inspection: Inspection) -> None:
         # Keras layers do not call hooks.
         self._keras_layers = layers_of(inspection.model) if inspection.keras else []
-        self._activations = (
-            []
-            if isinstance(inspection.model, torch.jit.ScriptModule)
-            else [(module, kind) for module in inspection.modules if (kind := _kind_of(module))]
-        )
+        self._activations = inspection.modules.activations
 
-    @contextmanager
-    def recording(self) -> Iterator[list[RecordedActivation]]:
+    def recording(self) -> AbstractContextManager[list[RecordedActivation]]:
         """Record every call of an activation layer made by this thread."""
         if not (self._activations or self._keras_layers):
-            yield []
-            return
+            return nullcontext([])
+        return self._recording()
+
+    @contextmanager
+    def _recording(self) -> Iterator[list[RecordedActivation]]:
         thread = threading.get_ident()
         with ExitStack() as stack:
             recorded = stack.enter_context(recorded_activations(self._keras_layers))
@@ -137,12 +135,44 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
                 f"a tensor of shape ({len(outputs)},)."
             )
         return scores.reshape(len(outputs))
-    assert target.indices is not None
-    indices = torch.from_numpy(target.indices).to(outputs.device)
+    indices = _indices(outputs, target)
     if outputs.ndim == 2:
-        # A gather's backward pass is faster than that of an index.
+        # Picking and putting along one axis is faster than with indices of all axes.
         return outputs.gather(1, indices).squeeze(1)
-    return outputs[(torch.arange(len(outputs), device=outputs.device), *indices.unbind(dim=1))]
+    return outputs[_places(indices)]
+
+
+def gradients_of_scores(
+    outputs: Tensor, target: Target, leaves: Sequence[Tensor]
+) -> tuple[Tensor | None, ...]:
+    """Give the gradient of every example's score to some tensors; None for one that the score does not depend on.
+
+    Scores that are picked by index are not formed: the backward pass begins at the outputs, with a one at each
+    score's place.
+    """
+    if target.function is not None:
+        outputs = pick_scores(outputs, target)
+    if not outputs.requires_grad:
+        return (None,) * len(leaves)
+    if target.function is not None:
+        begun = torch.ones_like(outputs)
+    else:
+        begun, indices = torch.zeros_like(outputs), _indices(outputs, target)
+        if outputs.ndim == 2:
+            begun.scatter_(1, indices, 1)
+        else:
+            begun[_places(indices)] = 1
+    return torch.autograd.grad(outputs, leaves, begun, allow_unused=True)
+
+
+def _indices(outputs: Tensor, target: Target) -> Tensor:
+    assert target.indices is not None
+    return torch.from_numpy(target.indices).to(outputs.device)
+
+
+def _places(indices: Tensor) -> tuple[Tensor, ...]:
+    """Give the index of every example's score in outputs of any rank."""
+    return (torch.arange(len(indices), device=indices.device), *indices.unbind(dim=1))
 
 
 def class_axis(outputs: Tensor, layout: Layout) -> int:
@@ -154,14 +184,6 @@ def class_axis(outputs: Tensor, layout: Layout) -> int:
 def is_single(outputs: Sequence[Any] | Tensor) -> bool:
     """Tell whether there is one output an example."""
     return isinstance(outputs, Tensor) and outputs.ndim > 0 and outputs.numel() == outputs.shape[0]
-
-
-def _kind_of(module: nn.Module) -> ActivationKind | None:
-    if isinstance(module, (nn.Softmax, nn.Softmax2d)):
-        return "softmax"
-    if isinstance(module, nn.LogSoftmax):
-        return "log_softmax"
-    return "sigmoid" if isinstance(module, nn.Sigmoid) else None
 
 
 def _axis_of(module: nn.Module, logits: Tensor) -> int:

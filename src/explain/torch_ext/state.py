@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from explain.random_state import preserved_random_state
+from explain.torch_ext.modules import Modules
 
 # What nn.Module itself keeps in a module's __dict__: dictionaries whose own contents are looked after
 # separately (buffers, submodules) or are none of a forward's business (parameters, hooks).
@@ -20,9 +21,7 @@ _PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 @contextmanager
-def inference_mode(
-    model: Any, modules: Sequence[nn.Module], device: torch.device
-) -> Iterator[Callable[[], None]]:
+def inference_mode(model: Any, modules: Modules, device: torch.device) -> Iterator[Callable[[], None]]:
     """Hold every module in inference mode; on any exit put back modes, buffers, attributes and random states.
 
     Modes are set flag by flag, since ``eval()`` may be overridden, or refused by an exported module.
@@ -34,11 +33,10 @@ def inference_mode(
         Puts buffers and attributes back as they came: a model that keeps a state from one call to the next
         is to start every call from the same.
     """
-    training = [module for module in modules if module.training]
     random_state = torch.get_rng_state()
     on_cuda = device.type == "cuda"
     cuda_random_state = torch.cuda.get_rng_state(device) if on_cuda else None
-    recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in modules)
+    recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in modules.every)
     snapshots: list[_Snapshot | _Tensors] = []
     untouched = True
 
@@ -51,15 +49,15 @@ def inference_mode(
         untouched = False
 
     try:
-        for module in training:
+        for module in modules.training:
             module.training = False
         if isinstance(model, torch.jit.ScriptModule):
             snapshots.append(_Tensors(model.buffers(), _statistics(model.named_buffers())))
-        elif not all(map(_is_stock, modules)):
+        elif not modules.stock:
             # Code of its own may change what belongs to a stock module inside it: the statistics of a batch norm.
-            snapshots.extend(map(_Snapshot, modules))
+            snapshots.extend(map(_Snapshot, modules.every))
         with ExitStack() as stack:
-            if snapshots or not modules:
+            if snapshots or not modules.every:
                 # The model has code of its own, which may draw from anything.
                 stack.enter_context(preserved_random_state())
             if recurrent:
@@ -69,25 +67,11 @@ def inference_mode(
             yield put_back
     finally:
         put_back()
-        for module in training:
+        for module in modules.training:
             module.training = True
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
-
-
-def _is_stock(module: nn.Module) -> bool:
-    """Tell whether a module is one of PyTorch's own, which in inference mode changes nothing of itself.
-
-    Its hooks, and what was put in the place of its methods, are not PyTorch's.
-    """
-    kind = type(module)
-    return (
-        kind.__module__.startswith("torch.nn.modules.")
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-        and "forward" not in module.__dict__
-    )
 
 
 class _Tensors:

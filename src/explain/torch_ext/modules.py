@@ -1,0 +1,122 @@
+"""The modules of a PyTorch model: found in one walk, with what can be told of each from its class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from explain.scoring import ActivationKind
+
+
+@dataclass(frozen=True)
+class Modules:
+    """Every module of a model, each once.
+
+    Parameters
+    ----------
+    every : tuple of torch.nn.Module
+        The model itself first; none where they cannot be reached.
+    training : tuple of torch.nn.Module
+        Those in training mode.
+    activations : tuple of (torch.nn.Module, str)
+        Softmax, log-softmax and sigmoid layers, with their kind.
+    convolve : bool
+        Whether any convolves pictures.
+    lazy : bool
+        Whether the shape of any parameter is not known yet.
+    stock : bool
+        Whether all are PyTorch's own, which in inference mode change nothing of themselves. Hooks, and what was put
+        in the place of a module's methods, are not PyTorch's.
+    """
+
+    every: tuple[nn.Module, ...] = ()
+    training: tuple[nn.Module, ...] = ()
+    activations: tuple[tuple[nn.Module, ActivationKind], ...] = ()
+    convolve: bool = False
+    lazy: bool = False
+    stock: bool = False
+
+
+@dataclass(frozen=True)
+class _Traits:
+    stock: bool
+    convolves: bool
+    activation: ActivationKind | None
+    may_be_lazy: bool
+
+
+def modules_of(model: Any) -> Modules:
+    """Give the modules of a model; none for what is no module.
+
+    They are those of ``model.modules()``, without its cost: of a small model that walk takes longer than its call.
+
+    Examples
+    --------
+    >>> found = modules_of(nn.Sequential(nn.Flatten(), nn.Softmax(1)))
+    >>> len(found.every), found.stock, [kind for _, kind in found.activations]
+    (3, True, ['softmax'])
+    """
+    if not isinstance(model, nn.Module):
+        return Modules()
+    if isinstance(model, torch.jit.ScriptModule):
+        every = tuple(model.modules())
+        return Modules(every, tuple(module for module in every if module.training))
+    found: dict[int, nn.Module] = {}
+    training: list[nn.Module] = []
+    activations: list[tuple[nn.Module, ActivationKind]] = []
+    convolve, lazy, stock = False, False, True
+    left = [model]
+    while left:
+        module = left.pop()
+        if id(module) in found:
+            continue
+        found[id(module)] = module
+        kind: Any = type(module)
+        traits = _traits_of(kind)
+        convolve = convolve or traits.convolves
+        if traits.may_be_lazy:
+            lazy = lazy or _is_lazy(module)
+        if traits.activation is not None:
+            activations.append((module, traits.activation))
+        if module.training:
+            training.append(module)
+        stock = stock and traits.stock and not _is_altered(module)
+        below = module._modules
+        if below:
+            left.extend(one for one in reversed(below.values()) if one is not None)
+    return Modules(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
+
+
+@lru_cache(maxsize=512)
+def _traits_of(kind: Any) -> _Traits:
+    stock = kind.__module__.startswith("torch.nn.modules.")
+    return _Traits(
+        stock=stock,
+        convolves=issubclass(kind, nn.Conv2d),
+        activation=_activation_of(kind),
+        may_be_lazy=not stock or issubclass(kind, LazyModuleMixin),
+    )
+
+
+def _activation_of(kind: type[nn.Module]) -> ActivationKind | None:
+    if issubclass(kind, (nn.Softmax, nn.Softmax2d)):
+        return "softmax"
+    if issubclass(kind, nn.LogSoftmax):
+        return "log_softmax"
+    return "sigmoid" if issubclass(kind, nn.Sigmoid) else None
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return any(
+        parameter is not None and nn.parameter.is_lazy(parameter) for parameter in module._parameters.values()
+    )
+
+
+def _is_altered(module: nn.Module) -> bool:
+    own = module.__dict__
+    return bool(own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own)
