@@ -14,7 +14,7 @@ import psutil
 import typer
 from rich.console import Console
 
-from benchmarks import bar, growth, memory, path_gradients, report, single_gradients
+from benchmarks import bar, growth, limits, memory, path_gradients, report, single_gradients
 from benchmarks.cases import CASES, Case, quick
 from benchmarks.examples import origin
 from benchmarks.processes import OWN, PEERS, Workplace
@@ -22,6 +22,8 @@ from benchmarks.processes import OWN, PEERS, Workplace
 _REFERENCE_NODES, _QUICK_NODES = 2187, 27
 _GRADIENT_MODELS = ("cifar_keras-torch", "cifar_net-torch", "cifar_keras-tensorflow", "cifar_net-tensorflow")
 _MEMORY_MODELS = ("cifar_keras-torch", "cifar_keras-tensorflow")
+# Their kernels are not counted.
+_RECURRENT = ("names_rnn", "fashion_rnn", "lstm")
 _console = Console(stderr=True, log_path=False)
 
 
@@ -59,10 +61,12 @@ def main(
 def section(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> dict[str, Any]:
     """Measure all there is to measure on one device."""
     nodes = _QUICK_NODES if quick_run else _REFERENCE_NODES
-    found: dict[str, Any] = {"cases": {}, "saliency": {}, "overhead": {}, "memory": {}}
+    found: dict[str, Any] = {"cases": {}, "limits": {}, "saliency": {}, "overhead": {}, "memory": {}}
     for case in cases:
         _console.log(f"{case.name} ({case.device})")
         found["cases"][case.name] = path_gradients.measure(workplace, case, nodes)
+        if case.framework == "torch" and case.model not in _RECURRENT:
+            found["limits"][case.name] = limits.measure(workplace, case, found["cases"][case.name])
     for case in cases:
         if case.name in _GRADIENT_MODELS:
             _console.log(f"{case.name}: saliency")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import bare_torch
 from benchmarks.cases import Case
@@ -15,6 +17,9 @@ from benchmarks.models_torch import logits_of, model_of
 
 Array = npt.NDArray[Any]
 Call = Callable[[], tuple[Array, dict[str, Any]]]
+
+# Large enough that a product does hardly anything but arithmetic.
+_SIDE = 2048
 
 
 def versions() -> dict[str, Any]:
@@ -59,6 +64,32 @@ def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping
     points = torch.from_numpy(x).to(case.device)
     indices = torch.from_numpy(targets).to(case.device)
     return _CALLS[contender](case, logits, points, indices, dict(settings))
+
+
+def profile(run: Call) -> dict[str, Any]:
+    """Count multiplications and additions of a call, and the seconds that every operation takes in it itself."""
+    with FlopCounterMode(display=False) as counted:
+        run()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+        start = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - start
+    return {
+        "flops": counted.get_total_flops(),
+        "seconds": seconds,
+        "operations": {event.key: event.self_cpu_time_total / 1e6 for event in profiled.key_averages()},
+    }
+
+
+def peak_rate(device: str) -> float:
+    """Give the multiplications and additions a second of a large matrix product, the best of ten."""
+    square = torch.rand(_SIDE, _SIDE, device=device)
+    best = 0.0
+    for _ in range(10):
+        start = time.perf_counter()
+        torch.mm(square, square).sum().item()
+        best = max(best, 2 * _SIDE**3 / (time.perf_counter() - start))
+    return best
 
 
 def _host(found: torch.Tensor) -> tuple[Array, dict[str, Any]]:

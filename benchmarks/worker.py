@@ -91,6 +91,15 @@ class Worker:
         grown, (_, facts) = growth_during(self._calls[number])
         return {"bytes": grown, "facts": facts}
 
+    def profile(self, number: int) -> dict[str, Any]:
+        """Count the arithmetic of a call, and tell how long each operation took in it."""
+        found: dict[str, Any] = self._contenders.profile(self._calls[number])
+        return found
+
+    def peak_rate(self, device: str) -> dict[str, Any]:
+        """Measure how much arithmetic this machine does in a second."""
+        return {"flops per second": self._contenders.peak_rate(device)}
+
     def drop(self, number: int) -> dict[str, Any]:
         """Let go of a call and its model."""
         del self._calls[number]
