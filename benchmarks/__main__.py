@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import psutil
 import typer
 from rich.console import Console
 
-from benchmarks import bar, growth, limits, memory, path_gradients, report, single_gradients
+from benchmarks import growth, limits, memory, path_gradients, report, single_gradients
 from benchmarks.cases import CASES, Case, quick
 from benchmarks.examples import origin
 from benchmarks.processes import OWN, PEERS, Workplace
@@ -34,32 +34,32 @@ def main(
 ) -> None:
     """Measure every contender on every case, side by side, and write the results and their page."""
     start = time.perf_counter()
+    out = out or report.folder_for(quick=quick_run)
+    out.mkdir(parents=True, exist_ok=True)
     cases = [quick(case) if quick_run else case for case in CASES if not only or case.name in only]
     results: dict[str, Any] = {
         "quick": quick_run,
         "machine": machine(),
         "examples": origin(),
         "reference_nodes": _QUICK_NODES if quick_run else _REFERENCE_NODES,
+        "cuda": None,
     }
     with Workplace() as workplace:
         versions = versions_of(workplace)
         results["versions"] = versions
-        results["cpu"] = section(workplace, cases, quick_run)
-    results["cuda"] = None
+        for results["cpu"] in sections(workplace, cases, quick_run):
+            save(out, results, start)
     if cuda_is_there():
         on_cuda = [replace(case, device="cuda") for case in cases if case.framework == "torch"]
         with Workplace("cuda") as workplace:
-            results["cuda"] = section(workplace, on_cuda, quick_run)
-    results["minutes"] = (time.perf_counter() - start) / 60
-    out = out or report.folder_for(quick=quick_run)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+            for results["cuda"] in sections(workplace, on_cuda, quick_run):
+                save(out, results, start)
     report.write(out)
     _console.log(f"{out / 'results.md'}: {results['minutes']:.1f} minutes")
 
 
-def section(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> dict[str, Any]:
-    """Measure all there is to measure on one device."""
+def sections(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> Iterator[dict[str, Any]]:
+    """Measure all there is to measure on one device; give what there is after every case."""
     nodes = _QUICK_NODES if quick_run else _REFERENCE_NODES
     found: dict[str, Any] = {"cases": {}, "limits": {}, "saliency": {}, "overhead": {}, "memory": {}}
     for case in cases:
@@ -78,10 +78,16 @@ def section(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> dic
             _console.log(f"{case.name}: memory")
             many = (8, 20) if quick_run else (256, 200)
             found["memory"][case.name] = memory.measure(workplace, case, *many)
+        yield found
     _console.log("growth")
     found["growth"] = growth.measure(workplace, quick=quick_run)
-    found["bar"] = bar.rows(found, None)
-    return found
+    yield found
+
+
+def save(folder: Path, results: dict[str, Any], start: float) -> None:
+    """Write what there is: a run that is cut off has not been for nothing."""
+    results["minutes"] = (time.perf_counter() - start) / 60
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def versions_of(workplace: Workplace) -> dict[str, Any]:

@@ -59,8 +59,12 @@ ONLY_HERE = {
         "cut.CutLostError",
     ): "A trace takes one way for good; a PyTorch model may take another each time.",
     ("torch_ext", "inspection.device_and_dtype"): "TensorFlow places tensors by itself.",
-    ("torch_ext", "inspection.modules_of"): "Keras has a list of all layers; PyTorch's walk is slow.",
-    ("torch_ext", "inspection.has_convolutions"): "Keras already lays pictures out channels last.",
+    ("tf_ext", "structure.input_shape_of"): "A Keras model states its input's shape.",
+    ("tf_ext", "structure.precision_of"): "PyTorch's device and precision are found together.",
+    (
+        "torch_ext",
+        "scores.gradients_of_scores",
+    ): "PyTorch's backward pass may begin at the outputs; a trace drops what is not needed by itself.",
     ("torch_ext", "zoo.FashionRNN"): "Keras chains whole recurrent layers; PyTorch's return a state too.",
     ("tf_ext", "state.assigns"): "Only a trace can be searched for assignments before it is run.",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -34,8 +33,8 @@ class Executor:
         How many points a chunk holds; with `tuning`, at first.
     limit : callable, optional
         Gives the most points that the memory budget allows; asked once, when something must be cut.
-    tuning : Tuning, optional
-        Finds the fastest size. Without one `size` is kept.
+    tuning : callable, optional
+        Gives what finds the fastest size; asked once, when something must be cut. Without one `size` is kept.
     synchronize : callable
         Waits until the device has done what it was given, so that a timing is one.
 
@@ -52,12 +51,13 @@ class Executor:
         self,
         size: int,
         limit: Callable[[], int] | None = None,
-        tuning: Tuning | None = None,
+        tuning: Callable[[], Tuning] | None = None,
         synchronize: Callable[[], None] = lambda: None,
     ) -> None:
         self._size = size
-        self._limit = None if limit is None else cache(limit)
+        self._limit = limit
         self._tuning = tuning
+        self._asked: tuple[int, Tuning | None] | None = None
         self._synchronize = synchronize
         self._points = 0
         self.used: int | None = None
@@ -66,11 +66,8 @@ class Executor:
     @property
     def size(self) -> int:
         """How many points a chunk holds now."""
-        limit = self._size if self._limit is None else self._limit()
-        if self._tuning is None:
-            self.used = min(self._size, limit)
-        else:
-            self.used = self._tuning.size(self._size, limit, self._points)
+        limit, tuning = self._asked_once()
+        self.used = min(self._size, limit) if tuning is None else tuning.size(self._size, limit, self._points)
         return self.used
 
     def rows(self, count: int) -> Iterator[slice]:
@@ -107,10 +104,17 @@ class Executor:
             rows, points = block
             began = perf_counter()
             yield rows, points
-            if self._tuning is not None:
+            _, tuning = self._asked_once()
+            if tuning is not None:
                 self._synchronize()
                 count_of_points = (rows.stop - rows.start) * (points.stop - points.start)
-                self._tuning.record(size, count_of_points, perf_counter() - began)
+                tuning.record(size, count_of_points, perf_counter() - began)
+
+    def _asked_once(self) -> tuple[int, Tuning | None]:
+        if self._asked is None:
+            limit = self._size if self._limit is None else self._limit()
+            self._asked = limit, None if self._tuning is None else self._tuning()
+        return self._asked
 
 
 def executor_for(
@@ -141,14 +145,17 @@ def executor_for(
     MemoryBudgetError
         If the budget is too small for a single point.
     """
-    shapes = tuple(array.shape[1:] for array in examples.inputs)
-    tuning = tuning_of(model, (shapes, backend.dtype, backend.device_name))
     fixed = backend.fixed_batch_size
 
+    def tuning() -> Tuning:
+        shapes = tuple(array.shape[1:] for array in examples.inputs)
+        return tuning_of(model, (shapes, backend.dtype, backend.device_name))
+
     def limit() -> int:
-        if tuning.bytes_per_point is None:
-            tuning.bytes_per_point = max(1, backend.bytes_per_point(examples.rows(slice(0, 1))))
-        need = tuning.bytes_per_point
+        known = tuning()
+        if known.bytes_per_point is None:
+            known.bytes_per_point = max(1, backend.bytes_per_point(examples.rows(slice(0, 1))))
+        need = known.bytes_per_point
         budget = memory_budget or int(SHARE_OF_FREE_MEMORY * backend.free_memory())
         least = fixed or 1
         if budget < least * need:
@@ -182,6 +189,6 @@ def first_size(examples: Examples) -> int:
     >>> first_size(Examples((np.zeros((1, 3, 32, 32)),)))
     64
     """
-    values = sum(int(array[0].size) for array in examples.inputs)
+    values = sum(array.size for array in examples.inputs) // len(examples)
     most = max(1, min(_FIRST_SIZE, _FIRST_INPUT_VALUES // max(1, values)))
     return int(2 ** (most.bit_length() - 1))

@@ -36,7 +36,7 @@ from explain.problem import Found, Problem
 from explain.random_state import preserved_random_state
 from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
 from explain.steadiness import UNSTEADY_NOTE, is_unsteady
-from explain.target import TargetLabels, expected_target, predicted_classes, resolve_target
+from explain.target import TargetLabels, expected_target, picked, predicted_classes, resolve_target
 
 Notes = list[tuple[str, type[ExplainWarning]]]
 
@@ -181,7 +181,9 @@ def _outputs(
     # Of several chunks only the last one's gradients could be kept until they are asked for.
     shared = with_gradients and len(chunks) == 1
     parts = [backend.outputs(examples.rows(rows), with_gradients=shared) for rows in chunks]
-    outputs, finding = np.concatenate([part for part, _ in parts]), parts[0][1]
+    outputs, finding = parts[0]
+    if len(parts) > 1:
+        outputs = np.concatenate([part for part, _ in parts])
     if not np.isfinite(outputs).all():
         bad = np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
         raise ModelCallError(
@@ -227,8 +229,7 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
     """Pick the scores out of the outputs; only a callable needs the model again."""
     target: Target = examples.target
     if target.indices is not None:
-        scores: Array = outputs[(np.arange(len(outputs)), *target.indices.T)]
-        return scores
+        return picked(outputs, target.indices)
     parts = []
     for rows in executor.rows(len(examples)):
         scores = backend.scores(examples.rows(rows))

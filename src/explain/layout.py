@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -122,6 +123,7 @@ class Layout:
             )
 
 
+@cache
 def default_layout(ndim: int, channels: ChannelOrder) -> Layout:
     """Give the layout of an input of rank `ndim` in a framework whose channels come first or last.
 

@@ -189,6 +189,15 @@ def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -
     )
 
 
+def no_gradient_reason(model_name: str) -> str:
+    """Say why a score may have no gradient, and what to do."""
+    return (
+        f"The score of {model_name} has no gradient to its input: on the way it is detached, stopped, rounded, taken "
+        "as class numbers (argmax), converted to NumPy, or computed without the input. Explain a score that depends "
+        "smoothly on the input."
+    )
+
+
 def looks_like_probabilities(outputs: Array) -> bool:
     """Tell whether every example's outputs, shape (N, classes), are from 0 to 1 and sum to one.
 

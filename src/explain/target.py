@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ def expected_target(target: TargetLike, count: int) -> Target:
     """
     if target is None or callable(target):
         return Target(function=target if callable(target) else None)
+    if _is_int(target):
+        return Target(indices=np.full((count, 1), target, np.int64))
     rows = _rows_of(target, count)
     if len({len(row) for row in rows}) != 1:
         return Target()
@@ -77,6 +79,8 @@ def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLa
         return Target(function=target), (name,) * count
     if target is None:
         return _default_target(outputs)
+    if _is_int(target) and len(shape) == 1 and 0 <= target < shape[0]:
+        return Target(indices=np.full((count, 1), target, np.int64)), (int(target),) * count
     rows = _rows_of(target, count)
     if shape == () and any(row not in ((), (0,)) for row in rows):
         raise TargetError(
@@ -100,6 +104,20 @@ def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLa
                 )
     indices = np.array(rows, np.int64).reshape(count, len(shape))
     return Target(indices=indices), tuple(row[0] if len(row) == 1 else row or None for row in rows)
+
+
+def picked(outputs: Array, indices: npt.NDArray[np.int64]) -> Array:
+    """Pick one number an example out of outputs of shape (N, ...).
+
+    Examples
+    --------
+    >>> picked(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]])).tolist()
+    [2.0, 3.0]
+    """
+    # Of a single example a view, which is faster than indices.
+    rows = slice(None) if len(outputs) == 1 else np.arange(len(outputs))
+    found: Array = outputs[(rows, *(indices[0] if len(outputs) == 1 else indices.T))]
+    return found
 
 
 def _default_target(outputs: Array) -> tuple[Target, TargetLabels]:
@@ -149,7 +167,7 @@ def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
     )
 
 
-def _is_int(value: object) -> bool:
+def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
 
 

@@ -12,18 +12,19 @@ import numpy as np
 import tensorflow as tf
 
 from explain.backend import Finding, Primitive, Question
-from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, ScoreError
+from explain.errors import ExplainError, InputError, LayoutError, ScoreError
 from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.expansion import StraightPath, expanded_gradients
-from explain.keras_layers import has_masking, is_keras_model, layers_of, seed_states
+from explain.keras_layers import is_keras_model, layers_of, seed_states
 from explain.random_state import preserved_random_state
 from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
-from explain.tf_ext.inspection import first_layer_complaint, inspect_model
+from explain.tf_ext.inspection import Inspection, call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.memory import bytes_per_point, free_memory
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
+from explain.tf_ext.structure import precision_of
 from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
 
 
@@ -76,14 +77,11 @@ class TensorFlowBackend:
             )
         self.model_name = getattr(model, "__name__", type(model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
-        self._precision = _precision(model, like)
+        self._precision = _precision(self._inspection, model, like)
         self.device_name = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
-        layers = layers_of(model) if is_keras_model(model) else []
-        self._has_masking = has_masking(layers)
         self._eager = self._inspection.eager
         self._functional: ActivationKind | None = None
-        self._structure = _structure(layers)
         self._own_traces: dict[Any, Trace] = {}
         self._gradients: _Gradients | None = None
 
@@ -100,7 +98,7 @@ class TensorFlowBackend:
 
     def hold(self, examples: Examples) -> Examples:
         """Fill in the masks that Keras layers work out from values."""
-        if not self._has_masking:
+        if not self._inspection.structure.masking:
             return examples
         self._check_shape(examples)
         padded = self._padded(examples)
@@ -164,7 +162,7 @@ class TensorFlowBackend:
             differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
             expansion = StraightPath(baselines, differences, alphas)
             return expanded_gradients(
-                self, examples, expansion, weights, executor, in_rows=self._inspection.stateful
+                self, examples, expansion, weights, executor, in_rows=self._inspection.structure.stateful
             )
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
@@ -228,7 +226,7 @@ class TensorFlowBackend:
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise self._call_error(cause, arguments[0][0]) from cause
+            raise call_error(cause, arguments[0][0]) from cause
 
     def _traced_or_none(
         self,
@@ -274,7 +272,7 @@ class TensorFlowBackend:
             len(mask),
             len(held),
             tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat),
-            self._structure,
+            self._inspection.structure.token,
         )
         if key not in kept:
             computation = replace(self._computation(examples), cut=cut)
@@ -334,50 +332,12 @@ class TensorFlowBackend:
         """Refuse an input that does not fit the shape that the model states, before Keras stretches it."""
         if self._inspection.stepwise:
             return
-        given = examples.inputs[0]
-        shape = np.moveaxis(np.empty(given.shape, np.bool_), 0, self._question.layout.batch_axis).shape
-        complaint = first_layer_complaint(self._model, shape)
+        count, *one = examples.inputs[0].shape
+        one.insert(self._question.layout.batch_axis, count)
+        complaint = first_layer_complaint(self._inspection.structure.input_shape, tuple(one))
         if complaint is not None:
             text, is_order = complaint
             raise (LayoutError if is_order else InputError)(f"The model cannot take x: {text}.")
-
-    def _call_error(self, cause: Exception, inputs: Any) -> ExplainError:
-        return ModelCallError(
-            f"The model raised {type(cause).__name__} for an input of shape {tuple(inputs.shape)} and dtype "
-            f"{inputs.dtype.name}: {cause} Check the shape and dtype; what it needs besides x goes into forward_kwargs."
-        )
-
-
-_PLAIN = frozenset({bool, int, float, str})
-
-
-def _as_plain(value: Any) -> Any:
-    """Give an attribute's value as something to compare, None for what cannot be held in a trace as it is now."""
-    if type(value) in _PLAIN:
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, (tuple, list)):
-        return tuple(_as_plain(one) for one in value)
-    return None
-
-
-def _structure(layers: Sequence[Any]) -> tuple[Any, ...]:
-    """Tell apart what a trace holds for good: layers, their activations, and the plain values they are set to."""
-    return tuple(
-        (
-            id(layer),
-            id(getattr(layer, "activation", None)),
-            *(
-                (name, plain)
-                for name, value in layer.__dict__.items()
-                if name[0] != "_" and (plain := _as_plain(value)) is not None
-            ),
-        )
-        for layer in layers
-    )
 
 
 def _host(tensor: Any) -> Array:
@@ -388,11 +348,10 @@ def _host(tensor: Any) -> Array:
     return array
 
 
-def _precision(model: Any, like: Any) -> Any:
-    """Follow the model's weights, else its input: float64 or, for half precision too, float32."""
-    for variable in getattr(model, "variables", ()):
-        dtype = tf.as_dtype(variable.dtype)
-        if dtype.is_floating:
-            return tf.float64 if dtype == tf.float64 else tf.float32
+def _precision(inspection: Inspection, model: Any, like: Any) -> Any:
+    """Follow the model's weights, else its input."""
+    of_weights = inspection.structure.precision or precision_of(getattr(model, "variables", ()))
+    if of_weights is not None:
+        return of_weights
     name = getattr(getattr(like, "dtype", None), "name", None)
     return tf.float64 if name == "float64" else tf.float32

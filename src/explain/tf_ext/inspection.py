@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from explain.errors import ModelNotBuiltError, UnsupportedModelError
+from explain.errors import ExplainError, ModelCallError, ModelNotBuiltError, UnsupportedModelError
 from explain.keras_layers import is_keras_model, layers_of
 from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
+from explain.tf_ext.structure import Structure, input_shape_of, structure_of
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,18 @@ class Inspection:
         True if it takes one step of a sequence at a time.
     eager : bool
         True if it must be run operation by operation, not as a traced graph.
-    stateful : bool
-        True if a layer keeps a state for each row of the batch from one call to the next.
     fixed_batch_size : int, optional
         The only batch size that it takes.
+    structure : Structure
+        What a trace of it holds for good.
     """
 
     model: Any
     opaque: bool
     stepwise: bool = False
     eager: bool = False
-    stateful: bool = False
     fixed_batch_size: int | None = None
+    structure: Structure = field(default_factory=Structure)
 
 
 def inspect_model(model: Any, given: Any = ()) -> Inspection:
@@ -59,14 +60,14 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
             f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
             "Call model.build((None, *shape_of_one_example)), or call it once on a batch, and load its weights."
         )
-    shape = _input_shape(model)
+    structure = structure_of(model)
     return Inspection(
         model,
         opaque=False,
         stepwise=is_stepwise(model.call, given),
         eager=bool(getattr(model, "run_eagerly", False)),
-        stateful=any(getattr(layer, "stateful", False) for layer in layers_of(model)),
-        fixed_batch_size=shape[0] if shape else None,
+        fixed_batch_size=structure.input_shape[0] if structure.input_shape else None,
+        structure=structure,
     )
 
 
@@ -79,19 +80,20 @@ def default_layout(model: Any, ndim: int) -> Layout:
 
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
     """Give the shape of one example where the model states it, without the batch axis."""
-    shape = _input_shape(model) if is_keras_model(model) else None
+    shape = input_shape_of(model) if is_keras_model(model) else None
     return shape[1:] if shape else None
 
 
-def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:
-    """Tell what is wrong with an input's shape for the shape that the model states.
+def first_layer_complaint(
+    wanted: tuple[int | None, ...] | None, shape: tuple[int, ...]
+) -> tuple[str, bool] | None:
+    """Tell what is wrong with an input's shape for the shape that the model states, if it states one.
 
     Returns
     -------
     tuple of str and bool, optional
         What is wrong and what to do, and whether it is the order of the axes; None if nothing is seen.
     """
-    wanted = _input_shape(model) if is_keras_model(model) else None
     if wanted is None or (_fits(shape[1:], wanted[1:]) and len(shape) == len(wanted)):
         return None
     asked = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
@@ -109,24 +111,18 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
     return f"the model wants x of shape {asked}, x has shape {shape}", False
 
 
+def call_error(cause: Exception, inputs: Any) -> ExplainError:
+    """Say what the model said; an input of another shape than it states is refused before."""
+    return ModelCallError(
+        f"The model raised {type(cause).__name__} for an input of shape {tuple(inputs.shape)} and dtype "
+        f"{inputs.dtype.name}: {cause} Check the shape and dtype; what it needs besides x goes into forward_kwargs."
+    )
+
+
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(shape) == len(wanted) and all(
         size is None or size == given for given, size in zip(shape, wanted, strict=True)
     )
-
-
-def _input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of a model's only input, batch axis included, None where it is not stated."""
-    try:
-        shape = model.input_shape
-    # A subclassed model raises one or the other, depending on the version of Keras.
-    except (AttributeError, ValueError):
-        return None
-    if isinstance(shape, list) and len(shape) == 1:
-        shape = shape[0]
-    if isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape):
-        return shape
-    return None
 
 
 def _callable_of(model: Any) -> tuple[Any, int | None]:

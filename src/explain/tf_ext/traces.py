@@ -16,6 +16,7 @@ from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers
 from explain.scoring import (
     ActivationKind,
     Reading,
+    no_gradient_reason,
     pick_output,
     read_opaque,
     read_output,
@@ -104,12 +105,7 @@ class Computation:
             scores = self.scores(points, beside)
         gradients = tape.gradient(scores, points)
         if all(gradient is None for gradient in gradients):
-            raise GradientError(
-                f"The score of {type(self.model()).__name__} has no gradient to its input: on the way it is stopped, "
-                "rounded, taken as class numbers (argmax), converted to NumPy, or computed without the input. "
-                "Explain a "
-                "score that depends smoothly on the input."
-            )
+            raise GradientError(no_gradient_reason(type(self.model()).__name__))
         return _without_none(gradients, points), scores
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:

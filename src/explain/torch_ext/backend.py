@@ -21,16 +21,18 @@ from explain.keras_layers import has_masking, held_masks, kept_losses, layers_of
 from explain.scoring import (
     ActivationKind,
     Reading,
+    no_gradient_reason,
     pick_output,
     read_opaque,
     read_output,
     terminal_activation,
 )
 from explain.stepwise import check_step_result
+from explain.target import picked
 from explain.torch_ext.cut import Survey, survey
 from explain.torch_ext.inspection import (
+    call_error,
     device_and_dtype,
-    first_layer_complaint,
     inspect_model,
 )
 from explain.torch_ext.memory import bytes_per_point, free_memory
@@ -57,6 +59,7 @@ class _Forward:
     examples: Examples
     points: tuple[Tensor, ...]
     explained: Tensor
+    outputs: Array
 
     def is_of(self, examples: Examples) -> bool:
         """Tell whether it was over these very examples, whatever their target."""
@@ -92,7 +95,7 @@ class TorchBackend:
             )
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
-        self.device, self._model_dtype = device_and_dtype(self._inspection.modules.every, like)
+        self.device, self._model_dtype = device_and_dtype(self._inspection.structure.modules, like)
         self.device_name = str(self.device)
         # Half precision holds the points too coarsely: they are formed in float32 and rounded by the model.
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
@@ -107,14 +110,14 @@ class TorchBackend:
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
         single = self._model_dtype == torch.float32
-        self._channels_last = single and self.device.type == "cpu" and self._inspection.modules.convolve
+        self._channels_last = single and self.device.type == "cpu" and self._inspection.structure.convolve
 
     @property
     def leaf_modules(self) -> list[nn.Module]:
         """The modules without modules in them; none where they cannot be reached, or belong to Keras."""
         if self._inspection.opaque or self._inspection.keras:
             return []
-        return [module for module in self._inspection.modules.every if not any(module.children())]
+        return [module for module in self._inspection.structure.modules if not any(module.children())]
 
     @property
     def rounds_points(self) -> bool:
@@ -124,7 +127,7 @@ class TorchBackend:
     @contextmanager
     def session(self) -> Iterator[None]:
         """Hold the model in inference mode; on any exit it is again as it came."""
-        with inference_mode(self._model, self._inspection.modules, self.device) as self._put_back:
+        with inference_mode(self._model, self._inspection.structure, self.device) as self._put_back:
             yield
 
     def hold(self, examples: Examples) -> Examples:
@@ -142,9 +145,10 @@ class TorchBackend:
         points = self.tensors(padded.inputs, grad=True)
         reading = self.read(points, padded)
         explained = reading.explained
+        outputs = _host(explained)
         if with_gradients:
-            self._forward = _Forward(padded, points, explained)
-        return _host(explained[: len(examples)]), reading.finding
+            self._forward = _Forward(padded, points, explained, outputs)
+        return outputs[: len(examples)], reading.finding
 
     @contextmanager
     def reseeded(self) -> Iterator[None]:
@@ -162,16 +166,19 @@ class TorchBackend:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
         padded = self._padded(examples)
         before, self._forward = self._forward, None
-        if before is not None and before.is_of(padded):
-            points, explained = before.points, before.explained
-        else:
+        if before is None or not before.is_of(padded):
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained
-        gradients = self._gradients_of(explained, padded, points)
-        scores = pick_scores(explained.detach(), padded.target)
-        if len(padded) > len(examples):
-            gradients, scores = tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
-        return tuple(map(_host, gradients)), _host(scores)
+            before = _Forward(padded, points, explained, _host(explained))
+        found = self._gradients_of(before.explained, padded, before.points)
+        gradients = tuple(np.ascontiguousarray(_host(gradient)) for gradient in found)
+        indices = padded.target.indices
+        scores = (
+            _host(pick_scores(before.explained, padded.target))
+            if indices is None
+            else picked(before.outputs, indices)
+        )
+        return tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
 
     def path_gradients(
         self,
@@ -224,7 +231,7 @@ class TorchBackend:
     ) -> tuple[Tensor, ...]:
         gradients = gradients_of_scores(explained, examples.target, points)
         if all(gradient is None for gradient in gradients):
-            raise GradientError(_no_gradient(self.model_name))
+            raise GradientError(no_gradient_reason(self.model_name))
         return tuple(
             torch.zeros_like(point) if gradient is None else gradient
             for point, gradient in zip(points, gradients, strict=True)
@@ -318,7 +325,7 @@ class TorchBackend:
                 raise
             # The model is foreign code, which may raise anything.
             except Exception as cause:
-                raise self._call_error(cause, inputs[0]) from cause
+                raise call_error(self._inspection, cause, inputs[0]) from cause
         if check is not None:
             check(result)
         chosen = pick_output(result, output)
@@ -341,25 +348,11 @@ class TorchBackend:
             single=is_single(chosen),
         ), result
 
-    def _call_error(self, cause: Exception, inputs: Tensor) -> ExplainError:
-        """Say what was wrong with the input where that can be seen, else what the model said."""
-        shape = tuple(inputs.shape)
-        complaint = None if self._inspection.stepwise else first_layer_complaint(self._model, shape)
-        if complaint is not None:
-            text, is_order = complaint
-            return (LayoutError if is_order else InputError)(
-                f"The model cannot take x: {text}. (It said: {cause})"
-            )
-        return ModelCallError(
-            f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {inputs.dtype}: {cause}. "
-            "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
-        )
-
     def ordered(self, points: Tensor) -> Tensor:
-        """Lay pictures out channels last in memory; what their axes mean does not change."""
+        """Lay pictures out channels last in memory where the model takes them; what their axes mean does not change."""
         if self._channels_last and points.ndim == 4:
             return points.contiguous(memory_format=torch.channels_last)
-        return points
+        return points.contiguous()
 
     def _keywords(self, examples: Examples) -> dict[str, Any]:
         if not self._question.forward_kwargs and not examples.companions:
@@ -378,11 +371,16 @@ class TorchBackend:
         return tensor.to(self._model_dtype) if tensor.is_floating_point() else tensor
 
     def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
-        """Bring host arrays to the model's device, in the precision of points."""
-        return tuple(
-            torch.tensor(array, dtype=self._precision, device=self.device, requires_grad=grad)
-            for array in arrays
-        )
+        """Bring host arrays to the model's device, in the precision of points; as leaves, in the model's own order."""
+        found = []
+        for array in arrays:
+            last = grad and self._channels_last and array.ndim == 4
+            tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+            # A copy: what a model changes in place is not the caller's.
+            order = torch.channels_last if last else torch.contiguous_format
+            tensor = tensor.to(self.device, self._precision, copy=True, memory_format=order)
+            found.append(tensor.requires_grad_(grad))
+        return tuple(found)
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
@@ -398,11 +396,3 @@ def _host(tensor: Tensor) -> Array:
         tensor = tensor.float()
     array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
     return array
-
-
-def _no_gradient(name: str) -> str:
-    return (
-        f"The score of {name} has no gradient to its input: on the way it is detached, rounded, taken as class numbers "
-        "(argmax), converted to NumPy, or computed without the input. Explain a score that depends smoothly on the "
-        "input."
-    )

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.errors import LayoutError, ModelNotBuiltError
+from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, ModelNotBuiltError
 from explain.keras_layers import is_keras_model, layers_of
 from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
-from explain.torch_ext.modules import Modules, modules_of
+from explain.torch_ext.structure import Structure, structure_of
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
@@ -36,8 +36,8 @@ class Inspection:
         True for a Keras model that runs on torch.
     fixed_batch_size : int, optional
         The only batch size that it takes.
-    modules : Modules
-        Every module of it.
+    structure : Structure
+        Its modules.
     """
 
     model: Any
@@ -45,7 +45,7 @@ class Inspection:
     stepwise: bool = False
     keras: bool = False
     fixed_batch_size: int | None = None
-    modules: Modules = field(default_factory=Modules)
+    structure: Structure = field(default_factory=Structure)
 
 
 def inspect_model(model: Any, given: Any = ()) -> Inspection:
@@ -53,23 +53,23 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
     original = _unwrapped(model)
     if not isinstance(original, nn.Module):
         return Inspection(original, opaque=True)
-    modules = modules_of(original)
-    if modules.lazy:
+    structure = structure_of(original)
+    if structure.lazy:
         raise ModelNotBuiltError(
             f"model of type {type(original).__name__} has layers whose shape is not known yet (Lazy modules): call it "
             "once on a batch before explaining it."
         )
     if isinstance(original, torch.jit.ScriptModule):
-        return Inspection(original, opaque=True, modules=modules)
+        return Inspection(original, opaque=True, structure=structure)
     if isinstance(original, torch.fx.GraphModule) and _is_flat(original):
         size = _exported_batch_size(original)
-        return Inspection(original, opaque=True, fixed_batch_size=size, modules=modules)
+        return Inspection(original, opaque=True, fixed_batch_size=size, structure=structure)
     return Inspection(
         original,
         opaque=False,
         stepwise=is_stepwise(_forward_of(original), given),
         keras=is_keras_model(original),
-        modules=modules,
+        structure=structure,
     )
 
 
@@ -153,6 +153,21 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
                 False,
             )
     return None
+
+
+def call_error(inspection: Inspection, cause: Exception, inputs: Tensor) -> ExplainError:
+    """Say what was wrong with the input where that can be seen, else what the model said."""
+    shape = tuple(inputs.shape)
+    complaint = None if inspection.stepwise else first_layer_complaint(inspection.model, shape)
+    if complaint is not None:
+        text, is_order = complaint
+        return (LayoutError if is_order else InputError)(
+            f"The model cannot take x: {text}. (It said: {cause})"
+        )
+    return ModelCallError(
+        f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {inputs.dtype}: {cause}. "
+        "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
+    )
 
 
 def _convolution_complaint(

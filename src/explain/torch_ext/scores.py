@@ -78,7 +78,7 @@ class ActivationRecorder:
     def __init__(self, inspection: Inspection) -> None:
         # Keras layers do not call hooks.
         self._keras_layers = layers_of(inspection.model) if inspection.keras else []
-        self._activations = inspection.modules.activations
+        self._activations = inspection.structure.activations
 
     def recording(self) -> AbstractContextManager[list[RecordedActivation]]:
         """Record every call of an activation layer made by this thread."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from explain.random_state import preserved_random_state
-from explain.torch_ext.modules import Modules
+from explain.torch_ext.structure import Structure
 
 # What nn.Module itself keeps in a module's __dict__: dictionaries whose own contents are looked after
 # separately (buffers, submodules) or are none of a forward's business (parameters, hooks).
@@ -21,7 +21,7 @@ _PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 @contextmanager
-def inference_mode(model: Any, modules: Modules, device: torch.device) -> Iterator[Callable[[], None]]:
+def inference_mode(model: Any, structure: Structure, device: torch.device) -> Iterator[Callable[[], None]]:
     """Hold every module in inference mode; on any exit put back modes, buffers, attributes and random states.
 
     Modes are set flag by flag, since ``eval()`` may be overridden, or refused by an exported module.
@@ -36,7 +36,7 @@ def inference_mode(model: Any, modules: Modules, device: torch.device) -> Iterat
     random_state = torch.get_rng_state()
     on_cuda = device.type == "cuda"
     cuda_random_state = torch.cuda.get_rng_state(device) if on_cuda else None
-    recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in modules.every)
+    recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in structure.modules)
     snapshots: list[_Snapshot | _Tensors] = []
     untouched = True
 
@@ -49,25 +49,27 @@ def inference_mode(model: Any, modules: Modules, device: torch.device) -> Iterat
         untouched = False
 
     try:
-        for module in modules.training:
+        for module in structure.training:
             module.training = False
         if isinstance(model, torch.jit.ScriptModule):
             snapshots.append(_Tensors(model.buffers(), _statistics(model.named_buffers())))
-        elif not modules.stock:
+        elif not structure.stock:
             # Code of its own may change what belongs to a stock module inside it: the statistics of a batch norm.
-            snapshots.extend(map(_Snapshot, modules.every))
+            snapshots.extend(map(_Snapshot, structure.modules))
         with ExitStack() as stack:
-            if snapshots or not modules.every:
+            if snapshots or not structure.modules:
                 # The model has code of its own, which may draw from anything.
                 stack.enter_context(preserved_random_state())
             if recurrent:
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
+            if torch.is_inference_mode_enabled():
+                stack.enter_context(torch.inference_mode(False))
+            if not torch.is_grad_enabled():
+                stack.enter_context(torch.enable_grad())
             yield put_back
     finally:
         put_back()
-        for module in modules.training:
+        for module in structure.training:
             module.training = True
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:

@@ -14,12 +14,12 @@ from explain.scoring import ActivationKind
 
 
 @dataclass(frozen=True)
-class Modules:
-    """Every module of a model, each once.
+class Structure:
+    """The modules of a model, each once, as they are set now.
 
     Parameters
     ----------
-    every : tuple of torch.nn.Module
+    modules : tuple of torch.nn.Module
         The model itself first; none where they cannot be reached.
     training : tuple of torch.nn.Module
         Those in training mode.
@@ -34,7 +34,7 @@ class Modules:
         in the place of a module's methods, are not PyTorch's.
     """
 
-    every: tuple[nn.Module, ...] = ()
+    modules: tuple[nn.Module, ...] = ()
     training: tuple[nn.Module, ...] = ()
     activations: tuple[tuple[nn.Module, ActivationKind], ...] = ()
     convolve: bool = False
@@ -50,22 +50,22 @@ class _Traits:
     may_be_lazy: bool
 
 
-def modules_of(model: Any) -> Modules:
+def structure_of(model: Any) -> Structure:
     """Give the modules of a model; none for what is no module.
 
     They are those of ``model.modules()``, without its cost: of a small model that walk takes longer than its call.
 
     Examples
     --------
-    >>> found = modules_of(nn.Sequential(nn.Flatten(), nn.Softmax(1)))
-    >>> len(found.every), found.stock, [kind for _, kind in found.activations]
+    >>> found = structure_of(nn.Sequential(nn.Flatten(), nn.Softmax(1)))
+    >>> len(found.modules), found.stock, [kind for _, kind in found.activations]
     (3, True, ['softmax'])
     """
     if not isinstance(model, nn.Module):
-        return Modules()
+        return Structure()
     if isinstance(model, torch.jit.ScriptModule):
-        every = tuple(model.modules())
-        return Modules(every, tuple(module for module in every if module.training))
+        modules = tuple(model.modules())
+        return Structure(modules, tuple(module for module in modules if module.training))
     found: dict[int, nn.Module] = {}
     training: list[nn.Module] = []
     activations: list[tuple[nn.Module, ActivationKind]] = []
@@ -76,20 +76,23 @@ def modules_of(model: Any) -> Modules:
         if id(module) in found:
             continue
         found[id(module)] = module
+        own = module.__dict__
         kind: Any = type(module)
         traits = _traits_of(kind)
-        convolve = convolve or traits.convolves
-        if traits.may_be_lazy:
-            lazy = lazy or _is_lazy(module)
+        if traits.convolves:
+            convolve = True
+        if traits.may_be_lazy and _is_lazy(module):
+            lazy = True
         if traits.activation is not None:
             activations.append((module, traits.activation))
-        if module.training:
+        if own["training"]:
             training.append(module)
-        stock = stock and traits.stock and not _is_altered(module)
-        below = module._modules
+        if not traits.stock or own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own:
+            stock = False
+        below = own["_modules"]
         if below:
             left.extend(one for one in reversed(below.values()) if one is not None)
-    return Modules(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
+    return Structure(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
 
 
 @lru_cache(maxsize=512)
@@ -115,8 +118,3 @@ def _is_lazy(module: nn.Module) -> bool:
     return any(
         parameter is not None and nn.parameter.is_lazy(parameter) for parameter in module._parameters.values()
     )
-
-
-def _is_altered(module: nn.Module) -> bool:
-    own = module.__dict__
-    return bool(own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own)
