@@ -53,6 +53,9 @@ ONLY_HERE = {
     ): "What a trace has called is noted while it is made; PyTorch's hooks note it at a call.",
     ("tf_ext", "cut.noted_calls"): "As above.",
     ("tf_ext", "cut.entered"): "A trace leaves out what is not used; PyTorch must be kept from running it.",
+    ("torch_ext", "cut.surveyed"): "TensorFlow keeps a survey with its trace.",
+    ("torch_ext", "structure.identities_of"): "As above: a trace is found by the structure's token.",
+    ("torch_ext", "transfer"): "TensorFlow places tensors by itself.",
     ("torch_ext", "dataflow"): "A trace shows every operation; autograd leaves out what has no gradient.",
     (
         "torch_ext",

@@ -7,10 +7,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-# A larger or smaller chunk is taken only where it is clearly faster: timings of equal sizes differ by as much.
-_CLEARLY = 0.93
+# A larger or smaller chunk is taken only where it is faster by more than timings of equal sizes differ.
+_FASTER = 0.96
+# Two sizes whose times are closer than that are timed more often before one is chosen.
+_CLOSE = (0.88, 1.04)
 # A size's first block pays for what is set up for it; of the others the fastest tells what it can do.
-_TIMED_BLOCKS = 2
+_TIMED_BLOCKS, _BLOCKS_WHERE_CLOSE = 3, 8
 _LARGEST = 4096
 # A block much smaller than its size, the last of an example's, says nothing about the size.
 _LEAST_FILLED = 0.75
@@ -32,8 +34,8 @@ class Tuning:
     Examples
     --------
     >>> tuning = Tuning()
-    >>> for size, seconds in [(64, 0.004), (128, 0.003), (256, 0.003)]:
-    ...     for _ in range(3):
+    >>> for size, seconds in [(64, 0.004), (128, 0.003), (256, 0.004)]:
+    ...     for _ in range(4):
     ...         assert tuning.size(64) == size
     ...         tuning.record(size, size, seconds * size)
     >>> tuning.size(64)
@@ -62,7 +64,15 @@ class Tuning:
                     if following > most:
                         break
                     return following
-                if self._best(following) > _CLEARLY * self._best(size):
+                ratio = self._best(following) / self._best(size)
+                fewer = min(size, following, key=self._blocks)
+                if (
+                    _CLOSE[0] < ratio < _CLOSE[1]
+                    and self._blocks(fewer) < _BLOCKS_WHERE_CLOSE
+                    and fewer <= most
+                ):
+                    return fewer
+                if ratio > _FASTER:
                     break
                 size = following
             if size != start:
@@ -73,11 +83,15 @@ class Tuning:
         """Note how long a block of `points` points took, cut for chunks of `size`."""
         if points >= _LEAST_FILLED * size:
             timings = self.seconds.setdefault(size, [])
-            if len(timings) <= _TIMED_BLOCKS:
+            if len(timings) <= _BLOCKS_WHERE_CLOSE:
                 timings.append(seconds / points)
 
     def _is_timed(self, size: int) -> bool:
-        return len(self.seconds.get(size, ())) > _TIMED_BLOCKS
+        return self._blocks(size) >= _TIMED_BLOCKS
+
+    def _blocks(self, size: int) -> int:
+        """Give how many blocks of a size were timed, without the first."""
+        return len(self.seconds.get(size, (0,))) - 1
 
     def _best(self, size: int) -> float:
         return min(self.seconds[size][1:])
@@ -100,3 +114,14 @@ def tuning_of(model: Any, key: Hashable) -> Tuning:
         return _kept.setdefault(model, {}).setdefault(key, Tuning())
     except TypeError:
         return Tuning()
+
+
+def largest_chunk_of(model: Any) -> int:
+    """Give the largest chunk that was tried for a model, 0 before any was.
+
+    Examples
+    --------
+    >>> largest_chunk_of(print)
+    0
+    """
+    return max((size for known in _kept.get(model, {}).values() for size in known.seconds), default=0)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +28,7 @@ from explain.scoring import (
 )
 from explain.stepwise import check_step_result
 from explain.target import picked
-from explain.torch_ext.cut import Survey, survey
+from explain.torch_ext.cut import Survey, surveyed
 from explain.torch_ext.inspection import (
     call_error,
     device_and_dtype,
@@ -48,6 +47,8 @@ from explain.torch_ext.scores import (
     pick_scores,
 )
 from explain.torch_ext.state import inference_mode
+from explain.torch_ext.structure import identities_of
+from explain.torch_ext.transfer import to_device, to_host
 
 _NOTHING = nullcontext()
 
@@ -145,7 +146,7 @@ class TorchBackend:
         points = self.tensors(padded.inputs, grad=True)
         reading = self.read(points, padded)
         explained = reading.explained
-        outputs = _host(explained)
+        outputs = to_host(explained)
         if with_gradients:
             self._forward = _Forward(padded, points, explained, outputs)
         return outputs[: len(examples)], reading.finding
@@ -160,7 +161,7 @@ class TorchBackend:
         padded = self._padded(examples)
         with torch.no_grad():
             scores = self.scores_of(self.tensors(padded.inputs), padded)
-        return _host(scores[: len(examples)])
+        return to_host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
@@ -169,12 +170,12 @@ class TorchBackend:
         if before is None or not before.is_of(padded):
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained
-            before = _Forward(padded, points, explained, _host(explained))
+            before = _Forward(padded, points, explained, to_host(explained))
         found = self._gradients_of(before.explained, padded, before.points)
-        gradients = tuple(np.ascontiguousarray(_host(gradient)) for gradient in found)
+        gradients = tuple(np.ascontiguousarray(to_host(gradient)) for gradient in found)
         indices = padded.target.indices
         scores = (
-            _host(pick_scores(before.explained, padded.target))
+            to_host(pick_scores(before.explained, padded.target))
             if indices is None
             else picked(before.outputs, indices)
         )
@@ -202,7 +203,15 @@ class TorchBackend:
     def survey(self, examples: Examples) -> Survey:
         """Look for kinks and for the model's affine prefix, once."""
         if self._survey is None:
-            self._survey = survey(self, self._padded(examples))
+            padded, question = self._padded(examples), self._question
+            known_by = (
+                identities_of(self._inspection.structure),
+                *(array.shape[1:] for array in padded.inputs),
+                (question.score, question.output, question.layout, padded.mask is None, *padded.companions),
+            )
+            # What a caller's function or keywords do is not told by the model.
+            alone = bool(question.forward_kwargs) or padded.target.function is not None
+            self._survey = surveyed(self, self._model, None if alone else known_by, padded)
         return self._survey
 
     def bytes_per_point(self, examples: Examples) -> int:
@@ -350,6 +359,9 @@ class TorchBackend:
 
     def ordered(self, points: Tensor) -> Tensor:
         """Lay pictures out channels last in memory where the model takes them; what their axes mean does not change."""
+        if not any(points.stride()):
+            # One number stands for all of them.
+            return points
         if self._channels_last and points.ndim == 4:
             return points.contiguous(memory_format=torch.channels_last)
         return points.contiguous()
@@ -372,15 +384,9 @@ class TorchBackend:
 
     def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
         """Bring host arrays to the model's device, in the precision of points; as leaves, in the model's own order."""
-        found = []
-        for array in arrays:
-            last = grad and self._channels_last and array.ndim == 4
-            tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
-            # A copy: what a model changes in place is not the caller's.
-            order = torch.channels_last if last else torch.contiguous_format
-            tensor = tensor.to(self.device, self._precision, copy=True, memory_format=order)
-            found.append(tensor.requires_grad_(grad))
-        return tuple(found)
+        last = grad and self._channels_last
+        found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
+        return tuple(tensor.requires_grad_(grad) for tensor in found)
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
@@ -388,11 +394,3 @@ class TorchBackend:
 
 def _masked(inputs: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))
-
-
-def _host(tensor: Tensor) -> Array:
-    """Copy to the host, half precision as float32."""
-    if tensor.dtype in (torch.float16, torch.bfloat16):
-        tensor = tensor.float()
-    array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
-    return array

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -156,6 +157,31 @@ def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Te
     # PyTorch leaves `apply` without types.
     entry: Callable[..., Tensor] = _Entry.apply
     return entry(token, form, taken)
+
+
+_cutless: weakref.WeakKeyDictionary[Any, dict[Hashable, Survey]] = weakref.WeakKeyDictionary()
+
+
+def surveyed(backend: TorchBackend, model: Any, key: Hashable, examples: Examples) -> Survey:
+    """Survey a model, unless it is known to have no affine prefix: one that has it must show it at every call.
+
+    Parameters
+    ----------
+    model : object
+        With which the answer is kept; of one that cannot be held weakly nothing is.
+    key : hashable
+        What the answer depends on; None where that cannot be told.
+    """
+    try:
+        kept = {} if key is None else _cutless.setdefault(model, {})
+    except TypeError:
+        kept = {}
+    if key in kept:
+        return kept[key]
+    found = survey(backend, examples)
+    if found.cut is None:
+        kept[key] = found
+    return found
 
 
 def survey(backend: TorchBackend, examples: Examples) -> Survey:

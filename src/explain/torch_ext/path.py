@@ -130,7 +130,7 @@ class _Line:
                 with ValueFlow(points) as flow:
                     gradient, outputs = cut.gradients(backend, form, points, repeated)
                 if not flow.may_follow(outputs):
-                    unread[count] = backend.ordered(torch.full_like(points, torch.nan))
+                    unread[count] = points.new_full((), torch.nan).expand_as(points)
             by_step = order.flat(gradient).reshape(rows.stop - rows.start, -1, first.shape[1])
             totals[rows] += weights[:, steps] @ by_step
         if unread and not totals.isfinite().all():

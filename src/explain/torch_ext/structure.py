@@ -95,6 +95,15 @@ def structure_of(model: Any) -> Structure:
     return Structure(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
 
 
+def identities_of(structure: Structure) -> tuple[int, ...]:
+    """Give what changes when a module, or an attribute of one, becomes another object."""
+    found: list[int] = []
+    for module in structure.modules:
+        found.append(id(module))
+        found.extend(map(id, module.__dict__.values()))
+    return tuple(found)
+
+
 @lru_cache(maxsize=512)
 def _traits_of(kind: Any) -> _Traits:
     stock = kind.__module__.startswith("torch.nn.modules.")

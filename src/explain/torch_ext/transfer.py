@@ -1,0 +1,41 @@
+"""Between host arrays and tensors on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from explain.examples import Array
+
+
+def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channels_last: bool) -> Tensor:
+    """Copy an array to a device: what a model changes in place is not the caller's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pictures = np.ones((2, 3, 4, 4))
+    >>> to_device(pictures, torch.device("cpu"), torch.float32, channels_last=True).stride()
+    (48, 1, 12, 3)
+    """
+    last = channels_last and array.ndim == 4
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(
+        device, dtype, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format
+    )
+
+
+def to_host(tensor: Tensor) -> Array:
+    """Copy a tensor to the host, half precision as float32.
+
+    Examples
+    --------
+    >>> to_host(torch.ones(2, dtype=torch.bfloat16)).dtype.name
+    'float32'
+    """
+    if tensor.dtype in (torch.float16, torch.bfloat16):
+        tensor = tensor.float()
+    array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
+    return array
