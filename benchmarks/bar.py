@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.memory import FIRST
 from benchmarks.path_gradients import BARE, SAME_ERROR, SAME_STEPS, default_of, tuned_of
 
 _AT_LEAST = (
@@ -86,11 +85,12 @@ def _overheads(overheads: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _memory(memories: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name, found in memories.items():
-        what = (
-            f"`{name}`: peak memory of {found['case']['examples']} examples × {found['case']['steps']} steps "
-            f"({FIRST}) over one chunk's need"
-        )
-        yield _row(what, found["ratio"], None, "at most", _MEMORY)
+        for label, one in found["ratios"].items():
+            what = (
+                f"`{name}`: peak memory of {found['case']['examples']} examples × {found['case']['steps']} steps "
+                f"({label}) over the need of one chunk of {one['chunk']}"
+            )
+            yield _row(what, one["ratio"], None, "at most", _MEMORY)
 
 
 def _row(

@@ -11,7 +11,7 @@ from benchmarks.cases import Case
 from benchmarks.path_gradients import PEER_OF, peer_settings
 from benchmarks.processes import OWN, PEERS, Workplace
 
-FIRST, LATER, CHUNK = "explain, first call", "explain, a later call", "one chunk"
+FIRST, LATER = "explain, first call", "explain, a later call"
 
 
 def measure(workplace: Workplace, case: Case, examples: int, n_steps: int) -> dict[str, Any]:
@@ -29,35 +29,42 @@ def measure(workplace: Workplace, case: Case, examples: int, n_steps: int) -> di
     Returns
     -------
     dict
-        Bytes of growth by contender, how many points were in memory at once, and the ratio of our first
-        call, which also looks for the best chunk, to one chunk's need: the forward and the backward pass
-        of that many points and nothing else.
+        Bytes of growth by contender, and two ratios to one chunk's need, the forward and the backward pass of
+        its points and nothing else: of our first call, which looks for the best chunk, to that of the largest
+        it tried; and of a later call to that of the chunk it was left with.
     """
     many = replace(case, name=f"{case.name}-memory", examples=examples, steps=n_steps)
     workplace.prepare(many)
     own = {"n_steps": n_steps, "rule": "midpoint"}
-    first, facts, later = _growth(workplace, OWN, "explain", many, own, calls=2)
-    chunk = facts["batch_size"]
-    one = replace(case, name=f"{case.name}-chunk", examples=chunk)
-    workplace.prepare(one)
-    need, _, _ = _growth(workplace, OWN, "bare saliency", one, {}, calls=2)
+    calls = _growth(workplace, OWN, "explain", many, own, calls=3)
+    grown = {FIRST: calls[0]["bytes"], LATER: calls[-1]["bytes"]}
+    chunks = {FIRST: calls[0]["facts"]["largest chunk"], LATER: calls[-1]["facts"]["batch_size"]}
+    needs = {}
+    for chunk in sorted(set(chunks.values())):
+        one = replace(case, name=f"{case.name}-chunk-{chunk}", examples=chunk)
+        workplace.prepare(one)
+        needs[chunk] = _growth(workplace, OWN, "bare saliency", one, {}, calls=1)[0]["bytes"]
     peer = PEER_OF[case.framework]
     settings = peer_settings(many, max(256, examples) if case.framework == "torch" else 256)
-    theirs, _, _ = _growth(workplace, PEERS, peer.lower(), many, settings, calls=1)
+    theirs = _growth(workplace, PEERS, peer.lower(), many, settings, calls=1)[0]["bytes"]
     return {
         "case": asdict(many),
-        "points at once": chunk,
-        "bytes": {FIRST: first, LATER: later, CHUNK: need, f"{peer}, {max(256, examples)} at once": theirs},
+        "bytes": {
+            **grown,
+            **{f"one chunk of {chunk}": need for chunk, need in needs.items()},
+            f"{peer}, {max(256, examples)} at once": theirs,
+        },
         "input bytes": int(np.prod((examples, *case.shape))) * 4,
-        "ratio": first / need,
-        "ratio later": later / need,
+        "ratios": {
+            label: {"chunk": chunk, "ratio": grown[label] / needs[chunk]} for label, chunk in chunks.items()
+        },
     }
 
 
 def _growth(
     workplace: Workplace, where: str, tool: str, case: Case, settings: dict[str, Any], calls: int
-) -> tuple[int, dict[str, Any], int]:
-    """Give the growth during the first and the last of some calls in a process that is otherwise fresh."""
+) -> list[dict[str, Any]]:
+    """Give the growth during each of some calls in a process that is otherwise fresh, and what it said."""
     worker = workplace.fresh_worker(where, case.framework)
     # A tiny call on a model of its own loads the libraries' kernels, which are no part of any tool's need.
     tiny = replace(case, name=f"{case.name}-tiny", examples=2, steps=2)
@@ -67,4 +74,4 @@ def _growth(
     made = worker.ask("make", contender=tool, case=asdict(case), settings=settings, warm=False)
     answers = [worker.ask("peak", number=made["number"]) for _ in range(calls)]
     worker.stop()
-    return answers[0]["bytes"], answers[0]["facts"], answers[-1]["bytes"]
+    return answers

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import explain
+from explain.tuning import largest_chunk_of
 
 Array = npt.NDArray[Any]
 
@@ -35,7 +36,11 @@ def explained(
             # What a warning says, that a map has not converged, is measured here.
             warnings.simplefilter("ignore", explain.errors.ExplainWarning)
             found = explain.attribute(model, x, **options)
-        facts: dict[str, Any] = {"rule": found.rule, "batch_size": found.batch_size}
+        facts: dict[str, Any] = {
+            "rule": found.rule,
+            "batch_size": found.batch_size,
+            "largest chunk": largest_chunk_of(model),
+        }
         if found.steps is not None:
             facts["steps"] = np.asarray(found.steps).tolist()
         if found.map_error is not None:

@@ -80,9 +80,10 @@ class Executor:
     def groups(self, count: int) -> Iterator[slice]:
         """Cut `count` examples into groups for which something is kept while their points are gone through.
 
-        Two such things an example, its path's ends, are then no more than a chunk.
+        Of an eighth of a chunk's size: half a dozen tensors an example, its path's ends, sums and what they are
+        checked by, are then less than a chunk.
         """
-        yield from row_chunks(count, max(1, self.size // 2))
+        yield from row_chunks(count, max(1, self.size // 8))
 
     def blocks(self, count: int, n_points: int, *, in_rows: bool = False) -> Iterator[Block]:
         """Cut `count` examples that are expanded to `n_points` points each; time what the caller does with each.

@@ -200,7 +200,9 @@ def survey(backend: TorchBackend, examples: Examples) -> Survey:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
     cut, node = _find_cut(graph, flow, reading, calls, count)
-    if cut is not None and not _leads_to(cut, backend, points[0].detach(), few, explained.detach()):
+    if isinstance(cut, ModuleCut) and not _leads_to(
+        cut, backend, points[0].detach(), few, explained.detach()
+    ):
         cut = node = None
     return Survey(graph.has_kinks(beyond=node), cut)
 
@@ -241,7 +243,7 @@ def _find_cut(
 
 
 def _leads_to(
-    cut: ModuleCut | SourceCut, backend: TorchBackend, points: Tensor, examples: Examples, expected: Tensor
+    cut: ModuleCut, backend: TorchBackend, points: Tensor, examples: Examples, expected: Tensor
 ) -> bool:
     """Tell whether the model run from the cut gives the outputs of the whole model."""
     try:

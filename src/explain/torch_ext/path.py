@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +64,8 @@ class _Line:
     alphas: Tensor
     weights: Tensor
     executor: Executor
+    unread: dict[int, Tensor] = field(default_factory=dict)
+    """What is given for so many points to a model that was seen not to read them."""
 
     def sums(self, examples: Examples, starts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Sum the gradients at points of the input; shape (N, M, ...)."""
@@ -71,7 +74,9 @@ class _Line:
         differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
         beside = examples.without_inputs()
         totals = tuple(end.new_zeros((len(end), len(weights), end[0].numel())) for end in ends)
-        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
+
+        def add(rows: slice, steps: slice) -> None:
+            # In a scope of its own, so that no block's tensors are left while the next is gone through.
             points = tuple(
                 self._along(start, difference, rows, steps).requires_grad_()
                 for start, difference in zip(starts, differences, strict=True)
@@ -80,6 +85,9 @@ class _Line:
             for total, gradient in zip(totals, gradients, strict=True):
                 flat = gradient.reshape(rows.stop - rows.start, -1, total.shape[-1])
                 total[rows] += weights[:, steps] @ flat
+
+        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
+            add(rows, steps)
         return tuple(
             total.reshape(len(end), -1, *end.shape[1:]) for total, end in zip(totals, ends, strict=True)
         )
@@ -110,10 +118,9 @@ class _Line:
             return None
         totals = first.new_zeros((len(first), len(weights), first.shape[1]))
         beside = examples.without_inputs()
-        unread: dict[int, Tensor] = {}
-        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
 
-            def form(rows: slice = rows, steps: slice = steps) -> Tensor:
+        def add(rows: slice, steps: slice) -> None:
+            def form() -> Tensor:
                 # A tensor of its own, not a view of one: what follows may change it in place.
                 value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
                 points = order.flat(value).view(rows.stop - rows.start, -1, first.shape[1])
@@ -121,19 +128,15 @@ class _Line:
                 points += first[rows][:, None]
                 return value
 
-            count = (rows.stop - rows.start) * (steps.stop - steps.start)
-            repeated = _repeated(beside, rows, steps)
-            if count in unread:
-                gradient, _ = cut.gradients(backend, form, unread[count], repeated)
-            else:
-                points = self._along(start, difference, rows, steps)
-                with ValueFlow(points) as flow:
-                    gradient, outputs = cut.gradients(backend, form, points, repeated)
-                if not flow.may_follow(outputs):
-                    unread[count] = points.new_full((), torch.nan).expand_as(points)
+            gradient = self._gradient_beyond(
+                cut, form, (start[rows], difference[rows]), steps, _repeated(beside, rows, steps)
+            )
             by_step = order.flat(gradient).reshape(rows.stop - rows.start, -1, first.shape[1])
             totals[rows] += weights[:, steps] @ by_step
-        if unread and not totals.isfinite().all():
+
+        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
+            add(rows, steps)
+        if self.unread and not totals.isfinite().all():
             return None
         pulled = [
             torch.autograd.grad(
@@ -142,6 +145,26 @@ class _Line:
             for one in range(len(weights))
         ]
         return (torch.stack(pulled, dim=1),)
+
+    def _gradient_beyond(
+        self,
+        cut: ModuleCut | SourceCut,
+        form: Callable[[], Tensor],
+        outside: tuple[Tensor, Tensor],
+        steps: slice,
+        repeated: Examples,
+    ) -> Tensor:
+        """Give the gradients to what `form` makes; the input's points are formed only if the model reads them."""
+        count = len(repeated)
+        if count in self.unread:
+            gradient, _ = cut.gradients(self.backend, form, self.unread[count], repeated)
+            return gradient
+        points = self._along(*outside, slice(None), steps)
+        with ValueFlow(points) as flow:
+            gradient, outputs = cut.gradients(self.backend, form, points, repeated)
+        if not flow.may_follow(outputs):
+            self.unread[count] = points.new_full((), torch.nan).expand_as(points)
+        return gradient
 
     def _is_straight(
         self,
