@@ -113,6 +113,7 @@ CASES = (
         2,
         (3, 224, 224),
         1000,
+        most_steps=135,
         rounds=4,
         agreement=5e-2,
         chunks=(2, 4, 8),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks import bare_torch
 from benchmarks.cases import Case
@@ -68,17 +69,32 @@ def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping
 
 def profile(run: Call) -> dict[str, Any]:
     """Count multiplications and additions of a call, and the seconds that every operation takes in it itself."""
-    with FlopCounterMode(display=False) as counted:
+    with _Work() as counted:
         run()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
         start = time.perf_counter()
         run()
         seconds = time.perf_counter() - start
     return {
-        "flops": counted.get_total_flops(),
+        "flops": counted.flops,
         "seconds": seconds,
         "operations": {event.key: event.self_cpu_time_total / 1e6 for event in profiled.key_averages()},
     }
+
+
+class _Work(TorchDispatchMode):
+    """Counts multiplications and additions by PyTorch's own formulas, one for each operation that has many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def peak_rate(device: str) -> float:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import explain
 from explain.backend import Question
 from explain.examples import Examples, Target
 from explain.layout import Layout
@@ -126,3 +127,40 @@ def test_poolings_are_told_apart():
         width = body(torch.zeros(1, 2, 8, 8)).shape[1]
         told[name] = has_kinks(nn.Sequential(body, nn.Linear(width, 3)), PICTURES, "NCHW")
     assert told == {name: name.startswith("kinked") for name in told}
+
+
+def test_what_is_kept_of_a_survey_is_not_believed_of_a_model_that_was_changed():
+    act = Function(torch.tanh)
+    model = nn.Sequential(nn.Linear(6, 4).double(), act, nn.Linear(4, 2).double())
+    assert not has_kinks(model, TABLE)
+    act.function = torch.relu
+    assert has_kinks(model, TABLE)
+    model[1] = nn.Tanh()
+    assert not has_kinks(model, TABLE)
+
+
+class Counting(nn.Module):
+    """Notes of how many points its calls are."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8).double(), nn.Linear(8, 2).double()
+
+    def forward(self, x):
+        SEEN.append(len(x))
+        return self.last(torch.relu(self.first(x)))
+
+
+SEEN = []
+
+
+def test_a_small_call_runs_the_model_no_more_than_it_must():
+    model = Counting()
+    explain.attribute(model, TABLE[:1], "ig", target=1, n_steps=20)
+    SEEN.clear()
+    explain.attribute(model, TABLE[:1], "ig", target=1, n_steps=20)
+    # The output, the score at the baseline and the path.
+    assert SEEN == [1, 1, 20]
+    SEEN.clear()
+    explain.attribute(model, TABLE, "ig", target=1, n_steps=200)
+    assert sum(SEEN) > 600, "many points are worth a survey"

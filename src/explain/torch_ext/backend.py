@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +28,7 @@ from explain.scoring import (
 )
 from explain.stepwise import check_step_result
 from explain.target import picked
-from explain.torch_ext.cut import Survey, surveyed
+from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import (
     call_error,
     device_and_dtype,
@@ -84,6 +84,8 @@ class TorchBackend:
     provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
+    points_worth_a_survey = 256
+    """So many points save by the prefix what it takes to find it, a few small runs of the model."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         self._inspection = inspect_model(model, question.forward_kwargs)
@@ -198,21 +200,23 @@ class TorchBackend:
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
-        return self.survey(examples).kinked
+        known = known_survey(self._model, self._known_by(examples)) if self._survey is None else None
+        return self.survey(examples).kinked if known is None else known.kinked
 
     def survey(self, examples: Examples) -> Survey:
-        """Look for kinks and for the model's affine prefix, once."""
+        """Look for kinks and for the model's affine prefix, once; a prefix must show itself at every call."""
         if self._survey is None:
-            padded, question = self._padded(examples), self._question
-            known_by = (
-                identities_of(self._inspection.structure),
-                *(array.shape[1:] for array in padded.inputs),
-                (question.score, question.output, question.layout, padded.mask is None, *padded.companions),
-            )
-            # What a caller's function or keywords do is not told by the model.
-            alone = bool(question.forward_kwargs) or padded.target.function is not None
-            self._survey = surveyed(self, self._model, None if alone else known_by, padded)
+            self._survey = surveyed(self, self._model, self._known_by(examples), self._padded(examples))
         return self._survey
+
+    def _known_by(self, examples: Examples) -> Hashable:
+        """Give what a survey depends on, None where that cannot be told: a caller's function may do anything."""
+        question = self._question
+        if question.forward_kwargs or examples.target.function is not None:
+            return None
+        how = question.score, question.output, question.layout, examples.mask is None, *examples.companions
+        shapes = (array.shape[1:] for array in examples.inputs)
+        return identities_of(self._inspection.structure), how, *shapes
 
     def bytes_per_point(self, examples: Examples) -> int:
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""

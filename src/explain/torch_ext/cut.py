@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # How far the rest of the model, run from the cut, may be from the whole: rounding, never another function.
 _SAME_OUTPUT = {torch.float32: 1e-3, torch.float64: 1e-9}
+
+# More are kept of no model.
+_KEPT_SURVEYS = 32
 
 
 class CutLostError(RuntimeError):
@@ -159,7 +162,29 @@ def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Te
     return entry(token, form, taken)
 
 
-_cutless: weakref.WeakKeyDictionary[Any, dict[Hashable, Survey]] = weakref.WeakKeyDictionary()
+@dataclass(frozen=True)
+class KnownSurvey:
+    """What is kept of a survey: nothing that holds the model.
+
+    Parameters
+    ----------
+    kinked, has_cut : bool
+        Whether it has kinks, and an affine prefix.
+    """
+
+    kinked: bool
+    has_cut: bool
+
+
+_known: weakref.WeakKeyDictionary[Any, dict[Hashable, KnownSurvey]] = weakref.WeakKeyDictionary()
+
+
+def known_survey(model: Any, key: Hashable) -> KnownSurvey | None:
+    """Give what is kept of a model's survey under a key, if anything is."""
+    try:
+        return _known.get(model, {}).get(key)
+    except TypeError:
+        return None
 
 
 def surveyed(backend: TorchBackend, model: Any, key: Hashable, examples: Examples) -> Survey:
@@ -170,17 +195,19 @@ def surveyed(backend: TorchBackend, model: Any, key: Hashable, examples: Example
     model : object
         With which the answer is kept; of one that cannot be held weakly nothing is.
     key : hashable
-        What the answer depends on; None where that cannot be told.
+        What the answer depends on; with None nothing is kept.
     """
-    try:
-        kept = {} if key is None else _cutless.setdefault(model, {})
-    except TypeError:
-        kept = {}
-    if key in kept:
-        return kept[key]
+    known = known_survey(model, key)
+    if known is not None and not known.has_cut:
+        return Survey(known.kinked)
     found = survey(backend, examples)
-    if found.cut is None:
-        kept[key] = found
+    if key is not None:
+        with suppress(TypeError):
+            kept = _known.setdefault(model, {})
+            if len(kept) >= _KEPT_SURVEYS:
+                # A model that counts its calls is another one each time.
+                kept.clear()
+            kept[key] = KnownSurvey(found.kinked, found.cut is not None)
     return found
 
 
