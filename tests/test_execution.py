@@ -19,7 +19,7 @@ from explain.execution import Executor
 from explain.expansion import expanded_gradients, expanded_scores
 from explain.layout import Layout
 from explain.torch_ext.recognise import extension
-from explain.tuning import Tuning, tuning_of
+from explain.tuning import Tuning, largest_chunk_of, tuning_of
 
 
 @dataclass(frozen=True)
@@ -131,3 +131,25 @@ def test_what_is_known_of_a_model_goes_with_it():
     del model
     gc.collect()
     assert gone() is None
+
+
+def test_a_stated_chunk_size_is_not_searched_for():
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    x = np.ones((4, 8), np.float32)
+    explain.attribute(model, x, "ig", target=0, n_steps=50, batch_size=16)
+    assert largest_chunk_of(model) == 0
+    explain.attribute(model, x, "ig", target=0, n_steps=50)
+    assert largest_chunk_of(model) == 64
+
+
+def test_sizes_that_are_close_are_timed_again_before_one_is_chosen():
+    tuning, timed = Tuning(), []
+    # The larger one is a tenth faster, and unlucky the first times.
+    for _ in range(40):
+        size = tuning.size(64)
+        timed.append(size)
+        unlucky = size == 128 and timed.count(128) <= 4
+        tuning.record(
+            size, size, {64: 1.0, 128: 0.9, 32: 1.5}.get(size, 2.0) * (1.12 if unlucky else 1) * size
+        )
+    assert tuning.size(64) == 128
