@@ -67,6 +67,7 @@ def sections(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> It
         found["cases"][case.name] = path_gradients.measure(workplace, case, nodes)
         if case.framework == "torch" and case.model not in _RECURRENT:
             found["limits"][case.name] = limits.measure(workplace, case, found["cases"][case.name])
+        yield found
     for case in cases:
         if case.name in _GRADIENT_MODELS:
             _console.log(f"{case.name}: saliency")

@@ -218,8 +218,12 @@ def survey(backend: TorchBackend, examples: Examples) -> Survey:
     points = tuple(tensor.requires_grad_() for tensor in backend.tensors(few.inputs))
     calls: list[_Call] = []
     flow = ValueFlow(points[0])
-    with flow, _seen(backend.leaf_modules, flow, calls):
-        reading = backend.read(points, few)
+    try:
+        with flow, _seen(backend.leaf_modules, flow, calls):
+            reading = backend.read(points, few)
+    except ExplainError:
+        # What fails because it is watched is not looked into; what fails by itself says so when it is run.
+        return Survey(kinked=True)
     explained = reading.explained
     # What picks a class from the outputs is ours, and chooses nothing by the input.
     root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
