@@ -281,6 +281,28 @@ def test_a_look_that_only_large_batches_show_is_seen():
     close(ours(model, TABLE, batch_size=20).values, by_hand(model, TABLE))
 
 
+class LooksNowAndThen(Around):
+    """Looks at its input where something else that goes with an example says so."""
+
+    def forward(self, x, look):
+        features = torch.relu(self.first(x))
+        return (
+            self.head(torch.relu(features + x.mean(dim=1, keepdim=True)))
+            if look.any()
+            else self.head(features)
+        )
+
+
+def test_a_look_that_only_some_examples_take_is_seen():
+    model, look = LooksNowAndThen().double().eval(), np.array([0.0, 0.0, 0.0, 1.0, 0.0])
+    found = ours(model, TABLE, batch_size=12, forward_kwargs={"look": look}).values
+    expected = [
+        by_hand(lambda x, one=one: model(x, torch.tensor([one])), TABLE[row : row + 1])
+        for row, one in enumerate(look)
+    ]
+    each_close(found, np.concatenate(expected))
+
+
 @pytest.mark.parametrize(("kind", "formed"), [(Normalising, False), (LooksAtPictures, True)])
 def test_points_that_a_model_does_not_read_are_not_formed(kind, formed):
     model, seen = kind().double(), []

@@ -99,8 +99,8 @@ class _Line:
         """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine.
 
         A model may look at its input besides. The first run of each number of points shows whether it does; if not,
-        the others are given the like of it without the cost of forming it, not-a-numbers: what they have reached is
-        not believed.
+        the others are given the like of it without the cost of forming it, not-a-numbers: if they reach the outputs
+        after all, the model is run whole.
         """
         backend = self.backend
         (start,), (end,) = starts, backend.tensors(examples.inputs)
@@ -137,8 +137,6 @@ class _Line:
 
         for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
             add(rows, steps)
-        if self.unread and not totals.isfinite().all():
-            return None
         pulled = [
             torch.autograd.grad(
                 entering_end, end, order.shaped(totals[:, one].contiguous()), retain_graph=True
@@ -158,7 +156,9 @@ class _Line:
         """Give the gradients to what `form` makes; the input's points are formed only if the model reads them."""
         count = len(repeated)
         if count in self.unread:
-            gradient, _ = cut.gradients(self.backend, form, self.unread[count], repeated)
+            gradient, outputs = cut.gradients(self.backend, form, self.unread[count], repeated)
+            if outputs.isnan().any():
+                raise CutLostError
             return gradient
         points = self._along(*outside, slice(None), steps)
         with ValueFlow(points) as flow:
