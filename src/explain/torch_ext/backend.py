@@ -84,8 +84,8 @@ class TorchBackend:
     provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
-    points_worth_a_survey = 256
-    """So many points save by the prefix what it takes to find it, a few small runs of the model."""
+    points_worth_a_survey, values_worth_a_survey = 256, 2**20
+    """So many points, or input values of points, save by a prefix what it takes to find it: a few small runs."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         self._inspection = inspect_model(model, question.forward_kwargs)

@@ -39,7 +39,11 @@ def path_gradients(
     line = _Line(backend, torch.from_numpy(alphas), torch.from_numpy(weights), executor)
     totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
     cut = None
-    is_worth_it = len(examples) * len(alphas) >= backend.points_worth_a_survey
+    values = len(alphas) * sum(array.size for array in examples.inputs)
+    is_worth_it = (
+        len(examples) * len(alphas) >= backend.points_worth_a_survey
+        or values >= backend.values_worth_a_survey
+    )
     if is_worth_it and backend.skips_affine_prefix and not backend.rounds_points:
         cut = backend.survey(examples).cut
     for group in executor.groups(len(examples)):
