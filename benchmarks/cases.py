@@ -88,7 +88,8 @@ CASES = (
     Case("cifar_net-torch", "cifar_net", "torch", 32, (3, 32, 32)),
     Case("names_rnn-torch", "names_rnn", "torch", 32, _NAME, 18, affine=True),
     Case("fashion_rnn-torch", "fashion_rnn", "torch", 32, _ROWS, rule="gauss_legendre", rounds=10),
-    Case("lstm-torch", "lstm", "torch", 16, _ROWS, rule="gauss_legendre", chunks=(16, 32, 64, 128, 256)),
+    # Its gradients are smooth, but not over 1/50 of the path: midpoints do better than Gauss–Legendre nodes.
+    Case("lstm-torch", "lstm", "torch", 16, _ROWS, chunks=(16, 32, 64, 128, 256)),
     Case("cifar_keras-tensorflow", "cifar_keras", "tensorflow", 32, (32, 32, 3), sampled=True),
     Case("cifar_net-tensorflow", "cifar_net", "tensorflow", 32, (32, 32, 3)),
     Case("names_rnn-tensorflow", "names_rnn", "tensorflow", 32, _NAME, 18, affine=True),
