@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -16,12 +17,15 @@ def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channel
 
     Examples
     --------
-    >>> import numpy as np
+    >>> to_device(np.arange(3.0)[::-1], torch.device("cpu"), torch.float32, channels_last=False).tolist()
+    [2.0, 1.0, 0.0]
     >>> pictures = np.ones((2, 3, 4, 4))
     >>> to_device(pictures, torch.device("cpu"), torch.float32, channels_last=True).stride()
     (48, 1, 12, 3)
     """
     last = channels_last and array.ndim == 4
+    # PyTorch takes no array that runs backwards, and warns of one that must not be written to.
+    array = np.ascontiguousarray(array)
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(
         device, dtype, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format
     )
