@@ -37,7 +37,7 @@ golden: install
 	$(BIN)/python tests/test_golden.py
 	$(BIN)/python -m pytest tests/test_golden.py --mpl-generate-path=tests/golden/images
 
-# Ours beside every peer, 20 to 30 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
+# Ours beside every peer, about 35 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
 PEERS := benchmarks/.venv-peers
 PEERS_PIP := $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check
 REQUIREMENTS := benchmarks/requirements
