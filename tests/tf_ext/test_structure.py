@@ -11,10 +11,10 @@ from explain.tf_ext.structure import structure_of
 class Scaled(keras.layers.Layer):
     def __init__(self):
         super().__init__()
-        self.factor, self.shifts, self.table = 2.0, [1.0, 2.0], np.ones(2)
+        self.factor, self.shifts, self.table, self.inner = 2.0, [1.0, 2.0], np.ones(2), (np.zeros(1), 3)
 
     def call(self, x):
-        return self.factor * x + self.shifts[0] + self.table[0]
+        return self.factor * x + self.shifts[0] + self.table[0] + self.inner[0]
 
 
 def scaled():
@@ -41,7 +41,10 @@ def test_whatever_a_layer_is_set_to_is_told_apart_and_told_again():
     assert changed()
     layer.table[0] = 7.0
     assert changed()
+    layer.inner[0][0] = 9.0
+    assert changed()
     assert not changed()
+    layer.inner[0][0] = 0.0
     layer.factor, layer.shifts[0], layer.table[0] = 2.0, 1.0, 1.0
     assert changed()
     assert tokens[-1] is tokens[0]

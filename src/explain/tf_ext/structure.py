@@ -77,7 +77,7 @@ def structure_of(model: Any) -> Structure:
         ]
         # As long as they are held, nothing else can have their identity.
         known.held = [value for value, _ in plain]
-        known.changeable = [one for one in plain if isinstance(one[0], (list, np.ndarray))]
+        known.changeable = [one for one in plain if _may_change_in_place(one[0])]
         known.identities = identities
         known.latest = Structure(
             token=known.tokens.setdefault(_set_to(layers), object()),
@@ -125,6 +125,12 @@ def _set_to(layers: Sequence[Any]) -> tuple[Any, ...]:
             ),
         )
         for layer in layers
+    )
+
+
+def _may_change_in_place(value: Any) -> bool:
+    return isinstance(value, (list, np.ndarray)) or (
+        isinstance(value, tuple) and any(map(_may_change_in_place, value))
     )
 
 
