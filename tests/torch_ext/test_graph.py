@@ -137,6 +137,15 @@ def test_what_is_kept_of_a_survey_is_not_believed_of_a_model_that_was_changed():
     assert has_kinks(model, TABLE)
     model[1] = nn.Tanh()
     assert not has_kinks(model, TABLE)
+    hook = model[1].register_forward_hook(lambda module, arguments, output: output.abs())
+    assert has_kinks(model, TABLE)
+    hook.remove()
+    act = Function(lambda x: act.chosen[0](x))
+    act.chosen = [torch.tanh]
+    model[1] = act
+    assert not has_kinks(model, TABLE)
+    act.chosen[0] = torch.relu
+    assert has_kinks(model, TABLE)
 
 
 class Counting(nn.Module):

@@ -96,11 +96,14 @@ def structure_of(model: Any) -> Structure:
 
 
 def identities_of(structure: Structure) -> tuple[int, ...]:
-    """Give what changes when a module, or an attribute of one, becomes another object."""
+    """Give what changes when a module, an attribute or a hook of one, or what a list of it holds is another object."""
     found: list[int] = []
     for module in structure.modules:
         found.append(id(module))
-        found.extend(map(id, module.__dict__.values()))
+        for value in module.__dict__.values():
+            found.append(id(value))
+            if isinstance(value, (dict, list)):
+                found.extend(map(id, value.values() if isinstance(value, dict) else value))
     return tuple(found)
 
 
