@@ -12,13 +12,14 @@ import numpy as np
 from explain.attribution import Attribution
 from explain.backend import SCORE_KINDS, Extension, Question, ScoreKind, extension_for
 from explain.baseline import BaselineLike, uniform
-from explain.catalogue import Method, find_method
+from explain.catalogue import find_method, methods
 from explain.display import Display
 from explain.errors import EngineError, InputError, OptionError, ScoreError, TargetError
 from explain.examples import Array
 from explain.explanation import Request, run, warn
 from explain.inputs import as_input, split_forward_kwargs, to_host
 from explain.layout import Layout
+from explain.method import Method
 from explain.target import TargetLike
 
 OWN_ENGINE = "explain"
@@ -120,7 +121,7 @@ def attribute(
         raise OptionError(
             f"baseline is not used by {row.name}, which compares the input with nothing: leave it out."
         )
-    resolved_options = row.resolve_options(options)
+    resolved_options = row.resolve_options(options, methods())
     extension = extension_for(model, framework)
     host = as_input(x, extension)
     axes = _layout(layout, extension, model, host.ndim)

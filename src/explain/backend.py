@@ -230,8 +230,8 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     plain = callable(model) and not isinstance(model, type)
     remedy = (
-        " For a plain function of tensors say which framework's they are, for example "
-        f"framework={registered[0].name!r}."
+        " For a plain function say what it takes: "
+        f"framework={' or '.join(repr(extension.name) for extension in registered)}."
         if plain and registered
         else ""
     )

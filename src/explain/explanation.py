@@ -15,7 +15,6 @@ import numpy as np
 from explain.attribution import Attribution
 from explain.backend import Backend, Extension, Finding, Question, ScoreKind
 from explain.baseline import resolve_baseline
-from explain.catalogue import Method
 from explain.display import Display
 from explain.errors import (
     ExplainWarning,
@@ -32,6 +31,7 @@ from explain.execution import Executor, executor_for
 from explain.inputs import to_host
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.masking import Mask, resolve_mask, spread_mask
+from explain.method import Method
 from explain.problem import Found, Problem
 from explain.random_state import preserved_random_state
 from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
@@ -315,7 +315,7 @@ def _wrap_up(
         batch_size=problem.executor.used,
         mask=_shown_mask(problem),
         history=found.history,
-        options=dict(request.options),
+        options=request.method.recorded_options(request.options),
         seed=request.seed,
         versions={
             "explain": _own_version(),

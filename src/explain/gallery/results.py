@@ -14,13 +14,13 @@ from explain import zoo
 from explain.api import attribute, maximize
 from explain.attribution import Attribution
 from explain.backend import Question, extension_for
-from explain.catalogue import Method
 from explain.comparison import Comparison, compare
 from explain.display import Display
 from explain.errors import ExplainWarning, UnsupportedModelError
 from explain.examples import Examples
 from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.masking import resolve_mask
+from explain.method import Method
 from explain.render.integration import CHOICE_OPTIONS
 from explain.zoo import Samples
 

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.attribution import Attribution
-from explain.catalogue import Drawn, methods
+from explain.catalogue import methods
 from explain.errors import RenderError
 from explain.layout import Layout
+from explain.method import Drawn
 from explain.render.heatmap import ChannelRule, Floats, heatmaps
 
 View = Literal["image", "rows", "characters", "table", "volume"]

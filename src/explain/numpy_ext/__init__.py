@@ -1,0 +1,1 @@
+"""Models that take and give NumPy arrays: functions, scikit-learn estimators, ONNX Runtime sessions."""

@@ -1,0 +1,67 @@
+"""Recognises what computes with NumPy arrays from its class, without importing any library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.backend import Backend, Question
+from explain.errors import EngineError
+from explain.layout import Layout, default_layout
+from explain.numpy_ext.backend import NumPyBackend
+from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
+
+if TYPE_CHECKING:
+    from explain.problem import Found, Problem
+
+
+class NumPyExtension:
+    """What the entry point ``numpy`` gives; see `explain.backend.Extension`."""
+
+    name = "numpy"
+    accepts = (
+        "a scikit-learn estimator or a method of one, an onnxruntime.InferenceSession, or a function of NumPy arrays "
+        "with framework='numpy'"
+    )
+    reference_engine: str | None = None
+
+    def recognises(self, model: object) -> bool:
+        """Tell from the class alone."""
+        return is_session(model) or is_estimator(model) or is_estimator(getattr(model, "__self__", None))
+
+    def is_tensor(self, value: object) -> bool:
+        """Tell nothing for a tensor: arrays are known everywhere."""
+        return False
+
+    def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
+        """Give an array as it is."""
+        return np.asarray(tensor)
+
+    def version(self) -> str:
+        """Give the version of NumPy."""
+        return np.__version__
+
+    def default_layout(self, model: Any, ndim: int) -> Layout:
+        """Give channels last, as in pictures read from files; a session's pictures have their channels first."""
+        return default_layout(ndim, "first" if is_session(model) else "last")
+
+    def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
+        """Give the shape that a session states."""
+        return stated_shape(model)
+
+    def stated_bounds(self, model: Any) -> tuple[float, float] | None:
+        """Give ``model.input_bounds``, where there is such a thing."""
+        return getattr(model, "input_bounds", None)
+
+    def open(self, model: Any, question: Question, like: Any) -> Backend:
+        """Open a model."""
+        return NumPyBackend(array_function(model), question, like)
+
+    def run_reference_engine(self, problem: Problem) -> Found:
+        """Refuse: there is none."""
+        raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
+
+
+extension = NumPyExtension()

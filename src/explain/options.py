@@ -1,0 +1,56 @@
+"""Options that several methods have, and what tells whether a value is one of theirs."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+from explain.method import Option
+
+
+def is_number(value: Any) -> bool:
+    """Tell a real number that is not NaN."""
+    return not isinstance(value, bool) and isinstance(value, Real) and value == value
+
+
+def whole_number(name: str, default: int, least: int, summary: str) -> Option:
+    """Give an option that is a whole number of at least `least`."""
+    return Option(
+        name,
+        default,
+        f"a whole number of at least {least}",
+        lambda value: is_count(value, least),
+        summary,
+    )
+
+
+def is_count(value: Any, least: int = 1) -> bool:
+    """Tell a whole number of at least `least`."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def is_steps(value: Any) -> bool:
+    """Tell whether a value is a number of steps: one for all, one an example, or the word for choosing it."""
+    if isinstance(value, str):
+        return value == "auto"
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(listed, (list, tuple)):
+        return bool(listed) and all(is_count(one) for one in listed)
+    return is_count(listed)
+
+
+def plain_steps(value: Any) -> Any:
+    """Give numbers of steps as plain integers."""
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(int(one) for one in listed) if isinstance(listed, (list, tuple)) else listed
+
+
+def non_negative(name: str, default: float, summary: str) -> Option:
+    """Give an option that is a finite number of at least 0."""
+    return Option(
+        name,
+        default,
+        "a number of at least 0",
+        lambda value: is_number(value) and 0 <= value < float("inf"),
+        summary,
+    )
