@@ -18,6 +18,7 @@ from explain.errors import EngineError, InputError, OptionError, ScoreError, Tar
 from explain.examples import Array
 from explain.explanation import Request, run, warn
 from explain.inputs import as_input, split_forward_kwargs, to_host
+from explain.layers import LayerLike
 from explain.layout import Layout
 from explain.method import Method
 from explain.target import TargetLike
@@ -38,6 +39,8 @@ def attribute(
     baseline: BaselineLike = None,
     score: str = "logit",
     output: int | str | None = None,
+    layer: LayerLike | None = None,
+    neuron: int | tuple[int, ...] | None = None,
     layout: str | Layout | None = None,
     lengths: Sequence[int] | Array | None = None,
     forward_kwargs: Mapping[str, Any] | None = None,
@@ -72,6 +75,13 @@ def attribute(
         ``"log_probability"`` or ``"output"`` (the model's output as it is).
     output : int or str, optional
         Which of several outputs, by position or by key.
+    layer : str, (str, int) or a layer, optional
+        Explains what a layer of the model gives instead of its input: the layer's name, its name and which of its
+        calls, or the layer itself. For class activation maps: the layer whose map is taken, by default the last that
+        has one.
+    neuron : int or tuple of int, optional
+        Explains one unit of that layer instead of the model's output: which inputs excite it. An index into what
+        the layer gives for one example, e.g. (channel, row, column); takes the place of `target`.
     layout : str, optional
         One letter an axis of `x` where it cannot be known: N batch, C channels or features, T time, D, H,
         W space, e.g. ``"TNC"``.
@@ -121,6 +131,14 @@ def attribute(
         raise OptionError(
             f"baseline is not used by {row.name}, which compares the input with nothing: leave it out."
         )
+    if layer is not None and row.layer == "none":
+        raise OptionError(f"layer is not used by {row.name}, which explains the input: leave it out.")
+    if layer is None and row.layer == "must":
+        raise OptionError(
+            f"layer is not given, but {row.name} is about a layer: name one, for example layer='conv2'."
+        )
+    if neuron is not None:
+        _check_neuron(row, layer, target)
     resolved_options = row.resolve_options(options, methods())
     extension = extension_for(model, framework)
     host = as_input(x, extension)
@@ -140,6 +158,8 @@ def attribute(
         companions=companions,
         target=target,
         baseline=baseline,
+        layer=layer,
+        neuron=neuron,
         lengths=lengths,
         batch_size=_optional_count("batch_size", batch_size),
         memory_budget=_optional_count("memory_budget", memory_budget),
@@ -310,6 +330,18 @@ def _engine(engine: str, row: Method, extension: Extension) -> str:
             f"engine={engine!r} cannot be used for {row.name}: {reason}. Use engine={OWN_ENGINE!r}."
         )
     return engine
+
+
+def _check_neuron(row: Method, layer: Any, target: Any) -> None:
+    if row.layer != "may":
+        takers = ", ".join(one.name for one in methods() if one.layer == "may")
+        raise OptionError(f"neuron is not used by {row.name}: leave it out, or take one of {takers}.")
+    if layer is None:
+        raise OptionError("neuron is given without layer: say of which layer, for example layer='conv2'.")
+    if target is not None:
+        raise OptionError(
+            "target and neuron are both given: a neuron takes the place of the target; leave one out."
+        )
 
 
 def _score(score: str) -> ScoreKind:

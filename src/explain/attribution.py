@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = "explain-attribution"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 # The fields that are arrays; the rest is plain data and goes into the file as JSON.
 _ARRAYS = (
@@ -59,6 +59,8 @@ class Attribution:
         the framework of the model (``"torch"``, ``"tensorflow"``…).
     model : str
         Class name of the model.
+    layer : str
+        The layer that was explained, whose output `inputs` then are, or whose map was taken; empty without one.
     target : tuple
         What was explained for each of the N examples: an int, a tuple of int (an index into outputs of
         higher rank), the name of a callable, or None for a model with a single output.
@@ -117,6 +119,7 @@ class Attribution:
     engine: str = "explain"
     framework: str = ""
     model: str = ""
+    layer: str = ""
     target: tuple[int | tuple[int, ...] | str | None, ...] = ()
     score: str = "logit"
     predicted: npt.NDArray[Any] | None = None
@@ -142,8 +145,9 @@ class Attribution:
 
     def __repr__(self) -> str:
         """Name the method, the model and the shape; the arrays themselves would hide it."""
+        layer = f"layer={self.layer!r}, " if self.layer else ""
         return (
-            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={self.model!r}, "
+            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={self.model!r}, {layer}"
             f"shape={self.values.shape}, layout={self.layout!r}, score={self.score!r}, target={self.target})"
         )
 

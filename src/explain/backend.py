@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples
+from explain.layers import LayerCall
 from explain.layout import Layout
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ENTRY_POINT_GROUP = "explain.backends"
 ScoreKind = Literal["logit", "probability", "log_probability", "output"]
 SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 
-Primitive = Literal["outputs", "gradients", "path_gradients"]
+Primitive = Literal["outputs", "gradients", "path_gradients", "layers"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,30 @@ class Backend(Protocol):
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given."""
+
+
+class LayeredBackend(Backend, Protocol):
+    """A backend whose layers can be reached: what a backend with the primitive ``"layers"`` answers besides.
+
+    `at` gives the same model seen from a layer's output: again such a backend, whose `Examples.inputs` are what the
+    layer gives and whose `Examples.outer` are the model's own inputs. The model is run on these, and the inputs are put
+    in the place of what the layer would have given.
+    """
+
+    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+        """Give every call of a layer, in the order in which they end."""
+
+    def layer_names(self) -> Mapping[int, str]:
+        """Give the names of the layers by the identity of the layer."""
+
+    def activations(self, call: LayerCall, examples: Examples) -> Array:
+        """Give what a layer gives at a call for each example, shape (N, ...)."""
+
+    def at(self, call: LayerCall) -> LayeredBackend:
+        """Give the same model seen from what a layer gives at a call, in the same session."""
+
+    def until(self, call: LayerCall) -> LayeredBackend:
+        """Give the model up to what a layer gives at a call, which is then its output, in the same session."""
 
 
 class Extension(Protocol):

@@ -308,7 +308,7 @@ def _target_difference(a: Attribution, b: Attribution) -> list[str]:
 
 def _differences(a: Attribution, b: Attribution) -> list[str]:
     """List what may differ between two attributions that are compared, and does."""
-    plain = ("framework", "model", "method", "engine", "layout", "seed")
+    plain = ("framework", "model", "layer", "method", "engine", "layout", "seed")
     found = [
         f"{name}: {getattr(a, name)} | {getattr(b, name)}"
         for name in plain

@@ -52,6 +52,10 @@ class OptionError(ExplainError, ValueError):
     """An option is unknown to the method, or its value is out of range."""
 
 
+class LayerError(ExplainError, ValueError):
+    """`layer` names no layer of the model, or one at which the model cannot be seen."""
+
+
 class MemoryBudgetError(ExplainError, MemoryError):
     """The memory budget is too small for a single example."""
 

@@ -46,6 +46,8 @@ class Examples:
     held : tuple of numpy.ndarray
         What a backend computes once, from the input, and keeps for every point: the masks that a model
         works out from values.
+    outer : tuple of numpy.ndarray
+        Where `inputs` are what a layer gave: the inputs of the model itself, which it is still called with.
     """
 
     inputs: tuple[Array, ...]
@@ -53,6 +55,7 @@ class Examples:
     companions: Mapping[str, Array] = field(default_factory=dict)
     mask: npt.NDArray[np.bool_] | None = None
     held: tuple[Array, ...] = ()
+    outer: tuple[Array, ...] = ()
 
     def __len__(self) -> int:
         """Give N."""
@@ -69,19 +72,24 @@ class Examples:
             companions={name: array[rows] for name, array in self.companions.items()},
             mask=None if self.mask is None else self.mask[rows],
             held=tuple(array[rows] for array in self.held),
+            outer=tuple(array[rows] for array in self.outer),
         )
 
     def with_inputs(self, inputs: tuple[Array, ...]) -> Examples:
         """Give the same examples seen at other inputs."""
-        return Examples(inputs, self.target, self.companions, self.mask, self.held)
+        return Examples(inputs, self.target, self.companions, self.mask, self.held, self.outer)
 
     def without_inputs(self) -> Examples:
         """Give what goes beside the inputs, to be repeated for many points without a copy of what they replace."""
         return self.with_inputs(tuple(array.reshape(len(array), -1)[:, :0] for array in self.inputs))
 
+    def at_layer(self, activations: Array, mask: npt.NDArray[np.bool_] | None) -> Examples:
+        """Give the same examples seen at a layer, where they are what it gave; `mask` is that of its own steps."""
+        return Examples((activations,), self.target, self.companions, mask, self.held, self.inputs)
+
     def with_target(self, target: Target) -> Examples:
         """Give the same examples with another target."""
-        return Examples(self.inputs, target, self.companions, self.mask, self.held)
+        return Examples(self.inputs, target, self.companions, self.mask, self.held, self.outer)
 
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""

@@ -29,6 +29,7 @@ from explain.errors import (
 from explain.examples import Array, Examples, Target
 from explain.execution import Executor, executor_for
 from explain.inputs import to_host
+from explain.layer_view import at_layer, resolve_layer, up_to_layer
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.masking import Mask, resolve_mask, spread_mask
 from explain.method import Method
@@ -59,7 +60,7 @@ class Request:
         What is asked of the model.
     companions : Mapping
         Keyword arguments of the model with one row an example.
-    target, baseline, lengths : object
+    target, baseline, layer, neuron, lengths : object
         As given; what they mean depends on the model's output and layout.
     batch_size, memory_budget, bounds, seed, display
         As in `explain.attribute`.
@@ -76,6 +77,8 @@ class Request:
     companions: Mapping[str, Array]
     target: Any
     baseline: Any
+    layer: Any
+    neuron: Any
     lengths: Any
     batch_size: int | None
     memory_budget: int | None
@@ -92,7 +95,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
     with ONE_CALL_AT_A_TIME, foreign:
         request.question.layout.check(request.x)
         backend = extension.open(request.model, request.question, request.like)
-        _check_primitives(method, backend)
+        _check_primitives(request, backend)
         layout = request.question.layout.batch_first
         host = request.question.layout.to_batch_first(request.x)
         first = np.ascontiguousarray(host.astype(backend.dtype, copy=False))
@@ -102,6 +105,11 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             executor = _executor(request, backend, examples)
             examples = _held(backend, examples, executor)
             examples = examples.with_target(expected_target(request.target, len(examples)))
+            call = None
+            if request.neuron is not None:
+                backend, call = up_to_layer(backend, request.layer, examples)
+                request = replace(request, target=request.neuron, layer=None)
+                examples = examples.with_target(expected_target(request.target, len(examples)))
             unsteady = is_unsteady(backend, request.model, examples, executor)
             outputs, finding = _outputs(backend, examples, executor, method.begins_with_gradients)
             if finding.transformed and _is_probability_already(request, examples, executor):
@@ -112,7 +120,8 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 outputs, _ = _outputs(backend, examples, executor)
                 finding = Finding("probability")
             finding = _seen_in_values(finding, outputs)
-            target, labels = resolve_target(request.target, outputs)
+            name = "target" if call is None else "neuron"
+            target, labels = resolve_target(request.target, outputs, name)
             examples = examples.with_target(target)
             baselines: tuple[Array, ...] | None = None
             rule: Mapping[str, Any] = {}
@@ -132,7 +141,12 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 seed=request.seed,
                 baselines=baselines,
                 bounds=request.bounds,
+                call=call,
             )
+            if request.layer is not None or method.layer in ("must", "map"):
+                mapped = method.layer == "map"
+                call = resolve_layer(problem, request.layer, mapped=mapped)
+                problem = replace(problem, call=call) if mapped else at_layer(problem, call)
             if request.engine == extension.reference_engine:
                 found = extension.run_reference_engine(problem)
             else:
@@ -242,8 +256,10 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
     return np.concatenate(parts)
 
 
-def _check_primitives(method: Method, backend: Backend) -> None:
-    missing = sorted(method.needs - backend.provides)
+def _check_primitives(request: Request, backend: Backend) -> None:
+    method = request.method
+    needed = method.needs if request.layer is None else method.needs | {"layers"}
+    missing = sorted(needed - backend.provides)
     if missing:
         raise UnsupportedModelError(
             f"method={method.name!r} needs {', '.join(missing)}, which the {backend.name} backend does not provide for "
@@ -277,7 +293,8 @@ def _wrap_up(
     predicted: Array | None,
     notes: Notes,
 ) -> Attribution:
-    layout, mask = request.question.layout, problem.examples.mask
+    mask = problem.examples.mask
+    layout = request.question.layout if problem.outer is None else problem.layout
     values = found.values[0]
     if not np.isfinite(values).all():
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
@@ -296,6 +313,7 @@ def _wrap_up(
         values=result(values),
         inputs=result(problem.examples.inputs[0]),
         layout=layout.axes,
+        layer="" if problem.call is None else problem.call.label,
         method=request.method.name,
         engine=request.engine,
         framework=problem.backend.name,
@@ -323,8 +341,13 @@ def _wrap_up(
             "numpy": np.__version__,
         },
         notes=tuple(message for message, _ in notes),
-        display=request.display,
+        display=_shown(request.display, problem),
     )
+
+
+def _shown(display: Display, problem: Problem) -> Display:
+    """Give the display of what was explained: that of the input does not fit what a layer gives."""
+    return display if problem.outer is None else Display(classes=display.classes)
 
 
 @cache

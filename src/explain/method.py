@@ -14,6 +14,7 @@ from explain.errors import OptionError
 from explain.problem import Found, Problem
 
 Drawn = Literal["signed", "unsigned", "input"]
+LayerUse = Literal["none", "may", "must", "map"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ class Method:
         Whether it begins with the gradients at the input itself, which then share the prediction's forward pass.
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
+    layer : str
+        Whether `layer=` is for it: ``"none"``; ``"may"``, which explains what a layer gives instead of the input;
+        ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
     reference_engines : tuple of str
         Libraries that compute the same thing, selectable with ``engine=``.
     refused_engines : Mapping of str to str
@@ -92,6 +96,7 @@ class Method:
     uses_baseline: bool = False
     begins_with_gradients: bool = False
     drawn: Drawn = "signed"
+    layer: LayerUse = "none"
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)
 

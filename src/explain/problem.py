@@ -12,6 +12,7 @@ from explain.backend import Backend
 from explain.errors import ExplainWarning
 from explain.examples import Array, Examples
 from explain.execution import Executor
+from explain.layers import LayerCall
 from explain.layout import Layout
 
 
@@ -41,6 +42,10 @@ class Problem:
         What each input is compared with, for methods that compare.
     bounds : tuple of float, optional
         Least and greatest valid input value, for methods that stay within them.
+    call : LayerCall, optional
+        The layer that is looked at, for methods that look at one, and where the problem is posed at a layer.
+    outer : Problem, optional
+        For a problem posed at a layer: the same problem at the input.
     """
 
     method: str
@@ -53,6 +58,8 @@ class Problem:
     seed: int = 0
     baselines: tuple[Array, ...] | None = None
     bounds: tuple[float, float] | None = None
+    call: LayerCall | None = None
+    outer: Problem | None = None
 
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
         """Give the scores of the examples seen at other inputs, shape (N,)."""

@@ -12,7 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from explain.errors import UnsupportedModelError
+from explain.errors import LayoutError, UnsupportedModelError
+from explain.layout import Layout
 
 _STATE_NAMES = frozenset({"hidden", "hidden_state", "state", "states", "hx", "h"})
 
@@ -42,6 +43,23 @@ def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool
         with suppress(TypeError):
             _known[function] = required
     return len(required) == 2 and required[1] in _STATE_NAMES and required[1] not in given
+
+
+def time_axis_of(layout: Layout) -> int:
+    """Give the axis of time, batch first.
+
+    Raises
+    ------
+    LayoutError
+        If there is none, so that there are no steps to take.
+    """
+    axis = layout.batch_first.time_axis
+    if axis is None:
+        raise LayoutError(
+            f"layout={layout.axes!r} has no time axis T, but the model takes one step of a sequence at a time: give x "
+            "as (N, T, C), or say which axis is T with layout=."
+        )
+    return axis
 
 
 # Reading a signature takes longer than a small model does.

@@ -43,7 +43,7 @@ def expected_target(target: TargetLike, count: int) -> Target:
     return Target(indices=np.array(rows, np.int64).reshape(count, -1))
 
 
-def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLabels]:
+def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> tuple[Target, TargetLabels]:
     """Turn `target` into indices into the outputs, or the callable it is.
 
     Parameters
@@ -54,6 +54,8 @@ def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLa
         tuples one such index an example; a callable goes from outputs to one scalar an example.
     outputs : numpy.ndarray
         The outputs that are explained, shape (N, ...).
+    name : str
+        What the caller calls it.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLa
     rows = _rows_of(target, count)
     if shape == () and any(row not in ((), (0,)) for row in rows):
         raise TargetError(
-            f"target={target!r}, but the model has a single output an example (outputs have shape "
+            f"{name}={target!r}, but the model has a single output an example (outputs have shape "
             f"{outputs.shape}): leave target out."
         )
     if shape == ():
@@ -92,14 +94,14 @@ def resolve_target(target: TargetLike, outputs: Array) -> tuple[Target, TargetLa
     for row in rows:
         if len(row) != len(shape):
             raise TargetError(
-                f"target={_short(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} an example, but "
+                f"{name}={_short(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} an example, but "
                 f"the outputs of one example have shape {shape}: give {len(shape)}, as a tuple such as "
-                f"target={tuple(0 for _ in shape)!r}, or a callable from outputs to one scalar an example."
+                f"{name}={tuple(0 for _ in shape)!r}, or a callable from outputs to one scalar an example."
             )
         for index, size in zip(row, shape, strict=True):
             if not 0 <= index < size:
                 raise TargetError(
-                    f"target={_short(target)} is out of range: the outputs of one example have shape {shape}, so "
+                    f"{name}={_short(target)} is out of range: the outputs of one example have shape {shape}, so "
                     f"{index} should be from 0 to {size - 1}."
                 )
     indices = np.array(rows, np.int64).reshape(count, len(shape))

@@ -28,6 +28,11 @@ from explain.zoo import Samples
 # their last bits. Given, since the fastest size, which `attribute` would find, differs by machine.
 BATCH_SIZE = 64
 
+_ABOUT_A_LAYER = (
+    "It explains a layer of the model, not its input: explain.attribute(model, x, layer=...), with any method of "
+    "gradients or paths besides."
+)
+
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -123,6 +128,9 @@ def explain_model(
     chosen = choose(first.y, shown.count if count is None else count)
     found = []
     for method in methods:
+        if method.layer == "must":
+            found.append(MethodResult(method, {}, None, _ABOUT_A_LAYER))
+            continue
         results: dict[str, Attribution] = {}
         reason = ""
         for framework, model in models.items():

@@ -262,6 +262,7 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
     parts = [
         either(one.model for one in attributions),
         either(framework_name(one.framework) for one in attributions),
+        either(f"layer {one.layer}" for one in attributions if one.layer),
         either(f"computed by {one.engine}" for one in attributions if one.engine != "explain"),
         f"{shown} of {len(attributions[0])} examples" if shown < len(attributions[0]) else "",
     ]

@@ -30,7 +30,7 @@ from explain.render.page import (
 )
 from explain.render.pictures import Picture, picture
 from explain.render.sheet import Sheet
-from explain.render.view import canonical_inputs, view
+from explain.render.view import canonical_inputs, input_name, view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,11 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
     merged = "" if rows_as_time else "channels"
     pictures = input_pictures(drawn)
     width, height = map_size(drawn)
-    names = [input_heading(pictures), "attribution", "sum of each step" if rows_as_time else "overlay"]
+    names = [
+        input_heading(pictures, input_name(drawn.first)),
+        "attribution",
+        "sum of each step" if rows_as_time else "overlay",
+    ]
     widths = [width, width, MARGIN_WIDTH if rows_as_time else width]
     lefts, right = place_columns(names, widths, rooms=(0.0, TIME_ROOM if rows_as_time else 0.0, 0.0))
     bar_left = right + GAP + 0.04

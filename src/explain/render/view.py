@@ -83,6 +83,20 @@ def drawn_as(attribution: Attribution) -> Drawn:
     return next((row.drawn for row in methods() if row.name == attribution.method), "signed")
 
 
+def input_name(attribution: Attribution) -> str:
+    """Say what the inputs of an attribution are: those of the model, or what a layer gave.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> input_name(Attribution(ones, ones, "NC", "saliency", np.ones(1), layer="conv2"))
+    'output of conv2'
+    """
+    mapped = any(row.layer == "map" for row in methods() if row.name == attribution.method)
+    return f"output of {attribution.layer}" if attribution.layer and not mapped else "input"
+
+
 def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
     """Give the channel rule that fits: signs are kept unless no method of these has any.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,15 +17,18 @@ from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.expansion import StraightPath, expanded_gradients
 from explain.keras_layers import is_keras_model, layers_of, seed_states
+from explain.layered import Layered
+from explain.layers import LayerCall
 from explain.random_state import preserved_random_state
 from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
-from explain.tf_ext.inspection import Inspection, call_error, first_layer_complaint, inspect_model
+from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
+from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers
 from explain.tf_ext.memory import bytes_per_point, free_memory
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
-from explain.tf_ext.structure import precision_of
 from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
+from explain.tf_ext.transfer import precision_of_points, to_device, to_host
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class _Gradients:
         )
 
 
-class TensorFlowBackend:
+class TensorFlowBackend(Layered):
     """One TensorFlow model, opened; see `explain.backend.Backend`.
 
     Parameters
@@ -62,9 +65,7 @@ class TensorFlowBackend:
     """
 
     name = "tensorflow"
-    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
-    skips_affine_prefix = True
-    """Whether a path is taken at the end of the model's affine prefix, where it has one."""
+    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients", "layers"})
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         self._inspection = inspect_model(model, question.forward_kwargs)
@@ -75,9 +76,12 @@ class TensorFlowBackend:
                 f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
                 "known what its output is: say score='output', or give the original model."
             )
+        if self._inspection.opaque or self._inspection.stepwise:
+            # No layer has an output of its own there that could be reached, or one for the whole sequence.
+            self.provides -= {"layers"}
         self.model_name = getattr(model, "__name__", type(model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
-        self._precision = _precision(self._inspection, model, like)
+        self._precision = precision_of_points(self._inspection.structure, model, like)
         self.device_name = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._eager = self._inspection.eager
@@ -116,7 +120,7 @@ class TensorFlowBackend:
         else:
             outputs, finding = self._run("outputs", padded, points)
         assert finding is not None
-        return _host(outputs)[: len(examples)], finding
+        return to_host(outputs)[: len(examples)], finding
 
     @contextmanager
     def reseeded(self) -> Iterator[None]:
@@ -136,18 +140,18 @@ class TensorFlowBackend:
         padded = self._padded(examples)
         scores, _ = self._run("scores", padded, self._points(padded.inputs))
         # Too many, which only a callable target can give, are not cut to length: the caller must be told.
-        return _host(scores)[: len(examples)] if len(scores) == len(padded) else _host(scores)
+        return to_host(scores)[: len(examples)] if len(scores) == len(padded) else to_host(scores)
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
         before, self._gradients = self._gradients, None
         if before is not None and before.is_of(examples):
-            return tuple(_host(part)[: len(examples)] for part in before.gradients), _host(before.scores)[
+            return tuple(to_host(part)[: len(examples)] for part in before.gradients), to_host(before.scores)[
                 : len(examples)
             ]
         padded = self._padded(examples)
         (gradients, scores), _ = self._run("gradients", padded, self._points(padded.inputs))
-        return tuple(_host(part)[: len(examples)] for part in gradients), _host(scores)[: len(examples)]
+        return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
     def path_gradients(
         self,
@@ -177,6 +181,50 @@ class TensorFlowBackend:
             "surveyed_scores", padded, (self._points(padded.inputs), self._beside(padded))
         )
         return Survey(kinked=True) if trace is None or trace.survey is None else trace.survey
+
+    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+        """Give every call of a layer, in the order in which they end."""
+        return layer_calls(self, examples, channels_last=self._question.layout.axes[-1] == "C")
+
+    def activations(self, call: LayerCall, examples: Examples) -> Array:
+        """Give what a layer gives at a call for each example, shape (N, ...)."""
+        return activations(self, call, self._padded(examples))[: len(examples)]
+
+    @property
+    def named_layers(self) -> Mapping[str, Any]:
+        """The layers of the model by name."""
+        return named_layers(self._model)
+
+    def place_of(self, call: LayerCall) -> Entry:
+        """Give the place of a call, at which the model can be entered or left."""
+        layer = self.named_layers[call.name]
+        return Entry(next(place for place, one in enumerate(layers_of(self._model)) if one is layer), call)
+
+    def forget(self) -> None:
+        """Drop what was kept of the model as it was seen before."""
+        self._gradients = None
+
+    def watched(self, examples: Examples) -> list[tuple[Any, Any]]:
+        """Give each call of a layer, its name and layer, and what it gave: of a trace, or of a run on one example."""
+        padded = self._padded(examples.rows(slice(0, 1)))
+        inputs = (self._points(padded.inputs), self._beside(padded))
+        flat = tf.nest.flatten(inputs)
+        # Neither is kept: what was seen holds the layers.
+        if not self._eager:
+            computation = self._computation(padded)
+            # Foreign code that cannot be traced may raise anything; it is run all the same.
+            with suppress(Exception), preserved_random_state():
+                traced(computation.layer_calls, inputs, specifications_of(flat, self.fixed_batch_size))
+                return computation.seen_layers
+        computation = self._computation(padded)
+        try:
+            with preserved_variables(self._model), preserved_random_state():
+                computation.layer_calls(*inputs)
+        except ExplainError:
+            raise
+        except Exception as cause:  # Foreign code, which may raise anything.
+            raise call_error(cause, inputs[0][0]) from cause
+        return computation.seen_layers
 
     def bytes_per_point(self, examples: Examples) -> int:
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
@@ -257,7 +305,7 @@ class TensorFlowBackend:
     ) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
         flat = tf.nest.flatten(inputs)
-        companions, mask, held, _ = inputs[-1]
+        companions, mask, held, outer, _ = inputs[-1]
         question, function = self._question, examples.target.function
         # What cannot be part of a key is traced for this call alone.
         alone = bool(question.forward_kwargs) or function is not None
@@ -265,12 +313,15 @@ class TensorFlowBackend:
         key = (
             name,
             cut,
+            self.entry,
+            self.exit,
             question.score,
             question.output,
             question.layout,
             tuple(companions),
             len(mask),
             len(held),
+            len(outer),
             tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat),
             self._inspection.structure.token,
         )
@@ -289,7 +340,7 @@ class TensorFlowBackend:
 
     def _loop_steps(self, examples: Examples) -> int:
         axis = self._question.layout.batch_first.time_axis
-        return 1 if axis is None else int(examples.inputs[0].shape[axis])
+        return 1 if axis is None else int((examples.outer or examples.inputs)[0].shape[axis])
 
     def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
         """Ask a trace that is not run which activation made the output: without one no operation tells."""
@@ -307,30 +358,36 @@ class TensorFlowBackend:
         opaque = self._inspection.opaque
         reference = (lambda model=self._model: model) if opaque else weakref.ref(self._model)
         inspection = self._inspection if opaque else replace(self._inspection, model=None)
-        return Computation(reference, inspection, self._question, examples.target.function)
+        return Computation(
+            reference,
+            inspection,
+            self._question,
+            examples.target.function,
+            entry=self.entry,
+            exit=self.exit,
+        )
 
     def _points(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
         return tuple(tf.constant(array, self._precision) for array in arrays)
 
     def _beside(self, examples: Examples) -> Beside:
         """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""
-        companions = {
-            name: tf.constant(array, self._precision) if array.dtype.kind == "f" else tf.constant(array)
-            for name, array in examples.companions.items()
-        }
+        precision = self._precision
+        companions = {name: to_device(array, precision) for name, array in examples.companions.items()}
         mask = () if examples.mask is None else (tf.constant(examples.mask),)
         held = tuple(tf.constant(one) for one in examples.held)
         indices = examples.target.indices
         if indices is None:
             indices = np.zeros((len(examples), 0), np.int64)
-        return companions, mask, held, tf.constant(indices)
+        outer = tuple(to_device(array, precision) for array in examples.outer)
+        return companions, mask, held, outer, tf.constant(indices)
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def _check_shape(self, examples: Examples) -> None:
         """Refuse an input that does not fit the shape that the model states, before Keras stretches it."""
-        if self._inspection.stepwise:
+        if self._inspection.stepwise or self.entry is not None:
             return
         count, *one = examples.inputs[0].shape
         one.insert(self._question.layout.batch_axis, count)
@@ -338,20 +395,3 @@ class TensorFlowBackend:
         if complaint is not None:
             text, is_order = complaint
             raise (LayoutError if is_order else InputError)(f"The model cannot take x: {text}.")
-
-
-def _host(tensor: Any) -> Array:
-    """Copy to the host, half precision as float32."""
-    if tensor.dtype in (tf.float16, tf.bfloat16):
-        tensor = tf.cast(tensor, tf.float32)
-    array: Array = tensor.numpy()
-    return array
-
-
-def _precision(inspection: Inspection, model: Any, like: Any) -> Any:
-    """Follow the model's weights, else its input."""
-    of_weights = inspection.structure.precision or precision_of(getattr(model, "variables", ()))
-    if of_weights is not None:
-        return of_weights
-    name = getattr(getattr(like, "dtype", None), "name", None)
-    return tf.float64 if name == "float64" else tf.float32

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
 
 from explain.backend import Finding, Question
-from explain.errors import GradientError, InputError, LayoutError, ScoreError
+from explain.errors import GradientError, InputError, ScoreError
 from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
 from explain.scoring import (
     ActivationKind,
@@ -22,9 +23,10 @@ from explain.scoring import (
     read_output,
     terminal_activation,
 )
-from explain.stepwise import check_step_result
+from explain.stepwise import check_step_result, time_axis_of
 from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, Survey, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
+from explain.tf_ext.layers import Entry, named_layers, watched_calls
 from explain.tf_ext.recurrent import last_output
 from explain.tf_ext.scores import (
     ActivationRecorder,
@@ -35,8 +37,9 @@ from explain.tf_ext.scores import (
     pick_scores,
 )
 
-# What goes beside the points, row by row: companions, mask (none or one), held masks, target indices.
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], Any]
+# What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs where the
+# points are what a layer gives, target indices.
+Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
 
 
 @dataclass
@@ -67,10 +70,14 @@ class Computation:
         The activation, no layer, that makes the output, where a trace told and an eager call cannot.
     cut : ModuleCut or SourceCut, optional
         Where the model's affine prefix ends.
+    entry, exit : Entry, optional
+        Where the model is entered, if points are what a layer gives; where it is left, if that is its output.
     findings, functionals : list
         What was found out at each call of the model.
     seen : Seen
         What was called while a trace was surveyed.
+    seen_layers : list
+        Each call of a layer: its name and layer, and what it gave.
     """
 
     model: Callable[[], Any]
@@ -79,9 +86,12 @@ class Computation:
     target_function: Callable[[Any], Any] | None = None
     functional: ActivationKind | None = None
     cut: ModuleCut | SourceCut | None = None
+    entry: Entry | None = None
+    exit: Entry | None = None
     findings: list[Finding] = field(default_factory=list)
     functionals: list[ActivationKind | None] = field(default_factory=list)
     seen: Seen = field(default_factory=lambda: Seen([]))
+    seen_layers: list[tuple[Any, Any]] = field(default_factory=list)
 
     def outputs(self, points: tuple[Any, ...], beside: Beside) -> Any:
         """Give the explained output, shape (N, ...)."""
@@ -183,6 +193,12 @@ class Computation:
             entering = self.prefix(points, beside)
         return tf.convert_to_tensor(tape.gradient(entering, points, output_gradients=sums)[0])
 
+    def layer_calls(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Give nothing, and note on the way every call of a layer."""
+        with watched_calls(self._named_layers, self.seen_layers):
+            self._read(points, beside)
+        return points[0]
+
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers work out from values, in the order of the calls."""
         with recorded_masks(self._layers) as masks:
@@ -194,18 +210,29 @@ class Computation:
         model = self.model()
         return layers_of(model) if is_keras_model(model) else []
 
+    @property
+    def _named_layers(self) -> Mapping[str, Any]:
+        return named_layers(self.model())
+
     def _read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
         """Run the model; give what the explained output is made from, batch first."""
         model, layout = self.model(), self.question.layout
-        companions, masks, held, _ = beside
+        companions, masks, held, outer, _ = beside
         keywords = {**self.question.forward_kwargs, **companions}
         layers = self._layers
-        with kept_losses(layers), held_masks(layers, held, _masked):
+        entering = nullcontext() if self.entry is None else self.entry.entered(layers, points[0])
+        leaving: AbstractContextManager[list[Any]] = (
+            nullcontext([]) if self.exit is None else self.exit.kept(layers)
+        )
+        with kept_losses(layers), held_masks(layers, held, _masked), entering, leaving as left:
             if self.inspection.stepwise:
                 return self._read_last_step(model, points[0], masks[0] if masks else None, keywords)
-            inputs = list(points)
+            inputs = list(points if self.entry is None else outer)
             inputs[0] = _moved(inputs[0], 0, layout.batch_axis)
             reading, _ = self._call(model, inputs, keywords, self.question.output)
+        if self.exit is not None:
+            reading = Reading(left[0], lambda tensor: tensor, Finding("output"))
+            self.findings.append(reading.finding)
         if layout.batch_axis != 0 and len(reading.source.shape) >= 3:
             moved = _moved(reading.explained, layout.batch_axis, 0)
             reading = Reading(moved, lambda tensor: tensor, reading.finding)
@@ -226,12 +253,7 @@ class Computation:
             readings.append(reading)
             return reading.source, result[1]
 
-        axis = self.question.layout.batch_first.time_axis
-        if axis is None:
-            raise LayoutError(
-                f"layout={self.question.layout.axes!r} has no time axis T, but the model takes one step of a "
-                "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
-            )
+        axis = time_axis_of(self.question.layout)
         source = last_output(step, model, inputs, axis, mask)
         return replace(readings[0], source=source)
 

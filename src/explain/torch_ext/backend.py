@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from explain.backend import Finding, Primitive, Question
-from explain.errors import ExplainError, GradientError, InputError, LayoutError, ModelCallError, ScoreError
+from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError
 from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.expansion import StraightPath, expanded_gradients
-from explain.keras_layers import has_masking, held_masks, kept_losses, layers_of, recorded_masks
+from explain.keras_layers import has_masking, layers_of, recorded_masks
+from explain.layered import Layered
+from explain.layers import LayerCall
 from explain.scoring import (
     ActivationKind,
     Reading,
@@ -26,7 +28,7 @@ from explain.scoring import (
     read_output,
     terminal_activation,
 )
-from explain.stepwise import check_step_result
+from explain.stepwise import check_step_result, time_axis_of
 from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import (
@@ -34,6 +36,7 @@ from explain.torch_ext.inspection import (
     device_and_dtype,
     inspect_model,
 )
+from explain.torch_ext.layers import Entry, activations, layer_calls, named_layers
 from explain.torch_ext.memory import bytes_per_point, free_memory
 from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
@@ -46,9 +49,9 @@ from explain.torch_ext.scores import (
     is_single,
     pick_scores,
 )
-from explain.torch_ext.state import inference_mode
+from explain.torch_ext.state import held_keras_layers, inference_mode
 from explain.torch_ext.structure import identities_of
-from explain.torch_ext.transfer import to_device, to_host
+from explain.torch_ext.transfer import keywords_on_device, ordered, to_device, to_host
 
 _NOTHING = nullcontext()
 
@@ -67,7 +70,7 @@ class _Forward:
         return self.examples.inputs is examples.inputs and self.examples.held is examples.held
 
 
-class TorchBackend:
+class TorchBackend(Layered):
     """One PyTorch model, opened; see `explain.backend.Backend`.
 
     Parameters
@@ -81,9 +84,7 @@ class TorchBackend:
     """
 
     name = "torch"
-    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
-    skips_affine_prefix = True
-    """Whether a path is taken at the end of the model's affine prefix, where it has one."""
+    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients", "layers"})
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """So many points, or input values of points, save by a prefix what it takes to find it: a few small runs."""
 
@@ -96,6 +97,9 @@ class TorchBackend:
                 f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
                 "known what its output is: say score='output', or give the original module."
             )
+        if self._inspection.opaque or self._inspection.stepwise or self._inspection.keras:
+            # No layer has an output of its own there that could be reached, or one for the whole sequence.
+            self.provides -= {"layers"}
         self.model_name = getattr(self._model, "__name__", type(self._model).__name__)
         self.fixed_batch_size = self._inspection.fixed_batch_size
         self.device, self._model_dtype = device_and_dtype(self._inspection.structure.modules, like)
@@ -118,9 +122,15 @@ class TorchBackend:
     @property
     def leaf_modules(self) -> list[nn.Module]:
         """The modules without modules in them; none where they cannot be reached, or belong to Keras."""
-        if self._inspection.opaque or self._inspection.keras:
-            return []
-        return [module for module in self._inspection.structure.modules if not any(module.children())]
+        hidden = self._inspection.opaque or self._inspection.keras
+        return (
+            [] if hidden else [one for one in self._inspection.structure.modules if not any(one.children())]
+        )
+
+    @property
+    def named_layers(self) -> Mapping[str, nn.Module]:
+        """The modules of the model by name."""
+        return named_layers(self._model)
 
     @property
     def rounds_points(self) -> bool:
@@ -209,14 +219,31 @@ class TorchBackend:
             self._survey = surveyed(self, self._model, self._known_by(examples), self._padded(examples))
         return self._survey
 
+    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+        """Give every call of a module, in the order in which they end."""
+        return layer_calls(self, self._padded(examples), channels_last=self._question.layout.axes[-1] == "C")
+
+    def activations(self, call: LayerCall, examples: Examples) -> Array:
+        """Give what a module gives at a call for each example, shape (N, ...)."""
+        return activations(self, call, self._padded(examples))[: len(examples)]
+
+    def place_of(self, call: LayerCall) -> Entry:
+        """Give the place of a call, at which the model can be entered or left."""
+        return Entry(self.named_layers[call.name], call)
+
+    def forget(self) -> None:
+        """Drop what was kept of the model as it was seen before."""
+        self._forward = self._survey = None
+
     def _known_by(self, examples: Examples) -> Hashable:
         """Give what a survey depends on, None where that cannot be told: a caller's function may do anything."""
         question = self._question
         if question.forward_kwargs or examples.target.function is not None:
             return None
         how = question.score, question.output, question.layout, examples.mask is None, *examples.companions
+        where = tuple(place and place.call for place in (self.entry, self.exit))
         shapes = (array.shape[1:] for array in examples.inputs)
-        return identities_of(self._inspection.structure), how, *shapes
+        return identities_of(self._inspection.structure), where, how, *shapes
 
     def bytes_per_point(self, examples: Examples) -> int:
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
@@ -276,14 +303,23 @@ class TorchBackend:
         self._forward = None
         self._put_back()
         layout = self._question.layout
-        inputs = [self.ordered(point.to(self._model_dtype)) for point in points]
-        keywords = self._keywords(examples)
-        with self._surroundings(within or _NOTHING, examples):
+        leaving = nullcontext([]) if self.exit is None else self.exit.kept()
+        entry = _NOTHING if self.entry is None else self.entry.entered(points[0])
+        entering = points if self.entry is None else self.tensors(examples.outer)
+        last = self._channels_last
+        inputs = [ordered(point.to(self._model_dtype), channels_last=last) for point in entering]
+        given = self._question.forward_kwargs, examples.companions
+        keywords = keywords_on_device(*given, self.device, self._model_dtype) if any(given) else {}
+        keras_layers, device = self._keras_layers, self.device
+        keras = held_keras_layers(keras_layers, examples.held, device) if keras_layers else _NOTHING
+        with within or _NOTHING, keras, entry, leaving as left:
             if self._inspection.stepwise:
                 return self._read_last_step(inputs[0], examples, keywords)
             if layout.batch_axis != 0:
                 inputs[0] = inputs[0].movedim(0, layout.batch_axis)
             reading, _ = self._call(inputs, keywords, self._question.output)
+        if self.exit is not None:
+            reading = Reading(left[0], lambda tensor: tensor, Finding("output"))
         if layout.batch_axis != 0 and reading.source.ndim >= 3:
             moved = reading.explained.movedim(layout.batch_axis, 0)
             reading = Reading(moved, lambda tensor: tensor, reading.finding)
@@ -295,17 +331,6 @@ class TorchBackend:
             )
         return reading
 
-    def _surroundings(
-        self, within: AbstractContextManager[None], examples: Examples
-    ) -> AbstractContextManager[None]:
-        return self._held_keras_layers(within, examples) if self._keras_layers else within
-
-    @contextmanager
-    def _held_keras_layers(self, within: AbstractContextManager[None], examples: Examples) -> Iterator[None]:
-        held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
-        with within, kept_losses(self._keras_layers), held_masks(self._keras_layers, held, _masked):
-            yield
-
     def _read_last_step(self, inputs: Tensor, examples: Examples, keywords: dict[str, Any]) -> Reading:
         readings: list[Reading] = []
 
@@ -315,12 +340,7 @@ class TorchBackend:
             readings.append(reading)
             return reading.source, result[1]
 
-        axis = self._question.layout.batch_first.time_axis
-        if axis is None:
-            raise LayoutError(
-                f"layout={self._question.layout.axes!r} has no time axis T, but the model takes one step of a "
-                "sequence at a time: give x as (N, T, C), or say which axis is T with layout=."
-            )
+        axis = time_axis_of(self._question.layout)
         mask = None if examples.mask is None else torch.from_numpy(examples.mask).to(self.device)
         source = last_output(step, self._model, inputs, axis, mask)
         return replace(readings[0], source=source)
@@ -361,31 +381,6 @@ class TorchBackend:
             single=is_single(chosen),
         ), result
 
-    def ordered(self, points: Tensor) -> Tensor:
-        """Lay pictures out channels last in memory where the model takes them; what their axes mean does not change."""
-        if not any(points.stride()):
-            # One number stands for all of them.
-            return points
-        if self._channels_last and points.ndim == 4:
-            return points.contiguous(memory_format=torch.channels_last)
-        return points.contiguous()
-
-    def _keywords(self, examples: Examples) -> dict[str, Any]:
-        if not self._question.forward_kwargs and not examples.companions:
-            return {}
-        keywords = {
-            **self._question.forward_kwargs,
-            **{name: self._companion(array) for name, array in examples.companions.items()},
-        }
-        return {
-            name: value.to(self.device) if isinstance(value, Tensor) else value
-            for name, value in keywords.items()
-        }
-
-    def _companion(self, array: Array) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-        return tensor.to(self._model_dtype) if tensor.is_floating_point() else tensor
-
     def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
         """Bring host arrays to the model's device, in the precision of points; as leaves, in the model's own order."""
         last = grad and self._channels_last
@@ -394,7 +389,3 @@ class TorchBackend:
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
-
-
-def _masked(inputs: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))

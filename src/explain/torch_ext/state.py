@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from explain.examples import Array
+from explain.keras_layers import held_masks, kept_losses
 from explain.random_state import preserved_random_state
 from explain.torch_ext.structure import Structure
 
@@ -74,6 +76,18 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
+
+
+@contextmanager
+def held_keras_layers(layers: Sequence[Any], masks: Sequence[Array], device: torch.device) -> Iterator[None]:
+    """Hold the masks that Keras layers work out from values, and put back the losses that a call leaves on them."""
+    held = [torch.from_numpy(mask).to(device) for mask in masks]
+    with kept_losses(layers), held_masks(layers, held, _masked):
+        yield
+
+
+def _masked(inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))
 
 
 class _Tensors:

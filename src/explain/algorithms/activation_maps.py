@@ -1,0 +1,147 @@
+"""Class activation maps: what a layer gives, weighted by what it means for the score, over the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from explain.algorithms.gradient import zero_gradient_warnings
+from explain.backend import Backend
+from explain.examples import Array, Examples
+from explain.expansion import expanded_scores
+from explain.layer_view import activations_of, layered
+from explain.layout import Layout
+from explain.problem import Found, Problem
+from explain.resampling import resampled
+
+
+def grad_cam(problem: Problem) -> Found:
+    """Weight each channel of a layer by its mean gradient, and add up what is positive.
+
+    Selvaraju et al., *Grad-CAM*, arXiv:1610.02391.
+    """
+    units, gradients = _units_and_gradients(problem)
+    weights = gradients.mean(axis=_places(units), keepdims=True)
+    return _found(problem, (weights * units).sum(axis=-1), gradients)
+
+
+def grad_cam_plus_plus(problem: Problem) -> Found:
+    """Weight each channel by its positive gradients, more where few places have one.
+
+    Chattopadhay et al., *Grad-CAM++*, arXiv:1710.11063. With the exponential of the score the paper's second and
+    third derivatives are the second and third power of its gradient, up to a factor that falls out.
+    """
+    units, gradients = _units_and_gradients(problem)
+    places = _places(units)
+    square = gradients**2
+    below = 2 * square + units.sum(axis=places, keepdims=True) * gradients**3
+    shares = np.divide(square, below, out=np.zeros_like(square), where=below != 0)
+    weights = (shares * np.maximum(gradients, 0)).sum(axis=places, keepdims=True)
+    return _found(problem, (weights * units).sum(axis=-1), gradients)
+
+
+def layer_cam(problem: Problem) -> Found:
+    """Weight each place of each channel by its own positive gradient.
+
+    Jiang et al., *LayerCAM*, IEEE TIP 2021; compared with its kin in arXiv:2309.14304.
+    """
+    units, gradients = _units_and_gradients(problem)
+    return _found(problem, (np.maximum(gradients, 0) * units).sum(axis=-1), gradients)
+
+
+def score_cam(problem: Problem) -> Found:
+    """Weight each channel by the score of the input masked with it; takes no gradient.
+
+    Wang et al., *Score-CAM*, arXiv:1910.01279. A channel's weight is the softmax, over channels, of how far the
+    score of the masked input is above that of the baseline.
+    """
+    assert problem.call is not None
+    assert problem.baselines is not None
+    layout = problem.call.layout(problem.layout)
+    units = layout.to_canonical(activations_of(problem, problem.call, problem.examples))
+    masked = _MaskedByChannels(problem.examples.inputs, problem.baselines, units, problem.layout)
+    scores = expanded_scores(problem.backend, problem.examples, masked, problem.executor)
+    above = scores.astype(np.float64) - problem.scores_at(problem.baselines)[:, np.newaxis]
+    shares = np.exp(above - above.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    weights = shares.reshape(len(units), *[1] * (units.ndim - 2), -1)
+    return Found(values=(_spread(np.maximum((weights * units).sum(axis=-1), 0), problem),))
+
+
+@dataclass(frozen=True)
+class _MaskedByChannels:
+    """An expansion: each point keeps of the input what one channel of a layer lights up.
+
+    Parameters
+    ----------
+    ends, baselines : tuple of numpy.ndarray
+        One array, shape (N, ...): the input, and what stands where a channel is dark.
+    units : numpy.ndarray
+        What the layer gives, batch first and channels last.
+    layout : Layout
+        Axes of the input, batch first.
+    """
+
+    ends: tuple[Array, ...]
+    baselines: tuple[Array, ...]
+    units: Array
+    layout: Layout
+
+    @property
+    def n_points(self) -> int:
+        """Channels."""
+        return int(self.units.shape[-1])
+
+    def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
+        """Mask the input by channels of the layer, each scaled to [0, 1] after it was brought to the input's size."""
+        (end,), (base,) = self.ends, self.baselines
+        channels = np.moveaxis(self.units[rows, ..., points], -1, 1)
+        maps = _over_input(channels.reshape(-1, *channels.shape[2:]), end.shape, self.layout)
+        flat = maps.reshape(len(maps), -1)
+        least, most = flat.min(axis=1), flat.max(axis=1)
+        span = np.where(most > least, most - least, 1)
+        shape = (-1, *[1] * (maps.ndim - 1))
+        masks = (maps - least.reshape(shape)) / span.reshape(shape)
+        count = points.stop - points.start
+        start, step = base[rows].repeat(count, axis=0), (end - base)[rows].repeat(count, axis=0)
+        return ((start + masks.astype(end.dtype) * step),)
+
+
+def _units_and_gradients(problem: Problem) -> tuple[Array, Array]:
+    """Give what the layer gives and the gradients of the scores to it, batch first and channels last, in float64."""
+    call = problem.call
+    assert call is not None
+    units = activations_of(problem, call, problem.examples)
+    entered: Backend = layered(problem).at(call)
+    seen: Examples = problem.examples.at_layer(units, None)
+    parts = [entered.gradients(seen.rows(rows))[0][0] for rows in problem.executor.rows(len(seen))]
+    layout = call.layout(problem.layout)
+    found = (layout.to_canonical(one).astype(np.float64) for one in (units, np.concatenate(parts)))
+    return next(found), next(found)
+
+
+def _places(units: Array) -> tuple[int, ...]:
+    """Give the axes of space and time of an array that is batch first and channels last."""
+    return tuple(range(1, units.ndim - 1))
+
+
+def _found(problem: Problem, maps: Array, gradients: Array) -> Found:
+    return Found(
+        values=(_spread(np.maximum(maps, 0), problem),), warnings=zero_gradient_warnings((gradients,))
+    )
+
+
+def _spread(maps: Array, problem: Problem) -> Array:
+    """Bring maps over a layer's places to the input's shape; a place's value is shared out equally to its channels."""
+    shape, layout = problem.examples.inputs[0].shape, problem.layout
+    channels = 1 if layout.channel_axis is None else shape[layout.channel_axis]
+    return np.broadcast_to(_over_input(maps, shape, layout) / channels, shape)
+
+
+def _over_input(maps: Array, shape: tuple[int, ...], layout: Layout) -> Array:
+    """Bring (N, places...) maps to the input's extent; of the input's rank, with one channel."""
+    extent = [index for index, letter in enumerate(layout.axes) if letter in "TDHW"]
+    sizes = [shape[axis] for axis in extent]
+    found = resampled(maps, range(1, maps.ndim), sizes)
+    return found if layout.channel_axis is None else np.expand_dims(found, layout.channel_axis)

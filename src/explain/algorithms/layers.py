@@ -1,0 +1,59 @@
+"""Methods that are asked of a layer alone."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from explain.algorithms.completeness import convergence_delta
+from explain.backend import LayeredBackend
+from explain.examples import Array
+from explain.expansion import StraightPath
+from explain.problem import Found, Problem
+from explain.quadrature import nodes_and_weights
+
+
+def activation(problem: Problem) -> Found:
+    """Give what the layer gives.
+
+    Yosinski et al., *Understanding neural networks through deep visualization*, arXiv:1506.06579.
+    """
+    return Found(values=problem.examples.inputs)
+
+
+def conductance(problem: Problem) -> Found:
+    """Share out the change of the score along a straight path of the input to the units of a layer.
+
+    Dhamdhere, Sundararajan & Yan, *How important is a neuron?*, arXiv:1805.12233. From one point of the path to the
+    next each unit gets the gradient of the score to it, at the first of the two, times its own change.
+    """
+    outer, call = problem.outer, problem.call
+    assert outer is not None
+    assert outer.baselines is not None
+    assert call is not None
+    backend = cast(LayeredBackend, outer.backend)
+    examples = outer.examples
+    # Steps lie between points: one point more than steps.
+    alphas, _ = nodes_and_weights(problem.options["rule"], problem.options["n_steps"] + 1, backend.dtype)
+    differences = tuple(end - start for end, start in zip(examples.inputs, outer.baselines, strict=True))
+    path = StraightPath(outer.baselines, differences, alphas)
+    values = np.zeros(problem.examples.inputs[0].shape, np.float64)
+    before: dict[int, tuple[Array, Array]] = {}
+    for rows, points in problem.executor.blocks(len(examples), len(alphas)):
+        every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
+        moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
+        units = backend.activations(call, moved)
+        (gradients,), _ = problem.backend.gradients(moved.at_layer(units, None))
+        shape = (rows.stop - rows.start, -1, *units.shape[1:])
+        by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
+        for place, row in enumerate(range(rows.start, rows.stop)):
+            if row in before:
+                # The path of an example is gone along in several blocks.
+                unit, slope = before.pop(row)
+                values[row] += slope * (by_step[place, 0] - unit)
+            values[row] += (slopes[place, :-1] * np.diff(by_step[place], axis=0)).sum(axis=0)
+            before[row] = by_step[place, -1], slopes[place, -1]
+    at_baseline = outer.scores_at(outer.baselines)
+    delta, relative_delta = convergence_delta((values,), problem.scores, at_baseline)
+    return Found(values=(values,), delta=delta, relative_delta=relative_delta)

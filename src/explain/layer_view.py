@@ -1,0 +1,104 @@
+"""A problem posed at a layer: the same question, asked of what the layer gives instead of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from explain.backend import Backend, LayeredBackend
+from explain.errors import LayerError
+from explain.examples import Array, Examples
+from explain.layers import LayerCall, LayerLike, find_call, has_map, with_maps
+from explain.problem import Problem
+
+
+def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) -> LayerCall:
+    """Find the call of a layer that is meant; without one the last whose map says something.
+
+    Parameters
+    ----------
+    problem : Problem
+        Posed at the input.
+    layer : str, (str, int) or object, optional
+        As the caller gave it.
+    mapped : bool
+        Whether a map is needed.
+
+    Raises
+    ------
+    LayerError
+        If there is none, or it is not said which of several.
+    """
+    backend = layered(problem)
+    calls = backend.layer_calls(problem.examples)
+    if layer is None:
+        return _last_with_map(problem, with_maps(calls, problem.layout))
+    call = find_call(layer, calls, backend.layer_names())
+    if mapped and not has_map(call, problem.layout):
+        raise LayerError(
+            f"layer={call.label!r} gives shape {call.shape} an example, which is no map over the axes of space or time "
+            f"that an input of layout={problem.layout.axes!r} has: name a layer before, or leave layer out."
+        )
+    return call
+
+
+def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
+    """Give the first of some calls, the last of the model's, of whose map the score depends on more than one place.
+
+    A recurrent layer may give a whole sequence of which only the last step is used: its map says nothing, and in
+    another framework the same layer gives that step alone.
+    """
+    one = problem.examples.rows(slice(0, 1))
+    for call in calls:
+        seen = one.at_layer(activations_of(problem, call, one), None)
+        (slopes,), _ = layered(problem).at(call).gradients(seen)
+        places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
+        if np.count_nonzero(places) > 1:
+            return call
+    return calls[0]
+
+
+def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple[Backend, LayerCall]:
+    """Give the model up to a layer, whose units are then what can be explained, and the call of the layer."""
+    whole = cast(LayeredBackend, backend)
+    call = find_call(layer, whole.layer_calls(examples), whole.layer_names())
+    return whole.until(call), call
+
+
+def layered(problem: Problem) -> LayeredBackend:
+    """Give the backend as one whose layers can be reached: that it is one was checked by its primitives."""
+    return cast(LayeredBackend, problem.backend)
+
+
+def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Array:
+    """Give what a layer gives for examples, a chunk at a time, shape (N, ...), in the precision of points."""
+    backend = layered(problem)
+    parts: Sequence[Array] = [
+        backend.activations(call, examples.rows(rows)) for rows in problem.executor.rows(len(examples))
+    ]
+    return np.ascontiguousarray(np.concatenate(parts), dtype=backend.dtype)
+
+
+def at_layer(problem: Problem, call: LayerCall) -> Problem:
+    """Pose the same problem at a layer: its inputs are what the layer gives, its baselines what it gives for these."""
+    examples, layout = problem.examples, call.layout(problem.layout)
+    activations = activations_of(problem, call, examples)
+    baselines = problem.baselines
+    if baselines is not None:
+        baselines = (activations_of(problem, call, examples.with_inputs(baselines)),)
+    axis, mask = layout.time_axis, examples.mask
+    if mask is not None and (axis is None or activations.shape[axis] != mask.shape[1]):
+        mask = None
+    return replace(
+        problem,
+        backend=layered(problem).at(call),
+        examples=examples.at_layer(activations, mask),
+        baselines=baselines,
+        layout=layout,
+        bounds=None,
+        call=call,
+        outer=problem,
+    )

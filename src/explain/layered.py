@@ -1,0 +1,56 @@
+"""What a backend whose layers can be reached answers alike in every framework."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from copy import copy
+from typing import Any, Self
+
+from explain.layers import LayerCall
+
+
+class Layered(ABC):
+    """Sees a model from a layer, or up to one: the same backend in the same session, with a place to enter or leave."""
+
+    skips_affine_prefix = True
+    """Whether a path is taken at the end of the model's affine prefix, where it has one."""
+
+    entry: Any = None
+    """Where the model is entered, if points are what a layer gives."""
+
+    exit: Any = None
+    """Where the model is left, if what a layer gives is its output."""
+
+    @property
+    @abstractmethod
+    def named_layers(self) -> Mapping[str, Any]:
+        """The layers of the model by name."""
+
+    @abstractmethod
+    def place_of(self, call: LayerCall) -> Any:
+        """Give the place of a call, at which the model can be entered or left."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Drop what was kept of the model as it was seen before."""
+
+    def layer_names(self) -> Mapping[int, str]:
+        """Give the names of the layers by the identity of the layer."""
+        return {id(layer): name for name, layer in self.named_layers.items()}
+
+    def at(self, call: LayerCall) -> Self:
+        """Give the same model seen from what a layer gives at a call."""
+        seen = copy(self)
+        seen.entry = self.place_of(call)
+        # What is affine in the input may lie before the layer.
+        seen.skips_affine_prefix = False
+        seen.forget()
+        return seen
+
+    def until(self, call: LayerCall) -> Self:
+        """Give the model up to what a layer gives at a call, which is then its output."""
+        seen = copy(self)
+        seen.exit = self.place_of(call)
+        seen.forget()
+        return seen
