@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.errors import LayerError, OptionError
+from explain.errors import LayerError, OptionError, ZeroGradientWarning, ZeroMapWarning
 from explain.layout import Layout
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -149,6 +149,23 @@ def test_sequences_and_signals():
     maps = captums.attribute(torch.tensor(x), target=0, relu_attributions=True)
     expected = torch.nn.functional.interpolate(maps, 10, mode="linear")[:, 0].detach().numpy()
     np.testing.assert_allclose(a.values.sum(axis=1), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_of_zeros_is_told_of(method):
+    model = nn.Sequential(
+        nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2, bias=False)
+    )
+    with torch.no_grad():
+        model[0].weight[:] = 1
+        model[3].weight[:] = torch.tensor([[1.0], [-1.0]])
+    x = np.ones((1, 1, 2, 2), np.float32)
+    if method == "score_cam":
+        # Its weights are a softmax, and positive: a map is zero only where the layer is.
+        x = -x
+    with pytest.warns((ZeroMapWarning, ZeroGradientWarning), match="zero everywhere for example"):
+        a = explain.attribute(model, x, method, target=1, layer="1")
+    assert not a.values.any()
 
 
 def test_what_has_no_map(net):

@@ -81,6 +81,10 @@ ONLY_HERE = {
         "scores.gradients_of_scores",
     ): "PyTorch's backward pass may begin at the outputs; a trace drops what is not needed by itself.",
     ("torch_ext", "zoo.FashionRNN"): "Keras chains whole recurrent layers; PyTorch's return a state too.",
+    (
+        "torch_ext",
+        "state.held_keras_layers",
+    ): "A trace of TensorFlow's holds what Keras layers work out as part of its computation.",
     ("tf_ext", "state.assigns"): "Only a trace can be searched for assignments before it is run.",
 }
 

@@ -114,3 +114,7 @@ class BaselineWarning(ExplainWarning):
 
 class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map says nothing."""
+
+
+class ZeroMapWarning(ExplainWarning):
+    """A class activation map is zero everywhere: nothing that the layer gives raises the score."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.backend import Backend
+from explain.errors import ExplainWarning, ZeroMapWarning
 from explain.examples import Array, Examples
 from explain.expansion import expanded_scores
 from explain.layer_view import activations_of, layered
@@ -66,7 +67,7 @@ def score_cam(problem: Problem) -> Found:
     shares = np.exp(above - above.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     weights = shares.reshape(len(units), *[1] * (units.ndim - 2), -1)
-    return Found(values=(_spread(np.maximum((weights * units).sum(axis=-1), 0), problem),))
+    return _found(problem, (weights * units).sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,22 @@ def _places(units: Array) -> tuple[int, ...]:
     return tuple(range(1, units.ndim - 1))
 
 
-def _found(problem: Problem, maps: Array, gradients: Array) -> Found:
-    return Found(
-        values=(_spread(np.maximum(maps, 0), problem),), warnings=zero_gradient_warnings((gradients,))
-    )
+def _found(problem: Problem, maps: Array, gradients: Array | None = None) -> Found:
+    """Give what is positive of maps, over the input, and tell of those that are zero everywhere."""
+    positive = np.maximum(maps, 0)
+    notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
+    if gradients is not None:
+        notes = zero_gradient_warnings((gradients,))
+    empty = np.flatnonzero(~positive.reshape(len(positive), -1).any(axis=1))
+    if empty.size and not notes:
+        assert problem.call is not None
+        text = (
+            f"The map is zero everywhere for example{'s' if empty.size > 1 else ''} {empty.tolist()}: nothing that "
+            f"layer {problem.call.label!r} gives raises the score there. Explain a class that the model sees in it, "
+            "name another layer with layer=, or use a signed method such as integrated_gradients."
+        )
+        notes = ((text, ZeroMapWarning),)
+    return Found(values=(_spread(positive, problem),), warnings=notes)
 
 
 def _spread(maps: Array, problem: Problem) -> Array:
