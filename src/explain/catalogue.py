@@ -98,6 +98,7 @@ _ROWS = Catalogue(
         ),
         Method(
             name="grad_cam",
+            title="Grad-CAM",
             aliases=("gradcam",),
             family="class activation map",
             summary="Where a layer's channels that raise the score light up, weighted by their mean gradient.",
@@ -109,6 +110,7 @@ _ROWS = Catalogue(
         ),
         Method(
             name="grad_cam_plus_plus",
+            title="Grad-CAM++",
             aliases=("gradcam++", "grad_cam++", "gradcam_plus_plus"),
             family="class activation map",
             summary="As Grad-CAM, with weights that also count small and repeated objects.",
@@ -120,6 +122,7 @@ _ROWS = Catalogue(
         ),
         Method(
             name="layer_cam",
+            title="LayerCAM",
             aliases=("layercam",),
             family="class activation map",
             summary="Where a layer lights up and its own gradient raises the score, place by place.",
@@ -131,6 +134,7 @@ _ROWS = Catalogue(
         ),
         Method(
             name="score_cam",
+            title="Score-CAM",
             aliases=("scorecam",),
             family="class activation map",
             summary="Where a layer's channels light up, weighted by the score of the input masked with each.",

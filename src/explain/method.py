@@ -79,6 +79,8 @@ class Method:
     layer : str
         Whether `layer=` is for it: ``"none"``; ``"may"``, which explains what a layer gives instead of the input;
         ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
+    title : str
+        How its name is written for people, where that is not the name in words.
     reference_engines : tuple of str
         Libraries that compute the same thing, selectable with ``engine=``.
     refused_engines : Mapping of str to str
@@ -97,6 +99,7 @@ class Method:
     begins_with_gradients: bool = False
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
+    title: str = ""
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)
 

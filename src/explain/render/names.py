@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from explain.attribution import Attribution
+from explain.catalogue import methods
 
 FRAMEWORK_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 
@@ -82,13 +83,16 @@ def class_name(attribution: Attribution, target: Any) -> str:
 
 
 def method_name(method: str) -> str:
-    """Write a method's name for people.
+    """Write a method's name for people; one that the catalogue does not know in plain words.
 
     Examples
     --------
-    >>> method_name("integrated_gradients"), method_name("gradient_shap")
-    ('Integrated gradients', 'Gradient shap')
+    >>> method_name("integrated_gradients"), method_name("grad_cam"), method_name("another_one")
+    ('Integrated gradients', 'Grad-CAM', 'Another one')
     """
+    title = next((row.title for row in methods() if row.name == method), "")
+    if title:
+        return title
     words = method.replace("_", " ")
     return words[:1].upper() + words[1:]
 
