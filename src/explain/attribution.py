@@ -84,8 +84,7 @@ class Attribution:
         For methods that integrate: the rule of integration that was used, e.g. ``"midpoint"``; else empty.
     map_error : numpy.ndarray of float, optional
         Estimated distance of each example's map from the exact integral, ``‖map − exact‖ / ‖map‖``, shape (N,):
-        a bound that holds for 95 % of examples; above 10 % it may be up to 1.5 times too small. Where the steps
-        allow an estimate.
+        a bound that holds for about 95 % of examples. Where the steps allow an estimate.
     batch_size : int, optional
         How many points were in memory at once; in single precision it decides last bits.
     mask : numpy.ndarray of bool, optional
