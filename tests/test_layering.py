@@ -24,7 +24,7 @@ LEVELS = [
     ("attribution", "examples"),
     ("masking", "target"),
     ("backend", "baseline", "features"),
-    ("coalitions",),
+    ("coalitions", "noise"),
     ("execution", "inputs", "quadrature", "scoring"),
     ("expansion", "problem", "steadiness"),
     ("algorithms", "keras_layers", "method", "numpy_ext", "testing", "similarity"),
