@@ -8,7 +8,7 @@ import scipy.ndimage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explain.baseline import resolve_baseline, uniform
+from explain.baseline import resolve_baseline, resolve_references, uniform
 from explain.errors import BaselineError
 from explain.layout import Layout
 
@@ -112,3 +112,32 @@ def test_the_input_is_never_handed_out_itself():
     for baseline in (inputs, inputs[0], "mean"):
         values, _ = resolved(baseline, inputs)
         assert not np.shares_memory(values, inputs) or baseline is inputs
+
+
+def test_references_are_a_set_and_not_broadcast():
+    for count in (1, 2, 9):
+        given = np.random.default_rng(1).normal(size=(count, *X.shape[1:]))
+        references, rule = resolve_references(given, X.astype(np.float32))
+        np.testing.assert_array_equal(references, given.astype(np.float32))
+        assert references.dtype == np.float32
+        assert rule == {"rule": "references", "count": count}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "says"),
+    [
+        (None, r"baseline=x_train\[:64\]"),
+        ("zeros", "baseline 'zeros' is no set"),
+        (0.5, r"baseline 0\.5 is no set"),
+        ([[1.0]], "of type list"),
+        (X[0], "Add the batch axis"),
+        (X[:0], "no examples"),
+        (X[:, :, :, :1], r"\(R, 3, 8, 6\)"),
+        (X[:, :1], r"\(2, 1, 8, 6\)"),
+        (np.where(X == X[0, 0, 0, 0], np.nan, X), "finite"),
+        (X.astype(str) + "px", "is not a baseline"),
+    ],
+)
+def test_references_that_are_none(baseline, says):
+    with pytest.raises(BaselineError, match=says):
+        resolve_references(baseline, X)

@@ -20,6 +20,7 @@ def test_rows_are_complete_and_names_are_nobodys_else():
         assert row.summary.endswith(".")
         assert "arXiv:" in row.paper
         assert row.needs
+        assert row.uses_baseline or not row.takes_references
         for option in row.options:
             assert option.accepts(option.default)
             assert option.summary.endswith(".")

@@ -284,6 +284,16 @@ class TestDifferences:
         ):
             assert words in text
 
+    def test_sets_of_references_are_told_by_their_number(self):
+        a, b = pair()
+        several = replace(a, baseline_rule={"rule": "references", "count": 64})
+        fewer = replace(b, baseline_rule={"rule": "references", "count": 8})
+        one = replace(b, baseline=np.zeros_like(b.inputs), baseline_rule={"rule": "zeros"})
+        assert compare(several, several).differences == ()
+        assert compare(several, fewer).differences == ("baseline: 64 references | 8 references",)
+        assert compare(several, one).differences == ("baseline: 64 references | one an example",)
+        assert compare(b, several).differences == ("baseline: none | 64 references",)
+
     def test_steps_rule_and_chunk_size(self):
         a, b = pair()
         a = replace(a, steps=np.array([15, 45, 135]), rule="midpoint", batch_size=64)

@@ -25,7 +25,7 @@ LEVELS = [
     ("layered",),
     ("masking", "target"),
     ("backend", "baseline", "features"),
-    ("coalitions",),
+    ("coalitions", "noise"),
     ("execution", "inputs", "quadrature", "scoring"),
     ("expansion", "problem", "steadiness"),
     ("layer_view", "resampling"),

@@ -69,7 +69,8 @@ def attribute(
         example; a callable goes from the model's output tensor to one scalar an example.
     baseline : None, float, array or str
         For methods that compare: None (zeros), a number, an array that broadcasts to `x`, or a rule,
-        ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``.
+        ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``. For methods that compare with a set of references,
+        such as expected gradients: an array of reference examples in the layout of `x`, any number of them.
     score : str
         ``"logit"`` (a terminal softmax, log-softmax or sigmoid is taken off), ``"probability"``,
         ``"log_probability"`` or ``"output"`` (the model's output as it is).

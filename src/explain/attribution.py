@@ -72,9 +72,10 @@ class Attribution:
     predicted : numpy.ndarray of int, optional
         The predicted class of each example, shape (N,), where the model has classes.
     baseline : numpy.ndarray, optional
-        What the input was compared with, of the input's shape, for methods that compare.
+        What the input was compared with, of the input's shape, for methods that compare with one baseline.
     baseline_rule : Mapping
-        How the baseline came about, e.g. ``{"rule": "blur", "sigma": 3.2}``.
+        How the baseline came about, e.g. ``{"rule": "blur", "sigma": 3.2}``. For methods that compare with a set:
+        ``{"rule": "references", "count": 64}``; the references themselves are not kept.
     delta, relative_delta : numpy.ndarray, optional
         Convergence delta of each example, shape (N,): the sum of the values minus the difference of the
         scores at input and baseline; and its size relative to that difference.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,73 @@ def resolve_baseline(
     return np.ascontiguousarray(values, dtype=inputs.dtype), rule
 
 
+def resolve_references(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str, Any]]:
+    """Give the set of reference examples that every input is compared with, and how it came about.
+
+    Parameters
+    ----------
+    baseline : array
+        R reference examples, at least one, shape (R, ...) with the batch axis first. Nothing is broadcast.
+    inputs : numpy.ndarray
+        The input, batch first.
+
+    Returns
+    -------
+    numpy.ndarray
+        The references, shape (R, ...), of the dtype of `inputs`.
+    Mapping
+        ``{"rule": "references", "count": R}``.
+
+    Raises
+    ------
+    BaselineError
+        If there are none, or they are not examples like those of `inputs`, or are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> references, rule = resolve_references(np.zeros((5, 3)), np.ones((2, 3)))
+    >>> references.shape, rule
+    ((5, 3), {'rule': 'references', 'count': 5})
+    """
+    one = inputs.shape[1:]
+    expected = f"an array of reference examples, shape (R, {', '.join(map(str, one))}) with the batch axis first"
+    example = "for example baseline=x_train[:64]"
+    if baseline is None:
+        raise BaselineError(
+            "baseline is not given: this method compares the input with a set of reference examples. Give "
+            f"{expected}, {example}."
+        )
+    if not isinstance(baseline, np.ndarray):
+        shown = repr(baseline) if isinstance(baseline, str | float | int) else f"of type {type(baseline).__name__}"
+        raise BaselineError(
+            f"baseline {shown} is no set of references: give {expected}, {example}. A single reference is a set of one."
+        )
+    if baseline.ndim != inputs.ndim or baseline.shape[1:] != one or len(baseline) == 0:
+        remedy = " Add the batch axis." if baseline.shape == one else ""
+        raise BaselineError(
+            f"baseline has shape {baseline.shape}, which holds no examples like those of x: give {expected}, "
+            f"{example}; they are not broadcast.{remedy}"
+        )
+    return np.ascontiguousarray(_finite(baseline, inputs.dtype, expected)), {
+        "rule": "references",
+        "count": len(baseline),
+    }
+
+
+def _finite(baseline: Any, dtype: npt.DTypeLike, expected: str) -> Array:
+    """Give an array of finite numbers, or say what was expected."""
+    try:
+        values: Array = np.asarray(baseline, dtype=dtype)
+    except (TypeError, ValueError) as cause:
+        raise BaselineError(
+            f"baseline of type {type(baseline).__name__} is not a baseline: give {expected}."
+        ) from cause
+    if not np.isfinite(values).all():
+        raise BaselineError("baseline has NaN or infinity in it: give finite values.")
+    return values
+
+
 def _of_real_positions(
     baseline: Any,
     inputs: Array,
@@ -88,15 +155,12 @@ def _of_real_positions(
         return np.zeros_like(inputs), {"rule": "zeros"}
     if isinstance(baseline, str):
         return _by_rule(baseline, inputs, layout, bounds, seed, real)
-    try:
-        values = np.asarray(baseline, dtype=inputs.dtype)
-    except (TypeError, ValueError) as cause:
-        raise BaselineError(
-            f"baseline of type {type(baseline).__name__} is not a baseline: give None (zeros), a number, an array "
-            f"that broadcasts to {inputs.shape}, or a rule ({', '.join(map(repr, RULES))})."
-        ) from cause
-    if not np.isfinite(values).all():
-        raise BaselineError("baseline has NaN or infinity in it: give finite values.")
+    values = _finite(
+        baseline,
+        inputs.dtype,
+        f"None (zeros), a number, an array that broadcasts to {inputs.shape}, or a rule "
+        f"({', '.join(map(repr, RULES))})",
+    )
     try:
         full = np.broadcast_to(values, inputs.shape)
     except ValueError as cause:
@@ -168,9 +232,27 @@ def uniform(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float],
     >>> bool((np.moveaxis(last, -1, 1) == first).all())
     True
     """
+    generator = np.random.default_rng(seed)
+    return drawn_in_one_order(shape, layout, lambda size: generator.uniform(*bounds, size=size))
+
+
+def drawn_in_one_order(
+    shape: tuple[int, ...], layout: Layout, draw: Callable[[tuple[int, ...]], Array]
+) -> Array:
+    """Draw in one order of axes, batch first and channels last, and lay the draws out.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        What is wanted, in the order of `layout`.
+    layout : Layout
+        The axes, batch first.
+    draw : callable
+        From a shape to draws of that shape.
+    """
     channel_axis = layout.channel_axis
-    canonical = shape
-    if channel_axis is not None:
-        canonical = (*shape[:channel_axis], *shape[channel_axis + 1 :], shape[channel_axis])
-    draws = np.random.default_rng(seed).uniform(*bounds, size=canonical)
-    return draws if channel_axis is None else np.moveaxis(draws, -1, channel_axis)
+    if channel_axis is None:
+        return draw(shape)
+    return np.moveaxis(
+        draw((*shape[:channel_axis], *shape[channel_axis + 1 :], shape[channel_axis])), -1, channel_axis
+    )

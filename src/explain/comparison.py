@@ -326,7 +326,10 @@ def _differences(a: Attribution, b: Attribution) -> list[str]:
 
 
 def _baseline_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say how the baselines differ, if both have one or only one has."""
+    """Say how the baselines differ, if both have one or only one has; sets of references by their number."""
+    kinds = [_baseline_kind(one) for one in (a, b)]
+    if any("references" in kind for kind in kinds):
+        return [f"baseline: {kinds[0]} | {kinds[1]}"] if kinds[0] != kinds[1] else []
     if (a.baseline is None) != (b.baseline is None):
         return ["baseline: only " + ("a" if b.baseline is None else "b") + " has one"]
     if a.baseline is None or b.baseline is None:
@@ -338,6 +341,12 @@ def _baseline_difference(a: Attribution, b: Attribution) -> list[str]:
     rules = [str(one.baseline_rule.get("rule", "given")) for one in (a, b)]
     where = f"examples {listed(list(unlike))}, by up to {number(float(gap.max()))}"
     return [f"baseline: {rules[0]} | {rules[1]} ({where})"]
+
+
+def _baseline_kind(a: Attribution) -> str:
+    if a.baseline_rule.get("rule") == "references":
+        return f"{a.baseline_rule['count']} references"
+    return "none" if a.baseline is None else "one an example"
 
 
 def _score_difference(a: Attribution, b: Attribution) -> list[str]:

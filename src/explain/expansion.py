@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from explain.backend import Backend
 from explain.chunks import Block
@@ -58,6 +60,69 @@ class StraightPath:
         return tuple(formed)
 
 
+@dataclass(frozen=True)
+class ReferencePaths:
+    """Points on straight lines from the references of a set to an example: each point has its own reference.
+
+    Parameters
+    ----------
+    ends : Expansion
+        Where the lines end, as many points an example: the example itself, or with noise added.
+    references : tuple of numpy.ndarray
+        The set, one array an input of shape (R, ...), the same for every example.
+    chosen : numpy.ndarray of int
+        The reference of each point, shape (K,).
+    alphas : numpy.ndarray
+        Where on the line, from 0 at the reference to 1, shape (K,), in the precision of the points.
+    real : numpy.ndarray of bool, optional
+        Where a position is real, broadcasting over the input. Padding stays as it is in the example.
+    """
+
+    ends: Expansion
+    references: tuple[Array, ...]
+    chosen: npt.NDArray[np.intp]
+    alphas: Array
+    real: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def n_points(self) -> int:
+        """Points an example."""
+        return len(self.alphas)
+
+    def differences(self, rows: slice, points: slice) -> tuple[Array, ...]:
+        """Give end − reference of a block, one array an input of shape (rows, points, ...)."""
+        return tuple(end - start for start, end in self._lines(rows, points))
+
+    def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
+        """Form the points of a block by the same two elementwise operations as on any straight path."""
+        formed = []
+        for start, end in self._lines(rows, points):
+            together = end - start
+            together *= self.alphas[points].reshape(1, -1, *([1] * (end.ndim - 2)))
+            together += start
+            formed.append(together.reshape(-1, *end.shape[2:]))
+        return tuple(formed)
+
+    def _lines(self, rows: slice, points: slice) -> Iterator[tuple[Array, Array]]:
+        ends = self.ends.inputs(rows, points)
+        for references, flat in zip(self.references, ends, strict=True):
+            end = flat.reshape(rows.stop - rows.start, -1, *flat.shape[1:])
+            start = references[self.chosen[points]][np.newaxis]
+            yield (start if self.real is None else np.where(self.real[rows][:, np.newaxis], start, end)), end
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The examples themselves, at each of so many points."""
+
+    originals: tuple[Array, ...]
+    n_points: int
+
+    def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
+        """Repeat the examples of a block."""
+        return tuple(array[rows].repeat(points.stop - points.start, axis=0) for array in self.originals)
+
+
 def expanded_scores(
     backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
 ) -> Array:
@@ -87,12 +152,52 @@ def expanded_gradients(
     """
     count = len(examples)
     totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
-    for rows, points in executor.blocks(count, expansion.n_points, in_rows=in_rows):
-        gradients, _ = backend.gradients(_block(examples, expansion, (rows, points)))
+    for rows, points, gradients in gradient_blocks(backend, examples, expansion, executor, in_rows=in_rows):
         for total, gradient in zip(totals, gradients, strict=True):
-            by_point = gradient.reshape(rows.stop - rows.start, -1, *gradient.shape[1:])
-            total[:, rows] += np.einsum("ms,ns...->mn...", weights[:, points], by_point)
+            flat = gradient.reshape(*gradient.shape[:2], -1)
+            sums = weights[:, points].astype(gradient.dtype, copy=False) @ flat
+            total[:, rows] += sums.swapaxes(0, 1).reshape(total[:, rows].shape)
     return totals
+
+
+def expanded_moments(
+    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Give the means and the variances of the gradients over the points of each example, in double precision.
+
+    Those of a block are joined to those of all before it (Chan, Golub & LeVeque, "Updating formulae and a pairwise
+    algorithm for computing sample variances", 1979): the mean of the squares less the square of the mean would lose
+    a variance that is small beside the mean. One array an input, of its shape; the variance is over all points, not
+    over all but one.
+    """
+    means, squares = (tuple(np.zeros(one.shape) for one in examples.inputs) for _ in range(2))
+    for rows, points, gradients in gradient_blocks(backend, examples, expansion, executor, in_rows=in_rows):
+        before, count = points.start, points.stop - points.start
+        for mean, square, gradient in zip(means, squares, gradients, strict=True):
+            wide = gradient.astype(np.float64)
+            of_block = wide.mean(axis=1)
+            wide -= of_block[:, np.newaxis]
+            apart = of_block - mean[rows]
+            square[rows] += np.einsum("np...,np...->n...", wide, wide)
+            square[rows] += apart**2 * (before * count / (before + count))
+            mean[rows] += apart * (count / (before + count))
+    return means, tuple(square / expansion.n_points for square in squares)
+
+
+def gradient_blocks(
+    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+) -> Iterator[tuple[slice, slice, tuple[Array, ...]]]:
+    """Go through the gradients at all points, a block at a time; the points of an example come in their order.
+
+    Yields the rows and the points of a block, and one array an input of shape (rows, points, ...).
+    """
+    for rows, points in executor.blocks(len(examples), expansion.n_points, in_rows=in_rows):
+        gradients, _ = backend.gradients(_block(examples, expansion, (rows, points)))
+        yield (
+            rows,
+            points,
+            tuple(one.reshape(rows.stop - rows.start, -1, *one.shape[1:]) for one in gradients),
+        )
 
 
 def _block(examples: Examples, expansion: Expansion, block: Block) -> Examples:

@@ -14,7 +14,7 @@ import numpy as np
 
 from explain.attribution import Attribution
 from explain.backend import Backend, Extension, Finding, Question, ScoreKind
-from explain.baseline import resolve_baseline
+from explain.baseline import resolve_baseline, resolve_references
 from explain.display import Display
 from explain.errors import (
     ExplainWarning,
@@ -124,8 +124,12 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             target, labels = resolve_target(request.target, outputs, name)
             examples = examples.with_target(target)
             baselines: tuple[Array, ...] | None = None
+            references: tuple[Array, ...] | None = None
             rule: Mapping[str, Any] = {}
-            if method.uses_baseline:
+            if method.takes_references:
+                several, rule = resolve_references(_laid_out(request), first)
+                references = (several,)
+            elif method.uses_baseline:
                 base, rule = resolve_baseline(
                     _laid_out(request), first, layout, bounds=request.bounds, seed=request.seed, mask=mask
                 )
@@ -140,6 +144,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 executor=executor,
                 seed=request.seed,
                 baselines=baselines,
+                references=references,
                 bounds=request.bounds,
                 call=call,
             )

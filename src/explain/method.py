@@ -72,6 +72,9 @@ class Method:
         What can be set, besides what every method takes.
     uses_baseline : bool
         Whether it compares the input with a baseline.
+    takes_references : bool
+        Whether what it compares with is a set of reference examples, the same for every input, rather than one
+        baseline an input; then `uses_baseline` is true too.
     begins_with_gradients : bool
         Whether it begins with the gradients at the input itself, which then share the prediction's forward pass.
     drawn : str
@@ -96,6 +99,7 @@ class Method:
     implementation: str
     options: tuple[Option, ...] = ()
     uses_baseline: bool = False
+    takes_references: bool = False
     begins_with_gradients: bool = False
     drawn: Drawn = "signed"
     layer: LayerUse = "none"

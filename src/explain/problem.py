@@ -40,6 +40,8 @@ class Problem:
         Seed of everything random.
     baselines : tuple of numpy.ndarray, optional
         What each input is compared with, for methods that compare.
+    references : tuple of numpy.ndarray, optional
+        The set that every input is compared with, one array an input of shape (R, ...), for methods that take a set.
     bounds : tuple of float, optional
         Least and greatest valid input value, for methods that stay within them.
     call : LayerCall, optional
@@ -57,9 +59,15 @@ class Problem:
     executor: Executor
     seed: int = 0
     baselines: tuple[Array, ...] | None = None
+    references: tuple[Array, ...] | None = None
     bounds: tuple[float, float] | None = None
     call: LayerCall | None = None
     outer: Problem | None = None
+
+    @property
+    def in_rows(self) -> bool:
+        """Whether each point must be in its example's own row of the batch: a fixed one may keep states by row."""
+        return self.backend.fixed_batch_size is not None
 
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
         """Give the scores of the examples seen at other inputs, shape (N,)."""

@@ -273,7 +273,9 @@ def _settings(result: MethodResult) -> str:
     else:
         parts = ["target: the predicted class", score]
     parts += [*integration_words(first), *option_words(first, ": ")]
-    if first.baseline is not None:
+    if first.baseline_rule.get("rule") == "references":
+        parts.append(f"baseline: {first.baseline_rule['count']} references")
+    elif first.baseline is not None:
         parts.append(f"baseline: {first.baseline_rule.get('rule', 'given')}")
     return " · ".join(parts)
 

@@ -1,0 +1,70 @@
+"""What methods that compare with a set of references share: lines from them, and their scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import BaselineError
+from explain.examples import Array, Examples
+from explain.expansion import Expansion, ReferencePaths, Repeated, expanded_scores
+from explain.masking import spread_mask
+from explain.problem import Problem
+
+
+def reference_paths(
+    problem: Problem, chosen: npt.NDArray[np.intp], alphas: Array, ends: Expansion | None = None
+) -> ReferencePaths:
+    """Give points on lines from references to each example; padding stays as it is in the example.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of a method that takes references.
+    chosen : numpy.ndarray of int
+        The reference of each point, shape (K,).
+    alphas : numpy.ndarray
+        Where on the line, from 0 at the reference to 1, shape (K,).
+    ends : Expansion, optional
+        Where the lines end; the examples themselves if not given.
+    """
+    assert problem.references is not None, "the catalogue says that this method takes references"
+    mask = problem.examples.mask
+    return ReferencePaths(
+        Repeated(problem.examples.inputs, len(chosen)) if ends is None else ends,
+        problem.references,
+        chosen,
+        alphas.astype(problem.backend.dtype),
+        None if mask is None else spread_mask(mask, problem.layout),
+    )
+
+
+def scores_at_references(problem: Problem) -> Array:
+    """Give the score of every reference in the place of every example, shape (N, R).
+
+    Raises
+    ------
+    BaselineError
+        If any is NaN or infinite.
+    """
+    assert problem.references is not None, "the catalogue says that this method takes references"
+    backend, examples, executor = problem.backend, problem.examples, problem.executor
+    count, indices = len(problem.references[0]), examples.target.indices
+    beside = bool(examples.companions or examples.held) or examples.mask is not None
+    if indices is None or beside or problem.in_rows:
+        paths = reference_paths(problem, np.arange(count), np.zeros(count))
+        scores = expanded_scores(backend, examples, paths, executor, in_rows=problem.in_rows)
+    else:
+        # Of an example only its target has a say in the score of a reference: one pass serves all examples.
+        references = Examples(problem.references)
+        outputs = np.concatenate(
+            [backend.outputs(references.rows(rows))[0] for rows in executor.rows(count)]
+        )
+        scores = np.stack([outputs[(slice(None), *index)] for index in indices])
+    if not np.isfinite(scores).all():
+        bad = np.flatnonzero(~np.isfinite(scores).all(axis=0))
+        raise BaselineError(
+            f"The score at the references {bad.tolist()} of baseline is NaN or infinite: there is no difference of "
+            "scores to share out. Leave them out."
+        )
+    return scores
