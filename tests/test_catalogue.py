@@ -8,6 +8,7 @@ import pytest
 import explain
 from explain.catalogue import find_method
 from explain.errors import MethodError, OptionError
+from explain.layout import KINDS
 
 
 def test_rows_are_complete_and_names_are_nobodys_else():
@@ -18,6 +19,8 @@ def test_rows_are_complete_and_names_are_nobodys_else():
         assert row.summary.endswith(".")
         assert "arXiv:" in row.paper
         assert row.needs
+        assert row.kinds
+        assert set(row.kinds) <= set(KINDS)
         for option in row.options:
             assert option.accepts(option.default)
             assert option.summary.endswith(".")

@@ -22,7 +22,6 @@ BATCH_SIZE = 64
 # Root mean square of the difference, in colour steps of 0 to 255: far below what an eye sees.
 IMAGE_TOLERANCE = 0.2
 FRAMEWORKS = ("torch", "tensorflow")
-METHODS = [row.name for row in explain.methods()]
 # Both sides at the same steps, rule and chunk size.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
@@ -39,10 +38,11 @@ EXAMPLES = {
 }
 
 CASES = [
-    (name, framework, method)
+    (name, framework, row.name)
     for name in explain.zoo.names()
     for framework in FRAMEWORKS
-    for method in METHODS
+    for row in explain.methods()
+    if Layout(explain.zoo.samples(name, framework=framework).layout).kind in row.kinds
 ]
 
 
