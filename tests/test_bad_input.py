@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import explain
+from explain import catalogue
 from explain.errors import (
     BaselineError,
     EngineError,
@@ -19,8 +22,10 @@ from explain.errors import (
     OptionError,
     ScoreError,
     TargetError,
+    UnsupportedInputError,
     UnsupportedModelError,
 )
+from explain.method import Catalogue
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 
@@ -53,6 +58,22 @@ def test_wrong_rank(kit):
     refused(InputError, ValueError, ["batch axis", "x[None]"], model, x[0])
     refused(LayoutError, ValueError, ["1 axis", "layout="], model, x[0, 0, 0])
     refused(LayoutError, ValueError, ["layout='NCHW'", "4 axes"], model, x[0], layout="NCHW")
+
+
+def test_a_method_for_other_kinds_of_input(kit, monkeypatch):
+    row = replace(catalogue.find_method("saliency"), kinds=("image", "volume"))
+    monkeypatch.setattr(catalogue, "_ROWS", Catalogue([row]))
+    model = kit.dense([(np.ones((3, 2)), np.zeros(2))])
+    x = np.ones((2, 3), np.float32)
+    refused(
+        UnsupportedInputError,
+        ValueError,
+        ["'saliency' is for images and volumes", "layout='NC'", "is a table", "layout="],
+        model,
+        x,
+        "saliency",
+    )
+    assert explain.attribute(kit.cnn(), picture(kit), "saliency", target=0).values.any()
 
 
 def test_wrong_channel_order(kit):

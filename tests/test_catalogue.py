@@ -10,6 +10,7 @@ import pytest
 import explain
 from explain.catalogue import find_method
 from explain.errors import MethodError, OptionError
+from explain.layout import KINDS
 
 
 def test_rows_are_complete_and_names_are_nobodys_else():
@@ -21,6 +22,8 @@ def test_rows_are_complete_and_names_are_nobodys_else():
         assert "arXiv:" in row.paper
         assert row.needs
         assert row.uses_baseline or not row.takes_references
+        assert row.kinds
+        assert set(row.kinds) <= set(KINDS)
         for option in row.options:
             assert option.accepts(option.default)
             assert option.summary.endswith(".")

@@ -46,7 +46,8 @@ CASES = [
     for name in explain.zoo.names()
     for framework in FRAMEWORKS
     for row in explain.methods()
-    if name in LAYERS or "layers" not in row.needs
+    if (name in LAYERS or "layers" not in row.needs)
+    and Layout(explain.zoo.samples(name, framework=framework).layout).kind in row.kinds
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -30,8 +32,9 @@ NODES = {
 
 
 def applies(name, row):
-    """A model that takes one step at a time has no layer that could be reached."""
-    return name in LAYERS or "layers" not in row.needs
+    """A model that takes one step at a time has no layers to be reached; a method for pictures is for no sequence."""
+    kind = Layout(explain.zoo.samples(name, framework="torch").layout).kind
+    return kind in row.kinds and (name in LAYERS or "layers" not in row.needs)
 
 
 CASES = [
@@ -72,6 +75,8 @@ def maps_of(name, dtype, method, rows=None, noise_seed=None):
             lengths=None if samples.lengths is None else samples.lengths[example],
             batch_size=64,
             layer=LAYERS[name] if find_method(method).layer == "must" else None,
+            # For its bounds; names of steps would be those of other examples.
+            display=replace(samples.display, step_names=()),
             **FIXED.get(method, {}),
         )
         maps.append(Layout(a.layout).to_canonical(a.values).reshape(len(x), -1).astype(np.float64))

@@ -32,6 +32,10 @@ class LayoutError(InputError):
     """The axes of `x` are not in the order that the model wants, or their order cannot be known."""
 
 
+class UnsupportedInputError(InputError):
+    """The method does not apply to inputs of this kind: a method for pictures, and a table."""
+
+
 class TargetError(ExplainError, ValueError):
     """`target` does not pick one scalar an example from the model's output."""
 

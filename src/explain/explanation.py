@@ -24,12 +24,14 @@ from explain.errors import (
     ProbabilityScoreWarning,
     ScoreError,
     TargetError,
+    UnsupportedInputError,
     UnsupportedModelError,
 )
 from explain.examples import Array, Examples, Target
 from explain.execution import Executor, executor_for
 from explain.inputs import to_host
 from explain.layer_view import at_layer, resolve_layer, up_to_layer
+from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.masking import Mask, resolve_mask, spread_mask
 from explain.method import Method
@@ -94,6 +96,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
     foreign = preserved_random_state() if callable(request.target) else nullcontext()
     with ONE_CALL_AT_A_TIME, foreign:
         request.question.layout.check(request.x)
+        _check_kind(method, request.question.layout)
         backend = extension.open(request.model, request.question, request.like)
         _check_primitives(request, backend)
         layout = request.question.layout.batch_first
@@ -259,6 +262,17 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
             )
         parts.append(scores)
     return np.concatenate(parts)
+
+
+def _check_kind(method: Method, layout: Layout) -> None:
+    if layout.kind not in method.kinds:
+        *others, last = (f"{kind}s" for kind in method.kinds)
+        applies = f"{', '.join(others)} and {last}" if others else last
+        raise UnsupportedInputError(
+            f"method={method.name!r} is for {applies}, but by layout={layout.axes!r} an example is a {layout.kind}: "
+            "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "
+            'example layout="NHW" for pictures without channels.'
+        )
 
 
 def _check_primitives(request: Request, backend: Backend) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,10 @@ from explain.errors import LayoutError
 Array = npt.NDArray[Any]
 
 ChannelOrder = Literal["first", "last"]
+
+Kind = Literal["image", "volume", "sequence", "table"]
+"""What an example is."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _AXES = {
     "N": "batch",
@@ -81,7 +85,7 @@ class Layout:
         return tuple(index for index, letter in enumerate(self.axes) if letter in "DHW")
 
     @property
-    def kind(self) -> Literal["image", "volume", "sequence", "table"]:
+    def kind(self) -> Kind:
         """What an example is: by its axes."""
         if "T" in self.axes:
             return "sequence"

@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 
 from explain.backend import Primitive
 from explain.errors import OptionError
+from explain.layout import KINDS, Kind
 from explain.problem import Found, Problem
 
 Drawn = Literal["signed", "unsigned", "input"]
@@ -70,6 +71,8 @@ class Method:
         ``module:function`` over a `Problem`.
     options : tuple of Option
         What can be set, besides what every method takes.
+    kinds : tuple of str
+        What it applies to, of ``"image"``, ``"volume"``, ``"sequence"`` and ``"table"``; see `explain.layout.Layout`.
     uses_baseline : bool
         Whether it compares the input with a baseline.
     takes_references : bool
@@ -98,6 +101,7 @@ class Method:
     needs: frozenset[Primitive]
     implementation: str
     options: tuple[Option, ...] = ()
+    kinds: tuple[Kind, ...] = KINDS
     uses_baseline: bool = False
     takes_references: bool = False
     begins_with_gradients: bool = False

@@ -16,11 +16,18 @@ from PIL import Image
 from explain import zoo
 from explain.api import attribute
 from explain.catalogue import find_method, methods
-from explain.errors import FrameworkNotInstalledError, MethodError, UnsupportedModelError, ZooError
+from explain.errors import (
+    FrameworkNotInstalledError,
+    MethodError,
+    UnsupportedInputError,
+    UnsupportedModelError,
+    ZooError,
+)
 from explain.gallery import BATCH_SIZE, generate, write_readme_picture
 from explain.gallery import results as results_module
 from explain.gallery.page import summary, write_page
 from explain.gallery.results import explain_model
+from explain.layout import Layout
 
 FEW = {"integrated_gradients": {"n_steps": 4}, "activation_maximization": {"n_steps": 2}}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -82,7 +89,12 @@ def page(html):
 
 
 def test_every_method_of_the_catalogue_is_drawn_for_every_model(folder):
-    expected = {f"{name}-{row.name}.png" for name in ("cifar_net", "names_rnn") for row in methods()}
+    expected = {
+        f"{name}-{row.name}.png"
+        for name in ("cifar_net", "names_rnn")
+        for row in methods()
+        if Layout(zoo.samples(name, "torch").layout).kind in row.kinds
+    }
     assert {path.name for path in folder.iterdir()} == expected | {"index.html"}
     for name in expected:
         with Image.open(folder / name) as picture:
@@ -298,9 +310,10 @@ def test_hostile_names_are_text(saliency):
     assert any(evil in image["alt"] for image in page.all("img"))
 
 
-def test_a_method_that_does_not_apply_says_why(monkeypatch):
+@pytest.mark.parametrize("error", [UnsupportedInputError, UnsupportedModelError])
+def test_a_method_that_does_not_apply_says_why(monkeypatch, error):
     def refuse(*arguments, **keywords):
-        raise UnsupportedModelError("it needs <layers>, and the model has none")
+        raise error("it needs <layers>, and the model has none")
 
     monkeypatch.setattr(results_module, "attribute", refuse)
     models = {"torch": zoo.load("cifar_net", "torch")}
