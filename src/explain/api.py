@@ -16,11 +16,12 @@ from explain.catalogue import find_method, methods
 from explain.display import Display
 from explain.errors import EngineError, InputError, OptionError, ScoreError, TargetError
 from explain.examples import Array
-from explain.explanation import Request, run, warn
+from explain.explanation import run, warn
 from explain.inputs import as_input, split_forward_kwargs, to_host
 from explain.layers import LayerLike
 from explain.layout import Layout
 from explain.method import Method
+from explain.request import Request
 from explain.target import TargetLike
 
 OWN_ENGINE = "explain"
@@ -60,7 +61,8 @@ def attribute(
     model : torch.nn.Module, keras.Model, or a function of tensors
         The model; it leaves as it came. For a plain function say which framework's with `framework`.
     x : numpy.ndarray or a tensor of the model's framework
-        The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C).
+        The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
+        an embedding layer also token ids, whole numbers of shape (N, T): each gets one value.
     method : str
         A name or alias from `explain.methods`, e.g. ``"ig"`` or ``"saliency"``.
     target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
@@ -142,8 +144,9 @@ def attribute(
         _check_neuron(row, layer, target)
     resolved_options = row.resolve_options(options, methods())
     extension = extension_for(model, framework)
-    host = as_input(x, extension)
-    axes = _layout(layout, extension, model, host.ndim)
+    host = as_input(x, extension, model=model)
+    ids = host.dtype.kind == "i"
+    axes = Layout("NT") if ids and layout is None else _layout(layout, extension, model, host.ndim)
     axes.check(host)
     common, companions = split_forward_kwargs(forward_kwargs, host.shape[axes.batch_axis], extension)
     shown = _display(display)

@@ -158,6 +158,10 @@ class LayeredBackend(Backend, Protocol):
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which they end."""
 
+    @property
+    def named_layers(self) -> Mapping[str, Any]:
+        """The layers of the model by name."""
+
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""
 
@@ -200,6 +204,9 @@ class Extension(Protocol):
 
     def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
         """Give the shape of one example, without the batch axis, where the model states it."""
+
+    def reads_token_ids(self, model: Any) -> bool:
+        """Tell whether a layer of the model turns whole numbers into vectors; asked of an input of whole numbers."""
 
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:
         """Give the least and greatest valid input value where the model states them."""

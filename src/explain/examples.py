@@ -85,7 +85,12 @@ class Examples:
 
     def at_layer(self, activations: Array, mask: npt.NDArray[np.bool_] | None) -> Examples:
         """Give the same examples seen at a layer, where they are what it gave; `mask` is that of its own steps."""
-        return Examples((activations,), self.target, self.companions, mask, self.held, self.inputs)
+        outer = self.outer or self.inputs
+        return Examples((activations,), self.target, self.companions, mask, self.held, outer)
+
+    def without_layer(self) -> Examples:
+        """Give examples that are seen at a layer as they are at the input of the model."""
+        return Examples(self.outer, self.target, self.companions, self.mask, self.held)
 
     def with_target(self, target: Target) -> Examples:
         """Give the same examples with another target."""

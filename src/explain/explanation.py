@@ -5,20 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import version
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
 from explain.attribution import Attribution
-from explain.backend import Backend, Extension, Finding, Question, ScoreKind
+from explain.backend import Backend, Finding, LayeredBackend, ScoreKind
 from explain.baseline import resolve_baseline, resolve_references
-from explain.display import Display
 from explain.errors import (
-    ExplainWarning,
-    GradientError,
+    LayoutError,
     ModelCallError,
     OpaqueModelWarning,
     ProbabilityScoreWarning,
@@ -33,60 +29,16 @@ from explain.inputs import to_host
 from explain.layer_view import at_layer, resolve_layer, up_to_layer
 from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
-from explain.masking import Mask, resolve_mask, spread_mask
+from explain.masking import resolve_mask
 from explain.method import Method
-from explain.problem import Found, Problem
+from explain.problem import Problem
 from explain.random_state import preserved_random_state
+from explain.request import Request
 from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
 from explain.steadiness import UNSTEADY_NOTE, is_unsteady
-from explain.target import TargetLabels, expected_target, picked, predicted_classes, resolve_target
-
-Notes = list[tuple[str, type[ExplainWarning]]]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a caller asked for, each part checked by itself.
-
-    Parameters
-    ----------
-    model, x : object, numpy.ndarray
-        The model as given; the input on the host, in the model's layout.
-    like : object
-        The input as it was given, whose dtype and device a model without parameters follows.
-    method, options : Method, Mapping
-        The row of the catalogue; its options, defaults filled in.
-    extension, engine : Extension, str
-        Whose model it is; who computes.
-    question : Question
-        What is asked of the model.
-    companions : Mapping
-        Keyword arguments of the model with one row an example.
-    target, baseline, layer, neuron, lengths : object
-        As given; what they mean depends on the model's output and layout.
-    batch_size, memory_budget, bounds, seed, display
-        As in `explain.attribute`.
-    """
-
-    model: Any
-    x: Array
-    like: Any
-    method: Method
-    options: Mapping[str, Any]
-    extension: Extension
-    engine: str
-    question: Question
-    companions: Mapping[str, Array]
-    target: Any
-    baseline: Any
-    layer: Any
-    neuron: Any
-    lengths: Any
-    batch_size: int | None
-    memory_budget: int | None
-    bounds: tuple[float, float] | None
-    seed: int
-    display: Display
+from explain.target import expected_target, picked, predicted_classes, resolve_target
+from explain.tokens import Tokens, seen_as_tokens
+from explain.wrap_up import Notes, wrap_up
 
 
 def run(request: Request) -> tuple[Attribution, Notes]:
@@ -101,10 +53,16 @@ def run(request: Request) -> tuple[Attribution, Notes]:
         _check_primitives(request, backend)
         layout = request.question.layout.batch_first
         host = request.question.layout.to_batch_first(request.x)
-        first = np.ascontiguousarray(host.astype(backend.dtype, copy=False))
+        are_ids = host.dtype.kind == "i"
+        first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
         mask = resolve_mask(request.lengths, first, layout)
         examples = Examples((first,), companions=request.companions, mask=mask)
         with backend.session():
+            tokens = None
+            if are_ids:
+                _check_ids(method, request.question.layout)
+                tokens, examples = seen_as_tokens(backend, examples, layout)
+                backend, layout, first = tokens.entered, tokens.layout, examples.inputs[0]
             executor = _executor(request, backend, examples)
             examples = _held(backend, examples, executor)
             examples = examples.with_target(expected_target(request.target, len(examples)))
@@ -115,11 +73,11 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 examples = examples.with_target(expected_target(request.target, len(examples)))
             unsteady = is_unsteady(backend, request.model, examples, executor)
             outputs, finding = _outputs(backend, examples, executor, method.begins_with_gradients)
-            if finding.transformed and _is_probability_already(request, examples, executor):
+            if finding.transformed and _is_probability_already(
+                request, plain := _plain(request, tokens), examples, executor
+            ):
                 # A softmax of probabilities would be wrong without a sign: take the output for what it is.
-                backend = extension.open(
-                    request.model, replace(request.question, score="output"), request.like
-                )
+                backend = plain
                 outputs, _ = _outputs(backend, examples, executor)
                 finding = Finding("probability")
             finding = _seen_in_values(finding, outputs)
@@ -132,6 +90,9 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             if method.takes_references:
                 several, rule = resolve_references(_laid_out(request), first)
                 references = (several,)
+            elif tokens is not None and method.uses_baseline:
+                base, rule = tokens.baseline(_laid_out(request), examples, request.bounds, request.seed)
+                baselines = (base,)
             elif method.uses_baseline:
                 base, rule = resolve_baseline(
                     _laid_out(request), first, layout, bounds=request.bounds, seed=request.seed, mask=mask
@@ -160,7 +121,8 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             else:
                 found = method.function()(problem)
     notes = [*_score_notes(finding), *found.warnings, *([UNSTEADY_NOTE] if unsteady else [])]
-    return _wrap_up(request, problem, found, finding, labels, rule, predicted_classes(outputs), notes), notes
+    predicted = predicted_classes(outputs)
+    return wrap_up(request, problem, found, finding, labels, rule, predicted, notes, tokens), notes
 
 
 def _executor(request: Request, backend: Backend, examples: Examples) -> Executor:
@@ -215,9 +177,14 @@ def _outputs(
     return outputs, finding
 
 
-def _is_probability_already(request: Request, examples: Examples, executor: Executor) -> bool:
-    """Tell whether the output that was taken for logits looks like probabilities."""
+def _plain(request: Request, tokens: Tokens | None) -> Backend:
+    """Open the model again, to be asked for its output as it is."""
     plain = request.extension.open(request.model, replace(request.question, score="output"), request.like)
+    return plain if tokens is None else cast(LayeredBackend, plain).at(tokens.call)
+
+
+def _is_probability_already(request: Request, plain: Backend, examples: Examples, executor: Executor) -> bool:
+    """Tell whether the output that was taken for logits looks like probabilities."""
     outputs, _ = _outputs(plain, examples, executor)
     if not looks_like_probabilities(outputs):
         return False
@@ -302,85 +269,11 @@ def _score_notes(finding: Finding) -> Notes:
     return notes
 
 
-def _wrap_up(
-    request: Request,
-    problem: Problem,
-    found: Found,
-    finding: Finding,
-    labels: TargetLabels,
-    baseline_rule: Mapping[str, Any],
-    predicted: Array | None,
-    notes: Notes,
-) -> Attribution:
-    mask = problem.examples.mask
-    layout = request.question.layout if problem.outer is None else problem.layout
-    values = found.values[0]
-    if not np.isfinite(values).all():
-        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-        raise GradientError(
-            f"The attribution is NaN or infinite for example{'s' if bad.size > 1 else ''} {bad.tolist()}: a gradient "
-            "overflowed, or an operation has none at that point (a square root or a norm at zero). Explain in "
-            "float64, or give a baseline away from that point."
+def _check_ids(method: Method, layout: Layout) -> None:
+    if method.drawn == "input" or method.takes_references:
+        raise UnsupportedInputError(
+            f"method={method.name!r} cannot be used on token ids, which are no numbers to be moved: take another "
+            "method, such as integrated_gradients."
         )
-    if mask is not None and request.method.drawn != "input":
-        values = np.where(spread_mask(mask, problem.layout), values, 0)
-
-    def result(array: Array) -> Array:
-        return np.ascontiguousarray(layout.from_batch_first(array), np.float32)
-
-    return Attribution(
-        values=result(values),
-        inputs=result(problem.examples.inputs[0]),
-        layout=layout.axes,
-        layer="" if problem.call is None else problem.call.label,
-        method=request.method.name,
-        engine=request.engine,
-        framework=problem.backend.name,
-        model=problem.backend.model_name,
-        target=labels,
-        score=finding.score,
-        scores=problem.scores if found.scores is None else found.scores,
-        # The prediction was made where the climb started.
-        predicted=None if request.method.drawn == "input" else predicted,
-        baseline=None if problem.baselines is None else result(problem.baselines[0]),
-        baseline_rule=baseline_rule,
-        delta=found.delta,
-        relative_delta=found.relative_delta,
-        steps=found.steps,
-        rule=found.rule,
-        map_error=found.map_error,
-        batch_size=problem.executor.used,
-        mask=_shown_mask(problem),
-        history=found.history,
-        options=request.method.recorded_options(request.options),
-        seed=request.seed,
-        versions={
-            "explain": _own_version(),
-            request.extension.name: request.extension.version(),
-            "numpy": np.__version__,
-        },
-        notes=tuple(message for message, _ in notes),
-        display=_shown(request.display, problem),
-    )
-
-
-def _shown(display: Display, problem: Problem) -> Display:
-    """Give the display of what was explained: that of the input does not fit what a layer gives."""
-    return display if problem.outer is None else Display(classes=display.classes)
-
-
-@cache
-def _own_version() -> str:
-    return version("explain-toolkit")
-
-
-def _shown_mask(problem: Problem) -> Mask | None:
-    """Give the mask to draw: the one that was given or found, else the one that the model works out."""
-    if problem.examples.mask is not None:
-        return problem.examples.mask
-    axis = problem.layout.time_axis
-    if axis is None:
-        return None
-    shape = (len(problem.examples), problem.examples.inputs[0].shape[axis])
-    held: list[Mask] = [mask for mask in problem.examples.held if mask.shape == shape and not mask.all()]
-    return held[0] if held else None
+    if layout.axes != "NT":
+        raise LayoutError(f"layout={layout.axes!r}, but token ids are of shape (N, T): give them so.")

@@ -12,8 +12,19 @@ from explain.errors import InputError
 from explain.examples import Array
 
 
-def as_input(x: Any, extension: Extension, name: str = "x") -> Array:
-    """Bring an input to the host as a finite, non-empty, floating array.
+def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None) -> Array:
+    """Bring an input to the host as a finite, non-empty, floating array, or as token ids for a model that reads them.
+
+    Parameters
+    ----------
+    x : object
+        As it was given.
+    extension : Extension
+        Whose model it is.
+    name : str
+        What the caller calls it.
+    model : object, optional
+        The model, if it may read token ids.
 
     Raises
     ------
@@ -30,6 +41,10 @@ def as_input(x: Any, extension: Extension, name: str = "x") -> Array:
         raise InputError(
             f"{name} has shape {array.shape}, which holds no example: give at least one, with a batch axis."
         )
+    if array.dtype.kind in "iu" and model is not None and extension.reads_token_ids(model):
+        if array.min() < 0:
+            raise InputError(f"{name} has token ids from {array.min()} on: they should be 0 or more.")
+        return array.astype(np.int64)
     if array.dtype.kind in "iub":
         raise InputError(
             f"{name} has dtype {array.dtype}, but the model computes in floating point: convert it as in training, "

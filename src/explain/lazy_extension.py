@@ -46,6 +46,11 @@ class LazyExtension:
         shape: tuple[int | None, ...] | None = self._own("inspection").stated_input_shape(model)
         return shape
 
+    def reads_token_ids(self, model: Any) -> bool:
+        """Tell whether the model has an embedding layer that can be reached."""
+        found: bool = self._own("inspection").reads_token_ids(model)
+        return found
+
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:
         """Give ``model.input_bounds``, which the seed models have."""
         return getattr(model, "input_bounds", None)
@@ -62,12 +67,10 @@ class LazyExtension:
 
     def _own(self, module: str) -> Any:
         """Import one of the package's modules that imports the framework."""
+        self._framework()
         name = f"{self.package}.{module}"
-        loaded = sys.modules.get(name)
-        if loaded is None:
-            self._framework()
-            loaded = importlib.import_module(name)
-        return loaded
+        # What is loaded is found here in a fraction of the time.
+        return sys.modules.get(name) or importlib.import_module(name)
 
     def _framework(self) -> Any:
         loaded = sys.modules.get(self.name)

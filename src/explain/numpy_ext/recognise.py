@@ -51,6 +51,10 @@ class NumPyExtension:
         """Give the shape that a session states."""
         return stated_shape(model)
 
+    def reads_token_ids(self, model: Any) -> bool:
+        """Tell that nothing is seen of the inside."""
+        return False
+
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:
         """Give ``model.input_bounds``, where there is such a thing."""
         return getattr(model, "input_bounds", None)

@@ -368,7 +368,7 @@ class TensorFlowBackend(Layered):
         )
 
     def _points(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
-        return tuple(tf.constant(array, self._precision) for array in arrays)
+        return tuple(to_device(array, self._precision) for array in arrays)
 
     def _beside(self, examples: Examples) -> Beside:
         """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""

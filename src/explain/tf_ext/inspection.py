@@ -11,6 +11,7 @@ from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
 from explain.tf_ext.structure import Structure, input_shape_of, structure_of
+from explain.tokens import is_embedding
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
     """Give the shape of one example where the model states it, without the batch axis."""
     shape = input_shape_of(model) if is_keras_model(model) else None
     return shape[1:] if shape else None
+
+
+def reads_token_ids(model: Any) -> bool:
+    """Tell whether the model has an embedding layer that can be reached."""
+    return is_keras_model(model) and any(map(is_embedding, layers_of(model)))
 
 
 def first_layer_complaint(

@@ -307,7 +307,10 @@ class TorchBackend(Layered):
         entry = _NOTHING if self.entry is None else self.entry.entered(points[0])
         entering = points if self.entry is None else self.tensors(examples.outer)
         last = self._channels_last
-        inputs = [ordered(point.to(self._model_dtype), channels_last=last) for point in entering]
+        inputs = [
+            ordered(point.to(self._model_dtype) if point.is_floating_point() else point, channels_last=last)
+            for point in entering
+        ]
         given = self._question.forward_kwargs, examples.companions
         keywords = keywords_on_device(*given, self.device, self._model_dtype) if any(given) else {}
         keras_layers, device = self._keras_layers, self.device
@@ -385,7 +388,7 @@ class TorchBackend(Layered):
         """Bring host arrays to the model's device, in the precision of points; as leaves, in the model's own order."""
         last = grad and self._channels_last
         found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
-        return tuple(tensor.requires_grad_(grad) for tensor in found)
+        return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)

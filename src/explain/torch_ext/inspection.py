@@ -15,6 +15,7 @@ from explain.keras_layers import is_keras_model, layers_of
 from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
+from explain.tokens import is_embedding
 from explain.torch_ext.structure import Structure, structure_of
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
@@ -115,6 +116,13 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
         return None
     # Keras counts the batch axis in, everybody else leaves it out.
     return shape[1:] if is_keras_model(original) else shape
+
+
+def reads_token_ids(model: Any) -> bool:
+    """Tell whether the model has an embedding layer that can be reached."""
+    inspection = inspect_model(model)
+    hidden = inspection.opaque or inspection.keras or inspection.stepwise
+    return not hidden and any(map(is_embedding, inspection.structure.modules))
 
 
 def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:

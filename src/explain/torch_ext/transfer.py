@@ -27,8 +27,10 @@ def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channel
     last = channels_last and array.ndim == 4
     # PyTorch takes no array that runs backwards, and warns of one that must not be written to.
     array = np.ascontiguousarray(array)
+    # Token ids stay whole numbers.
+    precision = dtype if array.dtype.kind == "f" else torch.int64
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(
-        device, dtype, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format
+        device, precision, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format
     )
 
 

@@ -1,0 +1,113 @@
+"""Token ids: a model that reads them is explained at what its embedding gives for each, one number a token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from explain.backend import Backend, LayeredBackend
+from explain.baseline import resolve_baseline
+from explain.chunks import row_chunks
+from explain.errors import BaselineError, InputError
+from explain.examples import Array, Examples
+from explain.layers import LayerCall
+from explain.layout import Layout
+
+_EMBEDDINGS = ("Embedding", "EmbeddingBag")
+# Vectors are small beside what the model makes of them.
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A batch of token ids, and the model seen from its embedding.
+
+    Parameters
+    ----------
+    ids : numpy.ndarray of int64
+        Shape (N, T).
+    call : LayerCall
+        The embedding.
+    whole, entered : LayeredBackend
+        The model itself, and seen from what the embedding gives.
+    layout : Layout
+        Axes of what the embedding gives, batch first.
+    padding : int
+        The id that stands for no token.
+    """
+
+    ids: Array
+    call: LayerCall
+    whole: LayeredBackend
+    entered: LayeredBackend
+    layout: Layout
+    padding: int
+
+    def vectors(self, examples: Examples, ids: Array) -> Array:
+        """Give what the embedding gives for ids, shape (N, T, C), in the precision of points."""
+        seen = examples.with_inputs((ids,))
+        parts = [
+            self.whole.activations(self.call, seen.rows(rows)) for rows in row_chunks(len(seen), _AT_ONCE)
+        ]
+        return np.ascontiguousarray(np.concatenate(parts), dtype=self.whole.dtype)
+
+    def baseline(
+        self, given: Any, examples: Examples, bounds: tuple[float, float] | None, seed: int
+    ) -> tuple[Array, Mapping[str, Any]]:
+        """Give the vectors of the baseline, and how it came about.
+
+        None is the padding token, a whole number that token, an array of them one a place; a rule or other numbers
+        are meant of the vectors.
+        """
+        values = np.asarray(self.padding if given is None else given) if not isinstance(given, str) else None
+        if values is None or values.dtype.kind not in "iu":
+            (vectors,) = examples.inputs
+            return resolve_baseline(given, vectors, self.layout, bounds=bounds, seed=seed, mask=examples.mask)
+        try:
+            ids = np.broadcast_to(values, self.ids.shape).astype(np.int64)
+        except ValueError as cause:
+            raise BaselineError(
+                f"baseline has shape {values.shape}, which does not broadcast to the {self.ids.shape} token ids: give "
+                "one token for all places, or one for each."
+            ) from cause
+        if examples.mask is not None:
+            ids = np.where(examples.mask, ids, self.ids)
+        rule = {"rule": "token", "id": int(values)} if values.ndim == 0 else {"rule": "tokens"}
+        return self.vectors(examples.without_layer(), ids), rule
+
+
+def seen_as_tokens(backend: Backend, examples: Examples, layout: Layout) -> tuple[Tokens, Examples]:
+    """See a model that reads token ids from its embedding; give that, and the examples there.
+
+    Raises
+    ------
+    InputError
+        If no layer turns each of the ids into a vector.
+    """
+    (ids,) = examples.inputs
+    whole = cast(LayeredBackend, backend)
+    layers = {name: layer for name, layer in whole.named_layers.items() if is_embedding(layer)}
+    call = next(
+        (
+            one
+            for one in whole.layer_calls(examples)
+            if one.name in layers and len(one.shape) == 2 and one.shape[0] == ids.shape[1]
+        ),
+        None,
+    )
+    if call is None:
+        raise InputError(
+            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
+            f"{ids.shape[1]} tokens: explain the part of the model after its embedding, at the embeddings."
+        )
+    padding = getattr(layers[call.name], "padding_idx", None) or 0
+    tokens = Tokens(ids, call, whole, whole.at(call), call.layout(layout), padding)
+    return tokens, examples.at_layer(tokens.vectors(examples, ids), examples.mask)
+
+
+def is_embedding(layer: object) -> bool:
+    """Tell from its class whether a layer turns whole numbers into vectors."""
+    return any(base.__name__ in _EMBEDDINGS for base in type(layer).__mro__)
