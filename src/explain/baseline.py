@@ -106,7 +106,9 @@ def resolve_references(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str
     ((5, 3), {'rule': 'references', 'count': 5})
     """
     one = inputs.shape[1:]
-    expected = f"an array of reference examples, shape (R, {', '.join(map(str, one))}) with the batch axis first"
+    expected = (
+        f"an array of reference examples, shape (R, {', '.join(map(str, one))}) with the batch axis first"
+    )
     example = "for example baseline=x_train[:64]"
     if baseline is None:
         raise BaselineError(
@@ -114,7 +116,11 @@ def resolve_references(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str
             f"{expected}, {example}."
         )
     if not isinstance(baseline, np.ndarray):
-        shown = repr(baseline) if isinstance(baseline, str | float | int) else f"of type {type(baseline).__name__}"
+        shown = (
+            repr(baseline)
+            if isinstance(baseline, str | float | int)
+            else f"of type {type(baseline).__name__}"
+        )
         raise BaselineError(
             f"baseline {shown} is no set of references: give {expected}, {example}. A single reference is a set of one."
         )

@@ -57,9 +57,7 @@ def scores_at_references(problem: Problem) -> Array:
     else:
         # Of an example only its target has a say in the score of a reference: one pass serves all examples.
         references = Examples(problem.references)
-        outputs = np.concatenate(
-            [backend.outputs(references.rows(rows))[0] for rows in executor.rows(count)]
-        )
+        outputs = np.concatenate([backend.outputs(references.rows(rows))[0] for rows in executor.rows(count)])
         scores = np.stack([outputs[(slice(None), *index)] for index in indices])
     if not np.isfinite(scores).all():
         bad = np.flatnonzero(~np.isfinite(scores).all(axis=0))
