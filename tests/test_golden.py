@@ -23,11 +23,17 @@ BATCH_SIZE = 64
 IMAGE_TOLERANCE = 0.2
 FRAMEWORKS = ("torch", "tensorflow")
 METHODS = [row.name for row in explain.methods()]
+TAKE_REFERENCES = [row.name for row in explain.methods() if row.takes_references]
+REFERENCES = 8
 # Both sides at the same steps, rule and chunk size.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
     # A climb of many steps magnifies a last bit that another processor rounds otherwise.
     "activation_maximization": {"n_steps": 16},
+    "smoothgrad": {"n_samples": 16},
+    "smoothgrad_squared": {"n_samples": 16},
+    "vargrad": {"n_samples": 16},
+    "expected_gradients": {"n_samples": 40},
 }
 # Examples that lie on no kink, by their place among the samples: both frameworks are held to one array, which a kink
 # would keep one of them from. tests/test_twins.py names those that lie on one.
@@ -62,6 +68,8 @@ def explained(name, framework, method):
         lengths=None if samples.lengths is None else samples.lengths[chosen],
         batch_size=BATCH_SIZE,
         display=display,
+        # The first samples of a seed model stand for its training data.
+        **({"baseline": samples.x[:REFERENCES]} if method in TAKE_REFERENCES else {}),
         **FIXED.get(method, {}),
     )
 

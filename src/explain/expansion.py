@@ -150,7 +150,6 @@ def expanded_gradients(
     weights : numpy.ndarray
         Shape (M, points): one row for each sum.
     """
-    count = len(examples)
     totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
     for rows, points, gradients in gradient_blocks(backend, examples, expansion, executor, in_rows=in_rows):
         for total, gradient in zip(totals, gradients, strict=True):

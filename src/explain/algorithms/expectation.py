@@ -143,8 +143,8 @@ def _bias_warnings(
     )
     return [
         (
-            f"The values of example{'s' if off.size > 1 else ''} {off.tolist()} miss the difference of the scores by up "
-            f"to {relative_delta[off].max():.1%}, more than drawing samples explains: more of them will not mend it. "
+            f"The values of example{'s' if off.size > 1 else ''} {off.tolist()} miss the difference of the scores by "
+            f"up to {relative_delta[off].max():.1%}, more than drawing samples explains: more samples do not mend it. "
             f"{cause} may jump where its gradient does not show it (a rounding, an argmax, a gradient that the model "
             "defines itself).",
             ConvergenceWarning,
