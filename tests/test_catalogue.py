@@ -77,5 +77,5 @@ def test_drawn_as_a_table():
     html = rows._repr_html_()
     assert html.count("<tr>") == len(rows) + 1
     assert all(escape(row.summary) in html for row in rows)
-    assert [row.name for row in rows[:2]] == ["saliency", "integrated_gradients"]
+    assert [row.name for row in rows[:2]] == ["saliency", "input_x_gradient"]
     assert type(rows[:2]) is type(rows)

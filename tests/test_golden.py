@@ -23,12 +23,18 @@ BATCH_SIZE = 64
 # Root mean square of the difference, in colour steps of 0 to 255: far below what an eye sees.
 IMAGE_TOLERANCE = 0.2
 FRAMEWORKS = ("torch", "tensorflow")
+TAKE_REFERENCES = [row.name for row in explain.methods() if row.takes_references]
+REFERENCES = 8
 # Both sides at the same steps, rule and chunk size.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
     # A climb of many steps magnifies a last bit that another processor rounds otherwise.
     "activation_maximization": {"n_steps": 16},
     "conductance": {"n_steps": 12},
+    "smoothgrad": {"n_samples": 16},
+    "smoothgrad_squared": {"n_samples": 16},
+    "vargrad": {"n_samples": 16},
+    "expected_gradients": {"n_samples": 40},
 }
 # At which layer a method is asked that is about one; a model that takes one step at a time has none to be reached.
 LAYERS = {"cifar_net": "conv2", "cifar_keras": "conv2", "fashion_rnn": "rnn1"}
@@ -68,6 +74,8 @@ def explained(name, framework, method):
         batch_size=BATCH_SIZE,
         display=display,
         layer=LAYERS[name] if find_method(method).layer == "must" else None,
+        # The first samples of a seed model stand for its training data.
+        **({"baseline": samples.x[:REFERENCES]} if method in TAKE_REFERENCES else {}),
         **FIXED.get(method, {}),
     )
 

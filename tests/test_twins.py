@@ -10,8 +10,11 @@ import torch
 from torch import nn
 
 import explain
+from explain.algorithms.expectation import draws
 from explain.catalogue import find_method
+from explain.examples import Examples
 from explain.layout import Layout
+from explain.noise import NoisyPoints
 from explain.quadrature import nodes_and_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
@@ -21,7 +24,13 @@ MILLIONTH = 1e-6
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
     "conductance": {"n_steps": 12},
+    "smoothgrad": {"n_samples": 4},
+    "smoothgrad_squared": {"n_samples": 4},
+    "vargrad": {"n_samples": 4},
+    "expected_gradients": {"n_samples": 8},
 }
+TAKE_REFERENCES = [row.name for row in explain.methods() if row.takes_references]
+REFERENCES = 4
 # At which layer a method is asked that is about one.
 LAYERS = {"cifar_net": "conv2", "cifar_keras": "conv2", "fashion_rnn": "rnn1"}
 # Where on the straight path from zero a method looks, besides at the input itself.
@@ -74,6 +83,7 @@ def maps_of(name, dtype, method, rows=None, noise_seed=None):
             # The noise would hide that the sequences are one-hot, and with it their padding.
             lengths=None if samples.lengths is None else samples.lengths[example],
             batch_size=64,
+            **({"baseline": samples.x[:REFERENCES]} if method in TAKE_REFERENCES else {}),
             layer=LAYERS[name] if find_method(method).layer == "must" else None,
             # For its bounds; names of steps would be those of other examples.
             display=replace(samples.display, step_names=()),
@@ -115,11 +125,26 @@ def test_twins_agree(name, method, dtype, record_property):
         assert (np.median(nudged, axis=0) <= 1e-5).all(), nudged
 
 
+def visited_points(name, dtype, method, example):
+    """The points of an example at which a method takes gradients, shape (points, ...)."""
+    samples = explain.zoo.samples(name, framework="torch")
+    layout, x = Layout(samples.layout), samples.x[example : example + 1].astype(dtype)
+    options = FIXED.get(method, {})
+    if method in NODES:
+        return np.stack([x[0] * alpha for alpha in NODES[method].astype(dtype)])
+    if method in ("smoothgrad", "smoothgrad_squared", "vargrad"):
+        noisy = NoisyPoints(Examples((x,)), layout, 0.15, options["n_samples"], seed=0)
+        return noisy.inputs(slice(0, 1), slice(0, options["n_samples"]))[0]
+    if method == "expected_gradients":
+        chosen, alphas = draws(options["n_samples"], REFERENCES, seed=0)
+        starts = samples.x[chosen].astype(dtype)
+        return starts + alphas.astype(dtype).reshape(-1, *[1] * (x.ndim - 1)) * (x - starts)
+    return x
+
+
 def nearest_kink(name, dtype, method, example):
     """How near an example comes to a tie in a pool or a ReLU at zero, relative to its layer's maximum."""
     model = explain.zoo.load(name, "torch", dtype)
-    x = torch.tensor(explain.zoo.samples(name, framework="torch").x[example : example + 1])
-    alphas = NODES.get(method, [1.0])
     nearest = []
 
     def look(module, arguments, output):
@@ -140,8 +165,8 @@ def nearest_kink(name, dtype, method, example):
         if isinstance(module, (nn.ReLU, nn.MaxPool2d))
     ]
     with torch.no_grad():
-        for alpha in alphas:
-            model((x * alpha).to(next(model.parameters()).dtype))
+        for point in visited_points(name, dtype, method, example):
+            model(torch.tensor(point[np.newaxis]))
     for handle in handles:
         handle.remove()
     return min(float(one) for one in nearest)

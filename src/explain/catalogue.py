@@ -9,6 +9,15 @@ from explain.method import Catalogue, Method, Option
 from explain.options import is_number, is_steps, non_negative, plain_steps, whole_number
 from explain.quadrature import RULES
 
+_STDEVS = non_negative(
+    "stdevs",
+    0.15,
+    "Standard deviation of the noise, as a share of each example's range (greatest − least value).",
+)
+_OWN_DRAWS = "it draws its noise itself, unseeded, and not as a share of the input's range"
+_NO_SMOOTHGRAD = "its SmoothGrad takes the gradient of a loss and fails on Keras 3"
+_NO_SUCH_SQUARES = "it has SmoothGrad only, not its squares or variance"
+
 _ROWS = Catalogue(
     [
         Method(
@@ -22,6 +31,57 @@ _ROWS = Catalogue(
             begins_with_gradients=True,
             layer="may",
             reference_engines=("captum", "tf-explain"),
+        ),
+        Method(
+            name="input_x_gradient",
+            aliases=("input_x_gradients", "gradient_x_input", "gradient_x_activation"),
+            title="Input × gradient",
+            family="gradient",
+            summary="The input times its gradient: what each input adds to a score that is linear in it.",
+            paper="Shrikumar et al. 2016, arXiv:1605.01713",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.gradient:input_x_gradient",
+            begins_with_gradients=True,
+            layer="may",
+            reference_engines=("captum", "tf-explain"),
+        ),
+        Method(
+            name="smoothgrad",
+            title="SmoothGrad",
+            aliases=("smooth_grad",),
+            family="gradient",
+            summary="The gradient averaged over noisy copies of the input, sign kept.",
+            paper="Smilkov et al. 2017, arXiv:1706.03825",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.smoothing:smoothgrad",
+            options=(whole_number("n_samples", 50, 1, "Number of noisy copies of each example."), _STDEVS),
+            refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SMOOTHGRAD},
+        ),
+        Method(
+            name="smoothgrad_squared",
+            title="SmoothGrad²",
+            aliases=("smoothgrad_sq",),
+            family="gradient",
+            summary="The squared gradient averaged over noisy copies of the input.",
+            paper="Hooker et al. 2018, arXiv:1806.10758",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.smoothing:smoothgrad_squared",
+            options=(whole_number("n_samples", 50, 1, "Number of noisy copies of each example."), _STDEVS),
+            drawn="unsigned",
+            refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SUCH_SQUARES},
+        ),
+        Method(
+            name="vargrad",
+            title="VarGrad",
+            aliases=("var_grad",),
+            family="gradient",
+            summary="How much the gradient varies over noisy copies of the input.",
+            paper="Adebayo et al. 2018, arXiv:1810.03307",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.smoothing:vargrad",
+            options=(whole_number("n_samples", 50, 2, "Number of noisy copies of each example."), _STDEVS),
+            drawn="unsigned",
+            refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SUCH_SQUARES},
         ),
         Method(
             name="integrated_gradients",
@@ -63,6 +123,34 @@ _ROWS = Catalogue(
             refused_engines={
                 "tf-explain": "its integrated gradients leave out × (input − baseline), take absolute values and scale "
                 "them to a picture"
+            },
+        ),
+        Method(
+            name="expected_gradients",
+            aliases=("gradient_shap",),
+            family="path",
+            summary="How much each input adds to the score, compared with a set of references; sums to the mean "
+            "difference.",
+            paper="Erion et al. 2019, arXiv:1906.10670; Lundberg & Lee 2017, arXiv:1705.07874",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.expectation:expected_gradients",
+            options=(
+                whole_number(
+                    "n_samples",
+                    200,
+                    1,
+                    "Number of gradients an example, each at a place of a line from a reference.",
+                ),
+                non_negative(
+                    "stdevs",
+                    0.0,
+                    "Standard deviation of noise on the input, as a share of each example's range.",
+                ),
+            ),
+            uses_baseline=True,
+            takes_references=True,
+            refused_engines={
+                "captum": "it draws references, places and noise itself, unseeded and others for each example"
             },
         ),
         Method(
@@ -180,7 +268,7 @@ def methods() -> Catalogue:
     Examples
     --------
     >>> [row.name for row in methods() if row.family == "path"]
-    ['integrated_gradients']
+    ['integrated_gradients', 'expected_gradients']
     """
     return _ROWS
 

@@ -116,6 +116,10 @@ class BaselineWarning(ExplainWarning):
     """A baseline equals the input, so that nothing lies between them to attribute."""
 
 
+class NoiseWarning(ExplainWarning):
+    """Noise is a share of an example's range, and an example has none: no noise was added."""
+
+
 class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map says nothing."""
 

@@ -159,6 +159,17 @@ def expanded_gradients(
     return totals
 
 
+def expanded_means(
+    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+) -> tuple[Array, ...]:
+    """Give the means of the gradients over the points of each example, in double precision; see `expanded_moments`."""
+    totals = tuple(np.zeros(array.shape) for array in examples.inputs)
+    for rows, _, gradients in gradient_blocks(backend, examples, expansion, executor, in_rows=in_rows):
+        for total, gradient in zip(totals, gradients, strict=True):
+            total[rows] += gradient.sum(axis=1, dtype=np.float64)
+    return tuple(total / expansion.n_points for total in totals)
+
+
 def expanded_moments(
     backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:

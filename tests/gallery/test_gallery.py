@@ -29,7 +29,14 @@ from explain.gallery.page import summary, write_page
 from explain.gallery.results import explain_model
 from explain.layout import Layout
 
-FEW = {"integrated_gradients": {"n_steps": 4}, "activation_maximization": {"n_steps": 2}}
+FEW = {
+    "integrated_gradients": {"n_steps": 4},
+    "activation_maximization": {"n_steps": 2},
+    "smoothgrad": {"n_samples": 4},
+    "smoothgrad_squared": {"n_samples": 4},
+    "vargrad": {"n_samples": 4},
+    "expected_gradients": {"n_samples": 8},
+}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 

@@ -19,6 +19,18 @@ def saliency(problem: Problem) -> Found:
     return Found(values=gradients, warnings=zero_gradient_warnings(gradients))
 
 
+def input_x_gradient(problem: Problem) -> Found:
+    """Take the input times the gradient of the score, element by element, sign kept.
+
+    Shrikumar et al., *Not just a black box*, arXiv:1605.01713: the first-order Taylor term of what the score loses
+    when an input goes to zero. Exact where the score is linear in the input; elsewhere values do not add up.
+    """
+    inputs = problem.examples.inputs
+    gradients, _ = problem.gradients_at(inputs)
+    values = tuple(point * gradient for point, gradient in zip(inputs, gradients, strict=True))
+    return Found(values=values, warnings=zero_gradient_warnings(gradients))
+
+
 def zero_gradient_warnings(gradients: tuple[Array, ...]) -> tuple[tuple[str, type[ExplainWarning]], ...]:
     """Tell of the examples whose gradient is zero everywhere, if there are any."""
     # Nearly every map has a positive value, which is found faster than one that is not zero.

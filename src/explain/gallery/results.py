@@ -159,7 +159,7 @@ def explain_model(
                             _take(samples[framework], chosen),
                             method,
                             target,
-                            {"score": shown.score, **common},
+                            {"score": shown.score, **_references(method, samples[framework]), **common},
                         )
             except (UnsupportedInputError, UnsupportedModelError) as error:
                 results, reason = {}, str(error)
@@ -234,6 +234,11 @@ def _explain(
         display=samples.display,
         **common,
     )
+
+
+def _references(method: Method, samples: Samples) -> dict[str, Any]:
+    """Give all the samples of a seed model as the set that a method compares with, if it does."""
+    return {"baseline": samples.x} if method.takes_references else {}
 
 
 def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any]) -> Attribution:

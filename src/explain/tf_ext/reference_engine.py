@@ -1,4 +1,4 @@
-"""tf-explain as an engine, for the one kernel of its that gives the right numbers: the plain gradient."""
+"""tf-explain as an engine, for its kernels that give the right numbers: the gradient, and the input times it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def run(problem: Problem) -> Found:
         If tf-explain cannot compute this, with the reason.
     """
     try:
+        from tf_explain.core.gradients_inputs import GradientsInputs
         from tf_explain.core.vanilla_gradients import VanillaGradients
     except ImportError as cause:
         raise FrameworkNotInstalledError(
@@ -38,13 +39,16 @@ def run(problem: Problem) -> Found:
         raise EngineError(
             "engine='tf-explain' casts its input to float32; the model computes in float64. Use engine='explain'."
         )
-    gradients = np.empty_like(examples.inputs[0])
+    kernel = {"saliency": VanillaGradients, "input_x_gradient": GradientsInputs}[problem.method]
+    values = np.empty_like(examples.inputs[0])
     for label in np.unique(indices):
         of_label = np.flatnonzero(indices[:, 0] == label)
         for rows in problem.executor.rows(len(of_label)):
             chosen = examples.rows(of_label[rows])
-            found: Array = VanillaGradients.compute_gradients(
+            found: Array = kernel.compute_gradients(
                 tf.constant(chosen.inputs[0]), backend.reference_call(chosen), int(label)
             ).numpy()
-            gradients[of_label[rows]] = found
-    return Found(values=(gradients,), warnings=zero_gradient_warnings((gradients,)))
+            values[of_label[rows]] = found
+    # A product is zero also where the input is: only a gradient tells that the map says nothing.
+    warnings = zero_gradient_warnings((values,)) if problem.method == "saliency" else ()
+    return Found(values=(values,), warnings=warnings)

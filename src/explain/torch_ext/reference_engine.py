@@ -44,6 +44,8 @@ def run(problem: Problem) -> Found:
     if problem.method == "saliency":
         gradients = _in_chunks(problem, lambda rows: _saliency(captum.attr, problem, rows))
         return Found(values=gradients, warnings=zero_gradient_warnings(gradients))
+    if problem.method == "input_x_gradient":
+        return Found(values=_in_chunks(problem, lambda rows: _input_x_gradient(captum.attr, problem, rows)))
     rule = problem.options["rule"] or FIXED_RULE
     steps = fixed_steps(problem.options, len(problem.examples), _STEPS)
     n_steps = int(steps[0])
@@ -73,6 +75,13 @@ def _saliency(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
     backend, examples = _opened(problem), problem.examples.rows(rows)
     points = tuple(point.requires_grad_() for point in backend.tensors(examples.inputs))
     found: tuple[Tensor, ...] = captum.Saliency(_forward(backend, examples)).attribute(points, abs=False)
+    return found
+
+
+def _input_x_gradient(captum: Any, problem: Problem, rows: slice) -> tuple[Tensor, ...]:
+    backend, examples = _opened(problem), problem.examples.rows(rows)
+    points = tuple(point.requires_grad_() for point in backend.tensors(examples.inputs))
+    found: tuple[Tensor, ...] = captum.InputXGradient(_forward(backend, examples)).attribute(points)
     return found
 
 
