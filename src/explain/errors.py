@@ -110,3 +110,7 @@ class BaselineWarning(ExplainWarning):
 
 class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map says nothing."""
+
+
+class SurrogateWarning(ExplainWarning):
+    """A surrogate model says less than it seems to: too few samples for its features, or too strong a penalty."""

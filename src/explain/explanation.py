@@ -15,6 +15,7 @@ import numpy as np
 from explain.attribution import Attribution
 from explain.backend import Backend, Extension, Finding, Question, ScoreKind
 from explain.baseline import resolve_baseline
+from explain.catalogue import methods
 from explain.display import Display
 from explain.errors import (
     ExplainWarning,
@@ -245,9 +246,11 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
 def _check_primitives(method: Method, backend: Backend) -> None:
     missing = sorted(method.needs - backend.provides)
     if missing:
+        usable = [repr(row.name) for row in methods() if row.needs <= backend.provides]
+        remedy = f"Give method={' or '.join(usable)}." if usable else "No method needs so little."
         raise UnsupportedModelError(
             f"method={method.name!r} needs {', '.join(missing)}, which the {backend.name} backend does not provide for "
-            f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}."
+            f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}. {remedy}"
         )
 
 
@@ -258,7 +261,8 @@ def _score_notes(finding: Finding) -> Notes:
         notes.append(
             (
                 "The model's inside cannot be reached, so a terminal softmax or sigmoid could not be looked for: its "
-                "output is explained as it is. Say score='output' if that is meant, or give the original module.",
+                "output is explained as it is. Say score='output' if that is meant; to explain logits, give the original "
+                "module, or a function that returns them.",
                 OpaqueModelWarning,
             )
         )
