@@ -261,8 +261,8 @@ def _score_notes(finding: Finding) -> Notes:
         notes.append(
             (
                 "The model's inside cannot be reached, so a terminal softmax or sigmoid could not be looked for: its "
-                "output is explained as it is. Say score='output' if that is meant; to explain logits, give the original "
-                "module, or a function that returns them.",
+                "output is explained as it is. Say score='output' if that is meant; to explain logits, give the "
+                "original module, or a function that returns them.",
                 OpaqueModelWarning,
             )
         )

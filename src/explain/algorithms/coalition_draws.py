@@ -1,4 +1,4 @@
-"""Which coalitions of features a surrogate is fitted to, and with which weights: drawn once for a number of features."""
+"""Which coalitions of features a surrogate is fitted to, and what each counts for: one draw a number of features."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def uniform_coalitions(n_features: int, n_samples: int, seed: int) -> Presence:
     Examples
     --------
     >>> uniform_coalitions(3, 2, seed=0).astype(int).tolist()
-    [[1, 1, 1], [0, 0, 0]]
+    [[1, 1, 1], [1, 1, 0]]
     """
     return np.random.default_rng((seed, n_features)).integers(2, size=(n_samples, n_features)) == 1
 

@@ -227,7 +227,7 @@ def _underdetermined(
             f"n_samples={n_samples} is too few for example{'s' if len(rows) > 1 else ''} {rows} with up to "
             f"{int(features.counts[rows].max())} features: the samples do not determine a coefficient for each. Raise "
             "n_samples to several times the number of features, or give a coarser feature_mask, so that there are "
-            "fewer.",
+            "fewer; where kernel_width leaves weight on few samples only, give a greater one.",
             SurrogateWarning,
         ),
     )
@@ -238,8 +238,8 @@ def _unfinished(rows: list[int], alpha: float) -> tuple[tuple[str, type[ExplainW
         return ()
     return (
         (
-            f"The Lasso of example{'s' if len(rows) > 1 else ''} {rows} was stopped after {_MOST_ROUNDS} rounds, before "
-            f"its coefficients had settled. Raise alpha (now {alpha}), or take interpretable_model='ridge'.",
+            f"The Lasso of example{'s' if len(rows) > 1 else ''} {rows} was stopped after {_MOST_ROUNDS} rounds, "
+            f"before its coefficients had settled. Raise alpha (now {alpha}), or take interpretable_model='ridge'.",
             SurrogateWarning,
         ),
     )
