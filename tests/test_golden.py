@@ -28,6 +28,8 @@ REFERENCES = 8
 # Both sides at the same steps, rule and chunk size.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
+    "lime": {"n_samples": 256},
+    "kernel_shap": {"n_samples": 256},
     # A climb of many steps magnifies a last bit that another processor rounds otherwise.
     "activation_maximization": {"n_steps": 16},
     "conductance": {"n_steps": 12},

@@ -41,7 +41,7 @@ def test_import_loads_no_framework_and_is_quick():
         before = time.process_time()
         import explain
         taken = time.process_time() - before
-        heavy = {"torch", "tensorflow", "keras", "matplotlib", "captum", "tf_explain", "scipy", "skimage"}
+        heavy = {"torch", "tensorflow", "keras", "matplotlib", "captum", "tf_explain", "scipy", "skimage", "sklearn"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
         print(taken)
     """

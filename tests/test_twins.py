@@ -28,6 +28,8 @@ FIXED = {
     "smoothgrad_squared": {"n_samples": 4},
     "vargrad": {"n_samples": 4},
     "expected_gradients": {"n_samples": 8},
+    "lime": {"n_samples": 128},
+    "kernel_shap": {"n_samples": 128},
 }
 TAKE_REFERENCES = [row.name for row in explain.methods() if row.takes_references]
 REFERENCES = 4

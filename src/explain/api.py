@@ -58,7 +58,7 @@ def attribute(
 
     Parameters
     ----------
-    model : torch.nn.Module, keras.Model, or a function of tensors
+    model : torch.nn.Module, keras.Model, a scikit-learn estimator or a function of tensors or arrays
         The model; it leaves as it came. For a plain function say which framework's with `framework`.
     x : numpy.ndarray or a tensor of the model's framework
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
@@ -93,7 +93,7 @@ def attribute(
     forward_kwargs : Mapping, optional
         What the model needs besides `x`, by name. An array with N rows is taken as one row an example.
     framework : str, optional
-        ``"torch"`` or ``"tensorflow"``, for functions whose framework cannot be seen.
+        ``"torch"``, ``"tensorflow"`` or ``"numpy"``, for functions whose framework cannot be seen.
     engine : str
         ``"explain"``, or a library that computes the same thing: ``"captum"``, ``"tf-explain"``.
     batch_size : int, optional

@@ -6,7 +6,15 @@ import difflib
 
 from explain.errors import MethodError
 from explain.method import Catalogue, Method, Option
-from explain.options import is_number, is_steps, non_negative, plain_steps, whole_number
+from explain.options import (
+    feature_mask,
+    is_number,
+    is_steps,
+    non_negative,
+    one_of,
+    plain_steps,
+    whole_number,
+)
 from explain.quadrature import RULES
 
 _STDEVS = non_negative(
@@ -232,6 +240,55 @@ _ROWS = Catalogue(
             uses_baseline=True,
             layer="map",
             drawn="unsigned",
+        ),
+        Method(
+            name="lime",
+            title="LIME",
+            aliases=("local_surrogate",),
+            family="surrogate",
+            summary="Which features a sparse linear model needs to imitate the score near the input.",
+            paper="Ribeiro, Singh & Guestrin 2016, arXiv:1602.04938",
+            needs=frozenset({"outputs"}),
+            implementation="explain.algorithms.surrogate:lime",
+            options=(
+                whole_number("n_samples", 500, 2, "Number of random coalitions of features that are scored."),
+                feature_mask(),
+                one_of("interpretable_model", ("lasso", "ridge"), "The linear model that is fitted."),
+                non_negative(
+                    "alpha",
+                    0.01,
+                    "Its penalty, for the Lasso in units of the score; 0 is plain least squares.",
+                ),
+                one_of("distance_mode", ("cosine", "euclidean"), "How far a sample is from the input."),
+                Option(
+                    "kernel_width",
+                    1.0,
+                    "a number above 0",
+                    lambda value: is_number(value) and 0 < value < float("inf"),
+                    "The distance at which a sample's weight has fallen to 0.61.",
+                ),
+            ),
+            uses_baseline=True,
+        ),
+        Method(
+            name="kernel_shap",
+            title="Kernel SHAP",
+            aliases=("shap",),
+            family="surrogate",
+            summary="How much each feature adds to the score on average over all coalitions: its Shapley value.",
+            paper="Lundberg & Lee 2017, arXiv:1705.07874; Covert & Lee 2020, arXiv:2012.01536",
+            needs=frozenset({"outputs"}),
+            implementation="explain.algorithms.surrogate:kernel_shap",
+            options=(
+                whole_number(
+                    "n_samples",
+                    500,
+                    4,
+                    "The most coalitions that are scored; all of them where that suffices.",
+                ),
+                feature_mask(),
+            ),
+            uses_baseline=True,
         ),
         Method(
             name="activation_maximization",

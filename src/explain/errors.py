@@ -126,3 +126,7 @@ class ZeroGradientWarning(ExplainWarning):
 
 class ZeroMapWarning(ExplainWarning):
     """A class activation map is zero everywhere: nothing that the layer gives raises the score."""
+
+
+class SurrogateWarning(ExplainWarning):
+    """A surrogate model says less than it seems to: too few samples for its features, or too strong a penalty."""

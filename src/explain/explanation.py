@@ -13,6 +13,7 @@ import numpy as np
 from explain.attribution import Attribution
 from explain.backend import Backend, Finding, LayeredBackend, ScoreKind
 from explain.baseline import resolve_baseline, resolve_references
+from explain.catalogue import methods
 from explain.errors import (
     LayoutError,
     ModelCallError,
@@ -247,9 +248,11 @@ def _check_primitives(request: Request, backend: Backend) -> None:
     needed = method.needs if request.layer is None else method.needs | {"layers"}
     missing = sorted(needed - backend.provides)
     if missing:
+        usable = [repr(row.name) for row in methods() if row.needs <= backend.provides]
+        remedy = f"Give method={' or '.join(usable)}." if usable else "No method needs so little."
         raise UnsupportedModelError(
             f"method={method.name!r} needs {', '.join(missing)}, which the {backend.name} backend does not provide for "
-            f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}."
+            f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}. {remedy}"
         )
 
 
@@ -260,7 +263,8 @@ def _score_notes(finding: Finding) -> Notes:
         notes.append(
             (
                 "The model's inside cannot be reached, so a terminal softmax or sigmoid could not be looked for: its "
-                "output is explained as it is. Say score='output' if that is meant, or give the original module.",
+                "output is explained as it is. Say score='output' if that is meant; to explain logits, give the "
+                "original module, or a function that returns them.",
                 OpaqueModelWarning,
             )
         )

@@ -34,8 +34,9 @@ def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None
     array = to_host(x, extension)
     if array is None:
         raise InputError(
-            f"{name} is of type {type(x).__name__}: give a NumPy array or a {extension.name} tensor with a batch "
-            "axis. (What a model needs besides its first input goes into forward_kwargs.)"
+            f"{name} is of type {type(x).__name__}: give a NumPy array or a tensor of the model's framework, with a "
+            "batch axis; for a data frame its to_numpy(float). (What a model needs besides its first input goes into "
+            "forward_kwargs.)"
         )
     if array.ndim == 0 or array.size == 0:
         raise InputError(

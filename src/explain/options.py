@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
+from explain.features import FEATURE_RULES, is_feature_mask, recorded_feature_mask
 from explain.method import Option
 
 
@@ -52,5 +53,29 @@ def non_negative(name: str, default: float, summary: str) -> Option:
         default,
         "a number of at least 0",
         lambda value: is_number(value) and 0 <= value < float("inf"),
+        summary,
+    )
+
+
+def feature_mask() -> Option:
+    """Give the option that says which positions are one feature; see `explain.features.resolve_features`."""
+    return Option(
+        "feature_mask",
+        None,
+        f"None, one of {', '.join(map(repr, FEATURE_RULES))}, or an array of whole numbers from 0 on, one a position",
+        is_feature_mask,
+        "Which positions are one feature. None: superpixels of a picture, steps of a sequence, columns of a table, a "
+        "grid in a volume.",
+        recorded=recorded_feature_mask,
+    )
+
+
+def one_of(name: str, choices: tuple[str, ...], summary: str) -> Option:
+    """Give an option that is one of some words, the first of which is the default."""
+    return Option(
+        name,
+        choices[0],
+        f"one of {', '.join(map(repr, choices))}",
+        lambda value: isinstance(value, str) and value in choices,
         summary,
     )

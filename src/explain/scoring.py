@@ -178,14 +178,13 @@ def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -
         else f"the model's output is that of a {activation} that is not a layer of its own, and could not be taken off"
     )
     remedy = (
-        "Give the original model, or one without it"
+        "Give the original model, or one that returns logits"
         if opaque
         else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
     )
     return (
-        f"The explained score is a {held.replace('_', ' ')}: {where}. Gradients of probabilities vanish where "
-        "the model "
-        f"is sure. {remedy}; say score={('output' if opaque else held)!r} if it is meant."
+        f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly move where the model is "
+        f"sure, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if it is meant."
     )
 
 

@@ -44,7 +44,8 @@ class ContractModel:
 class BackendContract:
     """Every primitive, held against finite differences and against the other primitives.
 
-    Subclass it in a test module, and give `extension` and `models`.
+    Subclass it in a test module, and give `extension` and `models`. A primitive that a backend does not provide is
+    left out; what can be asked of the others is asked all the same.
 
     Examples
     --------
@@ -104,6 +105,8 @@ class BackendContract:
         generator = np.random.default_rng(0)
         for given in self.models():
             with self._opened(given) as (backend, examples):
+                if "gradients" not in backend.provides:
+                    continue
                 (gradient,), scores = backend.gradients(examples)
                 np.testing.assert_allclose(scores, backend.scores(examples), rtol=1e-9, atol=1e-12)
                 assert gradient.shape == examples.inputs[0].shape
@@ -166,30 +169,46 @@ class BackendContract:
                 backend.synchronize()
 
     def test_rows_do_not_mix(self) -> None:
-        """An example's gradient is its own, whoever is beside it."""
+        """An example's score and gradient are its own, whoever is beside it."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
-                (together,), _ = backend.gradients(examples)
-                (alone,), _ = backend.gradients(examples.rows(slice(1, 2)))
-            np.testing.assert_allclose(alone, together[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
+                second = examples.rows(slice(1, 2))
+                pairs = [(backend.scores(examples), backend.scores(second))]
+                if "gradients" in backend.provides:
+                    pairs.append((backend.gradients(examples)[0][0], backend.gradients(second)[0][0]))
+            for together, alone in pairs:
+                np.testing.assert_allclose(alone, together[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_callable_targets_get_the_outputs(self) -> None:
         """A callable that picks a class gives what its index gives."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
-                by_index = backend.gradients(
-                    examples.with_target(Target(indices=np.ones((len(examples), 1), np.int64)))
-                )
-                by_function = backend.gradients(
-                    examples.with_target(Target(function=lambda outputs: outputs[:, 1]))
-                )
-            np.testing.assert_allclose(
-                by_function[0][0], by_index[0][0], rtol=1e-9, atol=1e-12, err_msg=given.name
-            )
+                by_index = examples.with_target(Target(indices=np.ones((len(examples), 1), np.int64)))
+                by_function = examples.with_target(Target(function=lambda outputs: outputs[:, 1]))
+                pairs = [(backend.scores(by_index), backend.scores(by_function))]
+                if "gradients" in backend.provides:
+                    pairs.append((backend.gradients(by_index)[0][0], backend.gradients(by_function)[0][0]))
+            for expected, found in pairs:
+                np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_the_same_call_gives_the_same_bytes(self) -> None:
         """Nothing is carried from one call to the next."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
-                first, second = (backend.gradients(examples)[0][0] for _ in range(2))
-            assert np.array_equal(first, second), given.name
+                asked = [backend.scores]
+                if "gradients" in backend.provides:
+                    asked.append(lambda points, backend=backend: backend.gradients(points)[0][0])
+                pairs = [(ask(examples), ask(examples)) for ask in asked]
+            for first, second in pairs:
+                assert np.array_equal(first, second), given.name
+
+    def test_the_examples_are_left_as_they_are(self) -> None:
+        """A backend writes into nothing that it is given."""
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                before = examples.inputs[0].copy()
+                backend.outputs(examples)
+                backend.scores(examples)
+                if "gradients" in backend.provides:
+                    backend.gradients(examples)
+            assert np.array_equal(examples.inputs[0], before), given.name

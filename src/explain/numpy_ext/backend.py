@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from explain.backend import Finding, Primitive, Question
-from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError, TargetError
+from explain.backend import Finding, Primitive, Question, ScoreKind
+from explain.errors import GradientError, InputError, ModelCallError, ScoreError, TargetError
 from explain.examples import Array, Examples
 from explain.execution import UNSEEN, Executor
 from explain.numpy_ext.callables import ArrayFunction
@@ -37,11 +37,7 @@ class NumPyBackend:
     device_name = "cpu"
 
     def __init__(self, function: ArrayFunction, question: Question, like: Any) -> None:
-        if question.score not in ("logit", "output"):
-            raise ScoreError(
-                f"score={question.score!r} cannot be had of a function of arrays, since it is not known what its "
-                "output is: say score='output', and give a function that returns what is to be explained."
-            )
+        self._finding = _finding(function, question.score)
         self._function = function
         self._question = question
         self.model_name = function.name
@@ -65,32 +61,49 @@ class NumPyBackend:
         padded = examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
         layout = self._question.layout
         x = np.ascontiguousarray(layout.from_batch_first(padded.inputs[0]))
-        keywords = {**self._question.forward_kwargs, **padded.companions}
+        # Copies: what a function does to what it is given must not reach the caller, or the next point.
+        x = x.astype(self._function.dtype or x.dtype, copy=True)
+        companions = {name: rows.copy() for name, rows in padded.companions.items()}
         try:
-            # A copy: what a function does to its input must not reach the next point's.
-            result = self._function.call(x.astype(self._function.dtype or x.dtype, copy=True), **keywords)
-        except ExplainError:
-            raise
+            result = self._function.call(x, **self._question.forward_kwargs, **companions)
         # The model is foreign code, which may raise anything.
         except Exception as cause:
             raise ModelCallError(
                 f"{self.model_name} raised {type(cause).__name__} for an input of shape {x.shape} and dtype "
                 f"{x.dtype}: {cause}. Does x have the axes that it was trained with, the batch first?"
             ) from cause
-        chosen = pick_output(dict(result) if isinstance(result, Mapping) else result, self._question.output)
-        outputs = np.asarray(chosen)
-        if outputs.dtype.kind not in "fiub":
-            raise ScoreError(
-                f"{self.model_name} gave outputs of dtype {outputs.dtype}, which are no numbers: explain a function "
-                "that returns scores, such as predict_proba or decision_function."
-            )
+        outputs = self._array(result)
         if outputs.ndim == 0 or len(outputs) != len(padded):
             raise InputError(
                 f"{self.model_name} gave an output of shape {outputs.shape} for a batch of {len(padded)}: the output "
                 "should have one row an example. Does x have a batch axis, and is layout= right?"
             )
-        floating = outputs if outputs.dtype.kind == "f" else outputs.astype(self.dtype)
-        return floating[:count], opaque_finding(self._question.score, None)
+        return outputs[:count], self._finding
+
+    def _array(self, result: Any) -> Array:
+        """Give a result, or the one that is wanted of several, as an array.
+
+        It is a copy: a function may write its next answer over this one.
+        """
+        if _are_several(result):
+            result = pick_output(result, self._question.output)
+        else:
+            # Refuses a choice where there is nothing to choose.
+            pick_output(None, self._question.output)
+        try:
+            outputs = np.array(result)
+        # A tensor on a device or in a graph, lists of unequal lengths, and what else foreign code may return.
+        except Exception as cause:
+            raise ScoreError(
+                f"{self.model_name} gave a {type(result).__name__}, which cannot be made an array "
+                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row an example."
+            ) from cause
+        if outputs.dtype.kind not in "fiub":
+            raise ScoreError(
+                f"{self.model_name} gave a {type(result).__name__} of dtype {outputs.dtype}, which are no numbers: "
+                "explain a function that returns scores, such as predict_proba or decision_function."
+            )
+        return outputs.astype(self.dtype, copy=False)
 
     def reseeded(self) -> AbstractContextManager[None]:
         """NumPy's random state moves on by itself."""
@@ -103,10 +116,10 @@ class NumPyBackend:
             assert target.indices is not None
             return picked(outputs, target.indices)
         scores = np.asarray(target.function(outputs))
-        if scores.size != len(examples):
+        if scores.size != len(examples) or scores.dtype.kind not in "fiub":
             raise TargetError(
-                f"target, a callable, gave shape {scores.shape} for a batch of {len(examples)}: it should give one "
-                f"scalar an example, an array of shape ({len(examples)},)."
+                f"target, a callable, gave shape {scores.shape} and dtype {scores.dtype} for a batch of "
+                f"{len(examples)}: it should give one scalar an example, an array of shape ({len(examples)},)."
             )
         return scores.reshape(len(examples))
 
@@ -139,3 +152,36 @@ class NumPyBackend:
 
     def synchronize(self) -> None:
         """Wait for nothing."""
+
+
+def _finding(function: ArrayFunction, wanted: ScoreKind) -> Finding:
+    """Tell what kind of score is explained."""
+    known = function.score
+    if wanted in ("probability", "log_probability") and known != wanted:
+        what = (
+            "it is not known what its output is"
+            if known is None
+            else f"its output is a {known.replace('_', ' ')}"
+        )
+        raise ScoreError(
+            f"score={wanted!r} cannot be had of {function.name}, a function of arrays: {what}. Say score='output', and "
+            "give a function that returns what is to be explained."
+        )
+    if known is None:
+        return opaque_finding(wanted, None)
+    if wanted in ("output", known) or known not in ("probability", "log_probability"):
+        return Finding("output" if wanted == "output" else known)
+    return Finding(
+        known,
+        reason=f"The explained score is a {known.replace('_', ' ')}, for that is what {function.name} gives. "
+        "Probabilities hardly move where the model is sure. Give a function that returns logits, such as "
+        f"decision_function, where there is one; say score={known!r} if it is meant.",
+    )
+
+
+def _are_several(result: Any) -> bool:
+    """Tell several outputs from one, which may be a list of plain numbers, or a data frame with its columns."""
+    if isinstance(result, (list, tuple)):
+        # A list of arrays is what a classifier of several outputs gives.
+        return any(getattr(one, "ndim", 0) for one in result)
+    return isinstance(result, Mapping)

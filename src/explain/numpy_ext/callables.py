@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from explain.errors import UnsupportedModelError
+from explain.backend import ScoreKind
+from explain.errors import ScoreError, UnsupportedModelError
 
-# In the order in which an estimator's scores are worth explaining.
-_METHODS = ("predict_proba", "decision_function", "predict")
+# What an estimator's methods give, in the order in which they are worth explaining.
+_METHODS: Mapping[str, ScoreKind] = {
+    "predict_proba": "probability",
+    "decision_function": "logit",
+    "predict": "output",
+    "predict_log_proba": "log_probability",
+}
+# The method that a caller names by the score.
+_BY_SCORE = {"probability": "predict_proba", "log_probability": "predict_log_proba"}
 _SESSION_DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
@@ -29,29 +37,46 @@ class ArrayFunction:
         The only precision that it takes.
     fixed_batch_size : int, optional
         The only batch size that it takes.
+    score : str, optional
+        The kind of score that it gives, where that is known.
     """
 
     call: Callable[..., Any]
     name: str
     dtype: np.dtype[Any] | None = None
     fixed_batch_size: int | None = None
+    score: ScoreKind | None = None
 
 
-def array_function(model: Any) -> ArrayFunction:
-    """Give a function of arrays for a session, an estimator, a method of one, or any callable."""
+def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
+    """Give a function of arrays for a session, an estimator, a method of one, or any callable.
+
+    Parameters
+    ----------
+    model : object
+        The model.
+    score : str
+        What is to be explained: it picks the method of an estimator that is given whole.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If an estimator has no method that gives scores, or a session takes no floating point.
+    ScoreError
+        If an estimator has no method for the score.
+
+    Examples
+    --------
+    >>> array_function(max).name
+    'max'
+    """
     if is_session(model):
         return _of_session(model)
     if is_estimator(model):
-        name = next((one for one in _METHODS if hasattr(model, one)), None)
-        if name is None:
-            raise UnsupportedModelError(
-                f"model, a {type(model).__name__}, has none of {', '.join(_METHODS)}: give a fitted classifier or "
-                "regressor, or a function of arrays with framework='numpy'."
-            )
-        return ArrayFunction(getattr(model, name), f"{type(model).__name__}.{name}")
+        return _of_method(model, _method_of(model, score))
     owner = getattr(model, "__self__", None)
     own = getattr(model, "__name__", type(model).__name__)
-    return ArrayFunction(model, f"{type(owner).__name__}.{own}" if is_estimator(owner) else own)
+    return _of_method(owner, own) if is_estimator(owner) else ArrayFunction(model, own)
 
 
 def is_estimator(model: object) -> bool:
@@ -74,8 +99,52 @@ def stated_shape(model: Any) -> tuple[int | None, ...] | None:
     """Give the shape of an example that a session states, None for what states none."""
     if not is_session(model):
         return None
-    sizes = model.get_inputs()[0].shape[1:]
-    return tuple(size if isinstance(size, int) else None for size in sizes)
+    sizes = model.get_inputs()[0].shape
+    # A session whose input may have any rank states no sizes at all.
+    return tuple(size if isinstance(size, int) else None for size in sizes[1:]) if sizes else None
+
+
+def _method_of(model: Any, score: ScoreKind) -> str:
+    """Choose the method of an estimator that gives what is to be explained."""
+    there = [name for name in _METHODS if hasattr(model, name) and not _gives_classes(model, name)]
+    wanted = _BY_SCORE.get(score)
+    if wanted is not None:
+        if wanted in there:
+            return wanted
+        raise ScoreError(
+            f"score={score!r} cannot be had of a {type(model).__name__}, which has no {wanted}: "
+            + (f"say score='output' to explain its {there[0]}." if there else "it has no scores at all.")
+        )
+    if there:
+        return there[0]
+    raise UnsupportedModelError(
+        f"model, a {type(model).__name__}, gives no scores: it has none of predict_proba, decision_function and, where "
+        "it is a regressor, predict. Give a fitted classifier or regressor (an SVC has predict_proba if it was made "
+        "with probability=True), or a function of arrays with framework='numpy'."
+    )
+
+
+def _of_method(owner: Any, name: str) -> ArrayFunction:
+    if _gives_classes(owner, name):
+        raise UnsupportedModelError(
+            f"model, {type(owner).__name__}.predict, gives the names or numbers of classes, which are no scores: give "
+            "the estimator itself, or its predict_proba or decision_function."
+        )
+    kind = _METHODS.get(name)
+    if kind == "logit" and not _is_classifier(owner):
+        kind = "output"
+    return ArrayFunction(getattr(owner, name), f"{type(owner).__name__}.{name}", score=kind)
+
+
+def _gives_classes(estimator: Any, name: str) -> bool:
+    return name == "predict" and _is_classifier(estimator)
+
+
+def _is_classifier(estimator: Any) -> bool:
+    # Whoever holds an estimator has imported scikit-learn.
+    from sklearn.base import is_classifier
+
+    return bool(is_classifier(estimator))
 
 
 def _of_session(session: Any) -> ArrayFunction:

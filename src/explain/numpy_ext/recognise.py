@@ -61,7 +61,7 @@ class NumPyExtension:
 
     def open(self, model: Any, question: Question, like: Any) -> Backend:
         """Open a model."""
-        return NumPyBackend(array_function(model), question, like)
+        return NumPyBackend(array_function(model, question.score), question, like)
 
     def run_reference_engine(self, problem: Problem) -> Found:
         """Refuse: there is none."""
