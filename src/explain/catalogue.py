@@ -6,7 +6,16 @@ import difflib
 
 from explain.errors import MethodError
 from explain.method import Catalogue, Method, Option
-from explain.options import is_number, is_steps, non_negative, plain_steps, whole_number
+from explain.options import (
+    feature_mask,
+    is_count_or_counts,
+    is_counts,
+    is_number,
+    is_steps,
+    non_negative,
+    plain_steps,
+    whole_number,
+)
 from explain.quadrature import RULES
 
 _ROWS = Catalogue(
@@ -62,6 +71,112 @@ _ROWS = Catalogue(
                 "tf-explain": "its integrated gradients leave out × (input − baseline), take absolute values and scale "
                 "them to a picture"
             },
+        ),
+        Method(
+            name="occlusion",
+            aliases=("sliding_window",),
+            family="perturbation",
+            summary="What the score loses where a sliding window hides the input.",
+            paper="Zeiler & Fergus 2013, arXiv:1311.2901",
+            needs=frozenset({"outputs"}),
+            implementation="explain.algorithms.occlusion:occlusion",
+            options=(
+                Option(
+                    "sliding_window_shapes",
+                    None,
+                    "one whole number of at least 1 for each axis of an example, or None",
+                    lambda value: value is None or is_counts(value),
+                    "Extent of the window along each axis of x but the batch's. None: an eighth of each side of a "
+                    "picture, a step of a sequence, all channels together; a column of a table.",
+                    plain_steps,
+                ),
+                Option(
+                    "strides",
+                    None,
+                    "a whole number of at least 1, one such number for each axis of an example, or None",
+                    lambda value: value is None or is_count_or_counts(value),
+                    "How far the window moves. None: half of its extent, at least 1.",
+                    plain_steps,
+                ),
+            ),
+            uses_baseline=True,
+        ),
+        Method(
+            name="feature_ablation",
+            aliases=("ablation",),
+            family="perturbation",
+            summary="What the score loses where one feature at a time is replaced by the baseline.",
+            paper="Kokhlikyan et al. 2020, arXiv:2009.07896",
+            needs=frozenset({"outputs"}),
+            implementation="explain.algorithms.ablation:feature_ablation",
+            options=(
+                feature_mask(
+                    "Which positions are one feature. None: superpixels of a picture, steps of a sequence, columns of "
+                    "a table, a grid in a volume."
+                ),
+            ),
+            uses_baseline=True,
+        ),
+        Method(
+            name="feature_permutation",
+            aliases=("permutation",),
+            family="perturbation",
+            summary="What the score loses where one feature at a time is another example's; depends on the batch.",
+            paper="Fisher, Rudin & Dominici 2018, arXiv:1801.01489",
+            needs=frozenset({"outputs"}),
+            implementation="explain.algorithms.ablation:feature_permutation",
+            options=(
+                feature_mask(
+                    "Which positions are one feature, the same in all examples. None: a grid in a picture or a "
+                    "volume, steps of a sequence, columns of a table."
+                ),
+            ),
+        ),
+        Method(
+            name="rise",
+            aliases=("randomized_input_sampling",),
+            family="perturbation",
+            summary="How much higher the score is where a place is kept, over random masks.",
+            paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
+            needs=frozenset({"outputs"}),
+            implementation="explain.algorithms.rise:rise",
+            options=(
+                whole_number("n_masks", 4000, 2, "Number of random masks."),
+                Option(
+                    "grid_size",
+                    None,
+                    "a whole number of at least 1, one such number for each axis of space and time, or None",
+                    lambda value: value is None or is_count_or_counts(value),
+                    "How many random cells lie along each axis of space and time. None: 7; in a table each column is "
+                    "one.",
+                    plain_steps,
+                ),
+                Option(
+                    "preservation_probability",
+                    0.5,
+                    "a number between 0 and 1",
+                    lambda value: is_number(value) and 0 < value < 1,
+                    "How likely a cell is kept.",
+                ),
+            ),
+            uses_baseline=True,
+        ),
+        Method(
+            name="shapley_value_sampling",
+            aliases=("shapley_sampling", "shapley_values"),
+            family="perturbation",
+            summary="Each feature's mean gain where features are added in random orders; sums to the difference.",
+            paper="Castro, Gómez & Tejada 2009; Mitchell et al. 2021, arXiv:2104.12199",
+            needs=frozenset({"outputs"}),
+            implementation="explain.algorithms.shapley:shapley_value_sampling",
+            options=(
+                whole_number("n_samples", 25, 1, "Number of random orders."),
+                feature_mask(
+                    "Which positions are one feature. None: superpixels of a picture, steps of a sequence, columns of "
+                    "a table, a grid in a volume."
+                ),
+            ),
+            uses_baseline=True,
         ),
         Method(
             name="activation_maximization",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
+from explain.features import FEATURE_RULES, is_feature_mask, recorded_feature_mask
 from explain.method import Option
 
 
@@ -39,6 +40,17 @@ def is_steps(value: Any) -> bool:
     return is_count(listed)
 
 
+def is_counts(value: Any) -> bool:
+    """Tell several whole numbers of at least 1."""
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    return isinstance(listed, (list, tuple)) and bool(listed) and all(is_count(one) for one in listed)
+
+
+def is_count_or_counts(value: Any) -> bool:
+    """Tell one whole number of at least 1, or several."""
+    return is_count(value) or is_counts(value)
+
+
 def plain_steps(value: Any) -> Any:
     """Give numbers of steps as plain integers."""
     listed = value.tolist() if hasattr(value, "tolist") else value
@@ -53,4 +65,16 @@ def non_negative(name: str, default: float, summary: str) -> Option:
         "a number of at least 0",
         lambda value: is_number(value) and 0 <= value < float("inf"),
         summary,
+    )
+
+
+def feature_mask(summary: str) -> Option:
+    """Give the option that says which positions are one feature."""
+    return Option(
+        "feature_mask",
+        None,
+        f"one of {', '.join(map(repr, FEATURE_RULES))}, an array of whole numbers from 0 on, or None",
+        is_feature_mask,
+        summary,
+        recorded=recorded_feature_mask,
     )
