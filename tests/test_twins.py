@@ -15,6 +15,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarni
 
 ATTRIBUTION_METHODS = [row.name for row in explain.methods() if row.drawn != "input"]
 MILLIONTH = 1e-6
+# Both sides by the same steps, and no more points than tell two maps apart.
+FIXED = {
+    "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
+    "rise": {"n_masks": 16},
+    "shapley_value_sampling": {"n_samples": 2},
+}
 
 
 def score_of(name):
@@ -46,7 +52,7 @@ def maps_of(name, dtype, method, rows=None, noise_seed=None):
             # The noise would hide that the sequences are one-hot, and with it their padding.
             lengths=None if samples.lengths is None else samples.lengths[example],
             batch_size=64,
-            **({"n_steps": 50, "rule": "gauss_legendre"} if method == "integrated_gradients" else {}),
+            **FIXED.get(method, {}),
         )
         maps.append(layout.to_canonical(a.values).reshape(len(x), -1).astype(np.float64))
     return maps

@@ -141,7 +141,7 @@ _ROWS = Catalogue(
             needs=frozenset({"outputs"}),
             implementation="explain.algorithms.rise:rise",
             options=(
-                whole_number("n_masks", 4000, 2, "Number of random masks."),
+                whole_number("n_masks", 2000, 2, "Number of random masks."),
                 Option(
                     "grid_size",
                     None,

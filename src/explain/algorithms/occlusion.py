@@ -109,9 +109,7 @@ class Occluded:
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
         """Form the points of a block, example by example."""
         (end,), (base,) = self.ends, self.baselines
-        formed = np.where(
-            self.windows.masks(points), base[rows][:, np.newaxis], end[rows][:, np.newaxis]
-        )
+        formed = np.where(self.windows.masks(points), base[rows][:, np.newaxis], end[rows][:, np.newaxis])
         return (formed.reshape(-1, *end.shape[1:]),)
 
 
@@ -179,9 +177,7 @@ def resolve_windows(
     else:
         steps = (strides,) * len(sides) if isinstance(strides, int) else strides
     _check_length("strides", steps, letters, sides)
-    if any(
-        step > shape and shape < side for step, shape, side in zip(steps, shapes, sides, strict=True)
-    ):
+    if any(step > shape and shape < side for step, shape, side in zip(steps, shapes, sides, strict=True)):
         raise OptionError(
             f"strides={strides} leaves positions between windows of shape {shapes} ({letters}) uncovered: give at "
             "most the window's extent along each axis, or a larger window."

@@ -10,6 +10,8 @@ import numpy as np
 
 from explain.attribution import Attribution
 
+# Where a name is more than its words with a capital at the front.
+METHOD_NAMES = {"rise": "RISE"}
 FRAMEWORK_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 
 
@@ -86,9 +88,11 @@ def method_name(method: str) -> str:
 
     Examples
     --------
-    >>> method_name("integrated_gradients"), method_name("gradient_shap")
-    ('Integrated gradients', 'Gradient shap')
+    >>> method_name("integrated_gradients"), method_name("gradient_shap"), method_name("rise")
+    ('Integrated gradients', 'Gradient shap', 'RISE')
     """
+    if method in METHOD_NAMES:
+        return METHOD_NAMES[method]
     words = method.replace("_", " ")
     return words[:1].upper() + words[1:]
 
