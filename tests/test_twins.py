@@ -28,6 +28,8 @@ FIXED = {
     "smoothgrad_squared": {"n_samples": 4},
     "vargrad": {"n_samples": 4},
     "expected_gradients": {"n_samples": 8},
+    "rise": {"n_masks": 16},
+    "shapley_value_sampling": {"n_samples": 2},
     "lime": {"n_samples": 128},
     "kernel_shap": {"n_samples": 128},
 }

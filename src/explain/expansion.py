@@ -126,8 +126,11 @@ class Repeated:
 def expanded_scores(
     backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
 ) -> Array:
-    """Give the score of every point, shape (N, points)."""
-    found = np.zeros((len(examples), expansion.n_points), backend.dtype)
+    """Give the score of every point, in float64: a model may compute in more precision than its points have.
+
+    Shape (N, points).
+    """
+    found = np.zeros((len(examples), expansion.n_points))
     for rows, points in executor.blocks(len(examples), expansion.n_points, in_rows=in_rows):
         scores = backend.scores(_block(examples, expansion, (rows, points)))
         found[rows, points] = scores.reshape(rows.stop - rows.start, -1)

@@ -89,7 +89,7 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
     if not isinstance(rule, str):
         indices = _given(rule, inputs)
     elif rule == "elements":
-        indices = np.broadcast_to(np.arange(inputs[0].size).reshape(inputs.shape[1:]), inputs.shape)
+        indices = np.broadcast_to(_elements(inputs.shape[1:], layout), inputs.shape)
     elif rule == "superpixels":
         indices = _superpixels(inputs, layout)
     else:
@@ -145,6 +145,22 @@ def _given(feature_mask: Any, inputs: Array) -> Array:
             f"feature_mask has shape {numbers.shape}, which does not broadcast to the input's {inputs.shape}, batch "
             "first: give one number a position, for one example or for each."
         ) from cause
+
+
+def _elements(shape: tuple[int, ...], layout: Layout) -> Array:
+    """Number the values of an example in one order of axes, so that what is drawn for a number is the same for twins.
+
+    Examples
+    --------
+    >>> _elements((2, 3), Layout("NCT")).tolist()
+    [[0, 2, 4], [1, 3, 5]]
+    """
+    axis = layout.channel_axis
+    if axis is None:
+        return np.arange(int(np.prod(shape))).reshape(shape)
+    channels = shape[axis - 1]
+    others = (*shape[: axis - 1], *shape[axis:])
+    return np.moveaxis(np.arange(int(np.prod(shape))).reshape(*others, channels), -1, axis - 1)
 
 
 def _parts(shape: tuple[int, ...], layout: Layout, most: int | None) -> Array:

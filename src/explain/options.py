@@ -40,6 +40,17 @@ def is_steps(value: Any) -> bool:
     return is_count(listed)
 
 
+def is_counts(value: Any) -> bool:
+    """Tell several whole numbers of at least 1."""
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    return isinstance(listed, (list, tuple)) and bool(listed) and all(is_count(one) for one in listed)
+
+
+def is_count_or_counts(value: Any) -> bool:
+    """Tell one whole number of at least 1, or several."""
+    return is_count(value) or is_counts(value)
+
+
 def plain_steps(value: Any) -> Any:
     """Give numbers of steps as plain integers."""
     listed = value.tolist() if hasattr(value, "tolist") else value
