@@ -163,6 +163,7 @@ if __name__ == "__main__":
     ARRAYS.mkdir(parents=True, exist_ok=True)
     # Methods may be named, to write theirs alone.
     for model, framework_of_array, method_of_array in CASES:
-        if framework_of_array == "torch" and method_of_array in (sys.argv[1:] or METHODS):
+        wanted = sys.argv[1:]
+        if framework_of_array == "torch" and (not wanted or method_of_array in wanted):
             array = canonical(explained(model, "torch", method_of_array))
             np.save(array_path(model, method_of_array), np.ascontiguousarray(array), allow_pickle=False)
