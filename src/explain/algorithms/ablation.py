@@ -31,7 +31,8 @@ def feature_ablation(problem: Problem) -> Found:
 
     def all_but_one(row: int, points: slice) -> Presence:
         absent = np.arange(points.start, points.stop)[:, np.newaxis]
-        return np.arange(len(features)) != absent
+        in_place: Presence = np.arange(len(features)) != absent
+        return in_place
 
     lost = lost_scores(problem, Coalitions(inputs, baselines, features, len(features), all_but_one))
     return Found(
