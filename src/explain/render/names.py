@@ -10,6 +10,13 @@ import numpy as np
 
 from explain.attribution import Attribution
 
+# Names that are written otherwise than their words.
+METHOD_NAMES = {
+    "input_x_gradient": "Input × gradient",
+    "smoothgrad": "SmoothGrad",
+    "smoothgrad_squared": "SmoothGrad squared",
+    "vargrad": "VarGrad",
+}
 FRAMEWORK_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 
 
@@ -86,11 +93,11 @@ def method_name(method: str) -> str:
 
     Examples
     --------
-    >>> method_name("integrated_gradients"), method_name("gradient_shap")
-    ('Integrated gradients', 'Gradient shap')
+    >>> method_name("integrated_gradients"), method_name("vargrad")
+    ('Integrated gradients', 'VarGrad')
     """
     words = method.replace("_", " ")
-    return words[:1].upper() + words[1:]
+    return METHOD_NAMES.get(method, words[:1].upper() + words[1:])
 
 
 def framework_name(framework: str) -> str:
