@@ -69,7 +69,7 @@ _ROWS = Catalogue(
         ),
         Method(
             name="smoothgrad_squared",
-            title="SmoothGrad²",
+            title="SmoothGrad squared",
             aliases=("smoothgrad_sq",),
             family="gradient",
             summary="The squared gradient averaged over noisy copies of the input.",
