@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import difflib
 
+from explain.algorithms.blur import EDGES, SPACINGS
+from explain.algorithms.xrai import SCALES
 from explain.errors import MethodError
 from explain.method import Catalogue, Method, Option
-from explain.options import is_number, is_steps, non_negative, plain_steps, whole_number
+from explain.options import (
+    from_0_to_1,
+    is_number,
+    is_positive,
+    is_steps,
+    non_negative,
+    one_of,
+    plain_steps,
+    positive,
+    whole_number,
+    whole_number_or_none,
+)
 from explain.quadrature import RULES
 
 _ROWS = Catalogue(
@@ -64,6 +77,75 @@ _ROWS = Catalogue(
             },
         ),
         Method(
+            name="blur_integrated_gradients",
+            aliases=("blur_ig",),
+            family="path",
+            summary="How much the detail that a blur takes away adds to the score; needs no baseline.",
+            paper="Xu, Venugopalan & Sundararajan 2020, arXiv:2004.03383",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.blur:blur_integrated_gradients",
+            kinds=("image", "volume", "sequence"),
+            options=(
+                whole_number("n_steps", 100, 1, "Number of steps from the input to the most blurred one."),
+                positive("max_sigma", 50.0, "Standard deviation of the strongest blur, in pixels or steps."),
+                one_of("spacing", "geometric", SPACINGS, "How the standard deviation grows along the path."),
+                one_of("edges", "reflect", EDGES, "What lies beyond the edges where it is blurred."),
+                Option(
+                    "grad_step",
+                    None,
+                    "None or a number above 0",
+                    lambda value: value is None or is_positive(value),
+                    "Step of the derivative of the blur. None: differences of neighbouring blurred inputs instead.",
+                ),
+            ),
+        ),
+        Method(
+            name="guided_integrated_gradients",
+            aliases=("guided_ig",),
+            family="path",
+            summary="Integrated gradients along a path that avoids steep gradients, and with them noise.",
+            paper="Kapishnikov et al. 2021, arXiv:2106.09788",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.guided:guided_integrated_gradients",
+            options=(
+                whole_number("n_steps", 200, 1, "Number of gradients along the path."),
+                from_0_to_1("fraction", 0.25, "Which part of the positions, those of least gradient, moves at once."),
+                from_0_to_1("max_dist", 0.02, "How far a position may be off the straight path, as a share of it."),
+            ),
+            uses_baseline=True,
+        ),
+        Method(
+            name="xrai",
+            aliases=(),
+            family="path",
+            summary="Which regions of a picture add most to the score: integrated gradients, region by region.",
+            paper="Kapishnikov et al. 2019, arXiv:1906.02825",
+            needs=frozenset({"outputs", "path_gradients"}),
+            implementation="explain.algorithms.xrai:xrai",
+            kinds=("image",),
+            options=(
+                whole_number("n_steps", 50, 1, "Number of gradients along each of the two paths."),
+                one_of("channels", "sum", ("sum", "max"), "What of a pixel's channels counts for its region."),
+                Option(
+                    "scales",
+                    SCALES,
+                    "numbers above 0, at least one",
+                    lambda value: isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value)),
+                    "Scales of the segmentations: the greater, the larger the regions.",
+                    tuple,
+                    list,
+                ),
+                whole_number_or_none(
+                    "dilation", "How many pixels regions grow by. None: 5 in a picture of 224 × 224, less in a smaller one."
+                ),
+                whole_number_or_none(
+                    "min_pixel_diff",
+                    "How many new pixels a region adds at least. None: 50 in a picture of 224 × 224, fewer in a smaller one.",
+                    1,
+                ),
+            ),
+        ),
+        Method(
             name="activation_maximization",
             aliases=("maximize", "feature_visualization"),
             family="maximization",
@@ -98,7 +180,7 @@ def methods() -> Catalogue:
     Examples
     --------
     >>> [row.name for row in methods() if row.family == "path"]
-    ['integrated_gradients']
+    ['integrated_gradients', 'blur_integrated_gradients', 'guided_integrated_gradients', 'xrai']
     """
     return _ROWS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,12 +88,27 @@ def expanded_gradients(
     """
     count = len(examples)
     totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
-    for rows, points in executor.blocks(count, expansion.n_points, in_rows=in_rows):
-        gradients, _ = backend.gradients(_block(examples, expansion, (rows, points)))
-        for total, gradient in zip(totals, gradients, strict=True):
-            by_point = gradient.reshape(rows.stop - rows.start, -1, *gradient.shape[1:])
+    for (rows, points), gradients in gradients_by_block(
+        backend, examples, expansion, executor, in_rows=in_rows
+    ):
+        for total, by_point in zip(totals, gradients, strict=True):
             total[:, rows] += np.einsum("ms,ns...->mn...", weights[:, points], by_point)
     return totals
+
+
+def gradients_by_block(
+    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+) -> Iterator[tuple[Block, tuple[Array, ...]]]:
+    """Give each block with the gradients at its points, one array an input of shape (rows, points, ...).
+
+    For sums in which every position of every point has a factor of its own.
+    """
+    for rows, points in executor.blocks(len(examples), expansion.n_points, in_rows=in_rows):
+        gradients, _ = backend.gradients(_block(examples, expansion, (rows, points)))
+        yield (
+            (rows, points),
+            tuple(one.reshape(rows.stop - rows.start, -1, *one.shape[1:]) for one in gradients),
+        )
 
 
 def _block(examples: Examples, expansion: Expansion, block: Block) -> Examples:
