@@ -25,6 +25,9 @@ FRAMEWORKS = ("torch", "tensorflow")
 # Both sides at the same steps, rule and chunk size.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
+    "blur_integrated_gradients": {"n_steps": 16},
+    "guided_integrated_gradients": {"n_steps": 16},
+    "xrai": {"n_steps": 8},
     # A climb of many steps magnifies a last bit that another processor rounds otherwise.
     "activation_maximization": {"n_steps": 16},
 }

@@ -25,6 +25,9 @@ CASES = [
 # Both twins at the same points, and few of them where points are many.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
+    "blur_integrated_gradients": {"n_steps": 16},
+    "guided_integrated_gradients": {"n_steps": 16},
+    "xrai": {"n_steps": 8, "scales": (250,)},
 }
 MILLIONTH = 1e-6
 

@@ -108,9 +108,19 @@ _ROWS = Catalogue(
             needs=frozenset({"outputs", "gradients"}),
             implementation="explain.algorithms.guided:guided_integrated_gradients",
             options=(
-                whole_number("n_steps", 200, 1, "Number of gradients along the path."),
-                from_0_to_1("fraction", 0.25, "Which part of the positions, those of least gradient, moves at once."),
-                from_0_to_1("max_dist", 0.02, "How far a position may be off the straight path, as a share of it."),
+                whole_number("n_steps", 50, 1, "Number of steps of the path."),
+                from_0_to_1(
+                    "fraction", 0.25, "Which part of the positions, those of least gradient, moves at once."
+                ),
+                from_0_to_1(
+                    "max_dist", 0.02, "How far a position may be off the straight path, as a share of it."
+                ),
+                one_of(
+                    "rule",
+                    "trapezoid",
+                    ("trapezoid", "riemann_left"),
+                    "Which gradients count for a step: those at both its ends, or where it begins.",
+                ),
             ),
             uses_baseline=True,
         ),
@@ -125,18 +135,23 @@ _ROWS = Catalogue(
             kinds=("image",),
             options=(
                 whole_number("n_steps", 50, 1, "Number of gradients along each of the two paths."),
-                one_of("channels", "sum", ("sum", "max"), "What of a pixel's channels counts for its region."),
+                one_of(
+                    "channels", "sum", ("sum", "max"), "What of a pixel's channels counts for its region."
+                ),
                 Option(
                     "scales",
                     SCALES,
                     "numbers above 0, at least one",
-                    lambda value: isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value)),
+                    lambda value: (
+                        isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value))
+                    ),
                     "Scales of the segmentations: the greater, the larger the regions.",
                     tuple,
                     list,
                 ),
                 whole_number_or_none(
-                    "dilation", "How many pixels regions grow by. None: 5 in a picture of 224 × 224, less in a smaller one."
+                    "dilation",
+                    "How many pixels regions grow by. None: 5 in a picture of 224 × 224, less in a smaller one.",
                 ),
                 whole_number_or_none(
                     "min_pixel_diff",

@@ -29,7 +29,13 @@ from explain.gallery.page import summary, write_page
 from explain.gallery.results import explain_model
 from explain.layout import Layout
 
-FEW = {"integrated_gradients": {"n_steps": 4}, "activation_maximization": {"n_steps": 2}}
+FEW = {
+    "integrated_gradients": {"n_steps": 4},
+    "blur_integrated_gradients": {"n_steps": 4},
+    "guided_integrated_gradients": {"n_steps": 4},
+    "xrai": {"n_steps": 4, "scales": (250,)},
+    "activation_maximization": {"n_steps": 2},
+}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 

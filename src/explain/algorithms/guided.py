@@ -13,7 +13,10 @@ from explain.problem import Found, Problem
 # Within which the distance that is left counts as the one that is wanted, relative and absolute.
 _CLOSE = 1e-9
 
-_REMEDY = "Raise n_steps until it falls; if it does not, take a baseline nearer to the input or explain in float64."
+_REMEDY = (
+    "Take rule='trapezoid' if it is not; lower max_dist, since a position may jump by twice as much in a step; or "
+    "take a baseline nearer to the input."
+)
 
 
 def guided_integrated_gradients(problem: Problem) -> Found:
@@ -25,7 +28,8 @@ def guided_integrated_gradients(problem: Problem) -> Found:
 
     Every step brings the point nearer to the input by the same L1 distance. It moves the positions whose gradient
     is smallest, a fraction at a time, each within a band about the straight path. All examples take their steps
-    together, each on a path of its own, in float64.
+    together, each on a path of its own, in float64. A step counts with the mean of the gradients at both its ends;
+    with ``rule="riemann_left"`` with that where it begins, as in the paper's published code.
     """
     (inputs,), baselines = problem.examples.inputs, problem.baselines
     assert baselines is not None, "the catalogue says that this method needs a baseline"
@@ -34,14 +38,23 @@ def guided_integrated_gradients(problem: Problem) -> Found:
     start = baselines[0].reshape(count, -1).astype(np.float64)
     end = inputs.reshape(count, -1).astype(np.float64)
     point, values = start.copy(), np.zeros_like(start)
-    ranks = _ranks(problem, problem.options["fraction"])
-    for step in range(n_steps):
+    ranks, trapezoid = _ranks(problem, problem.options["fraction"]), problem.options["rule"] == "trapezoid"
+
+    def gradient_at(point: Array) -> Array:
         at = point.reshape(inputs.shape).astype(inputs.dtype)
-        gradient = problem.gradients_at((at,))[0][0].reshape(count, -1).astype(np.float64)
+        return problem.gradients_at((at,))[0][0].reshape(count, -1).astype(np.float64)
+
+    gradient = gradient_at(point)
+    for step in range(n_steps):
         moved = _advanced(
             point, start, end, np.abs(gradient), ranks, step, n_steps, problem.options["max_dist"]
         )
-        values += (moved - point) * gradient
+        before, after = gradient, gradient
+        # The last step's end needs a gradient of its own only where it is used.
+        if step + 1 < n_steps or trapezoid:
+            gradient = gradient_at(moved)
+            after = gradient if trapezoid else before
+        values += (moved - point) * (before + after) / 2
         point = moved
     found = (values.reshape(inputs.shape),)
     delta, relative_delta = convergence_delta(found, problem.scores, at_baseline)

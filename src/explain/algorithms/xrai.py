@@ -110,9 +110,7 @@ def segments(picture: Array, scales: Sequence[float], radius: int) -> Masks:
 
     span = np.ptp(picture)
     even = (picture - picture.min()) / (span if span > 0 else 1) * 2 - 1
-    large = resize(
-        even, (_SIDE, _SIDE), order=3, mode="constant", preserve_range=True, anti_aliasing=True
-    )
+    large = resize(even, (_SIDE, _SIDE), order=3, mode="constant", preserve_range=True, anti_aliasing=True)
     found = []
     for scale in scales:
         labels = felzenszwalb(large, scale=scale, sigma=_SIGMA, min_size=_LEAST_SEGMENT, channel_axis=-1)
