@@ -151,11 +151,11 @@ _ROWS = Catalogue(
                 ),
                 whole_number_or_none(
                     "dilation",
-                    "How many pixels regions grow by. None: 5 in a picture of 224 × 224, less in a smaller one.",
+                    "How many pixels regions grow by. None: 5 of every 224.",
                 ),
                 whole_number_or_none(
                     "min_pixel_diff",
-                    "How many new pixels a region adds at least. None: 50 in a picture of 224 × 224, fewer in a smaller one.",
+                    "How many new pixels a region adds at least. None: 50 of every 224 × 224.",
                     1,
                 ),
             ),

@@ -86,7 +86,6 @@ def expanded_gradients(
     weights : numpy.ndarray
         Shape (M, points): one row for each sum.
     """
-    count = len(examples)
     totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
     for (rows, points), gradients in gradients_by_block(
         backend, examples, expansion, executor, in_rows=in_rows

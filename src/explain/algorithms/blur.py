@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -126,7 +127,7 @@ class BlurPath:
         begins, ends = self._sigmas(points, 0), self._sigmas(points, 1)
         if self.grad_step is None:
             levels = [self._canonical(rows, sigma) for sigma in (*begins[:1], *ends)]
-            moves = [before - after for before, after in zip(levels[:-1], levels[1:], strict=True)]
+            moves = [before - after for before, after in pairwise(levels)]
         else:
             step = self.grad_step
             moves = [

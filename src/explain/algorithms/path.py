@@ -11,7 +11,6 @@ from explain.errors import BaselineWarning, ExplainWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
 
-
 _REMEDY = (
     "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "
     "input or explain in float64."
