@@ -33,6 +33,9 @@ FIXED = {
     "kernel_shap": {"n_samples": 256},
     "rise": {"n_masks": 128},
     "shapley_value_sampling": {"n_samples": 2},
+    "blur_integrated_gradients": {"n_steps": 16},
+    "guided_integrated_gradients": {"n_steps": 16},
+    "xrai": {"n_steps": 8},
     # A climb of many steps magnifies a last bit that another processor rounds otherwise.
     "activation_maximization": {"n_steps": 16},
     "conductance": {"n_steps": 12},

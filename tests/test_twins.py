@@ -32,6 +32,9 @@ FIXED = {
     "shapley_value_sampling": {"n_samples": 2},
     "lime": {"n_samples": 128},
     "kernel_shap": {"n_samples": 128},
+    "blur_integrated_gradients": {"n_steps": 16},
+    "guided_integrated_gradients": {"n_steps": 16},
+    "xrai": {"n_steps": 8, "scales": (250,)},
 }
 TAKE_REFERENCES = [row.name for row in explain.methods() if row.takes_references]
 REFERENCES = 4

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import difflib
 
+from explain.algorithms.blur import EDGES, SPACINGS
+from explain.algorithms.xrai import SCALES
 from explain.errors import MethodError
 from explain.method import Catalogue, Method, Option
 from explain.options import (
     feature_mask,
+    from_0_to_1,
     is_count_or_counts,
     is_counts,
     is_number,
+    is_positive,
     is_steps,
     non_negative,
     one_of,
     plain_steps,
+    positive,
     whole_number,
+    whole_number_or_none,
 )
 from explain.quadrature import RULES
 
@@ -164,6 +170,91 @@ _ROWS = Catalogue(
             },
         ),
         Method(
+            name="blur_integrated_gradients",
+            aliases=("blur_ig",),
+            family="path",
+            summary="How much the detail that a blur takes away adds to the score; needs no baseline.",
+            paper="Xu, Venugopalan & Sundararajan 2020, arXiv:2004.03383",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.blur:blur_integrated_gradients",
+            kinds=("image", "volume", "sequence"),
+            options=(
+                whole_number("n_steps", 100, 1, "Number of steps from the input to the most blurred one."),
+                positive("max_sigma", 50.0, "Standard deviation of the strongest blur, in pixels or steps."),
+                one_of("spacing", "geometric", SPACINGS, "How the standard deviation grows along the path."),
+                one_of("edges", "reflect", EDGES, "What lies beyond the edges where it is blurred."),
+                Option(
+                    "grad_step",
+                    None,
+                    "None or a number above 0",
+                    lambda value: value is None or is_positive(value),
+                    "Step of the derivative of the blur. None: differences of neighbouring blurred inputs instead.",
+                ),
+            ),
+        ),
+        Method(
+            name="guided_integrated_gradients",
+            aliases=("guided_ig",),
+            family="path",
+            summary="Integrated gradients along a path that avoids steep gradients, and with them noise.",
+            paper="Kapishnikov et al. 2021, arXiv:2106.09788",
+            needs=frozenset({"outputs", "gradients"}),
+            implementation="explain.algorithms.guided:guided_integrated_gradients",
+            options=(
+                whole_number("n_steps", 50, 1, "Number of steps of the path."),
+                from_0_to_1(
+                    "fraction", 0.25, "Which part of the positions, those of least gradient, moves at once."
+                ),
+                from_0_to_1(
+                    "max_dist", 0.02, "How far a position may be off the straight path, as a share of it."
+                ),
+                one_of(
+                    "rule",
+                    "trapezoid",
+                    ("trapezoid", "riemann_left"),
+                    "Which gradients count for a step: those at both its ends, or where it begins.",
+                ),
+            ),
+            uses_baseline=True,
+        ),
+        Method(
+            name="xrai",
+            title="XRAI",
+            aliases=(),
+            family="path",
+            summary="Which regions of a picture add most to the score: integrated gradients, region by region.",
+            paper="Kapishnikov et al. 2019, arXiv:1906.02825",
+            needs=frozenset({"outputs", "path_gradients"}),
+            implementation="explain.algorithms.xrai:xrai",
+            kinds=("image",),
+            options=(
+                whole_number("n_steps", 50, 1, "Number of gradients along each of the two paths."),
+                one_of(
+                    "channels", "sum", ("sum", "max"), "What of a pixel's channels counts for its region."
+                ),
+                Option(
+                    "scales",
+                    SCALES,
+                    "numbers above 0, at least one",
+                    lambda value: (
+                        isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value))
+                    ),
+                    "Scales of the segmentations: the greater, the larger the regions.",
+                    tuple,
+                    list,
+                ),
+                whole_number_or_none(
+                    "dilation",
+                    "How many pixels regions grow by. None: 5 of every 224.",
+                ),
+                whole_number_or_none(
+                    "min_pixel_diff",
+                    "How many new pixels a region adds at least. None: 50 of every 224 × 224.",
+                    1,
+                ),
+            ),
+        ),
+        Method(
             name="activation",
             aliases=("layer_activation",),
             family="layer",
@@ -287,7 +378,7 @@ _ROWS = Catalogue(
             name="feature_permutation",
             aliases=("permutation",),
             family="perturbation",
-            summary="What the score loses where one feature at a time is taken from another example; depends on the batch.",
+            summary="What the score loses where one feature at a time is another example's; depends on the batch.",
             paper="Fisher, Rudin & Dominici 2018, arXiv:1801.01489",
             needs=frozenset({"outputs"}),
             implementation="explain.algorithms.ablation:feature_permutation",
@@ -349,13 +440,17 @@ _ROWS = Catalogue(
             options=(
                 whole_number("n_samples", 500, 2, "Number of random coalitions of features that are scored."),
                 feature_mask(),
-                one_of("interpretable_model", ("lasso", "ridge"), "The linear model that is fitted."),
+                one_of(
+                    "interpretable_model", "lasso", ("lasso", "ridge"), "The linear model that is fitted."
+                ),
                 non_negative(
                     "alpha",
                     0.01,
                     "Its penalty, for the Lasso in units of the score; 0 is plain least squares.",
                 ),
-                one_of("distance_mode", ("cosine", "euclidean"), "How far a sample is from the input."),
+                one_of(
+                    "distance_mode", "cosine", ("cosine", "euclidean"), "How far a sample is from the input."
+                ),
                 Option(
                     "kernel_width",
                     1.0,

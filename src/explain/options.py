@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
@@ -81,12 +82,44 @@ def feature_mask() -> Option:
     )
 
 
-def one_of(name: str, choices: tuple[str, ...], summary: str) -> Option:
-    """Give an option that is one of some words, the first of which is the default."""
+def is_positive(value: Any) -> bool:
+    """Tell a finite number above 0."""
+    return is_number(value) and 0 < value < float("inf")
+
+
+def positive(name: str, default: float, summary: str) -> Option:
+    """Give an option that is a finite number above 0."""
+    return Option(name, default, "a number above 0", is_positive, summary)
+
+
+def from_0_to_1(name: str, default: float, summary: str) -> Option:
+    """Give an option that is a share."""
     return Option(
         name,
-        choices[0],
-        f"one of {', '.join(map(repr, choices))}",
-        lambda value: isinstance(value, str) and value in choices,
+        default,
+        "a number from 0 to 1",
+        lambda value: is_number(value) and 0 <= value <= 1,
+        summary,
+    )
+
+
+def one_of(name: str, default: str, words: Collection[str], summary: str) -> Option:
+    """Give an option that is one of some words."""
+    return Option(
+        name,
+        default,
+        f"one of {', '.join(map(repr, words))}",
+        lambda value: isinstance(value, str) and value in words,
+        summary,
+    )
+
+
+def whole_number_or_none(name: str, summary: str, least: int = 0) -> Option:
+    """Give an option that is a whole number of at least `least`, or left open."""
+    return Option(
+        name,
+        None,
+        f"None or a whole number of at least {least}",
+        lambda value: value is None or is_count(value, least),
         summary,
     )

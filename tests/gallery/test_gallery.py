@@ -36,6 +36,9 @@ FEW = {
     "smoothgrad_squared": {"n_samples": 4},
     "vargrad": {"n_samples": 4},
     "expected_gradients": {"n_samples": 8},
+    "blur_integrated_gradients": {"n_steps": 4},
+    "guided_integrated_gradients": {"n_steps": 4},
+    "xrai": {"n_steps": 4, "scales": (250,)},
 }
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

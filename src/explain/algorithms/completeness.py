@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.errors import BaselineError
+from explain.errors import BaselineError, ConvergenceWarning, ExplainWarning
 from explain.examples import Array
 from explain.problem import Problem
 
@@ -48,3 +48,18 @@ def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: A
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(delta == 0, 0.0, np.abs(delta) / yardstick)
     return delta, relative
+
+
+def convergence_warnings(relative_delta: Array, remedy: str) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+    """Tell of the examples whose values miss the difference of the scores by too much, and what helps."""
+    far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
+    if far.size == 0:
+        return ()
+    return (
+        (
+            f"The integral has not converged for example{'s' if far.size > 1 else ''} {far.tolist()}: the values miss "
+            f"the difference of the scores by up to {relative_delta.max():.1%}, more than "
+            f"{WORST_RELATIVE_DELTA:.0%}. {remedy}",
+            ConvergenceWarning,
+        ),
+    )

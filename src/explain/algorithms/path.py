@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta, scores_at_baseline
+from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.integration import Integral, integrate
-from explain.errors import BaselineWarning, ConvergenceWarning, ExplainWarning
+from explain.errors import BaselineWarning, ExplainWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
+
+_REMEDY = (
+    "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "
+    "input or explain in float64."
+)
 
 
 def integrated_gradients(problem: Problem) -> Found:
@@ -46,31 +51,16 @@ def with_convergence(
         warnings=(
             *equal_baseline_warnings(inputs, baselines),
             # One warning of an integral is enough: the map's error says more than its sum.
-            *(integral.warnings or _convergence_warnings(relative_delta)),
+            *(integral.warnings or convergence_warnings(relative_delta, _REMEDY)),
             *(zero_gradient_warnings(integral.gradients) if integral.gradients else ()),
         ),
     )
 
 
-def _convergence_warnings(relative_delta: Array) -> list[tuple[str, type[ExplainWarning]]]:
-    far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
-    if far.size == 0:
-        return []
-    return [
-        (
-            f"The integral has not converged for example{'s' if far.size > 1 else ''} {far.tolist()}: the values miss "
-            f"the difference of the scores by up to {relative_delta.max():.1%}, more than "
-            f"{WORST_RELATIVE_DELTA:.0%}. Raise n_steps (max_steps, where it is 'auto') until it falls; if it "
-            "does not, take a baseline nearer to the input or explain in float64.",
-            ConvergenceWarning,
-        )
-    ]
-
-
 def equal_baseline_warnings(
     inputs: tuple[Array, ...], baselines: tuple[Array, ...]
 ) -> list[tuple[str, type[ExplainWarning]]]:
-    """Tell of the examples that are their own baseline, if there are any."""
+    """Tell of the examples whose baseline is the input itself."""
     same = np.logical_and.reduce(
         [
             np.all((point == base).reshape(len(point), -1), axis=1)
