@@ -73,6 +73,16 @@ ONLY_HERE = {
         "scores.gradients_of_scores",
     ): "PyTorch's backward pass may begin at the outputs; a trace drops what is not needed by itself.",
     ("torch_ext", "zoo.FashionRNN"): "Keras chains whole recurrent layers; PyTorch's return a state too.",
+    (
+        "torch_ext",
+        "graph.name_of",
+    ): "An operation in a trace has its type; a node of autograd a name with an ending.",
+    (
+        "tf_ext",
+        "native.rectified_backward",
+    ): "PyTorch's rules are hooks on a graph; a trace holds its backward pass, which is then part of it.",
+    ("tf_ext", "native.rescaled_backward"): "As above.",
+    ("tf_ext", "native.unrolled_layers"): "PyTorch writes out the steps of a loop by itself.",
     ("tf_ext", "state.assigns"): "Only a trace can be searched for assignments before it is run.",
 }
 

@@ -87,7 +87,7 @@ def nearest_kink(name, dtype, method, example):
     """How near an example comes to a tie in a pool or a ReLU at zero, relative to its layer's maximum."""
     model = explain.zoo.load(name, "torch", dtype)
     x = torch.tensor(explain.zoo.samples(name, framework="torch").x[example : example + 1])
-    alphas = [1.0] if method == "saliency" else nodes_and_weights("gauss_legendre", 50)[0]
+    alphas = nodes_and_weights("gauss_legendre", 50)[0] if method == "integrated_gradients" else [1.0]
     nearest = []
 
     def look(module, arguments, output):

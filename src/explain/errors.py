@@ -108,5 +108,9 @@ class BaselineWarning(ExplainWarning):
     """A baseline equals the input, so that nothing lies between them to attribute."""
 
 
+class PlainGradientWarning(ExplainWarning):
+    """A method that changes the backward pass met nothing to change: its map is the plain gradient."""
+
+
 class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map says nothing."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backend import Finding, Primitive, Question
+from explain.backend import Finding, Primitive, Question, Rule
 from explain.errors import ExplainError, InputError, LayoutError, ScoreError
 from explain.examples import Array, Examples
 from explain.execution import Executor
@@ -22,6 +22,7 @@ from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import Inspection, call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.memory import bytes_per_point, free_memory
+from explain.tf_ext.native import rule_gradients
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
 from explain.tf_ext.structure import precision_of
@@ -62,7 +63,7 @@ class TensorFlowBackend:
     """
 
     name = "tensorflow"
-    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
+    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients", "backward_rules"})
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
 
@@ -81,6 +82,9 @@ class TensorFlowBackend:
         self.device_name = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._eager = self._inspection.eager
+        if self._eager:
+            # Only a trace shows what the operations are.
+            self.provides = self.provides - {"backward_rules"}
         self._functional: ActivationKind | None = None
         self._own_traces: dict[Any, Trace] = {}
         self._gradients: _Gradients | None = None
@@ -165,6 +169,12 @@ class TensorFlowBackend:
                 self, examples, expansion, weights, executor, in_rows=self._inspection.structure.stateful
             )
         return path_gradients(self, examples, baselines, alphas, weights, executor)
+
+    def rule_gradients(
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+    ) -> tuple[tuple[Array, ...], int]:
+        """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
+        return rule_gradients(self, examples, rule, baselines)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""

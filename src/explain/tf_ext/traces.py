@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backend import Finding, Question
-from explain.errors import GradientError, InputError, LayoutError, ScoreError
+from explain.errors import GradientError, InputError, LayoutError, ScoreError, UnsupportedModelError
 from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
 from explain.scoring import (
     ActivationKind,
@@ -25,6 +25,7 @@ from explain.scoring import (
 from explain.stepwise import check_step_result
 from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, Survey, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
+from explain.tf_ext.native import rectified_backward, rescaled_backward, unrolled_layers
 from explain.tf_ext.recurrent import last_output
 from explain.tf_ext.scores import (
     ActivationRecorder,
@@ -130,6 +131,26 @@ class Computation:
             return outputs, (), scores, indices
         return outputs, _without_none(gradients, points), scores, indices
 
+    def guided_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
+        """Give the gradients of which every ReLU hands on the positive part, and how many there are."""
+        return rectified_backward(self._traced_scores(points, beside), points, self._name)
+
+    def deconvolution_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
+        """Give what arrives where every ReLU hands on the positive part of what arrives there."""
+        scores = self._traced_scores(points, beside)
+        return rectified_backward(scores, points, self._name, deconvolution=True)
+
+    def rescale_gradients(
+        self, points: tuple[Any, ...], baselines: tuple[Any, ...], beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give the gradients with the slope between baseline and point for every non-linear operation."""
+        graph = tf.compat.v1.get_default_graph()
+        first = 0 if tf.executing_eagerly() else len(graph.get_operations())
+        scores = self._traced_scores(points, beside)
+        second = len(graph.get_operations())
+        other = self._traced_scores(baselines, beside)
+        return rescaled_backward(scores, points, self._name, other, first, second)
+
     def path_block(
         self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, weights: Any, beside: Beside
     ) -> tuple[Any, ...]:
@@ -188,6 +209,21 @@ class Computation:
         with recorded_masks(self._layers) as masks:
             self._read(points, beside)
         return tuple(masks)
+
+    def _traced_scores(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Give the scores in a trace whose operations can be gone through one by one."""
+        if tf.executing_eagerly():
+            raise UnsupportedModelError(
+                f"{self._name} cannot be traced, and only a trace shows what its operations are. Use "
+                "integrated_gradients or saliency, which run operation by operation."
+            )
+        axis = self.question.layout.batch_first.time_axis
+        with unrolled_layers(self._layers, None if axis is None else points[0].shape[axis]):
+            return self.scores(points, beside)
+
+    @property
+    def _name(self) -> str:
+        return type(self.model()).__name__
 
     @property
     def _layers(self) -> list[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.backend import Finding, Primitive, Question
+from explain.backend import Finding, Primitive, Question, Rule
 from explain.errors import ExplainError, GradientError, InputError, LayoutError, ModelCallError, ScoreError
 from explain.examples import Array, Examples
 from explain.execution import Executor
@@ -29,12 +29,9 @@ from explain.scoring import (
 from explain.stepwise import check_step_result
 from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
-from explain.torch_ext.inspection import (
-    call_error,
-    device_and_dtype,
-    inspect_model,
-)
+from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.memory import bytes_per_point, free_memory
+from explain.torch_ext.native import rule_gradients
 from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
 from explain.torch_ext.scores import (
@@ -48,7 +45,7 @@ from explain.torch_ext.scores import (
 )
 from explain.torch_ext.state import inference_mode
 from explain.torch_ext.structure import identities_of
-from explain.torch_ext.transfer import to_device, to_host
+from explain.torch_ext.transfer import masked, to_device, to_host
 
 _NOTHING = nullcontext()
 
@@ -81,7 +78,7 @@ class TorchBackend:
     """
 
     name = "torch"
-    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients"})
+    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients", "backward_rules"})
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
@@ -104,6 +101,8 @@ class TorchBackend:
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
         self._recorder = ActivationRecorder(self._inspection)
+        if isinstance(self._model, torch.jit.ScriptModule):
+            self.provides = self.provides - {"backward_rules"}  # Its operations are fused out of sight.
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
         self._survey: Survey | None = None
@@ -153,10 +152,9 @@ class TorchBackend:
             self._forward = _Forward(padded, points, explained, outputs)
         return outputs[: len(examples)], reading.finding
 
-    @contextmanager
-    def reseeded(self) -> Iterator[None]:
+    def reseeded(self) -> AbstractContextManager[None]:
         """PyTorch's random state moves on from one call to the next by itself."""
-        yield
+        return _NOTHING
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
@@ -197,6 +195,12 @@ class TorchBackend:
             expansion = StraightPath(baselines, differences, alphas)
             return expanded_gradients(self, examples, expansion, weights, executor)
         return path_gradients(self, examples, baselines, alphas, weights, executor)
+
+    def rule_gradients(
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+    ) -> tuple[tuple[Array, ...], int]:
+        """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
+        return rule_gradients(self, examples, rule, baselines)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
@@ -303,7 +307,7 @@ class TorchBackend:
     @contextmanager
     def _held_keras_layers(self, within: AbstractContextManager[None], examples: Examples) -> Iterator[None]:
         held = [torch.from_numpy(mask).to(self.device) for mask in examples.held]
-        with within, kept_losses(self._keras_layers), held_masks(self._keras_layers, held, _masked):
+        with within, kept_losses(self._keras_layers), held_masks(self._keras_layers, held, masked):
             yield
 
     def _read_last_step(self, inputs: Tensor, examples: Examples, keywords: dict[str, Any]) -> Reading:
@@ -394,7 +398,3 @@ class TorchBackend:
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
-
-
-def _masked(inputs: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))

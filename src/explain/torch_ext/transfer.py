@@ -43,3 +43,8 @@ def to_host(tensor: Tensor) -> Array:
         tensor = tensor.float()
     array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
     return array
+
+
+def masked(inputs: Tensor, mask: Tensor) -> Tensor:
+    """Set the steps to zero at which a mask, shape (N, T), is False."""
+    return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))
