@@ -22,10 +22,9 @@ LEVELS = [
     ("errors", "atomic_write"),
     ("chunks", "display", "layout", "locks", "random_state", "stepwise", "tuning"),
     ("attribution", "examples", "layers"),
-    ("layered",),
     ("masking", "target"),
     ("backend", "baseline", "features"),
-    ("tokens",),
+    ("layered", "tokens"),
     ("coalitions", "noise"),
     ("execution", "inputs", "quadrature", "scoring"),
     ("expansion", "problem", "steadiness"),
@@ -87,6 +86,21 @@ ONLY_HERE = {
         "torch_ext",
         "state.held_keras_layers",
     ): "A trace of TensorFlow's holds what Keras layers work out as part of its computation.",
+    (
+        "torch_ext",
+        "graph.name_of",
+    ): "An operation in a trace has its type; a node of autograd a name with an ending.",
+    (
+        "tf_ext",
+        "native.rectified_backward",
+    ): "PyTorch's rules are hooks on a graph; a trace holds its backward pass, which is then part of it.",
+    ("tf_ext", "native.rescaled_backward"): "As above.",
+    ("tf_ext", "native.unrolled_layers"): "PyTorch writes out the steps of a loop by itself.",
+    (
+        "tf_ext",
+        "path.along",
+    ): "A trace takes it as an operation; PyTorch's points are formed by what goes along them.",
+    ("tf_ext", "path.weighted_sums"): "As above.",
     ("tf_ext", "state.assigns"): "Only a trace can be searched for assignments before it is run.",
 }
 

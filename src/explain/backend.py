@@ -26,7 +26,10 @@ ENTRY_POINT_GROUP = "explain.backends"
 ScoreKind = Literal["logit", "probability", "log_probability", "output"]
 SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 
-Primitive = Literal["outputs", "gradients", "path_gradients", "layers"]
+Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules"]
+
+Rule = Literal["guided", "deconvolution", "rescale"]
+"""What some operations hand on in a backward pass, instead of their gradient."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,17 @@ class Backend(Protocol):
 
         `alphas` has shape (K,), `weights` (M, K), both in the backend's dtype: M sums over the same K
         gradients. One array an input, of shape (M, N, ...). `executor` cuts the work into chunks.
+        """
+
+    def rule_gradients(
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+    ) -> tuple[tuple[Array, ...], int]:
+        """Give what a backward pass brings to the inputs in which some operations hand on no gradient.
+
+        And to how many operations the rule applied. ``"guided"``: every ReLU hands on the positive part of its
+        gradient. ``"deconvolution"``: the positive part of what arrives. ``"rescale"``: every non-linear operation
+        hands on what arrives times the slope between `baselines` and the input; one for which that is not known is
+        refused.
         """
 
     def has_kinks(self, examples: Examples) -> bool:

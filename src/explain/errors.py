@@ -120,6 +120,10 @@ class NoiseWarning(ExplainWarning):
     """Noise is a share of an example's range, and an example has none: no noise was added."""
 
 
+class PlainGradientWarning(ExplainWarning):
+    """A method that changes the backward pass met nothing to change: its map is the plain gradient."""
+
+
 class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map says nothing."""
 

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Any, Self
 
+from explain.backend import Primitive
 from explain.layers import LayerCall
 
 
 class Layered(ABC):
     """Sees a model from a layer, or up to one: the same backend in the same session, with a place to enter or leave."""
+
+    provides: frozenset[Primitive] = frozenset(
+        {"outputs", "gradients", "path_gradients", "layers", "backward_rules"}
+    )
+    """The primitives that a model answers whose inside can be reached."""
 
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""

@@ -158,6 +158,19 @@ class BackendContract:
             for one in found[1:]:
                 np.testing.assert_allclose(one, found[0], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
+    def test_rules_without_a_relu_are_the_gradient(self) -> None:
+        """`rule_gradients` changes nothing where there is nothing to change, and says so; rows stay in their place."""
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                if "backward_rules" not in backend.provides:
+                    continue
+                (gradient,), _ = backend.gradients(examples)
+                (guided,), changed = backend.rule_gradients(examples, "guided")
+                (alone,), _ = backend.rule_gradients(examples.rows(slice(1, 2)), "deconvolution")
+            assert changed == 0, given.name
+            np.testing.assert_allclose(guided, gradient, rtol=1e-9, atol=1e-12, err_msg=given.name)
+            np.testing.assert_allclose(alone, gradient[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
+
     def test_memory_is_told(self) -> None:
         """A point needs at least its own input, and there is some memory."""
         for given in self.models():

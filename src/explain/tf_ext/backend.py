@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backend import Finding, Primitive, Question
+from explain.backend import Finding, Question, Rule
 from explain.errors import ExplainError, InputError, LayoutError, ScoreError
 from explain.examples import Array, Examples
 from explain.execution import Executor
@@ -25,6 +25,7 @@ from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers
 from explain.tf_ext.memory import bytes_per_point, free_memory
+from explain.tf_ext.native import rule_gradients
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
 from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
@@ -65,7 +66,6 @@ class TensorFlowBackend(Layered):
     """
 
     name = "tensorflow"
-    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients", "layers"})
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         self._inspection = inspect_model(model, question.forward_kwargs)
@@ -85,6 +85,9 @@ class TensorFlowBackend(Layered):
         self.device_name = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._eager = self._inspection.eager
+        if self._eager:
+            # Only a trace shows what the operations are.
+            self.provides = self.provides - {"backward_rules"}
         self._functional: ActivationKind | None = None
         self._own_traces: dict[Any, Trace] = {}
         self._gradients: _Gradients | None = None
@@ -106,14 +109,14 @@ class TensorFlowBackend(Layered):
             return examples
         self._check_shape(examples)
         padded = self._padded(examples)
-        masks, _ = self._run("masks", padded, self._points(padded.inputs))
+        masks, _ = self._run("masks", padded, self.tensors(padded.inputs))
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
         self._check_shape(examples)
         padded = self._padded(examples)
-        points = self._points(padded.inputs)
+        points = self.tensors(padded.inputs)
         if with_gradients and examples.target.function is None:
             found, finding = self._run("answers", padded, points)
             outputs, self._gradients = found[0], _Gradients(examples, *found[1:])
@@ -138,7 +141,7 @@ class TensorFlowBackend(Layered):
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
         padded = self._padded(examples)
-        scores, _ = self._run("scores", padded, self._points(padded.inputs))
+        scores, _ = self._run("scores", padded, self.tensors(padded.inputs))
         # Too many, which only a callable target can give, are not cut to length: the caller must be told.
         return to_host(scores)[: len(examples)] if len(scores) == len(padded) else to_host(scores)
 
@@ -150,7 +153,7 @@ class TensorFlowBackend(Layered):
                 : len(examples)
             ]
         padded = self._padded(examples)
-        (gradients, scores), _ = self._run("gradients", padded, self._points(padded.inputs))
+        (gradients, scores), _ = self._run("gradients", padded, self.tensors(padded.inputs))
         return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
     def path_gradients(
@@ -170,6 +173,12 @@ class TensorFlowBackend(Layered):
             )
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
+    def rule_gradients(
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+    ) -> tuple[tuple[Array, ...], int]:
+        """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
+        return rule_gradients(self, examples, rule, baselines)
+
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
         return self.survey(examples).kinked
@@ -178,7 +187,7 @@ class TensorFlowBackend(Layered):
         """Look for kinks and for the model's affine prefix in a trace; what cannot be traced shows nothing."""
         padded = self._padded(examples.rows(slice(0, 1)))
         trace = self._traced_or_none(
-            "surveyed_scores", padded, (self._points(padded.inputs), self._beside(padded))
+            "surveyed_scores", padded, (self.tensors(padded.inputs), self._beside(padded))
         )
         return Survey(kinked=True) if trace is None or trace.survey is None else trace.survey
 
@@ -207,7 +216,7 @@ class TensorFlowBackend(Layered):
     def watched(self, examples: Examples) -> list[tuple[Any, Any]]:
         """Give each call of a layer, its name and layer, and what it gave: of a trace, or of a run on one example."""
         padded = self._padded(examples.rows(slice(0, 1)))
-        inputs = (self._points(padded.inputs), self._beside(padded))
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
         flat = tf.nest.flatten(inputs)
         # Neither is kept: what was seen holds the layers.
         if not self._eager:
@@ -241,7 +250,7 @@ class TensorFlowBackend(Layered):
 
     def tensors(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
         """Bring host arrays to the model's device, in the precision of points."""
-        return self._points(arrays)
+        return tuple(to_device(array, self._precision) for array in arrays)
 
     def run(
         self, name: str, examples: Examples, *arguments: Any, cut: ModuleCut | SourceCut | None = None
@@ -366,9 +375,6 @@ class TensorFlowBackend(Layered):
             entry=self.entry,
             exit=self.exit,
         )
-
-    def _points(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
-        return tuple(to_device(array, self._precision) for array in arrays)
 
     def _beside(self, examples: Examples) -> Beside:
         """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from math import prod
 from typing import Any
 
@@ -114,7 +115,7 @@ class ScoreGraph:
         if not ways:
             return
         self._ways[operation] = ways
-        if _is_affine_kind(operation, self._ways) and all(way in self._affine for way in ways):
+        if is_affine_kind(operation, self._ways) and all(way in self._affine for way in ways):
             self._affine.add(operation)
         if operation.type in _COSTLY or any(way in self._costly for way in ways):
             self._costly.add(operation)
@@ -144,7 +145,7 @@ def _is_smooth_kind(operation: Any) -> bool:
     return known and operation.type != "SelectV2"
 
 
-def _is_affine_kind(operation: Any, dependent: Any) -> bool:
+def is_affine_kind(operation: Any, dependent: Container[Any]) -> bool:
     """Tell whether an operation is affine in those of its inputs that depend on the explained one."""
     depends = [tensor.op in dependent for tensor in operation.inputs]
     if operation.type in _LINEAR_IN_EACH:

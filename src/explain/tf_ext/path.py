@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ import tensorflow as tf
 from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.tf_ext.cut import ModuleCut, SourceCut
-from explain.tf_ext.traces import along
 
 if TYPE_CHECKING:
     from explain.tf_ext.backend import TensorFlowBackend
@@ -53,6 +53,26 @@ def path_gradients(
         for total, sums in zip(totals, found, strict=True):
             total[:, group] = np.moveaxis(sums, 1, 0)
     return totals
+
+
+def along(start: Any, difference: Any, nodes: Any) -> Any:
+    """Form the points start + node × difference, example by example, shape (count × nodes, ...).
+
+    The same two elementwise operations in the same order as in every extension: points that differ in
+    their last bit flip kinks.
+    """
+    steps = tf.reshape(nodes, [1, -1, *([1] * (len(start.shape) - 1))])
+    points = start[:, None] + steps * difference[:, None]
+    return tf.reshape(points, [-1, *start.shape[1:]])
+
+
+def weighted_sums(nodes: Any, weights: Any, gradient: Any, like: Any) -> Any:
+    """Sum the gradients of each example's points, once for every row of weights, shape (N, M, ...)."""
+    size, n_steps = math.prod(like.shape[1:]), tf.shape(nodes)[0]
+    by_step = tf.reshape(gradient, [-1, n_steps, size])
+    # Rows of weights come one after another, so that their number, as that of the steps, stays open in a trace.
+    weights = tf.reshape(weights, [-1, n_steps])
+    return tf.reshape(tf.matmul(weights, by_step), [tf.shape(like)[0], -1, *like.shape[1:]])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backend import Finding, Question
-from explain.errors import GradientError, InputError, ScoreError
+from explain.errors import GradientError, InputError, ScoreError, UnsupportedModelError
 from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
 from explain.scoring import (
     ActivationKind,
@@ -27,6 +26,8 @@ from explain.stepwise import check_step_result, time_axis_of
 from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, Survey, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
 from explain.tf_ext.layers import Entry, named_layers, watched_calls
+from explain.tf_ext.native import rectified_backward, rescaled_backward, unrolled_layers
+from explain.tf_ext.path import along, weighted_sums
 from explain.tf_ext.recurrent import last_output
 from explain.tf_ext.scores import (
     ActivationRecorder,
@@ -140,6 +141,26 @@ class Computation:
             return outputs, (), scores, indices
         return outputs, _without_none(gradients, points), scores, indices
 
+    def guided_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
+        """Give the gradients of which every ReLU hands on the positive part, and how many there are."""
+        return rectified_backward(self._traced_scores(points, beside), points, self._name)
+
+    def deconvolution_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
+        """Give what arrives where every ReLU hands on the positive part of what arrives there."""
+        scores = self._traced_scores(points, beside)
+        return rectified_backward(scores, points, self._name, deconvolution=True)
+
+    def rescale_gradients(
+        self, points: tuple[Any, ...], baselines: tuple[Any, ...], beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give the gradients with the slope between baseline and point for every non-linear operation."""
+        graph = tf.compat.v1.get_default_graph()
+        first = 0 if tf.executing_eagerly() else len(graph.get_operations())
+        scores = self._traced_scores(points, beside)
+        second = len(graph.get_operations())
+        other = self._traced_scores(baselines, beside)
+        return rescaled_backward(scores, points, self._name, other, first, second)
+
     def path_block(
         self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, weights: Any, beside: Beside
     ) -> tuple[Any, ...]:
@@ -147,7 +168,8 @@ class Computation:
         points = tuple(along(start, step, nodes) for start, step in zip(starts, differences, strict=True))
         gradients, _ = self.gradients(points, _repeated(beside, nodes))
         return tuple(
-            _sums(nodes, weights, gradient, start) for gradient, start in zip(gradients, starts, strict=True)
+            weighted_sums(nodes, weights, gradient, start)
+            for gradient, start in zip(gradients, starts, strict=True)
         )
 
     def prefix(self, points: tuple[Any, ...], beside: Beside) -> Any:
@@ -184,7 +206,7 @@ class Computation:
                     explained = self._read(points, repeated).explained
             scores = pick_scores(explained, self.target_function, repeated[-1])
         gradient = tf.convert_to_tensor(tape.gradient(scores, value))
-        return (_sums(nodes, weights, gradient, entering[0]),)
+        return (weighted_sums(nodes, weights, gradient, entering[0]),)
 
     def pull_back(self, points: tuple[Any, ...], sums: Any, beside: Beside) -> Any:
         """Bring sums of gradients to what enters at the cut, shape (N, ...), back to the input."""
@@ -204,6 +226,21 @@ class Computation:
         with recorded_masks(self._layers) as masks:
             self._read(points, beside)
         return tuple(masks)
+
+    def _traced_scores(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Give the scores in a trace whose operations can be gone through one by one."""
+        if tf.executing_eagerly():
+            raise UnsupportedModelError(
+                f"{self._name} cannot be traced, and only a trace shows what its operations are. Use "
+                "integrated_gradients or saliency, which run operation by operation."
+            )
+        axis = self.question.layout.batch_first.time_axis
+        with unrolled_layers(self._layers, None if axis is None else points[0].shape[axis]):
+            return self.scores(points, beside)
+
+    @property
+    def _name(self) -> str:
+        return type(self.model()).__name__
 
     @property
     def _layers(self) -> list[Any]:
@@ -325,31 +362,11 @@ def specifications_of(tensors: Sequence[Any], fixed_batch_size: int | None = Non
     return [tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
 
 
-def along(start: Any, difference: Any, nodes: Any) -> Any:
-    """Form the points start + node × difference, example by example, shape (count × nodes, ...).
-
-    The same two elementwise operations in the same order as in every extension: points that differ in
-    their last bit flip kinks.
-    """
-    steps = tf.reshape(nodes, [1, -1, *([1] * (len(start.shape) - 1))])
-    points = start[:, None] + steps * difference[:, None]
-    return tf.reshape(points, [-1, *start.shape[1:]])
-
-
 def _without_none(gradients: Any, points: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(
         tf.zeros_like(point) if gradient is None else tf.convert_to_tensor(gradient)
         for point, gradient in zip(points, gradients, strict=True)
     )
-
-
-def _sums(nodes: Any, weights: Any, gradient: Any, like: Any) -> Any:
-    """Sum the gradients of each example's points, once for every row of weights, shape (N, M, ...)."""
-    size, n_steps = math.prod(like.shape[1:]), tf.shape(nodes)[0]
-    by_step = tf.reshape(gradient, [-1, n_steps, size])
-    # Rows of weights come one after another, so that their number, as that of the steps, stays open in a trace.
-    weights = tf.reshape(weights, [-1, n_steps])
-    return tf.reshape(tf.matmul(weights, by_step), [tf.shape(like)[0], -1, *like.shape[1:]])
 
 
 def _repeated(beside: Beside, nodes: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.backend import Finding, Primitive, Question
+from explain.backend import Finding, Question, Rule
 from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError
 from explain.examples import Array, Examples
 from explain.execution import Executor
@@ -31,13 +31,10 @@ from explain.scoring import (
 from explain.stepwise import check_step_result, time_axis_of
 from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
-from explain.torch_ext.inspection import (
-    call_error,
-    device_and_dtype,
-    inspect_model,
-)
+from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.layers import Entry, activations, layer_calls, named_layers
 from explain.torch_ext.memory import bytes_per_point, free_memory
+from explain.torch_ext.native import rule_gradients
 from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
 from explain.torch_ext.scores import (
@@ -84,7 +81,6 @@ class TorchBackend(Layered):
     """
 
     name = "torch"
-    provides: frozenset[Primitive] = frozenset({"outputs", "gradients", "path_gradients", "layers"})
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """So many points, or input values of points, save by a prefix what it takes to find it: a few small runs."""
 
@@ -108,6 +104,8 @@ class TorchBackend(Layered):
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
         self._recorder = ActivationRecorder(self._inspection)
+        if isinstance(self._model, torch.jit.ScriptModule):
+            self.provides = self.provides - {"backward_rules"}  # Its operations are fused out of sight.
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
         self._survey: Survey | None = None
@@ -163,10 +161,9 @@ class TorchBackend(Layered):
             self._forward = _Forward(padded, points, explained, outputs)
         return outputs[: len(examples)], reading.finding
 
-    @contextmanager
-    def reseeded(self) -> Iterator[None]:
+    def reseeded(self) -> AbstractContextManager[None]:
         """PyTorch's random state moves on from one call to the next by itself."""
-        yield
+        return _NOTHING
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
@@ -207,6 +204,12 @@ class TorchBackend(Layered):
             expansion = StraightPath(baselines, differences, alphas)
             return expanded_gradients(self, examples, expansion, weights, executor)
         return path_gradients(self, examples, baselines, alphas, weights, executor)
+
+    def rule_gradients(
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+    ) -> tuple[tuple[Array, ...], int]:
+        """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
+        return rule_gradients(self, examples, rule, baselines)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""

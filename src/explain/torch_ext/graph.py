@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Any
 
 import torch
@@ -73,6 +74,11 @@ class ScoreGraph:
         for node in _inputs_first(root):
             self._look_at(node)
 
+    @property
+    def nodes(self) -> list[Any]:
+        """Every node that depends on the input, each after those it depends on."""
+        return list(self._ways)
+
     def has_kinks(self, beyond: Any = None) -> bool:
         """Tell whether anything on the way, or between the score and a node, is not known to be smooth."""
         left, seen = [self._root], {beyond}
@@ -81,9 +87,9 @@ class ScoreGraph:
             if node in seen or self._is_leaf(node):
                 continue
             seen.add(node)
-            name = _name(node)
+            name = name_of(node)
             if node in self._ways and not (
-                name in _SMOOTH or (_is_affine_kind(node, 1) and name not in _CHOICES)
+                name in _SMOOTH or (_is_affine_in(node, 1) and name not in _CHOICES)
             ):
                 return True
             left.extend(self._ways.get(node, ()))
@@ -116,10 +122,8 @@ class ScoreGraph:
         if not ways:
             return
         self._ways[node] = ways
-        name = _name(node)
-        # Dividing by what depends on the input is not affine; dividing it is.
-        divided = name == "Div" and len(ways) == 1 and inputs[0] in self._ways
-        if (_is_affine_kind(node, len(ways)) or divided) and all(way in self._affine for way in ways):
+        name = name_of(node)
+        if is_affine_kind(node, self._ways) and all(way in self._affine for way in ways):
             self._affine.add(node)
         if name in _COSTLY or any(way in self._costly for way in ways):
             self._costly.add(node)
@@ -128,16 +132,33 @@ class ScoreGraph:
         return getattr(node, "variable", None) is self._leaf
 
 
-def _is_affine_kind(node: Any, ways: int) -> bool:
+def is_affine_kind(node: Any, dependent: Container[Any]) -> bool:
+    """Tell whether an operation is affine in those of its inputs that depend on the explained one.
+
+    Parameters
+    ----------
+    node : autograd node
+        The operation.
+    dependent : container of autograd nodes
+        What depends on the explained input.
+    """
+    depends = [below in dependent for below, _ in node.next_functions]
+    # Dividing by what depends on the input is not affine; dividing it is.
+    divided = name_of(node) == "Div" and sum(depends) == 1 and depends[0]
+    return divided or _is_affine_in(node, sum(depends))
+
+
+def _is_affine_in(node: Any, ways: int) -> bool:
     """Tell whether an operation is affine in what depends on the input, which comes in on so many ways."""
-    name = _name(node)
+    name = name_of(node)
     if name in _BATCH_NORMS:
         # In training the statistics depend on the input.
         return ways == 1 and not getattr(node, "_saved_training", True)
     return name in _ADDITIVE or (name in _LINEAR_IN_EACH and ways == 1)
 
 
-def _name(node: Any) -> str:
+def name_of(node: Any) -> str:
+    """Give the name of an operation in the autograd graph, without its ending; empty for a user's own."""
     if isinstance(node, torch.autograd.function.BackwardCFunction):
         # A user's own function may have any name.
         return ""
