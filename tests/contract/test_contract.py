@@ -7,10 +7,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnxruntime
 import torch
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import explain
+from explain.numpy_ext.recognise import extension as functions_extension
 from explain.testing import BackendContract, ContractModel
 from explain.tf_ext.recognise import extension as tensorflow_extension
 from explain.torch_ext.recognise import extension as torch_extension
@@ -78,6 +82,35 @@ class TestTensorFlow(BackendContract):
                 _x(3, 5),
                 "NC",
             ),
+        ]
+
+
+def _session():
+    """``tanh(x @ weight)`` in double precision, two examples at a time."""
+    weight = np.random.default_rng(0).normal(size=(5, 3))
+    kind = TensorProto.DOUBLE
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "weight"], ["z"]), helper.make_node("Tanh", ["z"], ["y"])],
+        "network",
+        [helper.make_tensor_value_info("x", kind, [2, 5])],
+        [helper.make_tensor_value_info("y", kind, [2, 3])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+class TestFunctions(BackendContract):
+    """Of what computes with arrays there are outputs and scores alone."""
+
+    extension = functions_extension
+
+    def models(self):
+        classifier = LogisticRegression().fit(_x(30, 5), np.arange(30) % 3)
+        return [
+            ContractModel("classifier", classifier, _x(4, 5), "NC"),
+            ContractModel("decision function", classifier.decision_function, _x(4, 5), "NC"),
+            ContractModel("session", _session(), _x(2, 5), "NC"),
         ]
 
 
