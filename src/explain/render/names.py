@@ -81,14 +81,20 @@ def class_name(attribution: Attribution, target: Any) -> str:
     return str(target)
 
 
+# Names that are no words.
+_METHOD_NAMES = {"xrai": "XRAI"}
+
+
 def method_name(method: str) -> str:
     """Write a method's name for people.
 
     Examples
     --------
-    >>> method_name("integrated_gradients"), method_name("gradient_shap")
-    ('Integrated gradients', 'Gradient shap')
+    >>> method_name("integrated_gradients"), method_name("gradient_shap"), method_name("xrai")
+    ('Integrated gradients', 'Gradient shap', 'XRAI')
     """
+    if method in _METHOD_NAMES:
+        return _METHOD_NAMES[method]
     words = method.replace("_", " ")
     return words[:1].upper() + words[1:]
 
