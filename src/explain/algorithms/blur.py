@@ -69,7 +69,7 @@ def blur_integrated_gradients(problem: Problem) -> Found:
     ):
         values[rows] += np.einsum("np...,np...->n...", path.moves(rows, points), gradients.astype(np.float64))
         alive[rows] |= gradients.reshape(len(gradients), -1).any(axis=1)
-    last = path.blurred(slice(0, len(inputs)), float(path.sigma(np.ones(()))))
+    last = path.blurred(slice(0, len(inputs)), float(path.sigma(np.ones(1))[0]))
     delta, relative_delta = convergence_delta((values,), problem.scores, problem.scores_at((last,)))
     return Found(
         values=(values,),
