@@ -169,7 +169,7 @@ def _similarities(problem: Problem, features: Features, row: int, presence: Pres
     count = presence.shape[1]
 
     def by_feature(values: Array) -> Floats:
-        return np.bincount(place, values, count + 1)[1:]
+        return np.asarray(np.bincount(place, values, count + 1)[1:], np.float64)
 
     there, away = presence.astype(np.float64), (~presence).astype(np.float64)
     if mode == "euclidean":

@@ -217,15 +217,15 @@ class TensorFlowBackend(Layered):
         """Give each call of a layer, its name and layer, and what it gave: of a trace, or of a run on one example."""
         padded = self._padded(examples.rows(slice(0, 1)))
         inputs = (self.tensors(padded.inputs), self._beside(padded))
-        flat = tf.nest.flatten(inputs)
         # Neither is kept: what was seen holds the layers.
+        computation = self._computation(padded)
         if not self._eager:
-            computation = self._computation(padded)
+            specifications = specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
             # Foreign code that cannot be traced may raise anything; it is run all the same.
             with suppress(Exception), preserved_random_state():
-                traced(computation.layer_calls, inputs, specifications_of(flat, self.fixed_batch_size))
+                traced(computation.layer_calls, inputs, specifications)
                 return computation.seen_layers
-        computation = self._computation(padded)
+        computation.seen_layers.clear()
         try:
             with preserved_variables(self._model), preserved_random_state():
                 computation.layer_calls(*inputs)
@@ -367,14 +367,8 @@ class TensorFlowBackend(Layered):
         opaque = self._inspection.opaque
         reference = (lambda model=self._model: model) if opaque else weakref.ref(self._model)
         inspection = self._inspection if opaque else replace(self._inspection, model=None)
-        return Computation(
-            reference,
-            inspection,
-            self._question,
-            examples.target.function,
-            entry=self.entry,
-            exit=self.exit,
-        )
+        asked = self._question, examples.target.function
+        return Computation(reference, inspection, *asked, entry=self.entry, exit=self.exit)
 
     def _beside(self, examples: Examples) -> Beside:
         """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""
