@@ -57,10 +57,10 @@ def test_methods_as_a_table_and_as_json():
     assert "saliency" in run("methods").output
     rows = json.loads(run("methods", "--json").output)
     assert [row["name"] for row in rows] == [row.name for row in explain.methods()]
-    assert rows[1]["name"] == "integrated_gradients"
-    defaults = {option["name"]: option["default"] for option in rows[1]["options"]}
+    (integrated,) = (row for row in rows if row["name"] == "integrated_gradients")
+    defaults = {option["name"]: option["default"] for option in integrated["options"]}
     assert defaults == {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405}
-    assert all(set(option) == {"name", "default", "expects", "summary"} for option in rows[1]["options"])
+    assert all(set(option) == {"name", "default", "expects", "summary"} for option in integrated["options"])
 
 
 def test_models():
