@@ -16,7 +16,7 @@ from explain.attribution import Attribution
 from explain.backend import Question, extension_for
 from explain.comparison import Comparison, compare
 from explain.display import Display
-from explain.errors import ExplainWarning, UnsupportedModelError
+from explain.errors import ExplainWarning, InputError, UnsupportedModelError
 from explain.examples import Examples
 from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.masking import resolve_mask
@@ -153,7 +153,8 @@ def explain_model(
                             target,
                             {"score": shown.score, **common},
                         )
-            except UnsupportedModelError as error:
+            # Of one sample there is nothing to exchange: a method that wants a batch does not apply either.
+            except (UnsupportedModelError, InputError) as error:
                 results, reason = {}, str(error)
                 break
             progress(f"{name}: {method.name} in {framework}")
