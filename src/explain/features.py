@@ -54,7 +54,8 @@ class Features:
         with_padding = np.concatenate(
             [by_feature, np.full((*by_feature.shape[:-1], 1), padding, by_feature.dtype)], axis=-1
         )
-        spread: Array = with_padding[..., self.indices[row]]
+        # Unlike indexing, this lays its result out points first, which is then gone through faster.
+        spread: Array = with_padding.take(self.indices[row], axis=-1)
         return spread
 
 

@@ -16,7 +16,7 @@ from explain.attribution import Attribution
 from explain.backend import Question, extension_for
 from explain.comparison import Comparison, compare
 from explain.display import Display
-from explain.errors import ExplainWarning, UnsupportedInputError, UnsupportedModelError
+from explain.errors import ExplainWarning, InputError, UnsupportedModelError
 from explain.examples import Examples
 from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.masking import resolve_mask
@@ -161,7 +161,8 @@ def explain_model(
                             target,
                             {"score": shown.score, **_references(method, samples[framework]), **common},
                         )
-            except (UnsupportedInputError, UnsupportedModelError) as error:
+            # Of one sample there is nothing to exchange: a method that wants a batch does not apply either.
+            except (InputError, UnsupportedModelError) as error:
                 results, reason = {}, str(error)
                 break
             progress(f"{name}: {method.name} in {framework}")
