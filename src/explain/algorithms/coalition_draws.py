@@ -37,7 +37,8 @@ def uniform_coalitions(n_features: int, n_samples: int, seed: int) -> Presence:
     >>> uniform_coalitions(3, 2, seed=0).astype(int).tolist()
     [[1, 1, 1], [1, 1, 0]]
     """
-    return np.random.default_rng((seed, n_features)).integers(2, size=(n_samples, n_features)) == 1
+    drawn: Presence = np.random.default_rng((seed, n_features)).integers(2, size=(n_samples, n_features)) == 1
+    return drawn
 
 
 def shapley_coalitions(n_features: int, n_samples: int, seed: int) -> WeightedCoalitions:

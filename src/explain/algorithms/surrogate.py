@@ -169,7 +169,8 @@ def _similarities(problem: Problem, features: Features, row: int, presence: Pres
     count = presence.shape[1]
 
     def by_feature(values: Array) -> Floats:
-        return np.bincount(place, values, count + 1)[1:]
+        sums: Floats = np.bincount(place, values, count + 1)[1:].astype(np.float64)
+        return sums
 
     there, away = presence.astype(np.float64), (~presence).astype(np.float64)
     if mode == "euclidean":
