@@ -100,10 +100,16 @@ def test_torch_without_tensorflow(saved, tmp_path):
 
 
 def test_keras_without_torch(saved, tmp_path):
+    # Not by a None in sys.modules: Keras imports scikit-learn where it is there, whose SciPy looks for torch in them.
     code = """
         import sys
-        for name in ("torch", "captum"):
-            sys.modules[name] = None
+
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] in ("torch", "captum"):
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        sys.meta_path.insert(0, Absent())
         import numpy as np, keras
         import explain
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
