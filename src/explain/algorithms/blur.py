@@ -191,7 +191,7 @@ def _blur_matrix(size: int, sigma: float, edges: Edges) -> Array:
     Examples
     --------
     >>> _blur_matrix(2, 0.5, "zeros").round(3).tolist()
-    [[0.786, 0.106], [0.106, 0.786]]
+    [[0.787, 0.106], [0.106, 0.787]]
     """
     if sigma == 0:
         return np.eye(size)

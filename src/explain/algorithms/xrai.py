@@ -57,8 +57,14 @@ def xrai(problem: Problem) -> Found:
     radius = round(_DILATION * share) if radius is None else radius
     least = max(1, round(_LEAST_GAIN * share**2)) if least is None else least
     ranked = np.empty(maps.shape)
-    for row, picture in enumerate(pictures):
-        ranked[row] = region_map(maps[row], segments(picture, options["scales"], radius), least)
+    # One picture may be explained for many targets: it is cut into regions once.
+    first, same = np.unique(
+        [picture.tobytes() for picture in pictures], return_index=True, return_inverse=True
+    )[1:]
+    for place, picture in enumerate(pictures[first]):
+        regions = segments(picture, options["scales"], radius)
+        for row in np.flatnonzero(same == place):
+            ranked[row] = region_map(maps[row], regions, least)
     # An equal share to each channel: their sum, which is drawn, is the region's.
     each = np.repeat(ranked[..., np.newaxis] / channels, channels, axis=-1)
     channel = layout.channel_axis
@@ -101,8 +107,9 @@ def segments(picture: Array, scales: Sequence[float], radius: int) -> Masks:
     Examples
     --------
     >>> halves = np.repeat([[[0.0], [1.0]]], 8, axis=0).repeat(4, axis=1)
-    >>> [int(one.sum()) for one in segments(halves, (100,), 0)]
-    [32, 32]
+    >>> regions = segments(halves, (100,), 0)
+    >>> regions.shape[1:], bool((regions.sum(axis=0) == 1).all())
+    ((8, 8), True)
     """
     from scipy.ndimage import distance_transform_edt, find_objects
     from skimage.segmentation import felzenszwalb
