@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import explain
+from explain.errors import UnsupportedModelError
 from explain.layout import Layout
 from explain.quadrature import nodes_and_weights
 
@@ -15,6 +16,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarni
 
 ATTRIBUTION_METHODS = [row.name for row in explain.methods() if row.drawn != "input"]
 MILLIONTH = 1e-6
+# What a method refuses, and why.
+REFUSED = {
+    ("names_rnn", "deep_lift"): "a log-softmax, which is explained there, mixes its inputs: no rescale rule",
+}
 
 
 def score_of(name):
@@ -60,6 +65,10 @@ def relative_distance(first, second):
 @pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
 @pytest.mark.parametrize("name", explain.zoo.names())
 def test_twins_agree(name, method, dtype, record_property):
+    if (name, method) in REFUSED:
+        with pytest.raises(UnsupportedModelError, match=method):
+            maps_of(name, dtype, method)
+        return
     distance = relative_distance(*maps_of(name, dtype, method))
     assert np.median(distance) <= 1e-5
     far = np.flatnonzero(distance > 1e-3)

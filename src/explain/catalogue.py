@@ -82,6 +82,16 @@ _ROWS = Catalogue(
             implementation="explain.algorithms.backward_rules:deconvolution",
         ),
         Method(
+            name="deep_lift",
+            aliases=("deeplift",),
+            family="backward rules",
+            summary="How much each input adds to the score, by slopes from a baseline; sums to the difference.",
+            paper="Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685",
+            needs=frozenset({"outputs", "backward_rules"}),
+            implementation="explain.algorithms.backward_rules:deep_lift",
+            uses_baseline=True,
+        ),
+        Method(
             name="activation_maximization",
             aliases=("maximize", "feature_visualization"),
             family="maximization",

@@ -44,7 +44,7 @@ def with_convergence(
         rule=integral.rule,
         map_error=integral.map_error,
         warnings=(
-            *_equal_baseline_warnings(inputs, baselines),
+            *equal_baseline_warnings(inputs, baselines),
             # One warning of an integral is enough: the map's error says more than its sum.
             *(integral.warnings or _convergence_warnings(relative_delta)),
             *(zero_gradient_warnings(integral.gradients) if integral.gradients else ()),
@@ -67,9 +67,10 @@ def _convergence_warnings(relative_delta: Array) -> list[tuple[str, type[Explain
     ]
 
 
-def _equal_baseline_warnings(
+def equal_baseline_warnings(
     inputs: tuple[Array, ...], baselines: tuple[Array, ...]
 ) -> list[tuple[str, type[ExplainWarning]]]:
+    """Tell of the examples whose baseline equals their input, if there are any."""
     same = np.logical_and.reduce(
         [
             np.all((point == base).reshape(len(point), -1), axis=1)
