@@ -12,6 +12,7 @@ from torch import nn
 import explain
 from explain.algorithms.expectation import draws
 from explain.catalogue import find_method
+from explain.errors import UnsupportedModelError
 from explain.examples import Examples
 from explain.layout import Layout
 from explain.noise import NoisyPoints
@@ -20,6 +21,10 @@ from explain.quadrature import nodes_and_weights
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 
 MILLIONTH = 1e-6
+# What a method refuses, and why.
+REFUSED = {
+    ("names_rnn", "deep_lift"): "a log-softmax, which is explained there, mixes its inputs: no rescale rule",
+}
 # Both sides at the same steps, rule and draws, few where they cost time.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
@@ -109,6 +114,10 @@ def relative_distance(first, second):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_twins_agree(name, method, dtype, record_property):
+    if (name, method) in REFUSED:
+        with pytest.raises(UnsupportedModelError, match=method):
+            maps_of(name, dtype, method)
+        return
     distance = relative_distance(*maps_of(name, dtype, method))
     assert np.median(distance) <= 1e-5
     far = np.flatnonzero(distance > 1e-3)

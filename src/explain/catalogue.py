@@ -273,6 +273,17 @@ _ROWS = Catalogue(
             implementation="explain.algorithms.backward_rules:deconvolution",
         ),
         Method(
+            name="deep_lift",
+            title="DeepLift",
+            aliases=("deeplift",),
+            family="backward rules",
+            summary="How much each input adds to the score, by slopes from a baseline; sums to the difference.",
+            paper="Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685",
+            needs=frozenset({"outputs", "backward_rules"}),
+            implementation="explain.algorithms.backward_rules:deep_lift",
+            uses_baseline=True,
+        ),
+        Method(
             name="activation",
             aliases=("layer_activation",),
             family="layer",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from explain.backend import Backend, Extension, Question
+from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples, Target
 from explain.execution import Executor
 from explain.layout import Layout
@@ -170,6 +171,21 @@ class BackendContract:
             assert changed == 0, given.name
             np.testing.assert_allclose(guided, gradient, rtol=1e-9, atol=1e-12, err_msg=given.name)
             np.testing.assert_allclose(alone, gradient[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
+
+    def test_rescaled_gradients_share_out_the_difference_of_the_scores(self) -> None:
+        """`rule_gradients` by the rescale rule, times (input − baseline), add up; or the model is refused by name."""
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                if "backward_rules" not in backend.provides:
+                    continue
+                base = np.full_like(examples.inputs[0], 0.1)
+                try:
+                    (slope,), _ = backend.rule_gradients(examples, "rescale", (base,))
+                except UnsupportedModelError:
+                    continue
+                expected = backend.scores(examples) - backend.scores(examples.with_inputs((base,)))
+            shared = ((examples.inputs[0] - base) * slope).reshape(len(examples), -1).sum(axis=1)
+            np.testing.assert_allclose(shared, expected, rtol=1e-8, atol=1e-10, err_msg=given.name)
 
     def test_memory_is_told(self) -> None:
         """A point needs at least its own input, and there is some memory."""

@@ -58,6 +58,8 @@ def shown(name):
         and row.name != "feature_permutation"
         and not (stepwise and "layers" in row.needs)
     ]
+
+
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 

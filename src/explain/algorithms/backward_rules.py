@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta, scores_at_baseline
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.path import equal_baseline_warnings
 from explain.backend import Rule
-from explain.errors import ExplainWarning, PlainGradientWarning
+from explain.errors import ConvergenceWarning, ExplainWarning, PlainGradientWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
 
@@ -26,6 +28,48 @@ def deconvolution(problem: Problem) -> Found:
     Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901.
     """
     return _rectified(problem, "deconvolution")
+
+
+def deep_lift(problem: Problem) -> Found:
+    """Take the slopes between baseline and input in the place of gradients, times (input − baseline).
+
+    Shrikumar, Greenside & Kundaje, *Learning important features through propagating activation differences*,
+    arXiv:1704.02685, its rescale rule. The values of an example sum to the difference of its scores at input and
+    baseline, up to the convergence delta.
+    """
+    inputs, baselines = problem.examples.inputs, problem.baselines
+    assert baselines is not None, "the catalogue says that this method needs a baseline"
+    at_baseline = scores_at_baseline(problem)
+    slopes, _ = _rule_gradients(problem, "rescale", baselines)
+    values = tuple(
+        (point - base) * slope for point, base, slope in zip(inputs, baselines, slopes, strict=True)
+    )
+    delta, relative_delta = convergence_delta(values, problem.scores, at_baseline)
+    return Found(
+        values=values,
+        delta=delta,
+        relative_delta=relative_delta,
+        warnings=(
+            *equal_baseline_warnings(inputs, baselines),
+            *_incomplete_warnings(relative_delta),
+            *zero_gradient_warnings(slopes),
+        ),
+    )
+
+
+def _incomplete_warnings(relative_delta: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+    far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
+    if far.size == 0:
+        return ()
+    return (
+        (
+            f"The values of example{'s' if far.size > 1 else ''} {far.tolist()} miss the difference of the scores by "
+            f"up to {relative_delta.max():.1%}, more than {WORST_RELATIVE_DELTA:.0%}: a part of the model depends on "
+            "the input without a gradient (a gate, a rounding, a detached tensor), or the scores of input and baseline "
+            "are too near each other. Take another baseline, explain in float64, or use integrated_gradients.",
+            ConvergenceWarning,
+        ),
+    )
 
 
 def _rectified(problem: Problem, rule: Rule) -> Found:

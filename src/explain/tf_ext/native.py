@@ -46,8 +46,9 @@ _STOPS = names("StopGradient Shape ShapeN Size Rank ZerosLike OnesLike")
 _CALLS = names(
     "While StatelessWhile If StatelessIf Case StatelessCase PartitionedCall StatefulPartitionedCall"
 )
-# A difference this small is none: the slope is taken. Captum's own.
-_NO_DIFFERENCE = 1e-10
+# A smaller difference is none, and the slope is taken: the root of the precision, below which a quotient of two
+# rounded differences says less than the slope does. Captum has 1e-10, in single precision too.
+_NO_DIFFERENCE, _NO_SINGLE_DIFFERENCE = 2.0**-26, 2.0**-11
 
 
 def rule_gradients(
@@ -103,7 +104,11 @@ def rescaled_backward(
         How many operations the trace had before each run.
     """
     operations = at_baselines.graph.get_operations()
-    runs = operations[first:second], operations[second:]
+    # What a trace takes from outside it takes once, at its first use.
+    runs = [
+        [one for one in run if one.type not in ("Placeholder", "Const")]
+        for run in (operations[first:second], operations[second:])
+    ]
     if [one.type for one in runs[0]] != [one.type for one in runs[1]]:
         raise UnsupportedModelError(
             f"method='deep_lift': {model_name} runs other operations for the baseline than for the input, so that "
@@ -213,9 +218,13 @@ def _slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
     """_Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
     step = operation.inputs[0] - other.inputs[0]
     rise = operation.outputs[0] - other.outputs[0]
-    alike = tf.abs(step) < _NO_DIFFERENCE
+    alike = _is_none(step)
     slope = rise / tf.where(alike, tf.ones_like(step), step)
     return tf.where(alike, _gradient_of(operation, arriving)[0], arriving[0] * slope)
+
+
+def _is_none(step: Any) -> Any:
+    return tf.abs(step) < (_NO_DIFFERENCE if step.dtype == tf.float64 else _NO_SINGLE_DIFFERENCE)
 
 
 def _shared_out(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
@@ -229,7 +238,7 @@ def _shared_out(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
     crossing = tf.maximum(highest, before)
     shares = _gradient_of(operation, [arriving[0] * (crossing - before)])[0]
     shares += _gradient_of(other, [arriving[0] * (highest - crossing)])[0]
-    alike = tf.abs(step) < _NO_DIFFERENCE
+    alike = _is_none(step)
     slope = shares / tf.where(alike, tf.ones_like(step), step)
     return tf.where(alike, _gradient_of(operation, arriving)[0], slope)
 

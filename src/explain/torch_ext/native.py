@@ -36,8 +36,9 @@ _ELEMENTWISE = names(
 )
 # What graph.py does not count among the affine operations, since no prefix needs it.
 _ALSO_AFFINE = names("Rsub MaskedFill Cumsum Movedim")
-# A difference this small is none: the slope is taken. Captum's own.
-_NO_DIFFERENCE = 1e-10
+# A smaller difference is none, and the slope is taken: the root of the precision, below which a quotient of two
+# rounded differences says less than the slope does. Captum has 1e-10, in single precision too.
+_NO_DIFFERENCE, _NO_SINGLE_DIFFERENCE = 2.0**-26, 2.0**-11
 # An operation in place on a view of a larger tensor, whatever it was.
 _ON_A_VIEW = "CopySlices"
 
@@ -143,7 +144,7 @@ def _run(backend: TorchBackend, examples: Examples, tape: _Tape) -> tuple[tuple[
     points = backend.tensors(examples.inputs, grad=True)
     with tape:
         scores = pick_scores(backend.read(points, examples).explained, examples.target)
-        tape.end(scores)
+    tape.end(scores)
     return points, scores
 
 
@@ -228,7 +229,7 @@ def _edge(of: tuple[Any, int]) -> tuple[Any, int]:
 def _slope_hook(at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> _Hook:
     """Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
     step, rise = at_input[0] - at_baseline[0], at_input[1] - at_baseline[1]
-    alike = step.abs() < _NO_DIFFERENCE
+    alike = _is_none(step)
     slope = rise / torch.where(alike, torch.ones_like(step), step)
 
     def hook(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
@@ -237,6 +238,10 @@ def _slope_hook(at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tens
         return (torch.where(alike, given[0], arriving[0] * slope), *given[1:])
 
     return hook
+
+
+def _is_none(step: Tensor) -> Tensor:
+    return step.abs() < (_NO_DIFFERENCE if step.dtype == torch.float64 else _NO_SINGLE_DIFFERENCE)
 
 
 def _pool_hook(node: Any, at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> _Hook:
@@ -250,7 +255,7 @@ def _pool_hook(node: Any, at_input: tuple[Tensor, Tensor], at_baseline: tuple[Te
     places = node._saved_result1
     before = _places_of(node, b, highest_before)
     step, crossing = x - b, torch.maximum(highest, highest_before)
-    alike = step.abs() < _NO_DIFFERENCE
+    alike = _is_none(step)
 
     def spread(values: Tensor, indices: Tensor) -> Tensor:
         flat = torch.zeros_like(x).flatten(-rank)
