@@ -18,7 +18,7 @@ MILLIONTH = 1e-6
 # Both sides by the same steps, and no more points than tell two maps apart.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
-    "rise": {"n_masks": 16},
+    "rise": {"n_masks": 64},
     "shapley_value_sampling": {"n_samples": 2},
 }
 
