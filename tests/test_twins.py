@@ -28,16 +28,12 @@ REFUSED = {
 # Both sides at the same steps, rule and draws, few where they cost time.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
-<<<<<<< HEAD
     "conductance": {"n_steps": 12},
     "smoothgrad": {"n_samples": 4},
     "smoothgrad_squared": {"n_samples": 4},
     "vargrad": {"n_samples": 4},
     "expected_gradients": {"n_samples": 8},
-    "rise": {"n_masks": 16},
-=======
     "rise": {"n_masks": 64},
->>>>>>> part-b
     "shapley_value_sampling": {"n_samples": 2},
     "lime": {"n_samples": 128},
     "kernel_shap": {"n_samples": 128},
