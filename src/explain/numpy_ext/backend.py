@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from explain.backend import Finding, Primitive, Question
+from explain.backend import Finding, Primitive, Question, Rule
 from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError, TargetError
 from explain.examples import Array, Examples
 from explain.execution import UNSEEN, Executor
@@ -122,6 +122,12 @@ class NumPyBackend:
         weights: Array,
         executor: Executor,
     ) -> tuple[Array, ...]:
+        """Refuse, as `gradients` does."""
+        raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
+
+    def rule_gradients(
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+    ) -> tuple[tuple[Array, ...], int]:
         """Refuse, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
