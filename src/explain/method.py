@@ -85,6 +85,8 @@ class Method:
     layer : str
         Whether `layer=` is for it: ``"none"``; ``"may"``, which explains what a layer gives instead of the input;
         ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
+    of_whole_places : bool
+        Whether each channel of a place has the value of the whole place, so that a heatmap is their mean.
     title : str
         How its name is written for people, where that is not the name in words.
     reference_engines : tuple of str
@@ -107,6 +109,7 @@ class Method:
     begins_with_gradients: bool = False
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
+    of_whole_places: bool = False
     title: str = ""
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)

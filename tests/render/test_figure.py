@@ -243,7 +243,7 @@ class TestRefusals:
             ("examples", [], r"examples=\[\] is not an int"),
             ("examples", "all", r"examples='all' is not an int"),
             ("examples", 1.5, r"examples=1.5"),
-            ("channels", "mean", r"channels='mean'.*'sum', 'abs_sum', 'abs_max'"),
+            ("channels", "median", r"channels='median'.*'sum', 'mean', 'abs_sum', 'abs_max'"),
             ("scale", "own", r"scale='own' is not known: give 'shared' or 'panel', or a Scale"),
             ("percentile", 0, r"percentile=0"),
             ("max_examples", 0, r"max_examples=0"),

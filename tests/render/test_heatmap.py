@@ -101,9 +101,16 @@ class TestHeatmaps:
         with pytest.raises(RenderError, match=r"1 NaN or infinite of 120 \(examples 1\)"):
             heatmaps(values, "NCHW")
 
+    def test_the_mean_is_of_the_channels_of_a_place(self):
+        found = heatmaps(self.values, "NCHW", channels="mean")
+        np.testing.assert_allclose(found, self.values.mean(axis=1), rtol=1e-12)
+        np.testing.assert_array_equal(
+            heatmaps(self.values[..., 0, 0], "NC", channels="mean"), self.values[..., 0, 0]
+        )
+
     def test_refuses_unknown_rules_and_wrong_layouts(self):
-        with pytest.raises(RenderError, match=r"channels='mean'.*'sum', 'abs_sum', 'abs_max'"):
-            heatmaps(self.values, "NCHW", channels="mean")
+        with pytest.raises(RenderError, match=r"channels='median'.*'sum', 'mean', 'abs_sum', 'abs_max'"):
+            heatmaps(self.values, "NCHW", channels="median")
         with pytest.raises(LayoutError):
             heatmaps(self.values, "NC")
 

@@ -18,7 +18,12 @@ from explain.render.view import maps_of
 
 Grouping = Literal["shared", "panel", "example"]
 
-_CHANNEL_WORDS = {"sum": "sum over", "abs_sum": "sum of |values| over", "abs_max": "greatest |value| over"}
+_CHANNEL_WORDS = {
+    "sum": "sum over",
+    "mean": "mean over",
+    "abs_sum": "sum of |values| over",
+    "abs_max": "greatest |value| over",
+}
 
 
 @dataclass(frozen=True, eq=False)

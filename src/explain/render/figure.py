@@ -49,8 +49,9 @@ def plot(
         How to draw the input, instead of ``attribution.display``.
     scale : {"shared", "panel"} or Scale
         One scale and one colour bar for all examples, one for each, or the scale of another figure.
-    channels : {"sum", "abs_sum", "abs_max"}, optional
-        How the channels of a place are merged, see `explain.render.heatmaps`. Not given: ``"sum"``, or
+    channels : {"sum", "mean", "abs_sum", "abs_max"}, optional
+        How the channels of a place are merged, see `explain.render.heatmaps`. Not given: ``"sum"``, ``"mean"`` for
+        methods that take whole places away, or
         ``"abs_sum"`` for methods whose values have no sign by the catalogue.
     percentile : float
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-ChannelRule = Literal["sum", "abs_sum", "abs_max"]
+ChannelRule = Literal["sum", "mean", "abs_sum", "abs_max"]
 Extend = Literal["neither", "both", "min", "max"]
 
 DEFAULT_PERCENTILE = 99.0
@@ -38,9 +38,10 @@ def heatmaps(
         The attribution, of the layout's shape, e.g. (N, C, H, W); finite.
     layout : str or Layout
         Which axis is which.
-    channels : {"sum", "abs_sum", "abs_max"}
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
         What is done to the channels of a place: ``"sum"`` adds the signed values, so that the heatmap sums to
-        what the values sum to (completeness is kept); ``"abs_sum"`` and ``"abs_max"`` give unsigned maps, the
+        what the values sum to (completeness is kept); ``"mean"`` is for values that stand for the whole place at
+        each of its channels; ``"abs_sum"`` and ``"abs_max"`` give unsigned maps, the
         sum or the greatest of the absolute values. The features of a table are what is explained and are
         never merged: the rule only says whether their signs are kept.
     per_feature : bool
@@ -80,9 +81,9 @@ def heatmaps(
             "a heatmap needs finite values. Look for NaN in the input, the weights or the model's output."
         )
     if canonical.ndim == 2 or (per_feature and canonical.ndim == 3):
-        return canonical.copy() if channels == "sum" else np.abs(canonical)
-    if channels == "sum":
-        return np.asarray(canonical.sum(axis=-1))
+        return canonical.copy() if is_signed(channels) else np.abs(canonical)
+    if is_signed(channels):
+        return np.asarray(canonical.sum(axis=-1) if channels == "sum" else canonical.mean(axis=-1))
     merged = np.abs(canonical)
     return np.asarray(merged.sum(axis=-1) if channels == "abs_sum" else merged.max(axis=-1))
 
@@ -95,7 +96,7 @@ def is_signed(channels: ChannelRule) -> bool:
     >>> is_signed("sum"), is_signed("abs_max")
     (True, False)
     """
-    return channels == "sum"
+    return channels in ("sum", "mean")
 
 
 def check_channel_rule(channels: object) -> None:
@@ -109,7 +110,7 @@ def check_channel_rule(channels: object) -> None:
     if channels not in known:
         raise RenderError(
             f"channels={channels!r} is not a rule for merging channels: give one of "
-            f"{', '.join(map(repr, known))} (the first keeps the sign, the others do not)."
+            f"{', '.join(map(repr, known))} (the first two keep the sign, the others do not)."
         )
 
 

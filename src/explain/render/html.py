@@ -34,7 +34,7 @@ def sequence_html(
         Which one.
     scale : Scale, optional
         What the colours mean; that of this example alone if not given. Give one to all that are compared.
-    channels : {"sum", "abs_sum", "abs_max"}
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
         How the features of a step are merged, see `explain.render.heatmaps`.
 
     Returns

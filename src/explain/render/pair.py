@@ -55,8 +55,9 @@ def plot_pair(
         How to draw the input, instead of ``a.display``.
     scale : {"shared", "example"} or Scale
         One scale and one colour bar for all pairs, one for each pair, or the scale of another figure.
-    channels : {"sum", "abs_sum", "abs_max"}, optional
-        How the channels of a place are merged, see `explain.render.heatmaps`. Not given: ``"sum"``, or
+    channels : {"sum", "mean", "abs_sum", "abs_max"}, optional
+        How the channels of a place are merged, see `explain.render.heatmaps`. Not given: ``"sum"``, ``"mean"`` for
+        methods that take whole places away, or
         ``"abs_sum"`` for methods whose values have no sign by the catalogue.
     percentile : float
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.

@@ -73,7 +73,7 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
         Of sequences, with ``display.step_names``.
     example : int
         Which one.
-    channels : {"sum", "abs_sum", "abs_max"}
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
         How the features of a step are merged, see `explain.render.heatmaps`.
 
     Returns

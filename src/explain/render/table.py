@@ -75,7 +75,7 @@ def features(
         Of tables, layout ``"NC"``.
     example : int
         Which one.
-    channels : {"sum", "abs_sum", "abs_max"}
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
         Whether signs are kept, see `explain.render.heatmaps`.
     order : sequence of int, optional
         The columns in another order, e.g. that of another attribution; those left out come last, as one.

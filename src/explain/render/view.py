@@ -106,8 +106,13 @@ def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
     >>> ones = np.ones((1, 2), np.float32)
     >>> default_channels([Attribution(ones, ones, "NC", "saliency", np.ones(1))])
     'sum'
+    >>> default_channels([Attribution(ones, ones, "NC", "occlusion", np.ones(1))])
+    'mean'
     """
-    return "abs_sum" if all(drawn_as(one) == "unsigned" for one in attributions) else "sum"
+    if all(drawn_as(one) == "unsigned" for one in attributions):
+        return "abs_sum"
+    whole = {row.name for row in methods() if row.of_whole_places}
+    return "mean" if all(one.method in whole for one in attributions) else "sum"
 
 
 def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
@@ -117,7 +122,7 @@ def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
     ----------
     attribution : Attribution
         Of any layout.
-    channels : {"sum", "abs_sum", "abs_max"}
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
         See `explain.render.heatmaps`.
 
     Returns

@@ -20,7 +20,7 @@ def most_relevant_slice(attribution: Attribution, *, channels: ChannelRule = "su
     ----------
     attribution : Attribution
         Of volumes, e.g. in layout ``"NCDHW"``, or of videos.
-    channels : {"sum", "abs_sum", "abs_max"}
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
         See `explain.render.heatmaps`.
 
     Returns
