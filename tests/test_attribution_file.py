@@ -29,6 +29,7 @@ def full() -> Attribution:
         engine="captum",
         framework="torch",
         model="Net",
+        layer="conv2",
         target=(1, (0, 2)),
         score="probability",
         predicted=np.array([1, 0]),

@@ -551,8 +551,8 @@ def methods() -> Catalogue:
 
     Examples
     --------
-    >>> [row.name for row in methods() if row.family == "path"]
-    ['integrated_gradients', 'expected_gradients']
+    >>> [row.name for row in methods() if row.family == "surrogate"]
+    ['lime', 'kernel_shap']
     """
     return _ROWS
 

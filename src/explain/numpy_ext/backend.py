@@ -103,7 +103,8 @@ class NumPyBackend:
                 f"{self.model_name} gave a {type(result).__name__} of dtype {outputs.dtype}, which are no numbers: "
                 "explain a function that returns scores, such as predict_proba or decision_function."
             )
-        return outputs.astype(self.dtype, copy=False)
+        # Never less than it gave: a small difference of large scores would be lost.
+        return outputs.astype(np.result_type(outputs, self.dtype), copy=False)
 
     def reseeded(self) -> AbstractContextManager[None]:
         """NumPy's random state moves on by itself."""
