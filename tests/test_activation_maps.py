@@ -168,6 +168,23 @@ def test_a_map_of_zeros_is_told_of(method):
     assert not a.values.any()
 
 
+def test_an_example_without_a_map_is_told_of_beside_one_without_a_gradient():
+    model = nn.Sequential(
+        nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 1, bias=False), nn.ReLU6()
+    )
+    with torch.no_grad():
+        model[0].weight[:] = 1
+        model[3].weight[:] = torch.tensor([[1.0, 1.0, -1.0, -1.0]])
+    # The first saturates the last ReLU6; the second excites no place.
+    x = np.array([[9, 9, 0, 0], [0, 0, 0, 0]], np.float32).reshape(2, 1, 2, 2) + np.array(
+        [0, 1e-3], np.float32
+    ).reshape(2, 1, 1, 1) * np.array([[2, 2], [1, 1]], np.float32)
+    with pytest.warns() as caught:
+        explain.attribute(model, x, "gradcam", layer="1")
+    told = {one.category for one in caught}
+    assert told == {ZeroGradientWarning, ZeroMapWarning}
+
+
 def test_what_has_no_map(net):
     table = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double()
     with pytest.raises(LayerError, match="class activation map"):

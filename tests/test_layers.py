@@ -10,7 +10,13 @@ import torch
 from torch import nn
 
 import explain
-from explain.errors import ExplainError, LayerError, OptionError, UnsupportedModelError
+from explain.errors import (
+    ExplainError,
+    LayerError,
+    NonDeterministicWarning,
+    OptionError,
+    UnsupportedModelError,
+)
 from explain.layout import Layout
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
@@ -163,6 +169,28 @@ def test_conductance_sums_to_the_difference_where_nothing_goes_past(net):
     np.testing.assert_allclose(
         a.delta, a.values.sum(axis=(1, 2, 3), dtype=np.float64) - difference, atol=1e-5
     )
+
+
+def test_a_model_that_is_random_behind_a_layer_is_told_of_all_the_same():
+    class Random(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.first(x) * (1 + torch.rand(1))
+
+    model, x = Random(), np.ones((2, 4), np.float32)
+    with pytest.warns(NonDeterministicWarning):
+        explain.attribute(model, x, "saliency", layer="first", neuron=0)
+    with pytest.warns(NonDeterministicWarning):
+        explain.attribute(model, x, "saliency", target=0)
+
+
+def test_captum_as_an_engine_at_a_layer(net):
+    own = explain.attribute(net, X, "ig", target=1, layer="body", n_steps=20)
+    captums = explain.attribute(net, X, "ig", target=1, layer="body", n_steps=20, engine="captum")
+    np.testing.assert_allclose(captums.values, own.values, **CLOSE)
 
 
 @pytest.mark.parametrize("layer", ["stem", "body", "pool"])

@@ -67,12 +67,13 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             executor = _executor(request, backend, examples)
             examples = _held(backend, examples, executor)
             examples = examples.with_target(expected_target(request.target, len(examples)))
+            # Asked of the whole model, before it is left at a layer: the answer is kept with the model.
+            unsteady = is_unsteady(backend, request.model, examples, executor)
             call = None
             if request.neuron is not None:
                 backend, call = up_to_layer(backend, request.layer, examples)
                 request = replace(request, target=request.neuron, layer=None)
                 examples = examples.with_target(expected_target(request.target, len(examples)))
-            unsteady = is_unsteady(backend, request.model, examples, executor)
             outputs, finding = _outputs(backend, examples, executor, method.begins_with_gradients)
             if finding.transformed and _is_probability_already(
                 request, plain := _plain(request, tokens), examples, executor

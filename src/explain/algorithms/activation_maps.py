@@ -133,15 +133,19 @@ def _found(problem: Problem, maps: Array, gradients: Array | None = None) -> Fou
     notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
     if gradients is not None:
         notes = zero_gradient_warnings((gradients,))
-    empty = np.flatnonzero(~positive.reshape(len(positive), -1).any(axis=1))
-    if empty.size and not notes:
+    dark = ~positive.reshape(len(positive), -1).any(axis=1)
+    if gradients is not None:
+        # Where there is no gradient that says more.
+        dark &= gradients.reshape(len(gradients), -1).any(axis=1)
+    empty = np.flatnonzero(dark)
+    if empty.size:
         assert problem.call is not None
         text = (
             f"The map is zero everywhere for example{'s' if empty.size > 1 else ''} {empty.tolist()}: nothing that "
             f"layer {problem.call.label!r} gives raises the score there. Explain a class that the model sees in it, "
             "name another layer with layer=, or use a signed method such as integrated_gradients."
         )
-        notes = ((text, ZeroMapWarning),)
+        notes = (*notes, (text, ZeroMapWarning))
     return Found(values=(_spread(positive, problem),), warnings=notes)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 
 from explain.algorithms.completeness import convergence_delta
-from explain.backend import LayeredBackend
 from explain.examples import Array
 from explain.expansion import StraightPath
+from explain.layer_view import layered
 from explain.problem import Found, Problem
 from explain.quadrature import nodes_and_weights
 
@@ -32,7 +30,7 @@ def conductance(problem: Problem) -> Found:
     assert outer is not None
     assert outer.baselines is not None
     assert call is not None
-    backend = cast(LayeredBackend, outer.backend)
+    backend = layered(outer)
     examples = outer.examples
     # Steps lie between points: one point more than steps.
     alphas, _ = nodes_and_weights(problem.options["rule"], problem.options["n_steps"] + 1, backend.dtype)
