@@ -6,6 +6,7 @@ attribute or a bound method of a layer instance is put aside for the length of o
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -45,6 +46,22 @@ def keras_backend() -> str | None:
 def layers_of(model: Any) -> list[Any]:
     """Give every layer of a model, nested ones included, the model itself first."""
     return list(model._flatten_layers())
+
+
+def takes_inputs_as_one(model: Any, names: Sequence[str] | None) -> bool:
+    """Tell whether a Keras model of several inputs takes them as one argument, a list or a dict, as Keras's own do.
+
+    A model with a call of its own may name each: then it is called as it is written.
+    """
+    if any(base.__name__ in ("Functional", "Sequential") for base in type(model).__mro__):
+        return True
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = inspect.signature(model.call).parameters.values()
+    given = [one for one in own if one.name not in ("training", "mask")]
+    if names is not None:
+        return not {one.name for one in given} & set(names)
+    needed = [one for one in given if one.kind in kinds and one.default is inspect.Parameter.empty]
+    return len(needed) < 2 and not any(one.kind == inspect.Parameter.VAR_POSITIONAL for one in given)
 
 
 @contextmanager

@@ -25,6 +25,9 @@ class Layered(ABC):
     entry: Any = None
     """Where the model is entered, if points are what a layer gives."""
 
+    readers: tuple[tuple[int, Any], ...] = ()
+    """Where moved inputs, by their places, enter that are what an embedding gives for token ids."""
+
     exit: Any = None
     """Where the model is left, if what a layer gives is its output."""
 
@@ -51,6 +54,13 @@ class Layered(ABC):
         seen.entry = self.place_of(call)
         # What is affine in the input may lie before the layer.
         seen.skips_affine_prefix = False
+        seen.forget()
+        return seen
+
+    def reading(self, calls: Mapping[int, LayerCall]) -> Self:
+        """Give the same model with some of its moved inputs put in the place of what a call gives."""
+        seen = copy(self)
+        seen.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
         seen.forget()
         return seen
 

@@ -14,6 +14,7 @@ from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.packing import Part
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Problem:
         The layer that is looked at, for methods that look at one, and where the problem is posed at a layer.
     outer : Problem, optional
         For a problem posed at a layer: the same problem at the input.
+    parts : tuple of Part
+        Where several inputs lie in the one packed input that they are seen as; none otherwise.
     """
 
     method: str
@@ -63,6 +66,7 @@ class Problem:
     bounds: tuple[float, float] | None = None
     call: LayerCall | None = None
     outer: Problem | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def in_rows(self) -> bool:

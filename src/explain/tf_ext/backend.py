@@ -68,7 +68,7 @@ class TensorFlowBackend(Layered):
     name = "tensorflow"
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        self._inspection = inspect_model(model, question.forward_kwargs)
+        self._inspection = inspect_model(model, question.forward_kwargs, question.wiring)
         self._model = model
         self._question = question
         if self._inspection.opaque and question.score not in ("logit", "output"):
@@ -232,7 +232,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise call_error(cause, inputs[0][0]) from cause
+            raise self._call_error(cause, inputs[0], examples) from cause
         return computation.seen_layers
 
     def bytes_per_point(self, examples: Examples) -> int:
@@ -283,7 +283,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise call_error(cause, arguments[0][0]) from cause
+            raise self._call_error(cause, arguments[0], examples) from cause
 
     def _traced_or_none(
         self,
@@ -314,7 +314,7 @@ class TensorFlowBackend(Layered):
     ) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
         flat = tf.nest.flatten(inputs)
-        companions, mask, held, outer, _ = inputs[-1]
+        companions, mask, held, outer, _, _ = inputs[-1]
         question, function = self._question, examples.target.function
         # What cannot be part of a key is traced for this call alone.
         alone = bool(question.forward_kwargs) or function is not None
@@ -331,6 +331,9 @@ class TensorFlowBackend(Layered):
             len(mask),
             len(held),
             len(outer),
+            self.readers,
+            question.wiring,
+            len(inputs[0]),
             tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat),
             self._inspection.structure.token,
         )
@@ -342,14 +345,18 @@ class TensorFlowBackend(Layered):
                 function, graph = traced(getattr(computation, name), inputs, specifications)
             found = None
             if name == "surveyed_scores":
-                found = survey(graph, computation.seen, graph.outputs[0], self._loop_steps(examples))
+                steps = self._loop_steps(examples)
+                found = survey(graph, computation.seen, graph.outputs[0], steps, len(inputs[0]))
             finding = computation.findings[0] if computation.findings else None
             kept[key] = Trace(function, finding, assigns(graph), found)
         return kept[key]
 
     def _loop_steps(self, examples: Examples) -> int:
         axis = self._question.layout.batch_first.time_axis
-        return 1 if axis is None else int((examples.outer or examples.inputs)[0].shape[axis])
+        if axis is None or self._question.wiring is not None:
+            # Of several inputs none is the sequence that a loop goes through.
+            return 1
+        return int((examples.outer or examples.inputs)[0].shape[axis])
 
     def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
         """Ask a trace that is not run which activation made the output: without one no operation tells."""
@@ -368,7 +375,8 @@ class TensorFlowBackend(Layered):
         reference = (lambda model=self._model: model) if opaque else weakref.ref(self._model)
         inspection = self._inspection if opaque else replace(self._inspection, model=None)
         asked = self._question, examples.target.function
-        return Computation(reference, inspection, *asked, entry=self.entry, exit=self.exit)
+        places = {"entry": self.entry, "readers": self.readers, "exit": self.exit}
+        return Computation(reference, inspection, *asked, **places)
 
     def _beside(self, examples: Examples) -> Beside:
         """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""
@@ -379,15 +387,23 @@ class TensorFlowBackend(Layered):
         indices = examples.target.indices
         if indices is None:
             indices = np.zeros((len(examples), 0), np.int64)
-        outer = tuple(to_device(array, precision) for array in examples.outer)
-        return companions, mask, held, outer, tf.constant(indices)
+        outer, unmoved = (
+            tuple(to_device(array, precision) for array in arrays)
+            for arrays in (examples.outer, examples.unmoved)
+        )
+        return companions, mask, held, outer, unmoved, tf.constant(indices)
+
+    def _call_error(self, cause: Exception, points: Sequence[Any], examples: Examples) -> ExplainError:
+        if self._question.wiring is None:
+            return call_error(cause, points[0])
+        return call_error(cause, *points, *self.tensors(examples.unmoved))
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def _check_shape(self, examples: Examples) -> None:
         """Refuse an input that does not fit the shape that the model states, before Keras stretches it."""
-        if self._inspection.stepwise or self.entry is not None:
+        if self._inspection.stepwise or self.entry is not None or self._question.wiring is not None:
             return
         count, *one = examples.inputs[0].shape
         one.insert(self._question.layout.batch_axis, count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,14 @@ import tensorflow as tf
 
 from explain.backend import Finding, Question
 from explain.errors import GradientError, InputError, ScoreError, UnsupportedModelError
-from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
+from explain.keras_layers import (
+    held_masks,
+    is_keras_model,
+    kept_losses,
+    layers_of,
+    recorded_masks,
+    takes_inputs_as_one,
+)
 from explain.scoring import (
     ActivationKind,
     Reading,
@@ -39,8 +46,8 @@ from explain.tf_ext.scores import (
 )
 
 # What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs where the
-# points are what a layer gives, target indices.
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
+# points are what a layer gives, its inputs that stay as they are, target indices.
+Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
 
 
 @dataclass
@@ -73,6 +80,8 @@ class Computation:
         Where the model's affine prefix ends.
     entry, exit : Entry, optional
         Where the model is entered, if points are what a layer gives; where it is left, if that is its output.
+    readers : tuple of (int, Entry)
+        Where moved inputs enter, by their places, that are what an embedding gives.
     findings, functionals : list
         What was found out at each call of the model.
     seen : Seen
@@ -89,6 +98,7 @@ class Computation:
     cut: ModuleCut | SourceCut | None = None
     entry: Entry | None = None
     exit: Entry | None = None
+    readers: tuple[tuple[int, Entry], ...] = ()
     findings: list[Finding] = field(default_factory=list)
     functionals: list[ActivationKind | None] = field(default_factory=list)
     seen: Seen = field(default_factory=lambda: Seen([]))
@@ -219,7 +229,8 @@ class Computation:
         """Give nothing, and note on the way every call of a layer."""
         with watched_calls(self._named_layers, self.seen_layers):
             self._read(points, beside)
-        return points[0]
+        # What a trace gives must be a tensor; there need be no points.
+        return beside[-1]
 
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers work out from values, in the order of the calls."""
@@ -235,7 +246,11 @@ class Computation:
                 "integrated_gradients or saliency, which run operation by operation."
             )
         axis = self.question.layout.batch_first.time_axis
-        with unrolled_layers(self._layers, None if axis is None else points[0].shape[axis]):
+        steps = None if axis is None else points[0].shape[axis]
+        if self.question.wiring is not None:
+            # Which of the inputs a loop goes through is not known: the steps of each are.
+            steps = max(size for point in points for size in point.shape[1:])
+        with unrolled_layers(self._layers, steps):
             return self.scores(points, beside)
 
     @property
@@ -254,18 +269,27 @@ class Computation:
     def _read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
         """Run the model; give what the explained output is made from, batch first."""
         model, layout = self.model(), self.question.layout
-        companions, masks, held, outer, _ = beside
+        companions, masks, held, outer, unmoved, _ = beside
         keywords = {**self.question.forward_kwargs, **companions}
         layers = self._layers
-        entering = nullcontext() if self.entry is None else self.entry.entered(layers, points[0])
+        moved = points if self.entry is None else outer
         leaving: AbstractContextManager[list[Any]] = (
             nullcontext([]) if self.exit is None else self.exit.kept(layers)
         )
-        with kept_losses(layers), held_masks(layers, held, _masked), entering, leaving as left:
+        with kept_losses(layers), held_masks(layers, held, _masked), ExitStack() as stack, leaving as left:
+            for place, reader in self.readers:
+                stack.enter_context(reader.entered(layers, moved[place]))
+            if self.entry is not None:
+                stack.enter_context(self.entry.entered(layers, points[0]))
             if self.inspection.stepwise:
                 return self._read_last_step(model, points[0], masks[0] if masks else None, keywords)
-            inputs = list(points if self.entry is None else outer)
-            inputs[0] = _moved(inputs[0], 0, layout.batch_axis)
+            inputs = list(moved)
+            if self.question.wiring is not None:
+                inputs = self.question.wiring.arranged(
+                    inputs, unmoved, lambda tensor, axis: _moved(tensor, 0, axis)
+                )
+            else:
+                inputs[0] = _moved(inputs[0], 0, layout.batch_axis)
             reading, _ = self._call(model, inputs, keywords, self.question.output)
         if self.exit is not None:
             reading = Reading(left[0], lambda tensor: tensor, Finding("output"))
@@ -273,7 +297,7 @@ class Computation:
         if layout.batch_axis != 0 and len(reading.source.shape) >= 3:
             moved = _moved(reading.explained, layout.batch_axis, 0)
             reading = Reading(moved, lambda tensor: tensor, reading.finding)
-        source, rows = reading.source, points[0].shape[0]
+        source, rows = reading.source, tf.nest.flatten((points, unmoved))[0].shape[0]
         if len(source.shape) == 0 or (rows is not None and source.shape[0] not in (None, rows)):
             raise InputError(
                 f"The model gave an output of shape {tuple(source.shape)} for a batch of {rows}: the output should "
@@ -305,6 +329,11 @@ class Computation:
         """Call the model once; give what its output is, and all that was returned."""
         if is_keras_model(model):
             keywords = {**keywords, "training": False}
+        wiring = self.question.wiring
+        if wiring is not None:
+            as_one = is_keras_model(model) and takes_inputs_as_one(model, wiring.names)
+            inputs, by_name = wiring.arguments(inputs, as_one=as_one)
+            keywords = {**keywords, **by_name}
         with ActivationRecorder(model).recording() as recorded:
             result = (self.inspection.model or model)(*inputs, **keywords)
         if check is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from explain.errors import ExplainError, GradientError, InputError, ModelCallErr
 from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.expansion import StraightPath, expanded_gradients
-from explain.keras_layers import has_masking, layers_of, recorded_masks
+from explain.keras_layers import has_masking, layers_of, recorded_masks, takes_inputs_as_one
 from explain.layered import Layered
 from explain.layers import LayerCall
 from explain.scoring import (
@@ -85,7 +85,7 @@ class TorchBackend(Layered):
     """So many points, or input values of points, save by a prefix what it takes to find it: a few small runs."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        self._inspection = inspect_model(model, question.forward_kwargs)
+        self._inspection = inspect_model(model, question.forward_kwargs, question.wiring)
         self._model = self._inspection.model
         self._question = question
         if self._inspection.opaque and question.score not in ("logit", "output"):
@@ -245,8 +245,9 @@ class TorchBackend(Layered):
             return None
         how = question.score, question.output, question.layout, examples.mask is None, *examples.companions
         where = tuple(place and place.call for place in (self.entry, self.exit))
-        shapes = (array.shape[1:] for array in examples.inputs)
-        return identities_of(self._inspection.structure), where, how, *shapes
+        shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
+        wired = question.wiring, tuple((place, reader.call) for place, reader in self.readers)
+        return identities_of(self._inspection.structure), where, how, wired, *shapes
 
     def bytes_per_point(self, examples: Examples) -> int:
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
@@ -307,21 +308,24 @@ class TorchBackend(Layered):
         self._put_back()
         layout = self._question.layout
         leaving = nullcontext([]) if self.exit is None else self.exit.kept()
-        entry = _NOTHING if self.entry is None else self.entry.entered(points[0])
         entering = points if self.entry is None else self.tensors(examples.outer)
-        last = self._channels_last
-        inputs = [
-            ordered(point.to(self._model_dtype) if point.is_floating_point() else point, channels_last=last)
-            for point in entering
-        ]
+        entries = [reader.entered(entering[place]) for place, reader in self.readers]
+        if self.entry is not None:
+            entries.append(self.entry.entered(points[0]))
+        inputs: list[Any] = self._given(entering)
         given = self._question.forward_kwargs, examples.companions
         keywords = keywords_on_device(*given, self.device, self._model_dtype) if any(given) else {}
         keras_layers, device = self._keras_layers, self.device
         keras = held_keras_layers(keras_layers, examples.held, device) if keras_layers else _NOTHING
-        with within or _NOTHING, keras, entry, leaving as left:
+        with within or _NOTHING, keras, _all(entries) if entries else _NOTHING, leaving as left:
             if self._inspection.stepwise:
                 return self._read_last_step(inputs[0], examples, keywords)
-            if layout.batch_axis != 0:
+            if self._question.wiring is not None:
+                unmoved = self._given(self.tensors(examples.unmoved))
+                inputs = self._question.wiring.arranged(
+                    inputs, unmoved, lambda one, axis: one.movedim(0, axis)
+                )
+            elif layout.batch_axis != 0:
                 inputs[0] = inputs[0].movedim(0, layout.batch_axis)
             reading, _ = self._call(inputs, keywords, self._question.output)
         if self.exit is not None:
@@ -330,9 +334,9 @@ class TorchBackend(Layered):
             moved = reading.explained.movedim(layout.batch_axis, 0)
             reading = Reading(moved, lambda tensor: tensor, reading.finding)
         source = reading.source
-        if source.ndim == 0 or len(source) != len(points[0]):
+        if source.ndim == 0 or len(source) != len(examples):
             raise InputError(
-                f"The model gave an output of shape {tuple(source.shape)} for a batch of {len(points[0])}: the "
+                f"The model gave an output of shape {tuple(source.shape)} for a batch of {len(examples)}: the "
                 "output should have one row an example. Does x have a batch axis, and is layout= right?"
             )
         return reading
@@ -357,14 +361,20 @@ class TorchBackend(Layered):
         """Call the model once; give what its output is, and all that was returned."""
         if self._inspection.keras:
             keywords = {**keywords, "training": False}
+        given, wiring = inputs, self._question.wiring
+        if wiring is not None:
+            as_one = self._inspection.keras and takes_inputs_as_one(self._model, wiring.names)
+            given, by_name = wiring.arguments(inputs, as_one=as_one)
+            keywords = {**keywords, **by_name}
         with self._recorder.recording() as recorded:
             try:
-                result = self._model(*inputs, **keywords)
+                result = self._model(*given, **keywords)
             except ExplainError:
                 raise
             # The model is foreign code, which may raise anything.
             except Exception as cause:
-                raise call_error(self._inspection, cause, inputs[0]) from cause
+                tensors = [one for one in inputs if isinstance(one, Tensor)]
+                raise call_error(self._inspection, cause, *tensors) from cause
         if check is not None:
             check(result)
         chosen = pick_output(result, output)
@@ -387,6 +397,14 @@ class TorchBackend(Layered):
             single=is_single(chosen),
         ), result
 
+    def _given(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Give tensors in the model's own precision and order."""
+        last = self._channels_last
+        return [
+            ordered(one.to(self._model_dtype) if one.is_floating_point() else one, channels_last=last)
+            for one in tensors
+        ]
+
     def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
         """Bring host arrays to the model's device, in the precision of points; as leaves, in the model's own order."""
         last = grad and self._channels_last
@@ -395,3 +413,12 @@ class TorchBackend(Layered):
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
+
+
+@contextmanager
+def _all(contexts: Sequence[AbstractContextManager[None]]) -> Iterator[None]:
+    """Enter several contexts as one."""
+    with ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
+        yield
