@@ -40,6 +40,19 @@ from explain.target import TargetLike
 _START_WIDTH = 0.1
 
 
+@overload
+def attribute(
+    model: Any, x: tuple[Any, ...], method: str = ..., *, layer: None = None, **arguments: Any
+) -> tuple[Attribution | None, ...]: ...
+@overload
+def attribute(
+    model: Any, x: list[Any], method: str = ..., *, layer: None = None, **arguments: Any
+) -> list[Attribution | None]: ...
+@overload
+def attribute(
+    model: Any, x: Mapping[str, Any], method: str = ..., *, layer: None = None, **arguments: Any
+) -> dict[str, Attribution | None]: ...
+@overload
 def attribute(
     model: Any,
     x: Any,
@@ -62,16 +75,44 @@ def attribute(
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
     **options: Any,
-) -> Attribution:
+) -> Attribution: ...
+def attribute(
+    model: Any,
+    x: Any,
+    method: str = "integrated_gradients",
+    *,
+    target: TargetLike = None,
+    baseline: BaselineLike = None,
+    score: str = "logit",
+    output: int | str | None = None,
+    layer: LayerLike | None = None,
+    neuron: int | tuple[int, ...] | None = None,
+    layout: str | Layout | None = None,
+    lengths: Sequence[int] | Array | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
+    framework: str | None = None,
+    engine: str = OWN_ENGINE,
+    batch_size: int | None = None,
+    memory_budget: int | None = None,
+    bounds: tuple[float, float] | None = None,
+    seed: int = 0,
+    display: Display | Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Any:
     """Say which parts of an input a model used.
 
     Parameters
     ----------
     model : torch.nn.Module, keras.Model, a scikit-learn estimator or a function of tensors or arrays
         The model; it leaves as it came. For a plain function say which framework's with `framework`.
-    x : numpy.ndarray or a tensor of the model's framework
+    x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
         an embedding layer also token ids, whole numbers of shape (N, T): each gets one value.
+        Of a model that takes several inputs: a tuple or list goes to it by position, a dict by name, to a Keras model
+        as Keras takes them. All are explained together. None is passed on as it is. Whole numbers that no embedding
+        reads, and masks, are held as they are. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
+        ``feature_mask``, ``sliding_window_shapes``, ``strides`` and ``grid_size`` may then be of the same structure,
+        with one entry an input; anything else holds for all.
     method : str
         A name or alias from `explain.methods`, e.g. ``"ig"`` or ``"saliency"``.
     target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
@@ -122,7 +163,10 @@ def attribute(
     Returns
     -------
     Attribution
-        Signed float32 values of the shape of `x`, with what is needed to draw, compare and repeat them.
+        Signed float32 values of the shape of `x`, with what is needed to draw, compare and repeat them. Of several
+        inputs one for each, in the same structure; None for one that is None, or that the method is not for. Values
+        of all inputs together sum to what those of one input sum to, and `delta` is that of this sum. Of a `layer` of
+        the model there is one result, whatever the inputs.
 
     Raises
     ------
@@ -152,13 +196,14 @@ def attribute(
     if neuron is not None:
         check_neuron(row, layer, target)
     extension = extension_for(model, framework)
-    about = {"layout": layout, "bounds": bounds, "display": display}
+    about: dict[str, Any] = {"layout": layout, "bounds": bounds, "display": display}
     parted = structure_of(x, lambda one: to_host(one, extension) is not None)
     if parted is None:
         given = one_given(x, extension, model, row, options=options, **about)
     else:
-        beside = {**about, "options": options, "baseline": baseline, "lengths": lengths}
-        given = several_given(*parted, extension, model, row, **beside)
+        beside: dict[str, Any] = {**about, "options": options, "baseline": baseline, "lengths": lengths}
+        structure, values = parted
+        given = several_given(structure, values, extension, model, row, **beside)
     axes = given.layout
     common, companions = split_forward_kwargs(forward_kwargs, given.x.shape[axes.batch_axis], extension)
     request = Request(

@@ -54,13 +54,9 @@ class Explained:
 
 def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> list[Explained]:
     """Explain each input of a packed problem: all together, or one by one where a method needs their axes."""
-    method = request.method
-    if method.drawn == "input":
-        raise UnsupportedInputError(
-            f"method={method.name!r} looks for one input, but x holds several: hold the others in a function of the "
-            "one that is looked for, or give them in forward_kwargs."
-        )
-    solved = (_together if method.takes_inputs_together else _one_by_one)(request, view, problem, solve)
+    solved = (_together if request.method.takes_inputs_together else _one_by_one)(
+        request, view, problem, solve
+    )
     found = {one.given.name: one for one in solved}
     return [found.get(given.name) or _held(request, view, problem, given) for given in request.given.several]
 
@@ -95,9 +91,7 @@ def refuse_kinds(method: Method, layouts: Sequence[Layout]) -> None:
         return
     *others, last = (f"{kind}s" for kind in method.kinds)
     applies = f"{', '.join(others)} and {last}" if others else last
-    found = ", ".join(f"layout={layout.axes!r} a {layout.kind}" for layout in layouts)
-    one = f"by layout={layouts[0].axes!r} an example is a {layouts[0].kind}"
-    told = one if len(layouts) == 1 else f"of the inputs is by {found}"
+    told = " and ".join(f"by layout={layout.axes!r} an example is a {layout.kind}" for layout in layouts)
     raise UnsupportedInputError(
         f"method={method.name!r} is for {applies}, but {told}: "
         "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "

@@ -44,7 +44,7 @@ def run(request: Request) -> tuple[Any, Notes]:
         if request.given.structure is None:
             request.question.layout.check(request.given.x)
             refuse_kinds(method, [request.question.layout])
-        backend = extension.open(request.model, request.question, request.given.like)
+        backend: Backend = extension.open(request.model, request.question, request.given.like)
         _check_primitives(request, backend)
         with backend.session():
             view = (OneInput if request.given.structure is None else SeveralInputs).seen(request, backend)

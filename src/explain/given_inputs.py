@@ -213,11 +213,9 @@ def _key(structure: Structure, name: str) -> str:
 
 def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structure) -> list[dict[str, Any]]:
     """Resolve the options of each input: those that are per input may be given for each."""
-    own = {option.name: option for option in row.options if option.per_input is not None}
+    own = {option.name: option.per_input for option in row.options if option.per_input is not None}
     spread = {
-        name: structure.spread(value, name, own[name].per_input)
-        if name in own
-        else [value] * len(structure.names)
+        name: structure.spread(value, name, own[name]) if name in own else [value] * len(structure.names)
         for name, value in options.items()
     }
     return [
@@ -254,8 +252,8 @@ def _check_counts(inputs: Sequence[GivenInput]) -> None:
         told = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise InputError(
             f"The inputs of x differ in their numbers of examples: {told}. Each should have one row an example; what "
-            "is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, say so with "
-            "layout=."
+            "is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, say so "
+            "with layout=."
         )
 
 

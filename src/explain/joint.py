@@ -26,6 +26,12 @@ class _Rearranged(ABC):
 
     def __init__(self, inner: LayeredBackend) -> None:
         self.inner = inner
+        self.name = inner.name
+        self.provides: frozenset[Primitive] = inner.provides
+        self.dtype = inner.dtype
+        self.fixed_batch_size = inner.fixed_batch_size
+        self.model_name = inner.model_name
+        self.device_name = inner.device_name
         self._at_layer = False
         # Of the last examples: the inner backend knows them again, and what it kept of them, by identity.
         self._last: tuple[Any, tuple[Array, ...]] | None = None
@@ -48,39 +54,9 @@ class _Rearranged(ABC):
         if self._last is None or self._last[0] is not own:
             self._last = own, self._inwards(own, examples.unmoved)
         inner = self._last[1]
-        changed = {"outer": inner} if self._at_layer else {"inputs": inner}
         # A mask of padding tells positions of the outer arrangement.
-        return replace(examples, unmoved=self._beside(examples.unmoved), mask=None, **changed)
-
-    @property
-    def name(self) -> str:
-        """Name of the extension."""
-        return self.inner.name
-
-    @property
-    def provides(self) -> frozenset[Primitive]:
-        """The primitives of the inner backend."""
-        return self.inner.provides
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Precision in which points are formed."""
-        return self.inner.dtype
-
-    @property
-    def fixed_batch_size(self) -> int | None:
-        """The only batch size that the model takes."""
-        return self.inner.fixed_batch_size
-
-    @property
-    def model_name(self) -> str:
-        """Class name of the model."""
-        return self.inner.model_name
-
-    @property
-    def device_name(self) -> str:
-        """The device that computes."""
-        return self.inner.device_name
+        seen = replace(examples, unmoved=self._beside(examples.unmoved), mask=None)
+        return replace(seen, outer=inner) if self._at_layer else seen.with_inputs(inner)
 
     @property
     def named_layers(self) -> Mapping[str, Any]:

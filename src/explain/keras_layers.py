@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 
 from explain.scoring import ActivationKind, RecordedActivation
+from explain.wiring import Wiring
 
 # TensorFlow's own functions have a version in their names.
 _KINDS: dict[str, ActivationKind] = {
@@ -48,7 +49,7 @@ def layers_of(model: Any) -> list[Any]:
     return list(model._flatten_layers())
 
 
-def takes_inputs_as_one(model: Any, names: Sequence[str] | None) -> bool:
+def _takes_inputs_as_one(model: Any, names: Sequence[str] | None) -> bool:
     """Tell whether a Keras model of several inputs takes them as one argument, a list or a dict, as Keras's own do.
 
     A model with a call of its own may name each: then it is called as it is written.
@@ -62,6 +63,17 @@ def takes_inputs_as_one(model: Any, names: Sequence[str] | None) -> bool:
         return not {one.name for one in given} & set(names)
     needed = [one for one in given if one.kind in kinds and one.default is inspect.Parameter.empty]
     return len(needed) < 2 and not any(one.kind == inspect.Parameter.VAR_POSITIONAL for one in given)
+
+
+def wired(
+    model: Any, wiring: Wiring | None, inputs: Sequence[Any], keywords: Mapping[str, Any], *, keras: bool
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Give the positional and the keyword arguments with which a model is called; `keras` for one of Keras's."""
+    named = {**keywords, "training": False} if keras else dict(keywords)
+    if wiring is None:
+        return inputs, named
+    given, by_name = wiring.arguments(inputs, as_one=keras and _takes_inputs_as_one(model, wiring.names))
+    return given, {**named, **by_name}
 
 
 @contextmanager

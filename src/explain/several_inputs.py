@@ -10,7 +10,7 @@ import numpy as np
 
 from explain.backend import Backend, LayeredBackend
 from explain.baseline import resolve_baseline, resolve_references
-from explain.errors import BaselineError, InputError
+from explain.errors import BaselineError, InputError, UnsupportedInputError
 from explain.examples import Array, Examples
 from explain.features import joint_features
 from explain.given_inputs import GivenInput
@@ -89,6 +89,11 @@ class SeveralInputs:
     @classmethod
     def seen(cls, request: Request, backend: Backend) -> SeveralInputs:
         """See the inputs of a request, inside the backend's session."""
+        if request.method.drawn == "input":
+            raise UnsupportedInputError(
+                f"method={request.method.name!r} looks for one input, but x holds several: hold the others in a "
+                "function of the one that is looked for, or give them in forward_kwargs."
+            )
         inner = cast(LayeredBackend, backend)
         there = [one for one in request.given.several if one.host is not None]
         unmoved = [one for one in there if not one.is_moved]

@@ -36,7 +36,7 @@ class Wiring:
         self, moved: Sequence[Any], unmoved: Sequence[Any], lay_out: Callable[[Any, int], Any]
     ) -> list[Any]:
         """Give the inputs in the model's order; `lay_out` brings the examples, which come first, to an axis."""
-        found = []
+        found: list[Any] = []
         for source, axis in zip(self.sources, self.batch_axes, strict=True):
             if source is None:
                 found.append(None)

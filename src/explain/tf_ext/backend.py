@@ -232,7 +232,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise self._call_error(cause, inputs[0], examples) from cause
+            raise call_error(cause, inputs[0]) from cause
         return computation.seen_layers
 
     def bytes_per_point(self, examples: Examples) -> int:
@@ -283,7 +283,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise self._call_error(cause, arguments[0], examples) from cause
+            raise call_error(cause, arguments[0]) from cause
 
     def _traced_or_none(
         self,
@@ -345,16 +345,16 @@ class TensorFlowBackend(Layered):
                 function, graph = traced(getattr(computation, name), inputs, specifications)
             found = None
             if name == "surveyed_scores":
-                steps = self._loop_steps(examples)
-                found = survey(graph, computation.seen, graph.outputs[0], steps, len(inputs[0]))
+                about = self._loop_steps(examples), len(inputs[0])
+                found = survey(graph, computation.seen, graph.outputs[0], *about)
             finding = computation.findings[0] if computation.findings else None
             kept[key] = Trace(function, finding, assigns(graph), found)
         return kept[key]
 
     def _loop_steps(self, examples: Examples) -> int:
         axis = self._question.layout.batch_first.time_axis
+        # Of several inputs it is not known which is the sequence that a loop goes through.
         if axis is None or self._question.wiring is not None:
-            # Of several inputs none is the sequence that a loop goes through.
             return 1
         return int((examples.outer or examples.inputs)[0].shape[axis])
 
@@ -392,11 +392,6 @@ class TensorFlowBackend(Layered):
             for arrays in (examples.outer, examples.unmoved)
         )
         return companions, mask, held, outer, unmoved, tf.constant(indices)
-
-    def _call_error(self, cause: Exception, points: Sequence[Any], examples: Examples) -> ExplainError:
-        if self._question.wiring is None:
-            return call_error(cause, points[0])
-        return call_error(cause, *points, *self.tensors(examples.unmoved))
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,7 +128,7 @@ def first_layer_complaint(
     return f"the model wants x of shape {asked}, x has shape {shape}", False
 
 
-def call_error(cause: Exception, *inputs: Any) -> ExplainError:
+def call_error(cause: Exception, inputs: Sequence[Any]) -> ExplainError:
     """Say what the model said; an input of another shape than it states is refused before."""
     if len(inputs) != 1:
         given = ", ".join(f"{tuple(one.shape)} of {one.dtype.name}" for one in inputs)
@@ -135,7 +136,7 @@ def call_error(cause: Exception, *inputs: Any) -> ExplainError:
             f"The model raised {type(cause).__name__} for inputs of shapes {given}: {cause} Does it take these inputs, "
             "in this order or by these names? A tuple goes to a Keras model as a list, a dict by its inputs' names."
         )
-    (only,) = inputs
+    only = inputs[0]
     return ModelCallError(
         f"The model raised {type(cause).__name__} for an input of shape {tuple(only.shape)} and dtype "
         f"{only.dtype.name}: {cause} Check the shape and dtype; what it needs besides x goes into forward_kwargs."

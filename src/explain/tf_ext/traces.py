@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from explain.keras_layers import (
     kept_losses,
     layers_of,
     recorded_masks,
-    takes_inputs_as_one,
+    wired,
 )
 from explain.scoring import (
     ActivationKind,
@@ -32,7 +32,7 @@ from explain.scoring import (
 from explain.stepwise import check_step_result, time_axis_of
 from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, Survey, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
-from explain.tf_ext.layers import Entry, named_layers, watched_calls
+from explain.tf_ext.layers import Entry, entered_at, named_layers, watched_calls
 from explain.tf_ext.native import rectified_backward, rescaled_backward, unrolled_layers
 from explain.tf_ext.path import along, weighted_sums
 from explain.tf_ext.recurrent import last_output
@@ -246,10 +246,8 @@ class Computation:
                 "integrated_gradients or saliency, which run operation by operation."
             )
         axis = self.question.layout.batch_first.time_axis
-        steps = None if axis is None else points[0].shape[axis]
-        if self.question.wiring is not None:
-            # Which of the inputs a loop goes through is not known: the steps of each are.
-            steps = max(size for point in points for size in point.shape[1:])
+        # Which of several inputs a loop goes through is not known: the steps of each are.
+        steps = 1 if self.question.wiring else None if axis is None else points[0].shape[axis]
         with unrolled_layers(self._layers, steps):
             return self.scores(points, beside)
 
@@ -273,23 +271,18 @@ class Computation:
         keywords = {**self.question.forward_kwargs, **companions}
         layers = self._layers
         moved = points if self.entry is None else outer
+        value = points[0] if points else None
+        entering = entered_at(layers, self.readers, self.entry, moved, value)
         leaving: AbstractContextManager[list[Any]] = (
             nullcontext([]) if self.exit is None else self.exit.kept(layers)
         )
-        with kept_losses(layers), held_masks(layers, held, _masked), ExitStack() as stack, leaving as left:
-            for place, reader in self.readers:
-                stack.enter_context(reader.entered(layers, moved[place]))
-            if self.entry is not None:
-                stack.enter_context(self.entry.entered(layers, points[0]))
+        with kept_losses(layers), held_masks(layers, held, _masked), entering, leaving as left:
             if self.inspection.stepwise:
                 return self._read_last_step(model, points[0], masks[0] if masks else None, keywords)
-            inputs = list(moved)
             if self.question.wiring is not None:
-                inputs = self.question.wiring.arranged(
-                    inputs, unmoved, lambda tensor, axis: _moved(tensor, 0, axis)
-                )
+                inputs = self.question.wiring.arranged(moved, unmoved, lambda one, axis: _moved(one, 0, axis))
             else:
-                inputs[0] = _moved(inputs[0], 0, layout.batch_axis)
+                inputs = [_moved(moved[0], 0, layout.batch_axis), *moved[1:]]
             reading, _ = self._call(model, inputs, keywords, self.question.output)
         if self.exit is not None:
             reading = Reading(left[0], lambda tensor: tensor, Finding("output"))
@@ -327,15 +320,10 @@ class Computation:
         check: Any = None,
     ) -> tuple[Reading, Any]:
         """Call the model once; give what its output is, and all that was returned."""
-        if is_keras_model(model):
-            keywords = {**keywords, "training": False}
-        wiring = self.question.wiring
-        if wiring is not None:
-            as_one = is_keras_model(model) and takes_inputs_as_one(model, wiring.names)
-            inputs, by_name = wiring.arguments(inputs, as_one=as_one)
-            keywords = {**keywords, **by_name}
+        wiring, is_keras = self.question.wiring, is_keras_model(model)
+        given, keywords = wired(model, wiring, inputs, keywords, keras=is_keras)
         with ActivationRecorder(model).recording() as recorded:
-            result = (self.inspection.model or model)(*inputs, **keywords)
+            result = (self.inspection.model or model)(*given, **keywords)
         if check is not None:
             check(result)
         chosen = pick_output(result, output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from explain.errors import ExplainError, GradientError, InputError, ModelCallErr
 from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.expansion import StraightPath, expanded_gradients
-from explain.keras_layers import has_masking, layers_of, recorded_masks, takes_inputs_as_one
+from explain.keras_layers import has_masking, layers_of, recorded_masks, wired
 from explain.layered import Layered
 from explain.layers import LayerCall
 from explain.scoring import (
@@ -32,7 +32,7 @@ from explain.stepwise import check_step_result, time_axis_of
 from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
-from explain.torch_ext.layers import Entry, activations, layer_calls, named_layers
+from explain.torch_ext.layers import Entry, activations, entered_at, layer_calls, named_layers
 from explain.torch_ext.memory import bytes_per_point, free_memory
 from explain.torch_ext.native import rule_gradients
 from explain.torch_ext.path import path_gradients
@@ -309,15 +309,15 @@ class TorchBackend(Layered):
         layout = self._question.layout
         leaving = nullcontext([]) if self.exit is None else self.exit.kept()
         entering = points if self.entry is None else self.tensors(examples.outer)
-        entries = [reader.entered(entering[place]) for place, reader in self.readers]
-        if self.entry is not None:
-            entries.append(self.entry.entered(points[0]))
+        entry: AbstractContextManager[None] = _NOTHING
+        if self.readers or self.entry is not None:
+            entry = entered_at(self.readers, self.entry, entering, points[0] if points else None)
         inputs: list[Any] = self._given(entering)
         given = self._question.forward_kwargs, examples.companions
         keywords = keywords_on_device(*given, self.device, self._model_dtype) if any(given) else {}
         keras_layers, device = self._keras_layers, self.device
         keras = held_keras_layers(keras_layers, examples.held, device) if keras_layers else _NOTHING
-        with within or _NOTHING, keras, _all(entries) if entries else _NOTHING, leaving as left:
+        with within or _NOTHING, keras, entry, leaving as left:
             if self._inspection.stepwise:
                 return self._read_last_step(inputs[0], examples, keywords)
             if self._question.wiring is not None:
@@ -359,13 +359,8 @@ class TorchBackend(Layered):
         self, inputs: Sequence[Any], keywords: dict[str, Any], output: int | str | None, check: Any = None
     ) -> tuple[Reading, Any]:
         """Call the model once; give what its output is, and all that was returned."""
-        if self._inspection.keras:
-            keywords = {**keywords, "training": False}
-        given, wiring = inputs, self._question.wiring
-        if wiring is not None:
-            as_one = self._inspection.keras and takes_inputs_as_one(self._model, wiring.names)
-            given, by_name = wiring.arguments(inputs, as_one=as_one)
-            keywords = {**keywords, **by_name}
+        is_keras = self._inspection.keras
+        given, keywords = wired(self._model, self._question.wiring, inputs, keywords, keras=is_keras)
         with self._recorder.recording() as recorded:
             try:
                 result = self._model(*given, **keywords)
@@ -373,8 +368,7 @@ class TorchBackend(Layered):
                 raise
             # The model is foreign code, which may raise anything.
             except Exception as cause:
-                tensors = [one for one in inputs if isinstance(one, Tensor)]
-                raise call_error(self._inspection, cause, *tensors) from cause
+                raise call_error(self._inspection, cause, inputs) from cause
         if check is not None:
             check(result)
         chosen = pick_output(result, output)
@@ -413,12 +407,3 @@ class TorchBackend(Layered):
 
     def _padded(self, examples: Examples) -> Examples:
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
-
-
-@contextmanager
-def _all(contexts: Sequence[AbstractContextManager[None]]) -> Iterator[None]:
-    """Enter several contexts as one."""
-    with ExitStack() as stack:
-        for context in contexts:
-            stack.enter_context(context)
-        yield

@@ -174,15 +174,17 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
     return None
 
 
-def call_error(inspection: Inspection, cause: Exception, *inputs: Tensor) -> ExplainError:
+def call_error(inspection: Inspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
     """Say what was wrong with the input where that can be seen, else what the model said."""
-    if len(inputs) != 1:
-        given = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
+    inputs = [one for one in given if isinstance(one, Tensor)]
+    # A step and a state are one input.
+    if len(inputs) != 1 and not inspection.stepwise:
+        shapes = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
         return ModelCallError(
-            f"The model raised {type(cause).__name__} for inputs of shapes {given}: {cause}. Does it take these "
+            f"The model raised {type(cause).__name__} for inputs of shapes {shapes}: {cause}. Does it take these "
             "inputs, in this order or by these names? A tuple goes to it by position, a dict by name."
         )
-    (only,) = inputs
+    only = inputs[0]
     shape = tuple(only.shape)
     complaint = None if inspection.stepwise else first_layer_complaint(inspection.model, shape)
     if complaint is not None:
