@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import numpy as np
 
@@ -305,7 +305,7 @@ def maximize(
     if count == 0:
         raise TargetError("target is an empty list: give at least one target.")
     full = (*one[: axes.batch_axis], count, *one[axes.batch_axis :])
-    return attribute(
+    found: Attribution = attribute(
         model,
         _start(full, axes, span, seed),
         method="activation_maximization",
@@ -317,6 +317,7 @@ def maximize(
         display=shown,
         **arguments,
     )
+    return found
 
 
 def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], seed: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from explain.random_state import preserved_random_state
 from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
+from explain.tf_ext.kept import Answers
 from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers
 from explain.tf_ext.memory import bytes_per_point, free_memory
 from explain.tf_ext.native import rule_gradients
@@ -30,26 +31,6 @@ from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
 from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
 from explain.tf_ext.transfer import precision_of_points, to_device, to_host
-
-
-@dataclass(frozen=True)
-class _Gradients:
-    """Gradients that were taken with the outputs, kept until they are asked for."""
-
-    examples: Examples
-    gradients: tuple[Any, ...]
-    scores: Any
-    indices: Any
-
-    def is_of(self, examples: Examples) -> bool:
-        """Tell whether they are of these very examples and of the target that was resolved since."""
-        return (
-            bool(self.gradients)
-            and self.examples.inputs is examples.inputs
-            and self.examples.held is examples.held
-            and examples.target.indices is not None
-            and np.array_equal(self.indices.numpy()[: len(examples)], examples.target.indices)
-        )
 
 
 class TensorFlowBackend(Layered):
@@ -90,7 +71,7 @@ class TensorFlowBackend(Layered):
             self.provides = self.provides - {"backward_rules"}
         self._functional: ActivationKind | None = None
         self._own_traces: dict[Any, Trace] = {}
-        self._gradients: _Gradients | None = None
+        self._gradients: Answers | None = None
 
     @property
     def rounds_points(self) -> bool:
@@ -119,7 +100,7 @@ class TensorFlowBackend(Layered):
         points = self.tensors(padded.inputs)
         if with_gradients and examples.target.function is None:
             found, finding = self._run("answers", padded, points)
-            outputs, self._gradients = found[0], _Gradients(examples, *found[1:])
+            outputs, self._gradients = found[0], Answers(examples, *found[1:])
         else:
             outputs, finding = self._run("outputs", padded, points)
         assert finding is not None
@@ -232,7 +213,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise call_error(cause, inputs[0]) from cause
+            raise call_error(cause, inputs[0], several=self._question.wiring is not None) from cause
         return computation.seen_layers
 
     def bytes_per_point(self, examples: Examples) -> int:
@@ -283,7 +264,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise call_error(cause, arguments[0]) from cause
+            raise call_error(cause, arguments[0], several=self._question.wiring is not None) from cause
 
     def _traced_or_none(
         self,

@@ -128,9 +128,9 @@ def first_layer_complaint(
     return f"the model wants x of shape {asked}, x has shape {shape}", False
 
 
-def call_error(cause: Exception, inputs: Sequence[Any]) -> ExplainError:
+def call_error(cause: Exception, inputs: Sequence[Any], *, several: bool) -> ExplainError:
     """Say what the model said; an input of another shape than it states is refused before."""
-    if len(inputs) != 1:
+    if several:
         given = ", ".join(f"{tuple(one.shape)} of {one.dtype.name}" for one in inputs)
         return ModelCallError(
             f"The model raised {type(cause).__name__} for inputs of shapes {given}: {cause} Does it take these inputs, "

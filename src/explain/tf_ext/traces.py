@@ -12,14 +12,7 @@ import tensorflow as tf
 
 from explain.backend import Finding, Question
 from explain.errors import GradientError, InputError, ScoreError, UnsupportedModelError
-from explain.keras_layers import (
-    held_masks,
-    is_keras_model,
-    kept_losses,
-    layers_of,
-    recorded_masks,
-    wired,
-)
+from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks, wired
 from explain.scoring import (
     ActivationKind,
     Reading,
@@ -320,8 +313,8 @@ class Computation:
         check: Any = None,
     ) -> tuple[Reading, Any]:
         """Call the model once; give what its output is, and all that was returned."""
-        wiring, is_keras = self.question.wiring, is_keras_model(model)
-        given, keywords = wired(model, wiring, inputs, keywords, keras=is_keras)
+        wiring, keras = self.question.wiring, is_keras_model(model)
+        given, keywords = wired(model, wiring, inputs, keywords, keras=keras)
         with ActivationRecorder(model).recording() as recorded:
             result = (self.inspection.model or model)(*given, **keywords)
         if check is not None:

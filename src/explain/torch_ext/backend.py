@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from explain.stepwise import check_step_result, time_axis_of
 from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
+from explain.torch_ext.kept import Answers
 from explain.torch_ext.layers import Entry, activations, entered_at, layer_calls, named_layers
 from explain.torch_ext.memory import bytes_per_point, free_memory
 from explain.torch_ext.native import rule_gradients
@@ -51,20 +52,6 @@ from explain.torch_ext.structure import identities_of
 from explain.torch_ext.transfer import keywords_on_device, ordered, to_device, to_host
 
 _NOTHING = nullcontext()
-
-
-@dataclass(frozen=True)
-class _Forward:
-    """A forward pass whose graph is kept for the gradients that are asked for next."""
-
-    examples: Examples
-    points: tuple[Tensor, ...]
-    explained: Tensor
-    outputs: Array
-
-    def is_of(self, examples: Examples) -> bool:
-        """Tell whether it was over these very examples, whatever their target."""
-        return self.examples.inputs is examples.inputs and self.examples.held is examples.held
 
 
 class TorchBackend(Layered):
@@ -109,7 +96,7 @@ class TorchBackend(Layered):
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
         self._survey: Survey | None = None
-        self._forward: _Forward | None = None
+        self._forward: Answers | None = None
         self._put_back: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
@@ -158,7 +145,7 @@ class TorchBackend(Layered):
         explained = reading.explained
         outputs = to_host(explained)
         if with_gradients:
-            self._forward = _Forward(padded, points, explained, outputs)
+            self._forward = Answers(padded, points, explained, outputs)
         return outputs[: len(examples)], reading.finding
 
     def reseeded(self) -> AbstractContextManager[None]:
@@ -179,7 +166,7 @@ class TorchBackend(Layered):
         if before is None or not before.is_of(padded):
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained
-            before = _Forward(padded, points, explained, to_host(explained))
+            before = Answers(padded, points, explained, to_host(explained))
         found = self._gradients_of(before.explained, padded, before.points)
         gradients = tuple(np.ascontiguousarray(to_host(gradient)) for gradient in found)
         indices = padded.target.indices
@@ -368,7 +355,9 @@ class TorchBackend(Layered):
                 raise
             # The model is foreign code, which may raise anything.
             except Exception as cause:
-                raise call_error(self._inspection, cause, inputs) from cause
+                raise call_error(
+                    self._inspection, cause, inputs, several=self._question.wiring is not None
+                ) from cause
         if check is not None:
             check(result)
         chosen = pick_output(result, output)

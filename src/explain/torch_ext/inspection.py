@@ -174,11 +174,12 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
     return None
 
 
-def call_error(inspection: Inspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
-    """Say what was wrong with the input where that can be seen, else what the model said."""
+def call_error(
+    inspection: Inspection, cause: Exception, given: Sequence[Any], *, several: bool
+) -> ExplainError:
+    """Say what was wrong with the input, not several, where that can be seen, else what the model said."""
     inputs = [one for one in given if isinstance(one, Tensor)]
-    # A step and a state are one input.
-    if len(inputs) != 1 and not inspection.stepwise:
+    if several:
         shapes = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
         return ModelCallError(
             f"The model raised {type(cause).__name__} for inputs of shapes {shapes}: {cause}. Does it take these "
