@@ -303,7 +303,7 @@ def test_deltas_are_those_of_all_inputs(both, tmp_path):
         assert (again.input_name, again.together) == (name, ("table", "image"))
         assert f"input_name={name!r}" in repr(one)
         texts = [text.get_text() for text in one.plot().findobj(lambda part: hasattr(part, "get_text"))]
-        assert any("joint convergence delta" in text for text in texts)
+        assert any("joint delta" in text for text in texts)
         assert any(f"input {name}" in text for text in texts)
 
 

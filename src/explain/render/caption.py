@@ -63,7 +63,7 @@ def delta_line(attribution: Attribution, example: int, words: str = "convergence
     """Write the convergence delta, coloured where the integral has not converged; None without one."""
     if len(attribution.together) > 1:
         # Its own values do not sum to the difference: those of all inputs do.
-        words = f"joint {words}"
+        words = "joint delta"
     if attribution.relative_delta is not None:
         relative = float(attribution.relative_delta[example])
         return Line(f"{words} {percent(relative)}", color=ALERT if abs(relative) > HIGH_DELTA else MUTED)
