@@ -430,11 +430,78 @@ def test_functions_of_arrays(both):
             "as many",
         ),
         ((IMAGE > 0, TABLE > 0), {}, InputError, "nothing to move"),
+        (
+            {"image": IMAGE, "table": TABLE},
+            {"forward_kwargs": {"table": TABLE}},
+            InputError,
+            "'table' is given in x and in forward_kwargs",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(both, x, arguments, error, words):
     with pytest.raises(error, match=words):
         explain.attribute(both, x, **{"method": "ig", "target": 1, **arguments})
+
+
+def test_time_may_come_first_in_one_of_them():
+    class Reader(nn.Module):
+        def __init__(self, batch_first):
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn, self.head = nn.GRU(3, 4, batch_first=batch_first), nn.Linear(6, 2)
+
+        def forward(self, rest, steps):
+            last = self.rnn(steps)[0]
+            return self.head(torch.cat([last[:, -1] if self.rnn.batch_first else last[-1], rest], 1))
+
+    rest, steps = RNG.normal(size=(2, 2)), RNG.normal(size=(2, 5, 3))
+    expected = explain.attribute(Reader(True).double(), (rest, steps), "ig", target=1, n_steps=10)
+    turned = (rest, np.swapaxes(steps, 0, 1).copy())
+    found = explain.attribute(
+        Reader(False).double(), turned, "ig", target=1, n_steps=10, layout=(None, "TNC")
+    )
+    np.testing.assert_allclose(found[0].values, expected[0].values, **CLOSE)
+    np.testing.assert_allclose(np.swapaxes(found[1].values, 0, 1), expected[1].values, **CLOSE)
+
+
+def test_a_session_of_several_inputs():
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    kind = TensorProto.DOUBLE
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["flag"], ["factor"], to=kind),
+            helper.make_node("Mul", ["a", "factor"], ["scaled"]),
+            helper.make_node("Add", ["scaled", "b"], ["y"]),
+        ],
+        "network",
+        [
+            helper.make_tensor_value_info("a", kind, ["N", 4]),
+            helper.make_tensor_value_info("b", kind, ["N", 4]),
+            helper.make_tensor_value_info("flag", TensorProto.INT64, ["N", 1]),
+        ],
+        [helper.make_tensor_value_info("y", kind, ["N", 4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    flag = np.array([[2], [3], [-1]])
+    with pytest.warns(HeldInputWarning):
+        a, b, held = explain.attribute(
+            session, (TABLE, TABLE, flag), "feature_ablation", target=1, score="output"
+        )
+    np.testing.assert_allclose(a.values[:, 1], TABLE[:, 1] * flag[:, 0], **CLOSE)
+    np.testing.assert_allclose(b.values[:, 1], TABLE[:, 1], **CLOSE)
+    assert not held.values.any()
+
+
+def test_a_backend_that_takes_one_input_says_so(both, monkeypatch):
+    from explain.torch_ext.backend import TorchBackend
+
+    monkeypatch.delattr("explain.layered.Layered.takes_several_inputs")
+    assert not hasattr(TorchBackend, "takes_several_inputs")
+    with pytest.raises(UnsupportedModelError, match="torch backend takes one"):
+        explain.attribute(both, (IMAGE, TABLE), "saliency", target=1)
 
 
 def test_what_is_given_for_each_input_is_its_own(both):

@@ -254,6 +254,39 @@ def test_a_model_of_a_fixed_batch_keeps_its_states():
     np.testing.assert_array_equal(recurrent.states[0].numpy(), before)
 
 
+def test_a_mask_that_keras_works_out_is_held_for_its_own_input():
+    layers = keras.layers
+    steps, rest = keras.Input((4, 3), name="steps"), keras.Input((2,), name="rest")
+    read = layers.SimpleRNN(3)(layers.Masking()(steps))
+    model = keras.Model([steps, rest], layers.Dense(2)(layers.concatenate([read, rest])))
+    x = RNG.normal(size=(2, 4, 3)).astype("float32"), RNG.normal(size=(2, 2)).astype("float32")
+    x[0][0, 2:] = 0
+    found = explain.attribute(model, x, "ig", target=1, n_steps=50)
+    assert (found[0].relative_delta < 1e-4).all()
+    assert not found[0].values[0, 2:].any()
+    assert found[0].values[1].all()
+    assert found[0].mask.tolist() == [[True, True, False, False], [True] * 4]
+
+
+def test_functions_of_tensors_take_several():
+    import tensorflow as tf
+
+    a, b = EXTRA, RNG.normal(size=(2, 3))
+
+    def in_keras(a, b, scale=None):
+        return tf.tanh(a) * b if scale is None else scale * a * b
+
+    def in_torch(a, b, scale=None):
+        return torch.tanh(a) * b if scale is None else scale * a * b
+
+    for function, framework in ((in_torch, "torch"), (in_keras, "tensorflow")):
+        for x in ((a, b), {"b": b, "a": a}, {"a": a, "b": b, "scale": None}):
+            found = explain.attribute(function, x, "saliency", target=1, framework=framework, score="output")
+            one, other = (found["a"], found["b"]) if isinstance(found, dict) else found
+            np.testing.assert_allclose(one.values[:, 1], (b / np.cosh(a) ** 2)[:, 1], rtol=1e-5)
+            np.testing.assert_allclose(other.values[:, 1], np.tanh(a)[:, 1], rtol=1e-5)
+
+
 def test_a_rule_goes_through_both_inputs_of_a_recurrent_model():
     layers, kind = keras.layers, {"dtype": "float64"}
     rest, steps = keras.Input((2,), name="rest", **kind), keras.Input((4, 3), name="steps", **kind)

@@ -205,7 +205,9 @@ def attribute(
         structure, values = parted
         given = several_given(structure, values, extension, model, row, **beside)
     axes = given.layout
-    common, companions = split_forward_kwargs(forward_kwargs, given.x.shape[axes.batch_axis], extension)
+    taken = (given.wiring and given.wiring.names) or ()
+    count = given.x.shape[axes.batch_axis]
+    common, companions = split_forward_kwargs(forward_kwargs, count, extension, taken)
     request = Request(
         model=model,
         given=given,

@@ -98,6 +98,9 @@ class Backend(Protocol):
     fixed_batch_size: int | None
     """The only batch size that the model takes, None if any."""
 
+    takes_several_inputs: bool
+    """Whether it heeds `Question.wiring` and `Examples.unmoved`; one that does not say so is given one input."""
+
     model_name: str
     """Class name of the model."""
 

@@ -28,6 +28,7 @@ class _Rearranged(ABC):
         self.inner = inner
         self.name = inner.name
         self.provides: frozenset[Primitive] = inner.provides
+        self.takes_several_inputs = True
         self.dtype = inner.dtype
         self.fixed_batch_size = inner.fixed_batch_size
         self.model_name = inner.model_name

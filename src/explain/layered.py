@@ -19,6 +19,9 @@ class Layered(ABC):
     )
     """The primitives that a model answers whose inside can be reached."""
 
+    takes_several_inputs = True
+    """Whether the model may be given several inputs."""
+
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
 

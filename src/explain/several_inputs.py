@@ -10,7 +10,7 @@ import numpy as np
 
 from explain.backend import Backend, LayeredBackend
 from explain.baseline import resolve_baseline, resolve_references
-from explain.errors import BaselineError, InputError, UnsupportedInputError
+from explain.errors import BaselineError, InputError, UnsupportedInputError, UnsupportedModelError
 from explain.examples import Array, Examples
 from explain.features import joint_features
 from explain.given_inputs import GivenInput
@@ -93,6 +93,11 @@ class SeveralInputs:
             raise UnsupportedInputError(
                 f"method={request.method.name!r} looks for one input, but x holds several: hold the others in a "
                 "function of the one that is looked for, or give them in forward_kwargs."
+            )
+        if not getattr(backend, "takes_several_inputs", False):
+            raise UnsupportedModelError(
+                f"x holds several inputs, but the {backend.name} backend takes one: give one, and the others in "
+                "forward_kwargs."
             )
         inner = cast(LayeredBackend, backend)
         there = [one for one in request.given.several if one.host is not None]

@@ -41,6 +41,7 @@ class NumPyBackend:
 
     name = "numpy"
     provides: frozenset[Primitive] = frozenset({"outputs"})
+    takes_several_inputs = True
     device_name = "cpu"
 
     def __init__(self, function: ArrayFunction, question: Question, like: Any) -> None:
