@@ -152,8 +152,8 @@ def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenI
     if host.dtype.kind in "iu":
         text = (
             f"The input {given.name!r} has dtype {host.dtype}, and no embedding that can be reached reads it: it was "
-            "held as it is, and its values are zero. That is right for masks, lengths and positions (give a mask as bool "
-            f"to leave this out); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
+            "held as it is, and its values are zero. That is right for masks, lengths and positions (give a mask as "
+            f"bool to leave this out); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
         )
         notes.append((text, HeldInputWarning))
     array = host.astype(np.float32)
