@@ -130,6 +130,59 @@ def test_twins_agree_by_every_method(reader, twin, method):
     assert some
 
 
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("smoothgrad", {"n_samples": 4}),
+        ("vargrad", {"n_samples": 4}),
+        ("expected_gradients", {"n_samples": 5}),
+        ("guided_ig", {"n_steps": 5}),
+        ("kernel_shap", {"n_samples": 60, "feature_mask": ("grid", None)}),
+        ("feature_permutation", {"seed": 3}),
+        ("shapley_value_sampling", {"n_samples": 2, "feature_mask": ("elements", "elements")}),
+        ("rise", {"n_masks": 20}),
+        ("occlusion", {}),
+    ],
+)
+def test_pictures_get_the_same_draws_in_both_orders_of_axes(method, options):
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.see, self.row, self.head = nn.Conv2d(2, 3, 3), nn.Linear(4, 3), nn.Linear(3, 2)
+
+        def forward(self, image, table):
+            return self.head(torch.tanh(torch.tanh(self.see(image)).mean((2, 3)) + self.row(table)))
+
+    in_torch, layers, kind = Both().double(), keras.layers, {"dtype": "float64"}
+    image, table = keras.Input((5, 4, 2), **kind), keras.Input((4,), **kind)
+    see, row, head = layers.Conv2D(3, 3, **kind), layers.Dense(3, **kind), layers.Dense(2, **kind)
+    hidden = keras.ops.mean(keras.ops.tanh(see(image)), (1, 2)) + row(table)
+    in_keras = keras.Model([image, table], head(keras.ops.tanh(hidden)))
+    own = {name: value.detach().numpy() for name, value in in_torch.named_parameters()}
+    see.set_weights([own["see.weight"].transpose(2, 3, 1, 0), own["see.bias"]])
+    row.set_weights([own["row.weight"].T, own["row.bias"]])
+    head.set_weights([own["head.weight"].T, own["head.bias"]])
+
+    def turned(images):
+        return np.moveaxis(images, 1, -1).copy()
+
+    generator = np.random.default_rng(5)
+    images, rows = generator.normal(size=(3, 2, 5, 4)), generator.normal(size=(3, 4))
+    baselines = [None, None]
+    if method == "expected_gradients":
+        others = generator.normal(size=(4, 2, 5, 4)), generator.normal(size=(4, 4))
+        baselines = [others, (turned(others[0]), others[1])]
+    a = explain.attribute(in_torch, (images, rows), method, target=1, baseline=baselines[0], **options)
+    b = explain.attribute(
+        in_keras, (turned(images), rows), method, target=1, baseline=baselines[1], **options
+    )
+    np.testing.assert_allclose(turned(a[0].values), b[0].values, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(a[1].values, b[1].values, rtol=1e-5, atol=1e-7)
+    assert a[0].values.any()
+    assert a[1].values.any()
+
+
 def test_padding_that_a_mask_hides_has_no_part(reader, twin):
     for model in (reader, twin):
         with pytest.warns(HeldInputWarning, match="'mask' has dtype int64"):
