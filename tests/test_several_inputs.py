@@ -350,6 +350,35 @@ def test_a_map_is_of_the_tower_that_reads_the_input():
         explain.attribute(model, (IMAGE, IMAGE), "layer_cam", target=0, layer="middle")
 
 
+def test_what_is_held_is_held_at_references_too():
+    class Gated(nn.Module):
+        def forward(self, a, b, gate):
+            return ((a + b) * gate.to(a.dtype)).sum(1, keepdim=True)
+
+    gate = RNG.integers(0, 2, size=TABLE.shape) > 0
+    references = RNG.normal(size=(5, 4)), RNG.normal(size=(5, 4))
+    # As many samples as references, or a multiple: each is drawn as often, and the score is linear.
+    found = explain.attribute(
+        Gated(),
+        (TABLE, TABLE, gate),
+        "expected_gradients",
+        score="output",
+        baseline=(*references, None),
+        n_samples=10,
+    )
+    for one, some in zip(found, references, strict=False):
+        np.testing.assert_allclose(one.values, (TABLE - some.mean(0)) * gate, **CLOSE)
+    assert (found[0].relative_delta < 1e-9).all()
+    with pytest.raises(BaselineError, match="'2', which is held"):
+        explain.attribute(
+            Gated(),
+            (TABLE, TABLE, gate),
+            "expected_gradients",
+            score="output",
+            baseline=(*references, references[0]),
+        )
+
+
 def test_none_and_what_is_not_used(both):
     found = explain.attribute(both, (IMAGE, None), "ig", target=1, n_steps=5)
     alone = explain.attribute(both, IMAGE, "ig", target=1, n_steps=5)
