@@ -16,6 +16,7 @@ from explain.errors import (
     NonDeterministicWarning,
     OptionError,
     UnsupportedModelError,
+    ZeroGradientWarning,
 )
 from explain.layout import Layout
 
@@ -211,6 +212,42 @@ def test_neurons_are_captums(net, layer):
     np.testing.assert_allclose(a.values, expected, **CLOSE)
 
 
+@pytest.mark.parametrize("layer", ["stem", "body", "pool"])
+def test_neuron_conductance_is_captums(net, layer):
+    """Its default rule is another than that of its layer conductance."""
+    module, neuron = net.get_submodule(layer), (2, 1, 2)
+    captums = captum.attr.NeuronConductance(net, module)
+    captums = captums.attribute(T, neuron, target=1, n_steps=20, method="gausslegendre")
+    expected = captums.detach().numpy()
+    for size in (1, 7, None):
+        a = explain.attribute(
+            net, X, "conductance", target=1, layer=layer, neuron=neuron, n_steps=20, batch_size=size
+        )
+        np.testing.assert_allclose(a.values, expected, **CLOSE)
+    assert np.abs(a.values).max() > 0
+    assert a.target == (1,) * 3
+    assert a.neuron == (neuron,) * 3
+    assert a.layer == layer
+
+
+def test_a_neuron_that_nothing_flows_through():
+    dead = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2)).double()
+    with torch.no_grad():
+        dead[0].bias[1] = -100.0
+    with pytest.warns(ZeroGradientWarning):
+        explain.attribute(dead, np.ones((2, 3)), "conductance", target=0, layer="1", neuron=1)
+
+
+def test_conductance_through_a_neuron_sums_to_that_of_the_neuron(net):
+    many = {"target": 1, "layer": "body", "n_steps": 300, "rule": "midpoint"}
+    through = explain.attribute(net, X, "conductance", neuron=(1, 2, 3), **many)
+    of_all = explain.attribute(net, X, "conductance", **many)
+    # Two sums of 300 steps for one integral.
+    np.testing.assert_allclose(
+        through.values.sum(axis=(1, 2, 3)), of_all.values[:, 1, 2, 3], rtol=0.02, atol=1e-4
+    )
+
+
 def _units(net, layer):
     first = net.act(net.stem(T))
     return {
@@ -220,15 +257,19 @@ def _units(net, layer):
     }[layer]
 
 
-def test_twins_agree_on_a_neuron():
+@pytest.mark.parametrize("method", ["saliency", "conductance"])
+def test_twins_agree_on_a_neuron(method, tmp_path):
     values = []
+    given = {"target": 3, "n_steps": 8} if method == "conductance" else {}
     for framework in ("torch", "tensorflow"):
         samples = explain.zoo.samples("cifar_net", framework=framework)
-        neuron = (5, 2, 3) if framework == "torch" else (2, 3, 5)
+        neuron = (0, 0, 1) if framework == "torch" else (0, 1, 0)
         model = explain.zoo.load("cifar_net", framework, "float64")
         a = explain.attribute(
-            model, samples.x[:3].astype(np.float64), "saliency", layer="conv2", neuron=neuron
+            model, samples.x[:3].astype(np.float64), method, layer="conv2", neuron=neuron, **given
         )
+        assert a.plot().get_axes()
+        assert explain.load(a.save(tmp_path / "a.npz")).neuron == a.neuron == (neuron,) * 3
         values.append(Layout(a.layout).to_canonical(a.values))
     np.testing.assert_allclose(*values, rtol=1e-5, atol=1e-6)
     assert np.abs(values[0]).max() > 0
@@ -240,6 +281,11 @@ def test_twins_agree_on_a_neuron():
         ({"neuron": (0, 0, 0)}, "without layer"),
         ({"neuron": (0, 0, 0), "layer": "stem", "target": 1}, "both given"),
         ({"neuron": (0, 0, 0), "layer": "stem", "method": "gradcam"}, "neuron is not used by grad_cam"),
+        ({"neuron": (0, 0, 0), "layer": "stem", "method": "activation"}, "neuron is not used by activation"),
+        (
+            {"neuron": (0, 0, 9), "layer": "stem", "method": "conductance"},
+            r"neuron=\(0, 0, 9\) is out of range",
+        ),
         ({"neuron": (0, 0, 9), "layer": "stem"}, r"neuron=\(0, 0, 9\) is out of range"),
         ({"neuron": 3, "layer": "stem"}, "neuron=3 gives 1 index"),
     ],

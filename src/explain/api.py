@@ -84,7 +84,8 @@ def attribute(
         has one.
     neuron : int or tuple of int, optional
         Explains one unit of that layer instead of the model's output: which inputs excite it. An index into what
-        the layer gives for one example, e.g. (channel, row, column); takes the place of `target`.
+        the layer gives for one example, e.g. (channel, row, column); takes the place of `target`. For conductance:
+        the unit through which the inputs reach the target.
     layout : str, optional
         One letter an axis of `x` where it cannot be known: N batch, C channels or features, T time, D, H,
         W space, e.g. ``"TNC"``.
@@ -337,12 +338,12 @@ def _engine(engine: str, row: Method, extension: Extension) -> str:
 
 
 def _check_neuron(row: Method, layer: Any, target: Any) -> None:
-    if row.layer != "may":
-        takers = ", ".join(one.name for one in methods() if one.layer == "may")
+    if row.layer != "may" and not row.through_neuron:
+        takers = ", ".join(one.name for one in methods() if one.layer == "may" or one.through_neuron)
         raise OptionError(f"neuron is not used by {row.name}: leave it out, or take one of {takers}.")
     if layer is None:
         raise OptionError("neuron is given without layer: say of which layer, for example layer='conv2'.")
-    if target is not None:
+    if target is not None and not row.through_neuron:
         raise OptionError(
             "target and neuron are both given: a neuron takes the place of the target; leave one out."
         )

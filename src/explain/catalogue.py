@@ -295,7 +295,7 @@ _ROWS = Catalogue(
         ),
         Method(
             name="conductance",
-            aliases=("layer_conductance",),
+            aliases=("layer_conductance", "neuron_conductance"),
             family="layer",
             summary="How much of the score's change from the baseline flows through each unit of a layer.",
             paper="Dhamdhere, Sundararajan & Yan 2018, arXiv:1805.12233",

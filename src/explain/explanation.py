@@ -27,7 +27,7 @@ from explain.errors import (
 from explain.examples import Array, Examples, Target
 from explain.execution import Executor, executor_for
 from explain.inputs import to_host
-from explain.layer_view import at_layer, resolve_layer, up_to_layer
+from explain.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
 from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.masking import resolve_mask
@@ -37,7 +37,7 @@ from explain.random_state import preserved_random_state
 from explain.request import Request
 from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
 from explain.steadiness import UNSTEADY_NOTE, is_unsteady
-from explain.target import expected_target, picked, predicted_classes, resolve_target
+from explain.target import TargetLabels, expected_target, picked, predicted_classes, resolve_target
 from explain.tokens import Tokens, seen_as_tokens
 from explain.wrap_up import Notes, wrap_up
 
@@ -70,7 +70,8 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             # Asked of the whole model, before it is left at a layer: the answer is kept with the model.
             unsteady = is_unsteady(backend, request.model, examples, executor)
             call = None
-            if request.neuron is not None:
+            neurons: TargetLabels = ()
+            if request.neuron is not None and not method.through_neuron:
                 backend, call = up_to_layer(backend, request.layer, examples)
                 request = replace(request, target=request.neuron, layer=None)
                 examples = examples.with_target(expected_target(request.target, len(examples)))
@@ -86,6 +87,8 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             name = "target" if call is None else "neuron"
             target, labels = resolve_target(request.target, outputs, name)
             examples = examples.with_target(target)
+            if call is not None:
+                neurons = labels
             baselines: tuple[Array, ...] | None = None
             references: tuple[Array, ...] | None = None
             rule: Mapping[str, Any] = {}
@@ -117,14 +120,18 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             if request.layer is not None or method.layer in ("must", "map"):
                 mapped = method.layer == "map"
                 call = resolve_layer(problem, request.layer, mapped=mapped)
-                problem = replace(problem, call=call) if mapped else at_layer(problem, call)
+                if request.neuron is not None:
+                    neuron, neurons = resolve_neuron(problem, call, request.neuron)
+                    problem = replace(problem, call=call, neuron=neuron)
+                else:
+                    problem = replace(problem, call=call) if mapped else at_layer(problem, call)
             if request.engine == extension.reference_engine:
                 found = extension.run_reference_engine(problem)
             else:
                 found = method.function()(problem)
     notes = [*_score_notes(finding), *found.warnings, *([UNSTEADY_NOTE] if unsteady else [])]
     predicted = predicted_classes(outputs)
-    return wrap_up(request, problem, found, finding, labels, rule, predicted, notes, tokens), notes
+    return wrap_up(request, problem, found, finding, labels, rule, predicted, notes, tokens, neurons), notes
 
 
 def _executor(request: Request, backend: Backend, examples: Examples) -> Executor:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from explain.backend import Backend, LayeredBackend
 from explain.errors import LayerError
-from explain.examples import Array, Examples
+from explain.examples import Array, Examples, Target
 from explain.layers import LayerCall, LayerLike, find_call, has_map, with_maps
 from explain.problem import Problem
+from explain.target import TargetLabels, resolve_target
 
 
 def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) -> LayerCall:
@@ -68,6 +69,11 @@ def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple
     whole = cast(LayeredBackend, backend)
     call = find_call(layer, whole.layer_calls(examples), whole.layer_names())
     return whole.until(call), call
+
+
+def resolve_neuron(problem: Problem, call: LayerCall, neuron: Any) -> tuple[Target, TargetLabels]:
+    """Find the unit of a layer that is meant, for each example; a `TargetError` if there is none such."""
+    return resolve_target(neuron, activations_of(problem, call, problem.examples), "neuron")
 
 
 def layered(problem: Problem) -> LayeredBackend:

@@ -85,6 +85,8 @@ class Method:
     layer : str
         Whether `layer=` is for it: ``"none"``; ``"may"``, which explains what a layer gives instead of the input;
         ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
+    through_neuron : bool
+        For a method that must have a layer: whether `neuron=` asks what flows to the target through one unit of it.
     of_whole_places : bool
         Whether each channel of a place has the value of the whole place, so that a heatmap is their mean.
     title : str
@@ -109,6 +111,7 @@ class Method:
     begins_with_gradients: bool = False
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
+    through_neuron: bool = False
     of_whole_places: bool = False
     title: str = ""
     reference_engines: tuple[str, ...] = ()

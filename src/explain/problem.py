@@ -10,7 +10,7 @@ import numpy as np
 
 from explain.backend import Backend
 from explain.errors import ExplainWarning
-from explain.examples import Array, Examples
+from explain.examples import Array, Examples, Target
 from explain.execution import Executor
 from explain.layers import LayerCall
 from explain.layout import Layout
@@ -46,6 +46,8 @@ class Problem:
         Least and greatest valid input value, for methods that stay within them.
     call : LayerCall, optional
         The layer that is looked at, for methods that look at one, and where the problem is posed at a layer.
+    neuron : Target, optional
+        The unit of that layer through which the score is looked at, for methods that look through one.
     outer : Problem, optional
         For a problem posed at a layer: the same problem at the input.
     """
@@ -62,6 +64,7 @@ class Problem:
     references: tuple[Array, ...] | None = None
     bounds: tuple[float, float] | None = None
     call: LayerCall | None = None
+    neuron: Target | None = None
     outer: Problem | None = None
 
     @property

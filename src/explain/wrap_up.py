@@ -34,6 +34,7 @@ def wrap_up(
     predicted: Array | None,
     notes: Notes,
     tokens: Tokens | None = None,
+    neurons: TargetLabels = (),
 ) -> Attribution:
     """Give the result of a request.
 
@@ -53,6 +54,8 @@ def wrap_up(
         The warnings that are given.
     tokens : Tokens, optional
         For a model that reads token ids.
+    neurons : tuple
+        The unit of a layer that was asked for, for each example, if one was.
 
     Raises
     ------
@@ -81,6 +84,7 @@ def wrap_up(
         inputs=result(problem.examples.inputs[0]),
         layout=layout.axes,
         layer="" if problem.call is None else problem.call.label,
+        neuron=neurons,
         method=request.method.name,
         engine=request.engine,
         framework=problem.backend.name,
