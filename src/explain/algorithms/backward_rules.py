@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta, scores_at_baseline
+from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.path import equal_baseline_warnings
 from explain.backend import Rule
-from explain.errors import ConvergenceWarning, ExplainWarning, PlainGradientWarning
+from explain.errors import ExplainWarning, PlainGradientWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
 
@@ -51,24 +51,20 @@ def deep_lift(problem: Problem) -> Found:
         relative_delta=relative_delta,
         warnings=(
             *equal_baseline_warnings(inputs, baselines),
-            *_incomplete_warnings(relative_delta),
+            *incomplete_warnings(relative_delta),
             *zero_gradient_warnings(slopes),
         ),
     )
 
 
-def _incomplete_warnings(relative_delta: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
-    far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
-    if far.size == 0:
-        return ()
-    return (
-        (
-            f"The values of example{'s' if far.size > 1 else ''} {far.tolist()} miss the difference of the scores by "
-            f"up to {relative_delta.max():.1%}, more than {WORST_RELATIVE_DELTA:.0%}: a part of the model depends on "
-            "the input without a gradient (a gate, a rounding, a detached tensor), or the scores of input and baseline "
-            "are too near each other. Take another baseline, explain in float64, or use integrated_gradients.",
-            ConvergenceWarning,
-        ),
+def incomplete_warnings(relative_delta: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+    """Tell of the examples whose values miss the difference of the scores: no slope saw what made it."""
+    return convergence_warnings(
+        relative_delta,
+        "A part of the model depends on the input without a gradient (a gate, a rounding, a detached tensor), or the "
+        "scores of input and baseline are too near each other. Take another baseline, explain in float64, or use "
+        "integrated_gradients.",
+        what="The values are not complete",
     )
 
 
@@ -79,7 +75,7 @@ def _rectified(problem: Problem, rule: Rule) -> Found:
         plain = (
             (
                 f"No ReLU lies between the input and the score of {problem.backend.model_name}, so that "
-                f"{problem.method} has nothing to change: its map is the plain gradient, that of saliency.",
+                f"{problem.method} has nothing to change: it takes the plain gradient, that of saliency.",
                 PlainGradientWarning,
             ),
         )

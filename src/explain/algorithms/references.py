@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from explain.errors import BaselineError
+from explain.algorithms.path import equal_baseline_warnings
+from explain.errors import BaselineError, ExplainWarning
 from explain.examples import Array, Examples
 from explain.expansion import Expansion, ReferencePaths, Repeated, expanded_scores
 from explain.masking import spread_mask
@@ -66,3 +67,13 @@ def scores_at_references(problem: Problem) -> Array:
             "scores to share out. Leave them out."
         )
     return scores
+
+
+def equal_reference_warnings(problem: Problem) -> list[tuple[str, type[ExplainWarning]]]:
+    """Tell of the examples that are their own reference, where the set has only one."""
+    assert problem.references is not None, "the catalogue says that this method takes references"
+    if len(problem.references[0]) > 1:
+        return []
+    inputs = problem.examples.inputs
+    paths = reference_paths(problem, np.zeros(1, np.intp), np.zeros(1))
+    return equal_baseline_warnings(inputs, paths.inputs(slice(0, len(inputs[0])), slice(0, 1)))

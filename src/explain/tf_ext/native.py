@@ -111,7 +111,7 @@ def rescaled_backward(
     ]
     if [one.type for one in runs[0]] != [one.type for one in runs[1]]:
         raise UnsupportedModelError(
-            f"method='deep_lift': {model_name} runs other operations for the baseline than for the input, so that "
+            f"DeepLift: {model_name} runs other operations for the baseline than for the input, so that "
             "they cannot be compared one by one. Use integrated_gradients, which needs no rules."
         )
     other = dict(zip(*runs, strict=True))
@@ -251,7 +251,7 @@ def _unknown(operation: Any, dependent: Mapping[Any, None], model_name: str) -> 
         what += f", of {ways} tensors that all depend on the input,"
     hint = " Explain the logit: score='logit'." if operation.type in ("Softmax", "LogSoftmax") else ""
     return (
-        f"method='deep_lift' has no rule for the operation {what} of {model_name}, through which the score depends on "
+        f"DeepLift has no rule for the operation {what} of {model_name}, through which the score depends on "
         f"the input; taken for linear, it would make the values wrong.{hint} Use integrated_gradients, which needs no "
         "rules."
     )

@@ -208,7 +208,7 @@ def _rescaled(
         other.values[place].shape != tape.values[place].shape for place in wanted
     ):
         raise UnsupportedModelError(
-            f"method='deep_lift': {backend.model_name} runs other operations for the baseline than for the input, so "
+            f"DeepLift: {backend.model_name} runs other operations for the baseline than for the input, so "
             "that they cannot be compared one by one. Use integrated_gradients, or a baseline for which the model "
             "takes the same way."
         )
@@ -304,7 +304,7 @@ def _unknown(backend: TorchBackend, node: Any, nodes: Mapping[Any, None], tape: 
         what += f", of {ways} tensors that all depend on the input,"
     hint = " Explain the logit: score='logit'." if name in ("Softmax", "LogSoftmax") else ""
     return (
-        f"method='deep_lift' has no rule for the operation {what} of {backend.model_name}, through which the score "
+        f"DeepLift has no rule for the operation {what} of {backend.model_name}, through which the score "
         f"depends on the input; taken for linear, it would make the values wrong.{hint} Use integrated_gradients, "
         "which needs no rules."
     )
