@@ -38,7 +38,6 @@ FIXED = {
     "xrai": {"n_steps": 8},
     # A climb of many steps magnifies a last bit that another processor rounds otherwise.
     "activation_maximization": {"n_steps": 16},
-    "conductance": {"n_steps": 12},
     "smoothgrad": {"n_samples": 16},
     "smoothgrad_squared": {"n_samples": 16},
     "vargrad": {"n_samples": 16},

@@ -11,6 +11,7 @@ from torch import nn
 
 import explain
 from explain.errors import (
+    ConvergenceWarning,
     ExplainError,
     LayerError,
     NonDeterministicWarning,
@@ -170,6 +171,22 @@ def test_conductance_sums_to_the_difference_where_nothing_goes_past(net):
     np.testing.assert_allclose(
         a.delta, a.values.sum(axis=(1, 2, 3), dtype=np.float64) - difference, atol=1e-5
     )
+
+
+def test_conductance_that_misses_the_difference_says_so():
+    """Half of the score goes past the layer, whatever the steps."""
+
+    class Past(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3, bias=False)
+
+        def forward(self, x):
+            return self.layer(x) + x
+
+    torch.manual_seed(0)
+    with pytest.warns(ConvergenceWarning, match="past the layer"):
+        explain.attribute(Past(), np.ones((2, 3), np.float32), "conductance", target=0, layer="layer")
 
 
 def test_a_model_that_is_random_behind_a_layer_is_told_of_all_the_same():

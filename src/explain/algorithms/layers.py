@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.completeness import convergence_delta
+from explain.algorithms.completeness import convergence_delta, convergence_warnings
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.examples import Array, Target
 from explain.expansion import StraightPath
@@ -12,6 +12,11 @@ from explain.layer_view import layered
 from explain.problem import Found, Problem
 from explain.quadrature import nodes_and_weights
 from explain.target import picked
+
+_REMEDY = (
+    "Raise n_steps until it falls; if it does not, a part of the score reaches the output past the layer, on a skip "
+    "connection or a second branch."
+)
 
 
 def activation(problem: Problem) -> Found:
@@ -59,7 +64,12 @@ def conductance(problem: Problem) -> Found:
             before[row] = by_step[place, -1], slopes[place, -1]
     at_baseline = outer.scores_at(outer.baselines)
     delta, relative_delta = convergence_delta((values,), problem.scores, at_baseline)
-    return Found(values=(values,), delta=delta, relative_delta=relative_delta)
+    return Found(
+        values=(values,),
+        delta=delta,
+        relative_delta=relative_delta,
+        warnings=convergence_warnings(relative_delta, _REMEDY),
+    )
 
 
 def _through_neuron(problem: Problem, neuron: Target) -> Found:
