@@ -20,6 +20,8 @@ class Exhibit:
         How many samples.
     score : str
         Which score is explained, see `explain.attribute`.
+    layer : str, optional
+        The layer at which methods are asked that are about one; None where no layer can be reached.
     remarks : tuple of str
         Paragraphs that say what is seen, for a reader who meets the model for the first time.
     found_score : str
@@ -36,6 +38,7 @@ class Exhibit:
 
     count: int = 8
     score: str = "logit"
+    layer: str | None = None
     remarks: tuple[str, ...] = ()
     found_score: str = "logit"
     found_layout: str | None = None
@@ -46,12 +49,14 @@ class Exhibit:
 
 EXHIBITS: Mapping[str, Exhibit] = {
     "cifar_net": Exhibit(
+        layer="conv2",
         remarks=(
             "The baseline of integrated gradients is zero, which is mid-grey after this model's "
             "normalisation: what is grey in a picture gets no relevance, whatever the model makes of it.",
         ),
     ),
     "cifar_keras": Exhibit(
+        layer="conv2",
         remarks=(
             "Here the pictures lie in [0, 1] and the baseline of zero is black: dark places get little "
             "relevance by construction.",
@@ -81,6 +86,7 @@ EXHIBITS: Mapping[str, Exhibit] = {
         ),
     ),
     "fashion_rnn": Exhibit(
+        layer="rnn1",
         remarks=(
             "The model reads a picture row by row, so time runs downwards in the maps. Integrated gradients "
             "start from black: the black around a garment gets exactly zero, and its outline stays.",

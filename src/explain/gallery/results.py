@@ -28,9 +28,9 @@ from explain.zoo import Samples
 # their last bits. Given, since the fastest size, which `attribute` would find, differs by machine.
 BATCH_SIZE = 64
 
-_ABOUT_A_LAYER = (
-    "It explains a layer of the model, not its input: explain.attribute(model, x, layer=...), with any method of "
-    "gradients or paths besides."
+_NO_LAYER = (
+    "It explains a layer of a model, and this model takes one step at a time: no layer of it has an output for the "
+    "whole sequence."
 )
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -128,14 +128,16 @@ def explain_model(
     chosen = choose(first.y, shown.count if count is None else count)
     found = []
     for method in methods:
-        if method.layer == "must":
-            found.append(MethodResult(method, {}, None, _ABOUT_A_LAYER))
+        if method.layer == "must" and shown.layer is None:
+            found.append(MethodResult(method, {}, None, _NO_LAYER))
             continue
         results: dict[str, Attribution] = {}
         reason = ""
         for framework, model in models.items():
             given = {**shown.options.get(method.name, {}), **(options or {}).get(method.name, {})}
             common = {"batch_size": BATCH_SIZE, "seed": seed, **given}
+            if method.layer == "must":
+                common["layer"] = shown.layer
             target = None
             if results:
                 before = next(iter(results.values()))

@@ -20,7 +20,7 @@ from explain.render.caption import delta_line, map_error_line, score_text, steps
 from explain.render.maximization import found_picture
 from explain.render.names import class_name, framework_name, method_name, number
 from explain.render.sheet import ALERT
-from explain.render.view import canonical_inputs, default_channels, drawn_as, maps_of, view
+from explain.render.view import canonical_inputs, default_channels, drawn_as, input_name, maps_of, view
 
 _NO_TEXT = Markup("")
 
@@ -79,7 +79,9 @@ class Item:
     wrong : bool
         Whether the true class is another.
     start : Tile, optional
-        The input.
+        The input, or what a layer gave.
+    start_label : str
+        Which of the two.
     panels : tuple of Panel
         One a framework.
     figures : tuple of (str, str)
@@ -92,6 +94,7 @@ class Item:
     start: Tile | None
     panels: tuple[Panel, ...]
     figures: tuple[tuple[str, str], ...]
+    start_label: str = "input"
 
 
 @dataclass(frozen=True)
@@ -215,8 +218,17 @@ def _item(
     start = None
     if not characters:
         shown = picture(canonical_inputs(first)[index], first.display)
-        start = Tile(image_data_uri(shown.pixels), picture_alt(shown.pixels, f"Input, true class {true}"))
-    return Item(target, f"true class: {true}", true != target, start, tuple(panels), _figures(result, index))
+        alt = f"{input_name(first).capitalize()}, true class {true}"
+        start = Tile(image_data_uri(shown.pixels), picture_alt(shown.pixels, alt))
+    return Item(
+        title=target,
+        detail=f"true class: {true}",
+        wrong=true != target,
+        start=start,
+        panels=tuple(panels),
+        figures=_figures(result, index),
+        start_label=input_name(first),
+    )
 
 
 def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
@@ -273,6 +285,8 @@ def _settings(result: MethodResult) -> str:
     else:
         parts = ["target: the predicted class", score]
     parts += [*integration_words(first), *option_words(first, ": ")]
+    if first.layer:
+        parts.append(f"layer: {first.layer}")
     if first.baseline_rule.get("rule") == "references":
         parts.append(f"baseline: {first.baseline_rule['count']} references")
     elif first.baseline is not None:
