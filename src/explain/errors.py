@@ -80,6 +80,14 @@ class ComparisonError(ExplainError, ValueError):
     """Two attributions explain different things and cannot be compared."""
 
 
+class GoldenError(ExplainError, ValueError):
+    """A golden explanation is missing, damaged, or of another question."""
+
+
+class ExplanationChangedError(ExplainError, AssertionError):
+    """An explanation is no longer that of its golden."""
+
+
 class RenderError(ExplainError, ValueError):
     """An attribution cannot be drawn as asked."""
 
