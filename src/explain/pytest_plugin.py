@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from explain.attribution import Attribution
+    from explain.goldens.check import Explanation
     from explain.goldens.figures import Figures
+    from explain.goldens.file import Golden
 
 _UPDATED = "explain golden written"
 
@@ -83,14 +88,68 @@ class ExplainGolden:
         explain.errors.GoldenError
             If there is no golden, or it is of other inputs or options.
         """
+        __tracebackhide__ = True
+        from explain.goldens.check import explained_again
+
+        return self._held(
+            name,
+            {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap},
+            lambda before: explained_again(model, x, method, options, before),
+        )
+
+    def check_attribution(
+        self,
+        attribution: Attribution,
+        *,
+        name: str | None = None,
+        max_error: float | None = None,
+        rank_correlation: float | None = None,
+        top_overlap: float | None = None,
+    ) -> Figures:
+        """Hold an attribution that is there already to its golden.
+
+        `check` is the better choice where an integral chooses its steps: it takes those of the golden.
+
+        Parameters
+        ----------
+        attribution : Attribution
+            What `explain.attribute` gave.
+        name, max_error, rank_correlation, top_overlap
+            As for `check`.
+
+        Returns
+        -------
+        Figures
+            How far each example is from its golden.
+
+        Raises
+        ------
+        explain.errors.ExplanationChangedError, explain.errors.GoldenError
+            As for `check`.
+        """
+        __tracebackhide__ = True
+        from explain.goldens.check import as_explanation
+
+        return self._held(
+            name,
+            {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap},
+            lambda before: as_explanation(attribution),
+        )
+
+    def _held(
+        self,
+        name: str | None,
+        stated: Mapping[str, float | None],
+        explained: Callable[[Golden | None], Explanation],
+    ) -> Figures:
+        """Hold what is explained, given the golden if there is one, to that golden; or write it anew."""
         # What a user wants to see is their own line and the message.
         __tracebackhide__ = True
-        from explain.errors import GoldenError
-        from explain.goldens.check import check_against, explained_again, write_picture
+        from explain.errors import ExplanationChangedError, GoldenError
+        from explain.goldens.check import check_against, write_picture
         from explain.goldens.figures import Tolerances
         from explain.goldens.file import read_golden
 
-        stated = {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap}
         tolerances = Tolerances(**{key: value for key, value in stated.items() if value is not None})
         path = self._path(name)
         accept = f'pytest --explain-update "{self._node.nodeid}"'
@@ -107,22 +166,22 @@ class ExplainGolden:
             except GoldenError:
                 if not update:
                     raise
-        explanation = explained_again(model, x, method, options, before)
+        explanation = explained(before)
         results = self._results / path.stem
         if not update:
             return check_against(path, explanation, tolerances, accept, results)
         if before is not None:
             try:
                 # What still holds stays as it is, byte for byte.
-                return check_against(path, explanation, tolerances, accept, results)
-            except (GoldenError, AssertionError):
+                return check_against(path, explanation, tolerances, accept, None)
+            except (GoldenError, ExplanationChangedError):
                 # An integral chooses its steps anew, and a prediction its class.
-                explanation = explained_again(model, x, method, options, None)
+                explanation = explained(None)
         if self._config.getini("explain_pictures"):
             write_picture(path.with_suffix(".png"), explanation.attribution)
         explanation.golden.write(path)
         self._node.user_properties.append((_UPDATED, str(path)))
-        return check_against(path, explanation, tolerances, accept, results)
+        return check_against(path, explanation, tolerances, accept, None)
 
     @property
     def _results(self) -> Path:

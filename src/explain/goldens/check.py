@@ -84,8 +84,24 @@ def explained_again(
     return Explanation(found, golden_of(found, asked, weights_fingerprint(model)))
 
 
+def as_explanation(attribution: Attribution) -> Explanation:
+    """Take an attribution for what was asked and found; the model itself is not there to be told.
+
+    Raises
+    ------
+    GoldenError
+        If it is none.
+    """
+    if not isinstance(attribution, Attribution):
+        raise GoldenError(
+            f"attribution is a {type(attribution).__name__}: give an Attribution, as explain.attribute returns it."
+        )
+    asked = {"options": dict(attribution.options), "target": list(attribution.target)}
+    return Explanation(attribution, golden_of(attribution, asked, ""))
+
+
 def check_against(
-    path: Path, explanation: Explanation, tolerances: Tolerances, accept: str, folder: Path
+    path: Path, explanation: Explanation, tolerances: Tolerances, accept: str, folder: Path | None
 ) -> Figures:
     """Hold an explanation to the golden of a file.
 
@@ -99,8 +115,8 @@ def check_against(
         What it is held to.
     accept : str
         The command that accepts a change, for messages.
-    folder : pathlib.Path
-        Where pictures of a change are written.
+    folder : pathlib.Path, optional
+        Where pictures of a change are written, if they are.
 
     Raises
     ------
@@ -119,7 +135,7 @@ def check_against(
         )
     measured = figures(found.values, expected.values, tolerances)
     if not measured.passed.all():
-        pictures = write_pictures(folder, explanation.attribution, expected)
+        pictures = [] if folder is None else write_pictures(folder, explanation.attribution, expected)
         raise ExplanationChangedError(
             _changed(path, explanation, expected, measured, tolerances, accept, pictures)
         )
@@ -243,7 +259,11 @@ def _changed(
         *([f"  and {len(far) - _NAMED} more"] if len(far) > _NAMED else []),
         "",
         *_causes(expected.made_by, explanation.golden.made_by),
-        f"Pictures, in {pictures[0].parent}: {', '.join(one.name for one in pictures)}.",
+        *(
+            [f"Pictures, in {pictures[0].parent}: {', '.join(one.name for one in pictures)}."]
+            if pictures
+            else []
+        ),
         f"If the new explanation is right, accept it with: {accept}",
     ]
     return "\n".join(lines)
