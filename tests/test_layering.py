@@ -36,8 +36,8 @@ LEVELS = [
     ("wrap_up",),
     ("explanation",),
     ("api",),
-    ("zoo",),
-    ("gallery",),
+    ("goldens", "zoo"),
+    ("gallery", "pytest_plugin"),
     ("cli",),
 ]
 
