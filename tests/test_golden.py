@@ -56,7 +56,7 @@ EXAMPLES = {
 }
 
 # tests/test_twins.py holds that these are refused, and says why.
-REFUSED = {("names_rnn", "deep_lift")}
+REFUSED = {("names_rnn", "deep_lift"), ("names_rnn", "lrp")}
 CASES = [
     (name, framework, row.name)
     for name in explain.zoo.names()

@@ -24,6 +24,7 @@ MILLIONTH = 1e-6
 # What a method refuses, and why.
 REFUSED = {
     ("names_rnn", "deep_lift"): "a log-softmax, which is explained there, mixes its inputs: no rescale rule",
+    ("names_rnn", "lrp"): "as above",
 }
 # Both sides at the same steps, rule and draws, few where they cost time.
 FIXED = {

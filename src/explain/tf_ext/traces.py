@@ -29,6 +29,7 @@ from explain.tf_ext.layers import Entry, named_layers, watched_calls
 from explain.tf_ext.native import rectified_backward, rescaled_backward, unrolled_layers
 from explain.tf_ext.path import along, weighted_sums
 from explain.tf_ext.recurrent import last_output
+from explain.tf_ext.relevance import relevance_backward
 from explain.tf_ext.scores import (
     ActivationRecorder,
     TensorFlowArithmetic,
@@ -160,6 +161,20 @@ class Computation:
         second = len(graph.get_operations())
         other = self._traced_scores(baselines, beside)
         return rescaled_backward(scores, points, self._name, other, first, second)
+
+    def epsilon_gradients(
+        self, points: tuple[Any, ...], epsilon: Any, beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give what shares the scores out as relevance: each point's relevance is it times its value."""
+        scores = self._traced_scores(points, beside)
+        return relevance_backward(scores, points, self._name, epsilon, plus=False)
+
+    def epsilon_plus_gradients(
+        self, points: tuple[Any, ...], epsilon: Any, beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give the same where convolutions share out to what raises them alone."""
+        scores = self._traced_scores(points, beside)
+        return relevance_backward(scores, points, self._name, epsilon, plus=True)
 
     def path_block(
         self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, weights: Any, beside: Beside
