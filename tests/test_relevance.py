@@ -496,12 +496,8 @@ def test_residual_blocks_share_out_to_both_ways(rule, tensorflow_kit):
     rectified = layers.ReLU(dtype="float64")(added)
     out = layers.Flatten(dtype="float64")(layers.Add(dtype="float64")([third(rectified), rectified]))
     model = tensorflow_kit.keras.Model(entry, out)
-    model.set_weights(
-        [
-            np.full(shape, value)
-            for value, shape in zip((2.0, 0.5, -1.0, 0.25, 3.0, -0.5), [(1, 1, 1, 1), (1,)] * 3)
-        ]
-    )
+    values = (2.0, 0.5, -1.0, 0.25, 3.0, -0.5)
+    model.set_weights([np.full(one.shape, value) for one, value in zip(model.weights, values, strict=True)])
 
     class Twin(nn.Module):
         def __init__(self):
@@ -513,7 +509,7 @@ def test_residual_blocks_share_out_to_both_ways(rule, tensorflow_kit):
             return (self.third(x) + x).flatten(1)
 
     twin = Twin().double()
-    for parameter, value in zip(twin.parameters(), (2.0, 0.5, -1.0, 0.25, 3.0, -0.5), strict=True):
+    for parameter, value in zip(twin.parameters(), values, strict=True):
         parameter.data.fill_(value)
     x = np.abs(drawn(1, 3, 3, 1)) + 0.1
     a = explain.attribute(model, x, "lrp", target=4, rule=rule, epsilon=epsilon)

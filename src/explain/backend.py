@@ -138,11 +138,7 @@ class Backend(Protocol):
         """
 
     def rule_gradients(
-        self,
-        examples: Examples,
-        rule: Rule,
-        baselines: tuple[Array, ...] | None = None,
-        epsilon: float = 1e-9,
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a backward pass brings to the inputs in which some operations hand on no gradient.
 
@@ -150,7 +146,7 @@ class Backend(Protocol):
         gradient. ``"deconvolution"``: the positive part of what arrives. ``"rescale"``: every non-linear operation
         hands on what arrives times the slope between `baselines` and the input; one for which that is not known is
         refused. ``"epsilon"`` and ``"epsilon_plus"``: relevance goes backward, of which a tensor has what arrives times
-        its value; every sum z shares it out as z is to z + `epsilon` · sign z, a convolution, by ``"epsilon_plus"``, to
+        its value. A sum z shares out z / (z + `epsilon` · sign z) of its own, a convolution, by ``"epsilon_plus"``, to
         what raises it alone.
         """
 

@@ -174,11 +174,7 @@ class TensorFlowBackend(Layered):
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
     def rule_gradients(
-        self,
-        examples: Examples,
-        rule: Rule,
-        baselines: tuple[Array, ...] | None = None,
-        epsilon: float = 1e-9,
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
         return rule_gradients(self, examples, rule, baselines, epsilon)

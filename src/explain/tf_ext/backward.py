@@ -7,7 +7,7 @@ no layer are then like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -102,7 +102,7 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
     return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
-def unknown(method: str, operation: Any, dependent: Mapping[Any, None], model_name: str) -> str:
+def unknown(method: str, operation: Any, dependent: Container[Any], model_name: str) -> str:
     """Say which operation has no rule."""
     ways = sum(tensor.op in dependent for tensor in operation.inputs)
     what = f"{operation.type} ({operation.name})"
