@@ -141,8 +141,8 @@ def unknown(method: str, backend: TorchBackend, node: Any, nodes: Mapping[Any, N
     if ways > 1:
         what += f", of {ways} tensors that all depend on the input,"
     hint = " Explain the logit: score='logit'." if name in ("Softmax", "LogSoftmax") else ""
-    if name in FUSED:
-        hint = " It is a whole recurrent layer, fused: on a CPU, in float64, PyTorch runs it operation by operation."
+    if name in FUSED and method == "lrp":
+        hint = " It is a whole step of a recurrent layer: move the model to the CPU, where it is run piece by piece."
     return (
         f"method={method!r} has no rule for the operation {what} of {backend.model_name}, through which the score "
         f"depends on the input; taken for linear, it would make the values wrong.{hint} Use integrated_gradients, "
