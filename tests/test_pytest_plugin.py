@@ -37,7 +37,7 @@ def test_reasons_are_stable(explain_golden):
 
 @pytest.fixture(autouse=True, scope="module")
 def _loaded():
-    """Every module that a run inside this process needs: pytester forgets what a run imports, and PyTorch loads once."""
+    """All that a run inside this process imports: pytester forgets it after a run, and PyTorch loads only once."""
     for framework in ("torch", "tensorflow"):
         samples = explain.zoo.samples("cifar_net", framework=framework)
         a = explain.attribute(explain.zoo.load("cifar_net", framework), samples.x[:1], "ig")

@@ -296,6 +296,29 @@ _ROWS = Catalogue(
             takes_references=True,
         ),
         Method(
+            name="lrp",
+            title="LRP",
+            aliases=("layer_wise_relevance_propagation", "layerwise_relevance_propagation"),
+            family="backward rules",
+            summary="How much of the score each input contributes: shared out layer by layer as it was summed up.",
+            paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
+            needs=frozenset({"outputs", "backward_rules"}),
+            implementation="explain.algorithms.backward_rules:lrp",
+            options=(
+                one_of(
+                    "rule",
+                    "epsilon_plus",
+                    ("epsilon_plus", "epsilon"),
+                    "How sums share out: 'epsilon' all as they are, 'epsilon_plus' convolutions to what raises them.",
+                ),
+                positive("epsilon", 1e-9, "What is added to the size of a sum before it is divided by."),
+            ),
+            refused_engines={
+                "captum": "its LRP goes by the module: it refuses one that is called twice, passes functions by, and "
+                "changes the model's weights while it runs"
+            },
+        ),
+        Method(
             name="activation",
             aliases=("layer_activation",),
             family="layer",

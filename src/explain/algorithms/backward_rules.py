@@ -57,6 +57,20 @@ def deep_lift(problem: Problem) -> Found:
     )
 
 
+def lrp(problem: Problem) -> Found:
+    """Share the score out to the inputs as relevance, layer by layer.
+
+    Bach et al., *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation*,
+    doi:10.1371/journal.pone.0130140; the composite of rules is that of Kohlbrenner et al., *Towards best practice in
+    explaining neural network decisions with LRP*, arXiv:1910.09840; gates as in Arras et al., arXiv:1706.07206. The
+    values of an example sum to its score, less what biases and epsilon took.
+    """
+    inputs, rule = problem.examples.inputs, problem.options["rule"]
+    shares, _ = _rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"]))
+    values = tuple(point * share for point, share in zip(inputs, shares, strict=True))
+    return Found(values=values, warnings=zero_gradient_warnings(shares))
+
+
 def incomplete_warnings(relative_delta: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
     """Tell of the examples whose values miss the difference of the scores: no slope saw what made it."""
     return convergence_warnings(
@@ -83,7 +97,7 @@ def _rectified(problem: Problem, rule: Rule) -> Found:
 
 
 def _rule_gradients(
-    problem: Problem, rule: Rule, baselines: tuple[Array, ...] | None = None
+    problem: Problem, rule: Rule, baselines: tuple[Array, ...] | None = None, **settings: float
 ) -> tuple[tuple[Array, ...], int]:
     """Ask a rule's gradients of all examples, in chunks, and how many operations it changed."""
     backend, examples = problem.backend, problem.examples
@@ -92,6 +106,7 @@ def _rule_gradients(
             examples.rows(rows),
             rule,
             None if baselines is None else tuple(base[rows] for base in baselines),
+            **settings,
         )
         for rows in problem.executor.rows(len(examples))
     ]

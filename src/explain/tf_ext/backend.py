@@ -28,7 +28,8 @@ from explain.tf_ext.memory import bytes_per_point, free_memory
 from explain.tf_ext.native import rule_gradients
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
-from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
+from explain.tf_ext.trace_keeping import Trace, specifications_of, traced, traces_of
+from explain.tf_ext.traces import Beside, Computation
 from explain.tf_ext.transfer import precision_of_points, to_device, to_host
 
 
@@ -174,10 +175,10 @@ class TensorFlowBackend(Layered):
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines)
+        return rule_gradients(self, examples, rule, baselines, epsilon)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""

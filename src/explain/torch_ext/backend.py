@@ -206,10 +206,10 @@ class TorchBackend(Layered):
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines)
+        return rule_gradients(self, examples, rule, baselines, epsilon)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
