@@ -116,7 +116,8 @@ def _units_and_gradients(problem: Problem) -> tuple[Array, Array]:
     units = activations_of(problem, call, problem.examples)
     entered: Backend = layered(problem).at(call)
     seen: Examples = problem.examples.at_layer(units, None)
-    parts = [entered.gradients(seen.rows(rows))[0][0] for rows in problem.executor.rows(len(seen))]
+    over = problem.executor.over_rows(len(seen), lambda rows: entered.gradients(seen.rows(rows))[0][0])
+    parts = [gradients for _, gradients in over]
     layout = call.layout(problem.layout)
     found = (layout.to_canonical(one).astype(np.float64) for one in (units, np.concatenate(parts)))
     return next(found), next(found)

@@ -38,11 +38,14 @@ def conductance(problem: Problem) -> Found:
     path = StraightPath(outer.baselines, differences, alphas)
     values = np.zeros(problem.examples.inputs[0].shape, np.float64)
     before: dict[int, tuple[Array, Array]] = {}
-    for rows, points in problem.executor.blocks(len(examples), len(alphas)):
+
+    def compute(rows: slice, points: slice) -> tuple[Array, Array]:
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
         moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
         units = backend.activations(call, moved)
-        (gradients,), _ = problem.backend.gradients(moved.at_layer(units, None))
+        return units, problem.backend.gradients(moved.at_layer(units, None))[0][0]
+
+    for rows, _, (units, gradients) in problem.executor.over_blocks(len(examples), len(alphas), compute):
         shape = (rows.stop - rows.start, -1, *units.shape[1:])
         by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
         for place, row in enumerate(range(rows.start, rows.stop)):
