@@ -159,6 +159,9 @@ class Backend(Protocol):
     def free_memory(self) -> int:
         """Give the free memory of the device that computes, in bytes."""
 
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether an error, of the framework or of Python, says that memory ran out."""
+
     def synchronize(self) -> None:
         """Wait until the device has done what it was given."""
 

@@ -64,6 +64,10 @@ class MemoryBudgetError(ExplainError, MemoryError):
     """The memory budget is too small for a single example."""
 
 
+class OutOfMemoryError(ExplainError, MemoryError):
+    """Memory ran out for the smallest chunk that the work can be cut into."""
+
+
 class EngineError(ExplainError, RuntimeError):
     """The chosen engine cannot run this method, or would give wrong numbers."""
 
@@ -102,6 +106,10 @@ class DataError(ExplainError, OSError):
 
 class ExplainWarning(UserWarning):
     """Base of every warning that `explain` gives."""
+
+
+class OutOfMemoryWarning(ExplainWarning):
+    """Memory ran out on the way: the call went on in smaller chunks, with the same result."""
 
 
 class ConvergenceWarning(ExplainWarning):

@@ -18,6 +18,7 @@ from explain.errors import (
     LayoutError,
     ModelCallError,
     OpaqueModelWarning,
+    OutOfMemoryWarning,
     ProbabilityScoreWarning,
     ScoreError,
     TargetError,
@@ -130,6 +131,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             else:
                 found = method.function()(problem)
     notes = [*_score_notes(finding), *found.warnings, *([UNSTEADY_NOTE] if unsteady else [])]
+    notes += _memory_notes(executor)
     predicted = predicted_classes(outputs)
     return wrap_up(request, problem, found, finding, labels, rule, predicted, notes, tokens, neurons), notes
 
@@ -160,7 +162,8 @@ def warn(notes: Notes, stacklevel: int) -> None:
 
 def _held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     """Hold what must be held, a chunk of examples at a time."""
-    parts = [backend.hold(examples.rows(rows)).held for rows in executor.rows(len(examples))]
+    over = executor.over_rows(len(examples), lambda rows: backend.hold(examples.rows(rows)).held)
+    parts = [held for _, held in over]
     if not parts[0]:
         return examples
     return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -170,10 +173,13 @@ def _outputs(
     backend: Backend, examples: Examples, executor: Executor, with_gradients: bool = False
 ) -> tuple[Array, Finding]:
     """Call the model on the examples; refuse an output that says nothing."""
-    chunks = list(executor.rows(len(examples)))
-    # Of several chunks only the last one's gradients could be kept until they are asked for.
-    shared = with_gradients and len(chunks) == 1
-    parts = [backend.outputs(examples.rows(rows), with_gradients=shared) for rows in chunks]
+
+    def compute(rows: slice) -> tuple[Array, Finding]:
+        # Of several chunks only the last one's gradients could be kept until they are asked for.
+        shared = with_gradients and rows == slice(0, len(examples))
+        return backend.outputs(examples.rows(rows), with_gradients=shared)
+
+    parts = [found for _, found in executor.over_rows(len(examples), compute)]
     outputs, finding = parts[0]
     if len(parts) > 1:
         outputs = np.concatenate([part for part, _ in parts])
@@ -229,8 +235,8 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
     if target.indices is not None:
         return picked(outputs, target.indices)
     parts = []
-    for rows in executor.rows(len(examples)):
-        scores = backend.scores(examples.rows(rows))
+    over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
+    for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
             raise TargetError(
                 f"target, a callable, gave {scores.size} scalars for a batch of {rows.stop - rows.start}: "
@@ -279,6 +285,19 @@ def _score_notes(finding: Finding) -> Notes:
     if finding.reason:
         notes.append((finding.reason, ProbabilityScoreWarning))
     return notes
+
+
+def _memory_notes(executor: Executor) -> Notes:
+    """Say where memory ran out on the way."""
+    most = executor.halved_to
+    if most is None:
+        return []
+    text = (
+        f"Memory ran out on the way: the call went on in chunks of at most {most} "
+        f"point{'s' if most > 1 else ''}, and its result is the same. Give batch_size={most}, or a memory_budget, to "
+        "spare the attempts that failed."
+    )
+    return [(text, OutOfMemoryWarning)]
 
 
 def _check_ids(method: Method, layout: Layout) -> None:

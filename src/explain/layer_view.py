@@ -83,10 +83,10 @@ def layered(problem: Problem) -> LayeredBackend:
 def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Array:
     """Give what a layer gives for examples, a chunk at a time, shape (N, ...), in the precision of points."""
     backend = layered(problem)
-    parts: Sequence[Array] = [
-        backend.activations(call, examples.rows(rows)) for rows in problem.executor.rows(len(examples))
-    ]
-    return np.ascontiguousarray(np.concatenate(parts), dtype=backend.dtype)
+    parts = problem.executor.over_rows(
+        len(examples), lambda rows: backend.activations(call, examples.rows(rows))
+    )
+    return np.ascontiguousarray(np.concatenate([units for _, units in parts]), dtype=backend.dtype)
 
 
 def at_layer(problem: Problem, call: LayerCall) -> Problem:

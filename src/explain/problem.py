@@ -75,13 +75,14 @@ class Problem:
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
         """Give the scores of the examples seen at other inputs, shape (N,)."""
         moved = self.examples.with_inputs(inputs)
-        parts = [self.backend.scores(moved.rows(rows)) for rows in self.executor.rows(len(moved))]
-        return np.concatenate(parts)
+        parts = self.executor.over_rows(len(moved), lambda rows: self.backend.scores(moved.rows(rows)))
+        return np.concatenate([scores for _, scores in parts])
 
     def gradients_at(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
         """Give the gradients to the inputs, and the scores, seen at other inputs."""
         moved = self.examples.with_inputs(inputs)
-        parts = [self.backend.gradients(moved.rows(rows)) for rows in self.executor.rows(len(moved))]
+        over = self.executor.over_rows(len(moved), lambda rows: self.backend.gradients(moved.rows(rows)))
+        parts = [found for _, found in over]
         if len(parts) == 1:
             return parts[0]
         gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))

@@ -101,14 +101,15 @@ def _rule_gradients(
 ) -> tuple[tuple[Array, ...], int]:
     """Ask a rule's gradients of all examples, in chunks, and how many operations it changed."""
     backend, examples = problem.backend, problem.examples
-    parts = [
-        backend.rule_gradients(
+    over = problem.executor.over_rows(
+        len(examples),
+        lambda rows: backend.rule_gradients(
             examples.rows(rows),
             rule,
             None if baselines is None else tuple(base[rows] for base in baselines),
             **settings,
-        )
-        for rows in problem.executor.rows(len(examples))
-    ]
+        ),
+    )
+    parts = [found for _, found in over]
     gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
     return gradients, parts[0][1]

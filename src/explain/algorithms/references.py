@@ -58,7 +58,8 @@ def scores_at_references(problem: Problem) -> Array:
     else:
         # Of an example only its target has a say in the score of a reference: one pass serves all examples.
         references = Examples(problem.references)
-        outputs = np.concatenate([backend.outputs(references.rows(rows))[0] for rows in executor.rows(count)])
+        parts = executor.over_rows(count, lambda rows: backend.outputs(references.rows(rows))[0])
+        outputs = np.concatenate([part for _, part in parts])
         scores = np.stack([outputs[(slice(None), *index)] for index in indices])
     if not np.isfinite(scores).all():
         bad = np.flatnonzero(~np.isfinite(scores).all(axis=0))

@@ -157,6 +157,10 @@ class NumPyBackend:
         """Give the free memory, in bytes."""
         return int(psutil.virtual_memory().available)
 
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell Python's and NumPy's error of memory, and what ONNX Runtime says."""
+        return isinstance(error, MemoryError) or "Failed to allocate memory" in str(error)
+
     def synchronize(self) -> None:
         """Wait for nothing."""
 

@@ -24,7 +24,7 @@ from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
-from explain.tf_ext.memory import bytes_per_point, free_memory
+from explain.tf_ext.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.native import rule_gradients
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
@@ -66,6 +66,7 @@ class TensorFlowBackend(Layered):
         The input as it was given: a model without weights follows its dtype.
     """
 
+    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "tensorflow"
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
@@ -306,7 +307,9 @@ class TensorFlowBackend(Layered):
             raise
         # The model is foreign code, which may raise anything, also only because it is being traced: run as it
         # is, it may work after all, and else says what is wrong with the input rather than with the trace.
-        except Exception:
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
             self._eager = True
             return None
 

@@ -33,7 +33,7 @@ from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
-from explain.torch_ext.memory import bytes_per_point, free_memory
+from explain.torch_ext.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.native import rule_gradients
 from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
@@ -80,6 +80,7 @@ class TorchBackend(Layered):
         The input as it was given: a model without parameters follows its dtype and device.
     """
 
+    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "torch"
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """So many points, or input values of points, save by a prefix what it takes to find it: a few small runs."""
@@ -297,8 +298,8 @@ class TorchBackend(Layered):
         """
         try:
             return self._read(points, examples, within)
-        except ModelCallError:
-            if not self._channels_last or within is not None:
+        except ModelCallError as error:
+            if not self._channels_last or within is not None or is_out_of_memory(error.__cause__ or error):
                 raise
             # A model that takes a view of its features wants them in order; if that is not it, it fails again.
             self._channels_last = False
