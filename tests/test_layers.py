@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import explain
+from explain.backend import Question, extension_for
 from explain.errors import (
     ConvergenceWarning,
     ExplainError,
@@ -19,6 +20,7 @@ from explain.errors import (
     UnsupportedModelError,
     ZeroGradientWarning,
 )
+from explain.examples import Examples, Target
 from explain.layout import Layout
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
@@ -344,6 +346,28 @@ def test_twins_agree_at_a_layer(name, method):
         assert a.layout == ("NCHW" if framework == "torch" else "NHWC")
         values.append(Layout(a.layout).to_canonical(a.values))
     np.testing.assert_allclose(*values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_units_and_gradients_from_one_run_are_those_of_two(framework):
+    model = explain.zoo.load("cifar_keras", framework, "float64")
+    x = explain.zoo.samples("cifar_keras", framework=framework).x[:5].astype(np.float64)
+    extension = extension_for(model)
+    layout = extension.default_layout(model, x.ndim)
+    backend = extension.open(model, Question(layout), x)
+    examples = Examples((x,), target=Target(np.arange(5).reshape(5, 1)))
+    with backend.session():
+        call = next(one for one in backend.layer_calls(examples) if one.name == "conv2")
+        units, gradients = backend.units_and_gradients(call, examples)
+        entered = backend.at(call)
+        two = backend.activations(call, examples)
+        (slopes,), _ = entered.gradients(examples.at_layer(two, None))
+        # Where the model is entered there already, only two runs can tell.
+        again = entered.units_and_gradients(call, examples.at_layer(two, None))
+    for found in ((units, gradients), again):
+        np.testing.assert_array_equal(found[0], two)
+        np.testing.assert_allclose(found[1], slopes, rtol=1e-12, atol=1e-15)
+    assert np.abs(slopes).max() > 0
 
 
 def nested_keras(dtype="float64"):

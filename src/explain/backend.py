@@ -182,6 +182,9 @@ class LayeredBackend(Backend, Protocol):
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give what a layer gives at a call for each example, shape (N, ...)."""
 
+    def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give what `activations` gives, and the gradient of every example's score to it, from one run."""
+
     def at(self, call: LayerCall) -> LayeredBackend:
         """Give the same model seen from what a layer gives at a call, in the same session."""
 

@@ -56,8 +56,7 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
         return calls[0]
     one = problem.examples.rows(slice(0, 1))
     for call in calls:
-        seen = one.at_layer(activations_of(problem, call, one), None)
-        (slopes,), _ = layered(problem).at(call).gradients(seen)
+        _, slopes = layered(problem).units_and_gradients(call, one)
         places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
         if np.count_nonzero(places) > 1:
             return call

@@ -8,9 +8,8 @@ import numpy as np
 
 from explain.algorithms.backward_rules import guided_backprop
 from explain.algorithms.gradient import zero_gradient_warnings
-from explain.backend import Backend
 from explain.errors import ExplainWarning, ZeroMapWarning
-from explain.examples import Array, Examples
+from explain.examples import Array
 from explain.expansion import expanded_scores
 from explain.layer_view import activations_of, layered
 from explain.layout import Layout
@@ -129,13 +128,16 @@ def _units_and_gradients(problem: Problem) -> tuple[Array, Array]:
     """Give what the layer gives and the gradients of the scores to it, batch first and channels last, in float64."""
     call = problem.call
     assert call is not None
-    units = activations_of(problem, call, problem.examples)
-    entered: Backend = layered(problem).at(call)
-    seen: Examples = problem.examples.at_layer(units, None)
-    parts = [entered.gradients(seen.rows(rows))[0][0] for rows in problem.executor.rows(len(seen))]
+    backend, examples = layered(problem), problem.examples
+    parts = [
+        backend.units_and_gradients(call, examples.rows(rows))
+        for rows in problem.executor.rows(len(examples))
+    ]
     layout = call.layout(problem.layout)
-    found = (layout.to_canonical(one).astype(np.float64) for one in (units, np.concatenate(parts)))
-    return next(found), next(found)
+    units, gradients = (
+        layout.to_canonical(np.concatenate(part)).astype(np.float64) for part in zip(*parts, strict=True)
+    )
+    return units, gradients
 
 
 def _places(units: Array) -> tuple[int, ...]:

@@ -51,8 +51,7 @@ def conductance(problem: Problem) -> Found:
     for rows, points in problem.executor.blocks(len(examples), len(alphas)):
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
         moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
-        units = backend.activations(call, moved)
-        (gradients,), _ = problem.backend.gradients(moved.at_layer(units, None))
+        units, gradients = backend.units_and_gradients(call, moved)
         shape = (rows.stop - rows.start, -1, *units.shape[1:])
         by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
         for place, row in enumerate(range(rows.start, rows.stop)):
@@ -82,7 +81,7 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
     assert baselines is not None
     assert indices is not None
     backend, examples = layered(problem), problem.examples
-    behind, before = backend.at(call), backend.until(call)
+    before = backend.until(call)
     alphas, weights = nodes_and_weights(problem.options["rule"], problem.options["n_steps"], backend.dtype)
     differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
     path = StraightPath(baselines, differences, alphas)
@@ -90,7 +89,7 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
     for rows, points in problem.executor.blocks(len(examples), len(alphas), in_rows=problem.in_rows):
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
         moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
-        (to_units,), _ = behind.gradients(moved.at_layer(backend.activations(call, moved), None))
+        _, to_units = backend.units_and_gradients(call, moved)
         slopes = picked(to_units, indices[every]).reshape(rows.stop - rows.start, -1) * weights[points]
         to_inputs, _ = before.gradients(moved.with_target(Target(indices[every])))
         for total, found in zip(totals, to_inputs, strict=True):

@@ -23,7 +23,7 @@ from explain.random_state import preserved_random_state
 from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
-from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers
+from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
 from explain.tf_ext.memory import bytes_per_point, free_memory
 from explain.tf_ext.native import rule_gradients
 from explain.tf_ext.path import path_gradients
@@ -108,14 +108,14 @@ class TensorFlowBackend(Layered):
         if not self._inspection.structure.masking:
             return examples
         self._check_shape(examples)
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         masks, _ = self._run("masks", padded, self.tensors(padded.inputs))
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
         self._check_shape(examples)
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         points = self.tensors(padded.inputs)
         if with_gradients and examples.target.function is None:
             found, finding = self._run("answers", padded, points)
@@ -140,7 +140,7 @@ class TensorFlowBackend(Layered):
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         scores, _ = self._run("scores", padded, self.tensors(padded.inputs))
         # Too many, which only a callable target can give, are not cut to length: the caller must be told.
         return to_host(scores)[: len(examples)] if len(scores) == len(padded) else to_host(scores)
@@ -152,7 +152,7 @@ class TensorFlowBackend(Layered):
             return tuple(to_host(part)[: len(examples)] for part in before.gradients), to_host(before.scores)[
                 : len(examples)
             ]
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         (gradients, scores), _ = self._run("gradients", padded, self.tensors(padded.inputs))
         return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
@@ -185,7 +185,7 @@ class TensorFlowBackend(Layered):
 
     def survey(self, examples: Examples) -> Survey:
         """Look for kinks and for the model's affine prefix in a trace; what cannot be traced shows nothing."""
-        padded = self._padded(examples.rows(slice(0, 1)))
+        padded = self.padded(examples.rows(slice(0, 1)))
         trace = self._traced_or_none(
             "surveyed_scores", padded, (self.tensors(padded.inputs), self._beside(padded))
         )
@@ -197,7 +197,11 @@ class TensorFlowBackend(Layered):
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give what a layer gives at a call for each example, shape (N, ...)."""
-        return activations(self, call, self._padded(examples))[: len(examples)]
+        return activations(self, call, self.padded(examples))[: len(examples)]
+
+    def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give units and gradients from one run of the model."""
+        return units_and_gradients(self, call, examples)
 
     @property
     def named_layers(self) -> Mapping[str, Any]:
@@ -215,7 +219,7 @@ class TensorFlowBackend(Layered):
 
     def watched(self, examples: Examples) -> list[tuple[Any, Any]]:
         """Give each call of a layer, its name and layer, and what it gave: of a trace, or of a run on one example."""
-        padded = self._padded(examples.rows(slice(0, 1)))
+        padded = self.padded(examples.rows(slice(0, 1)))
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         # Neither is kept: what was seen holds the layers.
         computation = self._computation(padded)
@@ -381,9 +385,6 @@ class TensorFlowBackend(Layered):
             indices = np.zeros((len(examples), 0), np.int64)
         outer = tuple(to_device(array, precision) for array in examples.outer)
         return companions, mask, held, outer, tf.constant(indices)
-
-    def _padded(self, examples: Examples) -> Examples:
-        return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def _check_shape(self, examples: Examples) -> None:
         """Refuse an input that does not fit the shape that the model states, before Keras stretches it."""

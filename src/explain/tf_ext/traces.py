@@ -119,6 +119,21 @@ class Computation:
             raise GradientError(no_gradient_reason(type(self.model()).__name__))
         return _without_none(gradients, points), scores
 
+    def unit_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, Any]:
+        """Give what the layer at the exit gives, and the gradient of the whole model's scores to it."""
+        place = self.exit
+        assert place is not None
+        whole = replace(self, exit=None)
+        with (
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+            place.watched(self._layers, tape) as found,
+        ):
+            scores = whole.scores(points, beside)
+        gradient = tape.gradient(scores, found[-1])
+        if gradient is None:
+            raise GradientError(no_gradient_reason(self._name))
+        return found[-1], tf.convert_to_tensor(gradient)
+
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and the target's indices from one run: of the predicted class without one.
 

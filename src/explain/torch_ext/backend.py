@@ -32,7 +32,7 @@ from explain.stepwise import check_step_result, time_axis_of
 from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
-from explain.torch_ext.layers import Entry, activations, layer_calls, named_layers
+from explain.torch_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
 from explain.torch_ext.memory import bytes_per_point, free_memory
 from explain.torch_ext.native import rule_gradients
 from explain.torch_ext.path import path_gradients
@@ -151,7 +151,7 @@ class TorchBackend(Layered):
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         # With gradients on, since the graph tells which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
         reading = self.read(points, padded)
@@ -167,20 +167,20 @@ class TorchBackend(Layered):
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         with torch.no_grad():
             scores = self.scores_of(self.tensors(padded.inputs), padded)
         return to_host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         before, self._forward = self._forward, None
         if before is None or not before.is_of(padded):
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained
             before = _Forward(padded, points, explained, to_host(explained))
-        found = self._gradients_of(before.explained, padded, before.points)
+        found = self.gradients_of(before.explained, padded, before.points)
         gradients = tuple(np.ascontiguousarray(to_host(gradient)) for gradient in found)
         indices = padded.target.indices
         scores = (
@@ -219,16 +219,20 @@ class TorchBackend(Layered):
     def survey(self, examples: Examples) -> Survey:
         """Look for kinks and for the model's affine prefix, once; a prefix must show itself at every call."""
         if self._survey is None:
-            self._survey = surveyed(self, self._model, self._known_by(examples), self._padded(examples))
+            self._survey = surveyed(self, self._model, self._known_by(examples), self.padded(examples))
         return self._survey
 
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a module, in the order in which they end."""
-        return layer_calls(self, self._padded(examples), channels_last=self._question.layout.axes[-1] == "C")
+        return layer_calls(self, self.padded(examples), channels_last=self._question.layout.axes[-1] == "C")
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give what a module gives at a call for each example, shape (N, ...)."""
-        return activations(self, call, self._padded(examples))[: len(examples)]
+        return activations(self, call, self.padded(examples))[: len(examples)]
+
+    def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give units and gradients from one run of the model."""
+        return units_and_gradients(self, call, examples)
 
     def place_of(self, call: LayerCall) -> Entry:
         """Give the place of a call, at which the model can be entered or left."""
@@ -267,11 +271,12 @@ class TorchBackend(Layered):
 
     def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[Tensor, ...]:
         """Give the gradients of the scores to points on the device."""
-        return self._gradients_of(self.read(points, examples).explained, examples, points)
+        return self.gradients_of(self.read(points, examples).explained, examples, points)
 
-    def _gradients_of(
+    def gradients_of(
         self, explained: Tensor, examples: Examples, points: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
+        """Give the gradients of the scores of an output to tensors that it was made from."""
         gradients = gradients_of_scores(explained, examples.target, points)
         if all(gradient is None for gradient in gradients):
             raise GradientError(no_gradient_reason(self.model_name))
@@ -392,6 +397,3 @@ class TorchBackend(Layered):
         last = grad and self._channels_last
         found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
         return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
-
-    def _padded(self, examples: Examples) -> Examples:
-        return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
