@@ -28,13 +28,14 @@ BATCH_SIZE = 4
 
 # Few points of each, whatever the catalogue's rows of tomorrow are called: by the name of the option.
 FEW = {"n_steps": 4, "n_samples": 2, "n_masks": 16}
-# And where that is too few, or a layer has too many channels to mask with each.
+# And where that is too few.
 OPTIONS = {
     "lime": {"n_samples": 32},
     "kernel_shap": {"n_samples": 64},
     "xrai": {"n_steps": 2, "scales": (250,)},
 }
-LAYERS = {"score_cam": {"torch": "_blocks.4._bn2", "tensorflow": "blocks_4_bn2"}}
+# In the middle of the network; Score-CAM masks with each channel of a layer, and here there are forty.
+LAYER = {"torch": "_blocks.4._bn2", "tensorflow": "blocks_4_bn2"}
 WINDOW = 64
 
 ROUNDING = 1e-5
@@ -161,8 +162,8 @@ def options_of(row, framework):
         )
     if row.takes_references:
         options["baseline"] = samples(framework).x[2:4]
-    if row.name in LAYERS or row.layer == "must":
-        options["layer"] = LAYERS.get(row.name, PRETRAINED[NAME].layers)[framework]
+    if row.name == "score_cam" or row.layer == "must":
+        options["layer"] = LAYER[framework]
     return options
 
 

@@ -136,7 +136,7 @@ def explain_model(
         for framework, model in models.items():
             given = {**shown.options.get(method.name, {}), **(options or {}).get(method.name, {})}
             common = {"batch_size": shown.batch_size, "seed": seed, **given}
-            if method.layer == "must" or method.name in shown.also_at_layer:
+            if method.layer == "must":
                 common["layer"] = shown.layer_in(framework)
             target = None
             if results:

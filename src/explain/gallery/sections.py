@@ -188,7 +188,7 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
         summary=method.summary,
         paper=method.paper,
         settings=_settings(result) if result.attributions else result.reason,
-        remark=results.exhibit.found_remark if found else "",
+        remark=results.exhibit.found_remark if found else results.exhibit.method_remarks.get(method.name, ""),
         notes=tuple(dict.fromkeys(note for one in result.attributions.values() for note in one.notes)),
         kind=kind,
         bar=bar,

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from explain.display import Display
 from explain.errors import DataError
+from explain.layers import LayerLike
 from explain.zoo.extensions import extension
 from explain.zoo.parameters import Framework
 from explain.zoo.sample_inputs import Samples
@@ -50,8 +51,8 @@ class PretrainedModel:
         A picture in [0, 1] is ``x * scale + mean``.
     bounds : tuple of float
         The least and greatest value of a valid input.
-    layers : Mapping of framework to str
-        The layer at which methods are asked that are about one: that before the mean over space.
+    layers : Mapping of framework to layer
+        The layer at which methods are asked that are about one: the last that is a map, before the mean over space.
     """
 
     name: str
@@ -64,7 +65,7 @@ class PretrainedModel:
     mean: float
     scale: float
     bounds: tuple[float, float]
-    layers: Mapping[Framework, str]
+    layers: Mapping[Framework, LayerLike]
 
 
 _SIDE = 224
@@ -90,7 +91,8 @@ PRETRAINED: Mapping[str, PretrainedModel] = {
         mean=127 / 255,
         scale=128 / 255,
         bounds=(-127 / 128, 1.0),
-        layers={"torch": "_blocks.15._bn2", "tensorflow": "blocks_15_bn2"},
+        # One module of PyTorch's is called for the stem and for the head.
+        layers={"torch": ("_swish", 1), "tensorflow": "head_relu6"},
     ),
 }
 
