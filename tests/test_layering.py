@@ -85,6 +85,10 @@ ONLY_HERE = {
     ("torch_ext", "zoo.FashionRNN"): "Keras chains whole recurrent layers; PyTorch's return a state too.",
     (
         "torch_ext",
+        "efficientnet.read_weights",
+    ): "The weights are a file of PyTorch's; the twin gets their numbers.",
+    (
+        "torch_ext",
         "state.held_keras_layers",
     ): "A trace of TensorFlow's holds what Keras layers work out as part of its computation.",
     (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from explain.attribution import Attribution
@@ -17,6 +19,7 @@ from explain.gallery.settings import integration_words, option_words
 from explain.gallery.tiles import ColourBar, colour_bar, image_data_uri
 from explain.render import Scale, picture, sequence_html, shared_scale
 from explain.render.caption import delta_line, map_error_line, score_text, steps_line, target_of
+from explain.render.drawing import SMALL_IMAGE
 from explain.render.maximization import found_picture
 from explain.render.names import class_name, framework_name, method_name, number
 from explain.render.sheet import ALERT
@@ -27,10 +30,15 @@ _NO_TEXT = Markup("")
 
 @dataclass(frozen=True)
 class Tile:
-    """An image and what is seen in it."""
+    """An image and what is seen in it; and whether it is so fine that its pixels are not to be seen one by one."""
 
     image: str
     alt: str
+    fine: bool = False
+
+
+def _tile(pixels: npt.NDArray[Any], alt: str) -> Tile:
+    return Tile(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,8 @@ class MethodSection:
         One an example.
     file : str
         The PNG that shows the same.
+    fine : bool
+        Whether its images want room.
     """
 
     id: str
@@ -137,6 +147,7 @@ class MethodSection:
     bar_words: str
     items: tuple[Item, ...]
     file: str
+    fine: bool = False
 
 
 def method_section(results: ModelResults, result: MethodResult, file: str) -> MethodSection:
@@ -177,13 +188,14 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
         summary=method.summary,
         paper=method.paper,
         settings=_settings(result) if result.attributions else result.reason,
-        remark=results.exhibit.found_remark if found else "",
+        remark=results.exhibit.found_remark if found else results.exhibit.method_remarks.get(method.name, ""),
         notes=tuple(dict.fromkeys(note for one in result.attributions.values() for note in one.notes)),
         kind=kind,
         bar=bar,
         bar_words=words,
         items=items,
         file=file if result.attributions else "",
+        fine=any(panel.tile.fine for item in items for panel in item.panels if panel.tile is not None),
     )
 
 
@@ -211,7 +223,7 @@ def _item(
             Panel(
                 label=name,
                 lines=_lines(one, index),
-                tile=None if characters else Tile(image_data_uri(scale.colors(own[index])[..., :3]), alt),
+                tile=None if characters else _tile(scale.colors(own[index])[..., :3], alt),
                 text=Markup(sequence_html(one, index, scale)) if characters else _NO_TEXT,
             )
         )
@@ -219,7 +231,7 @@ def _item(
     if not characters:
         shown = picture(canonical_inputs(first)[index], first.display)
         alt = f"{input_name(first).capitalize()}, true class {true}"
-        start = Tile(image_data_uri(shown.pixels), picture_alt(shown.pixels, alt))
+        start = _tile(shown.pixels, picture_alt(shown.pixels, alt))
     return Item(
         title=target,
         detail=f"true class: {true}",
@@ -254,7 +266,7 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
             if not letters:
                 pixels = found_picture(one, index).pixels
                 alt = picture_alt(pixels, f"The input that {name} found for {target}, score {reached}")
-                tile = Tile(image_data_uri(pixels), alt)
+                tile = _tile(pixels, alt)
             shown = wanted_letters(one, index) if letters else ()
             panels.append(Panel(name, (Line(reached),), tile=tile, letters=shown))
         items.append(Item(target, "", False, None, tuple(panels), _figures(result, index)))
