@@ -134,11 +134,11 @@ EXHIBITS: Mapping[str, Exhibit] = {
     "efficientnet_lite0": Exhibit(
         count=2,
         remarks=(
-            "The baseline of zero is mid-grey here, 127 of 255: a method that covers a part of a picture covers it with "
-            "grey.",
-            "Millions of units stand between a picture and its logit, each with two kinks, and for some of them the last "
-            "bit decides on which side they are. So in single precision maps of gradients are 1e-6 to 1e-2 away from "
-            "their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one map in "
+            "The baseline of zero is mid-grey here, 127 of 255: a method that covers a part of a picture covers it "
+            "with grey.",
+            "Millions of units stand between a picture and its logit, each with two kinks, and for some of them the "
+            "last bit decides on which side they are. So in single precision maps of gradients are 1e-6 to 1e-2 away "
+            "from their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one map in "
             "both frameworks.",
         ),
         layer=PRETRAINED["efficientnet_lite0"].layers,
