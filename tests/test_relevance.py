@@ -13,7 +13,13 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import nn
 
 import explain
-from explain.errors import EngineError, OptionError, UnsupportedModelError, ZeroGradientWarning
+from explain.errors import (
+    EngineError,
+    OptionError,
+    RelevanceWarning,
+    UnsupportedModelError,
+    ZeroGradientWarning,
+)
 from explain.layout import Layout
 from explain.relevance import Flow
 
@@ -582,6 +588,22 @@ def test_padded_steps_get_nothing_and_the_names_network_is_affine(kit):
     for one, length in zip(found.values, lengths, strict=True):
         assert np.abs(one[:length]).max() > 0
         assert not one[length:].any()
+
+
+def test_relevance_that_has_grown_is_told_of(kit):
+    """x − y of near values: of a score of a thousandth each has a thousand."""
+    model = kit.function(lambda x: kit.stack([x[:, 0] - x[:, 1], x[:, 0] + x[:, 1]], 1), dtype="float64")
+    x = np.array([[1.0, 0.9], [1.0, 0.9999]])
+    with pytest.warns(RelevanceWarning, match=r"example \[1\].*epsilon"):
+        found = explain.attribute(model, x, "lrp", target=0)
+    # Of a score of 1e-4 the default epsilon takes a hundred-thousandth.
+    shares = found.scores.astype(np.float64) / (found.scores + 1e-9)
+    np.testing.assert_allclose(found.values, x * [1, -1] * shares[:, None], rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = explain.attribute(model, x, "lrp", target=0, epsilon=0.1)
+    shares = found.scores / (found.scores + 0.1)
+    np.testing.assert_allclose(found.values, x * [1, -1] * shares[:, None], rtol=1e-5)
 
 
 @pytest.mark.parametrize("rule", RULES)

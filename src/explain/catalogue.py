@@ -282,6 +282,7 @@ _ROWS = Catalogue(
             needs=frozenset({"outputs", "backward_rules"}),
             implementation="explain.algorithms.backward_rules:deep_lift",
             uses_baseline=True,
+            layer="may",
         ),
         Method(
             name="lrp",
@@ -292,6 +293,7 @@ _ROWS = Catalogue(
             paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
             needs=frozenset({"outputs", "backward_rules"}),
             implementation="explain.algorithms.backward_rules:lrp",
+            layer="may",
             options=(
                 one_of(
                     "rule",
