@@ -618,6 +618,14 @@ def test_chunks_and_neighbours_do_not_matter(rule, kit):
     assert whole.options == {"rule": rule, "epsilon": 1e-9}
 
 
+def test_a_fixed_batch_is_the_same(tensorflow_kit):
+    keras, x = tensorflow_kit.keras, drawn(3, 5)
+    free = tensorflow_kit.dense([(drawn(5, 4), drawn(4)), (drawn(4, 2), drawn(2))], "relu", dtype="float64")
+    fixed = keras.Sequential([keras.Input(batch_shape=(2, 5), dtype="float64"), *free.layers])
+    a, b = (explain.attribute(one, x, "lrp", target=1, epsilon=0.1) for one in (free, fixed))
+    np.testing.assert_allclose(a.values, b.values, rtol=1e-6)
+
+
 def test_what_has_no_rule_is_refused_by_name(kit):
     product = kit.function(lambda x: x * kit.tanh(x), dtype="float64")
     with pytest.raises(UnsupportedModelError, match=r"'lrp'.*operation Mul.*2 tensors.*integrated_gradients"):
