@@ -157,6 +157,28 @@ def test_the_tutorials_own_net(rule):
     np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-9)
 
 
+def test_a_dense_layer_that_is_called_twice(tensorflow_kit):
+    """Captum raises there; of copies, each called once, its numbers are right."""
+    torch.manual_seed(0)
+    layer, last, x = nn.Linear(4, 4).double(), nn.Linear(4, 2).double(), drawn(3, 4)
+    twice = nn.Sequential(layer, nn.ReLU(), layer, nn.ReLU(), last)
+    copy = nn.Linear(4, 4).double()
+    copy.load_state_dict(layer.state_dict())
+    copied = nn.Sequential(layer, nn.ReLU(), copy, nn.ReLU(), last)
+    with pytest.raises(RuntimeError, match="more than once"):
+        of_captum(twice, x, [1] * 3, "epsilon", 0.1)
+    expected = of_captum(copied, x, [1] * 3, "epsilon", 0.1)
+    layers = tensorflow_kit.keras.layers
+    dense, relu = layers.Dense(4, dtype="float64"), layers.ReLU(dtype="float64")
+    head, entry = layers.Dense(2, dtype="float64"), tensorflow_kit.keras.Input((4,), dtype="float64")
+    in_keras = tensorflow_kit.keras.Model(entry, head(relu(dense(relu(dense(entry))))))
+    for ours, theirs in ((dense, layer), (head, last)):
+        ours.set_weights([theirs.weight.detach().numpy().T, theirs.bias.detach().numpy()])
+    for model in (twice, in_keras):
+        found = explain.attribute(model, x, "lrp", target=1, epsilon=0.1)
+        np.testing.assert_allclose(found.values, expected, **CLOSE)
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", ["cifar_net", "cifar_keras"])
 def test_tensorflow_gives_captums_numbers(name, rule):

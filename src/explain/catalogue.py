@@ -304,8 +304,8 @@ _ROWS = Catalogue(
                 positive("epsilon", 1e-9, "What is added to the size of a sum before it is divided by."),
             ),
             refused_engines={
-                "captum": "its LRP goes by the module: it refuses a layer that is called twice, passes functions by, and "
-                "changes the model's weights while it runs"
+                "captum": "its LRP goes by the module: it refuses a layer that is called twice, passes functions by, "
+                "and changes the model's weights while it runs"
             },
         ),
         Method(
