@@ -13,7 +13,13 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import nn
 
 import explain
-from explain.errors import EngineError, OptionError, UnsupportedModelError, ZeroGradientWarning
+from explain.errors import (
+    EngineError,
+    OptionError,
+    RelevanceWarning,
+    UnsupportedModelError,
+    ZeroGradientWarning,
+)
 from explain.layout import Layout
 from explain.relevance import Flow
 
@@ -149,6 +155,28 @@ def test_the_tutorials_own_net(rule):
     found = explain.attribute(model, x, "LRP", target=target, rule=rule, epsilon=1e-3)
     expected = of_captum(distinct_of_tutorial(like(model, TutorialNet)), x, target, rule, 1e-3)
     np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-9)
+
+
+def test_a_dense_layer_that_is_called_twice(tensorflow_kit):
+    """Captum raises there; of copies, each called once, its numbers are right."""
+    torch.manual_seed(0)
+    layer, last, x = nn.Linear(4, 4).double(), nn.Linear(4, 2).double(), drawn(3, 4)
+    twice = nn.Sequential(layer, nn.ReLU(), layer, nn.ReLU(), last)
+    copy = nn.Linear(4, 4).double()
+    copy.load_state_dict(layer.state_dict())
+    copied = nn.Sequential(layer, nn.ReLU(), copy, nn.ReLU(), last)
+    with pytest.raises(RuntimeError, match="more than once"):
+        of_captum(twice, x, [1] * 3, "epsilon", 0.1)
+    expected = of_captum(copied, x, [1] * 3, "epsilon", 0.1)
+    layers = tensorflow_kit.keras.layers
+    dense, relu = layers.Dense(4, dtype="float64"), layers.ReLU(dtype="float64")
+    head, entry = layers.Dense(2, dtype="float64"), tensorflow_kit.keras.Input((4,), dtype="float64")
+    in_keras = tensorflow_kit.keras.Model(entry, head(relu(dense(relu(dense(entry))))))
+    for ours, theirs in ((dense, layer), (head, last)):
+        ours.set_weights([theirs.weight.detach().numpy().T, theirs.bias.detach().numpy()])
+    for model in (twice, in_keras):
+        found = explain.attribute(model, x, "lrp", target=1, epsilon=0.1)
+        np.testing.assert_allclose(found.values, expected, **CLOSE)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -584,6 +612,22 @@ def test_padded_steps_get_nothing_and_the_names_network_is_affine(kit):
         assert not one[length:].any()
 
 
+def test_relevance_that_has_grown_is_told_of(kit):
+    """x − y of near values: of a score of a thousandth each has a thousand."""
+    model = kit.function(lambda x: kit.stack([x[:, 0] - x[:, 1], x[:, 0] + x[:, 1]], 1), dtype="float64")
+    x = np.array([[1.0, 0.9], [1.0, 0.9999]])
+    with pytest.warns(RelevanceWarning, match=r"example \[1\].*epsilon"):
+        found = explain.attribute(model, x, "lrp", target=0)
+    # Of a score of 1e-4 the default epsilon takes a hundred-thousandth.
+    shares = found.scores.astype(np.float64) / (found.scores + 1e-9)
+    np.testing.assert_allclose(found.values, x * [1, -1] * shares[:, None], rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = explain.attribute(model, x, "lrp", target=0, epsilon=0.1)
+    shares = found.scores / (found.scores + 0.1)
+    np.testing.assert_allclose(found.values, x * [1, -1] * shares[:, None], rtol=1e-5)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_chunks_and_neighbours_do_not_matter(rule, kit):
     model, x = kit.cnn(dtype="float64"), drawn(5, *kit.picture_shape(1, 8, 8))
@@ -594,6 +638,14 @@ def test_chunks_and_neighbours_do_not_matter(rule, kit):
     alone = explain.attribute(model, x[3:4], "lrp", target=1, rule=rule)
     np.testing.assert_allclose(alone.values, whole.values[3:4], rtol=1e-6, atol=1e-10)
     assert whole.options == {"rule": rule, "epsilon": 1e-9}
+
+
+def test_a_fixed_batch_is_the_same(tensorflow_kit):
+    keras, x = tensorflow_kit.keras, drawn(3, 5)
+    free = tensorflow_kit.dense([(drawn(5, 4), drawn(4)), (drawn(4, 2), drawn(2))], "relu", dtype="float64")
+    fixed = keras.Sequential([keras.Input(batch_shape=(2, 5), dtype="float64"), *free.layers])
+    a, b = (explain.attribute(one, x, "lrp", target=1, epsilon=0.1) for one in (free, fixed))
+    np.testing.assert_allclose(a.values, b.values, rtol=1e-6)
 
 
 def test_what_has_no_rule_is_refused_by_name(kit):

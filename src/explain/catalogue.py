@@ -282,6 +282,7 @@ _ROWS = Catalogue(
             needs=frozenset({"outputs", "backward_rules"}),
             implementation="explain.algorithms.backward_rules:deep_lift",
             uses_baseline=True,
+            layer="may",
         ),
         Method(
             name="deep_lift_shap",
@@ -304,6 +305,7 @@ _ROWS = Catalogue(
             paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
             needs=frozenset({"outputs", "backward_rules"}),
             implementation="explain.algorithms.backward_rules:lrp",
+            layer="may",
             options=(
                 one_of(
                     "rule",
@@ -314,8 +316,8 @@ _ROWS = Catalogue(
                 positive("epsilon", 1e-9, "What is added to the size of a sum before it is divided by."),
             ),
             refused_engines={
-                "captum": "its LRP goes by the module: it refuses one that is called twice, passes functions by, and "
-                "changes the model's weights while it runs"
+                "captum": "its LRP goes by the module: it refuses a layer that is called twice, passes functions by, "
+                "and changes the model's weights while it runs"
             },
         ),
         Method(

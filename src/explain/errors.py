@@ -144,6 +144,10 @@ class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map says nothing."""
 
 
+class RelevanceWarning(ExplainWarning):
+    """Relevance has grown to many times the score on its way back: what cancels out hides what does not."""
+
+
 class ZeroMapWarning(ExplainWarning):
     """A class activation map is zero everywhere: nothing that the layer gives raises the score."""
 

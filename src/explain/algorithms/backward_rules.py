@@ -8,9 +8,13 @@ from explain.algorithms.completeness import convergence_delta, convergence_warni
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.path import equal_baseline_warnings
 from explain.backend import Rule
-from explain.errors import ExplainWarning, PlainGradientWarning
+from explain.errors import ExplainWarning, PlainGradientWarning, RelevanceWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
+
+# So many times its score the sizes of an example's relevance may sum to. Without z⁺ and with a small epsilon a
+# hundred times is common in convolutional networks.
+_MOST_GROWTH = 1000
 
 
 def guided_backprop(problem: Problem) -> Found:
@@ -68,7 +72,25 @@ def lrp(problem: Problem) -> Found:
     inputs, rule = problem.examples.inputs, problem.options["rule"]
     shares, _ = _rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"]))
     values = tuple(point * share for point, share in zip(inputs, shares, strict=True))
-    return Found(values=values, warnings=zero_gradient_warnings(shares))
+    return Found(
+        values=values,
+        warnings=(*_grown_warnings(values, problem.scores), *zero_gradient_warnings(shares)),
+    )
+
+
+def _grown_warnings(values: tuple[Array, ...], scores: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+    sizes = sum(np.abs(part.reshape(len(part), -1)).sum(axis=1, dtype=np.float64) for part in values)
+    far = np.flatnonzero(sizes > _MOST_GROWTH * np.abs(scores))
+    if far.size == 0:
+        return ()
+    return (
+        (
+            f"The relevance of example{'s' if far.size > 1 else ''} {far.tolist()} is in all more than {_MOST_GROWTH} "
+            "times the score, of both signs: on its way back it was shared out by sums near zero again and again, and "
+            "what cancels out hides what does not. Raise epsilon, for example to 0.25, or use integrated_gradients.",
+            RelevanceWarning,
+        ),
+    )
 
 
 def incomplete_warnings(relative_delta: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:

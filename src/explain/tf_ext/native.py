@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from explain.backend import Rule
@@ -55,8 +56,8 @@ def rule_gradients(
         examples = examples.padded(backend.fixed_batch_size)
     arguments: list[Any] = [backend.tensors(run) for run in runs]
     if rule in ("epsilon", "epsilon_plus"):
-        # Traces leave the first axis open.
-        arguments.append(tf.constant([epsilon], tf.float64))
+        # The first axis of all that a trace takes is that of the examples.
+        arguments.append(tf.constant(np.full(len(examples), epsilon)))
     found, changed = backend.run(f"{rule}_gradients", examples, *arguments)
     return tuple(part.numpy()[:count] for part in found), int(changed)
 

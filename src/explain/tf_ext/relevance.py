@@ -57,7 +57,7 @@ def relevance_backward(
     model_name : str
         For messages.
     epsilon : tf.Tensor
-        What is added to the size of a sum.
+        What is added to the size of a sum, once an example.
     plus : bool
         Whether convolutions share out to what raises them alone.
     """

@@ -7,7 +7,6 @@ and non-linearities need a rule.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -101,9 +100,12 @@ def unfused(backend: TorchBackend, *, when: bool) -> Iterator[None]:
     if not when or not any(isinstance(module, nn.LSTM) for module in backend.leaf_modules):
         yield
         return
-    # The flags speak of other devices, whatever is asked for.
-    with warnings.catch_warnings(action="ignore"), torch.backends.mkldnn.flags(enabled=False):
+    # The context manager of these flags sets the others too, and warns of it.
+    (enabled, *_) = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)  # type: ignore[no-untyped-call]
+    try:
         yield
+    finally:
+        torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]
 
 
 def _flow(nodes: Mapping[Any, None], inner: Mapping[Any, str], tape: Tape) -> Flow:
