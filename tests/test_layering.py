@@ -20,7 +20,18 @@ EXTENSIONS = ("torch_ext", "tf_ext")
 # From the ground up: a module imports what stands before it, never what stands after it.
 LEVELS = [
     ("errors", "atomic_write"),
-    ("chunks", "display", "layout", "locks", "random_state", "stepwise", "structure", "tuning", "wiring"),
+    (
+        "chunks",
+        "display",
+        "layout",
+        "locks",
+        "random_state",
+        "relevance",
+        "stepwise",
+        "structure",
+        "tuning",
+        "wiring",
+    ),
     ("attribution", "examples", "layers"),
     ("masking", "packing", "target"),
     ("backend", "baseline", "features"),
@@ -40,14 +51,15 @@ LEVELS = [
     ("each_input",),
     ("explanation",),
     ("api",),
-    ("zoo",),
-    ("gallery",),
+    ("goldens", "zoo"),
+    ("gallery", "pytest_plugin"),
     ("cli",),
 ]
 
 # What one extension has and the other has not, and why.
 ONLY_HERE = {
     ("tf_ext", "traces"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
+    ("tf_ext", "trace_keeping"): "PyTorch runs eagerly: there is nothing to keep.",
     (
         "tf_ext",
         "state.preserved_variables",
@@ -88,6 +100,10 @@ ONLY_HERE = {
     ("torch_ext", "zoo.FashionRNN"): "Keras chains whole recurrent layers; PyTorch's return a state too.",
     (
         "torch_ext",
+        "efficientnet.read_weights",
+    ): "The weights are a file of PyTorch's; the twin gets their numbers.",
+    (
+        "torch_ext",
         "state.held_keras_layers",
     ): "A trace of TensorFlow's holds what Keras layers work out as part of its computation.",
     (
@@ -99,6 +115,29 @@ ONLY_HERE = {
         "native.rectified_backward",
     ): "PyTorch's rules are hooks on a graph; a trace holds its backward pass, which is then part of it.",
     ("tf_ext", "native.rescaled_backward"): "As above.",
+    ("tf_ext", "relevance.relevance_backward"): "As above.",
+    ("tf_ext", "backward.backward"): "As above.",
+    ("tf_ext", "backward.dependent_on"): "As above.",
+    ("tf_ext", "backward.gradient_of"): "As above.",
+    ("tf_ext", "backward.Hand"): "As above.",
+    ("tf_ext", "backward.CALLS"): "A trace may call functions and loops; autograd sees what they did.",
+    ("torch_ext", "relevance.relevance_hooks"): "PyTorch's rules are hooks on a graph, as above.",
+    ("torch_ext", "relevance.unfused"): "oneDNN's LSTM is one operation; Keras's layers are written out.",
+    ("torch_ext", "backward.FUSED"): "As above.",
+    ("torch_ext", "backward.Hook"): "PyTorch's rules are hooks on a graph, as above.",
+    (
+        "torch_ext",
+        "backward.Tape",
+    ): "A trace holds every tensor; of autograd's they are held while the model runs.",
+    ("torch_ext", "backward.run_on_tape"): "As above.",
+    ("torch_ext", "backward.edge_of"): "As above.",
+    (
+        "torch_ext",
+        "backward.nodes_on_the_way",
+    ): "A trace's operations are in order, autograd's nodes are found.",
+    ("torch_ext", "backward.is_input"): "As above.",
+    ("torch_ext", "backward.ON_A_VIEW"): "Only PyTorch changes tensors in place.",
+    ("torch_ext", "backward.on_a_view"): "As above.",
     ("tf_ext", "native.unrolled_layers"): "PyTorch writes out the steps of a loop by itself.",
     (
         "tf_ext",

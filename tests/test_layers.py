@@ -10,13 +10,17 @@ import torch
 from torch import nn
 
 import explain
+from explain.backend import Question, extension_for
 from explain.errors import (
+    ConvergenceWarning,
     ExplainError,
     LayerError,
     NonDeterministicWarning,
     OptionError,
     UnsupportedModelError,
+    ZeroGradientWarning,
 )
+from explain.examples import Examples, Target
 from explain.layout import Layout
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
@@ -147,10 +151,71 @@ def test_nothing_is_left_on_the_model(net):
     assert not any("forward" in vars(module) for module in net.modules())
 
 
+class Chain(nn.Module):
+    """Layers one after the other, each called once and none past another, as Captum's backward rules need them."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.relu = nn.Conv2d(2, 4, 3, padding=1), nn.ReLU()
+        self.conv, self.tanh, self.pool = nn.Conv2d(4, 4, 3, padding=1), nn.Tanh(), nn.AvgPool2d(2)
+        self.fc, self.last, self.head = nn.Linear(36, 5), nn.ReLU(), nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = self.pool(self.tanh(self.conv(self.relu(self.stem(x)))))
+        return self.head(self.last(self.fc(x.flatten(1))))
+
+
+@pytest.fixture(scope="module")
+def chain():
+    torch.manual_seed(0)
+    return Chain().double().eval()
+
+
+@pytest.mark.parametrize("layer", ["stem", "relu", "conv", "tanh", "pool", "fc"])
+def test_deep_lift_at_layers_and_neurons_is_captums(chain, layer):
+    module, base = chain.get_submodule(layer), np.random.default_rng(1).normal(size=X.shape)
+    expected = oracle("LayerDeepLift", chain, module, baselines=torch.tensor(base))
+    found = explain.attribute(chain, X, "deep_lift", target=1, layer=layer, baseline=base)
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+    assert np.abs(expected).max() > 1e-3
+    assert (found.relative_delta < 1e-9).all()
+    neuron = (1,) * (expected.ndim - 1)
+    captums = captum.attr.NeuronDeepLift(chain, module)
+    expected = captums.attribute(T, neuron, torch.tensor(base)).detach().numpy()
+    found = explain.attribute(chain, X, "deep_lift", layer=layer, neuron=neuron, baseline=base)
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("layer", ["stem", "conv", "pool", "fc", "head"])
+def test_relevance_at_layers_is_captums(chain, layer):
+    expected = oracle("LayerLRP", chain, chain.get_submodule(layer))
+    found = explain.attribute(chain, X, "lrp", target=1, layer=layer, rule="epsilon")
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+    assert np.abs(expected).max() > 1e-3
+
+
+def test_deep_lift_at_a_layer_that_another_way_goes_past(net):
+    """What goes past stays what it is: the values sum to what the layer's own change does to the score."""
+    found = explain.attribute(net, X, "deep_lift", target=1, layer="body")
+    with torch.no_grad():
+        first, before = net.act(net.stem(T)), net.act(net.stem(0 * T))
+        scores = [
+            net.head(net.pool(net.act(net.body(one) + first)).flatten(1))[:, 1] for one in (first, before)
+        ]
+    difference = (scores[0] - scores[1]).numpy()
+    np.testing.assert_allclose(found.values.sum(axis=(1, 2, 3)), difference, **CLOSE)
+    # Captum's baseline is seen on that way too, so that its values sum to neither this nor the whole difference.
+    captums = oracle("LayerDeepLift", net, net.body, baselines=0 * T).sum(axis=(1, 2, 3))
+    with torch.no_grad():
+        whole = (net(T) - net(0 * T))[:, 1].numpy()
+    assert np.abs(captums - difference).max() > 1e-3
+    assert np.abs(captums - whole).max() > 1e-3
+
+
 @pytest.mark.parametrize("layer", ["stem", "body"])
-@pytest.mark.parametrize("method", ["saliency", "ig", "conductance"])
+@pytest.mark.parametrize("method", ["saliency", "ig", "conductance", "deep_lift", "lrp"])
 def test_chunks_do_not_matter(net, method, layer):
-    options = {} if method == "saliency" else {"n_steps": 10}
+    options = {"n_steps": 10} if method in ("ig", "conductance") else {}
     found = [
         explain.attribute(net, X, method, target=[0, 1, 2], layer=layer, batch_size=size, **options).values
         for size in (1, 3, 7, 1000)
@@ -169,6 +234,22 @@ def test_conductance_sums_to_the_difference_where_nothing_goes_past(net):
     np.testing.assert_allclose(
         a.delta, a.values.sum(axis=(1, 2, 3), dtype=np.float64) - difference, atol=1e-5
     )
+
+
+def test_conductance_that_misses_the_difference_says_so():
+    """Half of the score goes past the layer, whatever the steps."""
+
+    class Past(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3, bias=False)
+
+        def forward(self, x):
+            return self.layer(x) + x
+
+    torch.manual_seed(0)
+    with pytest.warns(ConvergenceWarning, match="past the layer"):
+        explain.attribute(Past(), np.ones((2, 3), np.float32), "conductance", target=0, layer="layer")
 
 
 def test_a_model_that_is_random_behind_a_layer_is_told_of_all_the_same():
@@ -211,6 +292,42 @@ def test_neurons_are_captums(net, layer):
     np.testing.assert_allclose(a.values, expected, **CLOSE)
 
 
+@pytest.mark.parametrize("layer", ["stem", "body", "pool"])
+def test_neuron_conductance_is_captums(net, layer):
+    """Its default rule is another than that of its layer conductance."""
+    module, neuron = net.get_submodule(layer), (2, 1, 2)
+    captums = captum.attr.NeuronConductance(net, module)
+    captums = captums.attribute(T, neuron, target=1, n_steps=20, method="gausslegendre")
+    expected = captums.detach().numpy()
+    for size in (1, 7, None):
+        a = explain.attribute(
+            net, X, "conductance", target=1, layer=layer, neuron=neuron, n_steps=20, batch_size=size
+        )
+        np.testing.assert_allclose(a.values, expected, **CLOSE)
+    assert np.abs(a.values).max() > 0
+    assert a.target == (1,) * 3
+    assert a.neuron == (neuron,) * 3
+    assert a.layer == layer
+
+
+def test_a_neuron_that_nothing_flows_through():
+    dead = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2)).double()
+    with torch.no_grad():
+        dead[0].bias[1] = -100.0
+    with pytest.warns(ZeroGradientWarning):
+        explain.attribute(dead, np.ones((2, 3)), "conductance", target=0, layer="1", neuron=1)
+
+
+def test_conductance_through_a_neuron_sums_to_that_of_the_neuron(net):
+    many = {"target": 1, "layer": "body", "n_steps": 300, "rule": "midpoint"}
+    through = explain.attribute(net, X, "conductance", neuron=(1, 2, 3), **many)
+    of_all = explain.attribute(net, X, "conductance", **many)
+    # Two sums of 300 steps for one integral.
+    np.testing.assert_allclose(
+        through.values.sum(axis=(1, 2, 3)), of_all.values[:, 1, 2, 3], rtol=0.02, atol=1e-4
+    )
+
+
 def _units(net, layer):
     first = net.act(net.stem(T))
     return {
@@ -220,15 +337,19 @@ def _units(net, layer):
     }[layer]
 
 
-def test_twins_agree_on_a_neuron():
+@pytest.mark.parametrize("method", ["saliency", "conductance"])
+def test_twins_agree_on_a_neuron(method, tmp_path):
     values = []
+    given = {"target": 3, "n_steps": 8} if method == "conductance" else {}
     for framework in ("torch", "tensorflow"):
         samples = explain.zoo.samples("cifar_net", framework=framework)
-        neuron = (5, 2, 3) if framework == "torch" else (2, 3, 5)
+        neuron = (0, 0, 1) if framework == "torch" else (0, 1, 0)
         model = explain.zoo.load("cifar_net", framework, "float64")
         a = explain.attribute(
-            model, samples.x[:3].astype(np.float64), "saliency", layer="conv2", neuron=neuron
+            model, samples.x[:3].astype(np.float64), method, layer="conv2", neuron=neuron, **given
         )
+        assert a.plot().get_axes()
+        assert explain.load(a.save(tmp_path / "a.npz")).neuron == a.neuron == (neuron,) * 3
         values.append(Layout(a.layout).to_canonical(a.values))
     np.testing.assert_allclose(*values, rtol=1e-5, atol=1e-6)
     assert np.abs(values[0]).max() > 0
@@ -240,6 +361,11 @@ def test_twins_agree_on_a_neuron():
         ({"neuron": (0, 0, 0)}, "without layer"),
         ({"neuron": (0, 0, 0), "layer": "stem", "target": 1}, "both given"),
         ({"neuron": (0, 0, 0), "layer": "stem", "method": "gradcam"}, "neuron is not used by grad_cam"),
+        ({"neuron": (0, 0, 0), "layer": "stem", "method": "activation"}, "neuron is not used by activation"),
+        (
+            {"neuron": (0, 0, 9), "layer": "stem", "method": "conductance"},
+            r"neuron=\(0, 0, 9\) is out of range",
+        ),
         ({"neuron": (0, 0, 9), "layer": "stem"}, r"neuron=\(0, 0, 9\) is out of range"),
         ({"neuron": 3, "layer": "stem"}, "neuron=3 gives 1 index"),
     ],
@@ -268,7 +394,7 @@ def test_recurrent_layers_give_their_sequence():
 
 
 @pytest.mark.parametrize("name", ["cifar_net", "cifar_keras"])
-@pytest.mark.parametrize("method", ["saliency", "ig", "conductance", "activation"])
+@pytest.mark.parametrize("method", ["saliency", "ig", "conductance", "activation", "deep_lift", "lrp"])
 def test_twins_agree_at_a_layer(name, method):
     values = []
     for framework in ("torch", "tensorflow"):
@@ -281,6 +407,28 @@ def test_twins_agree_at_a_layer(name, method):
         assert a.layout == ("NCHW" if framework == "torch" else "NHWC")
         values.append(Layout(a.layout).to_canonical(a.values))
     np.testing.assert_allclose(*values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+def test_units_and_gradients_from_one_run_are_those_of_two(framework):
+    model = explain.zoo.load("cifar_keras", framework, "float64")
+    x = explain.zoo.samples("cifar_keras", framework=framework).x[:5].astype(np.float64)
+    extension = extension_for(model)
+    layout = extension.default_layout(model, x.ndim)
+    backend = extension.open(model, Question(layout), x)
+    examples = Examples((x,), target=Target(np.arange(5).reshape(5, 1)))
+    with backend.session():
+        call = next(one for one in backend.layer_calls(examples) if one.name == "conv2")
+        units, gradients = backend.units_and_gradients(call, examples)
+        entered = backend.at(call)
+        two = backend.activations(call, examples)
+        (slopes,), _ = entered.gradients(examples.at_layer(two, None))
+        # Where the model is entered there already, only two runs can tell.
+        again = entered.units_and_gradients(call, examples.at_layer(two, None))
+    for found in ((units, gradients), again):
+        np.testing.assert_array_equal(found[0], two)
+        np.testing.assert_allclose(found[1], slopes, rtol=1e-12, atol=1e-15)
+    assert np.abs(slopes).max() > 0
 
 
 def nested_keras(dtype="float64"):

@@ -55,6 +55,15 @@ def attribute(
 @overload
 def attribute(
     model: Any,
+    x: tuple[Any, ...] | list[Any] | Mapping[str, Any],
+    method: str = ...,
+    *,
+    layer: LayerLike,
+    **arguments: Any,
+) -> Any: ...
+@overload
+def attribute(
+    model: Any,
     x: Any,
     method: str = "integrated_gradients",
     *,
@@ -134,7 +143,8 @@ def attribute(
         has one.
     neuron : int or tuple of int, optional
         Explains one unit of that layer instead of the model's output: which inputs excite it. An index into what
-        the layer gives for one example, e.g. (channel, row, column); takes the place of `target`.
+        the layer gives for one example, e.g. (channel, row, column); takes the place of `target`. For conductance:
+        the unit through which the inputs reach the target.
     layout : str, optional
         One letter an axis of `x` where it cannot be known: N batch, C channels or features, T time, D, H,
         W space, e.g. ``"TNC"``.

@@ -55,12 +55,12 @@ def engine_of(engine: str, row: Method, extension: Extension) -> str:
 
 def check_neuron(row: Method, layer: Any, target: Any) -> None:
     """Refuse a neuron of no layer, beside a target, or for a method that has none."""
-    if row.layer != "may":
-        takers = ", ".join(one.name for one in methods() if one.layer == "may")
+    if row.layer != "may" and not row.through_neuron:
+        takers = ", ".join(one.name for one in methods() if one.layer == "may" or one.through_neuron)
         raise OptionError(f"neuron is not used by {row.name}: leave it out, or take one of {takers}.")
     if layer is None:
         raise OptionError("neuron is given without layer: say of which layer, for example layer='conv2'.")
-    if target is not None:
+    if target is not None and not row.through_neuron:
         raise OptionError(
             "target and neuron are both given: a neuron takes the place of the target; leave one out."
         )

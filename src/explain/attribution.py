@@ -60,7 +60,10 @@ class Attribution:
     model : str
         Class name of the model.
     layer : str
-        The layer that was explained, whose output `inputs` then are, or whose map was taken; empty without one.
+        The layer that was explained, whose output `inputs` then are, or whose map was taken, or of which a neuron
+        was asked; empty without one.
+    neuron : tuple
+        The unit of that layer that was asked for, for each example: an int or a tuple of int; empty without one.
     target : tuple
         What was explained for each of the N examples: an int, a tuple of int (an index into outputs of
         higher rank), the name of a callable, or None for a model with a single output.
@@ -125,6 +128,7 @@ class Attribution:
     framework: str = ""
     model: str = ""
     layer: str = ""
+    neuron: tuple[int | tuple[int, ...] | str | None, ...] = ()
     target: tuple[int | tuple[int, ...] | str | None, ...] = ()
     score: str = "logit"
     predicted: npt.NDArray[Any] | None = None
@@ -274,7 +278,9 @@ def load(path: str | os.PathLike[str]) -> Attribution:
                 "Upgrade explain-toolkit to read it."
             )
         header["display"] = Display.from_json(header["display"])
-        header["target"] = tuple(tuple(one) if isinstance(one, list) else one for one in header["target"])
+        for name in ("target", "neuron"):
+            listed = header.get(name, ())
+            header[name] = tuple(tuple(one) if isinstance(one, list) else one for one in listed)
         header["notes"] = tuple(header["notes"])
         header["together"] = tuple(header.get("together", ()))
         result = Attribution(**header, **found)

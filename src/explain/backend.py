@@ -29,7 +29,7 @@ SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 
 Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules"]
 
-Rule = Literal["guided", "deconvolution", "rescale"]
+Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
 """What some operations hand on in a backward pass, instead of their gradient."""
 
 
@@ -145,14 +145,16 @@ class Backend(Protocol):
         """
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a backward pass brings to the inputs in which some operations hand on no gradient.
 
         And to how many operations the rule applied. ``"guided"``: every ReLU hands on the positive part of its
         gradient. ``"deconvolution"``: the positive part of what arrives. ``"rescale"``: every non-linear operation
         hands on what arrives times the slope between `baselines` and the input; one for which that is not known is
-        refused.
+        refused. ``"epsilon"`` and ``"epsilon_plus"``: relevance goes backward, of which a tensor has what arrives times
+        its value. A sum z shares out z / (z + `epsilon` · sign z) of its own, a convolution, by ``"epsilon_plus"``, to
+        what raises it alone.
         """
 
     def has_kinks(self, examples: Examples) -> bool:
@@ -163,6 +165,9 @@ class Backend(Protocol):
 
     def free_memory(self) -> int:
         """Give the free memory of the device that computes, in bytes."""
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether an error, of the framework or of Python, says that memory ran out."""
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given."""
@@ -188,6 +193,9 @@ class LayeredBackend(Backend, Protocol):
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give what a layer gives at a call for each example, shape (N, ...)."""
+
+    def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give what `activations` gives, and the gradient of every example's score to it, from one run."""
 
     def at(self, call: LayerCall) -> LayeredBackend:
         """Give the same model seen from what a layer gives at a call, in the same session."""

@@ -282,6 +282,43 @@ _ROWS = Catalogue(
             needs=frozenset({"outputs", "backward_rules"}),
             implementation="explain.algorithms.backward_rules:deep_lift",
             uses_baseline=True,
+            layer="may",
+        ),
+        Method(
+            name="deep_lift_shap",
+            title="DeepLIFT-SHAP",
+            aliases=("deeplift_shap", "deepliftshap", "deep_shap"),
+            family="backward rules",
+            summary="DeepLift averaged over a set of references; sums to the mean difference.",
+            paper="Lundberg & Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
+            needs=frozenset({"outputs", "backward_rules"}),
+            implementation="explain.algorithms.deep_lift_shap:deep_lift_shap",
+            uses_baseline=True,
+            takes_references=True,
+        ),
+        Method(
+            name="lrp",
+            title="LRP",
+            aliases=("layer_wise_relevance_propagation", "layerwise_relevance_propagation"),
+            family="backward rules",
+            summary="How much of the score each input contributes: shared out layer by layer as it was summed up.",
+            paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
+            needs=frozenset({"outputs", "backward_rules"}),
+            implementation="explain.algorithms.backward_rules:lrp",
+            layer="may",
+            options=(
+                one_of(
+                    "rule",
+                    "epsilon_plus",
+                    ("epsilon_plus", "epsilon"),
+                    "How sums share out: 'epsilon' all as they are, 'epsilon_plus' convolutions to what raises them.",
+                ),
+                positive("epsilon", 1e-9, "What is added to the size of a sum before it is divided by."),
+            ),
+            refused_engines={
+                "captum": "its LRP goes by the module: it refuses a layer that is called twice, passes functions by, "
+                "and changes the model's weights while it runs"
+            },
         ),
         Method(
             name="activation",
@@ -295,7 +332,7 @@ _ROWS = Catalogue(
         ),
         Method(
             name="conductance",
-            aliases=("layer_conductance",),
+            aliases=("layer_conductance", "neuron_conductance"),
             family="layer",
             summary="How much of the score's change from the baseline flows through each unit of a layer.",
             paper="Dhamdhere, Sundararajan & Yan 2018, arXiv:1805.12233",
@@ -313,6 +350,7 @@ _ROWS = Catalogue(
             ),
             uses_baseline=True,
             layer="must",
+            through_neuron=True,
         ),
         Method(
             name="grad_cam",
@@ -337,6 +375,17 @@ _ROWS = Catalogue(
             implementation="explain.algorithms.activation_maps:grad_cam_plus_plus",
             layer="map",
             drawn="unsigned",
+        ),
+        Method(
+            name="guided_grad_cam",
+            title="Guided Grad-CAM",
+            aliases=("guided_gradcam", "guidedgradcam"),
+            family="class activation map",
+            summary="The fine detail of guided backpropagation where Grad-CAM lights up.",
+            paper="Selvaraju et al. 2016, arXiv:1610.02391",
+            needs=frozenset({"outputs", "gradients", "layers", "backward_rules"}),
+            implementation="explain.algorithms.activation_maps:guided_grad_cam",
+            layer="map",
         ),
         Method(
             name="layer_cam",

@@ -55,14 +55,14 @@ def gallery(
         "gallery-out"
     ),
     model: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="Only this seed model; may be repeated.")
+        list[str] | None, typer.Option("--model", "-m", help="Only this model; may be repeated.")
     ] = None,
     method: Annotated[
         list[str] | None, typer.Option("--method", help="Only this method; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
-    """Make the gallery: every seed model, every method, both frameworks, on one page."""
+    """Make the gallery: every seed model, every method, both frameworks, on one page; EfficientNet on another."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (

@@ -15,6 +15,7 @@ from explain.each_input import each_input, refuse_kinds, results_of
 from explain.errors import (
     ModelCallError,
     OpaqueModelWarning,
+    OutOfMemoryWarning,
     ProbabilityScoreWarning,
     ScoreError,
     TargetError,
@@ -22,7 +23,7 @@ from explain.errors import (
 )
 from explain.examples import Array, Examples, Target
 from explain.execution import Executor, executor_for
-from explain.layer_view import at_layer, resolve_layer, up_to_layer
+from explain.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.one_input import OneInput
 from explain.problem import Found, Problem
@@ -31,7 +32,7 @@ from explain.request import Request
 from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
 from explain.several_inputs import SeveralInputs
 from explain.steadiness import UNSTEADY_NOTE, is_unsteady
-from explain.target import expected_target, picked, predicted_classes, resolve_target
+from explain.target import TargetLabels, expected_target, picked, predicted_classes, resolve_target
 from explain.wrap_up import Asked, Notes, wrap_up
 
 
@@ -55,7 +56,8 @@ def run(request: Request) -> tuple[Any, Notes]:
             # Asked of the whole model, before it is left at a layer: the answer is kept with the model.
             unsteady = is_unsteady(backend, request.model, examples, executor)
             call = None
-            if request.neuron is not None:
+            neurons: TargetLabels = ()
+            if request.neuron is not None and not method.through_neuron:
                 backend, call = up_to_layer(backend, request.layer, examples)
                 request = replace(request, target=request.neuron, layer=None)
                 examples = examples.with_target(expected_target(request.target, len(examples)))
@@ -71,6 +73,8 @@ def run(request: Request) -> tuple[Any, Notes]:
             name = "target" if call is None else "neuron"
             target, labels = resolve_target(request.target, outputs, name)
             examples = examples.with_target(target)
+            if call is not None:
+                neurons = labels
             compared = view.compared(request, examples)
             problem = Problem(
                 method=method.name,
@@ -93,11 +97,17 @@ def run(request: Request) -> tuple[Any, Notes]:
                     return extension.run_reference_engine(view.separate(problem))
                 return method.function()(problem)
 
-            about_a_layer = method.layer == "must" or (request.layer is not None and method.layer != "map")
-            if about_a_layer:
+            is_map = method.layer == "map"
+            through = request.neuron is not None and method.through_neuron
+            about_a_layer = not (is_map or through) and (method.layer == "must" or request.layer is not None)
+            if through:
+                call = resolve_layer(problem, request.layer, mapped=False)
+                neuron, neurons = resolve_neuron(problem, call, request.neuron)
+                problem = replace(problem, call=call, neuron=neuron)
+            elif about_a_layer:
                 problem = view.without_mask(problem)
                 problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False))
-            elif method.layer == "map" and isinstance(view, OneInput):
+            elif is_map and isinstance(view, OneInput):
                 problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True))
             if about_a_layer or isinstance(view, OneInput):
                 each, found = None, solve(problem)
@@ -110,7 +120,8 @@ def run(request: Request) -> tuple[Any, Notes]:
         compared.rule or {},
         predicted_classes(outputs),
         before=_score_notes(finding),
-        after=[UNSTEADY_NOTE] if unsteady else [],
+        after=[*([UNSTEADY_NOTE] if unsteady else []), *_memory_notes(executor)],
+        neurons=neurons,
     )
     if each is not None:
         return results_of(asked, each)
@@ -136,7 +147,8 @@ def warn(notes: Notes, stacklevel: int) -> None:
 
 def _held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     """Hold what must be held, a chunk of examples at a time."""
-    parts = [backend.hold(examples.rows(rows)).held for rows in executor.rows(len(examples))]
+    over = executor.over_rows(len(examples), lambda rows: backend.hold(examples.rows(rows)).held)
+    parts = [held for _, held in over]
     if not parts[0]:
         return examples
     return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -146,10 +158,13 @@ def _outputs(
     backend: Backend, examples: Examples, executor: Executor, with_gradients: bool = False
 ) -> tuple[Array, Finding]:
     """Call the model on the examples; refuse an output that says nothing."""
-    chunks = list(executor.rows(len(examples)))
-    # Of several chunks only the last one's gradients could be kept until they are asked for.
-    shared = with_gradients and len(chunks) == 1
-    parts = [backend.outputs(examples.rows(rows), with_gradients=shared) for rows in chunks]
+
+    def compute(rows: slice) -> tuple[Array, Finding]:
+        # Of several chunks only the last one's gradients could be kept until they are asked for.
+        shared = with_gradients and rows == slice(0, len(examples))
+        return backend.outputs(examples.rows(rows), with_gradients=shared)
+
+    parts = [found for _, found in executor.over_rows(len(examples), compute)]
     outputs, finding = parts[0]
     if len(parts) > 1:
         outputs = np.concatenate([part for part, _ in parts])
@@ -205,8 +220,8 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
     if target.indices is not None:
         return picked(outputs, target.indices)
     parts = []
-    for rows in executor.rows(len(examples)):
-        scores = backend.scores(examples.rows(rows))
+    over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
+    for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
             raise TargetError(
                 f"target, a callable, gave {scores.size} scalars for a batch of {rows.stop - rows.start}: "
@@ -244,3 +259,16 @@ def _score_notes(finding: Finding) -> Notes:
     if finding.reason:
         notes.append((finding.reason, ProbabilityScoreWarning))
     return notes
+
+
+def _memory_notes(executor: Executor) -> Notes:
+    """Say where memory ran out on the way."""
+    most = executor.halved_to
+    if most is None:
+        return []
+    text = (
+        f"Memory ran out on the way: the call went on in chunks of at most {most} "
+        f"point{'s' if most > 1 else ''}, and its result is the same. Give batch_size={most}, or a memory_budget, to "
+        "spare the attempts that failed."
+    )
+    return [(text, OutOfMemoryWarning)]

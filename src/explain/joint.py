@@ -104,11 +104,11 @@ class _Rearranged(ABC):
         )
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to what is moved."""
         starts = None if baselines is None else self._starts(baselines, examples)
-        gradients, changed = self.inner.rule_gradients(self.inside(examples), rule, starts)
+        gradients, changed = self.inner.rule_gradients(self.inside(examples), rule, starts, epsilon)
         return self._arranged(gradients), changed
 
     def has_kinks(self, examples: Examples) -> bool:
@@ -122,6 +122,10 @@ class _Rearranged(ABC):
     def free_memory(self) -> int:
         """Give the free memory of the device that computes."""
         return self.inner.free_memory()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether an error says that memory ran out."""
+        return self.inner.is_out_of_memory(error)
 
     def synchronize(self) -> None:
         """Wait for the device."""
@@ -138,6 +142,10 @@ class _Rearranged(ABC):
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give what a layer gives at a call."""
         return self.inner.activations(call, self.inside(examples))
+
+    def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give what a layer gives at a call, and the gradients of the scores to it."""
+        return self.inner.units_and_gradients(call, self.inside(examples))
 
     def at(self, call: LayerCall) -> Self:
         """Give the same model seen from what a layer gives."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from explain.backend import Backend, LayeredBackend
 from explain.errors import LayerError
-from explain.examples import Array, Examples
+from explain.examples import Array, Examples, Target
 from explain.layers import LayerCall, LayerLike, find_call, has_map, with_maps
 from explain.problem import Problem
+from explain.target import TargetLabels, resolve_target
 
 
 def resolve_layer(
@@ -65,8 +66,7 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
         return calls[0]
     one = problem.examples.rows(slice(0, 1))
     for call in calls:
-        seen = one.at_layer(activations_of(problem, call, one), None)
-        (slopes,), _ = layered(problem).at(call).gradients(seen)
+        _, slopes = layered(problem).units_and_gradients(call, one)
         places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
         if np.count_nonzero(places) > 1:
             return call
@@ -80,6 +80,11 @@ def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple
     return whole.until(call), call
 
 
+def resolve_neuron(problem: Problem, call: LayerCall, neuron: Any) -> tuple[Target, TargetLabels]:
+    """Find the unit of a layer that is meant, for each example; a `TargetError` if there is none such."""
+    return resolve_target(neuron, activations_of(problem, call, problem.examples), "neuron")
+
+
 def layered(problem: Problem) -> LayeredBackend:
     """Give the backend as one whose layers can be reached: that it is one was checked by its primitives."""
     return cast(LayeredBackend, problem.backend)
@@ -88,10 +93,10 @@ def layered(problem: Problem) -> LayeredBackend:
 def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Array:
     """Give what a layer gives for examples, a chunk at a time, shape (N, ...), in the precision of points."""
     backend = layered(problem)
-    parts: Sequence[Array] = [
-        backend.activations(call, examples.rows(rows)) for rows in problem.executor.rows(len(examples))
-    ]
-    return np.ascontiguousarray(np.concatenate(parts), dtype=backend.dtype)
+    parts = problem.executor.over_rows(
+        len(examples), lambda rows: backend.activations(call, examples.rows(rows))
+    )
+    return np.ascontiguousarray(np.concatenate([units for _, units in parts]), dtype=backend.dtype)
 
 
 def at_layer(problem: Problem, call: LayerCall) -> Problem:

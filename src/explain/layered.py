@@ -8,6 +8,7 @@ from copy import copy
 from typing import Any, Self
 
 from explain.backend import Primitive
+from explain.examples import Array, Examples
 from explain.layers import LayerCall
 
 
@@ -21,6 +22,9 @@ class Layered(ABC):
 
     takes_several_inputs = True
     """Whether the model may be given several inputs."""
+
+    fixed_batch_size: int | None = None
+    """The only batch size that the model takes, None if any."""
 
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
@@ -50,6 +54,31 @@ class Layered(ABC):
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""
         return {id(layer): name for name, layer in self.named_layers.items()}
+
+    @abstractmethod
+    def activations(self, call: LayerCall, examples: Examples) -> Array:
+        """Give what a layer gives at a call for each example, shape (N, ...)."""
+
+    @abstractmethod
+    def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
+        """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
+
+    @abstractmethod
+    def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give units and gradients from one run of the model."""
+
+    def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give what `activations` gives, and the gradient of every example's score to it."""
+        if self.entry is not None and self.entry == self.place_of(call):
+            units = self.activations(call, examples)
+            (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
+            return units, slopes
+        units, slopes = self.in_one_run(call, self.padded(examples))
+        return units[: len(examples)], slopes[: len(examples)]
+
+    def padded(self, examples: Examples) -> Examples:
+        """Give as many examples as a fixed batch has, the last one repeated."""
+        return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def at(self, call: LayerCall) -> Self:
         """Give the same model seen from what a layer gives at a call."""

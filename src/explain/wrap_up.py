@@ -43,6 +43,8 @@ class Asked:
         The predicted class of each example.
     before, after : list of (message, category)
         The warnings that stand before and after those of the method.
+    neurons : tuple
+        The unit of a layer that was asked for, for each example, if one was.
     """
 
     request: Request
@@ -52,6 +54,7 @@ class Asked:
     predicted: Array | None
     before: Notes
     after: Notes
+    neurons: TargetLabels = ()
 
     def notes(self, own: Sequence[Note]) -> Notes:
         """Give all warnings, those of the method among them."""
@@ -99,6 +102,7 @@ def wrap_up(
         inputs=result(problem.examples.inputs[0]),
         layout=layout.axes,
         layer="" if problem.call is None else problem.call.label,
+        neuron=asked.neurons,
         method=request.method.name,
         engine=request.engine,
         framework=problem.backend.name,

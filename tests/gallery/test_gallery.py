@@ -31,6 +31,7 @@ from explain.layout import Layout
 
 FEW = {
     "integrated_gradients": {"n_steps": 4},
+    "conductance": {"n_steps": 4},
     "activation_maximization": {"n_steps": 2},
     "smoothgrad": {"n_samples": 4},
     "smoothgrad_squared": {"n_samples": 4},
@@ -47,17 +48,14 @@ FEW = {
 
 
 def shown(name):
-    """The methods that are drawn of one sample of a model: none that is about a layer, or exchanges samples."""
+    """The methods that are drawn of one sample of a model: none that exchanges samples."""
     kind = Layout(zoo.samples(name, "torch").layout).kind
-    # Its layers cannot be reached, and its log-probability is a softmax's, for which DeepLift has no rule.
-    refused = {"layers", "deep_lift"} if name == "names_rnn" else set()
+    # Its layers cannot be reached, and its log-probability is a softmax's, for which there is no rule.
+    refused = {"layers", "deep_lift", "deep_lift_shap", "lrp"} if name == "names_rnn" else set()
     return [
         row
         for row in methods()
-        if kind in row.kinds
-        and row.layer != "must"
-        and row.name != "feature_permutation"
-        and not refused & {row.name, *row.needs}
+        if kind in row.kinds and row.name != "feature_permutation" and not refused & {row.name, *row.needs}
     ]
 
 

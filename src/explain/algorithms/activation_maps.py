@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explain.algorithms.backward_rules import guided_backprop
 from explain.algorithms.gradient import zero_gradient_warnings
-from explain.backend import Backend
 from explain.errors import ExplainWarning, ZeroMapWarning
-from explain.examples import Array, Examples
+from explain.examples import Array
 from explain.expansion import expanded_scores
 from explain.layer_view import activations_of, layered
 from explain.layout import Layout
@@ -40,6 +40,21 @@ def grad_cam_plus_plus(problem: Problem) -> Found:
     shares = np.divide(square, below, out=np.zeros_like(square), where=below != 0)
     weights = (shares * np.maximum(gradients, 0)).sum(axis=places, keepdims=True)
     return _found(problem, (weights * units).sum(axis=-1), gradients)
+
+
+def guided_grad_cam(problem: Problem) -> Found:
+    """Multiply what guided backpropagation finds at each position by the Grad-CAM map there.
+
+    Selvaraju et al., *Grad-CAM*, arXiv:1610.02391, section 3.2: the fine detail of the one where the other, which
+    tells classes apart, lights up.
+    """
+    detail, region = guided_backprop(problem), grad_cam(problem)
+    (signed,), (shared,) = detail.values, region.values
+    # Every channel of a place has an equal share of its map; here each is multiplied by the whole of it.
+    return Found(
+        values=(signed * (_channels(problem) * shared),),
+        warnings=tuple(dict.fromkeys((*detail.warnings, *region.warnings))),
+    )
 
 
 def layer_cam(problem: Problem) -> Found:
@@ -113,13 +128,16 @@ def _units_and_gradients(problem: Problem) -> tuple[Array, Array]:
     """Give what the layer gives and the gradients of the scores to it, batch first and channels last, in float64."""
     call = problem.call
     assert call is not None
-    units = activations_of(problem, call, problem.examples)
-    entered: Backend = layered(problem).at(call)
-    seen: Examples = problem.examples.at_layer(units, None)
-    parts = [entered.gradients(seen.rows(rows))[0][0] for rows in problem.executor.rows(len(seen))]
+    backend, examples = layered(problem), problem.examples
+    over = problem.executor.over_rows(
+        len(examples), lambda rows: backend.units_and_gradients(call, examples.rows(rows))
+    )
+    parts = [part for _, part in over]
     layout = call.layout(problem.layout)
-    found = (layout.to_canonical(one).astype(np.float64) for one in (units, np.concatenate(parts)))
-    return next(found), next(found)
+    units, gradients = (
+        layout.to_canonical(np.concatenate(part)).astype(np.float64) for part in zip(*parts, strict=True)
+    )
+    return units, gradients
 
 
 def _places(units: Array) -> tuple[int, ...]:
@@ -151,9 +169,14 @@ def _found(problem: Problem, maps: Array, gradients: Array | None = None) -> Fou
 
 def _spread(maps: Array, problem: Problem) -> Array:
     """Bring maps over a layer's places to the input's shape; a place's value is shared out equally to its channels."""
-    shape, layout = problem.examples.inputs[0].shape, problem.layout
-    channels = 1 if layout.channel_axis is None else shape[layout.channel_axis]
-    return np.broadcast_to(_over_input(maps, shape, layout) / channels, shape)
+    shape = problem.examples.inputs[0].shape
+    return np.broadcast_to(_over_input(maps, shape, problem.layout) / _channels(problem), shape)
+
+
+def _channels(problem: Problem) -> int:
+    """Give how many channels a place of the input has."""
+    axis = problem.layout.channel_axis
+    return 1 if axis is None else int(problem.examples.inputs[0].shape[axis])
 
 
 def _over_input(maps: Array, shape: tuple[int, ...], layout: Layout) -> Array:

@@ -50,14 +50,16 @@ def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: A
     return delta, relative
 
 
-def convergence_warnings(relative_delta: Array, remedy: str) -> tuple[tuple[str, type[ExplainWarning]], ...]:
-    """Tell of the examples whose values miss the difference of the scores by too much, and what helps."""
+def convergence_warnings(
+    relative_delta: Array, remedy: str, what: str = "The integral has not converged"
+) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+    """Tell of the examples whose values miss the difference of the scores by too much: what it is, what helps."""
     far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
     if far.size == 0:
         return ()
     return (
         (
-            f"The integral has not converged for example{'s' if far.size > 1 else ''} {far.tolist()}: the values miss "
+            f"{what} for example{'s' if far.size > 1 else ''} {far.tolist()}: the values miss "
             f"the difference of the scores by up to {relative_delta.max():.1%}, more than "
             f"{WORST_RELATIVE_DELTA:.0%}. {remedy}",
             ConvergenceWarning,

@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
 from explain.algorithms.gradient import zero_gradient_warnings
-from explain.algorithms.path import equal_baseline_warnings
-from explain.algorithms.references import reference_paths, scores_at_references
+from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
 from explain.algorithms.smoothing import noise_warnings, noisy_points
 from explain.errors import ConvergenceWarning, ExplainWarning
 from explain.examples import Array
@@ -58,7 +57,7 @@ def expected_gradients(problem: Problem) -> Found:
         relative_delta=relative_delta,
         warnings=(
             *(noise_warnings(problem, ends) if ends is not None else ()),
-            *(_equal_reference_warnings(problem) if count == 1 else ()),
+            *equal_reference_warnings(problem),
             *_bias_warnings(residuals, relative_delta, noisy=ends is not None),
             *zero_gradient_warnings(seen),
         ),
@@ -150,9 +149,3 @@ def _bias_warnings(
             ConvergenceWarning,
         )
     ]
-
-
-def _equal_reference_warnings(problem: Problem) -> list[tuple[str, type[ExplainWarning]]]:
-    inputs = problem.examples.inputs
-    paths = reference_paths(problem, np.zeros(1, np.intp), np.zeros(1))
-    return equal_baseline_warnings(inputs, paths.inputs(slice(0, len(inputs[0])), slice(0, 1)))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.completeness import convergence_delta
-from explain.examples import Array
+from explain.algorithms.completeness import convergence_delta, convergence_warnings
+from explain.algorithms.gradient import zero_gradient_warnings
+from explain.examples import Array, Target
 from explain.expansion import StraightPath
 from explain.layer_view import layered
 from explain.problem import Found, Problem
 from explain.quadrature import nodes_and_weights
+from explain.target import picked
+
+_REMEDY = (
+    "Raise n_steps until it falls; if it does not, a part of the score reaches the output past the layer, on a skip "
+    "connection or a second branch."
+)
 
 
 def activation(problem: Problem) -> Found:
@@ -24,8 +31,11 @@ def conductance(problem: Problem) -> Found:
     """Share out the change of the score along a straight path of the input to the units of a layer.
 
     Dhamdhere, Sundararajan & Yan, *How important is a neuron?*, arXiv:1805.12233. From one point of the path to the
-    next each unit gets the gradient of the score to it, at the first of the two, times its own change.
+    next each unit gets the gradient of the score to it, at the first of the two, times its own change. With a
+    neuron: what of that unit's conductance comes from each input.
     """
+    if problem.neuron is not None:
+        return _through_neuron(problem, problem.neuron)
     outer, call = problem.outer, problem.call
     assert outer is not None
     assert outer.baselines is not None
@@ -38,11 +48,13 @@ def conductance(problem: Problem) -> Found:
     path = StraightPath(outer.baselines, differences, alphas)
     values = np.zeros(problem.examples.inputs[0].shape, np.float64)
     before: dict[int, tuple[Array, Array]] = {}
-    for rows, points in problem.executor.blocks(len(examples), len(alphas)):
+
+    def compute(rows: slice, points: slice) -> tuple[Array, Array]:
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
         moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
-        units = backend.activations(call, moved)
-        (gradients,), _ = problem.backend.gradients(moved.at_layer(units, None))
+        return backend.units_and_gradients(call, moved)
+
+    for rows, _, (units, gradients) in problem.executor.over_blocks(len(examples), len(alphas), compute):
         shape = (rows.stop - rows.start, -1, *units.shape[1:])
         by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
         for place, row in enumerate(range(rows.start, rows.stop)):
@@ -54,4 +66,43 @@ def conductance(problem: Problem) -> Found:
             before[row] = by_step[place, -1], slopes[place, -1]
     at_baseline = outer.scores_at(outer.baselines)
     delta, relative_delta = convergence_delta((values,), problem.scores, at_baseline)
-    return Found(values=(values,), delta=delta, relative_delta=relative_delta)
+    return Found(
+        values=(values,),
+        delta=delta,
+        relative_delta=relative_delta,
+        warnings=convergence_warnings(relative_delta, _REMEDY),
+    )
+
+
+def _through_neuron(problem: Problem, neuron: Target) -> Found:
+    """Integrate, along the straight path, the gradient of the score to a unit times that of the unit to the input.
+
+    The paper's equation 2; its sum over the inputs is the unit's conductance, up to the integral's error.
+    """
+    call, baselines, indices = problem.call, problem.baselines, neuron.indices
+    assert call is not None
+    assert baselines is not None
+    assert indices is not None
+    backend, examples = layered(problem), problem.examples
+    before = backend.until(call)
+    alphas, weights = nodes_and_weights(problem.options["rule"], problem.options["n_steps"], backend.dtype)
+    differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
+    path = StraightPath(baselines, differences, alphas)
+    totals = tuple(np.zeros(one.shape) for one in examples.inputs)
+
+    def compute(rows: slice, points: slice) -> tuple[Array, tuple[Array, ...]]:
+        every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
+        moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
+        _, to_units = backend.units_and_gradients(call, moved)
+        slopes = picked(to_units, indices[every]).reshape(rows.stop - rows.start, -1) * weights[points]
+        return slopes, before.gradients(moved.with_target(Target(indices[every])))[0]
+
+    over = problem.executor.over_blocks(len(examples), len(alphas), compute, in_rows=problem.in_rows)
+    for rows, _, (slopes, to_inputs) in over:
+        for total, found in zip(totals, to_inputs, strict=True):
+            by_step = found.reshape(*slopes.shape, *found.shape[1:])
+            total[rows] += np.einsum("np,np...->n...", slopes.astype(np.float64), by_step)
+    return Found(
+        values=tuple(step * total for step, total in zip(differences, totals, strict=True)),
+        warnings=zero_gradient_warnings(totals),
+    )

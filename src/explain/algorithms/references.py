@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from explain.errors import BaselineError
+from explain.algorithms.path import equal_baseline_warnings
+from explain.errors import BaselineError, ExplainWarning
 from explain.examples import Array, Examples
 from explain.expansion import Expansion, ReferencePaths, Repeated, expanded_scores
 from explain.masking import spread_mask
@@ -57,7 +58,8 @@ def scores_at_references(problem: Problem) -> Array:
     else:
         # Of an example only its target has a say in the score of a reference: one pass serves all examples.
         references = Examples(problem.references)
-        outputs = np.concatenate([backend.outputs(references.rows(rows))[0] for rows in executor.rows(count)])
+        parts = executor.over_rows(count, lambda rows: backend.outputs(references.rows(rows))[0])
+        outputs = np.concatenate([part for _, part in parts])
         scores = np.stack([outputs[(slice(None), *index)] for index in indices])
     if not np.isfinite(scores).all():
         bad = np.flatnonzero(~np.isfinite(scores).all(axis=0))
@@ -66,3 +68,13 @@ def scores_at_references(problem: Problem) -> Array:
             "scores to share out. Leave them out."
         )
     return scores
+
+
+def equal_reference_warnings(problem: Problem) -> list[tuple[str, type[ExplainWarning]]]:
+    """Tell of the examples that are their own reference, where the set has only one."""
+    assert problem.references is not None, "the catalogue says that this method takes references"
+    if len(problem.references[0]) > 1:
+        return []
+    inputs = problem.examples.inputs
+    paths = reference_paths(problem, np.zeros(1, np.intp), np.zeros(1))
+    return equal_baseline_warnings(inputs, paths.inputs(slice(0, len(inputs[0])), slice(0, 1)))

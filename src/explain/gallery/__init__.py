@@ -1,4 +1,4 @@
-"""The gallery: every seed model, every method, both frameworks, on one page.
+"""The gallery: every seed model, every method, both frameworks, on one page; a network of real size on another.
 
 `generate` makes it. Nothing here imports a framework; the models of `explain.zoo` bring their own.
 
@@ -9,8 +9,8 @@ Examples
 64
 """
 
+from explain.gallery.exhibits import BATCH_SIZE
 from explain.gallery.generator import generate
 from explain.gallery.readme import write_readme_picture
-from explain.gallery.results import BATCH_SIZE
 
 __all__ = ["BATCH_SIZE", "generate", "write_readme_picture"]

@@ -1,4 +1,4 @@
-"""The one table of how a seed model is shown: how many samples, which score, what to look for."""
+"""The one table of how a model is shown: how many samples, which score, what to look for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from explain.layers import LayerLike
+from explain.zoo.parameters import Framework
+from explain.zoo.pretrained import PRETRAINED
+
+# It decides in which parts sums are formed, and so their last bits. Given, since the fastest size, which `attribute`
+# would find, differs by machine.
+BATCH_SIZE = 64
+
 
 @dataclass(frozen=True)
 class Exhibit:
-    """How one seed model is shown.
+    """How one model is shown.
 
     Parameters
     ----------
@@ -20,6 +28,8 @@ class Exhibit:
         How many samples.
     score : str
         Which score is explained, see `explain.attribute`.
+    layer : str or Mapping of framework to layer, optional
+        The layer at which methods are asked that are about one; None where no layer can be reached.
     remarks : tuple of str
         Paragraphs that say what is seen, for a reader who meets the model for the first time.
     found_score : str
@@ -32,26 +42,48 @@ class Exhibit:
         By method: options that this model needs other than the default.
     found_remark : str
         What is seen in the inputs that were found.
+    method_remarks : Mapping of str to str
+        By method: what is seen in its maps.
+    found_for : tuple of int
+        For activation maximization: the classes; all of them if it is empty.
+    batch_size : int
+        How many points are in memory at once, in both frameworks.
     """
 
     count: int = 8
     score: str = "logit"
+    layer: str | Mapping[Framework, LayerLike] | None = None
     remarks: tuple[str, ...] = ()
     found_score: str = "logit"
     found_layout: str | None = None
     found_steps: int | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     found_remark: str = ""
+    method_remarks: Mapping[str, str] = field(default_factory=dict)
+    found_for: tuple[int, ...] = ()
+    batch_size: int = BATCH_SIZE
+
+    def layer_in(self, framework: Framework) -> LayerLike:
+        """Give the layer in a framework.
+
+        Examples
+        --------
+        >>> Exhibit(layer="conv2").layer_in("torch"), Exhibit().layer_in("torch")
+        ('conv2', None)
+        """
+        return self.layer if self.layer is None or isinstance(self.layer, str) else self.layer[framework]
 
 
 EXHIBITS: Mapping[str, Exhibit] = {
     "cifar_net": Exhibit(
+        layer="conv2",
         remarks=(
             "The baseline of integrated gradients is zero, which is mid-grey after this model's "
             "normalisation: what is grey in a picture gets no relevance, whatever the model makes of it.",
         ),
     ),
     "cifar_keras": Exhibit(
+        layer="conv2",
         remarks=(
             "Here the pictures lie in [0, 1] and the baseline of zero is black: dark places get little "
             "relevance by construction.",
@@ -81,6 +113,7 @@ EXHIBITS: Mapping[str, Exhibit] = {
         ),
     ),
     "fashion_rnn": Exhibit(
+        layer="rnn1",
         remarks=(
             "The model reads a picture row by row, so time runs downwards in the maps. Integrated gradients "
             "start from black: the black around a garment gets exactly zero, and its outline stays.",
@@ -91,6 +124,8 @@ EXHIBITS: Mapping[str, Exhibit] = {
         found_layout="NHW",
         options={
             "activation_maximization": {"jitter": 1, "tv_weight": 0.2, "l2_weight": 0.02},
+            # Back through 28 steps of tanh relevance grows a thousandfold with a smaller one.
+            "lrp": {"epsilon": 0.25},
         },
         found_remark=(
             "A convolutional network that is asked for a ship draws one; this model draws no shoe. It sees "
@@ -98,11 +133,63 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "dark legs of a trouser, and little above them. Such pictures lie far from all that it has seen."
         ),
     ),
+    "efficientnet_lite0": Exhibit(
+        count=2,
+        remarks=(
+            "The baseline of zero is mid-grey here, 127 of 255: a method that covers a part of a picture covers it "
+            "with grey.",
+            "Millions of units stand between a picture and its logit, each with two kinks, and for some of them the "
+            "last bit decides on which side they are. So in single precision maps of gradients are 1e-6 to 1e-2 away "
+            "from their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one "
+            "map in both frameworks.",
+        ),
+        layer=PRETRAINED["efficientnet_lite0"].layers,
+        # More than four pictures at once, and PyTorch spends its time on fetching memory.
+        batch_size=4,
+        # A gradient takes a twentieth of a second, a score a fiftieth: what takes thousands of them takes fewer here.
+        options={
+            "smoothgrad": {"n_samples": 16},
+            "smoothgrad_squared": {"n_samples": 16},
+            "vargrad": {"n_samples": 16},
+            "integrated_gradients": {"n_steps": 50},
+            "expected_gradients": {"n_samples": 40},
+            "blur_integrated_gradients": {"n_steps": 32},
+            "guided_integrated_gradients": {"n_steps": 40},
+            "xrai": {"n_steps": 16},
+            # At the last layer before a mean and a dense one, where the score is affine.
+            "conductance": {"n_steps": 2},
+            "rise": {"n_masks": 200},
+            "shapley_value_sampling": {"n_samples": 3},
+            "lime": {"n_samples": 160},
+            "kernel_shap": {"n_samples": 160},
+        },
+        method_remarks={
+            "guided_integrated_gradients": (
+                "At each step the positions with the least gradient move first. Where two gradients are alike up to "
+                "their rounding another one moves, and the next gradients differ: the two paths part, and so do the "
+                "maps in single precision. In double precision they are one."
+            ),
+            "deconvolution": (
+                "The network has no max pooling, whose switches would let the picture in: what is handed back does not "
+                "depend on the picture at all, and shows the strides of the convolutions. A method not to be used here."
+            ),
+            "conductance": (
+                "From this layer on the score is affine, so that two steps are exact, and the sum over channels is "
+                "what each of its 7 × 7 places gives to the logit."
+            ),
+        },
+        found_for=(22, 990),
+        found_remark=(
+            "From noise, 128 steps. Beak and eye of an eagle, the brown seed in its opened husk. Each step divides the "
+            "gradient by its own size, so that rounding grows until the two frameworks climb different hills "
+            "of one height."
+        ),
+    ),
 }
 
 
 def exhibit(name: str) -> Exhibit:
-    """Look up how a seed model is shown; one that the table does not know is shown in the plain way.
+    """Look up how a model is shown; one that the table does not know is shown in the plain way.
 
     Examples
     --------

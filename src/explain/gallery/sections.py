@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from explain.attribution import Attribution
@@ -17,20 +19,26 @@ from explain.gallery.settings import integration_words, option_words
 from explain.gallery.tiles import ColourBar, colour_bar, image_data_uri
 from explain.render import Scale, picture, sequence_html, shared_scale
 from explain.render.caption import delta_line, map_error_line, score_text, steps_line, target_of
+from explain.render.drawing import SMALL_IMAGE
 from explain.render.maximization import found_picture
 from explain.render.names import class_name, framework_name, method_name, number
 from explain.render.sheet import ALERT
-from explain.render.view import canonical_inputs, default_channels, drawn_as, maps_of, view
+from explain.render.view import canonical_inputs, default_channels, drawn_as, input_name, maps_of, view
 
 _NO_TEXT = Markup("")
 
 
 @dataclass(frozen=True)
 class Tile:
-    """An image and what is seen in it."""
+    """An image and what is seen in it; and whether it is so fine that its pixels are not to be seen one by one."""
 
     image: str
     alt: str
+    fine: bool = False
+
+
+def _tile(pixels: npt.NDArray[Any], alt: str) -> Tile:
+    return Tile(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,9 @@ class Item:
     wrong : bool
         Whether the true class is another.
     start : Tile, optional
-        The input.
+        The input, or what a layer gave.
+    start_label : str
+        Which of the two.
     panels : tuple of Panel
         One a framework.
     figures : tuple of (str, str)
@@ -92,6 +102,7 @@ class Item:
     start: Tile | None
     panels: tuple[Panel, ...]
     figures: tuple[tuple[str, str], ...]
+    start_label: str = "input"
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,8 @@ class MethodSection:
         One an example.
     file : str
         The PNG that shows the same.
+    fine : bool
+        Whether its images want room.
     """
 
     id: str
@@ -134,6 +147,7 @@ class MethodSection:
     bar_words: str
     items: tuple[Item, ...]
     file: str
+    fine: bool = False
 
 
 def method_section(results: ModelResults, result: MethodResult, file: str) -> MethodSection:
@@ -174,13 +188,14 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
         summary=method.summary,
         paper=method.paper,
         settings=_settings(result) if result.attributions else result.reason,
-        remark=results.exhibit.found_remark if found else "",
+        remark=results.exhibit.found_remark if found else results.exhibit.method_remarks.get(method.name, ""),
         notes=tuple(dict.fromkeys(note for one in result.attributions.values() for note in one.notes)),
         kind=kind,
         bar=bar,
         bar_words=words,
         items=items,
         file=file if result.attributions else "",
+        fine=any(panel.tile.fine for item in items for panel in item.panels if panel.tile is not None),
     )
 
 
@@ -208,15 +223,24 @@ def _item(
             Panel(
                 label=name,
                 lines=_lines(one, index),
-                tile=None if characters else Tile(image_data_uri(scale.colors(own[index])[..., :3]), alt),
+                tile=None if characters else _tile(scale.colors(own[index])[..., :3], alt),
                 text=Markup(sequence_html(one, index, scale)) if characters else _NO_TEXT,
             )
         )
     start = None
     if not characters:
         shown = picture(canonical_inputs(first)[index], first.display)
-        start = Tile(image_data_uri(shown.pixels), picture_alt(shown.pixels, f"Input, true class {true}"))
-    return Item(target, f"true class: {true}", true != target, start, tuple(panels), _figures(result, index))
+        alt = f"{input_name(first).capitalize()}, true class {true}"
+        start = _tile(shown.pixels, picture_alt(shown.pixels, alt))
+    return Item(
+        title=target,
+        detail=f"true class: {true}",
+        wrong=true != target,
+        start=start,
+        panels=tuple(panels),
+        figures=_figures(result, index),
+        start_label=input_name(first),
+    )
 
 
 def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
@@ -242,7 +266,7 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
             if not letters:
                 pixels = found_picture(one, index).pixels
                 alt = picture_alt(pixels, f"The input that {name} found for {target}, score {reached}")
-                tile = Tile(image_data_uri(pixels), alt)
+                tile = _tile(pixels, alt)
             shown = wanted_letters(one, index) if letters else ()
             panels.append(Panel(name, (Line(reached),), tile=tile, letters=shown))
         items.append(Item(target, "", False, None, tuple(panels), _figures(result, index)))
@@ -273,6 +297,8 @@ def _settings(result: MethodResult) -> str:
     else:
         parts = ["target: the predicted class", score]
     parts += [*integration_words(first), *option_words(first, ": ")]
+    if first.layer:
+        parts.append(f"layer: {first.layer}")
     if first.baseline_rule.get("rule") == "references":
         parts.append(f"baseline: {first.baseline_rule['count']} references")
     elif first.baseline is not None:

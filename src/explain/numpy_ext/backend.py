@@ -170,7 +170,7 @@ class NumPyBackend:
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Refuse, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
@@ -186,6 +186,10 @@ class NumPyBackend:
     def free_memory(self) -> int:
         """Give the free memory, in bytes."""
         return int(psutil.virtual_memory().available)
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell Python's and NumPy's error of memory, and what ONNX Runtime says."""
+        return isinstance(error, MemoryError) or "Failed to allocate memory" in str(error)
 
     def synchronize(self) -> None:
         """Wait for nothing."""

@@ -265,7 +265,7 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
     parts = [
         either(one.model for one in attributions),
         either(framework_name(one.framework) for one in attributions),
-        either(f"layer {one.layer}" for one in attributions if one.layer),
+        either(f"layer {one.layer}{_neuron_text(one)}" for one in attributions if one.layer),
         either(f"input {one.input_name}" for one in attributions if one.input_name),
         either(f"computed by {one.engine}" for one in attributions if one.engine != "explain"),
         f"{shown} of {len(attributions[0])} examples" if shown < len(attributions[0]) else "",
@@ -276,3 +276,9 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
     ]
     unlike = differences_text(*attributions) if len(attributions) == 2 else ""
     return [*lines, Line(unlike, 8.5)] if unlike else lines
+
+
+def _neuron_text(attribution: Attribution) -> str:
+    """Name the neuron of the layer, where one was asked for and it is the same for all examples."""
+    asked = set(attribution.neuron)
+    return f", neuron {next(iter(asked))}" if len(asked) == 1 else ", neurons" if asked else ""

@@ -297,7 +297,10 @@ def _only_zero(scale: Scale) -> Colormap:
 def _show(axes: Axes, pixels: npt.NDArray[Any], **colors: Any) -> None:
     """Show an array, each pixel a rectangle where there are few; the axes' shape decides the aspect."""
     few = max(pixels.shape[:2]) <= SMALL_IMAGE
-    axes.imshow(pixels, aspect="auto", interpolation="nearest" if few else "antialiased", **colors)
+    # Matplotlib's own choice goes by the panel's exact width: of two panels beside each other, alike but for a
+    # rounding, one was smoothed and the other was not. Values are averaged, not colours.
+    interpolation = "nearest" if few else "hanning"
+    axes.imshow(pixels, aspect="auto", interpolation=interpolation, interpolation_stage="data", **colors)
 
 
 def _frame(axes: Axes) -> None:

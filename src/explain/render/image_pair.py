@@ -22,7 +22,7 @@ from explain.render.image import (
 )
 from explain.render.page import GAP, MARGIN, Heading, Row, compose, place_columns
 from explain.render.sheet import Sheet, line_height, wrap
-from explain.render.view import view
+from explain.render.view import input_name, view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
     rows_as_time = view(drawn.first) == "rows"
     pictures = input_pictures(drawn)
     width, height = map_size(drawn)
-    names = [input_heading(pictures), *drawn.labels]
+    names = [input_heading(pictures, input_name(drawn.first)), *drawn.labels]
     room = TIME_ROOM if rows_as_time else 0.0
     (input_left, *lefts), right = place_columns(
         names, [width] * 3, rooms=(0.0, room, 0.0), least=LEAST_COLUMN

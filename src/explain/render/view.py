@@ -94,7 +94,8 @@ def input_name(attribution: Attribution) -> str:
     'output of conv2'
     """
     mapped = any(row.layer == "map" for row in methods() if row.name == attribution.method)
-    return f"output of {attribution.layer}" if attribution.layer and not mapped else "input"
+    of_layer = attribution.layer and not mapped and not attribution.neuron
+    return f"output of {attribution.layer}" if of_layer else "input"
 
 
 def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:

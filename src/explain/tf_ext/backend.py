@@ -24,12 +24,13 @@ from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.kept import Answers
-from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers
-from explain.tf_ext.memory import bytes_per_point, free_memory
+from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
+from explain.tf_ext.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.native import rule_gradients
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
-from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
+from explain.tf_ext.trace_keeping import Trace, specifications_of, traced, traces_of
+from explain.tf_ext.traces import Beside, Computation
 from explain.tf_ext.transfer import precision_of_points, to_device, to_host
 
 
@@ -46,6 +47,7 @@ class TensorFlowBackend(Layered):
         The input as it was given: a model without weights follows its dtype.
     """
 
+    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "tensorflow"
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
@@ -89,14 +91,14 @@ class TensorFlowBackend(Layered):
         if not self._inspection.structure.masking:
             return examples
         self._check_shape(examples)
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         masks, _ = self._run("masks", padded, self.tensors(padded.inputs))
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
         self._check_shape(examples)
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         points = self.tensors(padded.inputs)
         if with_gradients and examples.target.function is None:
             found, finding = self._run("answers", padded, points)
@@ -121,7 +123,7 @@ class TensorFlowBackend(Layered):
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         scores, _ = self._run("scores", padded, self.tensors(padded.inputs))
         # Too many, which only a callable target can give, are not cut to length: the caller must be told.
         return to_host(scores)[: len(examples)] if len(scores) == len(padded) else to_host(scores)
@@ -133,7 +135,7 @@ class TensorFlowBackend(Layered):
             return tuple(to_host(part)[: len(examples)] for part in before.gradients), to_host(before.scores)[
                 : len(examples)
             ]
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         (gradients, scores), _ = self._run("gradients", padded, self.tensors(padded.inputs))
         return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
@@ -155,10 +157,10 @@ class TensorFlowBackend(Layered):
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines)
+        return rule_gradients(self, examples, rule, baselines, epsilon)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
@@ -166,7 +168,7 @@ class TensorFlowBackend(Layered):
 
     def survey(self, examples: Examples) -> Survey:
         """Look for kinks and for the model's affine prefix in a trace; what cannot be traced shows nothing."""
-        padded = self._padded(examples.rows(slice(0, 1)))
+        padded = self.padded(examples.rows(slice(0, 1)))
         trace = self._traced_or_none(
             "surveyed_scores", padded, (self.tensors(padded.inputs), self._beside(padded))
         )
@@ -178,7 +180,11 @@ class TensorFlowBackend(Layered):
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give what a layer gives at a call for each example, shape (N, ...)."""
-        return activations(self, call, self._padded(examples))[: len(examples)]
+        return activations(self, call, self.padded(examples))[: len(examples)]
+
+    def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give units and gradients from one run of the model."""
+        return units_and_gradients(self, call, examples)
 
     @property
     def named_layers(self) -> Mapping[str, Any]:
@@ -196,7 +202,7 @@ class TensorFlowBackend(Layered):
 
     def watched(self, examples: Examples) -> list[tuple[Any, Any]]:
         """Give each call of a layer, its name and layer, and what it gave: of a trace, or of a run on one example."""
-        padded = self._padded(examples.rows(slice(0, 1)))
+        padded = self.padded(examples.rows(slice(0, 1)))
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         # Neither is kept: what was seen holds the layers.
         computation = self._computation(padded)
@@ -282,7 +288,9 @@ class TensorFlowBackend(Layered):
             raise
         # The model is foreign code, which may raise anything, also only because it is being traced: run as it
         # is, it may work after all, and else says what is wrong with the input rather than with the trace.
-        except Exception:
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
             self._eager = True
             return None
 
@@ -373,9 +381,6 @@ class TensorFlowBackend(Layered):
             for arrays in (examples.outer, examples.unmoved)
         )
         return companions, mask, held, outer, unmoved, tf.constant(indices)
-
-    def _padded(self, examples: Examples) -> Examples:
-        return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def _check_shape(self, examples: Examples) -> None:
         """Refuse an input that does not fit the shape that the model states, before Keras stretches it."""

@@ -62,6 +62,15 @@ def activations(backend: TensorFlowBackend, call: LayerCall, examples: Examples)
     return to_host(backend.until(call).run("outputs", examples, backend.tensors(examples.inputs)))
 
 
+def units_and_gradients(
+    backend: TensorFlowBackend, call: LayerCall, examples: Examples
+) -> tuple[Array, Array]:
+    """Give what a layer gives at a call, and the gradients of the scores to it."""
+    found = backend.until(call).run("unit_gradients", examples, backend.tensors(examples.inputs))
+    units, gradients = map(to_host, found)
+    return units, gradients
+
+
 @dataclass(frozen=True)
 class Entry:
     """Where a model is entered, or left: at what a layer gives at one of its calls.
@@ -94,6 +103,21 @@ class Entry:
         with passed_through(layers[self.place], self.call.call, enter):
             yield
             if not met:
+                raise _missed(self.call)
+
+    @contextmanager
+    def watched(self, layers: Sequence[Any], tape: Any) -> Iterator[list[Any]]:
+        """Keep what the layer gives, watched by a tape, in the precision of points."""
+        found: list[Any] = []
+
+        def watch(output: Any) -> Any:
+            found.append(tf.cast(output, output.dtype if output.dtype == tf.float64 else tf.float32))
+            tape.watch(found[-1])
+            return tf.cast(found[-1], output.dtype)
+
+        with passed_through(layers[self.place], self.call.call, watch):
+            yield found
+            if not found:
                 raise _missed(self.call)
 
     @contextmanager

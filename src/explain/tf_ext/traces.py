@@ -1,9 +1,8 @@
-"""What is computed in TensorFlow, as functions of tensors, traced once and kept as long as the model lives."""
+"""What is computed in TensorFlow, as functions of tensors; `trace_keeping.py` traces them."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,12 +22,13 @@ from explain.scoring import (
     terminal_activation,
 )
 from explain.stepwise import check_step_result, time_axis_of
-from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, Survey, entered, noted_calls
+from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
 from explain.tf_ext.layers import Entry, entered_at, named_layers, watched_calls
 from explain.tf_ext.native import rectified_backward, rescaled_backward, unrolled_layers
 from explain.tf_ext.path import along, weighted_sums
 from explain.tf_ext.recurrent import last_output
+from explain.tf_ext.relevance import relevance_backward
 from explain.tf_ext.scores import (
     ActivationRecorder,
     TensorFlowArithmetic,
@@ -41,16 +41,6 @@ from explain.tf_ext.scores import (
 # What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs where the
 # points are what a layer gives, its inputs that stay as they are, target indices.
 Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
-
-
-@dataclass
-class Trace:
-    """A function of flat tensors, and what was found out while it was traced."""
-
-    function: Callable[..., Any]
-    finding: Finding | None = None
-    assigns: bool = False
-    survey: Survey | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +112,21 @@ class Computation:
             raise GradientError(no_gradient_reason(type(self.model()).__name__))
         return _without_none(gradients, points), scores
 
+    def unit_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, Any]:
+        """Give what the layer at the exit gives, and the gradient of the whole model's scores to it."""
+        place = self.exit
+        assert place is not None
+        whole = replace(self, exit=None)
+        with (
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+            place.watched(self._layers, tape) as found,
+        ):
+            scores = whole.scores(points, beside)
+        gradient = tape.gradient(scores, found[-1])
+        if gradient is None:
+            raise GradientError(no_gradient_reason(self._name))
+        return found[-1], tf.convert_to_tensor(gradient)
+
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and the target's indices from one run: of the predicted class without one.
 
@@ -163,6 +168,20 @@ class Computation:
         second = len(graph.get_operations())
         other = self._traced_scores(baselines, beside)
         return rescaled_backward(scores, points, self._name, other, first, second)
+
+    def epsilon_gradients(
+        self, points: tuple[Any, ...], epsilon: Any, beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give what shares the scores out as relevance: each point's relevance is it times its value."""
+        scores = self._traced_scores(points, beside)
+        return relevance_backward(scores, points, self._name, epsilon, plus=False)
+
+    def epsilon_plus_gradients(
+        self, points: tuple[Any, ...], epsilon: Any, beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give the same where convolutions share out to what raises them alone."""
+        scores = self._traced_scores(points, beside)
+        return relevance_backward(scores, points, self._name, epsilon, plus=True)
 
     def path_block(
         self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, weights: Any, beside: Beside
@@ -340,36 +359,6 @@ class Computation:
             )
         self.findings.append(reading.finding)
         return reading, result
-
-
-_kept: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
-
-
-def traces_of(model: Any) -> dict[Any, Trace]:
-    """Give the traces kept for a model; they go when the model goes."""
-    return _kept.setdefault(model, {})
-
-
-def traced(
-    function: Callable[..., Any], arguments: tuple[Any, ...], specifications: Sequence[Any]
-) -> tuple[Callable[..., Any], Any]:
-    """Trace a function of nested tensors for their specifications; give it, and the graph of what it does.
-
-    It takes the tensors flat: binding nested arguments takes TensorFlow longer than a small model does.
-    """
-    structure = tf.nest.map_structure(lambda tensor: None, arguments)
-
-    def of_flat(*tensors: Any) -> Any:
-        return function(*tf.nest.pack_sequence_as(structure, tensors))
-
-    # Keras does not convert a model's control flow either; without conversion errors keep their class.
-    concrete = tf.function(of_flat, autograph=False).get_concrete_function(*specifications)
-    return concrete, concrete.graph
-
-
-def specifications_of(tensors: Sequence[Any], fixed_batch_size: int | None = None) -> list[Any]:
-    """Give the specifications of flat tensors with the batch axis left open."""
-    return [tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
 
 
 def _without_none(gradients: Any, points: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -33,8 +33,15 @@ from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.kept import Answers
-from explain.torch_ext.layers import Entry, activations, entered_at, layer_calls, named_layers
-from explain.torch_ext.memory import bytes_per_point, free_memory
+from explain.torch_ext.layers import (
+    Entry,
+    activations,
+    entered_at,
+    layer_calls,
+    named_layers,
+    units_and_gradients,
+)
+from explain.torch_ext.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.native import rule_gradients
 from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
@@ -67,6 +74,7 @@ class TorchBackend(Layered):
         The input as it was given: a model without parameters follows its dtype and device.
     """
 
+    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "torch"
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """So many points, or input values of points, save by a prefix what it takes to find it: a few small runs."""
@@ -138,7 +146,7 @@ class TorchBackend(Layered):
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         # With gradients on, since the graph tells which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
         reading = self.read(points, padded)
@@ -154,20 +162,20 @@ class TorchBackend(Layered):
 
     def scores(self, examples: Examples) -> Array:
         """Give one number an example, shape (N,): the output at its target."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         with torch.no_grad():
             scores = self.scores_of(self.tensors(padded.inputs), padded)
         return to_host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
-        padded = self._padded(examples)
+        padded = self.padded(examples)
         before, self._forward = self._forward, None
         if before is None or not before.is_of(padded):
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained
             before = Answers(padded, points, explained, to_host(explained))
-        found = self._gradients_of(before.explained, padded, before.points)
+        found = self.gradients_of(before.explained, padded, before.points)
         gradients = tuple(np.ascontiguousarray(to_host(gradient)) for gradient in found)
         indices = padded.target.indices
         scores = (
@@ -193,10 +201,10 @@ class TorchBackend(Layered):
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines)
+        return rule_gradients(self, examples, rule, baselines, epsilon)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
@@ -206,16 +214,20 @@ class TorchBackend(Layered):
     def survey(self, examples: Examples) -> Survey:
         """Look for kinks and for the model's affine prefix, once; a prefix must show itself at every call."""
         if self._survey is None:
-            self._survey = surveyed(self, self._model, self._known_by(examples), self._padded(examples))
+            self._survey = surveyed(self, self._model, self._known_by(examples), self.padded(examples))
         return self._survey
 
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a module, in the order in which they end."""
-        return layer_calls(self, self._padded(examples), channels_last=self._question.layout.axes[-1] == "C")
+        return layer_calls(self, self.padded(examples), channels_last=self._question.layout.axes[-1] == "C")
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give what a module gives at a call for each example, shape (N, ...)."""
-        return activations(self, call, self._padded(examples))[: len(examples)]
+        return activations(self, call, self.padded(examples))[: len(examples)]
+
+    def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give units and gradients from one run of the model."""
+        return units_and_gradients(self, call, examples)
 
     def place_of(self, call: LayerCall) -> Entry:
         """Give the place of a call, at which the model can be entered or left."""
@@ -255,11 +267,12 @@ class TorchBackend(Layered):
 
     def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[Tensor, ...]:
         """Give the gradients of the scores to points on the device."""
-        return self._gradients_of(self.read(points, examples).explained, examples, points)
+        return self.gradients_of(self.read(points, examples).explained, examples, points)
 
-    def _gradients_of(
+    def gradients_of(
         self, explained: Tensor, examples: Examples, points: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
+        """Give the gradients of the scores of an output to tensors that it was made from."""
         gradients = gradients_of_scores(explained, examples.target, points)
         if all(gradient is None for gradient in gradients):
             raise GradientError(no_gradient_reason(self.model_name))
@@ -280,8 +293,8 @@ class TorchBackend(Layered):
         """
         try:
             return self._read(points, examples, within)
-        except ModelCallError:
-            if not self._channels_last or within is not None:
+        except ModelCallError as error:
+            if not self._channels_last or within is not None or is_out_of_memory(error.__cause__ or error):
                 raise
             # A model that takes a view of its features wants them in order; if that is not it, it fails again.
             self._channels_last = False
@@ -299,7 +312,8 @@ class TorchBackend(Layered):
         entry: AbstractContextManager[None] = _NOTHING
         if self.readers or self.entry is not None:
             entry = entered_at(self.readers, self.entry, entering, points[0] if points else None)
-        inputs: list[Any] = self._given(entering)
+        model_dtype, last = self._model_dtype, self._channels_last
+        inputs: list[Any] = [ordered(one, model_dtype, channels_last=last) for one in entering]
         given = self._question.forward_kwargs, examples.companions
         keywords = keywords_on_device(*given, self.device, self._model_dtype) if any(given) else {}
         keras_layers, device = self._keras_layers, self.device
@@ -308,7 +322,7 @@ class TorchBackend(Layered):
             if self._inspection.stepwise:
                 return self._read_last_step(inputs[0], examples, keywords)
             if self._question.wiring is not None:
-                unmoved = self._given(self.tensors(examples.unmoved))
+                unmoved = self.tensors(examples.unmoved)
                 inputs = self._question.wiring.arranged(
                     inputs, unmoved, lambda one, axis: one.movedim(0, axis)
                 )
@@ -355,9 +369,7 @@ class TorchBackend(Layered):
                 raise
             # The model is foreign code, which may raise anything.
             except Exception as cause:
-                raise call_error(
-                    self._inspection, cause, inputs, several=self._question.wiring is not None
-                ) from cause
+                raise call_error(self._inspection, cause, inputs) from cause
         if check is not None:
             check(result)
         chosen = pick_output(result, output)
@@ -380,19 +392,8 @@ class TorchBackend(Layered):
             single=is_single(chosen),
         ), result
 
-    def _given(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Give tensors in the model's own precision and order."""
-        last = self._channels_last
-        return [
-            ordered(one.to(self._model_dtype) if one.is_floating_point() else one, channels_last=last)
-            for one in tensors
-        ]
-
     def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
         """Bring host arrays to the model's device, in the precision of points; as leaves, in the model's own order."""
         last = grad and self._channels_last
         found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
         return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
-
-    def _padded(self, examples: Examples) -> Examples:
-        return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)

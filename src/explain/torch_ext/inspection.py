@@ -34,6 +34,8 @@ class Inspection:
         True if its layers cannot be reached.
     stepwise : bool
         True if it takes one step of a sequence at a time.
+    several : bool
+        True if it is given several inputs.
     keras : bool
         True for a Keras model that runs on torch.
     fixed_batch_size : int, optional
@@ -45,6 +47,7 @@ class Inspection:
     model: Any
     opaque: bool
     stepwise: bool = False
+    several: bool = False
     keras: bool = False
     fixed_batch_size: int | None = None
     structure: Structure = field(default_factory=Structure)
@@ -64,7 +67,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     """
     original = _unwrapped(model)
     if not isinstance(original, nn.Module):
-        return Inspection(original, opaque=True)
+        return Inspection(original, opaque=True, several=wiring is not None)
     structure = structure_of(original)
     if structure.lazy:
         raise ModelNotBuiltError(
@@ -72,14 +75,16 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
             "once on a batch before explaining it."
         )
     if isinstance(original, torch.jit.ScriptModule):
-        return Inspection(original, opaque=True, structure=structure)
+        return Inspection(original, opaque=True, several=wiring is not None, structure=structure)
     if isinstance(original, torch.fx.GraphModule) and _is_flat(original):
         size = _exported_batch_size(original)
-        return Inspection(original, opaque=True, fixed_batch_size=size, structure=structure)
+        several = wiring is not None
+        return Inspection(original, True, several=several, fixed_batch_size=size, structure=structure)
     return Inspection(
         original,
         opaque=False,
         stepwise=wiring is None and is_stepwise(_forward_of(original), given),
+        several=wiring is not None,
         keras=is_keras_model(original),
         structure=structure,
     )
@@ -174,12 +179,10 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
     return None
 
 
-def call_error(
-    inspection: Inspection, cause: Exception, given: Sequence[Any], *, several: bool
-) -> ExplainError:
+def call_error(inspection: Inspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
     """Say what was wrong with the input, not several, where that can be seen, else what the model said."""
     inputs = [one for one in given if isinstance(one, Tensor)]
-    if several:
+    if inspection.several:
         shapes = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
         return ModelCallError(
             f"The model raised {type(cause).__name__} for inputs of shapes {shapes}: {cause}. Does it take these "

@@ -70,6 +70,14 @@ def activations(backend: TorchBackend, call: LayerCall, examples: Examples) -> A
     return to_host(given.contiguous())
 
 
+def units_and_gradients(backend: TorchBackend, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+    """Give what a module gives at a call, and the gradients of the scores to it; what is before it needs no graph."""
+    with backend.place_of(call).opened() as found:
+        explained = backend.read(backend.tensors(examples.inputs), examples).explained
+    (gradient,) = backend.gradients_of(explained, examples, found[-1:])
+    return to_host(found[-1].detach().contiguous()), to_host(gradient.contiguous())
+
+
 @dataclass(frozen=True)
 class Entry:
     """Where a model is entered, or left: at what a module gives at one of its calls.
@@ -104,6 +112,22 @@ class Entry:
         with passed_through(self.module, self.call.call, enter):
             yield
             if not met:
+                raise _missed(self.call)
+
+    @contextmanager
+    def opened(self) -> Iterator[list[Tensor]]:
+        """Keep what the module gives as a leaf, from which the graph begins, in the precision of points."""
+        found: list[Tensor] = []
+
+        def open_up(output: Tensor) -> Tensor:
+            wide = output.dtype if output.dtype == torch.float64 else torch.float32
+            found.append(output.detach().to(wide).requires_grad_())
+            # A copy: what follows may change it in place, which a leaf does not allow.
+            return found[-1].to(output.dtype, copy=True)
+
+        with passed_through(self.module, self.call.call, open_up):
+            yield found
+            if not found:
                 raise _missed(self.call)
 
     @contextmanager

@@ -48,14 +48,17 @@ def to_host(tensor: Tensor) -> Array:
     return array
 
 
-def ordered(points: Tensor, *, channels_last: bool) -> Tensor:
-    """Lay pictures out channels last in memory if that is wanted; what their axes mean does not change.
+def ordered(points: Tensor, dtype: torch.dtype, *, channels_last: bool) -> Tensor:
+    """Bring what holds no whole numbers to a precision, and lay pictures out channels last in memory if that is wanted.
+
+    What their axes mean does not change.
 
     Examples
     --------
-    >>> ordered(torch.ones(2, 3, 4, 4), channels_last=True).stride()
+    >>> ordered(torch.ones(2, 3, 4, 4), torch.float32, channels_last=True).stride()
     (48, 1, 12, 3)
     """
+    points = points.to(dtype) if points.is_floating_point() else points
     if not any(points.stride()):
         # One number stands for all of them.
         return points

@@ -1,5 +1,8 @@
 """The seed models: four small networks, trained on real data, each with a twin in the other framework.
 
+Beside them stands a network of real size, `efficientnet_lite0`, for which an extra must be installed: `load` and
+`samples` take its name too, `names` and the test of every seed model leave it out.
+
 Importing this package imports no framework; `load` imports the one that it is asked for.
 
 Examples
@@ -18,6 +21,7 @@ from typing import Any
 from explain.errors import DataError, ZooError
 from explain.zoo.extensions import extension
 from explain.zoo.parameters import Framework
+from explain.zoo.pretrained import PRETRAINED, PretrainedModel, load_pretrained, pretrained_samples
 from explain.zoo.sample_inputs import Samples, read_samples
 from explain.zoo.seed_models import FRAMEWORKS, SEED_MODELS, SeedModel, one_of, seed_model
 from explain.zoo.weight_files import shipped, weights_for
@@ -39,7 +43,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
-    """Load a seed model with its trained weights.
+    """Load a seed model, or a pretrained network, with its trained weights.
 
     The weights are the same numbers in both frameworks, so that the twins give the same outputs up to the
     rounding of their arithmetic.
@@ -47,7 +51,7 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     Parameters
     ----------
     name : str
-        One of `names()`.
+        One of `names()`, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
     framework : {"torch", "tensorflow"}
         In which framework.
     dtype : {"float32", "float64"}
@@ -65,18 +69,21 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     FrameworkNotInstalledError
         If the framework cannot be imported.
     DataError
-        If the weight file is missing or damaged.
+        If the weight file is missing or damaged, or the package that holds it is not installed.
 
     Examples
     --------
     >>> type(load("fashion_rnn", framework="torch")).__name__
     'FashionRNN'
     """
-    model = seed_model(name)
+    model = _model(name)
     chosen = _framework(framework)
     if dtype not in _PRECISIONS:
         raise ZooError(one_of("dtype", dtype, _PRECISIONS, "the precisions"))
-    loaded = extension(chosen, "zoo").load(name, weights_for(model, chosen), dtype)
+    if isinstance(model, SeedModel):
+        loaded = extension(chosen, "zoo").load(name, weights_for(model, chosen), dtype)
+    else:
+        loaded = load_pretrained(model, chosen, dtype)
     # Stated on the model, so that what needs them (`explain.maximize`) need not be told. Keras states its shape itself.
     loaded.input_bounds = model.bounds
     if chosen == "torch":
@@ -85,12 +92,12 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
 
 
 def samples(name: str, framework: str = "torch") -> Samples:
-    """Give small real inputs for a seed model, preprocessed as it wants them.
+    """Give small real inputs for a model of the zoo, preprocessed as it wants them.
 
     Parameters
     ----------
     name : str
-        One of `names()`.
+        One of `names()`, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
     framework : {"torch", "tensorflow"}
         The framework whose layout is wanted; it need not be installed.
 
@@ -104,7 +111,7 @@ def samples(name: str, framework: str = "torch") -> Samples:
     ZooError
         If the name or the framework is unknown.
     DataError
-        If the files are missing from the package.
+        If the files are missing from the package, or the package that holds them is not installed.
 
     Examples
     --------
@@ -112,7 +119,8 @@ def samples(name: str, framework: str = "torch") -> Samples:
     >>> pictures.x.shape, pictures.layout, pictures.classes[pictures.y[0]]
     ((20, 32, 32, 3), 'NHWC', 'cat')
     """
-    return read_samples(seed_model(name), _framework(framework))
+    model, chosen = _model(name), _framework(framework)
+    return read_samples(model, chosen) if isinstance(model, SeedModel) else pretrained_samples(model, chosen)
 
 
 def card(name: str) -> str:
@@ -145,6 +153,11 @@ def card(name: str) -> str:
         return source.read_text(encoding="utf-8")
     except FileNotFoundError as cause:
         raise DataError(f"{source} is missing. Install explain-toolkit again.") from cause
+
+
+def _model(name: str) -> SeedModel | PretrainedModel:
+    """Look a model of the zoo up."""
+    return PRETRAINED[name] if name in PRETRAINED else seed_model(name)
 
 
 def _framework(framework: str) -> Framework:

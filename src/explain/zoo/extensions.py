@@ -20,7 +20,7 @@ def extension(framework: Framework, module: str) -> Any:
     ----------
     framework : {"torch", "tensorflow"}
         Which framework.
-    module : {"zoo", "training"}
+    module : {"zoo", "training", "efficientnet"}
         Which of its modules.
 
     Returns

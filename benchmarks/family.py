@@ -1,0 +1,215 @@
+"""Every method that Captum has too, beside Captum: `python -m benchmarks.family`.
+
+Both run in one process, in rounds A B A B, on the same model, examples, targets and settings. Captum runs as it comes
+and, where it cuts its work by a setting of its own, at that of the settings tried which is fastest.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import captum.attr as captum
+import numpy as np
+import torch
+import typer
+from torch import Tensor, nn
+
+import explain
+from benchmarks import report
+from benchmarks.cases import CASES
+from benchmarks.examples import examples_of, origin
+from benchmarks.interleaving import interleaved, ratio, spread
+from benchmarks.models_torch import model_of
+from benchmarks.path_gradients import relative
+
+OURS, DEFAULT, BEST = "explain", "Captum, default", "Captum, best"
+_LAYER = "conv2"
+_GRID = 8
+_ROUNDS, _QUICK_ROUNDS = 12, 2
+_SIZES = (8, 64, 256)
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method in both libraries.
+
+    Parameters
+    ----------
+    options : Mapping
+        Ours.
+    captums : callable
+        From the model, the inputs, the targets and what cuts Captum's work to a call of Captum.
+    cut : str
+        Which of Captum's settings cuts its work; empty without one.
+    random : bool
+        Whether the two draw at random, each otherwise.
+    """
+
+    captums: Callable[[nn.Module, Tensor, list[int], dict[str, int]], Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cut: str = ""
+    random: bool = False
+
+
+class _Timed:
+    """A call that can be timed as `benchmarks.interleaving` wants it."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def seconds(self, repeats: int = 1) -> float:
+        """Time it, the mean of some calls in a row."""
+        began = time.perf_counter()
+        for _ in range(repeats):
+            self._call()
+        return (time.perf_counter() - began) / repeats
+
+
+def entries(x: Tensor) -> dict[str, Entry]:
+    """Give what is measured, by our name of the method."""
+    grid = torch.arange(_GRID * _GRID).reshape(_GRID, _GRID)
+    grid = grid.repeat_interleave(32 // _GRID, 0).repeat_interleave(32 // _GRID, 1)
+    mask = grid[None, None].repeat(1, x.shape[1], 1, 1)
+    ours = {"feature_mask": mask.numpy()}
+    references = x[:8]
+    window = (x.shape[1], 4, 4)
+
+    def plain(kind: Any, **arguments: Any) -> Any:
+        return lambda model, x, target, cut: kind(model).attribute(x, target=target, **arguments, **cut)
+
+    def at_layer(kind: Any, **arguments: Any) -> Any:
+        return lambda model, x, target, cut: kind(model, getattr(model, _LAYER)).attribute(
+            x, target=target, **arguments, **cut
+        )
+
+    def noisy(model: nn.Module, x: Tensor, target: list[int], cut: dict[str, int]) -> Any:
+        tunnel = captum.NoiseTunnel(captum.Saliency(model))
+        return tunnel.attribute(
+            x, nt_type="smoothgrad", nt_samples=50, stdevs=0.15, target=target, abs=False, **cut
+        )
+
+    steps = {"n_steps": 50}
+    return {
+        "saliency": Entry(plain(captum.Saliency, abs=False)),
+        "input_x_gradient": Entry(plain(captum.InputXGradient)),
+        "smoothgrad": Entry(noisy, cut="nt_samples_batch_size", random=True),
+        "integrated_gradients": Entry(
+            plain(captum.IntegratedGradients, **steps), steps, cut="internal_batch_size"
+        ),
+        "expected_gradients": Entry(
+            plain(captum.GradientShap, baselines=references, n_samples=50),
+            {"n_samples": 50, "baseline": references.numpy()},
+            random=True,
+        ),
+        "guided_backprop": Entry(plain(captum.GuidedBackprop)),
+        "deconvolution": Entry(plain(captum.Deconvolution)),
+        "deep_lift": Entry(plain(captum.DeepLift)),
+        "deep_lift_shap": Entry(
+            plain(captum.DeepLiftShap, baselines=references), {"baseline": references.numpy()}
+        ),
+        "conductance": Entry(
+            at_layer(captum.LayerConductance, **steps), {**steps, "layer": _LAYER}, cut="internal_batch_size"
+        ),
+        "grad_cam": Entry(at_layer(captum.LayerGradCam), {"layer": _LAYER}),
+        "guided_grad_cam": Entry(
+            at_layer(captum.GuidedGradCam, interpolate_mode="bilinear"), {"layer": _LAYER}
+        ),
+        "occlusion": Entry(
+            plain(captum.Occlusion, sliding_window_shapes=window, strides=(1, 2, 2)),
+            {"sliding_window_shapes": window, "strides": (1, 2, 2)},
+            cut="perturbations_per_eval",
+        ),
+        "feature_ablation": Entry(
+            plain(captum.FeatureAblation, feature_mask=mask), ours, cut="perturbations_per_eval"
+        ),
+        "shapley_value_sampling": Entry(
+            plain(captum.ShapleyValueSampling, feature_mask=mask, n_samples=5),
+            {**ours, "n_samples": 5},
+            cut="perturbations_per_eval",
+            random=True,
+        ),
+        "lime": Entry(
+            plain(captum.Lime, feature_mask=mask, n_samples=200),
+            {**ours, "n_samples": 200},
+            cut="perturbations_per_eval",
+            random=True,
+        ),
+        "kernel_shap": Entry(
+            plain(captum.KernelShap, feature_mask=mask, n_samples=200),
+            {**ours, "n_samples": 200},
+            cut="perturbations_per_eval",
+            random=True,
+        ),
+    }
+
+
+def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[int], rounds: int) -> Any:
+    """Time one method in both libraries, and say how near their maps are where neither draws at random."""
+    ours = partial(explain.attribute, model, x.numpy(), name, target=target, **entry.options)
+
+    def captums(**cut: int) -> Any:
+        return entry.captums(model, x, target, cut)
+
+    agreement = None
+    if not entry.random and name != "grad_cam":
+        found, expected = ours().values, captums().detach().numpy()
+        agreement = float(np.median(relative(np.broadcast_to(expected, found.shape), found)))
+    contenders = {OURS: _Timed(ours), DEFAULT: _Timed(captums)}
+    best = ""
+    if entry.cut:
+        timed = {size: _Timed(partial(captums, **{entry.cut: size})).seconds() for size in _SIZES}
+        size = min(timed, key=lambda one: timed[one])
+        contenders[BEST] = _Timed(partial(captums, **{entry.cut: size}))
+        best = f"{entry.cut}={size}"
+    ours()
+    seconds = interleaved(contenders, rounds, name)  # type: ignore[arg-type]
+    return {
+        "agreement": agreement,
+        "best": best,
+        "seconds": {one: spread(spent) for one, spent in seconds.items()},
+        "ratios": {one: ratio(seconds, one, OURS) for one in contenders if one != OURS},
+    }
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Try it out; the figures mean nothing.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Methods to measure.")] = None,
+    examples: Annotated[int, typer.Option(help="Pictures.")] = 8,
+    out: Annotated[Path | None, typer.Option(help="Where to write; by default beside this file.")] = None,
+) -> None:
+    """Measure every method and write ``family.json`` and its table."""
+    case = replace(next(one for one in CASES if one.name == "cifar_net-torch"), examples=examples)
+    model, x = model_of(case), torch.from_numpy(examples_of(case))
+    with torch.no_grad():
+        target = model(x).argmax(1).tolist()
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, entry in entries(x).items():
+            if not only or name in only:
+                found[name] = measure(name, entry, model, x, target, _QUICK_ROUNDS if quick else _ROUNDS)
+    folder = out or report.folder_for(quick=quick)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {
+        "quick": quick,
+        "examples": origin(),
+        "count": examples,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}",
+        "methods": found,
+    }
+    (folder / "family.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "family.md").write_text(report.page("family.md.jinja", **results))
+
+
+if __name__ == "__main__":
+    typer.run(main)

