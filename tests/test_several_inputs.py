@@ -31,6 +31,7 @@ from explain.errors import (
     UnsupportedModelError,
     UnusedInputWarning,
 )
+from explain.quadrature import nodes_and_weights
 
 RNG = np.random.default_rng(0)
 IMAGE, TABLE = RNG.normal(size=(3, 2, 6, 6)), RNG.normal(size=(3, 4))
@@ -84,6 +85,7 @@ def check(found, expected, **close):
             {"n_steps": 20, "baselines": BASES},
         ),
         ("deep_lift", {"baseline": BASES}, "DeepLift", {"baselines": BASES}),
+        ("deep_lift_shap", {"baseline": BASES}, "DeepLiftShap", {"baselines": BASES}),
         ("guided_backprop", {}, "GuidedBackprop", {}),
         ("deconvolution", {}, "Deconvolution", {}),
         (
@@ -103,7 +105,7 @@ def check(found, expected, **close):
 @pytest.mark.filterwarnings("ignore:Setting backward hooks", "ignore:Setting forward")
 def test_values_are_captums_for_tuples(method, options, theirs, settings):
     model = nn.Module.double(Both()).eval()
-    if theirs in ("DeepLift", "GuidedBackprop", "Deconvolution"):
+    if theirs in ("DeepLift", "DeepLiftShap", "GuidedBackprop", "Deconvolution"):
         # Captum's rules see modules only.
         model.rectify, model.squash = nn.ReLU(), nn.Tanh()
         model.forward = lambda image, table: model.head(
@@ -117,7 +119,9 @@ def test_values_are_captums_for_tuples(method, options, theirs, settings):
         check(found, expected)
     # An example alone has the values that it has in a batch.
     own = {
-        name: tuple(base[:1] for base in value) if name == "baseline" else value
+        name: tuple(base[:1] for base in value)
+        if name == "baseline" and method != "deep_lift_shap"
+        else value
         for name, value in options.items()
     }
     alone = explain.attribute(model, (IMAGE[:1], TABLE[:1]), method, target=1, **own)
@@ -151,6 +155,35 @@ def test_a_layer_and_a_neuron(both):
     np.testing.assert_allclose(path.values, inner.detach().numpy(), **CLOSE)
     unit = captum.attr.NeuronGradient(both, both.head).attribute(x, neuron_selector=2)
     check(explain.attribute(both, (IMAGE, TABLE), "saliency", layer="head", neuron=2), unit)
+
+
+def test_through_a_neuron(both):
+    # By hand, since Captum fails where a neuron does not read all inputs.
+    expected = np.zeros(TABLE.shape)
+    for node, weight in zip(*nodes_and_weights("gauss_legendre", 30), strict=True):
+        image, table = tensors(node * IMAGE, node * TABLE)
+        row = both.row(table)
+        hidden = both.picture(torch.relu(both.see(image)).flatten(1)) + row
+        (slope,) = torch.autograd.grad(both.head(torch.tanh(hidden))[:, 1].sum(), row)
+        through = slope[:, 2:3] * both.row.weight[2]
+        expected += weight * through.detach().numpy() * TABLE
+    # The score does depend on the picture, if not by this way: it is not called unused.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnusedInputWarning)
+        image, table = explain.attribute(
+            both, (IMAGE, TABLE), "conductance", target=1, layer="row", neuron=2, n_steps=30
+        )
+    np.testing.assert_allclose(table.values, expected, **CLOSE)
+    assert not image.values.any()
+    assert table.neuron == (2, 2, 2)
+
+
+def test_relevance_is_shared_out_to_both(both):
+    image, table = explain.attribute(both, (IMAGE, TABLE), "lrp", target=1, rule="epsilon")
+    held = {"forward_kwargs": {"table": TABLE}}
+    alone = explain.attribute(both, IMAGE, "lrp", target=1, rule="epsilon", **held)
+    np.testing.assert_allclose(image.values, alone.values, rtol=1e-5, atol=1e-7)
+    assert table.values.all()
 
 
 def test_models_of_captums_own():
