@@ -16,6 +16,7 @@ from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.wiring import Wiring
 
 if TYPE_CHECKING:
     from explain.execution import Executor
@@ -46,12 +47,15 @@ class Question:
         Which of several outputs.
     forward_kwargs : Mapping
         Keyword arguments of the model that are the same for every example.
+    wiring : Wiring, optional
+        Of a model that is given several inputs: where each comes from.
     """
 
     layout: Layout
     score: ScoreKind = "logit"
     output: int | str | None = None
     forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wiring: Wiring | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class Backend(Protocol):
 
     fixed_batch_size: int | None
     """The only batch size that the model takes, None if any."""
+
+    takes_several_inputs: bool
+    """Whether it heeds `Question.wiring` and `Examples.unmoved`; one that does not say so is given one input."""
 
     model_name: str
     """Class name of the model."""
@@ -192,6 +199,9 @@ class LayeredBackend(Backend, Protocol):
 
     def at(self, call: LayerCall) -> LayeredBackend:
         """Give the same model seen from what a layer gives at a call, in the same session."""
+
+    def reading(self, calls: Mapping[int, LayerCall]) -> LayeredBackend:
+        """Give the same model with some of its moved inputs, by their places, put in the place of what a call gives."""
 
     def until(self, call: LayerCall) -> LayeredBackend:
         """Give the model up to what a layer gives at a call, which is then its output, in the same session."""

@@ -421,6 +421,7 @@ _ROWS = Catalogue(
             paper="Zeiler & Fergus 2013, arXiv:1311.2901",
             needs=frozenset({"outputs"}),
             implementation="explain.algorithms.occlusion:occlusion",
+            of_shape=True,
             options=(
                 Option(
                     "sliding_window_shapes",
@@ -430,6 +431,7 @@ _ROWS = Catalogue(
                     "Extent of the window along each axis of x but the batch's. None: an eighth of each side of a "
                     "picture, a step of a sequence, all channels together; a column of a table.",
                     plain_steps,
+                    per_input=is_counts,
                 ),
                 Option(
                     "strides",
@@ -438,6 +440,7 @@ _ROWS = Catalogue(
                     lambda value: value is None or is_count_or_counts(value),
                     "How far the window moves. None: half of its extent, at least 1.",
                     plain_steps,
+                    per_input=lambda value: False,
                 ),
             ),
             uses_baseline=True,
@@ -475,6 +478,7 @@ _ROWS = Catalogue(
             paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
             needs=frozenset({"outputs"}),
             implementation="explain.algorithms.rise:rise",
+            of_shape=True,
             options=(
                 whole_number("n_masks", 2000, 2, "Number of random masks."),
                 Option(
@@ -485,6 +489,7 @@ _ROWS = Catalogue(
                     "How many random cells lie along each axis of space and time. None: 7; in a table each column is "
                     "one.",
                     plain_steps,
+                    per_input=lambda value: False,
                 ),
                 Option(
                     "preservation_probability",

@@ -152,5 +152,13 @@ class ZeroMapWarning(ExplainWarning):
     """A class activation map is zero everywhere: nothing that the layer gives raises the score."""
 
 
+class HeldInputWarning(ExplainWarning):
+    """One of several inputs was held as it is: it holds whole numbers that no embedding reads, or suits no method."""
+
+
+class UnusedInputWarning(ExplainWarning):
+    """The score does not depend on one of several inputs: every value of it is zero."""
+
+
 class SurrogateWarning(ExplainWarning):
     """A surrogate model says less than it seems to: too few samples for its features, or too strong a penalty."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ def to_host(value: Any, extension: Extension) -> Array | None:
 
 
 def split_forward_kwargs(
-    forward_kwargs: Mapping[str, Any] | None, count: int, extension: Extension
+    forward_kwargs: Mapping[str, Any] | None, count: int, extension: Extension, taken: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Tell what is the same for every example from what has one row an example.
 
@@ -86,12 +86,22 @@ def split_forward_kwargs(
         Keyword arguments of the model.
     count : int
         The number of examples N: an array or tensor with N rows goes with the examples.
+    taken : sequence of str
+        The names by which the model is given inputs.
 
     Returns
     -------
     tuple of dict
         The common arguments as given, and those with one row an example as host arrays.
+
+    Raises
+    ------
+    InputError
+        If one of them is given as an input too.
     """
+    twice = [name for name in forward_kwargs or {} if name in taken]
+    if twice:
+        raise InputError(f"{twice[0]!r} is given in x and in forward_kwargs: give it once.")
     common: dict[str, Any] = {}
     companions: dict[str, Array] = {}
     for name, value in (forward_kwargs or {}).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,7 +16,13 @@ from explain.problem import Problem
 from explain.target import TargetLabels, resolve_target
 
 
-def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) -> LayerCall:
+def resolve_layer(
+    problem: Problem,
+    layer: LayerLike | None,
+    *,
+    mapped: bool,
+    reads: Callable[[LayerCall], bool] = lambda call: True,
+) -> LayerCall:
     """Find the call of a layer that is meant; without one the last whose map says something.
 
     Parameters
@@ -27,6 +33,8 @@ def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) ->
         As the caller gave it.
     mapped : bool
         Whether a map is needed.
+    reads : callable
+        Tells whether what a layer gives depends on the input: of several inputs it need not.
 
     Raises
     ------
@@ -36,13 +44,15 @@ def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) ->
     backend = layered(problem)
     calls = backend.layer_calls(problem.examples)
     if layer is None:
-        return _last_with_map(problem, with_maps(calls, problem.layout))
+        return _last_with_map(problem, with_maps([*filter(reads, calls)], problem.layout))
     call = find_call(layer, calls, backend.layer_names())
     if mapped and not has_map(call, problem.layout):
         raise LayerError(
             f"layer={call.label!r} gives shape {call.shape} an example, which is no map over the axes of space or time "
             f"that an input of layout={problem.layout.axes!r} has: name a layer before, or leave layer out."
         )
+    if not reads(call):
+        raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
     return call
 
 

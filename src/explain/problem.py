@@ -14,6 +14,7 @@ from explain.examples import Array, Examples, Target
 from explain.execution import Executor
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.packing import Part
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Problem:
         The unit of that layer through which the score is looked at, for methods that look through one.
     outer : Problem, optional
         For a problem posed at a layer: the same problem at the input.
+    parts : tuple of Part
+        Where several inputs lie in the one packed input that they are seen as; none otherwise.
     """
 
     method: str
@@ -66,6 +69,7 @@ class Problem:
     call: LayerCall | None = None
     neuron: Target | None = None
     outer: Problem | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def in_rows(self) -> bool:

@@ -51,7 +51,7 @@ def scores_at_references(problem: Problem) -> Array:
     assert problem.references is not None, "the catalogue says that this method takes references"
     backend, examples, executor = problem.backend, problem.examples, problem.executor
     count, indices = len(problem.references[0]), examples.target.indices
-    beside = bool(examples.companions or examples.held) or examples.mask is not None
+    beside = bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
     if indices is None or beside or problem.in_rows:
         paths = reference_paths(problem, np.arange(count), np.zeros(count))
         scores = expanded_scores(backend, examples, paths, executor, in_rows=problem.in_rows)

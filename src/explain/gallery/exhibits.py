@@ -140,8 +140,8 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "with grey.",
             "Millions of units stand between a picture and its logit, each with two kinks, and for some of them the "
             "last bit decides on which side they are. So in single precision maps of gradients are 1e-6 to 1e-2 away "
-            "from their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one map in "
-            "both frameworks.",
+            "from their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one "
+            "map in both frameworks.",
         ),
         layer=PRETRAINED["efficientnet_lite0"].layers,
         # More than four pictures at once, and PyTorch spends its time on fetching memory.

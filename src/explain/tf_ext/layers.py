@@ -136,6 +136,23 @@ class Entry:
 
 
 @contextmanager
+def entered_at(
+    layers: Sequence[Any],
+    readers: Sequence[tuple[int, Entry]],
+    entry: Entry | None,
+    moved: Sequence[Any],
+    value: Any,
+) -> Iterator[None]:
+    """Put values in the places at which a model is entered: some of its moved inputs at `readers`, one at `entry`."""
+    with ExitStack() as stack:
+        for place, reader in readers:
+            stack.enter_context(reader.entered(layers, moved[place]))
+        if entry is not None:
+            stack.enter_context(entry.entered(layers, value))
+        yield
+
+
+@contextmanager
 def passed_through(layer: Any, call: int, function: Callable[[Any], Any]) -> Iterator[None]:
     """Let what a layer gives at one of its calls go through a function.
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from explain.backend import Finding, Question
 from explain.errors import GradientError, InputError, ScoreError, UnsupportedModelError
-from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
+from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks, wired
 from explain.scoring import (
     ActivationKind,
     Reading,
@@ -24,7 +24,7 @@ from explain.scoring import (
 from explain.stepwise import check_step_result, time_axis_of
 from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
-from explain.tf_ext.layers import Entry, named_layers, watched_calls
+from explain.tf_ext.layers import Entry, entered_at, named_layers, watched_calls
 from explain.tf_ext.native import rectified_backward, rescaled_backward, unrolled_layers
 from explain.tf_ext.path import along, weighted_sums
 from explain.tf_ext.recurrent import last_output
@@ -39,8 +39,8 @@ from explain.tf_ext.scores import (
 )
 
 # What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs where the
-# points are what a layer gives, target indices.
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
+# points are what a layer gives, its inputs that stay as they are, target indices.
+Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Computation:
         Where the model's affine prefix ends.
     entry, exit : Entry, optional
         Where the model is entered, if points are what a layer gives; where it is left, if that is its output.
+    readers : tuple of (int, Entry)
+        Where moved inputs enter, by their places, that are what an embedding gives.
     findings, functionals : list
         What was found out at each call of the model.
     seen : Seen
@@ -79,6 +81,7 @@ class Computation:
     cut: ModuleCut | SourceCut | None = None
     entry: Entry | None = None
     exit: Entry | None = None
+    readers: tuple[tuple[int, Entry], ...] = ()
     findings: list[Finding] = field(default_factory=list)
     functionals: list[ActivationKind | None] = field(default_factory=list)
     seen: Seen = field(default_factory=lambda: Seen([]))
@@ -238,7 +241,8 @@ class Computation:
         """Give nothing, and note on the way every call of a layer."""
         with watched_calls(self._named_layers, self.seen_layers):
             self._read(points, beside)
-        return points[0]
+        # What a trace gives must be a tensor; there need be no points.
+        return beside[-1]
 
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers work out from values, in the order of the calls."""
@@ -254,7 +258,9 @@ class Computation:
                 "integrated_gradients or saliency, which run operation by operation."
             )
         axis = self.question.layout.batch_first.time_axis
-        with unrolled_layers(self._layers, None if axis is None else points[0].shape[axis]):
+        # Which of several inputs a loop goes through is not known: the steps of each are.
+        steps = 1 if self.question.wiring else None if axis is None else points[0].shape[axis]
+        with unrolled_layers(self._layers, steps):
             return self.scores(points, beside)
 
     @property
@@ -273,18 +279,22 @@ class Computation:
     def _read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
         """Run the model; give what the explained output is made from, batch first."""
         model, layout = self.model(), self.question.layout
-        companions, masks, held, outer, _ = beside
+        companions, masks, held, outer, unmoved, _ = beside
         keywords = {**self.question.forward_kwargs, **companions}
         layers = self._layers
-        entering = nullcontext() if self.entry is None else self.entry.entered(layers, points[0])
+        moved = points if self.entry is None else outer
+        value = points[0] if points else None
+        entering = entered_at(layers, self.readers, self.entry, moved, value)
         leaving: AbstractContextManager[list[Any]] = (
             nullcontext([]) if self.exit is None else self.exit.kept(layers)
         )
         with kept_losses(layers), held_masks(layers, held, _masked), entering, leaving as left:
             if self.inspection.stepwise:
                 return self._read_last_step(model, points[0], masks[0] if masks else None, keywords)
-            inputs = list(points if self.entry is None else outer)
-            inputs[0] = _moved(inputs[0], 0, layout.batch_axis)
+            if self.question.wiring is not None:
+                inputs = self.question.wiring.arranged(moved, unmoved, lambda one, axis: _moved(one, 0, axis))
+            else:
+                inputs = [_moved(moved[0], 0, layout.batch_axis), *moved[1:]]
             reading, _ = self._call(model, inputs, keywords, self.question.output)
         if self.exit is not None:
             reading = Reading(left[0], lambda tensor: tensor, Finding("output"))
@@ -292,7 +302,7 @@ class Computation:
         if layout.batch_axis != 0 and len(reading.source.shape) >= 3:
             moved = _moved(reading.explained, layout.batch_axis, 0)
             reading = Reading(moved, lambda tensor: tensor, reading.finding)
-        source, rows = reading.source, points[0].shape[0]
+        source, rows = reading.source, tf.nest.flatten((points, unmoved))[0].shape[0]
         if len(source.shape) == 0 or (rows is not None and source.shape[0] not in (None, rows)):
             raise InputError(
                 f"The model gave an output of shape {tuple(source.shape)} for a batch of {rows}: the output should "
@@ -322,10 +332,10 @@ class Computation:
         check: Any = None,
     ) -> tuple[Reading, Any]:
         """Call the model once; give what its output is, and all that was returned."""
-        if is_keras_model(model):
-            keywords = {**keywords, "training": False}
+        wiring, keras = self.question.wiring, is_keras_model(model)
+        given, keywords = wired(model, wiring, inputs, keywords, keras=keras)
         with ActivationRecorder(model).recording() as recorded:
-            result = (self.inspection.model or model)(*inputs, **keywords)
+            result = (self.inspection.model or model)(*given, **keywords)
         if check is not None:
             check(result)
         chosen = pick_output(result, output)

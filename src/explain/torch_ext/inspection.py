@@ -17,6 +17,7 @@ from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
 from explain.tokens import is_embedding
 from explain.torch_ext.structure import Structure, structure_of
+from explain.wiring import Wiring
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
@@ -49,8 +50,18 @@ class Inspection:
     structure: Structure = field(default_factory=Structure)
 
 
-def inspect_model(model: Any, given: Any = ()) -> Inspection:
-    """Unwrap a model and tell its kind; `given` are the keyword arguments that the caller passes."""
+def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> Inspection:
+    """Unwrap a model and tell its kind.
+
+    Parameters
+    ----------
+    model : object
+        The model.
+    given : Mapping
+        The keyword arguments that the caller passes.
+    wiring : Wiring, optional
+        Where its inputs come from, if the caller gives several: a state is then one of them.
+    """
     original = _unwrapped(model)
     if not isinstance(original, nn.Module):
         return Inspection(original, opaque=True)
@@ -68,7 +79,7 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
     return Inspection(
         original,
         opaque=False,
-        stepwise=is_stepwise(_forward_of(original), given),
+        stepwise=wiring is None and is_stepwise(_forward_of(original), given),
         keras=is_keras_model(original),
         structure=structure,
     )
@@ -163,9 +174,19 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
     return None
 
 
-def call_error(inspection: Inspection, cause: Exception, inputs: Tensor) -> ExplainError:
-    """Say what was wrong with the input where that can be seen, else what the model said."""
-    shape = tuple(inputs.shape)
+def call_error(
+    inspection: Inspection, cause: Exception, given: Sequence[Any], *, several: bool
+) -> ExplainError:
+    """Say what was wrong with the input, not several, where that can be seen, else what the model said."""
+    inputs = [one for one in given if isinstance(one, Tensor)]
+    if several:
+        shapes = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
+        return ModelCallError(
+            f"The model raised {type(cause).__name__} for inputs of shapes {shapes}: {cause}. Does it take these "
+            "inputs, in this order or by these names? A tuple goes to it by position, a dict by name."
+        )
+    only = inputs[0]
+    shape = tuple(only.shape)
     complaint = None if inspection.stepwise else first_layer_complaint(inspection.model, shape)
     if complaint is not None:
         text, is_order = complaint
@@ -173,7 +194,7 @@ def call_error(inspection: Inspection, cause: Exception, inputs: Tensor) -> Expl
             f"The model cannot take x: {text}. (It said: {cause})"
         )
     return ModelCallError(
-        f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {inputs.dtype}: {cause}. "
+        f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {only.dtype}: {cause}. "
         "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
     )
 

@@ -27,8 +27,8 @@ def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channel
     last = channels_last and array.ndim == 4
     # PyTorch takes no array that runs backwards, and warns of one that must not be written to.
     array = np.ascontiguousarray(array)
-    # Token ids stay whole numbers.
-    precision = dtype if array.dtype.kind == "f" else torch.int64
+    # Token ids stay whole numbers, and masks what they are.
+    precision = dtype if array.dtype.kind == "f" else None
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(
         device, precision, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format
     )
