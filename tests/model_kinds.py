@@ -39,6 +39,8 @@ class Kind:
         Precision of the Keras model, or its policy; PyTorch's model is brought there by `torch`.
     bound : float
         How far twins may be apart, in relative L2.
+    plain : callable, optional
+        Gives the torch model as it is before it is closed, for its weights.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Kind:
     dtype: str = "float64"
     bound: float = 1e-5
     numpy: Callable[..., Any] | None = None
+    plain: Callable[[], nn.Module] | None = None
     lengths: tuple[int, int] | None = None
     ids: bool = False
     by_framework: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -82,7 +85,7 @@ class Kind:
         twin = None
         if self.torch is not None:
             torch.manual_seed(3)
-            twin = self.torch().eval()
+            twin = (self.torch if framework == "torch" else self.plain or self.torch)().eval()
             if self.dtype == "float64":
                 twin = twin.double()
         if framework == "torch":
@@ -112,7 +115,7 @@ class Kind:
     @property
     def names_its_map(self) -> bool:
         """Whether that layer is named for class activation maps too: what the frameworks take by default differs."""
-        return self.layers[0] != "rnn"
+        return self.layers[0] != "rnn" and len(self.shape) > 1
 
 
 def copy_weights(source: nn.Module, model: Any) -> None:
@@ -559,7 +562,7 @@ def recurrent(layer: type[nn.Module], **how: Any) -> nn.Module:
 
 
 def keras_recurrent(layers: Any, layer: str) -> Any:
-    return built((5, 3), lambda x: layers.Dense(3, name="head")(getattr(layers, layer)(4, name="rnn")(x)))
+    return built((3, 3), lambda x: layers.Dense(3, name="head")(getattr(layers, layer)(4, name="rnn")(x)))
 
 
 def stacked() -> nn.Module:
@@ -573,7 +576,7 @@ def stacked() -> nn.Module:
 
 def keras_stacked(layers: Any) -> Any:
     return built(
-        (5, 3),
+        (3, 3),
         lambda x: layers.Dense(3, name="head")(
             layers.LSTM(3, name="second")(layers.LSTM(4, return_sequences=True, name="rnn")(x))
         ),
@@ -582,7 +585,7 @@ def keras_stacked(layers: Any) -> Any:
 
 def keras_bidirectional(layers: Any) -> Any:
     return built(
-        (5, 3),
+        (3, 3),
         lambda x: layers.Dense(3, name="head")(
             layers.GlobalAveragePooling1D()(
                 layers.Bidirectional(layers.GRU(4, return_sequences=True), name="rnn")(x)
@@ -608,7 +611,7 @@ class Packed(nn.Module):
 
 def keras_masked(layers: Any) -> Any:
     return built(
-        (5, 3), lambda x: layers.Dense(3, name="head")(layers.LSTM(4, name="rnn")(layers.Masking()(x)))
+        (3, 3), lambda x: layers.Dense(3, name="head")(layers.LSTM(4, name="rnn")(layers.Masking()(x)))
     )
 
 
@@ -618,7 +621,7 @@ def tagging() -> nn.Module:
 
 def keras_tagging(layers: Any) -> Any:
     return built(
-        (5, 3),
+        (3, 3),
         lambda x: layers.Dense(3, name="head")(layers.GRU(4, return_sequences=True, name="rnn")(x)),
     )
 
@@ -708,7 +711,7 @@ def keras_reader(layers: Any) -> Any:
 
 
 def keras_stateful(layers: Any) -> Any:
-    first = keras.Input(batch_shape=(2, 5, 3), dtype=precision())
+    first = keras.Input(batch_shape=(2, 3, 3), dtype=precision())
     return keras.Model(
         first, layers.Dense(3, name="head")(layers.SimpleRNN(4, stateful=True, name="rnn")(first))
     )
@@ -769,7 +772,7 @@ def _over_region(o: Any) -> Any:
     return tf.reduce_sum(o[:, :3, :3, 1], axis=(1, 2))
 
 
-PICTURE, SEQUENCE = (6, 6, 2), (5, 3)
+PICTURE, SEQUENCE = (6, 6, 2), (3, 3)
 RNN = {"layers": ("rnn", "rnn"), "channels_first": False}
 CLASS = {"target": 1}
 
@@ -855,15 +858,15 @@ KINDS = (
         SEQUENCE,
         CLASS,
         **RNN,
-        lengths=(3, 5),
-        by_framework={"torch": {"forward_kwargs": {"lengths": np.array([3, 5])}}},
+        lengths=(2, 3),
+        by_framework={"torch": {"forward_kwargs": {"lengths": np.array([2, 3])}}},
     ),
     Kind(
         "a step of a sequence of outputs (step, class)",
         tagging,
         keras_tagging,
         SEQUENCE,
-        {"target": (3, 1)},
+        {"target": (1, 1)},
         **RNN,
     ),
     Kind("step-by-step cell", Cell, keras_cell, SEQUENCE, CLASS, **RNN),
@@ -899,7 +902,7 @@ KINDS = (
         bound=0.01,
     ),
     Kind("fixed batch size", None, partial(keras_cnn, shape=None, batch_shape=(2, *PICTURE)), PICTURE, CLASS),
-    Kind("closed inside (TorchScript, tf.function)", traced, keras_function, PICTURE, CLASS),
+    Kind("closed inside (TorchScript, tf.function)", traced, keras_function, PICTURE, CLASS, plain=Closed),
     Kind(
         "function of arrays, pictures",
         None,

@@ -108,6 +108,11 @@ REASONS = {
         r"is never called by the model, or gives no tensor .* Name another with layer=",
         "The layer gives a packed sequence, whose steps have no axis. Name another layer.",
     ),
+    "state": (
+        r"keeps a state between them: build it with stateful=False, or use integrated_gradients",
+        "DeepLift runs the model twice in one go, and a stateful model would begin the second run where the first "
+        "ended. Build it with `stateful=False`, or use `integrated_gradients`.",
+    ),
     "token ids": (
         r"cannot be used on token ids, .* take another method, such as integrated_gradients",
         "Token ids are no numbers that could be moved, or be taken from another example. Take another "

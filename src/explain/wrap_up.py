@@ -110,14 +110,17 @@ def wrap_up(
         notes=tuple(message for message, _ in notes),
         display=_shown(request.display, problem),
     )
-    return _by_token(attribution, tokens) if at_input and tokens is not None else attribution
+    if not at_input or tokens is None:
+        return attribution
+    return _by_token(attribution, tokens, whole=request.method.of_whole_places)
 
 
-def _by_token(result: Attribution, tokens: Tokens) -> Attribution:
-    """Give each token the sum over the numbers that its embedding gives for it."""
+def _by_token(result: Attribution, tokens: Tokens, *, whole: bool) -> Attribution:
+    """Give each token the sum over the numbers that its embedding gives for it; the mean, if each stands for all."""
+    reduced = result.values.mean if whole else result.values.sum
     return replace(
         result,
-        values=result.values.sum(axis=-1, dtype=np.float64).astype(np.float32),
+        values=reduced(axis=-1, dtype=np.float64).astype(np.float32),
         inputs=tokens.ids.astype(np.float32),
         # Its vectors are of another shape than the ids; its rule says which token it is.
         baseline=None,
