@@ -575,18 +575,34 @@ def test_gates_of_squeeze_and_excitation_and_of_smooth_rectifiers(kit):
     np.testing.assert_allclose(found.values, expected, rtol=1e-6)
 
 
-def test_keras_gelu_is_its_own_gate(tensorflow_kit):
+class HardSwish(nn.Module):
+    """As it is written by hand."""
+
+    def forward(self, x):
+        return x * F.relu6(x + 3) / 6
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("gelu", nn.GELU), ("silu", nn.SiLU), ("hard_swish", nn.Hardswish), ("hard_swish", HardSwish)],
+)
+def test_smooth_rectifiers_are_their_own_gates(name, module, tensorflow_kit):
+    """Products in Keras, operations of their own in PyTorch: what goes in takes all of what comes out."""
     layers = tensorflow_kit.keras.layers
     model = tensorflow_kit.keras.Sequential(
-        [tensorflow_kit.keras.Input((4,), dtype="float64"), layers.Dense(5, activation="gelu", dtype="float64"),
-         layers.Dense(2, dtype="float64")]
-    )  # fmt: skip
+        [
+            tensorflow_kit.keras.Input((4,), dtype="float64"),
+            layers.Dense(5, activation=name, dtype="float64"),
+            layers.Dense(2, dtype="float64"),
+        ]
+    )
     kernel, bias, weight, last = model.get_weights()
-    twin = nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 2)).double()
+    twin = nn.Sequential(nn.Linear(4, 5), module(), nn.Linear(5, 2)).double()
     for parameter, values in zip(twin.parameters(), [kernel.T, bias, weight.T, last], strict=True):
         parameter.data = torch.tensor(values.copy())
     x = drawn(3, 4)
-    a, b = (explain.attribute(one, x, "lrp", target=1) for one in (model, twin))
+    a, b = (explain.attribute(one, x, "lrp", target=1, epsilon=0.01) for one in (model, twin))
+    np.testing.assert_allclose(a.scores, b.scores, rtol=1e-6)
     np.testing.assert_allclose(a.values, b.values, rtol=1e-6, atol=1e-9)
 
 

@@ -98,7 +98,14 @@ SETTINGS = {
     "conductance": {"layer": "dense", "n_steps": 4},
 }
 # Not for tokens, not for what is no picture, no rule for attention, or looking for one input only.
-REFUSED = ("expected_gradients", "xrai", "deep_lift", "deep_lift_shap", "lrp", "activation_maximization")
+REFUSED = (
+    "expected_gradients",
+    "xrai",
+    "deep_lift",
+    "deep_lift_shap",
+    "lrp",
+    "activation_maximization",
+)
 
 
 @pytest.mark.parametrize("method", [row.name for row in explain.methods()])

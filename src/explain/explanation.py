@@ -97,17 +97,17 @@ def run(request: Request) -> tuple[Any, Notes]:
                     return extension.run_reference_engine(view.separate(problem))
                 return method.function()(problem)
 
-            is_map = method.layer == "map"
             through = request.neuron is not None and method.through_neuron
-            about_a_layer = not (is_map or through) and (method.layer == "must" or request.layer is not None)
+            about_a_layer = method.layer == "must" or (request.layer is not None and method.layer != "map")
             if through:
+                about_a_layer = False
                 call = resolve_layer(problem, request.layer, mapped=False)
                 neuron, neurons = resolve_neuron(problem, call, request.neuron)
                 problem = replace(problem, call=call, neuron=neuron)
             elif about_a_layer:
                 problem = view.without_mask(problem)
                 problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False))
-            elif is_map and isinstance(view, OneInput):
+            elif method.layer == "map" and isinstance(view, OneInput):
                 problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True))
             if about_a_layer or isinstance(view, OneInput):
                 each, found = None, solve(problem)

@@ -32,6 +32,12 @@ def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None
         If it is not an array or tensor, is empty, holds integers, or has NaN or infinity in it.
     """
     array = to_host(x, extension)
+    if array is None and type(x).__name__ == "PackedSequence":
+        raise InputError(
+            f"{name} is a PackedSequence, which has no axes for a map: give it padded, pad_packed_sequence({name}, "
+            "batch_first=True)[0], with lengths= its lengths; a model that takes nothing else packs it in its forward, "
+            "with the lengths in forward_kwargs."
+        )
     if array is None:
         raise InputError(
             f"{name} is of type {type(x).__name__}: give a NumPy array or a tensor of the model's framework, with a "

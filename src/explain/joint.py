@@ -144,7 +144,7 @@ class _Rearranged(ABC):
         return self.inner.activations(call, self.inside(examples))
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
-        """Give what a layer gives at a call, and the gradients of the scores to it."""
+        """Give what a layer gives at a call, and the gradients to it."""
         return self.inner.units_and_gradients(call, self.inside(examples))
 
     def at(self, call: LayerCall) -> Self:

@@ -61,15 +61,27 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
 
     A recurrent layer may give a whole sequence of which only the last step is used: its map says nothing, and in
     another framework the same layer gives that step alone.
+
+    Raises
+    ------
+    LayerError
+        If there is none, though the score depends on one place of a map.
     """
     if "gradients" not in problem.backend.provides:
         return calls[0]
-    one = problem.examples.rows(slice(0, 1))
+    one, alone = problem.examples.rows(slice(0, 1)), False
     for call in calls:
         _, slopes = layered(problem).units_and_gradients(call, one)
         places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
         if np.count_nonzero(places) > 1:
             return call
+        alone = alone or bool(places.any())
+    if alone:
+        raise LayerError(
+            "Of every layer that gives a map over space or time, the score depends on one place only, as on the last "
+            "step of a recurrent layer: a class activation map would say nothing. Name a layer with layer= if it is "
+            "meant all the same, or use method='integrated_gradients'."
+        )
     return calls[0]
 
 

@@ -20,11 +20,11 @@ class Layered(ABC):
     )
     """The primitives that a model answers whose inside can be reached."""
 
-    takes_several_inputs = True
-    """Whether the model may be given several inputs."""
-
     fixed_batch_size: int | None = None
     """The only batch size that the model takes, None if any."""
+
+    takes_several_inputs = True
+    """Whether the model may be given several inputs."""
 
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
@@ -69,7 +69,9 @@ class Layered(ABC):
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give what `activations` gives, and the gradient of every example's score to it."""
-        if self.entry is not None and self.entry == self.place_of(call):
+        entered = [self.entry, *(reader for _, reader in self.readers)]
+        if self.place_of(call) in entered:
+            # What the layer gives there is exchanged already: it is exchanged again for what it gives.
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes

@@ -88,10 +88,10 @@ class Method:
     layer : str
         Whether `layer=` is for it: ``"none"``; ``"may"``, which explains what a layer gives instead of the input;
         ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
-    of_shape : bool
-        Whether it needs the axes of the input: each of several inputs is then explained by itself, the others held.
     through_neuron : bool
         For a method that must have a layer: whether `neuron=` asks what flows to the target through one unit of it.
+    of_shape : bool
+        Whether it needs the axes of the input: each of several inputs is then explained by itself, the others held.
     of_whole_places : bool
         Whether each channel of a place has the value of the whole place, so that a heatmap is their mean.
     title : str
@@ -116,8 +116,8 @@ class Method:
     begins_with_gradients: bool = False
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
-    of_shape: bool = False
     through_neuron: bool = False
+    of_shape: bool = False
     of_whole_places: bool = False
     title: str = ""
     reference_engines: tuple[str, ...] = ()

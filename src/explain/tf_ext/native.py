@@ -112,6 +112,7 @@ def rescaled_backward(
             f"DeepLift: {model_name} runs other operations for the baseline than for the input, so that "
             "they cannot be compared one by one. Use integrated_gradients, which needs no rules."
         )
+    _check_states(runs[0], runs[1], model_name)
     other = dict(zip(*runs, strict=True))
     dependent = dependent_on(operations[:second], points)
     changed: list[Any] = []
@@ -128,6 +129,20 @@ def rescaled_backward(
         return gradient_of(operation, arriving)
 
     return backward(scores, points, hand_on, model_name), tf.constant(len(changed))
+
+
+def _check_states(first: Sequence[Any], second: Sequence[Any], model_name: str) -> None:
+    """Refuse a model whose second run reads what the first wrote: it would not begin where the first began."""
+    written = {one.inputs[0].ref() for one in first if one.type.startswith("Assign") and one.inputs}
+    if any(
+        one.type == "ReadVariableOp" and one.inputs[0].ref() in written and one.outputs[0].dtype.is_floating
+        for one in second
+    ):
+        raise UnsupportedModelError(
+            f"method='deep_lift' runs the model at the input and at the baseline in one go, and {model_name} keeps a "
+            "state between them: build it with stateful=False, or use integrated_gradients, which runs it anew at "
+            "every point."
+        )
 
 
 @contextmanager

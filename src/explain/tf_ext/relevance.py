@@ -38,7 +38,8 @@ _SCALES = names("Mul RealDiv Neg")
 # One of the values that go in.
 _PICKS = POOLS | names("Max Min Maximum Minimum")
 _MOVERS = names("Reshape Squeeze ExpandDims Transpose Identity BatchToSpaceND")
-_GATES = names("Sigmoid Erf Erfc")
+# Sigmoids, the bounded rectifier that hard ones are made of, and the error function of GELU.
+_GATES = names("Sigmoid Relu6 Erf Erfc")
 # A function with a gradient of its own: what it computes is in the trace before it.
 _WRAPPED = "IdentityN"
 

@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, ModelNotBuiltError
+from explain.errors import (
+    ExplainError,
+    InputError,
+    LayoutError,
+    ModelCallError,
+    ModelNotBuiltError,
+    UnsupportedModelError,
+)
 from explain.keras_layers import is_keras_model, layers_of
 from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
@@ -142,7 +149,24 @@ def reads_token_ids(model: Any) -> bool:
 
 
 def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:
-    """Follow the model's parameters, else its input."""
+    """Follow the model's parameters, else its input.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If any is on the device "meta", where nothing has a value.
+    """
+    own = (
+        tensor
+        for module in modules
+        for kept in (module._parameters, module._buffers)
+        for tensor in kept.values()
+    )
+    if any(tensor is not None and tensor.device.type == "meta" for tensor in own):
+        raise UnsupportedModelError(
+            "The model has parameters or buffers on the device 'meta', which have a shape and no values: load its "
+            "weights, for example model.to_empty(device='cpu') and then load_state_dict(...)."
+        )
     # Parameters go before buffers: statistics may be kept in another precision than weights.
     for kept in ("_parameters", "_buffers"):
         for module in modules:

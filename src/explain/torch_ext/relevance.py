@@ -45,7 +45,8 @@ _SCALES = names("Mul Div Neg")
 # One of the values that go in.
 _PICKS = POOLS | names("Max Amax Min Amin Maximum Minimum")
 _RESHAPES = names("View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze Alias Clone")
-_GATES = names("Sigmoid Hardsigmoid Erf")
+# Sigmoids, the bounded rectifier that hard ones are made of, and the error function of GELU.
+_GATES = names("Sigmoid Hardsigmoid Hardtanh Erf")
 
 
 def relevance_hooks(
@@ -138,7 +139,7 @@ def _gate_of(
     tape: Tape,
 ) -> int:
     """Give which of two factors is a gate: a sigmoid, or what is affine in one."""
-    gates = [one for one, name in inner.items() if name in _GATES]
+    gates = [one for one, name in inner.items() if name in _GATES and getattr(one, "_saved_min_val", 0) == 0]
     through = {
         one
         for one, name in inner.items()
