@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, ModelNotBuiltError, UnsupportedModelError
+from explain.errors import (
+    ExplainError,
+    InputError,
+    LayoutError,
+    ModelCallError,
+    ModelNotBuiltError,
+    UnsupportedModelError,
+)
 from explain.keras_layers import is_keras_model, layers_of
 from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
