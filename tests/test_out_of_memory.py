@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,6 +207,18 @@ def test_other_errors_are_raised_as_they_are(torch_kit):
 
     with pytest.raises(ModelCallError, match="of another kind"):
         explain.attribute(torch_kit.function(broken), pictures(torch_kit), "saliency", target=1)
+
+
+def test_every_chunk_is_computed_by_the_executor():
+    """What is cut by it and computed elsewhere would not be halved: `over_rows`, `over_blocks`, `over_groups`."""
+    source = Path(explain.__file__).parent
+    plain = [
+        f"{path.relative_to(source)}: {found[0]}"
+        for path in source.rglob("*.py")
+        if path.name != "execution.py"
+        for found in re.finditer(r"executor\.(rows|blocks|groups)\(.*", path.read_text())
+    ]
+    assert not plain
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,13 @@ class BackendContract:
             for first, second in pairs:
                 assert np.array_equal(first, second), given.name
 
+    def test_memory_that_runs_out_is_told(self) -> None:
+        """Python's own error of memory is known, and no other is taken for it."""
+        for given in self.models():
+            with self._opened(given) as (backend, _):
+                assert backend.is_out_of_memory(MemoryError()), given.name
+                assert not backend.is_out_of_memory(ValueError("shape")), given.name
+
     def test_the_examples_are_left_as_they_are(self) -> None:
         """A backend writes into nothing that it is given."""
         for given in self.models():
