@@ -44,6 +44,8 @@ class Exhibit:
         What is seen in the inputs that were found.
     method_remarks : Mapping of str to str
         By method: what is seen in its maps.
+    counts : Mapping of str to int
+        By method: how many of the samples, where it takes too long for all.
     found_for : tuple of int
         For activation maximization: the classes; all of them if it is empty.
     batch_size : int
@@ -60,6 +62,7 @@ class Exhibit:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     found_remark: str = ""
     method_remarks: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
     found_for: tuple[int, ...] = ()
     batch_size: int = BATCH_SIZE
 
@@ -134,12 +137,12 @@ EXHIBITS: Mapping[str, Exhibit] = {
     "efficientnet_lite0": Exhibit(
         count=2,
         remarks=(
-            "The baseline of zero is mid-grey here, 127 of 255: a method that covers a part of a picture covers it with "
-            "grey.",
-            "Millions of units stand between a picture and its logit, each with two kinks, and for some of them the last "
-            "bit decides on which side they are. So in single precision maps of gradients are 1e-6 to 1e-2 away from "
-            "their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one map in "
-            "both frameworks.",
+            "The baseline of zero is mid-grey here, 127 of 255: a method that covers a part of a picture covers it "
+            "with grey.",
+            "Millions of units stand between a picture and its logit, each with two kinks, and for some of them the "
+            "last bit decides on which side they are. So in single precision maps of gradients are 1e-6 to 1e-2 away "
+            "from their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one "
+            "map in both frameworks.",
         ),
         layer=PRETRAINED["efficientnet_lite0"].layers,
         # More than four pictures at once, and PyTorch spends its time on fetching memory.
@@ -161,6 +164,8 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "lime": {"n_samples": 160},
             "kernel_shap": {"n_samples": 160},
         },
+        # It runs the model for each of 1280 channels.
+        counts={"score_cam": 1},
         method_remarks={
             "guided_integrated_gradients": (
                 "At each step the positions with the least gradient move first. Where two gradients are alike up to "
