@@ -152,13 +152,13 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "smoothgrad": {"n_samples": 16},
             "smoothgrad_squared": {"n_samples": 16},
             "vargrad": {"n_samples": 16},
-            "integrated_gradients": {"n_steps": 50},
+            "integrated_gradients": {"max_steps": 135},
             "expected_gradients": {"n_samples": 40},
             "blur_integrated_gradients": {"n_steps": 32},
             "guided_integrated_gradients": {"n_steps": 40},
             "xrai": {"n_steps": 16},
-            # At the last layer before a mean and a dense one, where the score is affine.
-            "conductance": {"n_steps": 2},
+            # After this layer the score is affine, and the trapezoid has both ends of the path among its nodes.
+            "conductance": {"n_steps": 2, "rule": "trapezoid"},
             "rise": {"n_masks": 200},
             "shapley_value_sampling": {"n_samples": 3},
             "lime": {"n_samples": 160},
@@ -177,7 +177,7 @@ EXHIBITS: Mapping[str, Exhibit] = {
                 "depend on the picture at all, and shows the strides of the convolutions. A method not to be used here."
             ),
             "conductance": (
-                "From this layer on the score is affine, so that two steps are exact, and the sum over channels is "
+                "From this layer on the score is affine, so that two steps are exact: the sum over channels is "
                 "what each of its 7 × 7 places gives to the logit."
             ),
         },
