@@ -23,8 +23,9 @@ from explain.errors import (
     UnsupportedModelError,
     ZooError,
 )
-from explain.gallery import BATCH_SIZE, generate, write_readme_picture
+from explain.gallery import BATCH_SIZE, generate, generator, write_readme_picture
 from explain.gallery import results as results_module
+from explain.gallery.exhibits import exhibit
 from explain.gallery.page import summary, write_page
 from explain.gallery.results import explain_model
 from explain.layout import Layout
@@ -367,3 +368,61 @@ def test_the_picture_of_the_readme(tmp_path):
     written = write_readme_picture(tmp_path / "images" / "readme.png")
     with Image.open(written) as picture:
         assert picture.size[0] > picture.size[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Everything that there is to show, by one method and of one sample each."""
+    out = tmp_path_factory.mktemp("whole")
+    return generate(out, methods=["saliency"], count=1)
+
+
+def test_a_pretrained_network_has_a_page_of_its_own(whole):
+    assert whole.name == "index.html"
+    index = Page(whole.read_text(encoding="utf-8"))
+    assert {"href": "efficientnet_lite0.html"} in index.all("a")
+    assert "efficientnet_lite0-saliency" not in {one.get("id") for _, one in index.elements}
+    page = Page((whole.parent / "efficientnet_lite0.html").read_text(encoding="utf-8"))
+    assert {"href": "index.html"} in page.all("a")
+    for words in (
+        "The gallery: efficientnet_lite0",
+        "18 of 20 in PyTorch; 18 of 20 in TensorFlow",
+        "do not pass it on",
+        "4 points at once",
+        "relative L2",
+    ):
+        assert words in page.words, words
+    # A picture of 224 pixels is no mosaic, and has room.
+    photographs = [image for image in page.all("img") if image.get("class") == "fine"]
+    assert len(photographs) == 3
+    assert any("fine" in one.get("class", "") for one in page.all("ul"))
+    assert (whole.parent / "efficientnet_lite0-saliency.png").exists()
+
+
+def test_without_its_packages_the_index_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(generator, "missing_packages", lambda model: ("foolbox",))
+    monkeypatch.setattr(zoo, "names", lambda: ("cifar_net",))
+    written = generate(tmp_path, methods=["saliency"], frameworks=["torch"], count=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"index.html", "cifar_net-saliency.png"}
+    page = Page(written.read_text(encoding="utf-8"))
+    assert (
+        'foolbox is missing. Install what it needs with: pip install "explain-toolkit[torch,efficientnet]"'
+        in (page.words)
+    )
+
+
+def test_a_method_may_have_fewer_samples_and_a_remark_of_its_own(monkeypatch):
+    shown = replace(
+        exhibit("cifar_net"), counts={"saliency": 1}, method_remarks={"saliency": "Look at the ship."}
+    )
+    monkeypatch.setattr(results_module, "exhibit", lambda name: shown)
+    rows = [find_method("saliency"), find_method("input_x_gradient")]
+    found = explain_model("cifar_net", {"torch": zoo.load("cifar_net", "torch")}, rows, count=2)
+    assert [len(one.first) for one in found.methods] == [1, 2]
+    assert "Look at the ship." in Page(write_page([found])).words
+
+
+def test_a_layer_has_the_name_that_its_framework_gives_it():
+    shown = exhibit("efficientnet_lite0")
+    assert shown.layer_in("torch") == ("_swish", 1)
+    assert shown.layer_in("tensorflow") == "head_relu6"

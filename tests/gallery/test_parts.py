@@ -21,6 +21,7 @@ from explain.gallery.settings import integration_words, option_words
 from explain.gallery.tiles import colour_bar, image_data_uri
 from explain.render import shared_scale
 from explain.zoo.preprocessing import ALPHABET
+from explain.zoo.pretrained import PRETRAINED
 
 
 def pixels_of(uri):
@@ -44,8 +45,8 @@ def test_samples_spread_over_many_classes():
     assert picked[-1] == max(labels)
 
 
-def test_exhibits_are_of_seed_models():
-    assert set(EXHIBITS) <= set(zoo.names())
+def test_exhibits_are_of_models_of_the_zoo():
+    assert set(EXHIBITS) <= {*zoo.names(), *PRETRAINED}
 
 
 def test_no_exhibit_chooses_the_steps_of_an_integral():

@@ -44,6 +44,8 @@ class Exhibit:
         What is seen in the inputs that were found.
     method_remarks : Mapping of str to str
         By method: what is seen in its maps.
+    counts : Mapping of str to int
+        By method: how many of the samples, where it takes too long for all.
     found_for : tuple of int
         For activation maximization: the classes; all of them if it is empty.
     batch_size : int
@@ -60,6 +62,7 @@ class Exhibit:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     found_remark: str = ""
     method_remarks: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
     found_for: tuple[int, ...] = ()
     batch_size: int = BATCH_SIZE
 
@@ -151,18 +154,20 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "smoothgrad": {"n_samples": 16},
             "smoothgrad_squared": {"n_samples": 16},
             "vargrad": {"n_samples": 16},
-            "integrated_gradients": {"n_steps": 50},
+            "integrated_gradients": {"max_steps": 135},
             "expected_gradients": {"n_samples": 40},
             "blur_integrated_gradients": {"n_steps": 32},
             "guided_integrated_gradients": {"n_steps": 40},
             "xrai": {"n_steps": 16},
-            # At the last layer before a mean and a dense one, where the score is affine.
-            "conductance": {"n_steps": 2},
+            # After this layer the score is affine, and the trapezoid has both ends of the path among its nodes.
+            "conductance": {"n_steps": 2, "rule": "trapezoid"},
             "rise": {"n_masks": 200},
             "shapley_value_sampling": {"n_samples": 3},
             "lime": {"n_samples": 160},
             "kernel_shap": {"n_samples": 160},
         },
+        # It runs the model for each of 1280 channels.
+        counts={"score_cam": 1},
         method_remarks={
             "guided_integrated_gradients": (
                 "At each step the positions with the least gradient move first. Where two gradients are alike up to "
@@ -174,7 +179,7 @@ EXHIBITS: Mapping[str, Exhibit] = {
                 "depend on the picture at all, and shows the strides of the convolutions. A method not to be used here."
             ),
             "conductance": (
-                "From this layer on the score is affine, so that two steps are exact, and the sum over channels is "
+                "From this layer on the score is affine, so that two steps are exact: the sum over channels is "
                 "what each of its 7 × 7 places gives to the logit."
             ),
         },

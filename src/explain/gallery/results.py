@@ -158,7 +158,7 @@ def explain_model(
                     else:
                         results[framework] = _explain(
                             model,
-                            _take(samples[framework], chosen),
+                            _take(samples[framework], chosen[: shown.counts.get(method.name)]),
                             method,
                             target,
                             {"score": shown.score, **_references(method, samples[framework]), **common},
