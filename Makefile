@@ -37,9 +37,9 @@ test: lint
 test-cuda: install
 	$(BIN)/python -m pytest tests/cuda -m cuda
 
-# Writes the golden arrays and images anew. Look at every one before committing it.
+# Writes the golden explanations that no longer hold, and the golden images, anew. Look at every one before committing it.
 golden: install
-	$(BIN)/python tests/test_golden.py
+	$(BIN)/python -m pytest tests/test_golden.py --explain-update
 	$(BIN)/python -m pytest tests/test_golden.py --mpl-generate-path=tests/golden/images
 
 # Ours beside every peer, about 35 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
