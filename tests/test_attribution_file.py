@@ -47,6 +47,8 @@ def full() -> Attribution:
         seed=7,
         versions={"explain": "0.1.0", "numpy": np.__version__},
         notes=("The first – with a dash.", "The second."),
+        input_name="steps",
+        together=("steps", "table"),
         display=Display(
             mean=(0.1, 0.2, 0.3),
             scale=2.0,

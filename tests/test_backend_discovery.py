@@ -51,6 +51,9 @@ class Backend:
     def free_memory(self):
         return 2**30
 
+    def is_out_of_memory(self, error):
+        return isinstance(error, MemoryError)
+
     def synchronize(self):
         pass
 

@@ -151,10 +151,71 @@ def test_nothing_is_left_on_the_model(net):
     assert not any("forward" in vars(module) for module in net.modules())
 
 
+class Chain(nn.Module):
+    """Layers one after the other, each called once and none past another, as Captum's backward rules need them."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.relu = nn.Conv2d(2, 4, 3, padding=1), nn.ReLU()
+        self.conv, self.tanh, self.pool = nn.Conv2d(4, 4, 3, padding=1), nn.Tanh(), nn.AvgPool2d(2)
+        self.fc, self.last, self.head = nn.Linear(36, 5), nn.ReLU(), nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = self.pool(self.tanh(self.conv(self.relu(self.stem(x)))))
+        return self.head(self.last(self.fc(x.flatten(1))))
+
+
+@pytest.fixture(scope="module")
+def chain():
+    torch.manual_seed(0)
+    return Chain().double().eval()
+
+
+@pytest.mark.parametrize("layer", ["stem", "relu", "conv", "tanh", "pool", "fc"])
+def test_deep_lift_at_layers_and_neurons_is_captums(chain, layer):
+    module, base = chain.get_submodule(layer), np.random.default_rng(1).normal(size=X.shape)
+    expected = oracle("LayerDeepLift", chain, module, baselines=torch.tensor(base))
+    found = explain.attribute(chain, X, "deep_lift", target=1, layer=layer, baseline=base)
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+    assert np.abs(expected).max() > 1e-3
+    assert (found.relative_delta < 1e-9).all()
+    neuron = (1,) * (expected.ndim - 1)
+    captums = captum.attr.NeuronDeepLift(chain, module)
+    expected = captums.attribute(T, neuron, torch.tensor(base)).detach().numpy()
+    found = explain.attribute(chain, X, "deep_lift", layer=layer, neuron=neuron, baseline=base)
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("layer", ["stem", "conv", "pool", "fc", "head"])
+def test_relevance_at_layers_is_captums(chain, layer):
+    expected = oracle("LayerLRP", chain, chain.get_submodule(layer))
+    found = explain.attribute(chain, X, "lrp", target=1, layer=layer, rule="epsilon")
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+    assert np.abs(expected).max() > 1e-3
+
+
+def test_deep_lift_at_a_layer_that_another_way_goes_past(net):
+    """What goes past stays what it is: the values sum to what the layer's own change does to the score."""
+    found = explain.attribute(net, X, "deep_lift", target=1, layer="body")
+    with torch.no_grad():
+        first, before = net.act(net.stem(T)), net.act(net.stem(0 * T))
+        scores = [
+            net.head(net.pool(net.act(net.body(one) + first)).flatten(1))[:, 1] for one in (first, before)
+        ]
+    difference = (scores[0] - scores[1]).numpy()
+    np.testing.assert_allclose(found.values.sum(axis=(1, 2, 3)), difference, **CLOSE)
+    # Captum's baseline is seen on that way too, so that its values sum to neither this nor the whole difference.
+    captums = oracle("LayerDeepLift", net, net.body, baselines=0 * T).sum(axis=(1, 2, 3))
+    with torch.no_grad():
+        whole = (net(T) - net(0 * T))[:, 1].numpy()
+    assert np.abs(captums - difference).max() > 1e-3
+    assert np.abs(captums - whole).max() > 1e-3
+
+
 @pytest.mark.parametrize("layer", ["stem", "body"])
-@pytest.mark.parametrize("method", ["saliency", "ig", "conductance"])
+@pytest.mark.parametrize("method", ["saliency", "ig", "conductance", "deep_lift", "lrp"])
 def test_chunks_do_not_matter(net, method, layer):
-    options = {} if method == "saliency" else {"n_steps": 10}
+    options = {"n_steps": 10} if method in ("ig", "conductance") else {}
     found = [
         explain.attribute(net, X, method, target=[0, 1, 2], layer=layer, batch_size=size, **options).values
         for size in (1, 3, 7, 1000)
@@ -333,7 +394,7 @@ def test_recurrent_layers_give_their_sequence():
 
 
 @pytest.mark.parametrize("name", ["cifar_net", "cifar_keras"])
-@pytest.mark.parametrize("method", ["saliency", "ig", "conductance", "activation"])
+@pytest.mark.parametrize("method", ["saliency", "ig", "conductance", "activation", "deep_lift", "lrp"])
 def test_twins_agree_at_a_layer(name, method):
     values = []
     for framework in ("torch", "tensorflow"):

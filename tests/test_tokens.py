@@ -152,7 +152,14 @@ def test_a_keras_reader_is_its_twin():
             own["head.bias"],
         ]
     )
-    for method, options in (("ig", {"n_steps": 20}), ("ig", {}), ("saliency", {})):
+    methods = (
+        ("ig", {"n_steps": 20}),
+        ("ig", {}),
+        ("saliency", {}),
+        ("deep_lift", {}),
+        ("lrp", {"epsilon": 0.01}),
+    )
+    for method, options in methods:
         a, b = (explain.attribute(model, IDS, method, target=2, **options) for model in (in_torch, in_keras))
         np.testing.assert_allclose(a.values, b.values, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(a.scores, b.scores, rtol=1e-6)

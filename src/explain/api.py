@@ -3,34 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from numbers import Integral
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import numpy as np
 
+from explain.arguments import (
+    OWN_ENGINE,
+    bounds_of,
+    check_neuron,
+    display_of,
+    engine_of,
+    first_of,
+    layout_of,
+    optional_count,
+    score_of,
+    seed_of,
+)
 from explain.attribution import Attribution
-from explain.backend import SCORE_KINDS, Extension, Question, ScoreKind, extension_for
+from explain.backend import Extension, Question, extension_for
 from explain.baseline import BaselineLike, uniform
-from explain.catalogue import find_method, methods
+from explain.catalogue import find_method
 from explain.display import Display
-from explain.errors import EngineError, InputError, OptionError, ScoreError, TargetError
+from explain.errors import InputError, OptionError, TargetError
 from explain.examples import Array
 from explain.explanation import run, warn
+from explain.given_inputs import one_given, several_given
 from explain.inputs import as_input, split_forward_kwargs, to_host
 from explain.layers import LayerLike
 from explain.layout import Layout
-from explain.method import Method
 from explain.request import Request
+from explain.structure import structure_of
 from explain.target import TargetLike
-
-OWN_ENGINE = "explain"
 
 # Where a maximized input starts: noise a tenth as wide as the bounds, about their middle. Wider noise
 # stays visible in what is found, none at all starts every class at a point where they may be alike.
 _START_WIDTH = 0.1
 
 
+@overload
+def attribute(
+    model: Any, x: tuple[Any, ...], method: str = ..., *, layer: None = None, **arguments: Any
+) -> tuple[Attribution | None, ...]: ...
+@overload
+def attribute(
+    model: Any, x: list[Any], method: str = ..., *, layer: None = None, **arguments: Any
+) -> list[Attribution | None]: ...
+@overload
+def attribute(
+    model: Any, x: Mapping[str, Any], method: str = ..., *, layer: None = None, **arguments: Any
+) -> dict[str, Attribution | None]: ...
+@overload
+def attribute(
+    model: Any,
+    x: tuple[Any, ...] | list[Any] | Mapping[str, Any],
+    method: str = ...,
+    *,
+    layer: LayerLike,
+    **arguments: Any,
+) -> Any: ...
+@overload
 def attribute(
     model: Any,
     x: Any,
@@ -53,16 +84,44 @@ def attribute(
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
     **options: Any,
-) -> Attribution:
+) -> Attribution: ...
+def attribute(
+    model: Any,
+    x: Any,
+    method: str = "integrated_gradients",
+    *,
+    target: TargetLike = None,
+    baseline: BaselineLike = None,
+    score: str = "logit",
+    output: int | str | None = None,
+    layer: LayerLike | None = None,
+    neuron: int | tuple[int, ...] | None = None,
+    layout: str | Layout | None = None,
+    lengths: Sequence[int] | Array | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
+    framework: str | None = None,
+    engine: str = OWN_ENGINE,
+    batch_size: int | None = None,
+    memory_budget: int | None = None,
+    bounds: tuple[float, float] | None = None,
+    seed: int = 0,
+    display: Display | Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Any:
     """Say which parts of an input a model used.
 
     Parameters
     ----------
     model : torch.nn.Module, keras.Model, a scikit-learn estimator or a function of tensors or arrays
         The model; it leaves as it came. For a plain function say which framework's with `framework`.
-    x : numpy.ndarray or a tensor of the model's framework
+    x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
         an embedding layer also token ids, whole numbers of shape (N, T): each gets one value.
+        Of a model that takes several inputs: a tuple or list goes to it by position, a dict by name, to a Keras model
+        as Keras takes them. All are explained together. None is passed on as it is. Whole numbers that no embedding
+        reads, and masks, are held as they are. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
+        ``feature_mask``, ``sliding_window_shapes``, ``strides`` and ``grid_size`` may then be of the same structure,
+        with one entry an input; anything else holds for all.
     method : str
         A name or alias from `explain.methods`, e.g. ``"ig"`` or ``"saliency"``.
     target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
@@ -114,7 +173,10 @@ def attribute(
     Returns
     -------
     Attribution
-        Signed float32 values of the shape of `x`, with what is needed to draw, compare and repeat them.
+        Signed float32 values of the shape of `x`, with what is needed to draw, compare and repeat them. Of several
+        inputs one for each, in the same structure; None for one that is None, or that the method is not for. Values
+        of all inputs together sum to what those of one input sum to, and `delta` is that of this sum. Of a `layer` of
+        the model there is one result, whatever the inputs.
 
     Raises
     ------
@@ -142,35 +204,36 @@ def attribute(
             f"layer is not given, but {row.name} is about a layer: name one, for example layer='conv2'."
         )
     if neuron is not None:
-        _check_neuron(row, layer, target)
-    resolved_options = row.resolve_options(options, methods())
+        check_neuron(row, layer, target)
     extension = extension_for(model, framework)
-    host = as_input(x, extension, model=model)
-    ids = host.dtype.kind == "i"
-    axes = Layout("NT") if ids and layout is None else _layout(layout, extension, model, host.ndim)
-    axes.check(host)
-    common, companions = split_forward_kwargs(forward_kwargs, host.shape[axes.batch_axis], extension)
-    shown = _display(display)
+    about: dict[str, Any] = {"layout": layout, "bounds": bounds, "display": display}
+    parted = structure_of(x, lambda one: to_host(one, extension) is not None)
+    if parted is None:
+        given = one_given(x, extension, model, row, options=options, **about)
+    else:
+        beside: dict[str, Any] = {**about, "options": options, "baseline": baseline, "lengths": lengths}
+        structure, values = parted
+        given = several_given(structure, values, extension, model, row, **beside)
+    axes = given.layout
+    taken = (given.wiring and given.wiring.names) or ()
+    count = given.x.shape[axes.batch_axis]
+    common, companions = split_forward_kwargs(forward_kwargs, count, extension, taken)
     request = Request(
         model=model,
-        x=host,
-        like=x,
+        given=given,
         method=row,
-        options=resolved_options,
         extension=extension,
-        engine=_engine(engine, row, extension),
-        question=Question(axes, _score(score), output, common),
+        engine=engine_of(engine, row, extension),
+        question=Question(axes, score_of(score), output, common, given.wiring),
         companions=companions,
         target=target,
         baseline=baseline,
         layer=layer,
         neuron=neuron,
         lengths=lengths,
-        batch_size=_optional_count("batch_size", batch_size),
-        memory_budget=_optional_count("memory_budget", memory_budget),
-        bounds=_bounds(_first(bounds, shown.bounds, extension.stated_bounds(model))),
-        seed=_seed(seed),
-        display=shown,
+        batch_size=optional_count("batch_size", batch_size),
+        memory_budget=optional_count("memory_budget", memory_budget),
+        seed=seed_of(seed),
     )
     result, notes = run(request)
     warn(notes, stacklevel=2)
@@ -233,28 +296,28 @@ def maximize(
     ((1, 3, 32, 32), True)
     """
     extension = extension_for(model, framework)
-    shown = _display(display)
+    shown = display_of(display)
     example = None if like is None else as_input(like, extension, name="like")
-    span = _bounds(_first(bounds, shown.bounds, extension.stated_bounds(model), _span_of(example)))
+    span = bounds_of(first_of(bounds, shown.bounds, extension.stated_bounds(model), _span_of(example)))
     if span is None:
         raise OptionError(
             "bounds are not known: give bounds=(least, greatest) of a valid input, for example bounds=(0, 1), or "
             "like=x with a batch of inputs."
         )
     if shape is None and example is not None:
-        axes = _layout(layout, extension, model, example.ndim)
+        axes = layout_of(layout, extension, model, example.ndim)
         axes.check(example)
         one = tuple(np.delete(example.shape, axes.batch_axis).tolist())
     else:
         one = _stated_shape(extension, model) if shape is None else tuple(shape)
-        axes = _layout(layout, extension, model, len(one) + 1)
+        axes = layout_of(layout, extension, model, len(one) + 1)
     listed = to_host(target, extension)
     target = target if listed is None else listed.tolist()
     count = len(target) if isinstance(target, (list, range)) else 1
     if count == 0:
         raise TargetError("target is an empty list: give at least one target.")
     full = (*one[: axes.batch_axis], count, *one[axes.batch_axis :])
-    return attribute(
+    found: Attribution = attribute(
         model,
         _start(full, axes, span, seed),
         method="activation_maximization",
@@ -266,6 +329,7 @@ def maximize(
         display=shown,
         **arguments,
     )
+    return found
 
 
 def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], seed: int) -> Array:
@@ -285,11 +349,6 @@ def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], 
     return np.broadcast_to(noise, shape).astype(np.float32)
 
 
-def _first(*choices: Any) -> Any:
-    """Give the first choice that was made."""
-    return next((choice for choice in choices if choice is not None), None)
-
-
 def _span_of(example: Array | None) -> tuple[float, float] | None:
     return None if example is None else (float(example.min()), float(example.max()))
 
@@ -304,95 +363,3 @@ def _stated_shape(extension: Extension, model: Any) -> tuple[int, ...]:
             "example shape=(3, 32, 32), or like=x with a batch of inputs."
         )
     return cast("tuple[int, ...]", stated)
-
-
-def _layout(layout: str | Layout | None, extension: Extension, model: Any, ndim: int) -> Layout:
-    """Take the layout as given, else as is usual for the model."""
-    if isinstance(layout, Layout):
-        return layout
-    if layout is None:
-        return extension.default_layout(model, ndim)
-    if not isinstance(layout, str):
-        raise OptionError(
-            f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'."
-        )
-    return Layout(layout)
-
-
-def _engine(engine: str, row: Method, extension: Extension) -> str:
-    """Refuse an engine that is not there for this framework and method."""
-    reference = extension.reference_engine
-    if engine == OWN_ENGINE:
-        return engine
-    if engine != reference:
-        known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
-        raise EngineError(
-            f"engine={engine!r} is not there for a {extension.name} model: give one of {known}."
-        )
-    if engine not in row.reference_engines:
-        reason = row.refused_engines.get(engine, "it has no such method")
-        raise EngineError(
-            f"engine={engine!r} cannot be used for {row.name}: {reason}. Use engine={OWN_ENGINE!r}."
-        )
-    return engine
-
-
-def _check_neuron(row: Method, layer: Any, target: Any) -> None:
-    if row.layer != "may" and not row.through_neuron:
-        takers = ", ".join(one.name for one in methods() if one.layer == "may" or one.through_neuron)
-        raise OptionError(f"neuron is not used by {row.name}: leave it out, or take one of {takers}.")
-    if layer is None:
-        raise OptionError("neuron is given without layer: say of which layer, for example layer='conv2'.")
-    if target is not None and not row.through_neuron:
-        raise OptionError(
-            "target and neuron are both given: a neuron takes the place of the target; leave one out."
-        )
-
-
-def _score(score: str) -> ScoreKind:
-    if score not in SCORE_KINDS:
-        raise ScoreError(
-            f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}."
-        )
-    return cast(ScoreKind, score)
-
-
-def _optional_count(name: str, value: int | None) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise OptionError(f"{name}={value!r} is out of range: give a whole number of at least 1, or None.")
-    return int(value)
-
-
-def _seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise OptionError(f"seed={seed!r} is out of range: give a whole number of at least 0.")
-    return int(seed)
-
-
-def _bounds(bounds: Any) -> tuple[float, float] | None:
-    if bounds is None:
-        return None
-    try:
-        least, greatest = (float(value) for value in bounds)
-    except (TypeError, ValueError):
-        least = greatest = float("nan")
-    if not -float("inf") < least < greatest < float("inf"):
-        raise OptionError(
-            f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1)."
-        )
-    return least, greatest
-
-
-def _display(display: Display | Mapping[str, Any] | None) -> Display:
-    if display is None:
-        return Display()
-    if isinstance(display, Display):
-        return display
-    known = [field.name for field in fields(Display)]
-    if not isinstance(display, Mapping) or set(display) - set(known):
-        raise OptionError(
-            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
-        )
-    return Display.from_json(dict(display))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = "explain-attribution"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 # The fields that are arrays; the rest is plain data and goes into the file as JSON.
 _ARRAYS = (
@@ -105,6 +105,11 @@ class Attribution:
         The warnings that were given.
     display : Display
         How to draw the input as it was before normalisation, and the names of classes, steps and features.
+    input_name : str
+        Of a model that was given several inputs: which of them this is, by its key or position; else empty.
+    together : tuple of str
+        The inputs that were moved together with it, itself among them: `delta` is then that of the sum of all their
+        values. Empty for one that was explained by itself.
 
     Examples
     --------
@@ -142,6 +147,8 @@ class Attribution:
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     display: Display = field(default_factory=Display)
+    input_name: str = ""
+    together: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Give the number of examples."""
@@ -150,8 +157,9 @@ class Attribution:
     def __repr__(self) -> str:
         """Name the method, the model and the shape; the arrays themselves would hide it."""
         layer = f"layer={self.layer!r}, " if self.layer else ""
+        name = f"input_name={self.input_name!r}, " if self.input_name else ""
         return (
-            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={self.model!r}, {layer}"
+            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={self.model!r}, {layer}{name}"
             f"shape={self.values.shape}, layout={self.layout!r}, score={self.score!r}, target={self.target})"
         )
 
@@ -274,6 +282,7 @@ def load(path: str | os.PathLike[str]) -> Attribution:
             listed = header.get(name, ())
             header[name] = tuple(tuple(one) if isinstance(one, list) else one for one in listed)
         header["notes"] = tuple(header["notes"])
+        header["together"] = tuple(header.get("together", ()))
         result = Attribution(**header, **found)
         Layout(result.layout).check(result.values)
         if result.values.shape != result.inputs.shape:

@@ -16,6 +16,7 @@ from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.wiring import Wiring
 
 if TYPE_CHECKING:
     from explain.execution import Executor
@@ -28,7 +29,7 @@ SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 
 Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules"]
 
-Rule = Literal["guided", "deconvolution", "rescale"]
+Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
 """What some operations hand on in a backward pass, instead of their gradient."""
 
 
@@ -46,12 +47,15 @@ class Question:
         Which of several outputs.
     forward_kwargs : Mapping
         Keyword arguments of the model that are the same for every example.
+    wiring : Wiring, optional
+        Of a model that is given several inputs: where each comes from.
     """
 
     layout: Layout
     score: ScoreKind = "logit"
     output: int | str | None = None
     forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wiring: Wiring | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class Backend(Protocol):
 
     fixed_batch_size: int | None
     """The only batch size that the model takes, None if any."""
+
+    takes_several_inputs: bool
+    """Whether it heeds `Question.wiring` and `Examples.unmoved`; one that does not say so is given one input."""
 
     model_name: str
     """Class name of the model."""
@@ -138,14 +145,16 @@ class Backend(Protocol):
         """
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a backward pass brings to the inputs in which some operations hand on no gradient.
 
         And to how many operations the rule applied. ``"guided"``: every ReLU hands on the positive part of its
         gradient. ``"deconvolution"``: the positive part of what arrives. ``"rescale"``: every non-linear operation
         hands on what arrives times the slope between `baselines` and the input; one for which that is not known is
-        refused.
+        refused. ``"epsilon"`` and ``"epsilon_plus"``: relevance goes backward, of which a tensor has what arrives times
+        its value. A sum z shares out z / (z + `epsilon` · sign z) of its own, a convolution, by ``"epsilon_plus"``, to
+        what raises it alone.
         """
 
     def has_kinks(self, examples: Examples) -> bool:
@@ -156,6 +165,9 @@ class Backend(Protocol):
 
     def free_memory(self) -> int:
         """Give the free memory of the device that computes, in bytes."""
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether an error, of the framework or of Python, says that memory ran out."""
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given."""
@@ -187,6 +199,9 @@ class LayeredBackend(Backend, Protocol):
 
     def at(self, call: LayerCall) -> LayeredBackend:
         """Give the same model seen from what a layer gives at a call, in the same session."""
+
+    def reading(self, calls: Mapping[int, LayerCall]) -> LayeredBackend:
+        """Give the same model with some of its moved inputs, by their places, put in the place of what a call gives."""
 
     def until(self, call: LayerCall) -> LayeredBackend:
         """Give the model up to what a layer gives at a call, which is then its output, in the same session."""

@@ -282,6 +282,7 @@ _ROWS = Catalogue(
             needs=frozenset({"outputs", "backward_rules"}),
             implementation="explain.algorithms.backward_rules:deep_lift",
             uses_baseline=True,
+            layer="may",
         ),
         Method(
             name="deep_lift_shap",
@@ -294,6 +295,30 @@ _ROWS = Catalogue(
             implementation="explain.algorithms.deep_lift_shap:deep_lift_shap",
             uses_baseline=True,
             takes_references=True,
+        ),
+        Method(
+            name="lrp",
+            title="LRP",
+            aliases=("layer_wise_relevance_propagation", "layerwise_relevance_propagation"),
+            family="backward rules",
+            summary="How much of the score each input contributes: shared out layer by layer as it was summed up.",
+            paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
+            needs=frozenset({"outputs", "backward_rules"}),
+            implementation="explain.algorithms.backward_rules:lrp",
+            layer="may",
+            options=(
+                one_of(
+                    "rule",
+                    "epsilon_plus",
+                    ("epsilon_plus", "epsilon"),
+                    "How sums share out: 'epsilon' all as they are, 'epsilon_plus' convolutions to what raises them.",
+                ),
+                positive("epsilon", 1e-9, "What is added to the size of a sum before it is divided by."),
+            ),
+            refused_engines={
+                "captum": "its LRP goes by the module: it refuses a layer that is called twice, passes functions by, "
+                "and changes the model's weights while it runs"
+            },
         ),
         Method(
             name="activation",
@@ -396,6 +421,7 @@ _ROWS = Catalogue(
             paper="Zeiler & Fergus 2013, arXiv:1311.2901",
             needs=frozenset({"outputs"}),
             implementation="explain.algorithms.occlusion:occlusion",
+            of_shape=True,
             options=(
                 Option(
                     "sliding_window_shapes",
@@ -405,6 +431,7 @@ _ROWS = Catalogue(
                     "Extent of the window along each axis of x but the batch's. None: an eighth of each side of a "
                     "picture, a step of a sequence, all channels together; a column of a table.",
                     plain_steps,
+                    per_input=is_counts,
                 ),
                 Option(
                     "strides",
@@ -413,6 +440,7 @@ _ROWS = Catalogue(
                     lambda value: value is None or is_count_or_counts(value),
                     "How far the window moves. None: half of its extent, at least 1.",
                     plain_steps,
+                    per_input=lambda value: False,
                 ),
             ),
             uses_baseline=True,
@@ -450,6 +478,7 @@ _ROWS = Catalogue(
             paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
             needs=frozenset({"outputs"}),
             implementation="explain.algorithms.rise:rise",
+            of_shape=True,
             options=(
                 whole_number("n_masks", 2000, 2, "Number of random masks."),
                 Option(
@@ -460,6 +489,7 @@ _ROWS = Catalogue(
                     "How many random cells lie along each axis of space and time. None: 7; in a table each column is "
                     "one.",
                     plain_steps,
+                    per_input=lambda value: False,
                 ),
                 Option(
                     "preservation_probability",

@@ -64,6 +64,10 @@ class MemoryBudgetError(ExplainError, MemoryError):
     """The memory budget is too small for a single example."""
 
 
+class OutOfMemoryError(ExplainError, MemoryError):
+    """Memory ran out for the smallest chunk that the work can be cut into."""
+
+
 class EngineError(ExplainError, RuntimeError):
     """The chosen engine cannot run this method, or would give wrong numbers."""
 
@@ -80,6 +84,14 @@ class ComparisonError(ExplainError, ValueError):
     """Two attributions explain different things and cannot be compared."""
 
 
+class GoldenError(ExplainError, ValueError):
+    """A golden explanation is missing, damaged, or of another question."""
+
+
+class ExplanationChangedError(ExplainError, AssertionError):
+    """An explanation is no longer that of its golden."""
+
+
 class RenderError(ExplainError, ValueError):
     """An attribution cannot be drawn as asked."""
 
@@ -94,6 +106,10 @@ class DataError(ExplainError, OSError):
 
 class ExplainWarning(UserWarning):
     """Base of every warning that `explain` gives."""
+
+
+class OutOfMemoryWarning(ExplainWarning):
+    """Memory ran out on the way: the call went on in smaller chunks, with the same result."""
 
 
 class ConvergenceWarning(ExplainWarning):
@@ -128,8 +144,20 @@ class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map says nothing."""
 
 
+class RelevanceWarning(ExplainWarning):
+    """Relevance has grown to many times the score on its way back: what cancels out hides what does not."""
+
+
 class ZeroMapWarning(ExplainWarning):
     """A class activation map is zero everywhere: nothing that the layer gives raises the score."""
+
+
+class HeldInputWarning(ExplainWarning):
+    """One of several inputs was held as it is: it holds whole numbers that no embedding reads, or suits no method."""
+
+
+class UnusedInputWarning(ExplainWarning):
+    """The score does not depend on one of several inputs: every value of it is zero."""
 
 
 class SurrogateWarning(ExplainWarning):

@@ -48,6 +48,8 @@ class Examples:
         works out from values.
     outer : tuple of numpy.ndarray
         Where `inputs` are what a layer gave: the inputs of the model itself, which it is still called with.
+    unmoved : tuple of numpy.ndarray
+        Of a model of several inputs those that stay as they are at every point: masks, lengths, token ids.
     """
 
     inputs: tuple[Array, ...]
@@ -56,10 +58,11 @@ class Examples:
     mask: npt.NDArray[np.bool_] | None = None
     held: tuple[Array, ...] = ()
     outer: tuple[Array, ...] = ()
+    unmoved: tuple[Array, ...] = ()
 
     def __len__(self) -> int:
         """Give N."""
-        return int(self.inputs[0].shape[0])
+        return int((self.inputs or self.unmoved)[0].shape[0])
 
     def rows(self, rows: Rows) -> Examples:
         """Give the examples at `rows` (a slice, or indices that may repeat); themselves, if that is all of them."""
@@ -73,11 +76,12 @@ class Examples:
             mask=None if self.mask is None else self.mask[rows],
             held=tuple(array[rows] for array in self.held),
             outer=tuple(array[rows] for array in self.outer),
+            unmoved=tuple(array[rows] for array in self.unmoved),
         )
 
     def with_inputs(self, inputs: tuple[Array, ...]) -> Examples:
         """Give the same examples seen at other inputs."""
-        return Examples(inputs, self.target, self.companions, self.mask, self.held, self.outer)
+        return replace(self, inputs=inputs)
 
     def without_inputs(self) -> Examples:
         """Give what goes beside the inputs, to be repeated for many points without a copy of what they replace."""
@@ -86,15 +90,15 @@ class Examples:
     def at_layer(self, activations: Array, mask: npt.NDArray[np.bool_] | None) -> Examples:
         """Give the same examples seen at a layer, where they are what it gave; `mask` is that of its own steps."""
         outer = self.outer or self.inputs
-        return Examples((activations,), self.target, self.companions, mask, self.held, outer)
+        return replace(self, inputs=(activations,), mask=mask, outer=outer)
 
     def without_layer(self) -> Examples:
         """Give examples that are seen at a layer as they are at the input of the model."""
-        return Examples(self.outer, self.target, self.companions, self.mask, self.held)
+        return replace(self, inputs=self.outer, outer=())
 
     def with_target(self, target: Target) -> Examples:
         """Give the same examples with another target."""
-        return Examples(self.inputs, target, self.companions, self.mask, self.held, self.outer)
+        return replace(self, target=target)
 
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""

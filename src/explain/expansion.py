@@ -131,8 +131,12 @@ def expanded_scores(
     Shape (N, points).
     """
     found = np.zeros((len(examples), expansion.n_points))
-    for rows, points in executor.blocks(len(examples), expansion.n_points, in_rows=in_rows):
-        scores = backend.scores(_block(examples, expansion, (rows, points)))
+
+    def compute(rows: slice, points: slice) -> Array:
+        return backend.scores(_block(examples, expansion, (rows, points)))
+
+    n_points = expansion.n_points
+    for rows, points, scores in executor.over_blocks(len(examples), n_points, compute, in_rows=in_rows):
         found[rows, points] = scores.reshape(rows.stop - rows.start, -1)
     return found
 
@@ -204,8 +208,12 @@ def gradient_blocks(
 
     Yields the rows and the points of a block, and one array an input of shape (rows, points, ...).
     """
-    for rows, points in executor.blocks(len(examples), expansion.n_points, in_rows=in_rows):
-        gradients, _ = backend.gradients(_block(examples, expansion, (rows, points)))
+
+    def compute(rows: slice, points: slice) -> tuple[Array, ...]:
+        return backend.gradients(_block(examples, expansion, (rows, points)))[0]
+
+    n_points = expansion.n_points
+    for rows, points, gradients in executor.over_blocks(len(examples), n_points, compute, in_rows=in_rows):
         yield (
             rows,
             points,

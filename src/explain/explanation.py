@@ -3,67 +3,53 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from explain.attribution import Attribution
-from explain.backend import Backend, Finding, LayeredBackend, ScoreKind
-from explain.baseline import resolve_baseline, resolve_references
+from explain.backend import Backend, Finding, ScoreKind
 from explain.catalogue import methods
+from explain.each_input import each_input, refuse_kinds, results_of
 from explain.errors import (
-    LayoutError,
     ModelCallError,
     OpaqueModelWarning,
+    OutOfMemoryWarning,
     ProbabilityScoreWarning,
     ScoreError,
     TargetError,
-    UnsupportedInputError,
     UnsupportedModelError,
 )
 from explain.examples import Array, Examples, Target
 from explain.execution import Executor, executor_for
-from explain.inputs import to_host
 from explain.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
-from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
-from explain.masking import resolve_mask
-from explain.method import Method
-from explain.problem import Problem
+from explain.one_input import OneInput
+from explain.problem import Found, Problem
 from explain.random_state import preserved_random_state
 from explain.request import Request
 from explain.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
+from explain.several_inputs import SeveralInputs
 from explain.steadiness import UNSTEADY_NOTE, is_unsteady
 from explain.target import TargetLabels, expected_target, picked, predicted_classes, resolve_target
-from explain.tokens import Tokens, seen_as_tokens
-from explain.wrap_up import Notes, wrap_up
+from explain.wrap_up import Asked, Notes, wrap_up
 
 
-def run(request: Request) -> tuple[Attribution, Notes]:
-    """Run a request; give the result and what the caller must be warned of."""
+def run(request: Request) -> tuple[Any, Notes]:
+    """Run a request; give the result, of several inputs one for each, and what the caller must be warned of."""
     method, extension = request.method, request.extension
     # The model's own code is looked after by the backend's session.
     foreign = preserved_random_state() if callable(request.target) else nullcontext()
     with ONE_CALL_AT_A_TIME, foreign:
-        request.question.layout.check(request.x)
-        _check_kind(method, request.question.layout)
-        backend = extension.open(request.model, request.question, request.like)
+        if request.given.structure is None:
+            request.question.layout.check(request.given.x)
+            refuse_kinds(method, [request.question.layout])
+        backend: Backend = extension.open(request.model, request.question, request.given.like)
         _check_primitives(request, backend)
-        layout = request.question.layout.batch_first
-        host = request.question.layout.to_batch_first(request.x)
-        are_ids = host.dtype.kind == "i"
-        first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
-        mask = resolve_mask(request.lengths, first, layout)
-        examples = Examples((first,), companions=request.companions, mask=mask)
         with backend.session():
-            tokens = None
-            if are_ids:
-                _check_ids(method, request.question.layout)
-                tokens, examples = seen_as_tokens(backend, examples, layout)
-                backend, layout, first = tokens.entered, tokens.layout, examples.inputs[0]
+            view = (OneInput if request.given.structure is None else SeveralInputs).seen(request, backend)
+            backend, examples = view.backend, view.examples
             executor = _executor(request, backend, examples)
             examples = _held(backend, examples, executor)
             examples = examples.with_target(expected_target(request.target, len(examples)))
@@ -77,7 +63,7 @@ def run(request: Request) -> tuple[Attribution, Notes]:
                 examples = examples.with_target(expected_target(request.target, len(examples)))
             outputs, finding = _outputs(backend, examples, executor, method.begins_with_gradients)
             if finding.transformed and _is_probability_already(
-                request, plain := _plain(request, tokens), examples, executor
+                request, plain := _plain(request, view), examples, executor
             ):
                 # A softmax of probabilities would be wrong without a sign: take the output for what it is.
                 backend = plain
@@ -89,49 +75,58 @@ def run(request: Request) -> tuple[Attribution, Notes]:
             examples = examples.with_target(target)
             if call is not None:
                 neurons = labels
-            baselines: tuple[Array, ...] | None = None
-            references: tuple[Array, ...] | None = None
-            rule: Mapping[str, Any] = {}
-            if method.takes_references:
-                several, rule = resolve_references(_laid_out(request), first)
-                references = (several,)
-            elif tokens is not None and method.uses_baseline:
-                base, rule = tokens.baseline(_laid_out(request), examples, request.bounds, request.seed)
-                baselines = (base,)
-            elif method.uses_baseline:
-                base, rule = resolve_baseline(
-                    _laid_out(request), first, layout, bounds=request.bounds, seed=request.seed, mask=mask
-                )
-                baselines = (base,)
+            compared = view.compared(request, examples)
             problem = Problem(
                 method=method.name,
                 backend=backend,
                 examples=examples,
                 scores=_scores(backend, examples, outputs, executor),
-                layout=layout,
-                options=request.options,
+                layout=view.layout,
+                options=view.options(request),
                 executor=executor,
                 seed=request.seed,
-                baselines=baselines,
-                references=references,
-                bounds=request.bounds,
+                baselines=compared.baselines,
+                references=compared.references,
+                bounds=request.given.bounds,
                 call=call,
+                parts=view.parts,
             )
-            if request.layer is not None or method.layer in ("must", "map"):
-                mapped = method.layer == "map"
-                call = resolve_layer(problem, request.layer, mapped=mapped)
-                if request.neuron is not None:
-                    neuron, neurons = resolve_neuron(problem, call, request.neuron)
-                    problem = replace(problem, call=call, neuron=neuron)
-                else:
-                    problem = replace(problem, call=call) if mapped else at_layer(problem, call)
-            if request.engine == extension.reference_engine:
-                found = extension.run_reference_engine(problem)
+
+            def solve(problem: Problem) -> Found:
+                if request.engine == extension.reference_engine:
+                    return extension.run_reference_engine(view.separate(problem))
+                return method.function()(problem)
+
+            through = request.neuron is not None and method.through_neuron
+            about_a_layer = method.layer == "must" or (request.layer is not None and method.layer != "map")
+            if through:
+                about_a_layer = False
+                call = resolve_layer(problem, request.layer, mapped=False)
+                neuron, neurons = resolve_neuron(problem, call, request.neuron)
+                problem = replace(problem, call=call, neuron=neuron)
+            elif about_a_layer:
+                problem = view.without_mask(problem)
+                problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False))
+            elif method.layer == "map" and isinstance(view, OneInput):
+                problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True))
+            if about_a_layer or isinstance(view, OneInput):
+                each, found = None, solve(problem)
             else:
-                found = method.function()(problem)
-    notes = [*_score_notes(finding), *found.warnings, *([UNSTEADY_NOTE] if unsteady else [])]
-    predicted = predicted_classes(outputs)
-    return wrap_up(request, problem, found, finding, labels, rule, predicted, notes, tokens, neurons), notes
+                each = each_input(request, view, problem, solve)
+    asked = Asked(
+        request,
+        finding,
+        labels,
+        compared.rule or {},
+        predicted_classes(outputs),
+        before=_score_notes(finding),
+        after=[*([UNSTEADY_NOTE] if unsteady else []), *_memory_notes(executor)],
+        neurons=neurons,
+    )
+    if each is not None:
+        return results_of(asked, each)
+    notes = asked.notes(found.warnings)
+    return wrap_up(asked, problem, found, notes, view.tokens), notes
 
 
 def _executor(request: Request, backend: Backend, examples: Examples) -> Executor:
@@ -144,14 +139,6 @@ def _executor(request: Request, backend: Backend, examples: Examples) -> Executo
     )
 
 
-def _laid_out(request: Request) -> Any:
-    """Bring a baseline that is an array of the input's rank to the host, batch first, as the input was."""
-    host = to_host(request.baseline, request.extension)
-    if host is None:
-        return request.baseline
-    return request.question.layout.to_batch_first(host) if host.ndim == request.x.ndim else host
-
-
 def warn(notes: Notes, stacklevel: int) -> None:
     """Give the warnings where the caller's own line is shown."""
     for message, category in notes:
@@ -160,7 +147,8 @@ def warn(notes: Notes, stacklevel: int) -> None:
 
 def _held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     """Hold what must be held, a chunk of examples at a time."""
-    parts = [backend.hold(examples.rows(rows)).held for rows in executor.rows(len(examples))]
+    over = executor.over_rows(len(examples), lambda rows: backend.hold(examples.rows(rows)).held)
+    parts = [held for _, held in over]
     if not parts[0]:
         return examples
     return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -170,10 +158,13 @@ def _outputs(
     backend: Backend, examples: Examples, executor: Executor, with_gradients: bool = False
 ) -> tuple[Array, Finding]:
     """Call the model on the examples; refuse an output that says nothing."""
-    chunks = list(executor.rows(len(examples)))
-    # Of several chunks only the last one's gradients could be kept until they are asked for.
-    shared = with_gradients and len(chunks) == 1
-    parts = [backend.outputs(examples.rows(rows), with_gradients=shared) for rows in chunks]
+
+    def compute(rows: slice) -> tuple[Array, Finding]:
+        # Of several chunks only the last one's gradients could be kept until they are asked for.
+        shared = with_gradients and rows == slice(0, len(examples))
+        return backend.outputs(examples.rows(rows), with_gradients=shared)
+
+    parts = [found for _, found in executor.over_rows(len(examples), compute)]
     outputs, finding = parts[0]
     if len(parts) > 1:
         outputs = np.concatenate([part for part, _ in parts])
@@ -186,10 +177,10 @@ def _outputs(
     return outputs, finding
 
 
-def _plain(request: Request, tokens: Tokens | None) -> Backend:
+def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
     """Open the model again, to be asked for its output as it is."""
-    plain = request.extension.open(request.model, replace(request.question, score="output"), request.like)
-    return plain if tokens is None else cast(LayeredBackend, plain).at(tokens.call)
+    question = replace(request.question, score="output")
+    return view.again(request.extension.open(request.model, question, request.given.like))
 
 
 def _is_probability_already(request: Request, plain: Backend, examples: Examples, executor: Executor) -> bool:
@@ -229,8 +220,8 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
     if target.indices is not None:
         return picked(outputs, target.indices)
     parts = []
-    for rows in executor.rows(len(examples)):
-        scores = backend.scores(examples.rows(rows))
+    over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
+    for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
             raise TargetError(
                 f"target, a callable, gave {scores.size} scalars for a batch of {rows.stop - rows.start}: "
@@ -238,17 +229,6 @@ def _scores(backend: Backend, examples: Examples, outputs: Array, executor: Exec
             )
         parts.append(scores)
     return np.concatenate(parts)
-
-
-def _check_kind(method: Method, layout: Layout) -> None:
-    if layout.kind not in method.kinds:
-        *others, last = (f"{kind}s" for kind in method.kinds)
-        applies = f"{', '.join(others)} and {last}" if others else last
-        raise UnsupportedInputError(
-            f"method={method.name!r} is for {applies}, but by layout={layout.axes!r} an example is a {layout.kind}: "
-            "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "
-            'example layout="NHW" for pictures without channels.'
-        )
 
 
 def _check_primitives(request: Request, backend: Backend) -> None:
@@ -281,11 +261,14 @@ def _score_notes(finding: Finding) -> Notes:
     return notes
 
 
-def _check_ids(method: Method, layout: Layout) -> None:
-    if method.drawn == "input" or method.takes_references:
-        raise UnsupportedInputError(
-            f"method={method.name!r} cannot be used on token ids, which are no numbers to be moved: take another "
-            "method, such as integrated_gradients."
-        )
-    if layout.axes != "NT":
-        raise LayoutError(f"layout={layout.axes!r}, but token ids are of shape (N, T): give them so.")
+def _memory_notes(executor: Executor) -> Notes:
+    """Say where memory ran out on the way."""
+    most = executor.halved_to
+    if most is None:
+        return []
+    text = (
+        f"Memory ran out on the way: the call went on in chunks of at most {most} "
+        f"point{'s' if most > 1 else ''}, and its result is the same. Give batch_size={most}, or a memory_budget, to "
+        "spare the attempts that failed."
+    )
+    return [(text, OutOfMemoryWarning)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
@@ -109,6 +110,45 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
         ),
         np.array([len(names) - one for (names, _), one in zip(numbered, padded, strict=True)]),
     )
+
+
+def joint_features(
+    given: Sequence[Any], inputs: Sequence[Array], layouts: Sequence[Layout], *, alike: bool = False
+) -> list[Array]:
+    """Number the features of several inputs, each by a rule or an array of its own: one array an input, of its shape.
+
+    The numbers of arrays hold as they are: one that two inputs have is one feature of both. The features that a rule
+    finds are numbered on after them.
+
+    Parameters
+    ----------
+    given : sequence of None, str or array of int
+        As in `resolve_features`, one an input.
+    inputs, layouts : sequence of numpy.ndarray, sequence of Layout
+        The inputs, batch first.
+    alike : bool
+        Whether features should be the same in all examples: then a grid stands for superpixels.
+
+    Examples
+    --------
+    >>> table = np.zeros((1, 2))
+    >>> [one.tolist() for one in joint_features([None, np.array([4, 0])], [table, table], [Layout("NC")] * 2)]
+    [[[5, 6]], [[4, 0]]]
+    """
+    found: list[Array | None] = [
+        None if rule is None or isinstance(rule, str) else _given(rule, one)
+        for rule, one in zip(given, inputs, strict=True)
+    ]
+    start = max((int(one.max()) + 1 for one in found if one is not None), default=0)
+    numbered: list[Array] = []
+    for own, rule, one, layout in zip(found, given, inputs, layouts, strict=True):
+        if own is None:
+            usual = "grid" if alike and rule is None and layout.kind == "image" else rule
+            features = resolve_features(usual, one, layout)
+            own = features.indices + start
+            start += len(features)
+        numbered.append(own)
+    return numbered
 
 
 def is_feature_mask(value: Any) -> bool:

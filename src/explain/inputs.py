@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,12 @@ def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None
         If it is not an array or tensor, is empty, holds integers, or has NaN or infinity in it.
     """
     array = to_host(x, extension)
+    if array is None and type(x).__name__ == "PackedSequence":
+        raise InputError(
+            f"{name} is a PackedSequence, which has no axes for a map: give it padded, pad_packed_sequence({name}, "
+            "batch_first=True)[0], with lengths= its lengths; a model that takes nothing else packs it in its forward, "
+            "with the lengths in forward_kwargs."
+        )
     if array is None:
         raise InputError(
             f"{name} is of type {type(x).__name__}: give a NumPy array or a tensor of the model's framework, with a "
@@ -76,7 +82,7 @@ def to_host(value: Any, extension: Extension) -> Array | None:
 
 
 def split_forward_kwargs(
-    forward_kwargs: Mapping[str, Any] | None, count: int, extension: Extension
+    forward_kwargs: Mapping[str, Any] | None, count: int, extension: Extension, taken: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Tell what is the same for every example from what has one row an example.
 
@@ -86,12 +92,22 @@ def split_forward_kwargs(
         Keyword arguments of the model.
     count : int
         The number of examples N: an array or tensor with N rows goes with the examples.
+    taken : sequence of str
+        The names by which the model is given inputs.
 
     Returns
     -------
     tuple of dict
         The common arguments as given, and those with one row an example as host arrays.
+
+    Raises
+    ------
+    InputError
+        If one of them is given as an input too.
     """
+    twice = [name for name in forward_kwargs or {} if name in taken]
+    if twice:
+        raise InputError(f"{twice[0]!r} is given in x and in forward_kwargs: give it once.")
     common: dict[str, Any] = {}
     companions: dict[str, Array] = {}
     for name, value in (forward_kwargs or {}).items():

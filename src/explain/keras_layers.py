@@ -6,13 +6,15 @@ attribute or a bound method of a layer instance is put aside for the length of o
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 
 from explain.scoring import ActivationKind, RecordedActivation
+from explain.wiring import Wiring
 
 # TensorFlow's own functions have a version in their names.
 _KINDS: dict[str, ActivationKind] = {
@@ -45,6 +47,33 @@ def keras_backend() -> str | None:
 def layers_of(model: Any) -> list[Any]:
     """Give every layer of a model, nested ones included, the model itself first."""
     return list(model._flatten_layers())
+
+
+def _takes_inputs_as_one(model: Any, names: Sequence[str] | None) -> bool:
+    """Tell whether a Keras model of several inputs takes them as one argument, a list or a dict, as Keras's own do.
+
+    A model with a call of its own may name each: then it is called as it is written.
+    """
+    if any(base.__name__ in ("Functional", "Sequential") for base in type(model).__mro__):
+        return True
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    own = inspect.signature(model.call).parameters.values()
+    given = [one for one in own if one.name not in ("training", "mask")]
+    if names is not None:
+        return not {one.name for one in given} & set(names)
+    needed = [one for one in given if one.kind in kinds and one.default is inspect.Parameter.empty]
+    return len(needed) < 2 and not any(one.kind == inspect.Parameter.VAR_POSITIONAL for one in given)
+
+
+def wired(
+    model: Any, wiring: Wiring | None, inputs: Sequence[Any], keywords: Mapping[str, Any], *, keras: bool
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Give the positional and the keyword arguments with which a model is called; `keras` for one of Keras's."""
+    named = {**keywords, "training": False} if keras else dict(keywords)
+    if wiring is None:
+        return inputs, named
+    given, by_name = wiring.arguments(inputs, as_one=keras and _takes_inputs_as_one(model, wiring.names))
+    return given, {**named, **by_name}
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,7 +16,13 @@ from explain.problem import Problem
 from explain.target import TargetLabels, resolve_target
 
 
-def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) -> LayerCall:
+def resolve_layer(
+    problem: Problem,
+    layer: LayerLike | None,
+    *,
+    mapped: bool,
+    reads: Callable[[LayerCall], bool] = lambda call: True,
+) -> LayerCall:
     """Find the call of a layer that is meant; without one the last whose map says something.
 
     Parameters
@@ -27,6 +33,8 @@ def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) ->
         As the caller gave it.
     mapped : bool
         Whether a map is needed.
+    reads : callable
+        Tells whether what a layer gives depends on the input: of several inputs it need not.
 
     Raises
     ------
@@ -36,13 +44,15 @@ def resolve_layer(problem: Problem, layer: LayerLike | None, *, mapped: bool) ->
     backend = layered(problem)
     calls = backend.layer_calls(problem.examples)
     if layer is None:
-        return _last_with_map(problem, with_maps(calls, problem.layout))
+        return _last_with_map(problem, with_maps([*filter(reads, calls)], problem.layout))
     call = find_call(layer, calls, backend.layer_names())
     if mapped and not has_map(call, problem.layout):
         raise LayerError(
             f"layer={call.label!r} gives shape {call.shape} an example, which is no map over the axes of space or time "
             f"that an input of layout={problem.layout.axes!r} has: name a layer before, or leave layer out."
         )
+    if not reads(call):
+        raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
     return call
 
 
@@ -51,15 +61,27 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
 
     A recurrent layer may give a whole sequence of which only the last step is used: its map says nothing, and in
     another framework the same layer gives that step alone.
+
+    Raises
+    ------
+    LayerError
+        If there is none, though the score depends on one place of a map.
     """
     if "gradients" not in problem.backend.provides:
         return calls[0]
-    one = problem.examples.rows(slice(0, 1))
+    one, alone = problem.examples.rows(slice(0, 1)), False
     for call in calls:
         _, slopes = layered(problem).units_and_gradients(call, one)
         places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
         if np.count_nonzero(places) > 1:
             return call
+        alone = alone or bool(places.any())
+    if alone:
+        raise LayerError(
+            "Of every layer that gives a map over space or time, the score depends on one place only, as on the last "
+            "step of a recurrent layer: a class activation map would say nothing. Name a layer with layer= if it is "
+            "meant all the same, or use method='integrated_gradients'."
+        )
     return calls[0]
 
 
@@ -83,10 +105,10 @@ def layered(problem: Problem) -> LayeredBackend:
 def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Array:
     """Give what a layer gives for examples, a chunk at a time, shape (N, ...), in the precision of points."""
     backend = layered(problem)
-    parts: Sequence[Array] = [
-        backend.activations(call, examples.rows(rows)) for rows in problem.executor.rows(len(examples))
-    ]
-    return np.ascontiguousarray(np.concatenate(parts), dtype=backend.dtype)
+    parts = problem.executor.over_rows(
+        len(examples), lambda rows: backend.activations(call, examples.rows(rows))
+    )
+    return np.ascontiguousarray(np.concatenate([units for _, units in parts]), dtype=backend.dtype)
 
 
 def at_layer(problem: Problem, call: LayerCall) -> Problem:

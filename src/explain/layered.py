@@ -23,11 +23,17 @@ class Layered(ABC):
     fixed_batch_size: int | None = None
     """The only batch size that the model takes, None if any."""
 
+    takes_several_inputs = True
+    """Whether the model may be given several inputs."""
+
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
 
     entry: Any = None
     """Where the model is entered, if points are what a layer gives."""
+
+    readers: tuple[tuple[int, Any], ...] = ()
+    """Where moved inputs, by their places, enter that are what an embedding gives for token ids."""
 
     exit: Any = None
     """Where the model is left, if what a layer gives is its output."""
@@ -63,7 +69,9 @@ class Layered(ABC):
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give what `activations` gives, and the gradient of every example's score to it."""
-        if self.entry is not None and self.entry == self.place_of(call):
+        entered = [self.entry, *(reader for _, reader in self.readers)]
+        if self.place_of(call) in entered:
+            # What the layer gives there is exchanged already: it is exchanged again for what it gives.
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes
@@ -80,6 +88,13 @@ class Layered(ABC):
         seen.entry = self.place_of(call)
         # What is affine in the input may lie before the layer.
         seen.skips_affine_prefix = False
+        seen.forget()
+        return seen
+
+    def reading(self, calls: Mapping[int, LayerCall]) -> Self:
+        """Give the same model with some of its moved inputs put in the place of what a call gives."""
+        seen = copy(self)
+        seen.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
         seen.forget()
         return seen
 

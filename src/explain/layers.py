@@ -137,8 +137,15 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
         near = difflib.get_close_matches(str(name), called, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         known = name in names.values()
-        what = "is never called by the model" if known else "is no layer of the model"
-        raise LayerError(f"layer={layer!r} {what}.{hint} It calls: {', '.join(called) or 'none'}.")
+        what = (
+            "is never called by the model, or gives no tensor whose axes are known (it packs its sequences, or its "
+            "steps run backwards)"
+            if known
+            else "is no layer of the model"
+        )
+        raise LayerError(
+            f"layer={layer!r} {what}.{hint} Name another with layer=; it calls: {', '.join(called) or 'none'}."
+        )
     if call is None:
         if len(own) > 1:
             raise LayerError(

@@ -118,6 +118,20 @@ class Layout:
             return array[..., np.newaxis]
         return np.moveaxis(array, channel_axis, -1)
 
+    def from_canonical(self, array: Array) -> Array:
+        """Undo `to_canonical`.
+
+        Examples
+        --------
+        >>> Layout("NCHW").from_canonical(np.zeros((2, 4, 5, 3))).shape
+        (2, 3, 4, 5)
+        >>> Layout("NT").from_canonical(np.zeros((2, 4, 1))).shape
+        (2, 4)
+        """
+        channel_axis = self.batch_first.channel_axis
+        array = array[..., 0] if channel_axis is None else np.moveaxis(array, -1, channel_axis)
+        return self.from_batch_first(array)
+
     def check(self, array: Array) -> None:
         """Raise `LayoutError` unless `array` has as many axes as the layout has letters."""
         if array.ndim != len(self.axes):

@@ -38,6 +38,8 @@ class Option:
         Brings an accepted value to the form in which it is kept.
     recorded : callable
         Gives what the result says of the value: plain data. An array is not written out there.
+    per_input : callable, optional
+        Of several inputs each may have a value of its own: tells a tuple or list that is one value for all of them.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Option:
     summary: str
     plain: Callable[[Any], Any] = lambda value: value
     recorded: Callable[[Any], Any] = lambda value: value
+    per_input: Callable[[Any], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Method:
         ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
     through_neuron : bool
         For a method that must have a layer: whether `neuron=` asks what flows to the target through one unit of it.
+    of_shape : bool
+        Whether it needs the axes of the input: each of several inputs is then explained by itself, the others held.
     of_whole_places : bool
         Whether each channel of a place has the value of the whole place, so that a heatmap is their mean.
     title : str
@@ -112,10 +117,16 @@ class Method:
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
     through_neuron: bool = False
+    of_shape: bool = False
     of_whole_places: bool = False
     title: str = ""
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def takes_inputs_together(self) -> bool:
+        """Whether several inputs are moved together: not where it needs to know their axes."""
+        return not (self.of_shape or self.layer == "map" or self.kinds != KINDS)
 
     def function(self) -> Callable[[Problem], Found]:
         """Import and give the implementation."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from explain.baseline import drawn_in_one_order
 from explain.examples import Array, Examples
 from explain.layout import Layout
 from explain.masking import spread_mask
+from explain.packing import Part
 
 # Draws that are kept: 32 MB. Those of further points are drawn when they come, and again for the next example. The
 # number depends on nothing but the shape of an example, for what is drawn must not depend on the chunk.
@@ -84,6 +87,8 @@ class NoisyPoints:
         Points an example.
     seed : int
         Seed of the draws, which are the same for every example.
+    parts : sequence of Part
+        Of several inputs that are packed into one: noise is a share of the range of each.
 
     Examples
     --------
@@ -94,15 +99,27 @@ class NoisyPoints:
     True
     """
 
-    def __init__(self, examples: Examples, layout: Layout, stdevs: float, n_points: int, seed: int) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        layout: Layout,
+        stdevs: float,
+        n_points: int,
+        seed: int,
+        parts: Sequence[Part] = (),
+    ) -> None:
         (x,) = examples.inputs
         real = np.ones((1,) * x.ndim, bool) if examples.mask is None else spread_mask(examples.mask, layout)
-        axes, where = tuple(range(1, x.ndim)), np.broadcast_to(real, x.shape)
-        greatest = x.max(axis=axes, keepdims=True, where=where, initial=-np.inf)
-        ranges = greatest - x.min(axis=axes, keepdims=True, where=where, initial=np.inf)
+        where = np.broadcast_to(real, x.shape)
+        if parts:
+            of_each = [_ranges(x[:, one.columns], where[:, one.columns]) for one in parts]
+            widths = [one.columns.stop - one.columns.start for one in parts]
+            ranges = np.concatenate(of_each, axis=1).repeat(widths, axis=1)
+        else:
+            ranges = _ranges(x, where)
         self.n_points = n_points
-        self.without_range = np.flatnonzero(ranges == 0)
-        """The examples of one value everywhere, to which a share of their range adds nothing."""
+        self.without_range = np.flatnonzero((ranges == 0).reshape(len(x), -1).any(axis=1))
+        """The examples of one value everywhere, in one of their inputs: a share of its range adds nothing there."""
         self._x = x
         self._scales = (stdevs * ranges * real).astype(x.dtype)
         self._draws = NormalDraws(n_points, x.shape[1:], layout, seed)
@@ -112,3 +129,11 @@ class NoisyPoints:
         formed = self._scales[rows][:, np.newaxis] * self._draws.at(points)
         formed += self._x[rows][:, np.newaxis]
         return (formed.reshape(-1, *self._x.shape[1:]),)
+
+
+def _ranges(x: Array, where: Array) -> Array:
+    """Give the greatest less the least value of each example that is real, shaped to broadcast over it."""
+    axes = tuple(range(1, x.ndim))
+    greatest = x.max(axis=axes, keepdims=True, where=where, initial=-np.inf)
+    ranges: Array = greatest - x.min(axis=axes, keepdims=True, where=where, initial=np.inf)
+    return ranges

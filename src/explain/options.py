@@ -79,6 +79,7 @@ def feature_mask() -> Option:
         "Which positions are one feature. None: superpixels of a picture, steps of a sequence, columns of a table, a "
         "grid in a volume.",
         recorded=recorded_feature_mask,
+        per_input=lambda value: False,
     )
 
 

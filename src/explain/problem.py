@@ -14,6 +14,7 @@ from explain.examples import Array, Examples, Target
 from explain.execution import Executor
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.packing import Part
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Problem:
         The unit of that layer through which the score is looked at, for methods that look through one.
     outer : Problem, optional
         For a problem posed at a layer: the same problem at the input.
+    parts : tuple of Part
+        Where several inputs lie in the one packed input that they are seen as; none otherwise.
     """
 
     method: str
@@ -66,6 +69,7 @@ class Problem:
     call: LayerCall | None = None
     neuron: Target | None = None
     outer: Problem | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def in_rows(self) -> bool:
@@ -75,13 +79,14 @@ class Problem:
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
         """Give the scores of the examples seen at other inputs, shape (N,)."""
         moved = self.examples.with_inputs(inputs)
-        parts = [self.backend.scores(moved.rows(rows)) for rows in self.executor.rows(len(moved))]
-        return np.concatenate(parts)
+        parts = self.executor.over_rows(len(moved), lambda rows: self.backend.scores(moved.rows(rows)))
+        return np.concatenate([scores for _, scores in parts])
 
     def gradients_at(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
         """Give the gradients to the inputs, and the scores, seen at other inputs."""
         moved = self.examples.with_inputs(inputs)
-        parts = [self.backend.gradients(moved.rows(rows)) for rows in self.executor.rows(len(moved))]
+        over = self.executor.over_rows(len(moved), lambda rows: self.backend.gradients(moved.rows(rows)))
+        parts = [found for _, found in over]
         if len(parts) == 1:
             return parts[0]
         gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.backend import Extension, Question
-from explain.display import Display
 from explain.examples import Array
+from explain.given_inputs import Given
 from explain.method import Method
 
 
@@ -18,12 +18,10 @@ class Request:
 
     Parameters
     ----------
-    model, x : object, numpy.ndarray
-        The model as given; the input on the host, in the model's layout.
-    like : object
-        The input as it was given, whose dtype and device a model without parameters follows.
-    method, options : Method, Mapping
-        The row of the catalogue; its options, defaults filled in.
+    model, given : object, Given
+        The model as given; the input, or several, with what is given for each.
+    method : Method
+        The row of the catalogue.
     extension, engine : Extension, str
         Whose model it is; who computes.
     question : Question
@@ -32,15 +30,13 @@ class Request:
         Keyword arguments of the model with one row an example.
     target, baseline, layer, neuron, lengths : object
         As given; what they mean depends on the model's output and layout.
-    batch_size, memory_budget, bounds, seed, display
+    batch_size, memory_budget, seed
         As in `explain.attribute`.
     """
 
     model: Any
-    x: Array
-    like: Any
+    given: Given
     method: Method
-    options: Mapping[str, Any]
     extension: Extension
     engine: str
     question: Question
@@ -52,6 +48,4 @@ class Request:
     lengths: Any
     batch_size: int | None
     memory_budget: int | None
-    bounds: tuple[float, float] | None
     seed: int
-    display: Display

@@ -10,7 +10,7 @@ import numpy as np
 
 from explain.backend import Backend
 from explain.errors import ExplainWarning, NonDeterministicWarning
-from explain.examples import Examples
+from explain.examples import Array, Examples
 from explain.execution import Executor
 
 # Far above what sums in another order differ by, far below what a dropped unit changes.
@@ -46,10 +46,14 @@ def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Exec
         known = None
     if known is not None:
         return known
-    some = examples.rows(next(executor.rows(len(examples))))
-    first, _ = backend.outputs(some)
-    with backend.reseeded():
-        second, _ = backend.outputs(some)
+
+    def twice(rows: slice) -> tuple[Array, Array]:
+        first, _ = backend.outputs(examples.rows(rows))
+        with backend.reseeded():
+            second, _ = backend.outputs(examples.rows(rows))
+        return first, second
+
+    _, (first, second) = next(executor.over_rows(len(examples), twice))
     # What is not finite is refused later, with its own words.
     scale = np.abs(first, where=np.isfinite(first), out=np.zeros(first.shape)).max(initial=0)
     found = not np.allclose(first, second, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)

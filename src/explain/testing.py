@@ -187,6 +187,23 @@ class BackendContract:
             shared = ((examples.inputs[0] - base) * slope).reshape(len(examples), -1).sum(axis=1)
             np.testing.assert_allclose(shared, expected, rtol=1e-8, atol=1e-10, err_msg=given.name)
 
+    def test_relevance_is_shared_out_to_what_is_there(self) -> None:
+        """`rule_gradients` by the epsilon rules: rows stay in their place, and a great epsilon absorbs all."""
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                if "backward_rules" not in backend.provides:
+                    continue
+                for rule in ("epsilon", "epsilon_plus"):
+                    (shares,), changed = backend.rule_gradients(examples, rule)
+                    (alone,), _ = backend.rule_gradients(examples.rows(slice(1, 2)), rule)
+                    (absorbed,), _ = backend.rule_gradients(examples, rule, epsilon=1e30)
+                    assert changed > 0, given.name
+                    assert shares.shape == examples.inputs[0].shape
+                    assert np.isfinite(shares).all()
+                    assert np.abs(shares).max() > 1e-9
+                    np.testing.assert_allclose(alone, shares[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
+                    np.testing.assert_allclose(absorbed, 0, atol=1e-12, err_msg=given.name)
+
     def test_memory_is_told(self) -> None:
         """A point needs at least its own input, and there is some memory."""
         for given in self.models():
@@ -230,6 +247,13 @@ class BackendContract:
                     pairs.append((first, second))
             for first, second in pairs:
                 assert np.array_equal(first, second), given.name
+
+    def test_memory_that_runs_out_is_told(self) -> None:
+        """Python's own error of memory is known, and no other is taken for it."""
+        for given in self.models():
+            with self._opened(given) as (backend, _):
+                assert backend.is_out_of_memory(MemoryError()), given.name
+                assert not backend.is_out_of_memory(ValueError("shape")), given.name
 
     def test_the_examples_are_left_as_they_are(self) -> None:
         """A backend writes into nothing that it is given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from explain.errors import BaselineError, InputError
 from explain.examples import Array, Examples
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.masking import Mask
 
 _EMBEDDINGS = ("Embedding", "EmbeddingBag")
 # Vectors are small beside what the model makes of them.
@@ -23,39 +24,30 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Tokens:
-    """A batch of token ids, and the model seen from its embedding.
+    """A batch of token ids, and what the model's embedding gives for them.
 
     Parameters
     ----------
     ids : numpy.ndarray of int64
-        Shape (N, T).
+        Shape (N, T), or (N,).
     call : LayerCall
         The embedding.
-    whole, entered : LayeredBackend
-        The model itself, and seen from what the embedding gives.
     layout : Layout
         Axes of what the embedding gives, batch first.
     padding : int
         The id that stands for no token.
+    vectors_of : callable
+        From ids of that shape to what the embedding gives for them, in the precision of points.
     """
 
     ids: Array
     call: LayerCall
-    whole: LayeredBackend
-    entered: LayeredBackend
     layout: Layout
     padding: int
-
-    def vectors(self, examples: Examples, ids: Array) -> Array:
-        """Give what the embedding gives for ids, shape (N, T, C), in the precision of points."""
-        seen = examples.with_inputs((ids,))
-        parts = [
-            self.whole.activations(self.call, seen.rows(rows)) for rows in row_chunks(len(seen), _AT_ONCE)
-        ]
-        return np.ascontiguousarray(np.concatenate(parts), dtype=self.whole.dtype)
+    vectors_of: Callable[[Array], Array]
 
     def baseline(
-        self, given: Any, examples: Examples, bounds: tuple[float, float] | None, seed: int
+        self, given: Any, vectors: Array, mask: Mask | None, bounds: tuple[float, float] | None, seed: int
     ) -> tuple[Array, Mapping[str, Any]]:
         """Give the vectors of the baseline, and how it came about.
 
@@ -64,8 +56,7 @@ class Tokens:
         """
         values = np.asarray(self.padding if given is None else given) if not isinstance(given, str) else None
         if values is None or values.dtype.kind not in "iu":
-            (vectors,) = examples.inputs
-            return resolve_baseline(given, vectors, self.layout, bounds=bounds, seed=seed, mask=examples.mask)
+            return resolve_baseline(given, vectors, self.layout, bounds=bounds, seed=seed, mask=mask)
         try:
             ids = np.broadcast_to(values, self.ids.shape).astype(np.int64)
         except ValueError as cause:
@@ -73,14 +64,16 @@ class Tokens:
                 f"baseline has shape {values.shape}, which does not broadcast to the {self.ids.shape} token ids: give "
                 "one token for all places, or one for each."
             ) from cause
-        if examples.mask is not None:
-            ids = np.where(examples.mask, ids, self.ids)
+        if mask is not None:
+            ids = np.where(mask, ids, self.ids)
         rule = {"rule": "token", "id": int(values)} if values.ndim == 0 else {"rule": "tokens"}
-        return self.vectors(examples.without_layer(), ids), rule
+        return self.vectors_of(ids), rule
 
 
-def seen_as_tokens(backend: Backend, examples: Examples, layout: Layout) -> tuple[Tokens, Examples]:
-    """See a model that reads token ids from its embedding; give that, and the examples there.
+def seen_as_tokens(
+    backend: Backend, examples: Examples, layout: Layout
+) -> tuple[Tokens, LayeredBackend, Examples]:
+    """See a model that reads token ids from its embedding; give the tokens, the model and the examples there.
 
     Raises
     ------
@@ -103,9 +96,23 @@ def seen_as_tokens(backend: Backend, examples: Examples, layout: Layout) -> tupl
             f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
             f"{ids.shape[1]} tokens: explain the part of the model after its embedding, at the embeddings."
         )
-    padding = getattr(layers[call.name], "padding_idx", None) or 0
-    tokens = Tokens(ids, call, whole, whole.at(call), call.layout(layout), padding)
-    return tokens, examples.at_layer(tokens.vectors(examples, ids), examples.mask)
+
+    def vectors_of(other: Array) -> Array:
+        return vectors_at(whole, call, examples.with_inputs((other,)))
+
+    tokens = Tokens(ids, call, call.layout(layout), padding_id(layers[call.name]), vectors_of)
+    return tokens, whole.at(call), examples.at_layer(vectors_of(ids), examples.mask)
+
+
+def vectors_at(backend: LayeredBackend, call: LayerCall, examples: Examples) -> Array:
+    """Give what an embedding gives for examples, shape (N, T, C), in the precision of points."""
+    parts = [backend.activations(call, examples.rows(rows)) for rows in row_chunks(len(examples), _AT_ONCE)]
+    return np.ascontiguousarray(np.concatenate(parts), dtype=backend.dtype)
+
+
+def padding_id(embedding: object) -> int:
+    """Give the id that stands for no token."""
+    return getattr(embedding, "padding_idx", None) or 0
 
 
 def is_embedding(layer: object) -> bool:

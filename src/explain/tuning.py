@@ -30,6 +30,8 @@ class Tuning:
         What a point needs in memory, once it was measured.
     seconds : Mapping of int to list of float
         By chunk size: seconds a point took in each full block.
+    most : int, optional
+        The most points for which memory sufficed, once it ran out.
 
     Examples
     --------
@@ -44,6 +46,7 @@ class Tuning:
 
     bytes_per_point: int | None = None
     seconds: dict[int, list[float]] = field(default_factory=dict)
+    most: int | None = None
 
     def size(self, start: int, limit: int = _LARGEST, points: int = _LARGEST) -> int:
         """Give the chunk size to use next, at most `limit`, beginning at `start`.

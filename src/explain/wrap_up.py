@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -21,48 +21,66 @@ from explain.request import Request
 from explain.target import TargetLabels
 from explain.tokens import Tokens
 
-Notes = list[tuple[str, type[ExplainWarning]]]
+Note = tuple[str, type[ExplainWarning]]
+Notes = list[Note]
 
 
-def wrap_up(
-    request: Request,
-    problem: Problem,
-    found: Found,
-    finding: Finding,
-    labels: TargetLabels,
-    baseline_rule: Mapping[str, Any],
-    predicted: Array | None,
-    notes: Notes,
-    tokens: Tokens | None = None,
-    neurons: TargetLabels = (),
-) -> Attribution:
-    """Give the result of a request.
+@dataclass(frozen=True)
+class Asked:
+    """A request, and what was resolved of it.
 
     Parameters
     ----------
-    request, problem, found
-        What was asked, posed and found.
+    request : Request
+        What was asked.
     finding : Finding
         What kind of score was explained.
     labels : tuple
         What was explained for each example.
     baseline_rule : Mapping
-        How the baseline came about.
+        How the baseline came about; of several inputs by their names.
     predicted : numpy.ndarray, optional
         The predicted class of each example.
+    before, after : list of (message, category)
+        The warnings that stand before and after those of the method.
+    neurons : tuple
+        The unit of a layer that was asked for, for each example, if one was.
+    """
+
+    request: Request
+    finding: Finding
+    labels: TargetLabels
+    baseline_rule: Mapping[str, Any]
+    predicted: Array | None
+    before: Notes
+    after: Notes
+    neurons: TargetLabels = ()
+
+    def notes(self, own: Sequence[Note]) -> Notes:
+        """Give all warnings, those of the method among them."""
+        return [*self.before, *own, *self.after]
+
+
+def wrap_up(
+    asked: Asked, problem: Problem, found: Found, notes: Notes, tokens: Tokens | None = None
+) -> Attribution:
+    """Give the result of a request.
+
+    Parameters
+    ----------
+    asked, problem, found
+        What was asked, posed and found.
     notes : list of (message, category)
         The warnings that are given.
     tokens : Tokens, optional
         For a model that reads token ids.
-    neurons : tuple
-        The unit of a layer that was asked for, for each example, if one was.
 
     Raises
     ------
     GradientError
         If a value is NaN or infinite.
     """
-    mask = problem.examples.mask
+    request, mask = asked.request, problem.examples.mask
     at_input = problem.outer is None
     layout = request.question.layout if at_input and tokens is None else problem.layout
     values = found.values[0]
@@ -84,18 +102,18 @@ def wrap_up(
         inputs=result(problem.examples.inputs[0]),
         layout=layout.axes,
         layer="" if problem.call is None else problem.call.label,
-        neuron=neurons,
+        neuron=asked.neurons,
         method=request.method.name,
         engine=request.engine,
         framework=problem.backend.name,
         model=problem.backend.model_name,
-        target=labels,
-        score=finding.score,
+        target=asked.labels,
+        score=asked.finding.score,
         scores=problem.scores if found.scores is None else found.scores,
         # The prediction was made where the climb started.
-        predicted=None if request.method.drawn == "input" else predicted,
+        predicted=None if request.method.drawn == "input" else asked.predicted,
         baseline=None if problem.baselines is None else result(problem.baselines[0]),
-        baseline_rule=baseline_rule,
+        baseline_rule=asked.baseline_rule,
         delta=found.delta,
         relative_delta=found.relative_delta,
         steps=found.steps,
@@ -104,7 +122,7 @@ def wrap_up(
         batch_size=problem.executor.used,
         mask=_shown_mask(problem),
         history=found.history,
-        options=request.method.recorded_options(request.options),
+        options=request.method.recorded_options(request.given.options),
         seed=request.seed,
         versions={
             "explain": _own_version(),
@@ -112,20 +130,23 @@ def wrap_up(
             "numpy": np.__version__,
         },
         notes=tuple(message for message, _ in notes),
-        display=_shown(request.display, problem),
+        display=_shown(request.given.display, problem),
     )
-    return _by_token(attribution, tokens) if at_input and tokens is not None else attribution
+    if not at_input or tokens is None:
+        return attribution
+    return _by_token(attribution, tokens, of_whole_places=request.method.of_whole_places)
 
 
-def _by_token(result: Attribution, tokens: Tokens) -> Attribution:
-    """Give each token the sum over the numbers that its embedding gives for it."""
+def _by_token(result: Attribution, tokens: Tokens, *, of_whole_places: bool) -> Attribution:
+    """Give each token the sum over the numbers of its vector; their mean where each has the value of the token."""
+    merged = result.values.mean if of_whole_places else result.values.sum
     return replace(
         result,
-        values=result.values.sum(axis=-1, dtype=np.float64).astype(np.float32),
+        values=merged(axis=-1, dtype=np.float64).astype(np.float32),
         inputs=tokens.ids.astype(np.float32),
         # Its vectors are of another shape than the ids; its rule says which token it is.
         baseline=None,
-        layout="NT",
+        layout="NT"[: tokens.ids.ndim],
     )
 
 

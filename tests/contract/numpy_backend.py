@@ -47,6 +47,9 @@ class NumpyBackend:
     def hold(self, examples):
         return examples
 
+    def is_out_of_memory(self, error):
+        return isinstance(error, MemoryError)
+
     def outputs(self, examples, *, with_gradients=False):
         return self._model(examples.inputs[0]), Finding("output")
 

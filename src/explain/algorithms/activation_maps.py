@@ -129,10 +129,10 @@ def _units_and_gradients(problem: Problem) -> tuple[Array, Array]:
     call = problem.call
     assert call is not None
     backend, examples = layered(problem), problem.examples
-    parts = [
-        backend.units_and_gradients(call, examples.rows(rows))
-        for rows in problem.executor.rows(len(examples))
-    ]
+    over = problem.executor.over_rows(
+        len(examples), lambda rows: backend.units_and_gradients(call, examples.rows(rows))
+    )
+    parts = [part for _, part in over]
     layout = call.layout(problem.layout)
     units, gradients = (
         layout.to_canonical(np.concatenate(part)).astype(np.float64) for part in zip(*parts, strict=True)

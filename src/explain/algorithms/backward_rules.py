@@ -8,9 +8,13 @@ from explain.algorithms.completeness import convergence_delta, convergence_warni
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.path import equal_baseline_warnings
 from explain.backend import Rule
-from explain.errors import ExplainWarning, PlainGradientWarning
+from explain.errors import ExplainWarning, PlainGradientWarning, RelevanceWarning
 from explain.examples import Array
 from explain.problem import Found, Problem
+
+# So many times its score the sizes of an example's relevance may sum to. Without z⁺ and with a small epsilon a
+# hundred times is common in convolutional networks.
+_MOST_GROWTH = 1000
 
 
 def guided_backprop(problem: Problem) -> Found:
@@ -57,6 +61,38 @@ def deep_lift(problem: Problem) -> Found:
     )
 
 
+def lrp(problem: Problem) -> Found:
+    """Share the score out to the inputs as relevance, layer by layer.
+
+    Bach et al., *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation*,
+    doi:10.1371/journal.pone.0130140; the composite of rules is that of Kohlbrenner et al., *Towards best practice in
+    explaining neural network decisions with LRP*, arXiv:1910.09840; gates as in Arras et al., arXiv:1706.07206. The
+    values of an example sum to its score, less what biases and epsilon took.
+    """
+    inputs, rule = problem.examples.inputs, problem.options["rule"]
+    shares, _ = _rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"]))
+    values = tuple(point * share for point, share in zip(inputs, shares, strict=True))
+    return Found(
+        values=values,
+        warnings=(*_grown_warnings(values, problem.scores), *zero_gradient_warnings(shares)),
+    )
+
+
+def _grown_warnings(values: tuple[Array, ...], scores: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+    sizes = sum(np.abs(part.reshape(len(part), -1)).sum(axis=1, dtype=np.float64) for part in values)
+    far = np.flatnonzero(sizes > _MOST_GROWTH * np.abs(scores))
+    if far.size == 0:
+        return ()
+    return (
+        (
+            f"The relevance of example{'s' if far.size > 1 else ''} {far.tolist()} is in all more than {_MOST_GROWTH} "
+            "times the score, of both signs: on its way back it was shared out by sums near zero again and again, and "
+            "what cancels out hides what does not. Raise epsilon, for example to 0.25, or use integrated_gradients.",
+            RelevanceWarning,
+        ),
+    )
+
+
 def incomplete_warnings(relative_delta: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
     """Tell of the examples whose values miss the difference of the scores: no slope saw what made it."""
     return convergence_warnings(
@@ -83,17 +119,19 @@ def _rectified(problem: Problem, rule: Rule) -> Found:
 
 
 def _rule_gradients(
-    problem: Problem, rule: Rule, baselines: tuple[Array, ...] | None = None
+    problem: Problem, rule: Rule, baselines: tuple[Array, ...] | None = None, **settings: float
 ) -> tuple[tuple[Array, ...], int]:
     """Ask a rule's gradients of all examples, in chunks, and how many operations it changed."""
     backend, examples = problem.backend, problem.examples
-    parts = [
-        backend.rule_gradients(
+    over = problem.executor.over_rows(
+        len(examples),
+        lambda rows: backend.rule_gradients(
             examples.rows(rows),
             rule,
             None if baselines is None else tuple(base[rows] for base in baselines),
-        )
-        for rows in problem.executor.rows(len(examples))
-    ]
+            **settings,
+        ),
+    )
+    parts = [found for _, found in over]
     gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
     return gradients, parts[0][1]

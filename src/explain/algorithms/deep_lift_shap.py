@@ -8,6 +8,7 @@ from explain.algorithms.backward_rules import incomplete_warnings
 from explain.algorithms.completeness import convergence_delta
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
+from explain.examples import Array
 from explain.problem import Found, Problem
 
 
@@ -23,14 +24,18 @@ def deep_lift_shap(problem: Problem) -> Found:
     at_references = reference_paths(problem, np.arange(count), np.zeros(count))
     totals = tuple(np.zeros(one.shape) for one in examples.inputs)
     steepest = tuple(np.zeros((len(examples), 1), one.dtype) for one in examples.inputs)
-    for rows, points in problem.executor.blocks(len(examples), count, in_rows=problem.in_rows):
+
+    def compute(rows: slice, points: slice) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         block = examples.rows(np.arange(rows.start, rows.stop).repeat(points.stop - points.start))
         baselines = at_references.inputs(rows, points)
         found, _ = problem.backend.rule_gradients(block, "rescale", baselines)
-        for total, largest, end, start, slopes in zip(
-            totals, steepest, block.inputs, baselines, found, strict=True
-        ):
-            by_reference = ((end - start) * slopes).reshape(rows.stop - rows.start, -1, *end.shape[1:])
+        ends = zip(block.inputs, baselines, found, strict=True)
+        return tuple((end - start) * slopes for end, start, slopes in ends), found
+
+    over = problem.executor.over_blocks(len(examples), count, compute, in_rows=problem.in_rows)
+    for rows, _, (shares, found) in over:
+        for total, largest, share, slopes in zip(totals, steepest, shares, found, strict=True):
+            by_reference = share.reshape(rows.stop - rows.start, -1, *share.shape[1:])
             total[rows] += by_reference.sum(axis=1, dtype=np.float64)
             sizes = np.abs(slopes).reshape(rows.stop - rows.start, -1).max(axis=1)
             largest[rows, 0] = np.maximum(largest[rows, 0], sizes)

@@ -48,10 +48,13 @@ def conductance(problem: Problem) -> Found:
     path = StraightPath(outer.baselines, differences, alphas)
     values = np.zeros(problem.examples.inputs[0].shape, np.float64)
     before: dict[int, tuple[Array, Array]] = {}
-    for rows, points in problem.executor.blocks(len(examples), len(alphas)):
+
+    def compute(rows: slice, points: slice) -> tuple[Array, Array]:
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
         moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
-        units, gradients = backend.units_and_gradients(call, moved)
+        return backend.units_and_gradients(call, moved)
+
+    for rows, _, (units, gradients) in problem.executor.over_blocks(len(examples), len(alphas), compute):
         shape = (rows.stop - rows.start, -1, *units.shape[1:])
         by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
         for place, row in enumerate(range(rows.start, rows.stop)):
@@ -86,12 +89,16 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
     differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
     path = StraightPath(baselines, differences, alphas)
     totals = tuple(np.zeros(one.shape) for one in examples.inputs)
-    for rows, points in problem.executor.blocks(len(examples), len(alphas), in_rows=problem.in_rows):
+
+    def compute(rows: slice, points: slice) -> tuple[Array, tuple[Array, ...]]:
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
         moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
         _, to_units = backend.units_and_gradients(call, moved)
         slopes = picked(to_units, indices[every]).reshape(rows.stop - rows.start, -1) * weights[points]
-        to_inputs, _ = before.gradients(moved.with_target(Target(indices[every])))
+        return slopes, before.gradients(moved.with_target(Target(indices[every])))[0]
+
+    over = problem.executor.over_blocks(len(examples), len(alphas), compute, in_rows=problem.in_rows)
+    for rows, _, (slopes, to_inputs) in over:
         for total, found in zip(totals, to_inputs, strict=True):
             by_step = found.reshape(*slopes.shape, *found.shape[1:])
             total[rows] += np.einsum("np,np...->n...", slopes.astype(np.float64), by_step)

@@ -51,14 +51,15 @@ def scores_at_references(problem: Problem) -> Array:
     assert problem.references is not None, "the catalogue says that this method takes references"
     backend, examples, executor = problem.backend, problem.examples, problem.executor
     count, indices = len(problem.references[0]), examples.target.indices
-    beside = bool(examples.companions or examples.held) or examples.mask is not None
+    beside = bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
     if indices is None or beside or problem.in_rows:
         paths = reference_paths(problem, np.arange(count), np.zeros(count))
         scores = expanded_scores(backend, examples, paths, executor, in_rows=problem.in_rows)
     else:
         # Of an example only its target has a say in the score of a reference: one pass serves all examples.
         references = Examples(problem.references)
-        outputs = np.concatenate([backend.outputs(references.rows(rows))[0] for rows in executor.rows(count)])
+        parts = executor.over_rows(count, lambda rows: backend.outputs(references.rows(rows))[0])
+        outputs = np.concatenate([part for _, part in parts])
         scores = np.stack([outputs[(slice(None), *index)] for index in indices])
     if not np.isfinite(scores).all():
         bad = np.flatnonzero(~np.isfinite(scores).all(axis=0))

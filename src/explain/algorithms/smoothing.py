@@ -53,7 +53,12 @@ def noisy_points(problem: Problem) -> NoisyPoints:
     """Give the input with noise added, a point for each of the samples that the options ask for."""
     options = problem.options
     return NoisyPoints(
-        problem.examples, problem.layout, options["stdevs"], options["n_samples"], problem.seed
+        problem.examples,
+        problem.layout,
+        options["stdevs"],
+        options["n_samples"],
+        problem.seed,
+        problem.parts,
     )
 
 
@@ -65,8 +70,9 @@ def noise_warnings(problem: Problem, points: NoisyPoints) -> tuple[tuple[str, ty
     return (
         (
             f"Example{'s' if flat.size > 1 else ''} {flat.tolist()} {'have' if flat.size > 1 else 'has'} one value "
-            "everywhere: noise is a share of an example's range, so none was added, and all samples are the example "
-            "itself. Explain an input that varies, or add the noise that you mean yourself.",
+            f"everywhere{' in one of the inputs' if problem.parts else ''}: noise is a share of an example's range, so "
+            "none was added, and all samples are the example itself there. Explain an input that varies, or add the "
+            "noise that you mean yourself.",
             NoiseWarning,
         ),
     )

@@ -33,7 +33,10 @@ def draw_readme_picture() -> Figure:
             explain.zoo.load("cifar_keras", framework),
             explain.zoo.samples("cifar_keras", framework),
         )
-        return explain.attribute(net, photos.x[[13, 16]], method="ig", batch_size=64, display=photos.display)
+        found: explain.Attribution = explain.attribute(
+            net, photos.x[[13, 16]], method="ig", batch_size=64, display=photos.display
+        )
+        return found
 
     return explain.render.plot_pair(ig("torch"), ig("tensorflow"))
 

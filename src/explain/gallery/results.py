@@ -233,7 +233,7 @@ def logits(model: Any, samples: Samples) -> npt.NDArray[Any]:
 def _explain(
     model: Any, samples: Samples, method: Method, target: list[Any] | None, common: Mapping[str, Any]
 ) -> Attribution:
-    return attribute(
+    found: Attribution = attribute(
         model,
         samples.x,
         method=method.name,
@@ -242,6 +242,7 @@ def _explain(
         display=samples.display,
         **common,
     )
+    return found
 
 
 def _references(method: Method, samples: Samples) -> dict[str, Any]:

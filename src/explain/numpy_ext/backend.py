@@ -10,7 +10,14 @@ import numpy as np
 import psutil
 
 from explain.backend import Finding, Primitive, Question, Rule, ScoreKind
-from explain.errors import GradientError, InputError, ModelCallError, ScoreError, TargetError
+from explain.errors import (
+    GradientError,
+    InputError,
+    ModelCallError,
+    ScoreError,
+    TargetError,
+    UnsupportedModelError,
+)
 from explain.examples import Array, Examples
 from explain.execution import UNSEEN, Executor
 from explain.numpy_ext.callables import ArrayFunction
@@ -34,10 +41,16 @@ class NumPyBackend:
 
     name = "numpy"
     provides: frozenset[Primitive] = frozenset({"outputs"})
+    takes_several_inputs = True
     device_name = "cpu"
 
     def __init__(self, function: ArrayFunction, question: Question, like: Any) -> None:
         self._finding = _finding(function, question.score)
+        if question.wiring is not None and not function.takes_several:
+            raise UnsupportedModelError(
+                f"{function.name} takes one array, but x holds several inputs: give one array, or a function of "
+                "several with framework='numpy'."
+            )
         self._function = function
         self._question = question
         self.model_name = function.name
@@ -59,18 +72,20 @@ class NumPyBackend:
         """Give the output of each example, shape (N, ...)."""
         count = len(examples)
         padded = examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
-        layout = self._question.layout
-        x = np.ascontiguousarray(layout.from_batch_first(padded.inputs[0]))
-        # Copies: what a function does to what it is given must not reach the caller, or the next point.
-        x = x.astype(self._function.dtype or x.dtype, copy=True)
+        given, by_name = self._given(padded)
         companions = {name: rows.copy() for name, rows in padded.companions.items()}
         try:
-            result = self._function.call(x, **self._question.forward_kwargs, **companions)
+            result = self._function.call(*given, **by_name, **self._question.forward_kwargs, **companions)
         # The model is foreign code, which may raise anything.
         except Exception as cause:
+            shown = " and ".join(
+                f"shape {one.shape} and dtype {one.dtype}"
+                for one in (*given, *by_name.values())
+                if one is not None
+            )
             raise ModelCallError(
-                f"{self.model_name} raised {type(cause).__name__} for an input of shape {x.shape} and dtype "
-                f"{x.dtype}: {cause}. Does x have the axes that it was trained with, the batch first?"
+                f"{self.model_name} raised {type(cause).__name__} for an input of {shown}: {cause}. Does x have the "
+                "axes that it was trained with, the batch first?"
             ) from cause
         outputs = self._array(result)
         if outputs.ndim == 0 or len(outputs) != len(padded):
@@ -79,6 +94,21 @@ class NumPyBackend:
                 "should have one row an example. Does x have a batch axis, and is layout= right?"
             )
         return outputs[:count], self._finding
+
+    def _given(self, examples: Examples) -> tuple[list[Array], dict[str, Array]]:
+        """Give the arguments of the function: copies, for what it does to them must not reach the next point."""
+        own, wiring, layout = self._function.dtype, self._question.wiring, self._question.layout
+
+        def copied(array: Array) -> Array:
+            return np.ascontiguousarray(array).astype(own or array.dtype, copy=True)
+
+        if wiring is None:
+            return [copied(layout.from_batch_first(examples.inputs[0]))], {}
+        unmoved = [array.copy() for array in examples.unmoved]
+        arranged = wiring.arranged(
+            [*map(copied, examples.inputs)], unmoved, lambda array, axis: np.moveaxis(array, 0, axis)
+        )
+        return wiring.arguments(arranged, as_one=False)
 
     def _array(self, result: Any) -> Array:
         """Give a result, or the one that is wanted of several, as an array.
@@ -140,7 +170,7 @@ class NumPyBackend:
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Refuse, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
@@ -156,6 +186,10 @@ class NumPyBackend:
     def free_memory(self) -> int:
         """Give the free memory, in bytes."""
         return int(psutil.virtual_memory().available)
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell Python's and NumPy's error of memory, and what ONNX Runtime says."""
+        return isinstance(error, MemoryError) or "Failed to allocate memory" in str(error)
 
     def synchronize(self) -> None:
         """Wait for nothing."""

@@ -39,6 +39,8 @@ class ArrayFunction:
         The only batch size that it takes.
     score : str, optional
         The kind of score that it gives, where that is known.
+    takes_several : bool
+        Whether it may be given several inputs.
     """
 
     call: Callable[..., Any]
@@ -46,6 +48,7 @@ class ArrayFunction:
     dtype: np.dtype[Any] | None = None
     fixed_batch_size: int | None = None
     score: ScoreKind | None = None
+    takes_several: bool = False
 
 
 def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
@@ -76,7 +79,7 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
         return _of_method(model, _method_of(model, score))
     owner = getattr(model, "__self__", None)
     own = getattr(model, "__name__", type(model).__name__)
-    return _of_method(owner, own) if is_estimator(owner) else ArrayFunction(model, own)
+    return _of_method(owner, own) if is_estimator(owner) else ArrayFunction(model, own, takes_several=True)
 
 
 def is_estimator(model: object) -> bool:
@@ -152,8 +155,12 @@ def _of_session(session: Any) -> ArrayFunction:
     names = [one.name for one in session.get_outputs()]
     size = first.shape[0] if first.shape else None
 
-    def call(x: Any, **keywords: Any) -> Mapping[str, Any]:
-        return dict(zip(names, session.run(names, {first.name: x, **keywords}), strict=True))
+    inputs = [one.name for one in session.get_inputs()]
+
+    def call(*given: Any, **keywords: Any) -> Mapping[str, Any]:
+        # Of several inputs some may be left out.
+        by_name = {name: one for name, one in zip(inputs, given, strict=False) if one is not None}
+        return dict(zip(names, session.run(names, {**by_name, **keywords}), strict=True))
 
     dtype = _SESSION_DTYPES.get(first.type)
     if dtype is None:
@@ -161,4 +168,5 @@ def _of_session(session: Any) -> ArrayFunction:
             f"model, an ONNX Runtime session, takes {first.type} as its first input {first.name!r}: only floating "
             f"point ({', '.join(_SESSION_DTYPES)}) can be explained."
         )
-    return ArrayFunction(call, "InferenceSession", np.dtype(dtype), size if isinstance(size, int) else None)
+    fixed = size if isinstance(size, int) else None
+    return ArrayFunction(call, "InferenceSession", np.dtype(dtype), fixed, takes_several=True)

@@ -61,6 +61,9 @@ def score_text(attribution: Attribution, example: int) -> str:
 
 def delta_line(attribution: Attribution, example: int, words: str = "convergence delta") -> Line | None:
     """Write the convergence delta, coloured where the integral has not converged; None without one."""
+    if len(attribution.together) > 1:
+        # Its own values do not sum to the difference: those of all inputs do.
+        words = "joint delta"
     if attribution.relative_delta is not None:
         relative = float(attribution.relative_delta[example])
         return Line(f"{words} {percent(relative)}", color=ALERT if abs(relative) > HIGH_DELTA else MUTED)
@@ -263,6 +266,7 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
         either(one.model for one in attributions),
         either(framework_name(one.framework) for one in attributions),
         either(f"layer {one.layer}{_neuron_text(one)}" for one in attributions if one.layer),
+        either(f"input {one.input_name}" for one in attributions if one.input_name),
         either(f"computed by {one.engine}" for one in attributions if one.engine != "explain"),
         f"{shown} of {len(attributions[0])} examples" if shown < len(attributions[0]) else "",
     ]

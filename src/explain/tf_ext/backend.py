@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,33 +23,15 @@ from explain.random_state import preserved_random_state
 from explain.scoring import ActivationKind
 from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
+from explain.tf_ext.kept import Answers
 from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
-from explain.tf_ext.memory import bytes_per_point, free_memory
+from explain.tf_ext.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.native import rule_gradients
 from explain.tf_ext.path import path_gradients
 from explain.tf_ext.state import assigns, inference_mode, preserved_variables
-from explain.tf_ext.traces import Beside, Computation, Trace, specifications_of, traced, traces_of
+from explain.tf_ext.trace_keeping import Trace, specifications_of, traced, traces_of
+from explain.tf_ext.traces import Beside, Computation
 from explain.tf_ext.transfer import precision_of_points, to_device, to_host
-
-
-@dataclass(frozen=True)
-class _Gradients:
-    """Gradients that were taken with the outputs, kept until they are asked for."""
-
-    examples: Examples
-    gradients: tuple[Any, ...]
-    scores: Any
-    indices: Any
-
-    def is_of(self, examples: Examples) -> bool:
-        """Tell whether they are of these very examples and of the target that was resolved since."""
-        return (
-            bool(self.gradients)
-            and self.examples.inputs is examples.inputs
-            and self.examples.held is examples.held
-            and examples.target.indices is not None
-            and np.array_equal(self.indices.numpy()[: len(examples)], examples.target.indices)
-        )
 
 
 class TensorFlowBackend(Layered):
@@ -65,10 +47,11 @@ class TensorFlowBackend(Layered):
         The input as it was given: a model without weights follows its dtype.
     """
 
+    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "tensorflow"
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        self._inspection = inspect_model(model, question.forward_kwargs)
+        self._inspection = inspect_model(model, question.forward_kwargs, question.wiring)
         self._model = model
         self._question = question
         if self._inspection.opaque and question.score not in ("logit", "output"):
@@ -90,7 +73,7 @@ class TensorFlowBackend(Layered):
             self.provides = self.provides - {"backward_rules"}
         self._functional: ActivationKind | None = None
         self._own_traces: dict[Any, Trace] = {}
-        self._gradients: _Gradients | None = None
+        self._gradients: Answers | None = None
 
     @property
     def rounds_points(self) -> bool:
@@ -119,7 +102,7 @@ class TensorFlowBackend(Layered):
         points = self.tensors(padded.inputs)
         if with_gradients and examples.target.function is None:
             found, finding = self._run("answers", padded, points)
-            outputs, self._gradients = found[0], _Gradients(examples, *found[1:])
+            outputs, self._gradients = found[0], Answers(examples, *found[1:])
         else:
             outputs, finding = self._run("outputs", padded, points)
         assert finding is not None
@@ -174,10 +157,10 @@ class TensorFlowBackend(Layered):
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines)
+        return rule_gradients(self, examples, rule, baselines, epsilon)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
@@ -236,7 +219,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise call_error(cause, inputs[0][0]) from cause
+            raise call_error(cause, inputs[0], several=self._question.wiring is not None) from cause
         return computation.seen_layers
 
     def bytes_per_point(self, examples: Examples) -> int:
@@ -287,7 +270,7 @@ class TensorFlowBackend(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # Foreign code, which may raise anything.
-            raise call_error(cause, arguments[0][0]) from cause
+            raise call_error(cause, arguments[0], several=self._question.wiring is not None) from cause
 
     def _traced_or_none(
         self,
@@ -305,7 +288,9 @@ class TensorFlowBackend(Layered):
             raise
         # The model is foreign code, which may raise anything, also only because it is being traced: run as it
         # is, it may work after all, and else says what is wrong with the input rather than with the trace.
-        except Exception:
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
             self._eager = True
             return None
 
@@ -318,7 +303,7 @@ class TensorFlowBackend(Layered):
     ) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
         flat = tf.nest.flatten(inputs)
-        companions, mask, held, outer, _ = inputs[-1]
+        companions, mask, held, outer, _, _ = inputs[-1]
         question, function = self._question, examples.target.function
         # What cannot be part of a key is traced for this call alone.
         alone = bool(question.forward_kwargs) or function is not None
@@ -335,6 +320,9 @@ class TensorFlowBackend(Layered):
             len(mask),
             len(held),
             len(outer),
+            self.readers,
+            question.wiring,
+            len(inputs[0]),
             tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat),
             self._inspection.structure.token,
         )
@@ -346,14 +334,18 @@ class TensorFlowBackend(Layered):
                 function, graph = traced(getattr(computation, name), inputs, specifications)
             found = None
             if name == "surveyed_scores":
-                found = survey(graph, computation.seen, graph.outputs[0], self._loop_steps(examples))
+                about = self._loop_steps(examples), len(inputs[0])
+                found = survey(graph, computation.seen, graph.outputs[0], *about)
             finding = computation.findings[0] if computation.findings else None
             kept[key] = Trace(function, finding, assigns(graph), found)
         return kept[key]
 
     def _loop_steps(self, examples: Examples) -> int:
         axis = self._question.layout.batch_first.time_axis
-        return 1 if axis is None else int((examples.outer or examples.inputs)[0].shape[axis])
+        # Of several inputs it is not known which is the sequence that a loop goes through.
+        if axis is None or self._question.wiring is not None:
+            return 1
+        return int((examples.outer or examples.inputs)[0].shape[axis])
 
     def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
         """Ask a trace that is not run which activation made the output: without one no operation tells."""
@@ -372,7 +364,8 @@ class TensorFlowBackend(Layered):
         reference = (lambda model=self._model: model) if opaque else weakref.ref(self._model)
         inspection = self._inspection if opaque else replace(self._inspection, model=None)
         asked = self._question, examples.target.function
-        return Computation(reference, inspection, *asked, entry=self.entry, exit=self.exit)
+        places = {"entry": self.entry, "readers": self.readers, "exit": self.exit}
+        return Computation(reference, inspection, *asked, **places)
 
     def _beside(self, examples: Examples) -> Beside:
         """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""
@@ -383,12 +376,15 @@ class TensorFlowBackend(Layered):
         indices = examples.target.indices
         if indices is None:
             indices = np.zeros((len(examples), 0), np.int64)
-        outer = tuple(to_device(array, precision) for array in examples.outer)
-        return companions, mask, held, outer, tf.constant(indices)
+        outer, unmoved = (
+            tuple(to_device(array, precision) for array in arrays)
+            for arrays in (examples.outer, examples.unmoved)
+        )
+        return companions, mask, held, outer, unmoved, tf.constant(indices)
 
     def _check_shape(self, examples: Examples) -> None:
         """Refuse an input that does not fit the shape that the model states, before Keras stretches it."""
-        if self._inspection.stepwise or self.entry is not None:
+        if self._inspection.stepwise or self.entry is not None or self._question.wiring is not None:
             return
         count, *one = examples.inputs[0].shape
         one.insert(self._question.layout.batch_axis, count)

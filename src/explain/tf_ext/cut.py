@@ -62,8 +62,15 @@ class Seen:
     source: Any = None
 
 
-def survey(graph: Any, seen: Seen, score: Any, loop_steps: int) -> Survey:
-    """Look in a trace for kinks and for the end of the model's affine prefix."""
+def survey(graph: Any, seen: Seen, score: Any, loop_steps: int, n_points: int = 1) -> Survey:
+    """Look in a trace for kinks and for the end of the model's affine prefix: of one input, not of several."""
+    if n_points != 1:
+        ways = [ScoreGraph(graph, point, score) for point in graph.inputs[:n_points]]
+        return Survey(
+            any(way.has_kinks for way in ways),
+            None,
+            max((way.bytes_of_results(loop_steps) for way in ways), default=0),
+        )
     point = graph.inputs[0]
     found = ScoreGraph(graph, point, score)
     return Survey(found.has_kinks, _find_cut(found, seen), found.bytes_of_results(loop_steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
 from explain.tf_ext.structure import Structure, input_shape_of, structure_of
 from explain.tokens import is_embedding
+from explain.wiring import Wiring
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,17 @@ class Inspection:
     structure: Structure = field(default_factory=Structure)
 
 
-def inspect_model(model: Any, given: Any = ()) -> Inspection:
-    """Tell a model's kind; `given` are the keyword arguments that the caller passes.
+def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> Inspection:
+    """Tell a model's kind.
+
+    Parameters
+    ----------
+    model : object
+        The model.
+    given : Mapping
+        The keyword arguments that the caller passes.
+    wiring : Wiring, optional
+        Where its inputs come from, if the caller gives several: a state is then one of them.
 
     Raises
     ------
@@ -53,7 +64,7 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
         If a SavedModel has nothing that can be called.
     """
     if not is_keras_model(model):
-        function, size = _callable_of(model)
+        function, size = _callable_of(model, wiring)
         # Traced by their maker, or a function that may do what no trace can hold.
         return Inspection(function, opaque=True, eager=True, fixed_batch_size=size)
     if not model.built:
@@ -65,9 +76,9 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
     return Inspection(
         model,
         opaque=False,
-        stepwise=is_stepwise(model.call, given),
+        stepwise=wiring is None and is_stepwise(model.call, given),
         eager=bool(getattr(model, "run_eagerly", False)),
-        fixed_batch_size=structure.input_shape[0] if structure.input_shape else None,
+        fixed_batch_size=structure.batch_size,
         structure=structure,
     )
 
@@ -117,11 +128,18 @@ def first_layer_complaint(
     return f"the model wants x of shape {asked}, x has shape {shape}", False
 
 
-def call_error(cause: Exception, inputs: Any) -> ExplainError:
+def call_error(cause: Exception, inputs: Sequence[Any], *, several: bool) -> ExplainError:
     """Say what the model said; an input of another shape than it states is refused before."""
+    if several:
+        given = ", ".join(f"{tuple(one.shape)} of {one.dtype.name}" for one in inputs)
+        return ModelCallError(
+            f"The model raised {type(cause).__name__} for inputs of shapes {given}: {cause} Does it take these inputs, "
+            "in this order or by these names? A tuple goes to a Keras model as a list, a dict by its inputs' names."
+        )
+    only = inputs[0]
     return ModelCallError(
-        f"The model raised {type(cause).__name__} for an input of shape {tuple(inputs.shape)} and dtype "
-        f"{inputs.dtype.name}: {cause} Check the shape and dtype; what it needs besides x goes into forward_kwargs."
+        f"The model raised {type(cause).__name__} for an input of shape {tuple(only.shape)} and dtype "
+        f"{only.dtype.name}: {cause} Check the shape and dtype; what it needs besides x goes into forward_kwargs."
     )
 
 
@@ -131,7 +149,7 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     )
 
 
-def _callable_of(model: Any) -> tuple[Any, int | None]:
+def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:
     """Give what to call of a tf.Module, a tf.function, a SavedModel or a function, and its fixed batch size."""
     signatures = getattr(model, "signatures", None)
     if not callable(model):
@@ -140,7 +158,7 @@ def _callable_of(model: Any) -> tuple[Any, int | None]:
                 f"model of type {type(model).__name__} cannot be called and has no signatures: give a function of it."
             )
         model = signatures.get("serving_default") or next(iter(signatures.values()))
-    return _positional(model), _fixed_batch_size(model)
+    return model if wiring is not None else _positional(model), _fixed_batch_size(model)
 
 
 def _positional(function: Any) -> Any:

@@ -15,6 +15,7 @@ from explain.examples import Array, Examples
 from explain.keras_layers import replaced
 from explain.layers import LayerCall, as_calls
 from explain.tf_ext.transfer import to_host
+from explain.tokens import is_embedding
 
 if TYPE_CHECKING:
     from explain.tf_ext.backend import TensorFlowBackend
@@ -33,8 +34,9 @@ def named_layers(model: Any) -> Mapping[str, Any]:
             while name in found:
                 name += "_"
             found[name] = inner
-            # A recurrent layer's cell takes one step, and is no layer for the whole sequence.
-            if not hasattr(inner, "cell"):
+            # A recurrent layer's cell takes one step, and is no layer for the whole sequence; of the two layers in
+            # a Bidirectional one gives its steps in the order from last to first.
+            if not hasattr(inner, "cell") and not hasattr(inner, "backward_layer"):
                 walk(inner, f"{name}/")
 
     walk(model, "")
@@ -51,7 +53,12 @@ def layer_calls(
         data_format = getattr(layer, "data_format", None)
         if data_format is not None:
             last = data_format != "channels_first"
+        elif is_embedding(layer):
+            last = True
         shape = tuple(output.shape)
+        if getattr(layer, "go_backwards", False) and len(shape) > 2:
+            # Its steps come from last to first: a map of them would lie the wrong way round on the input.
+            continue
         if len(shape) >= 2 and None not in shape[1:]:
             seen.append((name, shape[1:], last or len(shape) == 2))
     return as_calls(seen, "/")
@@ -133,6 +140,23 @@ class Entry:
             yield found
             if not found:
                 raise _missed(self.call)
+
+
+@contextmanager
+def entered_at(
+    layers: Sequence[Any],
+    readers: Sequence[tuple[int, Entry]],
+    entry: Entry | None,
+    moved: Sequence[Any],
+    value: Any,
+) -> Iterator[None]:
+    """Put values in the places at which a model is entered: some of its moved inputs at `readers`, one at `entry`."""
+    with ExitStack() as stack:
+        for place, reader in readers:
+            stack.enter_context(reader.entered(layers, moved[place]))
+        if entry is not None:
+            stack.enter_context(entry.entered(layers, value))
+        yield
 
 
 @contextmanager

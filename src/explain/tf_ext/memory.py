@@ -41,3 +41,8 @@ def free_memory(device: str) -> int:
         limit = next(one.memory_limit for one in list_local_devices() if one.device_type == "GPU")
         return int(limit - tf.config.experimental.get_memory_info(device)["current"])
     return int(psutil.virtual_memory().available)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell TensorFlow's error of memory that ran out, on whatever device."""
+    return isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError))

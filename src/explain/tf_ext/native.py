@@ -7,20 +7,27 @@ no layer are then like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
-# What TensorFlow's own backward pass asks for each operation.
-from tensorflow.python.framework.ops import get_gradient_function
-
 from explain.backend import Rule
-from explain.errors import GradientError, UnsupportedModelError
+from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples
 from explain.keras_layers import replaced
-from explain.scoring import no_gradient_reason
+from explain.tf_ext.backward import (
+    ALSO_AFFINE,
+    CALLS,
+    ELEMENTWISE,
+    POOLS,
+    backward,
+    dependent_on,
+    gradient_of,
+    unknown,
+)
 from explain.tf_ext.graph import is_affine_kind, names
 
 if TYPE_CHECKING:
@@ -28,31 +35,18 @@ if TYPE_CHECKING:
 
     from explain.tf_ext.backend import TensorFlowBackend
 
-# From an operation and the gradients that arrive at its outputs to those of its inputs.
-_Hand = Callable[[Any, Sequence[Any]], Sequence[Any]]
-
 _RECTIFIERS = names("Relu Relu6")
-# One value in, one value out.
-_ELEMENTWISE = names(
-    "Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus Softsign Exp Expm1 Log Log1p Sqrt Rsqrt Square Abs Sin Cos "
-    "Erf Erfc Reciprocal"
-)
-_POOLS = names("MaxPool MaxPool3D")
-# What graph.py does not count among the affine operations, since no prefix needs it.
-_ALSO_AFFINE = names("Cumsum")
-# Their gradient stops, or their values do not follow those of their inputs.
-_STOPS = names("StopGradient Shape ShapeN Size Rank ZerosLike OnesLike")
-# They call functions that hold operations of their own.
-_CALLS = names(
-    "While StatelessWhile If StatelessIf Case StatelessCase PartitionedCall StatefulPartitionedCall"
-)
 # A smaller difference is none, and the slope is taken: the root of the precision, below which a quotient of two
 # rounded differences says less than the slope does. Captum has 1e-10, in single precision too.
 _NO_DIFFERENCE, _NO_SINGLE_DIFFERENCE = 2.0**-26, 2.0**-11
 
 
 def rule_gradients(
-    backend: TensorFlowBackend, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None
+    backend: TensorFlowBackend,
+    examples: Examples,
+    rule: Rule,
+    baselines: tuple[Array, ...] | None,
+    epsilon: float,
 ) -> tuple[tuple[Array, ...], int]:
     """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
     count = len(examples)
@@ -60,7 +54,11 @@ def rule_gradients(
     if backend.fixed_batch_size is not None:
         runs = [examples.with_inputs(run).padded(backend.fixed_batch_size).inputs for run in runs]
         examples = examples.padded(backend.fixed_batch_size)
-    found, changed = backend.run(f"{rule}_gradients", examples, *map(backend.tensors, runs))
+    arguments: list[Any] = [backend.tensors(run) for run in runs]
+    if rule in ("epsilon", "epsilon_plus"):
+        # The first axis of all that a trace takes is that of the examples.
+        arguments.append(tf.constant(np.full(len(examples), epsilon)))
+    found, changed = backend.run(f"{rule}_gradients", examples, *arguments)
     return tuple(part.numpy()[:count] for part in found), int(changed)
 
 
@@ -75,16 +73,16 @@ def rectified_backward(
             changed.append(operation)
             if deconvolution:
                 return [tf.nn.relu(arriving[0])]
-            return [tf.nn.relu(_gradient_of(operation, arriving)[0])]
-        if operation.type in _CALLS and _calls_a_rectifier(operation):
+            return [tf.nn.relu(gradient_of(operation, arriving)[0])]
+        if operation.type in CALLS and _calls_a_rectifier(operation):
             raise UnsupportedModelError(
                 f"The operation {operation.name} ({operation.type}) of {model_name} runs a ReLU out of reach of the "
                 "backward pass: a loop or a function of its own. Build the layer with unroll=True, call the function "
                 "without tf.function, or use saliency or integrated_gradients, which need no rules."
             )
-        return _gradient_of(operation, arriving)
+        return gradient_of(operation, arriving)
 
-    return _backward(scores, points, hand_on, model_name), tf.constant(len(changed))
+    return backward(scores, points, hand_on, model_name), tf.constant(len(changed))
 
 
 def rescaled_backward(
@@ -114,22 +112,37 @@ def rescaled_backward(
             f"DeepLift: {model_name} runs other operations for the baseline than for the input, so that "
             "they cannot be compared one by one. Use integrated_gradients, which needs no rules."
         )
+    _check_states(runs[0], runs[1], model_name)
     other = dict(zip(*runs, strict=True))
-    dependent = _dependent(operations[:second], points)
+    dependent = dependent_on(operations[:second], points)
     changed: list[Any] = []
 
     def hand_on(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-        if operation.type in _ELEMENTWISE:
+        if operation.type in ELEMENTWISE:
             changed.append(operation)
             return [_slope(operation, other[operation], arriving)]
-        if operation.type in _POOLS:
+        if operation.type in POOLS:
             changed.append(operation)
             return [_shared_out(operation, other[operation], arriving)]
-        if not is_affine_kind(operation, dependent) and operation.type not in _ALSO_AFFINE:
-            raise UnsupportedModelError(_unknown(operation, dependent, model_name))
-        return _gradient_of(operation, arriving)
+        if not is_affine_kind(operation, dependent) and operation.type not in ALSO_AFFINE:
+            raise UnsupportedModelError(unknown("DeepLift", operation, dependent, model_name))
+        return gradient_of(operation, arriving)
 
-    return _backward(scores, points, hand_on, model_name), tf.constant(len(changed))
+    return backward(scores, points, hand_on, model_name), tf.constant(len(changed))
+
+
+def _check_states(first: Sequence[Any], second: Sequence[Any], model_name: str) -> None:
+    """Refuse a model whose second run reads what the first wrote: it would not begin where the first began."""
+    written = {one.inputs[0].ref() for one in first if one.type.startswith("Assign") and one.inputs}
+    if any(
+        one.type == "ReadVariableOp" and one.inputs[0].ref() in written and one.outputs[0].dtype.is_floating
+        for one in second
+    ):
+        raise UnsupportedModelError(
+            f"method='deep_lift' runs the model at the input and at the baseline in one go, and {model_name} keeps a "
+            "state between them: build it with stateful=False, or use integrated_gradients, which runs it anew at "
+            "every point."
+        )
 
 
 @contextmanager
@@ -143,69 +156,6 @@ def unrolled_layers(layers: Sequence[Any], steps: int | None) -> Iterator[None]:
         yield
 
 
-def _backward(scores: Any, points: Sequence[Any], hand_on: _Hand, model_name: str) -> tuple[Any, ...]:
-    operations = scores.graph.get_operations()
-    dependent = _dependent(operations, points)
-    arrived: dict[Any, list[Any]] = {scores.ref(): [tf.ones_like(scores)]}
-    for operation in reversed(operations):
-        if operation not in dependent or any(operation is point.op for point in points):
-            continue
-        arriving = [_total(arrived.pop(output.ref(), [])) for output in operation.outputs]
-        if all(one is None for one in arriving):
-            continue
-        filled = [
-            tf.zeros_like(output) if one is None and output.dtype.is_floating else one
-            for output, one in zip(operation.outputs, arriving, strict=True)
-        ]
-        for tensor, gradient in zip(operation.inputs, hand_on(operation, filled), strict=False):
-            if gradient is not None and tensor.op in dependent:
-                arrived.setdefault(tensor.ref(), []).append(tf.convert_to_tensor(gradient))
-    found = [_total(arrived.get(point.ref(), [])) for point in points]
-    if all(one is None for one in found):
-        raise GradientError(no_gradient_reason(model_name))
-    return tuple(
-        tf.zeros_like(point) if one is None else one for point, one in zip(points, found, strict=True)
-    )
-
-
-def _total(gradients: list[Any]) -> Any:
-    return None if not gradients else gradients[0] if len(gradients) == 1 else tf.add_n(gradients)
-
-
-def _dependent(operations: Sequence[Any], points: Sequence[Any]) -> dict[Any, None]:
-    """Give the operations whose values follow the points', as far as a gradient can."""
-    found: dict[Any, None] = dict.fromkeys(point.op for point in points)
-    for operation in operations:
-        if (
-            operation.type not in _STOPS
-            and any(tensor.op in found and _is_number(tensor) for tensor in operation.inputs)
-            and any(map(_is_number, operation.outputs))
-        ):
-            found[operation] = None
-    return found
-
-
-def _is_number(tensor: Any) -> bool:
-    # Loops carry their steps in lists.
-    return bool(tensor.dtype.is_floating) or tensor.dtype == tf.variant
-
-
-def _gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-    """Give the gradients of an operation's inputs, as TensorFlow has them registered."""
-    if operation.type in _CALLS:
-        inputs = [tensor for tensor in operation.inputs if _is_number(tensor)]
-        pairs = [(y, dy) for y, dy in zip(operation.outputs, arriving, strict=True) if dy is not None]
-        found = iter(
-            tf.gradients([y for y, _ in pairs], inputs, [dy for _, dy in pairs], stop_gradients=inputs)
-        )
-        return [next(found) if _is_number(tensor) else None for tensor in operation.inputs]
-    function = get_gradient_function(operation)
-    if function is None:
-        return [None] * len(operation.inputs)
-    given = function(operation, *arriving)
-    return list(given) if isinstance(given, (list, tuple)) else [given]
-
-
 def _calls_a_rectifier(operation: Any) -> bool:
     """Tell whether any function that a graph can call has a ReLU in it."""
     library: Mapping[str, Any] = {
@@ -215,12 +165,12 @@ def _calls_a_rectifier(operation: Any) -> bool:
 
 
 def _slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
-    """_Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
+    """Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
     step = operation.inputs[0] - other.inputs[0]
     rise = operation.outputs[0] - other.outputs[0]
     alike = _is_none(step)
     slope = rise / tf.where(alike, tf.ones_like(step), step)
-    return tf.where(alike, _gradient_of(operation, arriving)[0], arriving[0] * slope)
+    return tf.where(alike, gradient_of(operation, arriving)[0], arriving[0] * slope)
 
 
 def _is_none(step: Any) -> Any:
@@ -236,22 +186,8 @@ def _shared_out(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
     step = operation.inputs[0] - other.inputs[0]
     highest, before = operation.outputs[0], other.outputs[0]
     crossing = tf.maximum(highest, before)
-    shares = _gradient_of(operation, [arriving[0] * (crossing - before)])[0]
-    shares += _gradient_of(other, [arriving[0] * (highest - crossing)])[0]
+    shares = gradient_of(operation, [arriving[0] * (crossing - before)])[0]
+    shares += gradient_of(other, [arriving[0] * (highest - crossing)])[0]
     alike = _is_none(step)
     slope = shares / tf.where(alike, tf.ones_like(step), step)
-    return tf.where(alike, _gradient_of(operation, arriving)[0], slope)
-
-
-def _unknown(operation: Any, dependent: Mapping[Any, None], model_name: str) -> str:
-    """Say which operation has no rule."""
-    ways = sum(tensor.op in dependent for tensor in operation.inputs)
-    what = f"{operation.type} ({operation.name})"
-    if ways > 1:
-        what += f", of {ways} tensors that all depend on the input,"
-    hint = " Explain the logit: score='logit'." if operation.type in ("Softmax", "LogSoftmax") else ""
-    return (
-        f"DeepLift has no rule for the operation {what} of {model_name}, through which the score depends on "
-        f"the input; taken for linear, it would make the values wrong.{hint} Use integrated_gradients, which needs no "
-        "rules."
-    )
+    return tf.where(alike, gradient_of(operation, arriving)[0], slope)

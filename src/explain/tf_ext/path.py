@@ -39,7 +39,9 @@ def path_gradients(
     cut = None
     if backend.skips_affine_prefix and not backend.rounds_points:
         cut = backend.survey(examples).cut
-    for group in executor.groups(len(examples)):
+
+    def compute(group: slice) -> tuple[Array, ...]:
+        nonlocal cut
         part = examples.rows(group)
         ends = backend.tensors(part.inputs)
         starts = backend.tensors(tuple(start[group] for start in baselines))
@@ -48,8 +50,9 @@ def path_gradients(
         if cut is not None:
             found = line.sums_beyond(cut, part, starts, differences, ends)
             cut = None if found is None else cut
-        if found is None:
-            found = line.sums("path_block", part, starts, differences)
+        return line.sums("path_block", part, starts, differences) if found is None else found
+
+    for group, found in executor.over_groups(len(examples), compute):
         for total, sums in zip(totals, found, strict=True):
             total[:, group] = np.moveaxis(sums, 1, 0)
     return totals
@@ -96,7 +99,8 @@ class _Line:
         totals = tuple(
             np.zeros((len(examples), len(self.weights), *one.shape[1:]), self.backend.dtype) for one in summed
         )
-        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
+
+        def compute(rows: slice, steps: slice) -> list[Array]:
             found = self.backend.run(
                 computation,
                 examples.rows(rows),
@@ -107,8 +111,11 @@ class _Line:
                 tf.constant(self.weights[:, steps].reshape(-1)),
                 cut=cut,
             )
+            return [part.numpy() for part in found]
+
+        for rows, _, found in self.executor.over_blocks(len(examples), len(self.alphas), compute):
             for total, part in zip(totals, found, strict=True):
-                total[rows] += part.numpy()
+                total[rows] += part
         return totals
 
     def sums_beyond(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from explain.algorithms.gradient import zero_gradient_warnings
@@ -43,11 +44,15 @@ def run(problem: Problem) -> Found:
     values = np.empty_like(examples.inputs[0])
     for label in np.unique(indices):
         of_label = np.flatnonzero(indices[:, 0] == label)
-        for rows in problem.executor.rows(len(of_label)):
-            chosen = examples.rows(of_label[rows])
+
+        def compute(rows: slice, places: npt.NDArray[np.intp] = of_label, label: int = int(label)) -> Array:
+            chosen = examples.rows(places[rows])
             found: Array = kernel.compute_gradients(
-                tf.constant(chosen.inputs[0]), backend.reference_call(chosen), int(label)
+                tf.constant(chosen.inputs[0]), backend.reference_call(chosen), label
             ).numpy()
+            return found
+
+        for rows, found in problem.executor.over_rows(len(of_label), compute):
             values[of_label[rows]] = found
     # A product is zero also where the input is: only a gradient tells that the map says nothing.
     warnings = zero_gradient_warnings((values,)) if problem.method == "saliency" else ()

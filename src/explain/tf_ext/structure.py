@@ -29,6 +29,8 @@ class Structure:
         Whether a layer works out a mask from values.
     input_shape : tuple of int, optional
         The shape of the only input, batch axis included, where it is stated.
+    batch_size : int, optional
+        The only batch size that the model takes, where its inputs state one.
     precision : tf.DType, optional
         That of the weights, where there are any in floating point.
     """
@@ -37,6 +39,7 @@ class Structure:
     stateful: bool = False
     masking: bool = False
     input_shape: tuple[int | None, ...] | None = None
+    batch_size: int | None = None
     precision: Any = None
 
 
@@ -84,6 +87,7 @@ def structure_of(model: Any) -> Structure:
             stateful=any(getattr(layer, "stateful", False) for layer in layers),
             masking=has_masking(layers),
             input_shape=input_shape_of(model),
+            batch_size=_batch_size_of(model),
             precision=precision_of(model.variables),
         )
     return known.latest
@@ -101,6 +105,16 @@ def input_shape_of(model: Any) -> tuple[int | None, ...] | None:
     if isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape):
         return shape
     return None
+
+
+def _batch_size_of(model: Any) -> int | None:
+    """Give the batch size that the inputs of a Keras model state, one or several."""
+    try:
+        shapes = [one.shape for one in model.inputs]
+    # A subclassed model has none, and says so in one way or another.
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
 
 
 def precision_of(variables: Sequence[Any]) -> Any:

@@ -1,9 +1,8 @@
-"""What is computed in TensorFlow, as functions of tensors, traced once and kept as long as the model lives."""
+"""What is computed in TensorFlow, as functions of tensors; `trace_keeping.py` traces them."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from explain.backend import Finding, Question
 from explain.errors import GradientError, InputError, ScoreError, UnsupportedModelError
-from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks
+from explain.keras_layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks, wired
 from explain.scoring import (
     ActivationKind,
     Reading,
@@ -23,12 +22,13 @@ from explain.scoring import (
     terminal_activation,
 )
 from explain.stepwise import check_step_result, time_axis_of
-from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, Survey, entered, noted_calls
+from explain.tf_ext.cut import ModuleCut, Seen, SourceCut, entered, noted_calls
 from explain.tf_ext.inspection import Inspection
-from explain.tf_ext.layers import Entry, named_layers, watched_calls
+from explain.tf_ext.layers import Entry, entered_at, named_layers, watched_calls
 from explain.tf_ext.native import rectified_backward, rescaled_backward, unrolled_layers
 from explain.tf_ext.path import along, weighted_sums
 from explain.tf_ext.recurrent import last_output
+from explain.tf_ext.relevance import relevance_backward
 from explain.tf_ext.scores import (
     ActivationRecorder,
     TensorFlowArithmetic,
@@ -39,18 +39,8 @@ from explain.tf_ext.scores import (
 )
 
 # What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs where the
-# points are what a layer gives, target indices.
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
-
-
-@dataclass
-class Trace:
-    """A function of flat tensors, and what was found out while it was traced."""
-
-    function: Callable[..., Any]
-    finding: Finding | None = None
-    assigns: bool = False
-    survey: Survey | None = None
+# points are what a layer gives, its inputs that stay as they are, target indices.
+Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
 
 
 @dataclass(frozen=True)
@@ -73,6 +63,8 @@ class Computation:
         Where the model's affine prefix ends.
     entry, exit : Entry, optional
         Where the model is entered, if points are what a layer gives; where it is left, if that is its output.
+    readers : tuple of (int, Entry)
+        Where moved inputs enter, by their places, that are what an embedding gives.
     findings, functionals : list
         What was found out at each call of the model.
     seen : Seen
@@ -89,6 +81,7 @@ class Computation:
     cut: ModuleCut | SourceCut | None = None
     entry: Entry | None = None
     exit: Entry | None = None
+    readers: tuple[tuple[int, Entry], ...] = ()
     findings: list[Finding] = field(default_factory=list)
     functionals: list[ActivationKind | None] = field(default_factory=list)
     seen: Seen = field(default_factory=lambda: Seen([]))
@@ -176,6 +169,20 @@ class Computation:
         other = self._traced_scores(baselines, beside)
         return rescaled_backward(scores, points, self._name, other, first, second)
 
+    def epsilon_gradients(
+        self, points: tuple[Any, ...], epsilon: Any, beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give what shares the scores out as relevance: each point's relevance is it times its value."""
+        scores = self._traced_scores(points, beside)
+        return relevance_backward(scores, points, self._name, epsilon, plus=False)
+
+    def epsilon_plus_gradients(
+        self, points: tuple[Any, ...], epsilon: Any, beside: Beside
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give the same where convolutions share out to what raises them alone."""
+        scores = self._traced_scores(points, beside)
+        return relevance_backward(scores, points, self._name, epsilon, plus=True)
+
     def path_block(
         self, starts: tuple[Any, ...], differences: tuple[Any, ...], nodes: Any, weights: Any, beside: Beside
     ) -> tuple[Any, ...]:
@@ -234,7 +241,8 @@ class Computation:
         """Give nothing, and note on the way every call of a layer."""
         with watched_calls(self._named_layers, self.seen_layers):
             self._read(points, beside)
-        return points[0]
+        # What a trace gives must be a tensor; there need be no points.
+        return beside[-1]
 
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers work out from values, in the order of the calls."""
@@ -250,7 +258,9 @@ class Computation:
                 "integrated_gradients or saliency, which run operation by operation."
             )
         axis = self.question.layout.batch_first.time_axis
-        with unrolled_layers(self._layers, None if axis is None else points[0].shape[axis]):
+        # Which of several inputs a loop goes through is not known: the steps of each are.
+        steps = 1 if self.question.wiring else None if axis is None else points[0].shape[axis]
+        with unrolled_layers(self._layers, steps):
             return self.scores(points, beside)
 
     @property
@@ -269,18 +279,22 @@ class Computation:
     def _read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
         """Run the model; give what the explained output is made from, batch first."""
         model, layout = self.model(), self.question.layout
-        companions, masks, held, outer, _ = beside
+        companions, masks, held, outer, unmoved, _ = beside
         keywords = {**self.question.forward_kwargs, **companions}
         layers = self._layers
-        entering = nullcontext() if self.entry is None else self.entry.entered(layers, points[0])
+        moved = points if self.entry is None else outer
+        value = points[0] if points else None
+        entering = entered_at(layers, self.readers, self.entry, moved, value)
         leaving: AbstractContextManager[list[Any]] = (
             nullcontext([]) if self.exit is None else self.exit.kept(layers)
         )
         with kept_losses(layers), held_masks(layers, held, _masked), entering, leaving as left:
             if self.inspection.stepwise:
                 return self._read_last_step(model, points[0], masks[0] if masks else None, keywords)
-            inputs = list(points if self.entry is None else outer)
-            inputs[0] = _moved(inputs[0], 0, layout.batch_axis)
+            if self.question.wiring is not None:
+                inputs = self.question.wiring.arranged(moved, unmoved, lambda one, axis: _moved(one, 0, axis))
+            else:
+                inputs = [_moved(moved[0], 0, layout.batch_axis), *moved[1:]]
             reading, _ = self._call(model, inputs, keywords, self.question.output)
         if self.exit is not None:
             reading = Reading(left[0], lambda tensor: tensor, Finding("output"))
@@ -288,7 +302,7 @@ class Computation:
         if layout.batch_axis != 0 and len(reading.source.shape) >= 3:
             moved = _moved(reading.explained, layout.batch_axis, 0)
             reading = Reading(moved, lambda tensor: tensor, reading.finding)
-        source, rows = reading.source, points[0].shape[0]
+        source, rows = reading.source, tf.nest.flatten((points, unmoved))[0].shape[0]
         if len(source.shape) == 0 or (rows is not None and source.shape[0] not in (None, rows)):
             raise InputError(
                 f"The model gave an output of shape {tuple(source.shape)} for a batch of {rows}: the output should "
@@ -318,10 +332,10 @@ class Computation:
         check: Any = None,
     ) -> tuple[Reading, Any]:
         """Call the model once; give what its output is, and all that was returned."""
-        if is_keras_model(model):
-            keywords = {**keywords, "training": False}
+        wiring, keras = self.question.wiring, is_keras_model(model)
+        given, keywords = wired(model, wiring, inputs, keywords, keras=keras)
         with ActivationRecorder(model).recording() as recorded:
-            result = (self.inspection.model or model)(*inputs, **keywords)
+            result = (self.inspection.model or model)(*given, **keywords)
         if check is not None:
             check(result)
         chosen = pick_output(result, output)
@@ -345,36 +359,6 @@ class Computation:
             )
         self.findings.append(reading.finding)
         return reading, result
-
-
-_kept: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
-
-
-def traces_of(model: Any) -> dict[Any, Trace]:
-    """Give the traces kept for a model; they go when the model goes."""
-    return _kept.setdefault(model, {})
-
-
-def traced(
-    function: Callable[..., Any], arguments: tuple[Any, ...], specifications: Sequence[Any]
-) -> tuple[Callable[..., Any], Any]:
-    """Trace a function of nested tensors for their specifications; give it, and the graph of what it does.
-
-    It takes the tensors flat: binding nested arguments takes TensorFlow longer than a small model does.
-    """
-    structure = tf.nest.map_structure(lambda tensor: None, arguments)
-
-    def of_flat(*tensors: Any) -> Any:
-        return function(*tf.nest.pack_sequence_as(structure, tensors))
-
-    # Keras does not convert a model's control flow either; without conversion errors keep their class.
-    concrete = tf.function(of_flat, autograph=False).get_concrete_function(*specifications)
-    return concrete, concrete.graph
-
-
-def specifications_of(tensors: Sequence[Any], fixed_batch_size: int | None = None) -> list[Any]:
-    """Give the specifications of flat tensors with the batch axis left open."""
-    return [tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
 
 
 def _without_none(gradients: Any, points: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from explain.errors import ExplainError, GradientError, InputError, ModelCallErr
 from explain.examples import Array, Examples
 from explain.execution import Executor
 from explain.expansion import StraightPath, expanded_gradients
-from explain.keras_layers import has_masking, layers_of, recorded_masks
+from explain.keras_layers import has_masking, layers_of, recorded_masks, wired
 from explain.layered import Layered
 from explain.layers import LayerCall
 from explain.scoring import (
@@ -32,8 +32,16 @@ from explain.stepwise import check_step_result, time_axis_of
 from explain.target import picked
 from explain.torch_ext.cut import Survey, known_survey, surveyed
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
-from explain.torch_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
-from explain.torch_ext.memory import bytes_per_point, free_memory
+from explain.torch_ext.kept import Answers
+from explain.torch_ext.layers import (
+    Entry,
+    activations,
+    entered_at,
+    layer_calls,
+    named_layers,
+    units_and_gradients,
+)
+from explain.torch_ext.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.native import rule_gradients
 from explain.torch_ext.path import path_gradients
 from explain.torch_ext.recurrent import last_output
@@ -53,20 +61,6 @@ from explain.torch_ext.transfer import keywords_on_device, ordered, to_device, t
 _NOTHING = nullcontext()
 
 
-@dataclass(frozen=True)
-class _Forward:
-    """A forward pass whose graph is kept for the gradients that are asked for next."""
-
-    examples: Examples
-    points: tuple[Tensor, ...]
-    explained: Tensor
-    outputs: Array
-
-    def is_of(self, examples: Examples) -> bool:
-        """Tell whether it was over these very examples, whatever their target."""
-        return self.examples.inputs is examples.inputs and self.examples.held is examples.held
-
-
 class TorchBackend(Layered):
     """One PyTorch model, opened; see `explain.backend.Backend`.
 
@@ -80,12 +74,13 @@ class TorchBackend(Layered):
         The input as it was given: a model without parameters follows its dtype and device.
     """
 
+    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "torch"
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """So many points, or input values of points, save by a prefix what it takes to find it: a few small runs."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        self._inspection = inspect_model(model, question.forward_kwargs)
+        self._inspection = inspect_model(model, question.forward_kwargs, question.wiring)
         self._model = self._inspection.model
         self._question = question
         if self._inspection.opaque and question.score not in ("logit", "output"):
@@ -109,7 +104,7 @@ class TorchBackend(Layered):
         self._keras_layers = layers_of(self._model) if self._inspection.keras else []
         self._functional: ActivationKind | None = None
         self._survey: Survey | None = None
-        self._forward: _Forward | None = None
+        self._forward: Answers | None = None
         self._put_back: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
         # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
@@ -158,7 +153,7 @@ class TorchBackend(Layered):
         explained = reading.explained
         outputs = to_host(explained)
         if with_gradients:
-            self._forward = _Forward(padded, points, explained, outputs)
+            self._forward = Answers(padded, points, explained, outputs)
         return outputs[: len(examples)], reading.finding
 
     def reseeded(self) -> AbstractContextManager[None]:
@@ -179,7 +174,7 @@ class TorchBackend(Layered):
         if before is None or not before.is_of(padded):
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained
-            before = _Forward(padded, points, explained, to_host(explained))
+            before = Answers(padded, points, explained, to_host(explained))
         found = self.gradients_of(before.explained, padded, before.points)
         gradients = tuple(np.ascontiguousarray(to_host(gradient)) for gradient in found)
         indices = padded.target.indices
@@ -206,10 +201,10 @@ class TorchBackend(Layered):
         return path_gradients(self, examples, baselines, alphas, weights, executor)
 
     def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
         """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines)
+        return rule_gradients(self, examples, rule, baselines, epsilon)
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
@@ -249,8 +244,9 @@ class TorchBackend(Layered):
             return None
         how = question.score, question.output, question.layout, examples.mask is None, *examples.companions
         where = tuple(place and place.call for place in (self.entry, self.exit))
-        shapes = (array.shape[1:] for array in examples.inputs)
-        return identities_of(self._inspection.structure), where, how, *shapes
+        shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
+        wired = question.wiring, tuple((place, reader.call) for place, reader in self.readers)
+        return identities_of(self._inspection.structure), where, how, wired, *shapes
 
     def bytes_per_point(self, examples: Examples) -> int:
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
@@ -297,8 +293,8 @@ class TorchBackend(Layered):
         """
         try:
             return self._read(points, examples, within)
-        except ModelCallError:
-            if not self._channels_last or within is not None:
+        except ModelCallError as error:
+            if not self._channels_last or within is not None or is_out_of_memory(error.__cause__ or error):
                 raise
             # A model that takes a view of its features wants them in order; if that is not it, it fails again.
             self._channels_last = False
@@ -312,13 +308,12 @@ class TorchBackend(Layered):
         self._put_back()
         layout = self._question.layout
         leaving = nullcontext([]) if self.exit is None else self.exit.kept()
-        entry = _NOTHING if self.entry is None else self.entry.entered(points[0])
         entering = points if self.entry is None else self.tensors(examples.outer)
-        last = self._channels_last
-        inputs = [
-            ordered(point.to(self._model_dtype) if point.is_floating_point() else point, channels_last=last)
-            for point in entering
-        ]
+        entry: AbstractContextManager[None] = _NOTHING
+        if self.readers or self.entry is not None:
+            entry = entered_at(self.readers, self.entry, entering, points[0] if points else None)
+        model_dtype, last = self._model_dtype, self._channels_last
+        inputs: list[Any] = [ordered(one, model_dtype, channels_last=last) for one in entering]
         given = self._question.forward_kwargs, examples.companions
         keywords = keywords_on_device(*given, self.device, self._model_dtype) if any(given) else {}
         keras_layers, device = self._keras_layers, self.device
@@ -326,7 +321,12 @@ class TorchBackend(Layered):
         with within or _NOTHING, keras, entry, leaving as left:
             if self._inspection.stepwise:
                 return self._read_last_step(inputs[0], examples, keywords)
-            if layout.batch_axis != 0:
+            if self._question.wiring is not None:
+                unmoved = self.tensors(examples.unmoved)
+                inputs = self._question.wiring.arranged(
+                    inputs, unmoved, lambda one, axis: one.movedim(0, axis)
+                )
+            elif layout.batch_axis != 0:
                 inputs[0] = inputs[0].movedim(0, layout.batch_axis)
             reading, _ = self._call(inputs, keywords, self._question.output)
         if self.exit is not None:
@@ -335,9 +335,9 @@ class TorchBackend(Layered):
             moved = reading.explained.movedim(layout.batch_axis, 0)
             reading = Reading(moved, lambda tensor: tensor, reading.finding)
         source = reading.source
-        if source.ndim == 0 or len(source) != len(points[0]):
+        if source.ndim == 0 or len(source) != len(examples):
             raise InputError(
-                f"The model gave an output of shape {tuple(source.shape)} for a batch of {len(points[0])}: the "
+                f"The model gave an output of shape {tuple(source.shape)} for a batch of {len(examples)}: the "
                 "output should have one row an example. Does x have a batch axis, and is layout= right?"
             )
         return reading
@@ -360,16 +360,16 @@ class TorchBackend(Layered):
         self, inputs: Sequence[Any], keywords: dict[str, Any], output: int | str | None, check: Any = None
     ) -> tuple[Reading, Any]:
         """Call the model once; give what its output is, and all that was returned."""
-        if self._inspection.keras:
-            keywords = {**keywords, "training": False}
+        is_keras = self._inspection.keras
+        given, keywords = wired(self._model, self._question.wiring, inputs, keywords, keras=is_keras)
         with self._recorder.recording() as recorded:
             try:
-                result = self._model(*inputs, **keywords)
+                result = self._model(*given, **keywords)
             except ExplainError:
                 raise
             # The model is foreign code, which may raise anything.
             except Exception as cause:
-                raise call_error(self._inspection, cause, inputs[0]) from cause
+                raise call_error(self._inspection, cause, inputs) from cause
         if check is not None:
             check(result)
         chosen = pick_output(result, output)

@@ -216,6 +216,8 @@ def survey(backend: TorchBackend, examples: Examples) -> Survey:
     count = backend.fixed_batch_size or _telling_count(examples)
     few = examples.rows(np.arange(count) % len(examples))
     points = tuple(tensor.requires_grad_() for tensor in backend.tensors(few.inputs))
+    if len(points) != 1:
+        return _survey_of_several(backend, points, few)
     calls: list[_Call] = []
     flow = ValueFlow(points[0])
     try:
@@ -227,7 +229,7 @@ def survey(backend: TorchBackend, examples: Examples) -> Survey:
     explained = reading.explained
     # What picks a class from the outputs is ours, and chooses nothing by the input.
     root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
-    if root is None or len(points) != 1:
+    if root is None:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
     cut, node = _find_cut(graph, flow, reading, calls, count)
@@ -236,6 +238,18 @@ def survey(backend: TorchBackend, examples: Examples) -> Survey:
     ):
         cut = node = None
     return Survey(graph.has_kinks(beyond=node), cut)
+
+
+def _survey_of_several(backend: TorchBackend, points: tuple[Tensor, ...], few: Examples) -> Survey:
+    """Look for kinks on the way from each of several inputs; a prefix of them all is not looked for."""
+    try:
+        reading = backend.read(points, few)
+        explained = reading.explained
+        root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
+    except ExplainError:
+        # What fails says so when it is run.
+        return Survey(kinked=True)
+    return Survey(root is None or any(ScoreGraph(root, point).has_kinks() for point in points))
 
 
 def _telling_count(examples: Examples) -> int:

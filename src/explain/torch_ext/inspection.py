@@ -10,13 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, ModelNotBuiltError
+from explain.errors import (
+    ExplainError,
+    InputError,
+    LayoutError,
+    ModelCallError,
+    ModelNotBuiltError,
+    UnsupportedModelError,
+)
 from explain.keras_layers import is_keras_model, layers_of
 from explain.layout import Layout
 from explain.layout import default_layout as usual_layout
 from explain.stepwise import is_stepwise
 from explain.tokens import is_embedding
 from explain.torch_ext.structure import Structure, structure_of
+from explain.wiring import Wiring
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
@@ -33,6 +41,8 @@ class Inspection:
         True if its layers cannot be reached.
     stepwise : bool
         True if it takes one step of a sequence at a time.
+    several : bool
+        True if it is given several inputs.
     keras : bool
         True for a Keras model that runs on torch.
     fixed_batch_size : int, optional
@@ -44,16 +54,27 @@ class Inspection:
     model: Any
     opaque: bool
     stepwise: bool = False
+    several: bool = False
     keras: bool = False
     fixed_batch_size: int | None = None
     structure: Structure = field(default_factory=Structure)
 
 
-def inspect_model(model: Any, given: Any = ()) -> Inspection:
-    """Unwrap a model and tell its kind; `given` are the keyword arguments that the caller passes."""
+def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> Inspection:
+    """Unwrap a model and tell its kind.
+
+    Parameters
+    ----------
+    model : object
+        The model.
+    given : Mapping
+        The keyword arguments that the caller passes.
+    wiring : Wiring, optional
+        Where its inputs come from, if the caller gives several: a state is then one of them.
+    """
     original = _unwrapped(model)
     if not isinstance(original, nn.Module):
-        return Inspection(original, opaque=True)
+        return Inspection(original, opaque=True, several=wiring is not None)
     structure = structure_of(original)
     if structure.lazy:
         raise ModelNotBuiltError(
@@ -61,14 +82,16 @@ def inspect_model(model: Any, given: Any = ()) -> Inspection:
             "once on a batch before explaining it."
         )
     if isinstance(original, torch.jit.ScriptModule):
-        return Inspection(original, opaque=True, structure=structure)
+        return Inspection(original, opaque=True, several=wiring is not None, structure=structure)
     if isinstance(original, torch.fx.GraphModule) and _is_flat(original):
         size = _exported_batch_size(original)
-        return Inspection(original, opaque=True, fixed_batch_size=size, structure=structure)
+        several = wiring is not None
+        return Inspection(original, True, several=several, fixed_batch_size=size, structure=structure)
     return Inspection(
         original,
         opaque=False,
-        stepwise=is_stepwise(_forward_of(original), given),
+        stepwise=wiring is None and is_stepwise(_forward_of(original), given),
+        several=wiring is not None,
         keras=is_keras_model(original),
         structure=structure,
     )
@@ -126,7 +149,24 @@ def reads_token_ids(model: Any) -> bool:
 
 
 def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:
-    """Follow the model's parameters, else its input."""
+    """Follow the model's parameters, else its input.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If any is on the device "meta", where nothing has a value.
+    """
+    own = (
+        tensor
+        for module in modules
+        for kept in (module._parameters, module._buffers)
+        for tensor in kept.values()
+    )
+    if any(tensor is not None and tensor.device.type == "meta" for tensor in own):
+        raise UnsupportedModelError(
+            "The model has parameters or buffers on the device 'meta', which have a shape and no values: load its "
+            "weights, for example model.to_empty(device='cpu') and then load_state_dict(...)."
+        )
     # Parameters go before buffers: statistics may be kept in another precision than weights.
     for kept in ("_parameters", "_buffers"):
         for module in modules:
@@ -163,9 +203,17 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
     return None
 
 
-def call_error(inspection: Inspection, cause: Exception, inputs: Tensor) -> ExplainError:
-    """Say what was wrong with the input where that can be seen, else what the model said."""
-    shape = tuple(inputs.shape)
+def call_error(inspection: Inspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
+    """Say what was wrong with the input, not several, where that can be seen, else what the model said."""
+    inputs = [one for one in given if isinstance(one, Tensor)]
+    if inspection.several:
+        shapes = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
+        return ModelCallError(
+            f"The model raised {type(cause).__name__} for inputs of shapes {shapes}: {cause}. Does it take these "
+            "inputs, in this order or by these names? A tuple goes to it by position, a dict by name."
+        )
+    only = inputs[0]
+    shape = tuple(only.shape)
     complaint = None if inspection.stepwise else first_layer_complaint(inspection.model, shape)
     if complaint is not None:
         text, is_order = complaint
@@ -173,7 +221,7 @@ def call_error(inspection: Inspection, cause: Exception, inputs: Tensor) -> Expl
             f"The model cannot take x: {text}. (It said: {cause})"
         )
     return ModelCallError(
-        f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {inputs.dtype}: {cause}. "
+        f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {only.dtype}: {cause}. "
         "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
     )
 

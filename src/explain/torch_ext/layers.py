@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -144,6 +144,19 @@ class Entry:
             yield found
             if not found:
                 raise _missed(self.call)
+
+
+@contextmanager
+def entered_at(
+    readers: Sequence[tuple[int, Entry]], entry: Entry | None, moved: Sequence[Tensor], value: Tensor | None
+) -> Iterator[None]:
+    """Put values in the places at which a model is entered: some of its moved inputs at `readers`, one at `entry`."""
+    with ExitStack() as stack:
+        for place, reader in readers:
+            stack.enter_context(reader.entered(moved[place]))
+        if entry is not None and value is not None:
+            stack.enter_context(entry.entered(value))
+        yield
 
 
 @contextmanager

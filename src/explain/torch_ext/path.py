@@ -46,18 +46,23 @@ def path_gradients(
     )
     if is_worth_it and backend.skips_affine_prefix and not backend.rounds_points:
         cut = backend.survey(examples).cut
-    for group in executor.groups(len(examples)):
+
+    def compute(group: slice) -> tuple[Tensor, ...]:
+        nonlocal cut
         part = examples.rows(group)
         starts = backend.tensors(tuple(start[group] for start in baselines))
         found = None
         if cut is not None:
             try:
                 found = line.sums_beyond(cut, part, starts)
-            except (CutLostError, ExplainError):
+            except (CutLostError, ExplainError) as error:
+                if executor.ran_out(error):
+                    raise
                 # If it is not the cut, the model fails again when it is run whole.
                 cut = None
-        if found is None:
-            found = line.sums(part, starts)
+        return line.sums(part, starts) if found is None else found
+
+    for group, found in executor.over_groups(len(examples), compute):
         for total, sums in zip(totals, found, strict=True):
             total[:, group] = sums.movedim(1, 0).cpu().numpy()
     return totals
@@ -80,19 +85,20 @@ class _Line:
         beside = examples.without_inputs()
         totals = tuple(end.new_zeros((len(end), len(weights), end[0].numel())) for end in ends)
 
-        def add(rows: slice, steps: slice) -> None:
-            # In a scope of its own, so that no block's tensors are left while the next is gone through.
+        def compute(rows: slice, steps: slice) -> list[Tensor]:
             points = tuple(
                 self._along(start, difference, rows, steps).requires_grad_()
                 for start, difference in zip(starts, differences, strict=True)
             )
             gradients = backend.gradients_at(points, _repeated(beside, rows, steps))
-            for total, gradient in zip(totals, gradients, strict=True):
-                flat = gradient.reshape(rows.stop - rows.start, -1, total.shape[-1])
-                total[rows] += weights[:, steps] @ flat
+            return [
+                weights[:, steps] @ gradient.reshape(rows.stop - rows.start, -1, total.shape[-1])
+                for total, gradient in zip(totals, gradients, strict=True)
+            ]
 
-        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
-            add(rows, steps)
+        for rows, _, sums in self.executor.over_blocks(len(examples), len(self.alphas), compute):
+            for total, part in zip(totals, sums, strict=True):
+                total[rows] += part
         return tuple(
             total.reshape(len(end), -1, *end.shape[1:]) for total, end in zip(totals, ends, strict=True)
         )
@@ -124,7 +130,7 @@ class _Line:
         totals = first.new_zeros((len(first), len(weights), first.shape[1]))
         beside = examples.without_inputs()
 
-        def add(rows: slice, steps: slice) -> None:
+        def compute(rows: slice, steps: slice) -> Tensor:
             def form() -> Tensor:
                 # A tensor of its own, not a view of one: what follows may change it in place.
                 value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
@@ -136,11 +142,12 @@ class _Line:
             gradient = self._gradient_beyond(
                 cut, form, (start[rows], difference[rows]), steps, _repeated(beside, rows, steps)
             )
-            by_step = order.flat(gradient).reshape(rows.stop - rows.start, -1, first.shape[1])
-            totals[rows] += weights[:, steps] @ by_step
+            return weights[:, steps] @ order.flat(gradient).reshape(
+                rows.stop - rows.start, -1, first.shape[1]
+            )
 
-        for rows, steps in self.executor.blocks(len(examples), len(self.alphas)):
-            add(rows, steps)
+        for rows, _, sums in self.executor.over_blocks(len(examples), len(self.alphas), compute):
+            totals[rows] += sums
         pulled = [
             torch.autograd.grad(
                 entering_end, end, order.shaped(totals[:, one].contiguous()), retain_graph=True

@@ -115,7 +115,7 @@ def _forward(backend: TorchBackend, examples: Examples) -> Callable[..., Tensor]
 
 
 def _in_chunks(problem: Problem, run: Callable[[slice], tuple[Tensor, ...]]) -> tuple[Array, ...]:
-    parts = [run(rows) for rows in problem.executor.rows(len(problem.examples))]
+    parts = [found for _, found in problem.executor.over_rows(len(problem.examples), run)]
     return tuple(
         np.concatenate([tensor.detach().cpu().numpy() for tensor in one]) for one in zip(*parts, strict=True)
     )

@@ -27,8 +27,8 @@ def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channel
     last = channels_last and array.ndim == 4
     # PyTorch takes no array that runs backwards, and warns of one that must not be written to.
     array = np.ascontiguousarray(array)
-    # Token ids stay whole numbers.
-    precision = dtype if array.dtype.kind == "f" else torch.int64
+    # Token ids stay whole numbers, and masks what they are.
+    precision = dtype if array.dtype.kind == "f" else None
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(
         device, precision, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format
     )
@@ -48,14 +48,17 @@ def to_host(tensor: Tensor) -> Array:
     return array
 
 
-def ordered(points: Tensor, *, channels_last: bool) -> Tensor:
-    """Lay pictures out channels last in memory if that is wanted; what their axes mean does not change.
+def ordered(points: Tensor, dtype: torch.dtype, *, channels_last: bool) -> Tensor:
+    """Bring what holds no whole numbers to a precision, and lay pictures out channels last in memory if that is wanted.
+
+    What their axes mean does not change.
 
     Examples
     --------
-    >>> ordered(torch.ones(2, 3, 4, 4), channels_last=True).stride()
+    >>> ordered(torch.ones(2, 3, 4, 4), torch.float32, channels_last=True).stride()
     (48, 1, 12, 3)
     """
+    points = points.to(dtype) if points.is_floating_point() else points
     if not any(points.stride()):
         # One number stands for all of them.
         return points

@@ -1,0 +1,1 @@
+"""Explanations held still: golden files, what is checked against them, and the plugin that does it in pytest."""

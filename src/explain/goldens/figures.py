@@ -1,0 +1,120 @@
+"""How far an explanation is from its golden: three figures an example, each with a tolerance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import OptionError
+from explain.similarity import spearman, top_overlap
+
+Floats = npt.NDArray[np.float64]
+
+# Values are ranked in grains of this share of the largest: rounding must not order what is all but zero.
+_ONE_RANK = 1e-5
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """What an explanation may differ by and still be the same.
+
+    Parameters
+    ----------
+    max_error : float
+        The largest difference of a value, as a share of the golden's largest value in that example.
+    rank_correlation : float
+        The least rank correlation (Spearman's) of the two.
+    top_overlap : float
+        The least share of the tenth of the positions with the largest values that both have.
+
+    Raises
+    ------
+    OptionError
+        If one is no such number.
+    """
+
+    max_error: float = 0.02
+    rank_correlation: float = 0.99
+    top_overlap: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Refuse what no figure can meet, or every one does."""
+        if not _is_number(self.max_error) or not 0 <= self.max_error < math.inf:
+            raise OptionError(f"max_error={self.max_error!r} is out of range: give a number of at least 0.")
+        for name in ("rank_correlation", "top_overlap"):
+            value = getattr(self, name)
+            if not _is_number(value) or not -1 <= value <= 1:
+                raise OptionError(f"{name}={value!r} is out of range: give a number from 0 to 1.")
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """The three figures of every example, each of shape (N,), and which examples pass.
+
+    Attributes
+    ----------
+    max_error, rank_correlation, top_overlap : numpy.ndarray of float64
+        As in `Tolerances`; a correlation or an overlap that is not defined, of constant maps, is NaN.
+    passed : numpy.ndarray of bool
+        Whether all three are within their tolerance.
+    """
+
+    max_error: Floats
+    rank_correlation: Floats
+    top_overlap: Floats
+    passed: npt.NDArray[np.bool_]
+
+    @property
+    def moved_most(self) -> list[int]:
+        """The examples that do not pass, the farthest first."""
+        order = np.argsort(-self.max_error, kind="stable")
+        return [int(one) for one in order if not self.passed[one]]
+
+
+def figures(found: npt.ArrayLike, expected: npt.ArrayLike, tolerances: Tolerances) -> Figures:
+    """Measure how far maps are from golden ones.
+
+    Parameters
+    ----------
+    found, expected : array_like
+        Shape (N, ...), laid out alike.
+    tolerances : Tolerances
+        What they are held to.
+
+    Examples
+    --------
+    >>> golden = np.arange(20.0).reshape(1, 20)
+    >>> figures(golden, golden, Tolerances()).passed.tolist()
+    [True]
+    >>> figures(golden[:, ::-1], golden, Tolerances()).max_error.tolist()
+    [1.0]
+    """
+    rows = []
+    for one, other in zip(np.asarray(found, np.float64), np.asarray(expected, np.float64), strict=True):
+        rows.append(_of_example(one.ravel(), other.ravel()))
+    error, ranks, top = (np.array(column) for column in zip(*rows, strict=True))
+    # Where a figure is not defined the others decide.
+    passed = (
+        (error <= tolerances.max_error)
+        & ~(ranks < tolerances.rank_correlation)
+        & ~(top < tolerances.top_overlap)
+    )
+    return Figures(error, ranks, top, passed)
+
+
+def _of_example(found: Floats, expected: Floats) -> tuple[float, float, float]:
+    largest = float(np.abs(expected).max(initial=0.0))
+    gap = float(np.abs(found - expected).max(initial=0.0))
+    error = gap / largest if largest > 0 else 0.0 if gap == 0 else math.inf
+    grain = _ONE_RANK * max(largest, float(np.abs(found).max(initial=0.0)))
+    if grain == 0:
+        return error, math.nan, math.nan
+    grains = np.round(found / grain), np.round(expected / grain)
+    return error, spearman(*grains), top_overlap(*grains)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

@@ -1,0 +1,171 @@
+"""The golden file: an explanation in one canonical layout, what was asked, and what made it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.atomic_write import replace_file
+from explain.attribution import Attribution
+from explain.errors import GoldenError
+from explain.goldens.fingerprints import fingerprint
+from explain.layout import Layout
+
+FORMAT, FORMAT_VERSION = "explain golden", 1
+
+# A file from a stranger may claim to hold more than there is memory for.
+_LARGEST = 2**31
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """An explanation that others are held to.
+
+    Attributes
+    ----------
+    values : numpy.ndarray of float32
+        Batch first and channels last, whatever the framework.
+    question : Mapping
+        What must be asked again: method, options, score, seed, inputs…
+    made_by : Mapping
+        What gave the answer: framework, versions, model, its fingerprint, the targets, steps and rule of an integral.
+    """
+
+    values: npt.NDArray[np.float32]
+    question: Mapping[str, Any]
+    made_by: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        """Give the number of examples."""
+        return len(self.values)
+
+    def to_bytes(self) -> bytes:
+        """Give the file: one ``.npz``, of arrays and JSON, the same bytes for the same explanation.
+
+        Examples
+        --------
+        >>> golden = Golden(np.ones((1, 2), np.float32), {"method": "saliency"}, {})
+        >>> golden.to_bytes() == golden.to_bytes()
+        True
+        """
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "question": dict(self.question),
+            "made_by": dict(self.made_by),
+        }
+        text = json.dumps(header, sort_keys=True, default=_plain)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, header=np.array(text), values=self.values)
+        return stream.getvalue()
+
+    def write(self, path: Path) -> None:
+        """Write the file under a temporary name and rename it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, self.to_bytes())
+
+
+def read_golden(path: Path) -> Golden:
+    """Read a golden; runs no code of the file.
+
+    Raises
+    ------
+    GoldenError
+        If it is none, is cut off or of a newer format.
+    FileNotFoundError
+        If there is none.
+    """
+    remedy = "Take the one of the last commit, or write it anew with pytest --explain-update."
+    if path.exists() and not zipfile.is_zipfile(path):
+        raise GoldenError(f"{path} is not a golden explanation: it is no .npz archive. {remedy}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(one.file_size for one in archive.infolist())
+        if size > _LARGEST:
+            raise GoldenError(
+                f"{path} claims to hold {size} bytes, which no golden explanation does. {remedy}"
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            header, values = json.loads(str(arrays["header"])), arrays["values"]
+        if header["format"] != FORMAT:
+            raise ValueError(f"it is a {header['format']!r}")
+        if header["format_version"] > FORMAT_VERSION:
+            raise GoldenError(
+                f"{path} has format version {header['format_version']}; this explain reads up to {FORMAT_VERSION}. "
+                "Upgrade explain-toolkit to read it."
+            )
+        if values.dtype != np.float32 or values.ndim < 2 or not np.isfinite(values).all():
+            raise ValueError(
+                f"its values are of dtype {values.dtype} and shape {values.shape}, or not finite"
+            )
+        return Golden(values, dict(header["question"]), dict(header["made_by"]))
+    except (FileNotFoundError, GoldenError):
+        raise
+    # A damaged archive may raise anything: zlib.error, NotImplementedError for a flipped compression flag...
+    except Exception as cause:
+        raise GoldenError(f"{path} cannot be read as a golden explanation ({cause}). {remedy}") from cause
+
+
+def golden_of(attribution: Attribution, asked: Mapping[str, Any], weights: str) -> Golden:
+    """Make a golden of an explanation.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        The explanation.
+    asked : Mapping
+        The options of the method as they were asked for, and whether the predicted class was.
+    weights : str
+        The fingerprint of the model.
+    """
+    layout = Layout(attribution.layout)
+    baseline = attribution.baseline
+    question = {
+        "method": attribution.method,
+        "score": attribution.score,
+        "seed": attribution.seed,
+        "examples": len(attribution),
+        "shape": list(layout.to_canonical(attribution.inputs).shape[1:]),
+        "inputs": [fingerprint([one]) for one in layout.to_canonical(attribution.inputs)],
+        "padding": "" if attribution.mask is None else fingerprint([attribution.mask]),
+        "baseline": dict(attribution.baseline_rule)
+        | ({} if baseline is None else {"values": fingerprint([layout.to_canonical(baseline)])}),
+        **asked,
+    }
+    made_by = {
+        "framework": attribution.framework,
+        "model": attribution.model,
+        "layer": attribution.layer,
+        "weights": weights,
+        "targets": list(attribution.target),
+        "predicted": None if attribution.predicted is None else attribution.predicted.tolist(),
+        "steps": None if attribution.steps is None else attribution.steps.tolist(),
+        "rule": attribution.rule,
+        "batch_size": attribution.batch_size,
+        "engine": attribution.engine,
+        "versions": dict(attribution.versions),
+    }
+    values = np.ascontiguousarray(layout.to_canonical(attribution.values), np.float32)
+    plain: dict[str, dict[str, Any]] = json.loads(
+        json.dumps({"question": question, "made_by": made_by}, default=_plain)
+    )
+    return Golden(values, plain["question"], plain["made_by"])
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON does not know into what it does."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return fingerprint([value])
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)

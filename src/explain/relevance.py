@@ -1,0 +1,131 @@
+"""What layer-wise relevance propagation asks of a graph of operations, whichever framework drew it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The operations through which a score depends on an input, and of what kind they are.
+
+    Parameters
+    ----------
+    operands : Mapping of operations to sequences of operations
+        Of each operation, those whose results it takes; the inputs are among them and take none.
+    carriers : collection of operations
+        Those that put values in other places and leave them what they are.
+    sums : collection of operations
+        Those each value of which is a sum of what several values of an operand, or several operands, contribute.
+    additions : collection of operations
+        Those sums that add their operands place by place, constants among them.
+
+    Examples
+    --------
+    A dense layer as it is written by hand, a product of matrices and the addition of a bias, is one sum:
+
+    >>> operands = {"x": [], "product": ["x"], "bias": ["product"], "relu": ["bias"]}
+    >>> flow = Flow(operands, carriers=(), sums=("product", "bias"), additions=("bias",))
+    >>> flow.completed()
+    {'bias'}
+    """
+
+    operands: Mapping[Any, Sequence[Any]]
+    carriers: Collection[Any]
+    sums: Collection[Any]
+    additions: Collection[Any]
+    _consumers: dict[Any, list[Any]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Turn the arrows round."""
+        for operation, operands in self.operands.items():
+            for operand in operands:
+                self._consumers.setdefault(operand, []).append(operation)
+
+    def completed(self, apart: Collection[Any] = ()) -> set[Any]:
+        """Give the sums that are no part of a greater one.
+
+        A sum is a part where all that takes it are additions, and these add nothing but such sums, and constants. So a
+        bias belongs to its layer, and the two products of a recurrent layer, of its input and of its state, are one
+        sum; the two ways of a residual block are not, since one of them comes from a non-linearity.
+
+        Parameters
+        ----------
+        apart : collection of operations
+            Sums to leave out: neither given nor parts of others.
+        """
+        inner = {one for one in self.sums if one not in apart}
+        taken_by = {one: set(self._beyond(one)) for one in inner}
+        made_of = {one: set(self._before(one)) for one in self.additions}
+        whole = set(inner)
+        inner = {one for one in inner if taken_by[one] and all(taker in made_of for taker in taken_by[one])}
+        while True:
+            open_to_others = {one for one, parts in made_of.items() if one in apart or not parts <= inner}
+            left = {one for one in inner if not taken_by[one] & open_to_others}
+            if left == inner:
+                return whole - inner
+            inner = left
+
+    def with_constants(self, operation: Any, movers: Collection[Any]) -> list[Any]:
+        """Give the operations from one to the last that only adds constants to what it made, both included.
+
+        Parameters
+        ----------
+        operation : operation
+            The first.
+        movers : collection of operations
+            The carriers that may lie between: those that leave no value out that counts, and give none twice.
+        """
+        way, found = [operation], [operation]
+        while len(takers := self._consumers.get(way[-1], [])) == 1:
+            (taker,) = takers
+            if taker in movers and len(self.operands[taker]) == 1:
+                way.append(taker)
+            elif taker in self.additions and len(self.operands[taker]) == 1:
+                way.append(taker)
+                found = list(way)
+            else:
+                break
+        return found
+
+    def comes_from(self, operation: Any, kinds: Collection[Any], through: Collection[Any]) -> bool:
+        """Tell whether an operation, or all that it carries on, is one of some; others may be gone through."""
+        left, seen = [operation], set()
+        while left:
+            one = left.pop()
+            if one in seen or one in kinds:
+                continue
+            seen.add(one)
+            below = self.operands.get(one, ())
+            if not below or not (one in self.carriers or one in through):
+                return False
+            left.extend(below)
+        return True
+
+    def _beyond(self, operation: Any) -> Iterator[Any]:
+        """Go through what takes the result of an operation, carriers gone through; None is the score."""
+        left, seen = [operation], set()
+        while left:
+            takers = self._consumers.get(left.pop(), [])
+            if not takers:
+                yield None
+            for taker in takers:
+                if taker in self.carriers:
+                    if taker not in seen:
+                        seen.add(taker)
+                        left.append(taker)
+                else:
+                    yield taker
+
+    def _before(self, operation: Any) -> Iterator[Any]:
+        """Go through what makes the operands of an operation, carriers gone through."""
+        left, seen = list(self.operands[operation]), set()
+        while left:
+            one = left.pop()
+            if one not in self.carriers:
+                yield one
+            elif one not in seen:
+                seen.add(one)
+                left.extend(self.operands[one])

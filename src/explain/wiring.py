@@ -1,0 +1,62 @@
+"""How a model of several inputs is called: where each of its inputs comes from, and the name it goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where each input of a model comes from.
+
+    Parameters
+    ----------
+    sources : tuple of (bool, int) or None
+        For each input whether it is among those that are moved, and its place there; or among those that stay as
+        they are. None for an input that is None.
+    batch_axes : tuple of int
+        Which axis of each has the examples, as the model wants it.
+    names : tuple of str, optional
+        The names they go by; None where they go by their position.
+
+    Examples
+    --------
+    >>> wiring = Wiring(((True, 0), None, (False, 0)), (0, 0, 0))
+    >>> wiring.arranged(["x"], ["mask"], lambda tensor, axis: tensor)
+    ['x', None, 'mask']
+    """
+
+    sources: tuple[tuple[bool, int] | None, ...]
+    batch_axes: tuple[int, ...]
+    names: tuple[str, ...] | None = None
+
+    def arranged(
+        self, moved: Sequence[Any], unmoved: Sequence[Any], lay_out: Callable[[Any, int], Any]
+    ) -> list[Any]:
+        """Give the inputs in the model's order; `lay_out` brings the examples, which come first, to an axis."""
+        found: list[Any] = []
+        for source, axis in zip(self.sources, self.batch_axes, strict=True):
+            if source is None:
+                found.append(None)
+                continue
+            is_moved, place = source
+            tensor = (moved if is_moved else unmoved)[place]
+            found.append(lay_out(tensor, axis) if axis else tensor)
+        return found
+
+    def arguments(self, inputs: Sequence[Any], *, as_one: bool) -> tuple[list[Any], dict[str, Any]]:
+        """Give positional and keyword arguments; `as_one` for a model that takes all its inputs as one argument.
+
+        Examples
+        --------
+        >>> Wiring((), (0, 0), ("a", "b")).arguments([1, 2], as_one=False)
+        ([], {'a': 1, 'b': 2})
+        >>> Wiring((), (0, 0)).arguments([1, 2], as_one=True)
+        ([[1, 2]], {})
+        """
+        if self.names is None:
+            return ([list(inputs)], {}) if as_one else (list(inputs), {})
+        by_name = dict(zip(self.names, inputs, strict=True))
+        return ([by_name], {}) if as_one else ([], by_name)
