@@ -30,8 +30,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Two workers of one thread each: what the tests run is too small to be shared out, and nearly all of it is Python.
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not cuda"
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda"
 
 # Needs a CUDA device; outside `make test`.
 test-cuda: install
