@@ -142,9 +142,9 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "The baseline of zero is mid-grey here, 127 of 255: a method that covers a part of a picture covers it "
             "with grey.",
             "Millions of units stand between a picture and its logit, each with two kinks, and for some of them the "
-            "last bit decides on which side they are. So in single precision maps of gradients are 1e-6 to 1e-2 away "
-            "from their twins, those of scores and of rules 2e-5 and less. In double precision every method gives one "
-            "map in both frameworks.",
+            "last bit decides on which side they are. So in single precision maps of gradients and of LRP are 1e-6 to "
+            "1e-2 away from their twins, those of scores, of class activation and of DeepLift 2e-5 and less. In double "
+            "precision every map is the same in both frameworks.",
         ),
         layer=PRETRAINED["efficientnet_lite0"].layers,
         # More than four pictures at once, and PyTorch spends its time on fetching memory.
