@@ -30,16 +30,18 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Two workers of one thread each: what the tests run is too small to be shared out, and nearly all of it is Python.
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not cuda"
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda"
 
 # Needs a CUDA device; outside `make test`.
 test-cuda: install
 	$(BIN)/python -m pytest tests/cuda -m cuda
 
-# Writes the golden arrays and images anew. Look at every one before committing it.
+# Writes the golden explanations that no longer hold, and the golden images, anew. Look at every one before committing it.
 golden: install
-	$(BIN)/python tests/test_golden.py
+	$(BIN)/python -m pytest tests/test_golden.py --explain-update
 	$(BIN)/python -m pytest tests/test_golden.py --mpl-generate-path=tests/golden/images
 
 # Ours beside every peer, about 35 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.

@@ -1,11 +1,10 @@
-"""Golden arrays are the gate, golden images the look: every seed model, framework and method.
+"""Golden explanations are the gate, golden images the look: every seed model, framework and method.
 
 ``make golden`` writes them anew; look at every one before committing it.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,11 @@ from matplotlib.testing.compare import compare_images
 
 import explain
 from explain.catalogue import find_method
+from explain.goldens.figures import Tolerances, figures
+from explain.goldens.file import read_golden
 from explain.layout import Layout
 
-ARRAYS = Path(__file__).parent / "golden" / "arrays"
+EXPLANATIONS = Path(__file__).parent / "explanations"
 IMAGES = Path(__file__).parent / "golden" / "images"
 BATCH_SIZE = 64
 # Root mean square of the difference, in colour steps of 0 to 255: far below what an eye sees.
@@ -92,23 +93,6 @@ def explained(name, framework, method):
     )
 
 
-def canonical(attribution):
-    return Layout(attribution.layout).to_canonical(attribution.values)
-
-
-def relative_distance(found, expected):
-    flat = [one.reshape(len(one), -1).astype(np.float64) for one in (found, expected)]
-    return np.linalg.norm(flat[0] - flat[1], axis=1) / np.linalg.norm(flat[1], axis=1)
-
-
-def array_path(name, method):
-    return ARRAYS / f"{name}-{method}.npy"
-
-
-def passes_the_gate(found, expected):
-    return bool((relative_distance(found, expected) <= 1e-3).all())
-
-
 @pytest.fixture(scope="module")
 def made():
     """Every attribution, made once."""
@@ -122,14 +106,15 @@ def made():
     return get
 
 
+# Leaves room for another processor's rounding, and none for another method.
+TIGHT = {"max_error": 1e-3, "rank_correlation": 0.999, "top_overlap": 0.98}
+
+
 @pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 @pytest.mark.parametrize(("name", "framework", "method"), CASES)
-def test_golden_array(made, name, framework, method):
-    """Both frameworks are held to one array, in the canonical layout."""
-    expected = np.load(array_path(name, method), allow_pickle=False)
-    found = canonical(made(name, framework, method))
-    # A thousandth leaves room for another processor's rounding, and none for another method.
-    assert passes_the_gate(found, expected), relative_distance(found, expected)
+def test_golden_explanation(made, explain_golden, name, framework, method):
+    """Both frameworks are held to one file, by the plugin that users have."""
+    explain_golden.check_attribution(made(name, framework, method), name=f"{name}-{method}", **TIGHT)
 
 
 @pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
@@ -144,13 +129,13 @@ def test_golden_image(made, name, framework, method):
 @pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 @pytest.mark.parametrize("name", explain.zoo.names())
 def test_the_gates_can_fail(made, name, tmp_path):
-    """One percent off must fail the array; ten percent off, and a mirrored map, the image."""
+    """One percent off must fail the explanation; ten percent off, and a mirrored map, the image."""
     a = made(name, "torch", "integrated_gradients")
-    expected = np.load(array_path(name, "integrated_gradients"), allow_pickle=False)
-    signs = np.random.default_rng(0).choice([-1, 1], size=a.values.shape)
-    assert not passes_the_gate(
-        canonical(replace(a, values=a.values * (1 + np.float32(0.01) * signs))), expected
-    )
+    expected = read_golden(EXPLANATIONS / f"{name}-integrated_gradients.npz").values
+    signs = np.random.default_rng(0).choice([-1, 1], size=expected.shape)
+    assert figures(expected, expected, Tolerances(**TIGHT)).passed.all()
+    assert not figures(expected * (1 + 0.01 * signs), expected, Tolerances(**TIGHT)).passed.any()
+    signs = Layout(a.layout).from_canonical(signs)
 
     case = f"test_golden_image_{name}-torch-integrated_gradients.png"
 
@@ -164,13 +149,3 @@ def test_the_gates_can_fail(made, name, tmp_path):
     assert differs(a.values * (1 + 0.1 * signs))
     # A name is drawn a letter a step; its features are summed and cannot be mirrored.
     assert differs(np.flip(a.values, axis=1 if name == "names_rnn" else -1))
-
-
-if __name__ == "__main__":
-    ARRAYS.mkdir(parents=True, exist_ok=True)
-    # Methods may be named, to write theirs alone.
-    for model, framework_of_array, method_of_array in CASES:
-        wanted = sys.argv[1:]
-        if framework_of_array == "torch" and (not wanted or method_of_array in wanted):
-            array = canonical(explained(model, "torch", method_of_array))
-            np.save(array_path(model, method_of_array), np.ascontiguousarray(array), allow_pickle=False)

@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 
 from explain.api import attribute
+from explain.arguments import layout_of
 from explain.atomic_write import replace_file
 from explain.attribution import Attribution
+from explain.backend import extension_for
 from explain.catalogue import find_method, methods
 from explain.errors import ExplanationChangedError, GoldenError
 from explain.goldens.figures import Figures, Tolerances, figures
 from explain.goldens.file import Golden, golden_of, read_golden
 from explain.goldens.fingerprints import weights_fingerprint
+from explain.inputs import as_input
 from explain.layout import Layout
 from explain.render import figure_png, plot, shared_scale
 from explain.render.heatmap import Scale
 from explain.render.names import method_name
-from explain.render.view import default_channels, drawn_as, maps_of, view
+from explain.render.view import default_channels, drawn_as, input_name, maps_of, view
 
 # How many examples a message names, and a picture of a change shows.
 _NAMED = 5
@@ -79,9 +82,23 @@ def explained_again(
                 given.pop(name, None)
             given.setdefault("batch_size", before.made_by["batch_size"])
     found = attribute(model, x, method, **given)
+    if not isinstance(found, Attribution):
+        raise GoldenError(
+            "x holds several inputs, each of which has an explanation of its own: explain them with "
+            "explain.attribute, and hold each to a golden with explain_golden.check_attribution(a, name=...)."
+        )
     if options.get("target") is not None:
         asked["target"] = list(found.target)
-    return Explanation(found, golden_of(found, asked, weights_fingerprint(model)))
+    of_layer = input_name(found) != "input"
+    whole = _canonical(model, x, options) if of_layer else None
+    return Explanation(found, golden_of(found, asked, weights_fingerprint(model), whole))
+
+
+def _canonical(model: Any, x: Any, options: Mapping[str, Any]) -> Any:
+    """Lay an input out batch first and channels last."""
+    extension = extension_for(model, options.get("framework"))
+    host = as_input(x, extension, model=model)
+    return layout_of(options.get("layout"), extension, model, host.ndim).to_canonical(host)
 
 
 def as_explanation(attribution: Attribution) -> Explanation:
@@ -152,7 +169,7 @@ def other_question(expected: Golden, found: Golden) -> list[str]:
     # Of other sizes, all else is other too.
     for name in of_size or names:
         one, other = expected.question.get(name), found.question.get(name)
-        if one == other:
+        if one == other or (name == "inputs" and (one is None or other is None)):
             continue
         if name == "inputs" and one is not None and other is not None and len(one) == len(other):
             rows = [index for index, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]]

@@ -18,6 +18,7 @@ from explain.attribution import Attribution
 from explain.errors import GoldenError
 from explain.goldens.fingerprints import fingerprint
 from explain.layout import Layout
+from explain.render.view import input_name
 
 FORMAT, FORMAT_VERSION = "explain golden", 1
 
@@ -114,7 +115,9 @@ def read_golden(path: Path) -> Golden:
         raise GoldenError(f"{path} cannot be read as a golden explanation ({cause}). {remedy}") from cause
 
 
-def golden_of(attribution: Attribution, asked: Mapping[str, Any], weights: str) -> Golden:
+def golden_of(
+    attribution: Attribution, asked: Mapping[str, Any], weights: str, x: npt.NDArray[Any] | None = None
+) -> Golden:
     """Make a golden of an explanation.
 
     Parameters
@@ -125,16 +128,23 @@ def golden_of(attribution: Attribution, asked: Mapping[str, Any], weights: str) 
         The options of the method as they were asked for, and whether the predicted class was.
     weights : str
         The fingerprint of the model.
+    x : numpy.ndarray, optional
+        The input of the model, batch first and channels last, where the explanation is of what a layer gives.
     """
     layout = Layout(attribution.layout)
+    inputs: npt.NDArray[Any] | None = layout.to_canonical(attribution.inputs)
     baseline = attribution.baseline
+    shape = list(layout.to_canonical(attribution.inputs).shape[1:])
+    if input_name(attribution) != "input":
+        # What a layer gives is the model's answer, not the question.
+        inputs, baseline = x, None
     question = {
         "method": attribution.method,
         "score": attribution.score,
         "seed": attribution.seed,
         "examples": len(attribution),
-        "shape": list(layout.to_canonical(attribution.inputs).shape[1:]),
-        "inputs": [fingerprint([one]) for one in layout.to_canonical(attribution.inputs)],
+        "shape": shape,
+        "inputs": None if inputs is None else [fingerprint([one]) for one in inputs],
         "padding": "" if attribution.mask is None else fingerprint([attribution.mask]),
         "baseline": dict(attribution.baseline_rule)
         | ({} if baseline is None else {"values": fingerprint([layout.to_canonical(baseline)])}),
