@@ -106,7 +106,7 @@ def test_a_layer_that_packs_is_refused_with_another():
 PRECISION = {"bfloat16 (mixed in Keras)": 16 * 2**-9, "float16 (mixed in Keras)": 16 * 2**-12}
 
 
-@pytest.mark.parametrize("method", ["saliency", "ig", "occlusion", "deep_lift", "smoothgrad"])
+@pytest.mark.parametrize("method", ["saliency", "ig", "occlusion", "deep_lift", "lrp", "smoothgrad"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("title", PRECISION)
 def test_less_precision_is_near_the_whole(title, framework, method):

@@ -82,7 +82,7 @@ REASONS = {
         "`integrated_gradients`.",
     ),
     "closed rules": (
-        r"needs backward_rules, which .* does not provide .* Give method=",
+        r"needs backward_rules(, gradients)?(, layers)?, which .* does not provide .* Give method=",
         "A model that is closed inside has no operations whose gradient could be exchanged, and a "
         "function of arrays has no gradient. The error lists the methods that can be had.",
     ),

@@ -158,17 +158,21 @@ def _gate_of(operation: Any, flow: Flow, model_name: str) -> int:
     return found[0]
 
 
+def _tiny(dtype: Any) -> float:
+    """Give the least normal number of a precision; NumPy does not know bfloat16, which has float32's exponents."""
+    return float(np.finfo(np.float32 if dtype == tf.bfloat16 else dtype.as_numpy_dtype).tiny)
+
+
 def _added_to(values: Any, epsilon: Any) -> Any:
     """Move values away from zero."""
-    tiny = np.finfo(values.dtype.as_numpy_dtype).tiny
-    step = tf.maximum(tf.cast(epsilon[0], values.dtype), tf.constant(tiny, values.dtype))
+    step = tf.maximum(tf.cast(epsilon[0], values.dtype), tf.constant(_tiny(values.dtype), values.dtype))
     return values + tf.where(values < 0, -step, step)
 
 
 def _unchanged(operation: Any, arriving: Sequence[Any]) -> Any:
     """Hand on f(z) / z times what arrives, so that the relevance is what it was; the gradient at zero."""
     entered, made = operation.inputs[0], operation.outputs[0]
-    at_zero = tf.abs(entered) < np.finfo(entered.dtype.as_numpy_dtype).tiny
+    at_zero = tf.abs(entered) < tf.constant(_tiny(entered.dtype), entered.dtype)
     ratio = made / tf.where(at_zero, tf.ones_like(entered), entered)
     return tf.where(at_zero, gradient_of(operation, arriving)[0], arriving[0] * ratio)
 
