@@ -31,6 +31,8 @@ SEVERAL = {
     "kernel_shap": {"n_samples": 20},
 }
 MOST = 3
+# The five examples themselves fit where a method expands them, so that memory runs out in the middle of its sums.
+ONE_POINT_AN_EXAMPLE = {"saliency", "deep_lift", "grad_cam"}
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 
@@ -103,13 +105,16 @@ def explained(kit, most, method, options, **more):
 def test_the_result_is_the_same_and_one_warning_says_so(kit, method):
     options = {"batch_size": 16, **SEVERAL[method]}
     expected, silent = explained(kit, None, method, options)
-    found, told = explained(kit, MOST, method, options)
+    most = MOST if method in ONE_POINT_AN_EXAMPLE else 5
+    found, told = explained(kit, most, method, options)
     assert not silent
     assert len(told) == 1
-    assert "batch_size=2" in str(told[0].message)
+    # Half of the last chunk that did not fit; blocks are cut between examples, where whole ones fit.
+    size = int(re.search(r"batch_size=(\d+)", str(told[0].message))[1])
+    assert size == 2 if most == MOST else size in (3, 4, 6)
     assert str(told[0].message) in found.notes
-    size = np.abs(expected.values).max()
-    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-6 * size)
+    largest = np.abs(expected.values).max()
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-6 * largest)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
     if expected.delta is not None:
         # A sum over a path that counted a block twice would miss the difference of the scores.
