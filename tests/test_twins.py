@@ -215,3 +215,29 @@ def test_the_comparison_can_fail():
     first, second = maps_of("cifar_net", "float32", "saliency")
     noisy = second * (1 + 0.01 * np.random.default_rng(0).choice([-1, 1], size=second.shape))
     assert np.median(relative_distance(first, noisy)) > 1e-3
+
+
+def table():
+    """Write how far the twins' maps are apart in single precision: median, greatest, how many above 1e-3."""
+    names = list(explain.zoo.names())
+    lines = [
+        "| method | " + " | ".join(f"`{name}`" for name in names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for row in explain.methods():
+        cells = []
+        for name in names:
+            if (name, row.name) not in CASES or (name, row.name) in REFUSED:
+                cells.append("–")
+                continue
+            distance = relative_distance(*maps_of(name, "float32", row.name))
+            far = int((distance > 1e-3).sum())
+            above = f", {far} of {len(distance)} above 1e-3" if far else ""
+            cells.append(f"{np.median(distance):.1e}, {distance.max():.1e}{above}")
+        if row.drawn != "input":
+            lines.append(f"| `{row.name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
