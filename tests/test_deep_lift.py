@@ -252,6 +252,26 @@ def test_a_recurrent_network_is_complete(kit):
     assert (found.relative_delta < 1e-3).all()
 
 
+def test_what_no_operation_made_is_told_apart():
+    """A weight, two inputs: an activation right on one of them must not take the other for what it was given."""
+
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.row = nn.Linear(4, 4)
+
+        def forward(self, x, y):
+            return (self.row(y) + torch.tanh(x) - torch.tanh(y)).sum(1)
+
+    torch.manual_seed(0)
+    model, inputs = Wide().double(), (drawn(3, 4), drawn(3, 4, seed=2))
+    found = explain.attribute(model, inputs, "deep_lift", baseline=0.5)
+    weight = model.row.weight.detach().numpy().sum(0)
+    np.testing.assert_allclose(found[0].values, np.tanh(inputs[0]) - np.tanh(0.5), rtol=1e-6)
+    expected = weight * (inputs[1] - 0.5) - np.tanh(inputs[1]) + np.tanh(0.5)
+    np.testing.assert_allclose(found[1].values, expected, rtol=1e-5, atol=1e-7)
+
+
 def test_products_of_what_depends_on_the_input_are_refused(kit):
     model = kit.function(lambda x: x * kit.tanh(x), dtype="float64")
     with pytest.raises(UnsupportedModelError, match=r"operation Mul.*2 tensors.*integrated_gradients"):

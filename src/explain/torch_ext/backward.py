@@ -86,7 +86,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         for number, tensor in enumerate(tensors):
             place = call, number
-            edge = tensor.grad_fn, tensor.output_nr
+            edge = _edge_into(tensor)
             if self._wanted is None and edge not in self.places:
                 self.places[edge] = place
                 self.values[place] = tensor.detach()
@@ -124,9 +124,14 @@ def is_input(node: Any) -> bool:
 
 
 def edge_of(of: tuple[Any, int]) -> tuple[Any, int]:
-    """Give an edge as tapes know it: an input that no node made has none."""
+    """Give an edge as tapes know it: of a tensor that no node made, an input or a weight, the tensor stands for one."""
     node, number = of
-    return (None, 0) if is_input(node) else (node, number)
+    return _edge_into(node.variable) if is_input(node) else (node, number)
+
+
+def _edge_into(tensor: Tensor) -> tuple[Any, int]:
+    """Give the node that made a tensor and which of its outputs it is; two tensors that none made are two edges."""
+    return ("made by none", id(tensor)) if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
 
 
 def unknown(method: str, backend: TorchBackend, node: Any, nodes: Mapping[Any, None], tape: Tape) -> str:
