@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +41,8 @@ class Kind:
         How far twins may be apart, in relative L2.
     plain : callable, optional
         Gives the torch model as it is before it is closed, for its weights.
+    beside : tuple of int, optional
+        Of a second input, one example.
     """
 
     title: str
@@ -56,6 +58,7 @@ class Kind:
     plain: Callable[[], nn.Module] | None = None
     lengths: tuple[int, int] | None = None
     ids: bool = False
+    beside: tuple[int, ...] | None = None
     by_framework: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -66,8 +69,11 @@ class Kind:
     def _builder(self, framework: str) -> Any:
         return {"torch": self.torch, "tensorflow": self.keras, "numpy": self.numpy}[framework]
 
-    def inputs(self, framework: str, count: int = 2, seed: int = 5) -> np.ndarray:
-        """Two examples, in the layout of a framework."""
+    def inputs(self, framework: str, count: int = 2, seed: int = 5) -> Any:
+        """Two examples, in the layout of a framework; of two inputs a tuple."""
+        if self.beside is not None:
+            second = np.random.default_rng(seed + 1).normal(size=(count, *self.beside))
+            return replace(self, beside=None).inputs(framework, count, seed), second
         generator = np.random.default_rng(seed)
         if self.ids:
             return generator.integers(1, 8, size=(count, *self.shape))
@@ -187,7 +193,7 @@ def _zrn(weights: np.ndarray) -> list[np.ndarray]:
 
 
 class Through(nn.Module):
-    """Parts by name, and a function from them and the input to the output."""
+    """Parts by name, and a function from them and the inputs to the output."""
 
     def __init__(self, function: Callable[..., Any], **parts: nn.Module) -> None:
         super().__init__()
@@ -195,8 +201,8 @@ class Through(nn.Module):
         for name, part in parts.items():
             self.add_module(name, part)
 
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.function(self, x)
+    def forward(self, *x: torch.Tensor) -> Any:
+        return self.function(self, *x)
 
 
 class Places(nn.Module):
@@ -463,6 +469,21 @@ def keras_two_heads(layers: Any) -> Any:
         return [layers.Dense(3, name="first")(hidden), layers.Dense(2, name="second")(hidden)]
 
     return built((6, 6, 2), forward)
+
+
+def two_inputs() -> nn.Module:
+    def forward(m: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        hidden = functional.relu(m.conv(x)).mean(dim=(2, 3))
+        return m.head(torch.tanh(hidden + m.row(y)))
+
+    return Through(forward, conv=nn.Conv2d(2, 3, 3), row=nn.Linear(4, 3), head=nn.Linear(3, 3))
+
+
+def keras_two_inputs(layers: Any) -> Any:
+    picture, table = keras.Input((6, 6, 2)), keras.Input((4,))
+    hidden = layers.GlobalAveragePooling2D()(_rectified(layers, layers.Conv2D(3, 3, name="conv"), picture))
+    hidden = layers.Activation("tanh")(layers.Add()([hidden, layers.Dense(3, name="row")(table)]))
+    return keras.Model([picture, table], layers.Dense(3, name="head")(hidden))
 
 
 def tutorial_net() -> nn.Module:
@@ -822,6 +843,7 @@ KINDS = (
         "segmentation, a class over a region", segmenting, keras_segmenting, PICTURE, {"target": _over_region}
     ),
     Kind("several outputs", two_heads, keras_two_heads, PICTURE, {**CLASS, "output": 1}),
+    Kind("two inputs, a picture and a table", two_inputs, keras_two_inputs, PICTURE, CLASS, beside=(4,)),
     Kind("subclassed, functional ReLUs (the tutorial's Net)", tutorial_net, keras_subclassed, PICTURE, CLASS),
     Kind("reused activation module", reused, keras_reused, PICTURE, CLASS),
     Kind(

@@ -114,6 +114,10 @@ REASONS = {
         "DeepLift runs the model twice in one go, and a stateful model would begin the second run where the first "
         "ended. Build it with `stateful=False`, or use `integrated_gradients`.",
     ),
+    "several inputs": (
+        r"looks for one input, but x holds several: hold the others",
+        "Activation maximization looks for one input. Hold the others in a function of the one that is looked for.",
+    ),
     "token ids": (
         r"cannot be used on token ids, .* take another method, such as integrated_gradients",
         "Token ids are no numbers that could be moved, or be taken from another example. Take another "
@@ -144,6 +148,11 @@ def reason_of(error):
     found = [name for name, (words, _) in REASONS.items() if re.search(words, str(error), re.DOTALL)]
     assert len(found) == 1, f"{type(error).__name__} gives no known reason, or several ({found}): {error}"
     return found[0]
+
+
+def pieces(found):
+    """The results one by one: of several inputs there are several; one that a method is not for has none."""
+    return list(found) if isinstance(found, tuple) else [found]
 
 
 def check(kind, row, found, told, x):
@@ -204,13 +213,18 @@ def outcomes(kind):
             except ExplainError as error:
                 table[row.name, framework] = reason_of(error)
                 continue
-            check(kind, row, found, told, x)
-            if row.name == "saliency" and kind.dtype == "float64" and not kind.ids and kind.lengths is None:
+            explained = [one for one in zip(pieces(found), pieces(x), strict=False) if one[0] is not None]
+            assert explained
+            for one, given in explained:
+                check(kind, row, one, told, given)
+            plain = not kind.ids and kind.lengths is None and kind.beside is None
+            if row.name == "saliency" and kind.dtype == "float64" and plain:
                 check_gradient(kind, framework, model, x, found)
             table[row.name, framework] = RIGHT
-            maps.append(found)
+            maps.append([one for one, _ in explained])
         if len(maps) == 2:
-            check_twins(kind, row, maps)
+            for both in zip(*maps, strict=True):
+                check_twins(kind, row, both)
     return table
 
 
