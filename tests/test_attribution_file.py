@@ -30,6 +30,7 @@ def full() -> Attribution:
         framework="torch",
         model="Net",
         layer="conv2",
+        neuron=(4, (1, 3, 0)),
         target=(1, (0, 2)),
         score="probability",
         predicted=np.array([1, 0]),

@@ -107,6 +107,9 @@ def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, li
     >>> structure_of({"a": 1.0}, lambda one: isinstance(one, float))
     (Structure(kind='dict', names=('a',)), [1.0])
     """
+    if type(x).__name__ == "PackedSequence":
+        # A tuple by its class, of the parts of one input.
+        return None
     if isinstance(x, Mapping):
         odd = [key for key in x if not isinstance(key, str)]
         if odd:
