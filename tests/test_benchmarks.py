@@ -22,8 +22,13 @@ def test_the_table_of_the_calibration_is_the_one_that_its_figures_give():
     assert page == (report.FOLDER / "calibration.md").read_text()
 
 
+def test_the_table_of_every_method_is_the_one_that_its_figures_give():
+    results = json.loads((report.FOLDER / "family.json").read_text())
+    assert report.page("family.md.jinja", **results) == (report.FOLDER / "family.md").read_text()
+
+
 def test_results_in_the_repository_are_of_a_run_in_earnest():
-    for name in ("results.json", "calibration.json"):
+    for name in ("results.json", "calibration.json", "family.json"):
         assert json.loads((report.FOLDER / name).read_text())["quick"] is False
 
 
