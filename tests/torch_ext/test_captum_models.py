@@ -200,6 +200,71 @@ def test_gradients_paths_and_rules(name, method):
     np.testing.assert_allclose(found.values, expected, **CLOSE)
 
 
+# Its LRP has rules for modules: none for one-dimensional and three-dimensional convolutions, and a sum that a function
+# takes is given whole to each of what it sums up, so that relevance doubles.
+NO_LRP = {name for name in ONE_INPUT if "MaxPool1d" in name or "MaxPool3d" in name or "Conv1d" in name}
+NOT_CONSERVED = {"BasicModel_MaxPool_ReLU"}
+
+
+@pytest.mark.parametrize("name", ONE_INPUT)
+def test_relevance(name):
+    model, plain = made(name)
+    x, target = drawn(name), ONE_INPUT[name][2]
+    found = explain.attribute(model, x, "lrp", target=target, rule="epsilon")
+    if name in NO_LRP | {"BasicModelWithReusedLinear"}:
+        with pytest.raises((TypeError, RuntimeError), match=r"no rule|more than once"):
+            of_captum("LRP", plain, x, target=target)
+        return
+    if hasattr(plain, "softmax"):
+        # Captum has no rule for what stands in the place of the softmax either.
+        plain.softmax = nn.Dropout()
+    expected = of_captum("LRP", plain.eval(), x, target=target)
+    if name in NOT_CONSERVED:
+        np.testing.assert_allclose(found.values.sum(axis=(1, 2)), found.scores, rtol=1e-6)
+        np.testing.assert_allclose(expected.sum(axis=(1, 2)), 2 * found.scores, rtol=1e-6)
+        return
+    # Sums near zero, by which both divide, are formed in another order.
+    np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-7)
+
+
+# A pool follows a ReLU there, and Captum's DeepLift is not complete: tests/test_deep_lift.py.
+POOL_AFTER_RELU = {"BasicModel_ConvNet", "BasicModel_ConvNet_MaxPool1d", "BasicModel_ConvNet_MaxPool3d"}
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_INPUT if name not in REUSED])
+def test_deep_lift_over_references(name):
+    model, plain = made(name)
+    x, target = drawn(name), ONE_INPUT[name][2]
+    references = x[::-1].copy()
+    found = explain.attribute(model, x, "deep_lift_shap", target=target, baseline=references)
+    if name in POOL_AFTER_RELU:
+        assert (found.relative_delta < 1e-9).all()
+        return
+    each = [
+        of_captum("DeepLift", plain, x, target=target, baselines=torch.tensor(one[None]))
+        for one in references
+    ]
+    np.testing.assert_allclose(found.values, np.mean(each, axis=0), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (_, shape, _, layer) in ONE_INPUT.items() if layer and len(shape) > 1]
+)
+def test_class_activation_maps(name):
+    model, plain = made(name)
+    x, (_, shape, target, layer) = drawn(name), ONE_INPUT[name]
+    mode = {2: "linear", 3: "bilinear", 4: "trilinear"}[len(shape)]
+    layout = {"layout": "NCT"} if len(shape) == 2 else {}
+    inner = plain.get_submodule(layer)
+    maps = of_captum("LayerGradCam", plain, x, inner, target=target, relu_attributions=True)
+    expected = captum.attr.LayerAttribution.interpolate(torch.tensor(maps), shape[1:], mode).numpy()
+    found = explain.attribute(model, x, "grad_cam", target=target, layer=layer, **layout).values
+    np.testing.assert_allclose(found.sum(axis=1, keepdims=True), expected, **CLOSE)
+    guided = of_captum("GuidedBackprop", plain, x, target=target)
+    found = explain.attribute(model, x, "guided_grad_cam", target=target, layer=layer, **layout).values
+    np.testing.assert_allclose(found, guided * expected, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", CHEAP)
 def test_perturbations(name):
     model, plain = made(name)
