@@ -80,6 +80,10 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     scale = _per_channel("scale", display.scale, channels)
     pixels = inputs * scale + mean
     notes = []
+    if inputs.ndim == 3 and channels not in (1, 3):
+        # Before any stretching: of many channels the mean lies near the middle of their range, all dark or all grey.
+        pixels = pixels.mean(axis=-1)
+        notes.append(f"mean of {channels} channels")
     outside = pixels.size > 0 and (pixels.min() < -_ROUNDING or pixels.max() > 1 + _ROUNDING)
     if outside and not np.any(mean) and np.all(scale == 1):
         low, high = display.bounds if display.bounds is not None else (pixels.min(), pixels.max())
@@ -88,9 +92,6 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     pixels = np.clip(pixels, 0.0, 1.0)
     if inputs.ndim == 3 and channels == 1:
         pixels = pixels[..., 0]
-    elif inputs.ndim == 3 and channels != 3:
-        pixels = pixels.mean(axis=-1)
-        notes.append(f"mean of {channels} channels")
     return Picture(pixels, ", ".join(notes))
 
 
