@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.errors import LayerError, OptionError, ZeroGradientWarning, ZeroMapWarning
+from explain.errors import GradientError, LayerError, OptionError, ZeroGradientWarning, ZeroMapWarning
 from explain.layout import Layout
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -208,3 +208,27 @@ def test_what_has_no_map(net):
         explain.attribute(net, X, "gradcam", target=0, layer="7")
     with pytest.raises(OptionError, match="is not an option of grad_cam"):
         explain.attribute(net, X, "gradcam", target=0, n_steps=3)
+
+
+def test_a_recurrent_layer_whose_state_alone_is_read_is_passed_over():
+    """Its sequence, which it gives first, has no gradient; the layer before it has."""
+
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.rnn, self.head = (
+                nn.Conv1d(3, 4, 3, padding=1),
+                nn.GRU(4, 5, batch_first=True),
+                nn.Linear(5, 2),
+            )
+
+        def forward(self, x):
+            _, state = self.rnn(torch.relu(self.conv(x)).movedim(1, 2))
+            return self.head(state[0])
+
+    torch.manual_seed(0)
+    model, x = Reader().double(), np.random.default_rng(0).normal(size=(2, 3, 7))
+    a = explain.attribute(model, x, "grad_cam", target=0)
+    assert a.layer == "conv"
+    with pytest.raises(GradientError):
+        explain.attribute(model, x, "grad_cam", target=0, layer="rnn", layout="NCT")

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backend import Backend, LayeredBackend
-from explain.errors import LayerError
+from explain.errors import GradientError, LayerError
 from explain.examples import Array, Examples, Target
 from explain.layers import LayerCall, LayerLike, find_call, has_map, with_maps
 from explain.problem import Problem
@@ -66,12 +66,20 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
     ------
     LayerError
         If there is none, though the score depends on one place of a map.
+    GradientError
+        If the score has no gradient to any of them.
     """
     if "gradients" not in problem.backend.provides:
         return calls[0]
     one, alone = problem.examples.rows(slice(0, 1)), False
+    unread: dict[LayerCall, GradientError] = {}
     for call in calls:
-        _, slopes = layered(problem).units_and_gradients(call, one)
+        try:
+            _, slopes = layered(problem).units_and_gradients(call, one)
+        except GradientError as cause:
+            # Of a recurrent layer the state may be read and not the sequence, which is what it gives first.
+            unread[call] = cause
+            continue
         places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
         if np.count_nonzero(places) > 1:
             return call
@@ -82,7 +90,10 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
             "step of a recurrent layer: a class activation map would say nothing. Name a layer with layer= if it is "
             "meant all the same, or use method='integrated_gradients'."
         )
-    return calls[0]
+    read = [call for call in calls if call not in unread]
+    if not read:
+        raise unread[calls[0]]
+    return read[0]
 
 
 def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple[Backend, LayerCall]:
