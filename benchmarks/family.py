@@ -172,9 +172,10 @@ def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[i
         contenders[BEST] = _Timed(partial(captums, **{entry.cut: size}))
         best = f"{entry.cut}={size}"
     ours()
-    seconds = interleaved(contenders, rounds, name)  # type: ignore[arg-type]
+    seconds = interleaved(contenders, rounds, name)
     return {
         "agreement": agreement,
+        "random": entry.random,
         "best": best,
         "seconds": {one: spread(spent) for one, spent in seconds.items()},
         "ratios": {one: ratio(seconds, one, OURS) for one in contenders if one != OURS},

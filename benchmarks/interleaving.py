@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.processes import Contender
-
 Seconds = dict[str, list[float]]
+
+
+class Contender(Protocol):
+    """What can be timed."""
+
+    def seconds(self, repeats: int = 1) -> float:
+        """Time it, the mean of some calls in a row."""
+
 
 # A contender that would take longer than this over all rounds takes part in fewer.
 _LONGEST = 60.0

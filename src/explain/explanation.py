@@ -98,9 +98,9 @@ def run(request: Request) -> tuple[Any, Notes]:
                 return method.function()(problem)
 
             through = request.neuron is not None and method.through_neuron
-            about_a_layer = method.layer == "must" or (request.layer is not None and method.layer != "map")
+            asked_of_layer = method.layer == "must" or (request.layer is not None and method.layer != "map")
+            about_a_layer = asked_of_layer and not through
             if through:
-                about_a_layer = False
                 call = resolve_layer(problem, request.layer, mapped=False)
                 neuron, neurons = resolve_neuron(problem, call, request.neuron)
                 problem = replace(problem, call=call, neuron=neuron)

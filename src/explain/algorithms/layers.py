@@ -54,7 +54,8 @@ def conductance(problem: Problem) -> Found:
         moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
         return backend.units_and_gradients(call, moved)
 
-    for rows, _, (units, gradients) in problem.executor.over_blocks(len(examples), len(alphas), compute):
+    over = problem.executor.over_blocks(len(examples), len(alphas), compute, in_rows=outer.in_rows)
+    for rows, _, (units, gradients) in over:
         shape = (rows.stop - rows.start, -1, *units.shape[1:])
         by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
         for place, row in enumerate(range(rows.start, rows.stop)):

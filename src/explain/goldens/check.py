@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -206,7 +206,7 @@ def write_pictures(folder: Path, found: Attribution, expected: Golden) -> list[P
     difference = replace(bare, values=found.values - values, model=f"{found.model}, found − expected")
     found = replace(found, model=f"{found.model}, found")
     shown = _moved_first(before, found)
-    scale: Scale | str = "shared"
+    scale: Scale | Literal["shared"] = "shared"
     if view(found) != "volume" and drawn_as(found) != "input":
         channels = default_channels([found])
         maps = [maps_of(one, channels) for one in (before, found)]
@@ -215,13 +215,14 @@ def write_pictures(folder: Path, found: Attribution, expected: Golden) -> list[P
     # What lies here is made anew by every failure: no version control should ask for it.
     replace_file(folder.parent / ".gitignore", b"*\n")
     written = []
-    for name, one, on in (
+    drawn: tuple[tuple[str, Attribution, Scale | Literal["shared"]], ...] = (
         ("expected", before, scale),
         ("found", found, scale),
         ("difference", difference, "shared"),
-    ):
+    )
+    for name, one, on in drawn:
         path = folder / f"{name}.png"
-        replace_file(path, figure_png(plot(one, examples=shown, scale=on)))  # type: ignore[arg-type]
+        replace_file(path, figure_png(plot(one, examples=shown, scale=on)))
         written.append(path)
     return written
 
