@@ -252,6 +252,21 @@ def test_conductance_that_misses_the_difference_says_so():
         explain.attribute(Past(), np.ones((2, 3), np.float32), "conductance", target=0, layer="layer")
 
 
+def test_conductance_sees_every_point_with_the_state_of_its_own_row():
+    keras.utils.set_random_seed(0)
+    layers, kind = keras.layers, {"dtype": "float64"}
+    entry = keras.Input(batch_shape=(2, 3, 4), **kind)
+    read = layers.SimpleRNN(5, stateful=True, name="read", **kind)(entry)
+    model = keras.Model(entry, layers.Dense(2, **kind)(read))
+    before = np.stack([np.full(5, 2.0), np.full(5, -2.0)])
+    model.get_layer("read").states[0].assign(before)
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    a = explain.attribute(model, x, "conductance", target=1, layer="read", n_steps=200)
+    # In another row a point would start from the other state.
+    assert a.relative_delta.max() < 0.02
+    np.testing.assert_array_equal(model.get_layer("read").states[0].numpy(), before)
+
+
 def test_a_model_that_is_random_behind_a_layer_is_told_of_all_the_same():
     class Random(nn.Module):
         def __init__(self):
