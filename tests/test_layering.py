@@ -25,6 +25,7 @@ LEVELS = [
         "display",
         "layout",
         "locks",
+        "parameters",
         "random_state",
         "relevance",
         "stepwise",
@@ -51,7 +52,8 @@ LEVELS = [
     ("each_input",),
     ("explanation",),
     ("api",),
-    ("goldens", "zoo"),
+    ("goldens", "porting", "zoo"),
+    ("migration",),
     ("gallery", "pytest_plugin"),
     ("cli",),
 ]

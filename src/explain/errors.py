@@ -84,6 +84,14 @@ class ComparisonError(ExplainError, ValueError):
     """Two attributions explain different things and cannot be compared."""
 
 
+class PortError(ExplainError, ValueError):
+    """The weights of one model do not all find their place in another, or would not mean the same there."""
+
+
+class MigrationError(ExplainError, ValueError):
+    """Two models cannot be checked against each other as asked, or a file is no report of such a check."""
+
+
 class GoldenError(ExplainError, ValueError):
     """A golden explanation is missing, damaged, or of another question."""
 

@@ -1,0 +1,1 @@
+"""Whether a model that was moved still gives the same outputs for the same reasons."""

@@ -1,0 +1,227 @@
+"""What a migration check found: plain data, with a verdict, the first divergence and its likely cause."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from explain.atomic_write import replace_file
+from explain.errors import MigrationError
+
+if TYPE_CHECKING:
+    from explain.attribution import Attribution
+
+Stage = Literal["outputs", "classes", "layers", "attributions"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+FILE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far apart two models may be.
+
+    Parameters
+    ----------
+    outputs : float
+        Greatest relative L2 of the outputs of all examples, ``‖a − b‖ / max(‖a‖, ‖b‖)``.
+    classes : float
+        Greatest share of examples whose predicted class differs though it is no tie.
+    layers : float
+        Greatest relative L2 of what a layer gives.
+    attributions : float
+        Greatest median over the examples of the relative L2 of two maps.
+    """
+
+    outputs: float = 1e-4
+    classes: float = 0.0
+    layers: float = 1e-4
+    attributions: float = 0.02
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Attributes
+    ----------
+    stage : {"outputs", "classes", "layers", "attributions"}
+        What was compared.
+    a, b : str
+        The names of it in the two models: layers, or twice a method's name; empty for outputs and classes.
+    error : float, optional
+        How far they are apart, in the measure of the stage's tolerance; None where they could not be compared.
+    tolerance : float
+        How far they may be.
+    passed : bool, optional
+        None where they could not be compared, which is no failure: `note` says why.
+    note : str
+        What else is to be said.
+    figures : Mapping of str to float
+        Further figures by name: ``"greatest difference"``, ``"rank correlation"``, ``"top 10 %"``…; None where one is
+        not defined.
+    """
+
+    stage: Stage
+    a: str
+    b: str
+    error: float | None
+    tolerance: float
+    passed: bool | None
+    note: str = ""
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first place at which two models part.
+
+    Attributes
+    ----------
+    layer_a, layer_b : str
+        The layer of either model; ``"input"`` if they part before the first one, ``"output"`` after the last.
+    error : float
+        Relative L2 of what the two give there; infinite if the shapes differ.
+    before : float, optional
+        Relative L2 of what reaches the two, None if it cannot be compared.
+    """
+
+    layer_a: str
+    layer_b: str
+    error: float
+    before: float | None = None
+
+
+@dataclass(frozen=True)
+class MigrationReport:
+    """Whether a model still gives the same outputs, by the same inner values, for the same reasons.
+
+    Attributes
+    ----------
+    model_a, model_b : str
+        What the two are called: class and framework.
+    passed : bool
+        Whether every row passed.
+    first_divergence : Divergence, optional
+        Where they part; None if they do not.
+    cause : str, optional
+        Why, in one or two words, from `explain.migration.CAUSES`; None if they do not part.
+    evidence : str
+        What speaks for that cause, with figures.
+    remedy : str
+        What to do about it.
+    rows : tuple of Row
+        Every comparison, in the order outputs, classes, layers, attributions.
+    count : int
+        The number of examples that were compared.
+    tolerances : Tolerances
+        Against which.
+    notes : tuple of str
+        What is worth knowing and no failure: a softmax that only one of the models ends in.
+    versions : Mapping of str to str
+        Versions of the frameworks and of explain.
+    attributions : Mapping of str to (Attribution, Attribution)
+        The maps by method, of either model, for the page; not written to JSON.
+    """
+
+    model_a: str
+    model_b: str
+    passed: bool
+    first_divergence: Divergence | None
+    cause: str | None
+    evidence: str
+    remedy: str
+    rows: tuple[Row, ...]
+    count: int
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    attributions: Mapping[str, tuple[Attribution, Attribution]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def of_stage(self, stage: Stage) -> tuple[Row, ...]:
+        """Give the rows of one stage."""
+        return tuple(row for row in self.rows if row.stage == stage)
+
+    def __str__(self) -> str:
+        """Write the verdict and every row as a table for a terminal."""
+        from explain.migration.table import as_text
+
+        return as_text(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything but the maps as plain data that JSON can hold."""
+        plain = {name: value for name, value in vars(self).items() if name != "attributions"}
+        plain |= {
+            "format": FILE_FORMAT,
+            "tolerances": asdict(self.tolerances),
+            "first_divergence": None if self.first_divergence is None else asdict(self.first_divergence),
+            "rows": [asdict(row) for row in self.rows],
+            "notes": list(self.notes),
+            "versions": dict(self.versions),
+        }
+        written: dict[str, Any] = _without_infinities(plain)
+        return written
+
+    def save(self, path: str | Path) -> Path:
+        """Write the report to a JSON file, whole or not at all."""
+        path = Path(path)
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        replace_file(path, text.encode())
+        return path
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write a page that needs no other file: the verdict, every row, and the maps in pairs."""
+        from explain.migration.page import as_html
+
+        path = Path(path)
+        replace_file(path, as_html(self).encode())
+        return path
+
+
+def load_report(path: str | Path) -> MigrationReport:
+    """Read a report that `MigrationReport.save` wrote; it has no maps.
+
+    Raises
+    ------
+    MigrationError
+        If the file is no such report.
+    """
+    try:
+        plain = _with_infinities(json.loads(Path(path).read_text(encoding="utf-8")))
+        if plain.pop("format") != FILE_FORMAT:
+            raise ValueError("it has another format")
+        first = plain.pop("first_divergence")
+        return MigrationReport(
+            tolerances=Tolerances(**plain.pop("tolerances")),
+            first_divergence=None if first is None else Divergence(**first),
+            rows=tuple(Row(**row) for row in plain.pop("rows")),
+            notes=tuple(plain.pop("notes")),
+            **plain,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as cause:
+        raise MigrationError(
+            f"{path} is no migration report that can be read ({cause}): write one with MigrationReport.save."
+        ) from cause
+
+
+def _without_infinities(value: Any) -> Any:
+    """Write what JSON has no numbers for as words."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: _without_infinities(one) for name, one in value.items()}
+    return [_without_infinities(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _with_infinities(value: Any) -> Any:
+    if value in ("inf", "-inf", "nan"):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _with_infinities(one) for name, one in value.items()}
+    return [_with_infinities(one) for one in value] if isinstance(value, list) else value
