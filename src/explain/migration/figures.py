@@ -82,8 +82,8 @@ class _LogAxis:
         exponents = [math.log10(one) for one in errors if 0 < one < math.inf]
         # The tolerance's own words need room on both sides.
         limit = math.log10(tolerance) if 0 < tolerance < math.inf else -4.0
-        self.low = math.floor(min([limit - 1, *exponents]))
-        self.high = math.ceil(max([limit + 1, *exponents]))
+        self.low = math.floor(min([limit - 1, *exponents]) - 0.2)
+        self.high = math.ceil(max([limit + 1, *exponents]) + 0.2)
         self.has_zero, self.has_infinity = 0.0 in errors, math.inf in errors
 
     def place(self, error: float) -> float:

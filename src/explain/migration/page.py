@@ -21,6 +21,7 @@ from explain.migration.words import (
     is_first_divergence,
     names_of,
     verdict,
+    verdict_sentence,
     verdict_text,
     where_they_part,
 )
@@ -123,6 +124,7 @@ def as_html(report: MigrationReport) -> str:
     return _template().render(
         report=report,
         verdict=verdict(report),
+        sentence=verdict_sentence(report),
         parted=where_they_part(report),
         facts=_facts(report),
         stages=[_comparisons(report, stage) for stage in STAGES if report.of_stage(stage)],

@@ -13,6 +13,7 @@ from explain.migration.words import (
     is_first_divergence,
     names_of,
     verdict,
+    verdict_sentence,
     verdict_text,
     where_they_part,
 )
@@ -56,7 +57,7 @@ def as_text(report: MigrationReport) -> str:
     Outputs, relative L2
       all examples  3.0e-07    1.0e-04  passed
     """
-    lines = _sentences(verdict(report))
+    lines = _sentences(f"{verdict(report)}: {verdict_sentence(report)}")
     if report.first_divergence is not None or report.cause is not None:
         lines += ["", *_explanation(report)]
     lines += ["", *_table(report)]

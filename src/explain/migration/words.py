@@ -22,18 +22,27 @@ _PASSED = {True: "passed", False: "differs", None: "not compared"}
 
 
 def verdict(report: MigrationReport) -> str:
-    """Say in one sentence whether the models agree.
+    """Say in one word whether the models agree.
 
     Examples
     --------
     >>> verdict(MigrationReport("Net (PyTorch)", "Net (TensorFlow)", True, None, None, "", "", (), 1))
-    'Passed: Net (PyTorch) and Net (TensorFlow) agree on 1 example.'
+    'Passed'
     """
+    return "Passed" if report.passed else "Differs"
+
+
+def verdict_sentence(report: MigrationReport) -> str:
+    """Say which models agree, or do not, and on how many examples.
+
+    Examples
+    --------
+    >>> verdict_sentence(MigrationReport("Net (PyTorch)", "Net (TensorFlow)", True, None, None, "", "", (), 1))
+    'Net (PyTorch) and Net (TensorFlow) agree on 1 example.'
+    """
+    agree = "agree" if report.passed else "do not agree"
     examples = f"{report.count} example{'' if report.count == 1 else 's'}"
-    models = f"{report.model_a} and {report.model_b}"
-    if report.passed:
-        return f"Passed: {models} agree on {examples}."
-    return f"Differs: {models} do not agree on {examples}."
+    return f"{report.model_a} and {report.model_b} {agree} on {examples}."
 
 
 def where_they_part(report: MigrationReport) -> str:
