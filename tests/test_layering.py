@@ -35,6 +35,7 @@ LEVELS = [
         "wiring",
     ),
     ("attribution", "examples", "layers"),
+    ("observation",),
     ("masking", "packing", "target"),
     ("backend", "baseline", "features"),
     ("layered", "tokens"),

@@ -16,6 +16,7 @@ from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.observation import Observation
 from explain.parameters import ParameterLayer
 from explain.wiring import Wiring
 
@@ -252,6 +253,12 @@ class Extension(Protocol):
 
     def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
         """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen."""
+
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+        """Run a model as it is given, in its own mode, and give what it and its layers gave; None if it cannot be seen.
+
+        `x` is in the model's layout; without `layers` only what the model gave is noted.
+        """
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Give a model's own layers the tensors of `layers`, found by name and part, in place: all or none."""

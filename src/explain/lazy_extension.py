@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from explain.backend import Backend, Question
 from explain.errors import FrameworkNotInstalledError
+from explain.examples import Array
 from explain.layout import Layout
+from explain.observation import Observation
 from explain.parameters import ParameterLayer
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ class LazyExtension:
         """Give the layers that hold parameters, in canonical axes."""
         layers: tuple[ParameterLayer, ...] = self._own("parameters").read_parameters(model)
         return layers
+
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+        """Run a model as it is given, and give what it and its layers gave."""
+        observed: Observation | None = self._own("observation").observe(model, x, layout, layers=layers)
+        return observed
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Give a model's layers the tensors of `layers`, all or none."""
