@@ -107,7 +107,7 @@ def figure_words(row: Row) -> list[str]:
         kind = name if similarity and name != TITLES[_RELATIVE] else _RELATIVE
         finite = value is None or math.isfinite(value)
         text = figure_text(kind, math.nan if value is None else value) if finite else number(value or 0.0)
-        words.append(f"{name} {text}")
+        words.append(f"what reaches them {text}" if name == "before" else f"{name} {text}")
     return words
 
 
