@@ -137,7 +137,7 @@ def _folded(
     a: Sequence[ObservedCall],
     b: Sequence[ObservedCall],
 ) -> dict[tuple[int, int], tuple[tuple[ParameterLayer, ParameterLayer], ...]]:
-    """Pair a batch normalisation that only one model has, behind a layer, with that layer in the other: it is folded in.
+    """Pair a batch normalisation that only one model has with the layer in the other that it is folded into.
 
     Only where that brings the two together: a batch normalisation that is simply missing stays unmatched.
     """
@@ -186,6 +186,9 @@ def difference(
     """
     if operation in _RECURRENT or operation == "bidirectional":
         a, b = _last_steps(a, b), _last_steps(b, a)
+    if a.shape != b.shape:
+        # A map of one place, and its vector.
+        a, b = (one.reshape(len(one), *(side for side in one.shape[1:] if side > 1)) for one in (a, b))
     if a.shape != b.shape:
         return math.inf
     error = _relative(a, b)
