@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from explain.catalogue import methods
     from explain.comparison import compare
     from explain.display import Display
+    from explain.porting.port import port
 
 __version__ = _version("explain-toolkit")
 
@@ -24,6 +25,7 @@ _HOMES = {
     "Attribution": "explain.attribution",
     "load": "explain.attribution",
     "Display": "explain.display",
+    "port": "explain.porting.port",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "load",
     "maximize",
     "methods",
+    "port",
     "render",
     "zoo",
 ]
