@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from twins import Called, Family, Part, Settings, through
+from twins import Family, Part, Settings, through
 
 layers = keras.layers
 
@@ -361,15 +361,10 @@ class SignalInKeras(keras.Model):
             return layers.Conv1D(8, side, padding=s.padding.get(name, "same"), name=name)
 
         self.conv, self.conv2 = conv("conv", 5), conv("conv2", 3)
-        self.bn, self.bn2 = self.own(s.keras_norm("bn")), self.own(s.keras_norm("bn2"))
+        self.bn, self.bn2 = s.keras_norm("bn"), s.keras_norm("bn2")
         self.pool = layers.MaxPooling1D(2)
         self.lstm = layers.LSTM(7, name="lstm")
         self.fc = layers.Dense(3, name="fc")
-
-    def own(self, called: Called) -> Any:
-        """Let Keras know the layer, which it finds among the attributes only."""
-        setattr(self, f"{called.layer.name}_layer", called.layer)
-        return called
 
     def call(self, x: Any) -> Any:
         x = self.pool(keras.ops.relu(self.bn(self.conv(x))))

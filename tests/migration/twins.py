@@ -50,6 +50,8 @@ class Part:
     also_torch, also_keras : tuple of str
         Other layers at which the same divergence may rightly be seen first: the activation, where the other model has
         it inside its layer; the second layer of a `torch.nn.LSTM`, which does not show what its first one gives.
+    size : float
+        Deviation of what a convolution or dense layer gives.
     """
 
     kind: PartKind
@@ -60,6 +62,12 @@ class Part:
     both_ways: bool = False
     also_torch: tuple[str, ...] = ()
     also_keras: tuple[str, ...] = ()
+    size: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """The name under which its weights and settings are kept: that of the layer in Keras, whatever it is inside."""
+        return self.keras.rsplit("/", 1)[-1]
 
     def names(self, side: Side) -> tuple[str, ...]:
         """Where a divergence that begins in it may rightly be seen."""
@@ -75,16 +83,18 @@ class Settings:
     front : tuple of str, optional
         What is done to the input before the first layer; None for what the family does.
     padding : Mapping of str to str
-        By the keras name of a convolution: ``"same"`` as TensorFlow pads, ``"valid"`` not at all, ``"around"`` by half
+        By the key of a convolution: ``"same"`` as TensorFlow pads, ``"valid"`` not at all, ``"around"`` by half
         the kernel on every side.
     epsilon : Mapping of str to float
-        By the keras name of a norm.
+        By the key of a norm.
     training : frozenset of str
-        The batch norms, by keras name, that are called as in training.
+        The batch norms, by key, that are called as in training.
     untracked : frozenset of str
         Those that keep no statistics, which only PyTorch's can.
     permuted : bool
         Whether a Keras model that flattens in the order of PyTorch does so.
+    left_in_training : bool
+        Whether a PyTorch model was never told ``eval()``.
     """
 
     front: tuple[str, ...] | None = None
@@ -93,6 +103,7 @@ class Settings:
     training: frozenset[str] = frozenset()
     untracked: frozenset[str] = frozenset()
     permuted: bool = True
+    left_in_training: bool = False
 
     # --- PyTorch ---
 
@@ -105,7 +116,7 @@ class Settings:
     def torch_conv(
         self, name: str, before: int, after: int, side: int, stride: int = 1, style: Style = "same", **how: Any
     ) -> nn.Module:
-        """A convolution over pictures; `name` is the one in Keras."""
+        """A convolution over pictures; `name` is its key."""
         style = self.padding.get(name, style)
         if style == "same" and stride > 1:
             return SamePadded(before, after, side, stride, **how)
@@ -148,20 +159,26 @@ class Settings:
         kind = layers.Conv2D(after, side, **how) if after else layers.DepthwiseConv2D(side, **how)
         return [*before, kind]
 
-    def keras_norm(self, name: str, epsilon: float = 1e-5) -> Callable[[Any], Any]:
-        """A batch norm, as it is called."""
-        layer = keras.layers.BatchNormalization(epsilon=self.epsilon.get(name, epsilon), name=name)
-        return Called(layer, {"training": True} if name in self.training else {})
+    def keras_norm(self, name: str, epsilon: float = 1e-5) -> Any:
+        """A batch norm."""
+        kind = AlwaysTraining if name in self.training else keras.layers.BatchNormalization
+        return kind(epsilon=self.epsilon.get(name, epsilon), name=name)
+
+    def keras_training(self, name: str) -> dict[str, Any]:
+        """What a batch norm is called with by a model that has its own call."""
+        return {"training": True} if name in self.training else {}
 
 
-class Called:
-    """A layer and what it is called with."""
+@keras.saving.register_keras_serializable()
+class AlwaysTraining(keras.layers.BatchNormalization):
+    """A batch norm that is called as in training, whatever the model is told.
 
-    def __init__(self, layer: Any, keywords: dict[str, Any]) -> None:
-        self.layer, self.keywords = layer, keywords
+    A functional model's own ``norm(x, training=True)`` would not do: `predict` and ``model(x, training=False)``
+    put False in its place.
+    """
 
-    def __call__(self, x: Any) -> Any:
-        return self.layer(x, **self.keywords)
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return super().call(inputs, training=True, mask=mask)
 
 
 class SamePadded(nn.Conv2d):
@@ -217,14 +234,16 @@ class Family:
         What it reads: pictures from 0 to 1, from 0 to 255, or sequences of standardised numbers.
     channels_first : bool
         Whether its PyTorch model takes the channels before space or time.
+    epsilon : float
+        That of its norms.
     wrong_padding : Mapping of str to tuple of str
-        By the keras name of a convolution: other paddings with which the model still runs.
+        By the key of a convolution: other paddings with which the model still runs.
     wrapped : bool
         Whether in PyTorch what is done to the input is a module before the model, not a line in it.
-    permutes : bool
-        Whether its Keras model brings what it flattens into the order of PyTorch.
-    before_flattening : tuple of str
-        Then, the Keras layers that have the order.
+    ordered : tuple of int, optional
+        Of one whose Keras model brings what it flattens into the order of PyTorch: (channels, *space) of that.
+    flattening : dict of str to tuple of str
+        Then, the layers of either model in which the order can be seen.
     """
 
     title: str
@@ -234,10 +253,11 @@ class Family:
     parts: tuple[Part, ...]
     values: Literal["picture", "bytes", "sequence"] = "picture"
     channels_first: bool = True
+    epsilon: float = 1e-5
     wrong_padding: Mapping[str, tuple[Style, ...]] = field(default_factory=dict)
     wrapped: bool = False
-    permutes: bool = False
-    before_flattening: tuple[str, ...] = ()
+    ordered: tuple[int, ...] | None = None
+    flattening: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def front(self) -> tuple[str, ...]:
@@ -245,7 +265,7 @@ class Family:
         return (RESCALE,) if self.values == "bytes" else ()
 
     @property
-    def seen(self) -> bool:
+    def coloured(self) -> bool:
         """Whether it reads pictures with colours."""
         return self.values != "sequence" and self.shape[-1] == 3
 
@@ -257,9 +277,9 @@ class Family:
         """The parts of some kinds."""
         return [part for part in self.parts if part.kind in kinds]
 
-    def part(self, keras_name: str) -> Part:
-        """The part of that name in Keras."""
-        return next(part for part in self.parts if part.keras == keras_name)
+    def part(self, key: str) -> Part:
+        """The part of that key."""
+        return next(part for part in self.parts if part.key == key)
 
     def settled(self, settings: Settings) -> Settings:
         """Settings with the family's own front where they have none."""
@@ -284,10 +304,18 @@ class Family:
             write_torch(inner, self.parts, weights)
             for name in settings.training:
                 inner.get_submodule(self.part(name).torch).train()
-            return whole
+            return whole.train() if settings.left_in_training else whole
         model = self.keras(settings)
         write_keras(model, self.parts, weights)
         return model
+
+    def read(self, model: nn.Module) -> Weights:
+        """The weights of a PyTorch model."""
+        modules = {part: model.get_submodule(part.torch) for part in self.parts}
+        return {
+            part.key: {name: one.numpy().copy() for name, one in tensors_of(module, part).items()}
+            for part, module in modules.items()
+        }
 
     def inputs(self, seed: int, count: int = EXAMPLES) -> Array:
         """Examples, channels last, float32."""
@@ -345,7 +373,7 @@ def drawn(family: Family, seed: int) -> Weights:
             around = tuple(range(1, own["weight"].ndim))
             own["weight"].sub_(0.8 * own["weight"].mean(dim=around, keepdim=True))
             deviations = _channels(_watched(whole, module, x)[1], part).std(0)
-            own["weight"].mul_(1 / deviations.square().mean().sqrt())
+            own["weight"].mul_(part.size / deviations.square().mean().sqrt())
             spread = torch.tensor(np.exp(generator.normal(0, 0.3, size=len(own["weight"]))), dtype=torch.float32)
             own["weight"].mul_(spread.reshape(-1, *[1] * (own["weight"].ndim - 1)))
         elif part.kind == "batch_norm":
@@ -353,15 +381,10 @@ def drawn(family: Family, seed: int) -> Weights:
             width = reached.shape[-1]
             means, deviations = reached.mean(0).numpy(), reached.std(0).numpy()
             means = means + 0.1 * deviations * generator.normal(size=width)
-            variances = np.clip(deviations**2 * np.exp(generator.normal(0, 0.1, size=width)), 0.3, 3)
+            variances = np.clip(deviations**2 * np.exp(generator.normal(0, 0.1, size=width)), 0.05, 4)
             own["running_mean"].copy_(torch.tensor(means))
             own["running_var"].copy_(torch.tensor(variances))
-    return {
-        part.keras: {
-            name: one.numpy().copy() for name, one in tensors_of(inner.get_submodule(part.torch), part).items()
-        }
-        for part in family.parts
-    }
+    return family.read(inner)
 
 
 def _first_draw(part: Part, name: str, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
@@ -406,16 +429,16 @@ def write_torch(model: nn.Module, parts: Sequence[Part], weights: Weights) -> No
     """Give a PyTorch model its weights; a norm that keeps no statistics goes without."""
     for part in parts:
         own = tensors_of(model.get_submodule(part.torch), part)
-        assert own.keys() <= weights[part.keras].keys()
+        assert own.keys() <= weights[part.key].keys()
         for name, tensor in own.items():
-            tensor.copy_(torch.tensor(weights[part.keras][name]))
+            tensor.copy_(torch.tensor(weights[part.key][name]))
 
 
 def write_keras(model: Any, parts: Sequence[Part], weights: Weights) -> None:
     """Give a Keras model its weights."""
     layers = keras_layers(model)
     for part in parts:
-        layers[part.keras].set_weights(as_in_keras(part, weights[part.keras]))
+        layers[part.keras].set_weights(as_in_keras(part, weights[part.key]))
 
 
 def as_in_keras(part: Part, own: Mapping[str, Array]) -> list[Array]:
