@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +16,8 @@ from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.observation import Observation
+from explain.parameters import ParameterLayer
 from explain.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -248,6 +250,18 @@ class Extension(Protocol):
 
     def run_reference_engine(self, problem: Problem) -> Found:
         """Run the problem in the reference engine; raise `EngineError` where its numbers are not right."""
+
+    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+        """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen."""
+
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+        """Run a model as it is given, in its own mode, and give what it and its layers gave; None if it cannot be seen.
+
+        `x` is in the model's layout; without `layers` only what the model gave is noted.
+        """
+
+    def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
+        """Give a model's own layers the tensors of `layers`, found by name and part, in place: all or none."""
 
 
 @cache

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from explain.backend import Backend, Question
 from explain.errors import FrameworkNotInstalledError
+from explain.examples import Array
 from explain.layout import Layout
+from explain.observation import Observation
+from explain.parameters import ParameterLayer
 
 if TYPE_CHECKING:
     from explain.problem import Found, Problem
@@ -64,6 +68,20 @@ class LazyExtension:
         """Run the problem in the reference engine."""
         found: Found = self._own("reference_engine").run(problem)
         return found
+
+    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+        """Give the layers that hold parameters, in canonical axes."""
+        layers: tuple[ParameterLayer, ...] = self._own("parameters").read_parameters(model)
+        return layers
+
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+        """Run a model as it is given, and give what it and its layers gave."""
+        observed: Observation | None = self._own("observation").observe(model, x, layout, layers=layers)
+        return observed
+
+    def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
+        """Give a model's layers the tensors of `layers`, all or none."""
+        self._own("parameters").write_parameters(model, layers)
 
     def _own(self, module: str) -> Any:
         """Import one of the package's modules that imports the framework."""

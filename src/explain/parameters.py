@@ -94,3 +94,15 @@ class ParameterLayer:
         {'kernel': (3, 2)}
         """
         return {name: tuple(np.shape(tensor)) for name, tensor in self.tensors.items()}
+
+
+def swapped_gates(tensor: Array) -> Array:
+    """Give a GRU's tensor (..., 3 · hidden) with its gates r, z, n in the order z, r, n, and the other way round.
+
+    Examples
+    --------
+    >>> swapped_gates(np.array([1, 2, 3])).tolist()
+    [2, 1, 3]
+    """
+    first, second, third = np.split(tensor, 3, axis=-1)
+    return np.concatenate([second, first, third], axis=-1)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.backend import Backend, Question
-from explain.errors import EngineError
+from explain.errors import EngineError, PortError
 from explain.layout import Layout, default_layout
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
+from explain.parameters import ParameterLayer
 
 if TYPE_CHECKING:
     from explain.problem import Found, Problem
@@ -66,6 +68,17 @@ class NumPyExtension:
     def run_reference_engine(self, problem: Problem) -> Found:
         """Refuse: there is none."""
         raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
+
+    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+        """Refuse: no layer is seen."""
+        raise PortError(
+            f"model is of type {type(model).__name__}, whose layers cannot be seen: give a torch.nn.Module or a "
+            "keras.Model."
+        )
+
+    def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
+        """Refuse, as above."""
+        self.parameters(model)
 
 
 extension = NumPyExtension()

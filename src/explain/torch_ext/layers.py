@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from explain.torch_ext.backend import TorchBackend
 
 # Layers that tell which axis has the channels; what lies between them, an activation or a dropout, keeps it.
-_CHANNELS_FIRST = (
+CHANNELS_FIRST = (
     nn.modules.conv._ConvNd,
     nn.modules.batchnorm._NormBase,
     nn.modules.pooling._MaxPoolNd,
@@ -30,7 +30,7 @@ _CHANNELS_FIRST = (
     nn.GroupNorm,
     nn.Upsample,
 )
-_CHANNELS_LAST = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention)
+CHANNELS_LAST = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention)
 
 
 def named_layers(model: nn.Module) -> Mapping[str, nn.Module]:
@@ -46,9 +46,9 @@ def layer_calls(backend: TorchBackend, examples: Examples, *, channels_last: boo
     def note(name: str) -> Callable[[nn.Module, Tensor], None]:
         def see(module: nn.Module, output: Tensor) -> None:
             nonlocal last
-            if isinstance(module, _CHANNELS_FIRST):
+            if isinstance(module, CHANNELS_FIRST):
                 last = False
-            elif isinstance(module, _CHANNELS_LAST):
+            elif isinstance(module, CHANNELS_LAST):
                 last = True
             if output.ndim >= 2:
                 seen.append((name, tuple(output.shape[1:]), last or output.ndim == 2))

@@ -1,0 +1,104 @@
+"""How much a convolution pads its input, in numbers for each axis: neither framework's words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+def same_padding(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
+    """Give the zeros before and after an axis that Keras's ``padding="same"`` adds.
+
+    With a stride above 1 they depend on the size, and an odd number has its last zero after.
+
+    Parameters
+    ----------
+    size, kernel, stride, dilation : int
+        Of the axis: how many places the input and the kernel have, how far the kernel goes each time and how far
+        apart its places are.
+
+    Examples
+    --------
+    >>> same_padding(32, 3, stride=2), same_padding(33, 3, stride=2), same_padding(32, 5)
+    ((0, 1), (1, 1), (2, 2))
+    """
+    reach = (kernel - 1) * dilation + 1
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
+
+
+def resolved_padding(
+    padding: str | Pairs,
+    sizes: Sequence[int | None],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+) -> str | Pairs:
+    """Give a convolution's padding in numbers where it can be known, else as it came.
+
+    Parameters
+    ----------
+    padding : str or tuple of (int, int)
+        ``"same"``, ``"valid"``, ``"causal"``, or numbers already.
+    sizes : sequence of int or None
+        How many places the input has along each axis of space, None where that is not known.
+    kernel, strides, dilation : sequence of int
+        Of each axis.
+
+    Examples
+    --------
+    >>> resolved_padding("same", (None, None), (3, 3), (1, 1), (1, 1))
+    ((1, 1), (1, 1))
+    >>> resolved_padding("same", (None, 32), (3, 3), (2, 2), (1, 1))
+    'same'
+    >>> resolved_padding("causal", (None,), (3,), (1,), (2,))
+    ((4, 0),)
+    """
+    if padding == "valid":
+        return tuple((0, 0) for _ in kernel)
+    if padding == "causal":
+        return tuple(((side - 1) * apart, 0) for side, apart in zip(kernel, dilation, strict=True))
+    if padding != "same":
+        return padding
+    # With a stride of 1 it is the same for every size.
+    known = [size if stride > 1 else 1 for size, stride in zip(sizes, strides, strict=True)]
+    if None in known:
+        return "same"
+    return tuple(
+        same_padding(int(size or 1), *axis)
+        for size, *axis in zip(known, kernel, strides, dilation, strict=True)
+    )
+
+
+def cropping(reach: int, stride: int, length_at_stride: int) -> tuple[int, int]:
+    """Give what TensorFlow leaves off before and after an axis of a transposed convolution that pads "same".
+
+    Parameters
+    ----------
+    reach : int
+        How many places the kernel spans.
+    stride : int
+        Of the convolution that it transposes.
+    length_at_stride : int
+        How many places longer than ``(size - 1) * stride`` what it gives is.
+
+    Examples
+    --------
+    >>> cropping(3, 2, 2), cropping(2, 3, 3)
+    ((0, 1), (0, -1))
+    """
+    total = reach - length_at_stride
+    before = max(total, 0) // 2
+    return before, total - before
+
+
+def added(pairs: Pairs, more: Pairs) -> Pairs:
+    """Give the zeros of two paddings together.
+
+    Examples
+    --------
+    >>> added(((1, 1),), ((0, 2),))
+    ((1, 3),)
+    """
+    return tuple((a + c, b + d) for (a, b), (c, d) in zip(pairs, more, strict=True))
