@@ -28,7 +28,7 @@ Weights = dict[str, dict[str, Array]]
 
 # What may be done to an input before the first layer.
 RESCALE, REVERSE, TRANSPOSE = "rescaling", "reverse", "transpose"
-EXAMPLES = 6
+EXAMPLES = 12
 
 
 @dataclass(frozen=True)
