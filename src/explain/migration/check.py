@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from explain.attribution import Attribution
 from explain.backend import Extension, Question, extension_for
 from explain.catalogue import find_method
 from explain.display import Display
-from explain.errors import ExplainError, InputError, MigrationError, OptionError
+from explain.errors import ConvergenceWarning, ExplainError, InputError, MigrationError, OptionError
 from explain.examples import Array, Examples
 from explain.inputs import as_input
 from explain.layout import Layout
