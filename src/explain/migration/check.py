@@ -21,15 +21,16 @@ from explain.examples import Array, Examples
 from explain.inputs import as_input
 from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
-from explain.migration.alignment import Aligned, Model, aligned_calls
+from explain.migration.alignment import Aligned, aligned_calls
 from explain.migration.causes import diagnose, diagnose_outputs
 from explain.migration.diagnosis import Diagnosis
+from explain.migration.distance import apart
+from explain.migration.matching import Model
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances
 from explain.migration.stages import attribution_row, class_rows, label, layer_rows, output_rows
 from explain.observation import Observation
 from explain.porting.agreement import setting_differences
 from explain.render.names import framework_name
-from explain.similarity import relative_l2
 
 METHODS = ("saliency", "integrated_gradients", "occlusion")
 """The methods whose maps are compared if none are named: a gradient, a path, and a perturbation."""
@@ -45,6 +46,8 @@ _ROUNDING = 5e-7
 _LEAST_LEAP = 1e-5
 
 _CHUNK = 64
+# Rounding of float32 in a preprocessing.
+_SAME_INPUT = 1e-6
 _NOTES = 5
 
 
@@ -324,9 +327,7 @@ def _predicted(outputs: Array) -> list[int] | None:
 
 def _same_inputs(a: _Side, b: _Side) -> bool:
     one, other = a.canonical, b.canonical
-    return one.shape == other.shape and bool(
-        relative_l2(np.asarray(one, np.float64).ravel(), np.asarray(other, np.float64).ravel()) < 1e-6
-    )
+    return one.shape == other.shape and apart(one, other) < _SAME_INPUT
 
 
 def _explained(
