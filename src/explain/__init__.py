@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from explain.display import Display
     from explain.migration.check import check_migration
     from explain.migration.report import MigrationReport
+    from explain.porting.port import port
 
 __version__ = _version("explain-toolkit")
 
@@ -29,6 +30,7 @@ _HOMES = {
     "Attribution": "explain.attribution",
     "load": "explain.attribution",
     "Display": "explain.display",
+    "port": "explain.porting.port",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }
@@ -45,6 +47,7 @@ __all__ = [
     "maximize",
     "methods",
     "migration",
+    "port",
     "render",
     "zoo",
 ]

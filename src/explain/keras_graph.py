@@ -5,6 +5,7 @@ A Sequential model has such a graph too. A subclassed one has none: nothing is t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -212,6 +213,22 @@ def flattening_before(layer: Any) -> Flattening | None:
             known = True if known is False else None
         return Flattening(sizes, known)
     return None
+
+
+def flattenings_of(model: Any) -> dict[int, Flattening]:
+    """Give what the Flatten layers of a model without a graph were built for, by how many features they give.
+
+    Their maps are taken to have their channels where the layer says.
+    """
+    found: dict[int, Flattening] = {}
+    for layer in model._flatten_layers():
+        shape = input_shape_of(layer) if class_name(layer) == "Flatten" and not is_on_graph(layer) else None
+        if shape is not None and len(shape) > 2 and None not in shape[1:]:
+            sizes = tuple(int(size or 0) for size in shape[1:])
+            if layer.data_format == "channels_first":
+                sizes = (*sizes[1:], sizes[0])
+            found[math.prod(sizes)] = Flattening(sizes, channels_last=True)
+    return found
 
 
 def input_shape_of(layer: Any) -> tuple[int | None, ...] | None:

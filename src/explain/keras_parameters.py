@@ -6,13 +6,13 @@ Written once for whatever framework Keras runs on; Keras is not imported.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from explain.errors import ModelNotBuiltError, PortError
-from explain.keras_graph import class_name
+from explain.keras_graph import class_name, flattenings_of
 from explain.keras_parameter_axes import to_canonical, to_native
 from explain.keras_parameter_settings import settings_of
 from explain.parameters import Array, LayerKind, ParameterLayer
@@ -179,7 +179,29 @@ def _held(model: Any, names: Mapping[int, str]) -> list[Held]:
 
     found.extend(_own_weights("", model))
     walk(model)
-    return found
+    return _with_flattening(model, found)
+
+
+def _with_flattening(model: Any, layers: list[Held]) -> list[Held]:
+    """Say of the dense layers of a model without a graph what was flattened before them, where only one fits."""
+    known = flattenings_of(model)
+    takers = [
+        one.shapes["kernel"][0] if one.kind == "dense" and "flattened" not in one.settings else None
+        for one in layers
+    ]
+    return [
+        replace(
+            one,
+            settings={
+                **one.settings,
+                "flattened": known[taken].shape,
+                "flattened_channels_last": known[taken].channels_last,
+            },
+        )
+        if taken is not None and taken in known and takers.count(taken) == 1
+        else one
+        for one, taken in zip(layers, takers, strict=True)
+    ]
 
 
 def _is_read_whole(layer: Any) -> bool:
@@ -252,10 +274,10 @@ def _parts_of(name: str, layer: Any, outputs: frozenset[int]) -> Iterator[Held]:
         variables = _present(
             {own_names.get(one, one): getattr(layer, one, None) for one in (*own_names, *_NAMES[known])}
         )
-    if variables:
-        if known in ("batch_normalization", "group_normalization"):
-            last = layer.axis in (-1, _rank(layer) - 1)
-        yield Held(name, "", known, variables, settings_of(layer, known, outputs), "", last)
+    if known in ("batch_normalization", "group_normalization"):
+        last = layer.axis in (-1, _rank(layer) - 1)
+    # A normalisation without variables has its epsilon.
+    yield Held(name, "", known, variables, settings_of(layer, known, outputs), "", last)
 
 
 def _rank(layer: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
@@ -33,6 +33,9 @@ _MOVES_ONLY = frozenset(
 _RECURRENT = ("simple_rnn", "lstm", "gru")
 # Weights that are equal up to rounding tell two layers of the same shape apart.
 _SAME_WEIGHTS = 1e-6
+
+# How much nearer two layers must be behind a normalisation to say that it is folded into one of them.
+_FOLDED = 0.1
 
 Item = TypeVar("Item")
 
@@ -112,6 +115,7 @@ def aligned_calls(a: Model, b: Model) -> tuple[Aligned, ...]:
     for between in _between(sorted(pairs), a.observation.calls, b.observation.calls):
         pairs[between] = ()
     found = []
+    pairs = _folded(pairs, a.observation.calls, b.observation.calls)
     for place_a, place_b in sorted(pairs):
         one, other = a.observation.calls[place_a], b.observation.calls[place_b]
         flat = (
@@ -126,6 +130,37 @@ def aligned_calls(a: Model, b: Model) -> tuple[Aligned, ...]:
             before = None if math.isinf(gap) else gap
         found.append(Aligned(one, other, pairs[place_a, place_b], error, before))
     return tuple(found)
+
+
+def _folded(
+    pairs: dict[tuple[int, int], tuple[tuple[ParameterLayer, ParameterLayer], ...]],
+    a: Sequence[ObservedCall],
+    b: Sequence[ObservedCall],
+) -> dict[tuple[int, int], tuple[tuple[ParameterLayer, ParameterLayer], ...]]:
+    """Pair a batch normalisation that only one model has with the layer in the other that it is folded into.
+
+    Only where that brings the two together: a batch normalisation that is simply missing stays unmatched.
+    """
+    taken = {one for one, _ in pairs}, {other for _, other in pairs}
+
+    def gap(pair: tuple[int, int]) -> float:
+        return difference(a[pair[0]].outputs, b[pair[1]].outputs)
+
+    found = {}
+    for pair, parts in pairs.items():
+        behind = [
+            *((place, pair[1]) for place in _normalised_next(a, pair[0], taken[0])),
+            *((pair[0], place) for place in _normalised_next(b, pair[1], taken[1])),
+        ]
+        nearer = [one for one in behind if gap(one) < _FOLDED * gap(pair)]
+        found.update({nearer[0]: ()} if nearer else {pair: parts})
+    return found
+
+
+def _normalised_next(calls: Sequence[ObservedCall], place: int, taken: Container[int]) -> list[int]:
+    """Give the call after one if it is a batch normalisation that has no like in the other model."""
+    after = range(place + 1, min(place + 2, len(calls)))
+    return [one for one in after if one not in taken and calls[one].operation == "batch_normalization"]
 
 
 def difference(
@@ -151,6 +186,9 @@ def difference(
     """
     if operation in _RECURRENT or operation == "bidirectional":
         a, b = _last_steps(a, b), _last_steps(b, a)
+    if a.shape != b.shape:
+        # A map of one place, and its vector.
+        a, b = (one.reshape(len(one), *(side for side in one.shape[1:] if side > 1)) for one in (a, b))
     if a.shape != b.shape:
         return math.inf
     error = _relative(a, b)

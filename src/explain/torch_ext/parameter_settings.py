@@ -98,7 +98,8 @@ def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: boo
             "training": own.training,
         }
     if kind == "layer_normalization":
-        epsilon = torch.finfo(own.weight.dtype).eps if own.eps is None else own.eps
+        dtype = torch.get_default_dtype() if own.weight is None else own.weight.dtype
+        epsilon = torch.finfo(dtype).eps if own.eps is None else own.eps
         return {
             "epsilon": epsilon,
             "axis": tuple(range(-len(own.normalized_shape), 0)),

@@ -230,15 +230,15 @@ def _parts_of(
             f"{name!r} is a {type(module).__name__} with running statistics, which no other layer has: make it with "
             "track_running_stats=False."
         )
-    settings = settings_of(module, kind) if tensors else {}
+    settings = settings_of(module, kind)
     if "padding" in settings and "zeros" in beside:
         settings["padding"] = added(settings["padding"], beside["zeros"])
     if "activation" in beside:
         settings |= {"activation": beside["activation"], "activation_known": True}
-    elif kind not in ("simple_rnn", "lstm", "gru"):
+    else:
         settings |= {"activation": None, "activation_known": False}
-    if tensors:
-        yield Held(name, "", kind, module, tensors, settings, computed)
+    # A normalisation without tensors has its epsilon.
+    yield Held(name, "", kind, module, tensors, settings, computed)
 
 
 def _endings(module: Any) -> Iterator[tuple[str, int, bool]]:

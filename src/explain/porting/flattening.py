@@ -1,0 +1,156 @@
+"""Maps that are put in a row before a dense layer: in which order, and how one order becomes the other.
+
+PyTorch flattens a map with the channels first, Keras with the channels last. What a layer learned of a row's places is
+then held in another order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import PortError
+from explain.parameters import Array, LayerKind, ParameterLayer
+
+Layers = Sequence[ParameterLayer]
+
+# Layers whose channels are where their framework has them, and those that have features last in both.
+_MAPS: frozenset[LayerKind] = frozenset(
+    {"convolution", "transposed_convolution", "batch_normalization", "group_normalization"}
+)
+_ROWS: frozenset[LayerKind] = frozenset(
+    {"dense", "embedding", "simple_rnn", "lstm", "gru", "attention", "layer_normalization"}
+)
+
+
+def reordering(
+    source: ParameterLayer, target: ParameterLayer, source_layers: Layers, target_layers: Layers
+) -> npt.NDArray[np.intp] | None:
+    """Give, for every input feature of the target, which one of the source it is; None if they are the same.
+
+    Parameters
+    ----------
+    source, target : ParameterLayer
+        A pair.
+    source_layers, target_layers : sequence of ParameterLayer
+        All layers of the two models, in order: how a map is flattened is told from the layer before.
+
+    Raises
+    ------
+    PortError
+        If it cannot be told whether, or in which order, a map was flattened.
+
+    Examples
+    --------
+    >>> kernel = {"kernel": np.zeros((6, 4))}
+    >>> convolution = ParameterLayer("conv", "convolution", {"kernel": np.zeros((3, 3, 1, 2))}, channels_last=False)
+    >>> here = ParameterLayer("fc", "dense", kernel, channels_last=False)
+    >>> there = ParameterLayer("fc", "dense", kernel, {"flattened": (1, 3, 2), "flattened_channels_last": True})
+    >>> reordering(here, there, [convolution, here], [there]).tolist()
+    [0, 3, 1, 4, 2, 5]
+    """
+    count = _features(source)
+    if count is None or _features(target) != count:
+        return None
+    settings = (source.settings, target.settings)
+    if any("flattened" in one and one["flattened"] is None for one in settings):
+        return None
+    stated = [one["flattened"] for one in settings if "flattened" in one]
+    if not stated:
+        if source.channels_last != target.channels_last:
+            _refuse_what_may_be_flattened(source, target, count, source_layers, target_layers)
+        return None
+    channels, positions = stated[0][-1], math.prod(stated[0][:-1])
+    if positions == 1:
+        return None
+    orders = [
+        _has_channels_last(layer, layers)
+        for layer, layers in ((source, source_layers), (target, target_layers))
+    ]
+    if None in orders or channels * positions != count:
+        raise PortError(
+            f"Before {source.label!r} of the source and {target.label!r} of the target a map is flattened, and in "
+            "which order cannot be told: flatten it by a Flatten layer right after the last convolution or pool."
+        )
+    if orders[0] == orders[1]:
+        return None
+    shape = (positions, channels) if orders[0] else (channels, positions)
+    return np.arange(count).reshape(shape).T.ravel()
+
+
+def reordered(layer: ParameterLayer, order: npt.NDArray[np.intp]) -> dict[str, Array]:
+    """Give a layer's tensors with what belongs to each input feature in another order.
+
+    Examples
+    --------
+    >>> layer = ParameterLayer("fc", "dense", {"kernel": np.array([[1], [2]]), "bias": np.array([5])})
+    >>> reordered(layer, np.array([1, 0]))["kernel"].tolist()
+    [[2], [1]]
+    """
+    return {
+        name: tensor if layer.kind == "dense" and name != "kernel" else tensor[order]
+        for name, tensor in layer.tensors.items()
+    }
+
+
+def _features(layer: ParameterLayer) -> int | None:
+    """Give how many features a layer takes in a row, None for one that takes no row."""
+    if layer.kind == "dense":
+        return int(layer.tensors["kernel"].shape[0])
+    if layer.kind in ("batch_normalization", "layer_normalization"):
+        sizes = {shape for shape in layer.shapes.values() if len(shape) == 1}
+        return sizes.pop()[0] if len(sizes) == 1 else None
+    return None
+
+
+def _has_channels_last(layer: ParameterLayer, layers: Layers) -> bool | None:
+    """Tell in which order a model flattens what it gives a layer, as it states, else as its framework does."""
+    if "flattened" in layer.settings:
+        stated: bool | None = layer.settings["flattened_channels_last"]
+        return stated
+    before = _map_before(layer, layers)
+    return layer.channels_last or before is None or before.channels_last
+
+
+def _map_before(layer: ParameterLayer, layers: Layers) -> ParameterLayer | None:
+    """Give the layer that made the map before a layer, None if what is before it has its features last anyhow."""
+    place = next(number for number, one in enumerate(layers) if one is layer)
+    for before in reversed(layers[:place]):
+        if before.kind in _MAPS:
+            return before
+        if before.kind in _ROWS:
+            return None
+    return None
+
+
+def _refuse_what_may_be_flattened(
+    source: ParameterLayer, target: ParameterLayer, count: int, source_layers: Layers, target_layers: Layers
+) -> None:
+    """Refuse a row that may be a map with more than one position, where neither model says what it is."""
+    sides = ((source, source_layers), (target, target_layers))
+    before = [_map_before(layer, layers) for layer, layers in sides]
+    channels = {_channels(one) for one in before if one is not None}
+    # With features last before it in either model, or as many as channels, no map of several positions was flattened.
+    if None in before or len(channels) != 1:
+        return
+    (many,) = channels
+    if many is None or count % many or count == many:
+        return
+    raise PortError(
+        f"{source.label!r} of the source and {target.label!r} of the target take {count} features, {count // many} "
+        f"times the {many} channels of the layer before. Neither model says whether they are a flattened map, whose "
+        "order PyTorch and Keras do not share: flatten it by a keras.layers.Flatten that the model holds."
+    )
+
+
+def _channels(layer: ParameterLayer) -> int | None:
+    """Give how many channels a layer's map has."""
+    tensors = layer.tensors
+    if layer.kind == "transposed_convolution":
+        return int(tensors["kernel"].shape[-1]) * int(layer.settings.get("groups", 1))
+    if "kernel" in tensors:
+        return int(tensors["kernel"].shape[-1])
+    return next((int(tensor.shape[-1]) for tensor in tensors.values()), None)

@@ -1,0 +1,185 @@
+"""`explain.port`: the weights of one model in another of the same architecture, all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from explain.backend import extension_for
+from explain.errors import PortError
+from explain.locks import ONE_CALL_AT_A_TIME
+from explain.parameters import ParameterLayer
+from explain.porting.agreement import setting_differences
+from explain.porting.carrying import Carried, carried
+from explain.porting.pairing import Pairing, pair_layers
+
+# In which mode a layer is does not belong to its weights.
+_OF_THE_MOMENT = {"training"}
+
+
+@dataclass(frozen=True)
+class PortRow:
+    """A layer of the source and what it went to.
+
+    Attributes
+    ----------
+    source, target : str
+        The names of the two; empty where there is none.
+    kind : str
+        What they do, as in `explain.parameters.ParameterLayer`.
+    shapes : str
+        The shapes of the tensors in canonical axes.
+    reason : str
+        Why they were paired: ``"mapping"``, ``"name"``, ``"order"``, ``"shape"``; or what is the matter.
+    notes : tuple of str
+        What was done to the tensors besides moving axes.
+    """
+
+    source: str
+    target: str
+    kind: str
+    shapes: str
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Port:
+    """What was carried over. Its `str` is a table.
+
+    Attributes
+    ----------
+    source_framework, target_framework : str
+        The frameworks of the two models.
+    rows : tuple of PortRow
+        One a layer, in the order of the target's.
+    set_aside : tuple of str
+        Layers of either model that the mapping left out.
+    """
+
+    source_framework: str
+    target_framework: str
+    rows: tuple[PortRow, ...]
+    set_aside: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Give the table of what went where."""
+        count = len(self.rows)
+        head = f"{count} layer{'s' * (count != 1)} ported from {self.source_framework} to {self.target_framework}"
+        left = f"\nleft out: {', '.join(self.set_aside)}" if self.set_aside else ""
+        return f"{head}\n{_table(self.rows)}{left}"
+
+
+def port(source_model: Any, target_model: Any, mapping: Mapping[str, str | None] | None = None) -> Port:
+    """Copy the weights of one model into another of the same architecture, in whichever framework each is.
+
+    Layers are paired by names that agree, by order and by shape. What differs between the frameworks besides axes is
+    seen to: gate orders, PyTorch's two biases, running statistics, and the order in which a map is flattened. Nothing
+    is changed unless every tensor finds its place and means the same there.
+
+    Parameters
+    ----------
+    source_model : torch.nn.Module or keras.Model
+        Where the weights are. It is only read.
+    target_model : torch.nn.Module or keras.Model
+        Where they go, in place, in its own precision and on its own device. Optimisers keep their parameters.
+    mapping : Mapping of str to str or None, optional
+        From names of the source's layers to names of the target's, where the pairing is not clear. A name of either
+        with None leaves that layer as it is.
+
+    Returns
+    -------
+    Port
+        What went where. Its `str` is a table.
+
+    Raises
+    ------
+    PortError
+        If a layer has no partner, the partner is ambiguous, a tensor does not fit, or would not mean the same there
+        (another padding, epsilon, activation…). The message has the table of what matched and what did not. The target
+        is as it was.
+    ModelNotBuiltError
+        If one of the models has no weights yet.
+    UnsupportedModelError
+        If one of them is no model.
+
+    Examples
+    --------
+    >>> from explain import zoo
+    >>> source = zoo.load("cifar_net", framework="torch")
+    >>> target = zoo.load("cifar_net", framework="tensorflow")
+    >>> print(port(source, target))  # doctest: +ELLIPSIS
+    5 layers ported from torch to tensorflow
+    ...
+    """
+    here, there = extension_for(source_model), extension_for(target_model)
+    with ONE_CALL_AT_A_TIME:
+        source, target = here.parameters(source_model), there.parameters(target_model)
+        pairing = pair_layers(source, target, mapping)
+        problems = list(pairing.problems)
+        planned: dict[int, Carried] = {}
+        reasons: dict[int, str] = {}
+        for pair in pairing.pairs:
+            found = [
+                f"{pair.source.label} → {pair.target.label}, {difference.setting}: {difference.sentence}"
+                for difference in setting_differences(pair.source, pair.target)
+                if difference.setting not in _OF_THE_MOMENT
+            ]
+            try:
+                planned[id(pair)] = carried(pair, source, target)
+            except PortError as error:
+                found.append(f"{pair.source.label} → {pair.target.label}: {error}")
+            if found:
+                problems.extend(found)
+                reasons[id(pair)] = "does not carry over"
+        rows = _rows(pairing, planned, reasons)
+        if problems or not pairing.pairs:
+            raise PortError(_refusal(problems or ["Neither model has layers that hold parameters."], rows))
+        there.write_parameters(target_model, [planned[id(pair)].layer for pair in pairing.pairs])
+    return Port(here.name, there.name, rows, tuple(one.label for one in pairing.set_aside))
+
+
+def _rows(
+    pairing: Pairing, planned: Mapping[int, Carried], reasons: Mapping[int, str]
+) -> tuple[PortRow, ...]:
+    rows = []
+    for pair in pairing.pairs:
+        notes = planned[id(pair)].notes if id(pair) in planned else ()
+        reason = reasons.get(id(pair), pair.reason)
+        rows.append(
+            PortRow(
+                pair.source.label, pair.target.label, pair.target.kind, _shapes(pair.target), reason, notes
+            )
+        )
+    rows += [PortRow(one.label, "", one.kind, _shapes(one), "no partner") for one in pairing.left_source]
+    rows += [PortRow("", one.label, one.kind, _shapes(one), "no partner") for one in pairing.left_target]
+    return tuple(rows)
+
+
+def _shapes(layer: ParameterLayer) -> str:
+    return ", ".join(
+        f"{name} {'×'.join(map(str, shape)) or 'scalar'}" for name, shape in layer.shapes.items()
+    )
+
+
+def _refusal(problems: Sequence[str], rows: Sequence[PortRow]) -> str:
+    count = len(problems)
+    listed = "\n".join(f"- {problem}" for problem in problems)
+    return (
+        f"Nothing was ported: {count} thing{'s do' if count != 1 else ' does'} not carry over.\n{listed}\n"
+        f"What matched and what did not:\n{_table(rows)}"
+    )
+
+
+def _table(rows: Sequence[PortRow]) -> str:
+    cells = [("source", "target", "kind", "tensors, channels last", "paired by")]
+    cells += [
+        (row.source or "—", row.target or "—", row.kind, row.shapes, "; ".join((row.reason, *row.notes)))
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
