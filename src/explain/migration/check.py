@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from explain.attribution import Attribution
 from explain.backend import Extension, Question, extension_for
 from explain.catalogue import find_method
 from explain.display import Display
-from explain.errors import ExplainError, InputError, MigrationError, OptionError
+from explain.errors import ConvergenceWarning, ExplainError, InputError, MigrationError, OptionError
 from explain.examples import Array, Examples
 from explain.inputs import as_input
 from explain.layout import Layout
@@ -334,11 +335,28 @@ def _explained(
     few: Sequence[_Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
 ) -> tuple[Row, tuple[Attribution, Attribution] | None]:
     """Explain both models by one method; one that does not suit them is passed over, unless it was named."""
+
+    def explained(score: str) -> list[Attribution]:
+        # Both integrals take the same steps: what they miss of the whole says nothing of the models.
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            return [
+                attribute(
+                    side.model,
+                    side.x,
+                    method,
+                    layout=side.layout,
+                    **asked,
+                    score=score,
+                    **_options(method, side),
+                )
+                for side in few
+            ]
+
     try:
-        found = [
-            attribute(side.model, side.x, method, layout=side.layout, **asked, **_options(method, side))
-            for side in few
-        ]
+        found = explained("logit")
+        if found[0].score != found[1].score:
+            # One of them hides what its output is made from, or has nothing to take off.
+            found = explained("output")
         return attribution_row(found[0], found[1], allowed), (found[0], found[1])
     except ExplainError as cause:
         if is_named:
