@@ -23,6 +23,7 @@ LEVELS = [
     (
         "chunks",
         "display",
+        "flattened",
         "layout",
         "locks",
         "padding",
