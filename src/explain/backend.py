@@ -250,8 +250,11 @@ class Extension(Protocol):
     def run_reference_engine(self, problem: Problem) -> Found:
         """Run the problem in the reference engine; raise `EngineError` where its numbers are not right."""
 
-    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
-        """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen."""
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
+        """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen.
+
+        With a batch that the model takes, in the order in which they are called.
+        """
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Give a model's own layers the tensors of `layers`, found by name and part, in place: all or none."""

@@ -67,9 +67,11 @@ class LazyExtension:
         found: Found = self._own("reference_engine").run(problem)
         return found
 
-    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
-        """Give the layers that hold parameters, in canonical axes."""
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
+        """Give the layers that hold parameters, in canonical axes; with a batch as the model uses them on it."""
         layers: tuple[ParameterLayer, ...] = self._own("parameters").read_parameters(model)
+        if x is not None:
+            layers = self._own("parameter_use").as_used_on(model, layers, x)
         return layers
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

@@ -69,7 +69,7 @@ class NumPyExtension:
         """Refuse: there is none."""
         raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
 
-    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Refuse: no layer is seen."""
         raise PortError(
             f"model is of type {type(model).__name__}, whose layers cannot be seen: give a torch.nn.Module or a "

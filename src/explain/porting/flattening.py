@@ -64,6 +64,9 @@ def reordering(
         if source.channels_last != target.channels_last:
             _refuse_what_may_be_flattened(source, target, count, source_layers, target_layers)
         return None
+    if len(stated) == 1 and source.channels_last == target.channels_last:
+        # Of one framework, and one architecture: what is known of the one holds for the other.
+        return None
     row = stated[0]
     here = _channels_are_last(source, source_layers, row)
     there = _channels_are_last(target, target_layers, row)
