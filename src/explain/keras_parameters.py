@@ -263,10 +263,9 @@ def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[Held]:
     elif known == "dense":
         variables = _present({"kernel": layer.kernel, "bias": layer.bias})
     else:
-        own_names = {"scale": "gamma"} if kind == "RMSNormalization" else {}
-        variables = _present(
-            {own_names.get(one, one): getattr(layer, one, None) for one in (*own_names, *_NAMES[known])}
-        )
+        variables = _present({one: getattr(layer, one, None) for one in _NAMES[known]})
+        if kind == "RMSNormalization":
+            variables = _present({"gamma": layer.scale})
     if known in ("batch_normalization", "group_normalization"):
         last = layer.axis in (-1, _rank(layer) - 1)
     # A normalisation without variables has its epsilon.
