@@ -77,7 +77,7 @@ class NumPyExtension:
             f"{path} is a file of no framework: read it yourself, and give the model."
         )
 
-    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Refuse: no layer is seen."""
         raise PortError(
             f"model is of type {type(model).__name__}, whose layers cannot be seen: give a torch.nn.Module or a "
