@@ -105,6 +105,7 @@ ONLY_HERE = {
         "cut.CutLostError",
     ): "A trace takes one way for good; a PyTorch model may take another each time.",
     ("torch_ext", "inspection.device_and_dtype"): "TensorFlow places tensors by itself.",
+    ("torch_ext", "layers.has_channels_last"): "A Keras layer states its data format.",
     ("tf_ext", "structure.input_shape_of"): "A Keras model states its input's shape.",
     ("tf_ext", "structure.precision_of"): "PyTorch's device and precision are found together.",
     (
