@@ -124,7 +124,7 @@ class DenselyConnected(nn.Module):
 class DenseInKeras(layers.Layer):
     def __init__(self, s: Settings, name: str) -> None:
         super().__init__(name=name)
-        self.norm, self.how = s.keras_norm(f"{name}_norm"), s.keras_training(f"{name}_norm")
+        self.norm, self.how = s.keras_norm(f"{name}_norm", told=True), s.keras_training(f"{name}_norm")
         (self.conv,) = s.keras_conv(f"{name}_conv", 4, 3, use_bias=False)
 
     def call(self, x: Any) -> Any:
@@ -139,7 +139,7 @@ class DenselyConnectedInKeras(keras.Model):
         self.first_blocks = [DenseInKeras(s, "b1"), DenseInKeras(s, "b2")]
         self.transition = s.keras_conv("transition", 8, 3, 2, "around")
         self.last_block = DenseInKeras(s, "b3")
-        self.norm, self.how = s.keras_norm("norm"), s.keras_training("norm")
+        self.norm, self.how = s.keras_norm("norm", told=True), s.keras_training("norm")
         self.pool = layers.GlobalMaxPooling2D()
         self.out = layers.Dense(5, name="out")
 
@@ -299,7 +299,7 @@ class AttentiveInKeras(keras.Model):
     def __init__(self, s: Settings) -> None:
         super().__init__()
         self.lstm = layers.Bidirectional(layers.LSTM(6, return_sequences=True), name="bilstm")
-        self.bn, self.how = s.keras_norm("bn"), s.keras_training("bn")
+        self.bn, self.how = s.keras_norm("bn", told=True), s.keras_training("bn")
         self.score = layers.Dense(1, name="score")
         self.out = layers.Dense(4, name="out")
 

@@ -50,10 +50,10 @@ class Verdict:
         return self.noticed and self.layer and self.cause
 
 
-def check(*given: object) -> MigrationReport:
+def check(*given: object, methods: tuple[str, ...] = ()) -> MigrationReport:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return explain.check_migration(*given, methods=("saliency",))
+        return explain.check_migration(*given, methods=methods)
 
 
 def named(label: str) -> str:
@@ -97,7 +97,7 @@ def verdicts(mistake: str, families: Sequence[twins.Family]) -> list[Verdict]:
 def alarm(port: correct_ports.Port) -> str:
     """What the check says against a right port; nothing if it passes it."""
     a, b, x, _ = port.make()
-    report = check(a, b, x)
+    report = check(a, b, x, methods=("saliency",))
     failed = [row for row in report.rows if row.passed is False]
     return "" if report.passed else f"{report.cause} at {report.first_divergence}: {failed}"
 

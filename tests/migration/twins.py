@@ -159,9 +159,9 @@ class Settings:
         kind = layers.Conv2D(after, side, **how) if after else layers.DepthwiseConv2D(side, **how)
         return [*before, kind]
 
-    def keras_norm(self, name: str, epsilon: float = 1e-5) -> Any:
-        """A batch norm."""
-        kind = AlwaysTraining if name in self.training else keras.layers.BatchNormalization
+    def keras_norm(self, name: str, epsilon: float = 1e-5, told: bool = False) -> Any:
+        """A batch norm; `told`: of a model whose own call says whether it is training, see `keras_training`."""
+        kind = AlwaysTraining if name in self.training and not told else keras.layers.BatchNormalization
         return kind(epsilon=self.epsilon.get(name, epsilon), name=name)
 
     def keras_training(self, name: str) -> dict[str, Any]:
@@ -381,7 +381,7 @@ def drawn(family: Family, seed: int) -> Weights:
             width = reached.shape[-1]
             means, deviations = reached.mean(0).numpy(), reached.std(0).numpy()
             means = means + 0.1 * deviations * generator.normal(size=width)
-            variances = np.clip(deviations**2 * np.exp(generator.normal(0, 0.1, size=width)), 0.05, 4)
+            variances = 0.02 + deviations**2 * np.exp(generator.normal(0, 0.1, size=width))
             own["running_mean"].copy_(torch.tensor(means))
             own["running_var"].copy_(torch.tensor(variances))
     return family.read(inner)
