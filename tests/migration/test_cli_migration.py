@@ -330,7 +330,7 @@ def test_an_error_that_nobody_foresaw_is_no_verdict(monkeypatch):
 
 def test_a_terminal_without_the_signs_is_no_reason_to_fail(checked, monkeypatch):
     stream = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, encoding="ascii", errors="strict"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, encoding="latin-1", errors="strict"))
     app(["check-migration", "cifar_net@torch", "cifar_net@torch"], standalone_mode=False)
     sys.stdout.flush()
     assert stream.getvalue().startswith(b"Passed: A (PyTorch) and B ? (TensorFlow) agree")
