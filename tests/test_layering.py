@@ -57,8 +57,9 @@ LEVELS = [
     ("explanation",),
     ("api",),
     ("goldens", "porting", "zoo"),
-    ("migration",),
-    ("gallery", "pytest_plugin"),
+    ("migration", "named_models"),
+    ("cli_shared", "gallery", "pytest_plugin"),
+    ("cli_migration",),
     ("cli",),
 ]
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -221,6 +222,9 @@ class Extension(Protocol):
     reference_engine: str | None
     """Name of the library that ``engine=`` can choose for this framework, None without one."""
 
+    model_suffixes: tuple[str, ...]
+    """Endings of the files from which it reads whole models, none of which runs code of the file."""
+
     def recognises(self, model: object) -> bool:
         """Tell from the class alone whether `model` belongs to this framework."""
 
@@ -250,6 +254,9 @@ class Extension(Protocol):
 
     def run_reference_engine(self, problem: Problem) -> Found:
         """Run the problem in the reference engine; raise `EngineError` where its numbers are not right."""
+
+    def load_model(self, path: Path) -> Any:
+        """Read a model from a file with one of `model_suffixes`; raise `UnsupportedModelError` if it holds none."""
 
     def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
         """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen."""

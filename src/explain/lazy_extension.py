@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explain.backend import Backend, Question
@@ -68,6 +69,10 @@ class LazyExtension:
         """Run the problem in the reference engine."""
         found: Found = self._own("reference_engine").run(problem)
         return found
+
+    def load_model(self, path: Path) -> Any:
+        """Read a model from a file."""
+        return self._own("model_files").load_model(path)
 
     def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
         """Give the layers that hold parameters, in canonical axes."""

@@ -31,8 +31,6 @@ class ObservedCall:
         The activation that it applies itself.
     settings : Mapping
         What it is set to, if it holds no parameters: the sizes of a pool.
-    is_training : bool
-        Whether it ran as in training.
     dtype : str
         The precision of what it gave.
     """
@@ -44,7 +42,6 @@ class ObservedCall:
     outputs: Array
     activation: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    is_training: bool = False
     dtype: str = "float32"
 
 

@@ -205,7 +205,10 @@ def test_tolerances_and_versions_are_at_the_foot(page):
 def test_of_many_examples_the_least_similar_are_shown():
     a, b = maps(9)
     section = method_section("saliency", a, b)
-    assert section.words == f"The {MOST_EXAMPLES} least similar of 9 examples, the least similar first."
+    assert (
+        section.words
+        == f"The {MOST_EXAMPLES} least similar of the 9 examples that were explained, the least similar first."
+    )
     shown = [int(one) for one in re.findall(r"example (\d)", section.pictures[0].alt)]
     gaps = [explain.compare(a, b).relative_l2[one] for one in range(9)]
     assert shown == sorted(range(9), key=lambda one: -gaps[one])[:MOST_EXAMPLES]
@@ -298,7 +301,7 @@ def test_maps_of_real_models_in_both_frameworks(name):
     page = Page(html)
     shown = pictures(page)
     assert len(shown) == 1 + 2 * len(pairs)
-    assert page.words.count("The 4 least similar of 5 examples") == len(pairs)
+    assert page.words.count("The 4 least similar of the 5 examples") == len(pairs)
     # Twins agree to rounding: the page must not make more of it.
     errors = [
         float(one) for one in re.findall(r"relative L2 ([\d.e-]+)[,;]", " ".join(one["alt"] for one in shown))

@@ -178,3 +178,16 @@ def test_long_names_keep_their_end():
     for end in ("first", "second"):
         assert line_with(text, f"module.{end}").lstrip().startswith("…")
     assert max(map(len, text.splitlines())) < 130
+
+
+def test_what_reaches_a_layer_is_said_where_it_differs():
+    figures = {"before": 2e-7}
+    rows = [
+        Row("layers", "conv1", "conv1", 1e-7, 1e-4, True, figures=figures),
+        Row("layers", "conv2", "conv2", 0.3, 1e-4, False, figures=figures),
+        Row("layers", "conv3", "conv3", 0.3, 1e-4, False, figures={"before": None}),
+    ]
+    text = str(report(rows))
+    assert line_with(text, "conv1").endswith("passed")
+    assert line_with(text, "conv2").endswith("differs  what reaches them 2.0e-07")
+    assert line_with(text, "conv3").endswith("differs")

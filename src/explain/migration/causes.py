@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from explain.examples import Array
-from explain.migration.alignment import Aligned, Model
-from explain.migration.diagnosis import Diagnosis, Here, apart
+from explain.migration.alignment import Aligned
+from explain.migration.diagnosis import Diagnosis, Here
+from explain.migration.distance import apart
 from explain.migration.hypotheses import of_activations, of_border, of_dropped, of_inputs
+from explain.migration.matching import Model
 from explain.migration.weights import GATES, of_weights
 from explain.observation import ObservedCall
+from explain.padding import resolved_padding
 from explain.parameters import ParameterLayer
 from explain.porting.agreement import setting_differences
 from explain.render.names import percent
@@ -98,7 +102,7 @@ def _reasons_inside(here: Here) -> Iterator[Diagnosis | None]:
 def _outside(here: Here, *, first: bool) -> Diagnosis | None:
     """Look for the cause in what the layer is given."""
     pair = here.pair
-    one, other = pair.a.inputs, pair.b.inputs
+    one, other = pair.inputs
     if one is None or other is None:
         return None
     whole = min(pair.before if pair.before is not None else 1.0, 1.0)
@@ -125,7 +129,7 @@ def _outside(here: Here, *, first: bool) -> Diagnosis | None:
 def _reshaped(here: Here) -> Diagnosis | None:
     """Explain inputs or outputs of different shapes."""
     pair = here.pair
-    one, other = pair.a.inputs, pair.b.inputs
+    one, other = pair.inputs
     if one is None or other is None or one.ndim != other.ndim or one.shape[-1] != other.shape[-1]:
         return None
     shapes = f"{_space(one)} in a and {_space(other)} in b"
@@ -171,7 +175,7 @@ def _is_of_batch(call: ObservedCall, layer: ParameterLayer) -> bool:
 
 def _settings(here: Here, one: ParameterLayer, other: ParameterLayer) -> Diagnosis | None:
     """Explain by what the layer is set to."""
-    found = setting_differences(one, other)
+    found = setting_differences(_resolved(one, here.pair.inputs[0]), _resolved(other, here.pair.inputs[1]))
     causes = [(_OF_SETTINGS.get(name, "settings"), sentence) for name, _, _, sentence in found]
     # An activation that a layer applies comes after what was compared.
     recurrent = one.kind in (*GATES, "simple_rnn")
@@ -180,6 +184,21 @@ def _settings(here: Here, one: ParameterLayer, other: ParameterLayer) -> Diagnos
         return None
     cause = causes[0][0]
     return Diagnosis(cause, f"{here.names}: {' '.join(text for _, text in causes)}")
+
+
+def _resolved(layer: ParameterLayer, inputs: Array | None) -> ParameterLayer:
+    """Give a layer with its padding in numbers: the size on which it depends was seen."""
+    settings = layer.settings
+    if layer.kind != "convolution" or settings.get("padding") != "same" or inputs is None:
+        return layer
+    padding = resolved_padding(
+        "same",
+        inputs.shape[1:-1],
+        layer.tensors["kernel"].shape[:-2],
+        settings["strides"],
+        settings["dilation"],
+    )
+    return replace(layer, settings={**settings, "padding": padding})
 
 
 def _without_parameters(here: Here) -> Diagnosis | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
@@ -16,20 +17,21 @@ from explain.attribution import Attribution
 from explain.backend import Extension, Question, extension_for
 from explain.catalogue import find_method
 from explain.display import Display
-from explain.errors import ExplainError, InputError, MigrationError, OptionError
+from explain.errors import ConvergenceWarning, ExplainError, InputError, MigrationError, OptionError
 from explain.examples import Array, Examples
 from explain.inputs import as_input
 from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
-from explain.migration.alignment import Aligned, Model, aligned_calls
+from explain.migration.alignment import Aligned, aligned_calls
 from explain.migration.causes import diagnose, diagnose_outputs
 from explain.migration.diagnosis import Diagnosis
+from explain.migration.distance import apart
+from explain.migration.matching import Model
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances
 from explain.migration.stages import attribution_row, class_rows, label, layer_rows, output_rows
 from explain.observation import Observation
 from explain.porting.agreement import setting_differences
 from explain.render.names import framework_name
-from explain.similarity import relative_l2
 
 METHODS = ("saliency", "integrated_gradients", "occlusion")
 """The methods whose maps are compared if none are named: a gradient, a path, and a perturbation."""
@@ -45,6 +47,8 @@ _ROUNDING = 5e-7
 _LEAST_LEAP = 1e-5
 
 _CHUNK = 64
+# Rounding of float32 in a preprocessing.
+_SAME_INPUT = 1e-6
 _NOTES = 5
 
 
@@ -324,20 +328,35 @@ def _predicted(outputs: Array) -> list[int] | None:
 
 def _same_inputs(a: _Side, b: _Side) -> bool:
     one, other = a.canonical, b.canonical
-    return one.shape == other.shape and bool(
-        relative_l2(np.asarray(one, np.float64).ravel(), np.asarray(other, np.float64).ravel()) < 1e-6
-    )
+    return one.shape == other.shape and apart(one, other) < _SAME_INPUT
 
 
 def _explained(
     few: Sequence[_Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
 ) -> tuple[Row, tuple[Attribution, Attribution] | None]:
     """Explain both models by one method; one that does not suit them is passed over, unless it was named."""
+
+    def explained(score: str) -> list[Attribution]:
+        # Both integrals take the same steps: what they miss of the whole says nothing of the models.
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            return [
+                attribute(
+                    side.model,
+                    side.x,
+                    method,
+                    layout=side.layout,
+                    **asked,
+                    score=score,
+                    **_options(method, side),
+                )
+                for side in few
+            ]
+
     try:
-        found = [
-            attribute(side.model, side.x, method, layout=side.layout, **asked, **_options(method, side))
-            for side in few
-        ]
+        found = explained("logit")
+        if found[0].score != found[1].score:
+            # One of them hides what its output is made from, or has nothing to take off.
+            found = explained("output")
         return attribution_row(found[0], found[1], allowed), (found[0], found[1])
     except ExplainError as cause:
         if is_named:

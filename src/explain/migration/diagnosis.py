@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from explain.examples import Array
-from explain.migration.alignment import Aligned, Model, flatten_order, map_before
+from explain.migration.alignment import Aligned
+from explain.migration.distance import flatten_order, map_before
 from explain.migration.hypotheses import flattening
-from explain.similarity import relative_l2
+from explain.migration.matching import Model
 
 CAUSES = {
     "height and width": "Exchange the two axes of space: of the kernel, or of the picture before it reaches the model.",
@@ -84,26 +82,15 @@ class Here:
         """The map whose flattening reaches the layer, channels last, if it is one."""
         calls = self.a.observation.calls
         shape = map_before(calls, calls.index(self.pair.a))
-        inputs = self.pair.a.inputs
+        inputs = self.pair.inputs[0]
         is_flat = shape is not None and inputs is not None and inputs.ndim == 2
         return shape if is_flat and inputs is not None and inputs.shape[1] == math.prod(shape or ()) else None
 
     @property
     def flattened_as_in_b(self) -> str | None:
         """The order of the map's axes in which its values reach the layer in b; None if they are other values."""
-        shape, one, other = self.map_before, self.pair.a.inputs, self.pair.b.inputs
+        shape, (one, other) = self.map_before, self.pair.inputs
         if shape is None or one is None or other is None:
             return None
         rows = one if self.a.flattens_channels_last else one[:, flatten_order(shape)]
         return flattening(rows.T, other.T, shape)
-
-
-def apart(a: Array, b: Array) -> float:
-    """Give the relative L2 of two arrays of one shape, whatever their precision.
-
-    Examples
-    --------
-    >>> apart(np.ones(3, np.float32), np.zeros(3))
-    1.0
-    """
-    return relative_l2(np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel())

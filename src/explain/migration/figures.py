@@ -99,8 +99,12 @@ class _LogAxis:
     def ticks(self) -> dict[float, str]:
         step = 1 if self.high - self.low <= 9 else 2
         found: dict[float, str] = {self.low - 1: "0"} if self.has_zero else {}
-        found |= {one: f"1e{one}".replace("-", "−") for one in range(self.low, self.high + 1, step)}
+        found |= {one: _power_of_ten(one) for one in range(self.low, self.high + 1, step)}
         return found | ({self.high + 1: "other shape"} if self.has_infinity else {})
+
+
+def _power_of_ten(exponent: int) -> str:
+    return {0: "1", 1: "10"}.get(exponent, f"1e{exponent}".replace("-", "−"))
 
 
 def _draw_rows(axes: Axes, report: MigrationReport, rows: Sequence[Row], scale: _LogAxis) -> None:

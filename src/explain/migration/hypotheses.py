@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.examples import Array
+from explain.migration.distance import apart
 from explain.render.names import number
-from explain.similarity import relative_l2
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,8 +48,7 @@ def is_explained(a: Array, b: Array, whole: float) -> bool:
     """
     if a.shape != b.shape:
         return False
-    error = relative_l2(np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel())
-    return error < min(_EXPLAINED, _OF_THE_WHOLE * whole)
+    return apart(a, b) < min(_EXPLAINED, _OF_THE_WHOLE * whole)
 
 
 def of_inputs(a: Array, b: Array, whole: float) -> Hypothesis | None:

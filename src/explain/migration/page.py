@@ -158,7 +158,7 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
     title = method_name(method)
     try:
         comparison = compare(a, b)
-        shown = _least_similar(comparison)
+        shown = least_similar(comparison)
         pictures = (
             Picture(
                 figure_data_uri(plot_pair(a, b, comparison=comparison, examples=shown, difference=True)),
@@ -177,11 +177,19 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
     elif len(shown) == len(a):
         words = f"All {len(a)} examples, the least similar first."
     else:
-        words = f"The {len(shown)} least similar of {len(a)} examples, the least similar first."
+        words = f"The {len(shown)} least similar of the {len(a)} examples that were explained, the least similar first."
     return MethodSection(title, words, pictures)
 
 
-def _least_similar(comparison: Comparison) -> list[int]:
+def least_similar(comparison: Comparison) -> list[int]:
+    """Choose the examples that are drawn, the least similar first.
+
+    Examples
+    --------
+    >>> one = np.ones(3)
+    >>> least_similar(Comparison(np.array([0.1, 0.3, 0.2]), one, one, one, one))
+    [1, 2, 0]
+    """
     order = np.argsort(-comparison.relative_l2, kind="stable")
     return [int(one) for one in order[:MOST_EXAMPLES]]
 

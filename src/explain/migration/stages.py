@@ -11,8 +11,8 @@ from explain.attribution import Attribution
 from explain.comparison import compare
 from explain.examples import Array
 from explain.migration.alignment import Aligned
+from explain.migration.distance import apart
 from explain.migration.report import Row, Tolerances
-from explain.similarity import relative_l2
 
 
 def output_rows(
@@ -40,13 +40,13 @@ def output_rows(
             note = f"shape {one.shape} in a and {b[place].shape} in b"
             rows.append(_row("outputs", name, math.inf, tolerances.outputs, note))
             continue
-        error, note = _error(one, other), ""
+        error, note = apart(one, other), ""
         if error > tolerances.outputs:
             found = _ended_alike(one, other, tolerances.outputs)
             if found is not None:
                 one, other, note = found
                 notes.append(f"{name or 'The outputs'}: {note}.")
-                error = _error(one, other)
+                error = apart(one, other)
         gap = float(np.abs(np.asarray(one, np.float64) - other).max(initial=0.0))
         rows.append(_row("outputs", name, error, tolerances.outputs, note, {"greatest difference": gap}))
         pairs.append((one, other))
@@ -140,19 +140,13 @@ def _row(
     return Row(stage, name, name, error, tolerance, error <= tolerance, note, figures or {})  # type: ignore[arg-type]
 
 
-def _error(a: Array, b: Array) -> float:
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return 0.0 if np.array_equal(a, b, equal_nan=True) else math.inf
-    return relative_l2(np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel())
-
-
 def _arranged(a: Array, b: Array) -> Array:
     """Lay b out as a is: its channels first or last, whichever is nearer."""
     candidates = [b]
     if b.ndim > 2:
         candidates += [np.moveaxis(b, 1, -1), np.moveaxis(b, -1, 1)]
     fitting = [one for one in candidates if one.shape == a.shape]
-    return min(fitting, key=lambda one: _error(a, one)) if fitting else b
+    return min(fitting, key=lambda one: apart(a, one)) if fitting else b
 
 
 def _ended_alike(a: Array, b: Array, tolerance: float) -> tuple[Array, Array, str] | None:
@@ -160,7 +154,7 @@ def _ended_alike(a: Array, b: Array, tolerance: float) -> tuple[Array, Array, st
     for name, function in _ENDS.items():
         for first, second, one, other in (("a", "b", a, b), ("b", "a", b, a)):
             ended = function(np.asarray(one, np.float64))
-            if _error(ended, other) <= tolerance:
+            if apart(ended, other) <= tolerance:
                 pair = (ended, other) if first == "a" else (other, ended)
                 return *pair, f"{second} ends in a {name} and {first} does not; compared behind it"
     return None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from explain.examples import Array
-from explain.migration.alignment import flatten_order
-from explain.migration.diagnosis import Diagnosis, Here, apart
+from explain.migration.diagnosis import Diagnosis, Here
+from explain.migration.distance import apart, flatten_order
 from explain.migration.hypotheses import flattening, gate_order, is_explained, of_inputs
 from explain.parameters import ParameterLayer
 from explain.render.names import percent
@@ -160,7 +160,7 @@ def _of_precision(here: Here, tensor: _Tensor) -> Diagnosis | None:
 
 def _expected(here: Here, a: ParameterLayer, b: ParameterLayer, name: str) -> Array:
     """Give what b should hold: what a holds, its rows in the order in which a flattened map reaches the layer in b."""
-    tensor, (one, other) = _held(a, b, name), (here.pair.a.inputs, here.pair.b.inputs)
+    tensor, (one, other) = _held(a, b, name), here.pair.inputs
     shape = here.map_before
     by_row = (a.kind == "dense" and name == "kernel") or "normalization" in a.kind
     if shape is None or one is None or other is None or one.shape != other.shape or not by_row:

@@ -100,14 +100,19 @@ def figure_words(row: Row) -> list[str]:
     >>> figures = {"rank correlation": 0.98765, "greatest difference": 3e-7, "SSIM": None}
     >>> figure_words(Row("attributions", "ig", "ig", 0.1, 0.02, False, figures=figures))
     ['rank correlation 0.9877', 'greatest difference 3.0e-07', 'SSIM –']
+    >>> figure_words(Row("layers", "conv1", "conv1", 0.1, 1e-4, False, figures={"before": 1e-7}))
+    ['what reaches them 1.0e-07']
     """
     words = []
     for name, value in row.figures.items():
+        # What reaches two layers is worth a word where they differ: it says whether they are the first.
+        if name == "before" and (row.passed is not False or value is None):
+            continue
         similarity = name in _TITLES_OF_FIGURES or "correlation" in name
         kind = name if similarity and name != TITLES[_RELATIVE] else _RELATIVE
         finite = value is None or math.isfinite(value)
         text = figure_text(kind, math.nan if value is None else value) if finite else number(value or 0.0)
-        words.append(f"{name} {text}")
+        words.append(f"what reaches them {text}" if name == "before" else f"{name} {text}")
     return words
 
 

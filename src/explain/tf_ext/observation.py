@@ -139,7 +139,7 @@ class _Watcher:
             first, inputs = first_in(output), first_in(given)
             if tf.is_tensor(first) and not _is_symbolic(first):
                 linear = before_activation[-1] if before_activation else first
-                self._note(name, layer, inputs, linear, keywords)
+                self._note(name, layer, inputs, linear)
             return output
 
         with ExitStack() as stack:
@@ -149,7 +149,7 @@ class _Watcher:
                 stack.enter_context(replaced(layer, "activation", recorder))
             yield
 
-    def _note(self, name: str, layer: Any, inputs: Any, output: Any, keywords: Mapping[str, Any]) -> None:
+    def _note(self, name: str, layer: Any, inputs: Any, output: Any) -> None:
         data_format = getattr(layer, "data_format", None)
         if data_format is not None:
             self._last = data_format != "channels_first"
@@ -169,7 +169,6 @@ class _Watcher:
                 outputs=laid_out[1],
                 activation=applied,
                 settings=_settings_of(layer),
-                is_training=bool(keywords.get("training")),
                 dtype=output.dtype.name,
             )
         )
@@ -212,15 +211,17 @@ def _is_symbolic(tensor: Any) -> bool:
 
 
 def _operation_of(layer: Any) -> str:
-    own = type(layer).__name__
-    for beginning, word in _OPERATIONS:
-        if own.startswith(beginning):
-            return word
-    if own in ("Activation", "ReLU"):
+    names = [base.__name__ for base in type(layer).__mro__ if base.__module__.split(".")[0] == "keras"]
+    # A layer of a class of its own does what the class does that it is made from.
+    for name in names:
+        for beginning, word in _OPERATIONS:
+            if name.startswith(beginning):
+                return word
+    if "Activation" in names or "ReLU" in names:
         most = getattr(layer, "max_value", None)
         name = getattr(getattr(layer, "activation", None), "__name__", "relu")
         return "relu6" if most == 6 else str(name)
-    return own.lower()
+    return type(layer).__name__.lower()
 
 
 def _settings_of(layer: Any) -> dict[str, Any]:

@@ -171,7 +171,6 @@ class _Watcher:
                 inputs=laid_out[0],
                 outputs=laid_out[1],
                 settings=_settings_of(module),
-                is_training=module.training,
                 dtype=str(output.dtype).removeprefix("torch."),
             )
         )
