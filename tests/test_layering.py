@@ -23,6 +23,7 @@ LEVELS = [
     (
         "chunks",
         "display",
+        "flattened",
         "layout",
         "locks",
         "padding",
@@ -34,7 +35,7 @@ LEVELS = [
         "tuning",
         "wiring",
     ),
-    ("attribution", "examples", "layers"),
+    ("attribution", "examples", "layers", "parameter_use"),
     ("observation",),
     ("masking", "packing", "target"),
     ("backend", "baseline", "features"),
@@ -44,7 +45,7 @@ LEVELS = [
     ("expansion", "joint", "problem", "steadiness"),
     ("layer_view", "resampling"),
     ("algorithms", "keras_graph", "keras_layers", "method", "numpy_ext", "testing", "similarity"),
-    ("keras_parameter_axes", "keras_parameter_settings"),
+    ("keras_parameter_axes", "keras_parameter_settings", "keras_parameter_use"),
     ("keras_parameters",),
     ("options",),
     ("catalogue", "lazy_extension"),
@@ -104,6 +105,7 @@ ONLY_HERE = {
         "cut.CutLostError",
     ): "A trace takes one way for good; a PyTorch model may take another each time.",
     ("torch_ext", "inspection.device_and_dtype"): "TensorFlow places tensors by itself.",
+    ("torch_ext", "layers.has_channels_last"): "A Keras layer states its data format.",
     ("tf_ext", "structure.input_shape_of"): "A Keras model states its input's shape.",
     ("tf_ext", "structure.precision_of"): "PyTorch's device and precision are found together.",
     (

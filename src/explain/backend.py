@@ -258,8 +258,11 @@ class Extension(Protocol):
     def load_model(self, path: Path) -> Any:
         """Read a model from a file with one of `model_suffixes`; raise `UnsupportedModelError` if it holds none."""
 
-    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
-        """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen."""
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
+        """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen.
+
+        With a batch that the model takes, in the order in which they are called.
+        """
 
     def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
         """Run a model as it is given, in its own mode, and give what it and its layers gave; None if it cannot be seen.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from explain.flattened import Block, Row, without_vectors
 from explain.padding import Pairs, added
 
 _PLAIN_ACTIVATIONS: Mapping[str, str | None] = {
@@ -89,22 +89,6 @@ _POOLS = {
 _SUMS = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
-@dataclass(frozen=True)
-class Flattening:
-    """What a layer's input features were before they were put in a row.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the map, channels last, without the batch axis.
-    channels_last : bool, optional
-        Whether the row has the channels of a place beside each other; None where it cannot be told.
-    """
-
-    shape: tuple[int, ...]
-    channels_last: bool | None
-
-
 def class_name(layer: object) -> str:
     """Give the name of a layer's class as Keras has it: of one derived from Keras's own, that one's.
 
@@ -154,83 +138,6 @@ def named_activation(function: Any) -> str | None:
     return _PLAIN_ACTIVATIONS.get(name, name)
 
 
-def following_activation(layer: Any, outputs: frozenset[int]) -> tuple[str | None, bool]:
-    """Give the activation that follows a layer, and whether that can be told.
-
-    Parameters
-    ----------
-    layer : keras.Layer
-        One that applies none itself.
-    outputs : frozenset of int
-        The identities of the tensors that the model gives: nothing follows them.
-    """
-    while True:
-        nodes = getattr(layer, "_inbound_nodes", None) or []
-        if len(nodes) != 1 or len(nodes[0].output_tensors) != 1:
-            return None, False
-        followers = list(layer._outbound_nodes)
-        if id(nodes[0].output_tensors[0]) in outputs:
-            return None, not followers
-        if len(followers) != 1:
-            return None, False
-        layer = followers[0].operation
-        name = class_name(layer)
-        if name not in _PASSES:
-            activation = activation_of(layer) if name in {*_ELEMENTWISE, *_OPERATIONS} else None
-            parametric = bool(getattr(layer, "_trainable_variables", None)) or name == "BatchNormalization"
-            return activation, activation is not None or parametric
-
-
-def zeros_before(layer: Any) -> Pairs | None:
-    """Give the zeros that layers directly before a layer put around each axis of its input, None without one."""
-    found: Pairs | None = None
-    for before in _before(layer):
-        if class_name(before) not in ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"):
-            break
-        sides = before.padding
-        pairs = (tuple(sides),) if isinstance(sides[0], int) else tuple(map(tuple, sides))
-        found = pairs if found is None else added(found, pairs)
-    return found
-
-
-def flattening_before(layer: Any) -> Flattening | None:
-    """Give what was flattened into a layer's input, None where nothing was or it cannot be told."""
-    for before in _before(layer):
-        name = class_name(before)
-        if name in _ELEMENTWISE:
-            continue
-        given = input_shape_of(before)
-        if given is None or len(given) < 3 or None in given[1:]:
-            return None
-        if not (name == "Flatten" or (name == "Reshape" and len(before.target_shape) == 1)):
-            return None
-        known = _channels_last_before(before)
-        sizes = tuple(int(size or 0) for size in given[1:])
-        if known is False:
-            sizes = (*sizes[1:], sizes[0])
-        if name == "Flatten" and before.data_format == "channels_first":
-            # It puts the first axis last before it flattens.
-            known = True if known is False else None
-        return Flattening(sizes, known)
-    return None
-
-
-def flattenings_of(model: Any) -> dict[int, Flattening]:
-    """Give what the Flatten layers of a model without a graph were built for, by how many features they give.
-
-    Their maps are taken to have their channels where the layer says.
-    """
-    found: dict[int, Flattening] = {}
-    for layer in model._flatten_layers():
-        shape = input_shape_of(layer) if class_name(layer) == "Flatten" and not is_on_graph(layer) else None
-        if shape is not None and len(shape) > 2 and None not in shape[1:]:
-            sizes = tuple(int(size or 0) for size in shape[1:])
-            if layer.data_format == "channels_first":
-                sizes = (*sizes[1:], sizes[0])
-            found[math.prod(sizes)] = Flattening(sizes, channels_last=True)
-    return found
-
-
 def input_shape_of(layer: Any) -> tuple[int | None, ...] | None:
     """Give the shape of a layer's input, batch axis included, None where it is not known.
 
@@ -256,35 +163,158 @@ def is_on_graph(layer: Any) -> bool:
     return len(getattr(layer, "_inbound_nodes", None) or []) == 1
 
 
-def _before(layer: Any, *, through_sums: bool = False) -> Iterator[Any]:
-    """Give the operations before a layer, from the nearest on, as long as there is one way only.
+class Graph:
+    """The graph of a Keras model, those of the models inside it included.
 
-    `through_sums`: of what merges maps of one shape, go on at the first.
+    Parameters
+    ----------
+    model : keras.Model
+        The model; of a subclassed one only what its Flatten layers were built for is told.
+
+    Attributes
+    ----------
+    flattened : dict of int to tuple of Block
+        Of a model without a graph, what its Flatten layers were built for, by how many features they give. Their maps
+        are taken to have their channels where the layer says.
     """
-    while True:
-        nodes = getattr(layer, "_inbound_nodes", None) or []
-        if len(nodes) != 1 or not nodes[0].input_tensors:
-            return
-        merges = through_sums and class_name(layer) in _SUMS
-        if len(nodes[0].input_tensors) > 1 and not merges:
-            return
-        layer = nodes[0].input_tensors[0]._keras_history.operation
-        yield layer
+
+    def __init__(self, model: Any) -> None:
+        layers = list(model._flatten_layers())
+        self._outputs = frozenset(map(id, _tensors_of(model, "outputs")))
+        self._outside: dict[int, Any] = {}
+        for layer in layers:
+            nodes = getattr(layer, "_inbound_nodes", None) or []
+            inner = _tensors_of(layer, "inputs")
+            if len(nodes) == 1 and len(nodes[0].input_tensors) == len(inner):
+                self._outside |= {
+                    id(one): tensor for one, tensor in zip(inner, nodes[0].input_tensors, strict=True)
+                }
+        self.flattened = _built_flattenings(layers)
+
+    def following_activation(self, layer: Any) -> tuple[str | None, bool]:
+        """Give the activation that follows a layer which applies none, and whether that can be told."""
+        while True:
+            nodes = getattr(layer, "_inbound_nodes", None) or []
+            if len(nodes) != 1 or len(nodes[0].output_tensors) != 1:
+                return None, False
+            followers = list(layer._outbound_nodes)
+            if id(nodes[0].output_tensors[0]) in self._outputs:
+                return None, not followers
+            if len(followers) != 1:
+                return None, False
+            layer = followers[0].operation
+            name = class_name(layer)
+            if name not in _PASSES:
+                activation = activation_of(layer) if name in {*_ELEMENTWISE, *_OPERATIONS} else None
+                parametric = (
+                    bool(getattr(layer, "_trainable_variables", None)) or name == "BatchNormalization"
+                )
+                return activation, activation is not None or parametric
+
+    def zeros_before(self, layer: Any) -> Pairs | None:
+        """Give the zeros that layers directly before a layer put around each axis of its input, None without one."""
+        found: Pairs | None = None
+        for before in self._before(_input_of(layer)):
+            if class_name(before) not in ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"):
+                break
+            sides = before.padding
+            pairs = (tuple(sides),) if isinstance(sides[0], int) else tuple(map(tuple, sides))
+            found = pairs if found is None else added(found, pairs)
+        return found
+
+    def row_before(self, layer: Any) -> Row | None:
+        """Give what was put in a row to be a layer's input, None where no map was, or it cannot be told."""
+        tensor = _input_of(layer)
+        row = None if tensor is None or len(tensor.shape) != 2 else self._row(tensor)
+        return None if row is None else without_vectors(row)
+
+    def _row(self, tensor: Any) -> Row | None:
+        operation = self._maker(tensor)
+        name = class_name(operation)
+        if None in tensor.shape[1:] or len(tensor.shape) != 2:
+            return None
+        if name == "Concatenate":
+            parts = [self._row(one) for one in operation._inbound_nodes[0].input_tensors]
+            return None if None in parts else tuple(block for part in parts for block in part or ())
+        given = _input_of(operation)
+        if given is not None and len(given.shape) == 2 and name in {*_ELEMENTWISE, "Flatten"}:
+            return self._row(given)
+        if name in _SUMS and is_on_graph(operation):
+            return self._row(operation._inbound_nodes[0].input_tensors[0])
+        flattens = name == "Flatten" or (name == "Reshape" and len(operation.target_shape) == 1)
+        if not flattens or given is None or None in given.shape[1:]:
+            return (Block(1, int(tensor.shape[-1])),)
+        last = self._has_channels_last(given)
+        sizes = list(map(int, given.shape[1:]))
+        channels = sizes[0] if last is False else sizes[-1]
+        if name == "Flatten" and operation.data_format == "channels_first":
+            # It puts the first axis last before it flattens.
+            last = True if last is False else None
+        return (Block(math.prod(sizes) // channels, channels, last),)
+
+    def _has_channels_last(self, tensor: Any) -> bool | None:
+        """Tell whether a map has its channels last; None where that cannot be told."""
+        moved: list[tuple[int, ...]] = []
+        for before in self._before(tensor, through_sums=True):
+            name = class_name(before)
+            if name == "Permute":
+                moved.append(tuple(before.dims))
+            elif not (name in _SUMS or (name in _ELEMENTWISE and name != "BatchNormalization")):
+                last = getattr(before, "data_format", "channels_last") != "channels_first"
+                # Pools, of which many give no thought to their format, leave it to what is before them.
+                if not (name in _POOLS and last):
+                    return _after_moving(last, moved)
+        return _after_moving(True, moved)
+
+    def _before(self, tensor: Any, *, through_sums: bool = False) -> Iterator[Any]:
+        """Give the operations before a tensor, from the nearest on, as long as there is one way only.
+
+        `through_sums`: of what merges maps of one shape, go on at the first.
+        """
+        while tensor is not None:
+            operation = self._maker(tensor)
+            yield operation
+            tensor = _input_of(operation, first=through_sums and class_name(operation) in _SUMS)
+
+    def _maker(self, tensor: Any) -> Any:
+        """Give the operation that makes a tensor: of a model inside the model, the one in there."""
+        while True:
+            if id(tensor) in self._outside:
+                tensor = self._outside[id(tensor)]
+                continue
+            history = tensor._keras_history
+            inner = _tensors_of(history.operation, "outputs")
+            if not inner:
+                return history.operation
+            tensor = inner[history.tensor_index]
 
 
-def _channels_last_before(layer: Any) -> bool | None:
-    """Tell whether the map before a layer has its channels last; None where that cannot be told."""
-    moved: list[tuple[int, ...]] = []
-    for before in _before(layer, through_sums=True):
-        name = class_name(before)
-        if name == "Permute":
-            moved.append(tuple(before.dims))
-        elif not (name in _SUMS or (name in _ELEMENTWISE and name != "BatchNormalization")):
-            last = getattr(before, "data_format", "channels_last") != "channels_first"
-            # Pools, of which many give no thought to their format, leave it to what is before them.
-            if not (name in _POOLS and last):
-                return _after_moving(last, moved)
-    return _after_moving(True, moved)
+def _input_of(operation: Any, *, first: bool = False) -> Any:
+    """Give the only tensor that goes into an operation, or the first; None if there is none or it is not known."""
+    nodes = getattr(operation, "_inbound_nodes", None) or []
+    tensors = nodes[0].input_tensors if len(nodes) == 1 else []
+    return tensors[0] if len(tensors) == 1 or (first and tensors) else None
+
+
+def _tensors_of(layer: Any, name: str) -> list[Any]:
+    """Give the inputs or the outputs of a model that is in a graph, nothing of a plain layer."""
+    graph = getattr(layer, "_functional", None) or layer
+    if not any(base.__name__ == "Functional" for base in type(graph).__mro__):
+        return []
+    return list(getattr(graph, name))
+
+
+def _built_flattenings(layers: list[Any]) -> dict[int, Row]:
+    found: dict[int, Row] = {}
+    for layer in layers:
+        shape = input_shape_of(layer) if class_name(layer) == "Flatten" and not is_on_graph(layer) else None
+        if shape is not None and len(shape) > 2 and None not in shape[1:]:
+            sizes = [int(size or 0) for size in shape[1:]]
+            channels = sizes[0] if layer.data_format == "channels_first" else sizes[-1]
+            row = without_vectors((Block(math.prod(sizes) // channels, channels),))
+            if row is not None:
+                found[math.prod(sizes)] = row
+    return found
 
 
 def _after_moving(last: bool, moved: list[tuple[int, ...]]) -> bool | None:

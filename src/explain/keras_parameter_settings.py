@@ -7,21 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from explain.keras_graph import (
-    activation_of,
-    flattening_before,
-    following_activation,
-    input_shape_of,
-    is_on_graph,
-    named_activation,
-    zeros_before,
-)
+from explain.keras_graph import Graph, activation_of, input_shape_of, is_on_graph, named_activation
 from explain.padding import added, cropping, resolved_padding
 from explain.parameters import LayerKind
 
 
 def settings_of(
-    layer: Any, kind: LayerKind, outputs: frozenset[int], part: str = "", merge_mode: str | None = None
+    layer: Any, kind: LayerKind, graph: Graph, part: str = "", merge_mode: str | None = None
 ) -> dict[str, Any]:
     """Give what must agree for a layer's tensors to mean the same.
 
@@ -31,8 +23,8 @@ def settings_of(
         The layer; of a Bidirectional one of the two in it.
     kind : str
         What it does.
-    outputs : frozenset of int
-        The identities of the tensors that the model gives.
+    graph : Graph
+        What the model tells of the layers beside it.
     part : str
         Which part of the layer.
     merge_mode : str, optional
@@ -44,7 +36,7 @@ def settings_of(
         found = {"strides": sides, "dilation": sides, "groups": 1, "padding": tuple((0, 0) for _ in sides)}
         found["padding_mode"] = "zeros"
     elif kind == "convolution":
-        found = _convolution(layer)
+        found = _convolution(layer, graph)
     elif kind == "transposed_convolution":
         found = _transposed(layer)
     elif kind == "batch_normalization":
@@ -74,16 +66,16 @@ def settings_of(
             else tuple(axes),
         }
     if kind in ("dense", "batch_normalization", "layer_normalization"):
-        found |= _flattened(layer)
+        found |= _flattened(layer, graph)
     activation = None if part == "depthwise" or kind == "attention" else activation_of(layer)
     if part == "depthwise" or activation is not None:
         known = True
     else:
-        activation, known = following_activation(layer, outputs)
+        activation, known = graph.following_activation(layer)
     return found | {"activation": activation, "activation_known": known}
 
 
-def _convolution(layer: Any) -> dict[str, Any]:
+def _convolution(layer: Any, graph: Graph) -> dict[str, Any]:
     strides = _per_axis(layer.strides, layer.rank)
     dilation = _per_axis(layer.dilation_rate, layer.rank)
     shape = input_shape_of(layer)
@@ -93,10 +85,12 @@ def _convolution(layer: Any) -> dict[str, Any]:
     padding = resolved_padding(
         layer.padding, sizes, _per_axis(layer.kernel_size, layer.rank), strides, dilation
     )
-    zeros = zeros_before(layer)
+    zeros = graph.zeros_before(layer)
     if zeros is not None and not isinstance(padding, str):
-        padding = added(padding, zeros)
+        padding, zeros = added(padding, zeros), None
     return {
+        # Those of a layer before, where what the convolution pads itself is no number.
+        "zeros": zeros,
         "strides": strides,
         "dilation": dilation,
         # A depthwise convolution has as many groups as channels before it: said by its kernel.
@@ -150,12 +144,9 @@ def _recurrent(layer: Any, kind: LayerKind, merge_mode: str | None) -> dict[str,
     return found
 
 
-def _flattened(layer: Any) -> dict[str, Any]:
-    flattening = flattening_before(layer)
-    if flattening is None:
-        # None: nothing was flattened before it. Without a graph nothing is said.
-        return {"flattened": None} if is_on_graph(layer) else {}
-    return {"flattened": flattening.shape, "flattened_channels_last": flattening.channels_last}
+def _flattened(layer: Any, graph: Graph) -> dict[str, Any]:
+    """Say what was put in a row before a layer, None if no map was; without a graph nothing is said."""
+    return {"flattened": graph.row_before(layer)} if is_on_graph(layer) else {}
 
 
 def _per_axis(value: Any, rank: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from explain.errors import ModelNotBuiltError, PortError
-from explain.keras_graph import class_name, flattenings_of
+from explain.keras_graph import Graph, class_name
 from explain.keras_parameter_axes import to_canonical, to_native
 from explain.keras_parameter_settings import settings_of
 from explain.parameters import Array, LayerKind, ParameterLayer
@@ -163,7 +163,7 @@ def _held(model: Any, names: Mapping[int, str]) -> list[Held]:
             f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
             "Call model.build((None, *shape_of_one_example)), or call it once on a batch."
         )
-    outputs = frozenset(map(id, _outputs_of(model)))
+    graph = Graph(model)
     found: list[Held] = []
     whole: list[Any] = []
 
@@ -172,32 +172,25 @@ def _held(model: Any, names: Mapping[int, str]) -> list[Held]:
             if any(inner is other for other in whole):
                 continue
             whole.append(inner)
-            parts = list(_parts_of(names.get(id(inner), inner.name), inner, outputs))
+            parts = list(_parts_of(names.get(id(inner), inner.name), inner, graph))
             found.extend(parts)
             if not _is_read_whole(inner):
                 walk(inner)
 
     found.extend(_own_weights("", model))
     walk(model)
-    return _with_flattening(model, found)
+    return _with_flattening(graph, found)
 
 
-def _with_flattening(model: Any, layers: list[Held]) -> list[Held]:
+def _with_flattening(graph: Graph, layers: list[Held]) -> list[Held]:
     """Say of the dense layers of a model without a graph what was flattened before them, where only one fits."""
-    known = flattenings_of(model)
+    known = graph.flattened
     takers = [
         one.shapes["kernel"][0] if one.kind == "dense" and "flattened" not in one.settings else None
         for one in layers
     ]
     return [
-        replace(
-            one,
-            settings={
-                **one.settings,
-                "flattened": known[taken].shape,
-                "flattened_channels_last": known[taken].channels_last,
-            },
-        )
+        replace(one, settings={**one.settings, "flattened": known[taken]})
         if taken is not None and taken in known and takers.count(taken) == 1
         else one
         for one, taken in zip(layers, takers, strict=True)
@@ -212,7 +205,7 @@ def _is_read_whole(layer: Any) -> bool:
     )
 
 
-def _parts_of(name: str, layer: Any, outputs: frozenset[int]) -> Iterator[Held]:
+def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[Held]:
     kind = class_name(layer)
     if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
         raise PortError(
@@ -226,30 +219,30 @@ def _parts_of(name: str, layer: Any, outputs: frozenset[int]) -> Iterator[Held]:
         )
     if hasattr(layer, "backward_layer"):
         for part, inner in (("forward", layer.forward_layer), ("backward", layer.backward_layer)):
-            yield from _recurrent(name, part, inner, outputs, layer.merge_mode)
+            yield from _recurrent(name, part, inner, graph, layer.merge_mode)
         return
     if hasattr(layer, "cell") or kind in _CELLS:
-        yield from _recurrent(name, "", layer, outputs, None)
+        yield from _recurrent(name, "", layer, graph, None)
         return
     last = getattr(layer, "data_format", None) != "channels_first"
     if _derives(layer, "BaseSeparableConv"):
         depthwise = {"kernel": layer.depthwise_kernel}
         pointwise = _present({"kernel": layer.pointwise_kernel, "bias": layer.bias})
         for part, variables, form in (("depthwise", depthwise, "depthwise"), ("pointwise", pointwise, "")):
-            settings = settings_of(layer, "convolution", outputs, part)
+            settings = settings_of(layer, "convolution", graph, part)
             if part == "depthwise":
                 settings["groups"] = int(layer.depthwise_kernel.shape[-2])
             yield Held(name, part, "convolution", variables, settings, form, last)
         return
     if _derives(layer, "BaseConvTranspose"):
         variables = _present({"kernel": layer.kernel, "bias": layer.bias})
-        settings = settings_of(layer, "transposed_convolution", outputs)
+        settings = settings_of(layer, "transposed_convolution", graph)
         yield Held(name, "", "transposed_convolution", variables, settings, "", last)
         return
     if _derives(layer, "BaseConv") or _derives(layer, "BaseDepthwiseConv"):
         depthwise_too = _derives(layer, "BaseDepthwiseConv")
         variables = _present({"kernel": layer.kernel, "bias": layer.bias})
-        settings = settings_of(layer, "convolution", outputs)
+        settings = settings_of(layer, "convolution", graph)
         if depthwise_too:
             settings["groups"] = int(layer.kernel.shape[-2])
         yield Held(name, "", "convolution", variables, settings, "depthwise" if depthwise_too else "", last)
@@ -270,14 +263,13 @@ def _parts_of(name: str, layer: Any, outputs: frozenset[int]) -> Iterator[Held]:
     elif known == "dense":
         variables = _present({"kernel": layer.kernel, "bias": layer.bias})
     else:
-        own_names = {"scale": "gamma"} if kind == "RMSNormalization" else {}
-        variables = _present(
-            {own_names.get(one, one): getattr(layer, one, None) for one in (*own_names, *_NAMES[known])}
-        )
+        variables = _present({one: getattr(layer, one, None) for one in _NAMES[known]})
+        if kind == "RMSNormalization":
+            variables = _present({"gamma": layer.scale})
     if known in ("batch_normalization", "group_normalization"):
         last = layer.axis in (-1, _rank(layer) - 1)
     # A normalisation without variables has its epsilon.
-    yield Held(name, "", known, variables, settings_of(layer, known, outputs), "", last)
+    yield Held(name, "", known, variables, settings_of(layer, known, graph), "", last)
 
 
 def _rank(layer: Any) -> int:
@@ -285,9 +277,7 @@ def _rank(layer: Any) -> int:
     return int(spec.ndim or max(spec.axes, default=0) + 1)
 
 
-def _recurrent(
-    name: str, part: str, layer: Any, outputs: frozenset[int], merge_mode: str | None
-) -> Iterator[Held]:
+def _recurrent(name: str, part: str, layer: Any, graph: Graph, merge_mode: str | None) -> Iterator[Held]:
     cell = getattr(layer, "cell", layer)
     kind = _CELLS.get(class_name(cell))
     if kind is None:
@@ -296,7 +286,7 @@ def _recurrent(
         return
     variables = _present({one: getattr(cell, one, None) for one in _NAMES[kind]})
     form = "single_bias" if kind == "gru" and not cell.reset_after else ""
-    yield Held(name, part, kind, variables, settings_of(layer, kind, outputs, part, merge_mode), form)
+    yield Held(name, part, kind, variables, settings_of(layer, kind, graph, part, merge_mode), form)
 
 
 def _own_weights(name: str, layer: Any) -> Iterator[Held]:
@@ -335,11 +325,3 @@ def _derives(layer: Any, name: str) -> bool:
 
 def _present(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {name: variable for name, variable in variables.items() if variable is not None}
-
-
-def _outputs_of(model: Any) -> Sequence[Any]:
-    try:
-        return list(model.outputs)
-    # A subclassed model has none, and says so in one way or another.
-    except (AttributeError, TypeError, ValueError):
-        return []

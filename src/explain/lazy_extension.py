@@ -74,9 +74,11 @@ class LazyExtension:
         """Read a model from a file."""
         return self._own("model_files").load_model(path)
 
-    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
-        """Give the layers that hold parameters, in canonical axes."""
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
+        """Give the layers that hold parameters, in canonical axes; with a batch as the model uses them on it."""
         layers: tuple[ParameterLayer, ...] = self._own("parameters").read_parameters(model)
+        if x is not None:
+            layers = self._own("parameter_use").as_used_on(model, layers, x)
         return layers
 
     def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:

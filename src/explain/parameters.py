@@ -82,7 +82,9 @@ class ParameterLayer:
         >>> ParameterLayer("lstm", "lstm", {}, part="l1").label
         'lstm (l1)'
         """
-        return f"{self.name} ({self.part})" if self.part else self.name
+        # A model may be a layer itself.
+        name = self.name or "(model)"
+        return f"{name} ({self.part})" if self.part else name
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -5,33 +5,29 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from explain.api import attribute
-from explain.arguments import layout_of, optional_count, seed_of
+from explain.arguments import optional_count, seed_of
 from explain.attribution import Attribution
-from explain.backend import Extension, Question, extension_for
 from explain.catalogue import find_method
 from explain.display import Display
-from explain.errors import ConvergenceWarning, ExplainError, InputError, MigrationError, OptionError
-from explain.examples import Array, Examples
-from explain.inputs import as_input
+from explain.errors import ConvergenceWarning, ExplainError, OptionError
+from explain.examples import Array
 from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.migration.alignment import Aligned, aligned_calls
 from explain.migration.causes import diagnose, diagnose_outputs
 from explain.migration.diagnosis import Diagnosis
-from explain.migration.distance import apart
 from explain.migration.matching import Model
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances
+from explain.migration.sides import Side, outputs_of, run, same_inputs, second_side
 from explain.migration.stages import attribution_row, class_rows, label, layer_rows, output_rows
-from explain.observation import Observation
 from explain.porting.agreement import setting_differences
-from explain.render.names import framework_name
 
 METHODS = ("saliency", "integrated_gradients", "occlusion")
 """The methods whose maps are compared if none are named: a gradient, a path, and a perturbation."""
@@ -47,8 +43,6 @@ _ROUNDING = 5e-7
 _LEAST_LEAP = 1e-5
 
 _CHUNK = 64
-# Rounding of float32 in a preprocessing.
-_SAME_INPUT = 1e-6
 _NOTES = 5
 
 
@@ -122,11 +116,11 @@ def check_migration(
     explained = optional_count("n_explained", n_explained) or 1
     named = [methods] if isinstance(methods, str) else list(METHODS if methods is None else methods)
     rows_of_methods = [find_method(name) for name in named]
-    a = _Side.given("model_a", model_a, x, layout)
-    b = _second_side(a, model_b, x_b, layout_b)
+    a = Side.given("model_a", model_a, x, layout)
+    b = second_side(a, model_b, x_b, layout_b)
     sides = (a, b)
     with ONE_CALL_AT_A_TIME:
-        outputs = [_outputs(side, batch_size or _CHUNK) for side in sides]
+        outputs = [outputs_of(side, batch_size or _CHUNK) for side in sides]
         few = [side.first(explained) for side in sides]
         models, notes = _observed(few)
     of_a, of_b = (_channels_last(found, model) for found, model in zip(outputs, models, strict=True))
@@ -147,7 +141,7 @@ def check_migration(
         "seed": seed,
         "display": display,
     }
-    if _same_inputs(*few):
+    if same_inputs(*few):
         for method in rows_of_methods:
             row, found = _explained(few, method.name, asked, allowed, is_named=methods is not None)
             rows.append(row)
@@ -177,87 +171,6 @@ def check_migration(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """One of the two models with its input.
-
-    Parameters
-    ----------
-    model : object
-        The model.
-    extension : Extension
-        Its framework's.
-    x : numpy.ndarray
-        In its layout.
-    layout : Layout
-        Its axes.
-    """
-
-    model: Any
-    extension: Extension
-    x: Array
-    layout: Layout
-
-    @classmethod
-    def given(cls, name: str, model: Any, x: Any, layout: str | Layout | None) -> _Side:
-        try:
-            extension = extension_for(model)
-        except ExplainError as cause:
-            raise MigrationError(f"{name}: {cause}") from cause
-        host = as_input(x, extension, model=model)
-        axes = (
-            Layout("NT")
-            if host.dtype.kind == "i" and layout is None
-            else layout_of(layout, extension, model, host.ndim)
-        )
-        axes.check(host)
-        return cls(model, extension, host, axes)
-
-    @property
-    def canonical(self) -> Array:
-        """The input, batch first and channels last."""
-        return self.layout.to_canonical(self.x)
-
-    @property
-    def title(self) -> str:
-        """The model in words."""
-        return f"{type(self.model).__name__} ({framework_name(self.extension.name)})"
-
-    def first(self, count: int) -> _Side:
-        """Give the same with the first examples only."""
-        return replace(
-            self, x=np.take(self.x, range(min(count, len(self.canonical))), axis=self.layout.batch_axis)
-        )
-
-
-def _second_side(a: _Side, model: Any, x_b: Any, layout_b: str | Layout | None) -> _Side:
-    """Give the second model with its own input, or with the first one's in its layout."""
-    if x_b is not None:
-        b = _Side.given("model_b", model, x_b, layout_b)
-        if len(b.canonical) != len(a.canonical):
-            raise InputError(
-                f"x_b has {len(b.canonical)} examples and x {len(a.canonical)}: give the same examples, in the same "
-                "order."
-            )
-        return b
-    try:
-        extension = extension_for(model)
-    except ExplainError as cause:
-        raise MigrationError(f"model_b: {cause}") from cause
-    if a.x.dtype.kind == "i":
-        return _Side(model, extension, a.x, a.layout)
-    stated = extension.stated_input_shape(model)
-    ndim = a.x.ndim if stated is None else len(stated) + 1
-    axes = layout_of(layout_b, extension, model, ndim)
-    wanted = set(axes.axes) | {"C"}
-    if wanted != set(a.layout.axes) | {"C"}:
-        raise InputError(
-            f"x has the axes {a.layout.axes}, but model_b takes {axes.axes}: say which is which with layout= and "
-            "layout_b=, or give x_b, the same examples as model_b takes them."
-        )
-    return _Side(model, extension, np.ascontiguousarray(axes.from_canonical(a.canonical)), axes)
-
-
 def _tolerances(given: Tolerances | Mapping[str, float] | None) -> Tolerances:
     if given is None or isinstance(given, Tolerances):
         return given or Tolerances()
@@ -270,42 +183,11 @@ def _tolerances(given: Tolerances | Mapping[str, float] | None) -> Tolerances:
     return Tolerances(**given)
 
 
-def _outputs(side: _Side, size: int) -> list[Array]:
-    """Give a model's outputs for all examples, each batch first."""
-    parts = []
-    count = len(side.canonical)
-    for start in range(0, count, size):
-        rows = range(start, min(start + size, count))
-        part = replace(side, x=np.take(side.x, rows, axis=side.layout.batch_axis))
-        parts.append(_run(part, layers=False).outputs)
-    found = [np.concatenate(several) for several in zip(*parts, strict=True)]
-    for place, array in enumerate(found):
-        if array.ndim == 0 or len(array) != count:
-            raise MigrationError(
-                f"Output {place} of {side.title} has shape {array.shape} for {count} examples: it should have one row "
-                "an example. Is layout= right?"
-            )
-    return found
-
-
-def _run(side: _Side, *, layers: bool) -> Observation:
-    """Run a model as it is given; one whose layers cannot be reached gives its outputs alone."""
-    observed: Observation | None = side.extension.observe(side.model, side.x, side.layout, layers=layers)
-    if observed is not None:
-        return observed
-    backend = side.extension.open(side.model, Question(side.layout, score="output"), side.x)
-    host = np.ascontiguousarray(side.layout.to_batch_first(side.x))
-    with backend.session():
-        examples = Examples((host if host.dtype.kind == "i" else host.astype(backend.dtype),))
-        outputs, _ = backend.outputs(backend.hold(examples))
-    return Observation((outputs,))
-
-
-def _observed(few: Sequence[_Side]) -> tuple[list[Model], list[str]]:
+def _observed(few: Sequence[Side]) -> tuple[list[Model], list[str]]:
     """Run both models on a few examples; read what their layers hold."""
     models, notes = [], []
     for name, side in zip("ab", few, strict=True):
-        observation = _run(side, layers=True)
+        observation = run(side, layers=True)
         try:
             parameters = side.extension.parameters(side.model) if observation.calls else ()
         except ExplainError as cause:
@@ -326,13 +208,8 @@ def _predicted(outputs: Array) -> list[int] | None:
     return outputs.argmax(-1).tolist() if outputs.ndim == 2 and outputs.shape[1] > 1 else None
 
 
-def _same_inputs(a: _Side, b: _Side) -> bool:
-    one, other = a.canonical, b.canonical
-    return one.shape == other.shape and apart(one, other) < _SAME_INPUT
-
-
 def _explained(
-    few: Sequence[_Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
+    few: Sequence[Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
 ) -> tuple[Row, tuple[Attribution, Attribution] | None]:
     """Explain both models by one method; one that does not suit them is passed over, unless it was named."""
 
@@ -365,7 +242,7 @@ def _explained(
         return Row("attributions", method, method, None, allowed.attributions, None, note), None
 
 
-def _options(method: str, side: _Side) -> dict[str, Any]:
+def _options(method: str, side: Side) -> dict[str, Any]:
     """Give the options of a method for a quick and even comparison."""
     if method == "integrated_gradients":
         return {"n_steps": _STEPS}
@@ -383,7 +260,7 @@ def _divergence(
     aligned: Sequence[Aligned],
     rows: Sequence[Row],
     models: Sequence[Model],
-    few: Sequence[_Side],
+    few: Sequence[Side],
     outputs: Sequence[tuple[Array, Array]],
 ) -> tuple[Divergence | None, Diagnosis | None]:
     """Find where the two part, and why."""
@@ -400,7 +277,7 @@ def _divergence(
                 else (label(pair.a.name, pair.a.call), label(pair.b.name, pair.b.call))
             )
             return Divergence(*names, pair.error, pair.before), found
-    if not aligned and not _same_inputs(*few):
+    if not aligned and not same_inputs(*few):
         found = diagnose_outputs([(one.canonical, other.canonical) for one, other in [few]], at_input=True)
         return Divergence("input", "input", failed[0].error or math.inf), found
     error = failed[0].error or 0.0

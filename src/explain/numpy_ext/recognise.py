@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from explain.backend import Backend, Question
 from explain.errors import EngineError, PortError, UnsupportedModelError
+from explain.examples import Array
 from explain.layout import Layout, default_layout
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
@@ -77,7 +78,10 @@ class NumPyExtension:
             f"{path} is a file of no framework: read it yourself, and give the model."
         )
 
-    def parameters(self, model: Any) -> tuple[ParameterLayer, ...]:
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> None:
+        """Give none: no layer is seen, and what the model gives its backend gives."""
+
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Refuse: no layer is seen."""
         raise PortError(
             f"model is of type {type(model).__name__}, whose layers cannot be seen: give a torch.nn.Module or a "

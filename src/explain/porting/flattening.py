@@ -6,13 +6,13 @@ then held in another order.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import PortError
+from explain.flattened import Row, order_between
 from explain.parameters import Array, LayerKind, ParameterLayer
 
 Layers = Sequence[ParameterLayer]
@@ -45,10 +45,11 @@ def reordering(
 
     Examples
     --------
+    >>> from explain.flattened import Block
     >>> kernel = {"kernel": np.zeros((6, 4))}
     >>> convolution = ParameterLayer("conv", "convolution", {"kernel": np.zeros((3, 3, 1, 2))}, channels_last=False)
     >>> here = ParameterLayer("fc", "dense", kernel, channels_last=False)
-    >>> there = ParameterLayer("fc", "dense", kernel, {"flattened": (1, 3, 2), "flattened_channels_last": True})
+    >>> there = ParameterLayer("fc", "dense", kernel, {"flattened": (Block(3, 2),)})
     >>> reordering(here, there, [convolution, here], [there]).tolist()
     [0, 3, 1, 4, 2, 5]
     """
@@ -63,22 +64,18 @@ def reordering(
         if source.channels_last != target.channels_last:
             _refuse_what_may_be_flattened(source, target, count, source_layers, target_layers)
         return None
-    channels, positions = stated[0][-1], math.prod(stated[0][:-1])
-    if positions == 1:
+    if len(stated) == 1 and source.channels_last == target.channels_last:
+        # Of one framework, and one architecture: what is known of the one holds for the other.
         return None
-    orders = [
-        _has_channels_last(layer, layers)
-        for layer, layers in ((source, source_layers), (target, target_layers))
-    ]
-    if None in orders or channels * positions != count:
+    row = stated[0]
+    here = _channels_are_last(source, source_layers, row)
+    there = _channels_are_last(target, target_layers, row)
+    if here is None or there is None or sum(block.width for block in row) != count:
         raise PortError(
             f"Before {source.label!r} of the source and {target.label!r} of the target a map is flattened, and in "
             "which order cannot be told: flatten it by a Flatten layer right after the last convolution or pool."
         )
-    if orders[0] == orders[1]:
-        return None
-    shape = (positions, channels) if orders[0] else (channels, positions)
-    return np.arange(count).reshape(shape).T.ravel()
+    return None if here == there else order_between(row, here, there)
 
 
 def reordered(layer: ParameterLayer, order: npt.NDArray[np.intp]) -> dict[str, Array]:
@@ -106,13 +103,17 @@ def _features(layer: ParameterLayer) -> int | None:
     return None
 
 
-def _has_channels_last(layer: ParameterLayer, layers: Layers) -> bool | None:
-    """Tell in which order a model flattens what it gives a layer, as it states, else as its framework does."""
-    if "flattened" in layer.settings:
-        stated: bool | None = layer.settings["flattened_channels_last"]
-        return stated
-    before = _map_before(layer, layers)
-    return layer.channels_last or before is None or before.channels_last
+def _channels_are_last(layer: ParameterLayer, layers: Layers, row: Row) -> list[bool] | None:
+    """Tell in which order a model puts each map of a row, as it states, else as its framework does."""
+    if "flattened" not in layer.settings:
+        before = _map_before(layer, layers)
+        last = layer.channels_last or before is None or before.channels_last
+        return [last or block.positions == 1 for block in row]
+    own: Row = layer.settings["flattened"]
+    if [block[:2] for block in own] != [block[:2] for block in row]:
+        return None
+    orders = [True if block.positions == 1 else block.channels_last for block in own]
+    return None if None in orders else [bool(order) for order in orders]
 
 
 def _map_before(layer: ParameterLayer, layers: Layers) -> ParameterLayer | None:

@@ -71,7 +71,13 @@ class Port:
         return f"{head}\n{_table(self.rows)}{left}"
 
 
-def port(source_model: Any, target_model: Any, mapping: Mapping[str, str | None] | None = None) -> Port:
+def port(
+    source_model: Any,
+    target_model: Any,
+    mapping: Mapping[str, str | None] | None = None,
+    *,
+    x: Any = None,
+) -> Port:
     """Copy the weights of one model into another of the same architecture, in whichever framework each is.
 
     Layers are paired by names that agree, by order and by shape. What differs between the frameworks besides axes is
@@ -87,6 +93,10 @@ def port(source_model: Any, target_model: Any, mapping: Mapping[str, str | None]
     mapping : Mapping of str to str or None, optional
         From names of the source's layers to names of the target's, where the pairing is not clear. A name of either
         with None leaves that layer as it is.
+    x : array_like, or tuple or dict of array_like, optional
+        A small batch, as the source takes it. The source is run on it, and is as it was afterwards: its layers are then
+        taken in the order in which it calls them, not in which they are defined, and how it flattens a map is seen.
+        Without it a model of PyTorch is taken to flatten with the channels first.
 
     Returns
     -------
@@ -103,6 +113,8 @@ def port(source_model: Any, target_model: Any, mapping: Mapping[str, str | None]
         If one of the models has no weights yet.
     UnsupportedModelError
         If one of them is no model.
+    ModelCallError
+        If the source fails on `x`.
 
     Examples
     --------
@@ -115,7 +127,7 @@ def port(source_model: Any, target_model: Any, mapping: Mapping[str, str | None]
     """
     here, there = extension_for(source_model), extension_for(target_model)
     with ONE_CALL_AT_A_TIME:
-        source, target = here.parameters(source_model), there.parameters(target_model)
+        source, target = here.parameters(source_model, x), there.parameters(target_model)
         pairing = pair_layers(source, target, mapping)
         problems = list(pairing.problems)
         planned: dict[int, Carried] = {}

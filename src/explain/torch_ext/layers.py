@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from explain.torch_ext.backend import TorchBackend
 
 # Layers that tell which axis has the channels; what lies between them, an activation or a dropout, keeps it.
-CHANNELS_FIRST = (
+_CHANNELS_FIRST = (
     nn.modules.conv._ConvNd,
     nn.modules.batchnorm._NormBase,
     nn.modules.pooling._MaxPoolNd,
@@ -30,12 +30,25 @@ CHANNELS_FIRST = (
     nn.GroupNorm,
     nn.Upsample,
 )
-CHANNELS_LAST = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention)
+_CHANNELS_LAST = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention)
 
 
 def named_layers(model: nn.Module) -> Mapping[str, nn.Module]:
     """Give the modules of a model by name, itself left out."""
     return {name: module for name, module in model.named_modules() if name}
+
+
+def has_channels_last(module: nn.Module, before: bool) -> bool:
+    """Tell whether what a module gives has its channels last, from where they were before it.
+
+    Examples
+    --------
+    >>> has_channels_last(nn.Conv2d(3, 8, 3), True), has_channels_last(nn.ReLU(), True)
+    (False, True)
+    """
+    if isinstance(module, _CHANNELS_FIRST):
+        return False
+    return before or isinstance(module, _CHANNELS_LAST)
 
 
 def layer_calls(backend: TorchBackend, examples: Examples, *, channels_last: bool) -> tuple[LayerCall, ...]:
@@ -46,10 +59,7 @@ def layer_calls(backend: TorchBackend, examples: Examples, *, channels_last: boo
     def note(name: str) -> Callable[[nn.Module, Tensor], None]:
         def see(module: nn.Module, output: Tensor) -> None:
             nonlocal last
-            if isinstance(module, CHANNELS_FIRST):
-                last = False
-            elif isinstance(module, CHANNELS_LAST):
-                last = True
+            last = has_channels_last(module, last)
             if output.ndim >= 2:
                 seen.append((name, tuple(output.shape[1:]), last or output.ndim == 2))
 

@@ -15,7 +15,7 @@ from explain.examples import Array
 from explain.layout import Layout
 from explain.observation import Observation, ObservedCall, batch_first, canonical, first_in, tensors_in
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
-from explain.torch_ext.layers import CHANNELS_FIRST, CHANNELS_LAST, named_layers
+from explain.torch_ext.layers import has_channels_last, named_layers
 from explain.torch_ext.state import inference_mode
 from explain.torch_ext.transfer import ordered, to_device, to_host
 
@@ -151,10 +151,7 @@ class _Watcher:
         return _Hooks(module, before, after)
 
     def _note(self, name: str, module: nn.Module, inputs: Array | None, output: Tensor) -> None:
-        if isinstance(module, CHANNELS_FIRST):
-            self._last = False
-        elif isinstance(module, CHANNELS_LAST):
-            self._last = True
+        self._last = has_channels_last(module, self._last)
         batch_axis = self._batch_axis
         if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
             batch_axis = 0 if module.batch_first else 1

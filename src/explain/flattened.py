@@ -1,0 +1,126 @@
+"""A row of features and what it was made of: maps put in a row, with their channels first or last, and vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Block(NamedTuple):
+    """A part of a row of features.
+
+    Attributes
+    ----------
+    positions, channels : int
+        The size of the map that was put in a row; of a vector one position.
+    channels_last : bool, optional
+        Whether the channels of one position are beside each other; None where that cannot be told.
+    """
+
+    positions: int
+    channels: int
+    channels_last: bool | None = True
+
+    @property
+    def width(self) -> int:
+        """How many features it is."""
+        return self.positions * self.channels
+
+
+Row = tuple[Block, ...]
+
+
+def without_vectors(row: Row) -> Row | None:
+    """Give a row, None for one in which no map was put.
+
+    Examples
+    --------
+    >>> without_vectors((Block(1, 8), Block(1, 3))) is None
+    True
+    """
+    return row if any(block.positions > 1 for block in row) else None
+
+
+def block_of(touched: npt.NDArray[np.bool_], channels: int, channel: int) -> tuple[int, Block] | None:
+    """Tell from the features that one channel of a map goes to where the map is in a row, and how it was put there.
+
+    Parameters
+    ----------
+    touched : numpy.ndarray of bool, shape (features)
+        Which features change with the channel.
+    channels : int
+        How many the map has.
+    channel : int
+        Which one of them it is.
+
+    Returns
+    -------
+    (int, Block), optional
+        The place of its first feature, and the map; None if the map does not lie in the row as it is.
+
+    Examples
+    --------
+    >>> block_of(np.array([False, False, True, True]), channels=2, channel=1)
+    (0, Block(positions=2, channels=2, channels_last=False))
+    >>> block_of(np.array([False, True, False, True]), channels=2, channel=1)
+    (0, Block(positions=2, channels=2, channels_last=True))
+    """
+    places = np.flatnonzero(touched)
+    positions = len(places)
+    if not positions:
+        return None
+    for last, step, start in ((False, 1, channel * positions), (True, channels, channel)):
+        first = int(places[0]) - start
+        fits = first >= 0 and first + positions * channels <= len(touched)
+        if fits and np.array_equal(places, places[0] + step * np.arange(positions)):
+            return first, Block(positions, channels, last)
+    return None
+
+
+def row_of(blocks: Sequence[tuple[int, Block]], width: int) -> Row | None:
+    """Put the maps that were found in a row together, with vectors where there are none; None if they overlap.
+
+    Examples
+    --------
+    >>> row_of([(3, Block(2, 2, False))], 8)
+    (Block(positions=1, channels=3, channels_last=True), Block(positions=2, channels=2, channels_last=False), \
+Block(positions=1, channels=1, channels_last=True))
+    """
+    row: list[Block] = []
+    place = 0
+    for first, block in sorted(blocks, key=lambda one: one[0]):
+        if first < place:
+            return None
+        row += [Block(1, first - place)] * (first > place) + [block]
+        place = first + block.width
+    return tuple(row + [Block(1, width - place)] * (width > place))
+
+
+def order_between(row: Row, source: Sequence[bool], target: Sequence[bool]) -> npt.NDArray[np.intp]:
+    """Give, for every feature of a row in the target's order, which one it is in the source's.
+
+    Parameters
+    ----------
+    row : tuple of Block
+        The sizes.
+    source, target : sequence of bool
+        Of each block, whether its channels are last.
+
+    Examples
+    --------
+    >>> order_between((Block(2, 3), Block(1, 1)), [False, True], [True, True]).tolist()
+    [0, 2, 4, 1, 3, 5, 6]
+    """
+    found: list[Any] = []
+    place = 0
+    for block, here, there in zip(row, source, target, strict=True):
+        features = place + np.arange(block.width)
+        if here != there:
+            size = (block.positions, block.channels) if here else (block.channels, block.positions)
+            features = features.reshape(size).T.ravel()
+        found.append(features)
+        place += block.width
+    return np.concatenate(found)

@@ -1,0 +1,146 @@
+"""How the layers that hold parameters are used when their model runs: in which order, and on what.
+
+Which map was put in a row before a layer is seen by spoiling one channel of the map: the features that are others then
+are that channel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.flattened import Block, Row, block_of, row_of, without_vectors
+from explain.parameters import Array, ParameterLayer
+from explain.wiring import Wiring
+
+# Through how many maps before a layer is looked for what was put in a row.
+_MAPS_LOOKED_AT = 12
+
+_MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
+_TAKE_ROWS = ("dense", "batch_normalization", "layer_normalization")
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """One call of a layer.
+
+    Parameters
+    ----------
+    name : str
+        The layer's name.
+    takes, gives : tuple of int
+        The shapes of its first input and of its output, batch axis included; empty for what is no tensor.
+    features : numpy.ndarray, shape (features), optional
+        Of an input (N, features), the first row.
+    """
+
+    name: str
+    takes: tuple[int, ...]
+    gives: tuple[int, ...]
+    features: Array | None = None
+
+
+class Run(Protocol):
+    """Runs a model on its examples and notes each use of a layer with parameters, in the order in which they begin."""
+
+    def __call__(self, spoiled: int | None = None, axis: int = -1, channel: int = 0) -> list[Use]:
+        """Run; what the use number `spoiled` gives has not-a-number at a place of an axis, all along the others."""
+
+
+def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
+    """Give layers in the order in which they are first used, with what was put in a row before each, as seen.
+
+    Those that are not used come last.
+
+    Parameters
+    ----------
+    layers : sequence of ParameterLayer
+        Of the model.
+    run : Run
+        Runs it.
+    """
+    uses = run()
+    kinds = {one.name: one for one in layers}
+    first = {use.name: place for place, use in reversed(list(enumerate(uses)))}
+    wanted = [
+        first[one.name]
+        for one in layers
+        if one.kind in _TAKE_ROWS and one.name in first and len(uses[first[one.name]].takes) == 2
+    ]
+    rows = _rows(uses, wanted, kinds, run)
+    found = []
+    for layer in sorted(layers, key=lambda one: first.get(one.name, len(uses))):
+        place = first.get(layer.name)
+        if place in rows:
+            layer = replace(layer, settings={**layer.settings, "flattened": rows[place]})
+        elif layer.kind in _TAKE_ROWS and place is not None and place not in wanted:
+            layer = replace(layer, settings={**layer.settings, "flattened": None})
+        found.append(layer)
+    return tuple(found)
+
+
+def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
+    """Give the inputs of a model one by one, and how it is called with them if there are several.
+
+    Examples
+    --------
+    >>> inputs_and_wiring({"a": 1, "b": 2})
+    ([1, 2], Wiring(sources=(), batch_axes=(0, 0), names=('a', 'b')))
+    """
+    if isinstance(x, Mapping):
+        return list(x.values()), Wiring((), (0,) * len(x), tuple(x))
+    if isinstance(x, tuple):
+        return list(x), Wiring((), (0,) * len(x))
+    return [x], None
+
+
+def _rows(
+    uses: Sequence[Use], wanted: Sequence[int], layers: dict[str, ParameterLayer], run: Run
+) -> dict[int, Row | None]:
+    """Give the rows that are found out, by the number of the use; None for one in which no map was put."""
+    maps = [
+        place for place, use in enumerate(uses) if layers[use.name].kind in _MAKE_MAPS and len(use.gives) > 2
+    ]
+    rows: dict[int, Row | None] = {}
+    blocks: dict[int, list[tuple[int, Block]]] = {place: [] for place in wanted}
+    doubtful: set[int] = set()
+    for number in reversed(maps[-_MAPS_LOOKED_AT:]):
+        takers = [place for place in wanted if place > number and place not in rows and place not in doubtful]
+        if not takers:
+            continue
+        axis = -1 if layers[uses[number].name].channels_last else 1
+        channels = uses[number].gives[axis]
+        channel = min(1, channels - 1)
+        spoiled = run(number, axis, channel)
+        for place in takers:
+            touched = _touched(uses[place], spoiled[place] if place < len(spoiled) else None)
+            if touched is None or not touched.any():
+                continue
+            found = block_of(touched, channels, channel)
+            if found is None:
+                # It goes through what mixes channels: in which order it was put in a row cannot be seen.
+                doubtful.add(place)
+                continue
+            blocks[place].append(found)
+            row = row_of(blocks[place], len(touched))
+            if row is not None and sum(block.width for _, block in blocks[place]) == len(touched):
+                rows[place] = without_vectors(row)
+    for place in wanted:
+        row = row_of(blocks[place], uses[place].takes[1])
+        if place not in rows and place not in doubtful and row is not None:
+            rows[place] = without_vectors(row)
+    return rows
+
+
+def _touched(before: Use, after: Use | None) -> npt.NDArray[np.bool_] | None:
+    """Tell which features changed, what is no number included; None where the model went another way."""
+    if after is None or after.name != before.name or before.features is None or after.features is None:
+        return None
+    if before.features.shape != after.features.shape:
+        return None
+    changed: npt.NDArray[np.bool_] = ~(before.features == after.features)
+    return changed
