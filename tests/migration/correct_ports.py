@@ -108,7 +108,7 @@ def of_zoo(name: str, count: int) -> Made:
     return *models, *inputs
 
 
-# --- ports that do not look alike ------------------------------------------------------------------------------------
+# --- ports that do not look alike ---------------------------------------------------------------------------
 
 
 def ends_in(last_torch: nn.Module | None, last_keras: str | None) -> Made:
@@ -254,7 +254,11 @@ KINDS = (
 
 PORTS = (
     *(
-        Port(f"{family.title}, {side_a} to {'keras' if side_a == 'torch' else 'torch'}", partial(of_family, family, side_a), side_a)
+        Port(
+            f"{family.title}, {side_a} to {'keras' if side_a == 'torch' else 'torch'}",
+            partial(of_family, family, side_a),
+            side_a,
+        )
         for families in (ported_models.FAMILIES, ported_models_unseen.FAMILIES)
         for family, side_a in zip(families, ("torch", "keras") * 4, strict=False)
     ),

@@ -27,7 +27,7 @@ from twins import (
     write_torch,
 )
 
-SIDES: tuple[Side, ...] = ("torch", "keras")
+SIDES: tuple[Side, Side] = ("torch", "keras")
 INPUT = "input"
 LSTM_ORDERS = {"i, f, o, g": (0, 1, 3, 2), "f, i, g, o": (1, 0, 2, 3), "i, g, f, o": (0, 2, 1, 3)}
 KERNELS = ("weight", "weight_ih", "weight_hh", "weight_ih_reverse", "weight_hh_reverse")
@@ -102,12 +102,10 @@ class Case:
 
     @property
     def title(self) -> str:
-        return (
-            f"{self.mistake} ({self.plan.way}, {self.plan.side or 'x_b'}) | {self.family.title} | seed {self.seed}"
-        )
+        return f"{self.mistake} ({self.plan.way}, {self.plan.side or 'x_b'}) | {self.family.title} | seed {self.seed}"
 
 
-# --- the mistakes: each gives every way in which a family can be broken ----------------------------------------------------
+# --- the mistakes: each gives every way in which a family can be broken -------------------------------------
 
 
 def changed(part: Part, tensors: Callable[[str, Array], Array]) -> Callable[[Weights], Weights]:
@@ -253,7 +251,9 @@ def moved(before: Array, after: Array, by: float) -> Array:
     """On from `before` towards `after`, by a share of the size of `before`."""
     step = after - before
     size = np.linalg.norm(step)
-    return before if size == 0 else (before + step * (by * np.linalg.norm(before) / size)).astype(before.dtype)
+    return (
+        before if size == 0 else (before + step * (by * np.linalg.norm(before) / size)).astype(before.dtype)
+    )
 
 
 # By name: the function, and the cause as the check calls it.
@@ -270,7 +270,7 @@ MISTAKES: dict[str, tuple[Callable[[Family], Iterator[Plan]], str]] = {
 }
 
 
-# --- cases ----------------------------------------------------------------------------------------------------------
+# --- cases --------------------------------------------------------------------------------------------------
 
 
 def applies(mistake: str, family: Family) -> bool:
@@ -288,18 +288,25 @@ def planned(mistake: str, family: Family, seed: int) -> Plan:
     side = family.generator(seed, mistake).choice(sorted({plan.side or "" for plan in of_way}))
     of_side = [plan for plan in of_way if (plan.side or "") == side]
     # First, in the middle, last: by the seed.
-    place = (0, (len(of_side) - 1) // 2, len(of_side) - 1)[turn // len(ways) % 3 if len(ways) > 2 else turn % 3]
+    place = (0, (len(of_side) - 1) // 2, len(of_side) - 1)[
+        turn // len(ways) % 3 if len(ways) > 2 else turn % 3
+    ]
     plan = of_side[place]
     if MISTAKES[mistake][0] is another_epoch:
         plan = replace(plan, change=trained_on(family, plan.part, plan.way, seed))
     return plan
 
 
+def direction(mistake: str, family: Family, seed: int) -> tuple[Side, Side]:
+    """Which model is the first and which the second, by lot."""
+    return SIDES if family.generator(seed, f"{mistake}, direction").integers(2) else SIDES[::-1]
+
+
 def planted(mistake: str, family: Family, seed: int, count: int = EXAMPLES) -> Case:
     """A pair with one mistake in it."""
     plan = planned(mistake, family, seed)
     weights = family.weights(seed)
-    side_a, side_b = SIDES if family.generator(seed, f"{mistake}, direction").integers(2) else SIDES[::-1]
+    side_a, side_b = direction(mistake, family, seed)
     models = {}
     for side in SIDES:
         broken = side == plan.side

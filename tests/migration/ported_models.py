@@ -14,7 +14,7 @@ from twins import Family, Part, Settings, through
 layers = keras.layers
 
 
-# --- plain CNN: Sequential in both, batch norm, flatten ----------------------------------------------------------------
+# --- plain CNN: Sequential in both, batch norm, flatten -----------------------------------------------------
 
 
 def plain_torch(s: Settings) -> nn.Module:
@@ -59,7 +59,7 @@ PLAIN = Family(
 )
 
 
-# --- residual CNN: batch norm, no biases, strides, global pooling; square pictures ---------------------------------------
+# --- residual CNN: batch norm, no biases, strides, global pooling; square pictures --------------------------
 
 
 class Block(nn.Module):
@@ -140,13 +140,15 @@ RESIDUAL = Family(
 )
 
 
-# --- mobile-like: separable, ReLU6, pads as TensorFlow does; reads bytes -------------------------------------------------
+# --- mobile-like: separable, ReLU6, pads as TensorFlow does; reads bytes ------------------------------------
 
 
 class Separable(nn.Module):
     def __init__(self, s: Settings, name: str, before: int, after: int, stride: int) -> None:
         super().__init__()
-        self.depthwise = s.torch_conv(f"{name}_depthwise", before, before, 3, stride, groups=before, bias=False)
+        self.depthwise = s.torch_conv(
+            f"{name}_depthwise", before, before, 3, stride, groups=before, bias=False
+        )
         self.norm = s.torch_norm(f"{name}_depthwise_bn", before)
         self.pointwise = nn.Conv2d(before, after, 1, bias=False)
         self.norm_after = s.torch_norm(f"{name}_pointwise_bn", after)
@@ -208,7 +210,7 @@ MOBILE = Family(
 )
 
 
-# --- a functional model, as in tutorials: no module for what has no weights; activations inside Keras's layers -------------
+# --- a functional model, as in tutorials: no module for what has no weights; activations inside Keras's layer
 
 
 class Tutorial(nn.Module):
@@ -255,7 +257,7 @@ TUTORIAL = Family(
 )
 
 
-# --- recurrent ------------------------------------------------------------------------------------------------------
+# --- recurrent ----------------------------------------------------------------------------------------------
 
 
 class TwoLayers(nn.Module):
@@ -332,7 +334,7 @@ GRU = Family(
 )
 
 
-# --- 1-D CNN and LSTM; in Keras subclassed ----------------------------------------------------------------------------
+# --- 1-D CNN and LSTM; in Keras subclassed ------------------------------------------------------------------
 
 
 class Signal(nn.Module):

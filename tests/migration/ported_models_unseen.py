@@ -14,7 +14,7 @@ from twins import Family, Part, Settings, through
 layers = keras.layers
 
 
-# --- nested bodies, batch norm after the ReLU; Keras flattens in the order of PyTorch ------------------------------------
+# --- nested bodies, batch norm after the ReLU; Keras flattens in the order of PyTorch -----------------------
 
 
 class Nested(nn.Module):
@@ -89,7 +89,7 @@ NESTED = Family(
 )
 
 
-# --- densely connected: norm and activation before the convolution; blocks that are layers; square pictures ---------------
+# --- densely connected: norm and activation before the convolution; blocks that are layers; square pictures -
 
 
 class Dense(nn.Module):
@@ -176,7 +176,7 @@ DENSE = Family(
 )
 
 
-# --- in the manner of ConvNeXt: depthwise, layer norm, GELU; PyTorch turns its axes about ----------------------------------
+# --- in the manner of ConvNeXt: depthwise, layer norm, GELU; PyTorch turns its axes about -------------------
 
 
 class Next(nn.Module):
@@ -243,7 +243,7 @@ NEXT = Family(
 )
 
 
-# --- recurrent ------------------------------------------------------------------------------------------------------
+# --- recurrent ----------------------------------------------------------------------------------------------
 
 
 class Tagger(nn.Module):
@@ -348,8 +348,12 @@ class Spectrum(nn.Module):
 def spectrum_keras(s: Settings) -> Any:
     first = keras.Input((9, 10, 1))
     x = through(first, s.keras_conv("conv1", 6, 3), s.keras_norm("bn1"), layers.ReLU())
-    x = through(x, layers.MaxPooling2D((1, 2)), s.keras_conv("conv2", 4, 3), s.keras_norm("bn2"), layers.ReLU())
-    x = through(x, layers.Reshape((9, 20), name="columns"), layers.GRU(8, name="rnn"), layers.Dense(5, name="fc"))
+    x = through(
+        x, layers.MaxPooling2D((1, 2)), s.keras_conv("conv2", 4, 3), s.keras_norm("bn2"), layers.ReLU()
+    )
+    x = through(
+        x, layers.Reshape((9, 20), name="columns"), layers.GRU(8, name="rnn"), layers.Dense(5, name="fc")
+    )
     return keras.Model(first, x)
 
 
@@ -370,7 +374,7 @@ SPECTRUM = Family(
 )
 
 
-# --- 1-D CNN, flattened; in PyTorch a list of modules -------------------------------------------------------------------
+# --- 1-D CNN, flattened; in PyTorch a list of modules -------------------------------------------------------
 
 
 class Series(nn.Module):

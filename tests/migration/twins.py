@@ -1,7 +1,7 @@
 """Families of models as people port them: one model in each framework, the same numbers in both, and the ways to err.
 
-Weights are drawn once, in the names and axes of PyTorch, and written into either model by this file's own means, so that
-what is tested here does not rest on `explain.port`. A mistake is a model built with other settings, or other weights.
+Weights are drawn once, in the names and axes of PyTorch, and written into either model by this file's own means, so
+that what is tested here does not rest on `explain.port`. A mistake is a model built with other settings, or weights.
 """
 
 from __future__ import annotations
@@ -114,7 +114,14 @@ class Settings:
         return x
 
     def torch_conv(
-        self, name: str, before: int, after: int, side: int, stride: int = 1, style: Style = "same", **how: Any
+        self,
+        name: str,
+        before: int,
+        after: int,
+        side: int,
+        stride: int = 1,
+        style: Style = "same",
+        **how: Any,
     ) -> nn.Module:
         """A convolution over pictures; `name` is its key."""
         style = self.padding.get(name, style)
@@ -186,7 +193,9 @@ class SamePadded(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         lacking = []
-        for length, side, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+        for length, side, stride in zip(
+            x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True
+        ):
             missing = max((-(-length // stride) - 1) * stride + side - length, 0)
             lacking += [missing // 2, missing - missing // 2]
         return super().forward(functional.pad(x, lacking))
@@ -289,14 +298,14 @@ class Family:
         """What stands before the names of a PyTorch model's modules."""
         return "1." if self.wrapped and self.settled(settings).front else ""
 
-    def bare_torch(self, settings: Settings = Settings()) -> tuple[nn.Module, nn.Module]:  # noqa: B008
+    def bare_torch(self, settings: Settings = Settings()) -> tuple[nn.Module, nn.Module]:
         """A PyTorch model without its weights: the whole, and the model without what stands before it."""
         settings = self.settled(settings)
         inner = self.torch(settings).eval()
         whole = nn.Sequential(Prepared(settings), inner) if self.prefix(settings) else inner
         return whole.eval(), inner
 
-    def build(self, side: Side, weights: Weights, settings: Settings = Settings()) -> Any:  # noqa: B008
+    def build(self, side: Side, weights: Weights, settings: Settings = Settings()) -> Any:
         """A model with weights, in inference mode but for what `settings` says."""
         settings = self.settled(settings)
         if side == "torch":
@@ -355,7 +364,7 @@ def pictures(generator: np.random.Generator, count: int, shape: tuple[int, ...])
     return np.clip(light + 0.03 * generator.normal(size=light.shape), 0, 1)
 
 
-# --- weights -------------------------------------------------------------------------------------------------------
+# --- weights ------------------------------------------------------------------------------------------------
 
 
 def drawn(family: Family, seed: int) -> Weights:
@@ -374,7 +383,9 @@ def drawn(family: Family, seed: int) -> Weights:
             own["weight"].sub_(0.8 * own["weight"].mean(dim=around, keepdim=True))
             deviations = _channels(_watched(whole, module, x)[1], part).std(0)
             own["weight"].mul_(part.size / deviations.square().mean().sqrt())
-            spread = torch.tensor(np.exp(generator.normal(0, 0.3, size=len(own["weight"]))), dtype=torch.float32)
+            spread = torch.tensor(
+                np.exp(generator.normal(0, 0.3, size=len(own["weight"]))), dtype=torch.float32
+            )
             own["weight"].mul_(spread.reshape(-1, *[1] * (own["weight"].ndim - 1)))
         elif part.kind == "batch_norm":
             reached = _channels(_watched(whole, module, x)[0], part)
@@ -390,7 +401,11 @@ def drawn(family: Family, seed: int) -> Weights:
 def _first_draw(part: Part, name: str, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     if part.kind in ("lstm", "gru"):
         hidden = shape[0] // (4 if part.kind == "lstm" else 3)
-        return generator.uniform(-1, 1, size=shape) * (1.5 if name.startswith("weight") else 0.8) / np.sqrt(hidden)
+        return (
+            generator.uniform(-1, 1, size=shape)
+            * (1.5 if name.startswith("weight") else 0.8)
+            / np.sqrt(hidden)
+        )
     if part.kind in ("batch_norm", "layer_norm"):
         if name == "weight":
             return generator.uniform(0.6, 1.4, size=shape)
@@ -487,7 +502,7 @@ def first_last(weight: Array, flattened: tuple[int, ...] | None) -> Array:
     return np.moveaxis(weight.reshape(len(weight), *space, channels), -1, 1).reshape(weight.shape)
 
 
-# --- models run, by this file's own means -----------------------------------------------------------------------------
+# --- models run, by this file's own means -------------------------------------------------------------------
 
 
 def keras_layers(model: Any) -> dict[str, Any]:
