@@ -86,6 +86,23 @@ _POOLS = {
 }
 
 
+_KNOWN = {
+    *(
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "silu",
+        "mish",
+        "gelu",
+        "gelu_tanh",
+        "tanh",
+        "sigmoid",
+        "softmax",
+    ),
+    *("log_softmax", "log_sigmoid", "softplus", "softsign", "hard_sigmoid", "hard_silu", "exponential"),
+}
 _SUMS = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 
 
@@ -136,6 +153,17 @@ def named_activation(function: Any) -> str | None:
         return activation_of(function)
     name = str(getattr(function, "__name__", type(function).__name__))
     return _PLAIN_ACTIVATIONS.get(name, name)
+
+
+def is_known(activation: str | None) -> bool:
+    """Tell whether a name is that of an activation that both frameworks have, and not of somebody's own function.
+
+    Examples
+    --------
+    >>> is_known("gelu"), is_known("leaky_relu(0.2)"), is_known("<lambda>")
+    (True, True, False)
+    """
+    return activation is None or activation.partition("(")[0] in _KNOWN
 
 
 def input_shape_of(layer: Any) -> tuple[int | None, ...] | None:

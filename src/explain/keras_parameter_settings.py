@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from explain.keras_graph import Graph, activation_of, input_shape_of, is_on_graph, named_activation
+from explain.keras_graph import (
+    Graph,
+    activation_of,
+    input_shape_of,
+    is_known,
+    is_on_graph,
+    named_activation,
+)
 from explain.padding import added, cropping, resolved_padding
 from explain.parameters import LayerKind
 
@@ -72,7 +79,7 @@ def settings_of(
         known = True
     else:
         activation, known = graph.following_activation(layer)
-    return found | {"activation": activation, "activation_known": known}
+    return found | {"activation": activation, "activation_known": known and is_known(activation)}
 
 
 def _convolution(layer: Any, graph: Graph) -> dict[str, Any]:

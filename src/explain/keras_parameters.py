@@ -5,7 +5,7 @@ Written once for whatever framework Keras runs on; Keras is not imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,6 +51,8 @@ class Held:
         By Keras's names.
     form : str
         How they are held, see `explain.keras_parameter_axes.to_canonical`.
+    finish : callable, optional
+        Works out what the layer keeps of its variables besides, when they were changed.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Held:
     settings: Mapping[str, Any] = field(default_factory=dict)
     form: str = ""
     channels_last: bool = True
+    finish: Callable[[], None] | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -116,8 +119,10 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mappin
     """
     own = {(one.name, one.part): one for one in _held(model, names)}
     planned: dict[int, tuple[Any, Array]] = {}
+    finishing: list[Callable[[], None]] = []
     for layer in layers:
         held = own[layer.name, layer.part]
+        finishing += [] if held.finish is None else [held.finish]
         native = to_native(layer.kind, layer.tensors, held.shapes, held.form)
         if set(native) != set(held.variables):
             raise PortError(
@@ -125,7 +130,7 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mappin
             )
         for name, variable in held.variables.items():
             planned[id(variable)] = variable, _fitted(f"{layer.label}, {name}", variable, native[name])
-    _write(list(planned.values()))
+    _write(list(planned.values()), finishing)
 
 
 def _fitted(label: str, variable: Any, array: Array) -> Array:
@@ -140,14 +145,18 @@ def _fitted(label: str, variable: Any, array: Array) -> Array:
     return value
 
 
-def _write(planned: Sequence[tuple[Any, Array]]) -> None:
+def _write(planned: Sequence[tuple[Any, Array]], finishing: Sequence[Callable[[], None]]) -> None:
     before = [np.array(np.asarray(variable)) for variable, _ in planned]
     try:
         for variable, value in planned:
             variable.assign(value)
+        for finish in finishing:
+            finish()
     except BaseException:
         for (variable, _), kept in zip(planned, before, strict=True):
             variable.assign(kept)
+        for finish in finishing:
+            finish()
         raise
 
 
@@ -253,6 +262,8 @@ def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[Held]:
     known = _KINDS.get(kind)
     if known == "attention" and not _is_read_whole(layer):
         known = None
+    if kind == "ReversibleEmbedding" and layer.tie_weights:
+        known = "embedding"
     if kind == "EinsumDense" and not _is_dense(layer):
         known = None
     if known is None:
@@ -299,7 +310,7 @@ def _own_weights(name: str, layer: Any) -> Iterator[Held]:
             label += "_"
         variables[label] = variable
     if variables:
-        yield Held(name, "", "weights", variables)
+        yield Held(name, "", "weights", variables, finish=getattr(layer, "finalize_state", None))
 
 
 def _attention(layer: Any) -> dict[str, Any]:

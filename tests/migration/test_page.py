@@ -310,6 +310,16 @@ def test_maps_of_real_models_in_both_frameworks(name):
     assert len(html) < 1_000_000 * len(pairs)
 
 
+def test_fine_pictures_do_not_make_a_large_page():
+    values = np.random.default_rng(0).normal(size=(4, 224, 224)).astype(np.float32)
+    a, b = (
+        Attribution(factor * values, values, "NHW", "saliency", np.ones(4), framework=framework)
+        for framework, factor in (("torch", 1.0), ("tensorflow", 1.1))
+    )
+    # Noise, of which no other map of this size has more, does not compress.
+    assert sum(len(picture.image) for picture in method_section("saliency", a, b).pictures) < 3_000_000
+
+
 def test_tables_and_volumes():
     def pair(layout, shape):
         values = np.random.default_rng(0).normal(size=shape).astype(np.float32)

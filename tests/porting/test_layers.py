@@ -1,4 +1,4 @@
-"""Every kind of layer carried over, both ways: what the two frameworks then give for the same input must be the same."""
+"""Every kind of layer carried over, both ways, and what the two frameworks then give for one input compared."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def scattered(model: Any, seed: int) -> Any:
     """Give a model weights at random, variances among them above zero."""
     generator = np.random.default_rng(seed)
     is_torch = isinstance(model, nn.Module)
-    held = [one for one in model.state_dict().values() if one.is_floating_point()] if is_torch else model.weights
+    held = (
+        [one for one in model.state_dict().values() if one.is_floating_point()] if is_torch else model.weights
+    )
     for one in held:
         values = 0.1 + generator.uniform(size=tuple(one.shape))
         if is_torch:
@@ -134,13 +136,25 @@ ROW = {"channels_first": False}
 
 CASES = [
     Case("dense", lambda: nn.Linear(4, 3), lambda: [layers.Dense(3)], (4,)),
-    Case("dense without a bias", lambda: nn.Linear(4, 3, bias=False), lambda: [layers.Dense(3, use_bias=False)], (4,)),
+    Case(
+        "dense without a bias",
+        lambda: nn.Linear(4, 3, bias=False),
+        lambda: [layers.Dense(3, use_bias=False)],
+        (4,),
+    ),
     Case("dense over a sequence", lambda: nn.Linear(4, 3), lambda: [layers.Dense(3)], SEQUENCE, **ROW),
     Case(
-        "EinsumDense", lambda: nn.Linear(4, 3), lambda: [layers.EinsumDense("ab,bc->ac", 3, bias_axes="c")], (4,)
+        "EinsumDense",
+        lambda: nn.Linear(4, 3),
+        lambda: [layers.EinsumDense("ab,bc->ac", 3, bias_axes="c")],
+        (4,),
     ),
     Case(
-        "TimeDistributed", lambda: nn.Linear(4, 3), lambda: [layers.TimeDistributed(layers.Dense(3))], SEQUENCE, **ROW
+        "TimeDistributed",
+        lambda: nn.Linear(4, 3),
+        lambda: [layers.TimeDistributed(layers.Dense(3))],
+        SEQUENCE,
+        **ROW,
     ),
     Case("convolution 1-D", convolution("Conv1d", 4, 5, 3), lambda: [layers.Conv1D(5, 3)], SEQUENCE),
     Case(
@@ -469,16 +483,26 @@ def test_layer_does_the_same_in_its_own_framework(case):
         (lambda: nn.Conv2d(4, 3, 2), lambda: [layers.Conv2D(3, 2, use_bias=False)], PICTURE),
         (lambda: nn.BatchNorm2d(4), lambda: [layers.BatchNormalization(epsilon=1e-5, center=False)], PICTURE),
         (lambda: nn.BatchNorm2d(4), lambda: [layers.BatchNormalization(epsilon=1e-5, scale=False)], PICTURE),
-        (lambda: nn.GroupNorm(2, 4), lambda: [layers.GroupNormalization(2, epsilon=1e-5, center=False, scale=False)], PICTURE),
-        (lambda: states(nn.GRU(4, 3, batch_first=True)), lambda: [layers.GRU(3, use_bias=False)], SEQUENCE),
+        (
+            lambda: nn.GroupNorm(2, 4),
+            lambda: [layers.GroupNormalization(2, epsilon=1e-5, center=False, scale=False)],
+            PICTURE,
+        ),
+        (
+            lambda: states(nn.GRU(4, 3, batch_first=True)),
+            lambda: [layers.GRU(3, use_bias=False, return_sequences=True)],
+            SEQUENCE,
+        ),
     ],
     ids=["dense", "convolution", "norm without center", "norm without scale", "group norm", "gru"],
-)  # fmt: skip
+)
 def test_what_only_one_has_is_neutral_or_refused(with_bias, without, shape):
     case = Case("", with_bias, without, shape, channels_first=shape is PICTURE)
     target = case.torch_model()
     if "GRU" in repr(target):
-        case = Case("", with_bias, lambda: [layers.GRU(3, use_bias=False, return_sequences=True)], shape, **ROW)
+        case = Case(
+            "", with_bias, lambda: [layers.GRU(3, use_bias=False, return_sequences=True)], shape, **ROW
+        )
     source = case.keras_model()
     explain.port(source, target)
     assert_same(torch_output(case, target), keras_output(case, source))

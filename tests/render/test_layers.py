@@ -49,6 +49,9 @@ def test_every_layer_is_at_its_error_in_the_order_of_the_model(check_text):
     low, high = min(passed[:2, 0]), max(differs[:1, 0])
     assert passed[2, 0] < low - 0.5
     assert differs[1, 0] > high + 0.5
+    ticks = dict(zip((tick.get_text() for tick in chart.get_xticklabels()), chart.get_xticks(), strict=True))
+    assert ticks["0"] == passed[2, 0] < ticks["1e−8"]
+    assert ticks["other shape"] == differs[1, 0] > ticks["1"]
     assert {"0", "other shape", "tolerance 1.0e-04", "first divergence"} <= set(words(figure))
     # From the top to the bottom.
     assert chart.get_ylim()[0] > chart.get_ylim()[1]

@@ -13,7 +13,7 @@ from explain.migration.alignment import Aligned
 from explain.migration.diagnosis import Diagnosis, Here
 from explain.migration.distance import apart
 from explain.migration.hypotheses import of_activations, of_border, of_dropped, of_inputs
-from explain.migration.matching import Model
+from explain.migration.matching import MOVES_ONLY, Model
 from explain.migration.weights import GATES, of_weights
 from explain.observation import ObservedCall
 from explain.padding import resolved_padding
@@ -27,6 +27,7 @@ _ROUNDING = 1e-5
 _OF_SETTINGS = {
     "padding": "padding",
     "padding_mode": "padding",
+    "zeros": "padding",
     "epsilon": "epsilon",
     "activation": "activation",
     "recurrent_activation": "activation",
@@ -55,19 +56,11 @@ def diagnose(place: int, aligned: Sequence[Aligned], a: Model, b: Model) -> Diag
     pair = aligned[place]
     here = Here(pair, a, b)
     if pair.before is not None and pair.before <= max(_ROUNDING, _SAME_INPUT * min(pair.error, 1.0)):
-        found = _inside(here)
-        return found or Diagnosis("unknown", f"{here.names} are given the same and give different values.")
-    if pair.before is None:
-        # Of another shape: zeros may have been put around it before, in one of the models.
         found = _inside(here) or _reshaped(here)
+        return found or Diagnosis("unknown", f"{here.names} are given the same and give different values.")
+    for found in _reasons(here, aligned[place - 1] if place else None):
         if found is not None:
             return found
-    found = _outside(here, first=place == 0)
-    if found is not None:
-        return found
-    found = _inside(here)
-    if found is not None:
-        return found
     if place == 0:
         gap = "of another shape" if pair.before is None else f"{percent(pair.before)} apart"
         return Diagnosis("preprocessing", f"What reaches {here.names} is {gap}.", at_input=True)
@@ -76,6 +69,17 @@ def diagnose(place: int, aligned: Sequence[Aligned], a: Model, b: Model) -> Diag
         f"What reaches {here.names} differs, though the layers before it that could be compared agree: something "
         "between them is not the same.",
     )
+
+
+def _reasons(here: Here, last: Aligned | None) -> Iterator[Diagnosis | None]:
+    """Look for the cause where what reaches the layer differs: what is exact before what only may be."""
+    yield _outside(here, first=last is None)
+    if here.pair.before is None:
+        # Of another shape, which may be the layer's own affair: it pads, and the other has a layer for that.
+        yield _inside(here)
+    yield _between(here, last)
+    yield _inside(here)
+    yield _reshaped(here)
 
 
 def _inside(here: Here) -> Diagnosis | None:
@@ -126,14 +130,44 @@ def _outside(here: Here, *, first: bool) -> Diagnosis | None:
     return Diagnosis("flatten order", f"b flattens the map before {here.names} in the order {order}.")
 
 
+def _between(here: Here, last: Aligned | None) -> Diagnosis | None:
+    """Explain by what the two models do otherwise between the pair before, that agrees, and this one."""
+    sides = (here.a, here.pair.a, last and last.a), (here.b, here.pair.b, last and last.b)
+    seen = []
+    for model, own, before in sides:
+        calls = model.observation.calls
+        start = 0 if before is None else calls.index(before) + 1
+        # What a layer applies itself comes after what was compared.
+        applied = [before.activation] if before and before.activation else []
+        between = [call.operation for call in calls[start : calls.index(own)]]
+        seen.append([word for word in (*applied, *between) if word not in MOVES_ONLY])
+    if not all(seen) or seen[0] == seen[1]:
+        return None
+    pools = [[word for word in one if word in _POOLS] for one in seen]
+    told = f"{', '.join(seen[0])} in a and {', '.join(seen[1])} in b"
+    cause = "pooling" if pools[0] != pools[1] else "activation"
+    return Diagnosis(cause, f"Between the layers that agree and {here.names} come {told}.")
+
+
 def _reshaped(here: Here) -> Diagnosis | None:
-    """Explain inputs or outputs of different shapes."""
+    """Explain inputs or outputs of different shapes, or zeros around the input in one model only."""
     pair = here.pair
     one, other = pair.inputs
-    if one is None or other is None or one.ndim != other.ndim or one.shape[-1] != other.shape[-1]:
-        return None
-    shapes = f"{_space(one)} in a and {_space(other)} in b"
-    return Diagnosis("padding", f"What reaches {here.names} is {shapes}: a layer before it pads otherwise.")
+    if pair.zeros:
+        return Diagnosis("padding", f"Around what reaches {here.names}, {pair.zeros}.")
+    if one is not None and other is not None and _differ_in_space(one, other):
+        shapes = f"{_space(one)} in a and {_space(other)} in b"
+        return Diagnosis(
+            "padding", f"What reaches {here.names} is {shapes}: a layer before it pads otherwise."
+        )
+    if _differ_in_space(pair.a.outputs, pair.b.outputs):
+        shapes = f"{_space(pair.a.outputs)} in a and {_space(pair.b.outputs)} in b"
+        return Diagnosis("padding", f"{here.names} give {shapes}.")
+    return None
+
+
+def _differ_in_space(a: Array, b: Array) -> bool:
+    return a.ndim == b.ndim > 2 and a.shape[1:-1] != b.shape[1:-1] and a.shape[-1] == b.shape[-1]
 
 
 def _space(array: Array) -> str:

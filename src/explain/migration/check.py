@@ -193,7 +193,7 @@ def _observed(few: Sequence[Side]) -> tuple[list[Model], list[str]]:
         except ExplainError as cause:
             parameters = ()
             notes.append(f"The weights of {name} could not be compared: {cause}")
-        models.append(Model(observation, parameters))
+        models.append(Model(observation, parameters, side.canonical.shape[1:]))
     return models, notes
 
 

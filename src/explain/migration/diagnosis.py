@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from explain.migration.alignment import Aligned
-from explain.migration.distance import flatten_order, map_before
+from explain.migration.distance import flatten_order
 from explain.migration.hypotheses import flattening
 from explain.migration.matching import Model
 
@@ -80,11 +79,12 @@ class Here:
     @property
     def map_before(self) -> tuple[int, ...] | None:
         """The map whose flattening reaches the layer, channels last, if it is one."""
-        calls = self.a.observation.calls
-        shape = map_before(calls, calls.index(self.pair.a))
         inputs = self.pair.inputs[0]
-        is_flat = shape is not None and inputs is not None and inputs.ndim == 2
-        return shape if is_flat and inputs is not None and inputs.shape[1] == math.prod(shape or ()) else None
+        if inputs is None or inputs.ndim != 2:
+            return None
+        width = inputs.shape[1]
+        of_a = self.a.flattened_before(self.a.observation.calls.index(self.pair.a), width)
+        return of_a or self.b.flattened_before(self.b.observation.calls.index(self.pair.b), width)
 
     @property
     def flattened_as_in_b(self) -> str | None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from explain.examples import Array
-from explain.observation import ObservedCall
 from explain.similarity import relative_l2
 
 RECURRENT = ("simple_rnn", "lstm", "gru")
@@ -93,14 +92,6 @@ def _without_zeros(array: Array, axis: int, count: int) -> Array:
         if not left_off.any():
             return np.take(array, range(before, size - count + before), axis)
     return array
-
-
-def map_before(calls: Sequence[ObservedCall], place: int) -> tuple[int, ...] | None:
-    """Give the shape of the last map, channels last, that was seen before a call."""
-    for call in reversed(calls[:place]):
-        if call.outputs.ndim > 2:
-            return tuple(call.outputs.shape[1:])
-    return None
 
 
 def apart(a: Array, b: Array) -> float:

@@ -168,8 +168,8 @@ def flattening(kernel: Array, other: Array, shape: Sequence[int]) -> str | None:
 
     Examples
     --------
-    >>> kernel = np.arange(24.0).reshape(12, 2)
-    >>> flattening(kernel, kernel[np.argsort(flatten_order((2, 2, 3)))], (2, 2, 3))
+    >>> kernel = np.random.default_rng(0).random((2, 2, 3, 8))
+    >>> flattening(kernel.reshape(12, 8), kernel.transpose(2, 0, 1, 3).reshape(12, 8), (2, 2, 3))
     'CHW'
     """
     letters = {1: "TC", 2: "HWC", 3: "DHWC"}.get(len(shape) - 1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import pairwise
+from math import prod
 from typing import Any, TypeVar
 
 from explain.migration.distance import apart, difference
@@ -14,7 +15,7 @@ from explain.observation import Observation, ObservedCall
 from explain.parameters import ParameterLayer
 
 # What only moves values, or nothing at all: the two frameworks need not have it at the same places.
-_MOVES_ONLY = frozenset(
+MOVES_ONLY = frozenset(
     {
         "flatten",
         "reshape",
@@ -45,15 +46,25 @@ class Model:
         Its run.
     parameters : sequence of ParameterLayer
         The layers that hold parameters.
+    given : tuple of int
+        The shape of one example of its input, channels last.
     """
 
     observation: Observation
     parameters: Sequence[ParameterLayer] = ()
+    given: tuple[int, ...] = ()
 
     @property
     def flattens_channels_last(self) -> bool:
         """Whether a map is flattened with its channels last."""
         return self.observation.flattens_channels_last
+
+    def flattened_before(self, place: int, width: int) -> tuple[int, ...] | None:
+        """Give the last map before a call, channels last, of so many values: flattened, it may be what reaches it."""
+        calls = [call for call in self.observation.calls[:place] if call.operation not in MOVES_ONLY]
+        seen = [call.outputs.shape[1:] for call in calls]
+        shapes = (shape for shape in (*reversed(seen), self.given) if len(shape) > 1 and prod(shape) == width)
+        return next(shapes, None)
 
     def parts(self, call: ObservedCall) -> tuple[ParameterLayer, ...]:
         """Give the parameters of the layer that was called: several sets for one of several parts."""
@@ -197,7 +208,7 @@ def _between(
         return [
             (place, calls[place].operation)
             for place in range(start + 1, end)
-            if place not in taken[side] and calls[place].operation not in _MOVES_ONLY
+            if place not in taken[side] and calls[place].operation not in MOVES_ONLY
         ]
 
     for (start_a, start_b), (end_a, end_b) in pairwise([(-1, -1), *pairs, (len(a), len(b))]):

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from explain.attribution import Attribution
 from explain.comparison import TITLES, Comparison, compare
 from explain.errors import ExplainError
+from explain.layout import Layout
 from explain.migration.figures import plot_layers
 from explain.migration.report import STAGES, MigrationReport, Row, Stage
 from explain.migration.words import (
@@ -26,10 +27,14 @@ from explain.migration.words import (
     where_they_part,
 )
 from explain.render import figure_data_uri, plot_pair, plot_scatter
+from explain.render.drawing import SMALL_IMAGE
 from explain.render.names import framework_name, method_name
 
 # How many examples are drawn of each method.
 MOST_EXAMPLES = 4
+
+# Of maps with more pixels than a panel of the page has on a screen: a finer picture would only be a larger file.
+_DPI_OF_FINE_MAPS = 90
 
 
 @dataclass(frozen=True)
@@ -159,9 +164,12 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
     try:
         comparison = compare(a, b)
         shown = least_similar(comparison)
+        maps = plot_pair(a, b, comparison=comparison, examples=shown, difference=True)
+        if max(Layout(a.layout).to_canonical(a.values).shape[1:-1], default=0) > SMALL_IMAGE:
+            maps.set_dpi(_DPI_OF_FINE_MAPS)
         pictures = (
             Picture(
-                figure_data_uri(plot_pair(a, b, comparison=comparison, examples=shown, difference=True)),
+                figure_data_uri(maps),
                 f"{title}: input, both maps on one scale, and their difference. {_figures(comparison, shown)}",
             ),
             Picture(

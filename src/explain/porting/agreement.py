@@ -93,6 +93,8 @@ def setting_differences(a: ParameterLayer, b: ParameterLayer) -> list[Difference
 def _differences(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]:
     for name, why in _WHY.items():
         one, other = a.settings.get(name), b.settings.get(name)
+        if name == "padding_mode" and not (_pads(a) or _pads(b)):
+            continue
         if one is None or other is None:
             if name in ("max_norm", "pooling", "zeros", "attention_axes") and one != other:
                 yield Difference(name, one, other, why.format(a=one, b=other))
@@ -159,6 +161,11 @@ def _of_activation(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]
             other,
             f"What is applied to what it gives is {shown[0]} in one and {shown[1]} in the other: {remedy}",
         )
+
+
+def _pads(layer: ParameterLayer) -> bool:
+    padding = layer.settings.get("padding", ())
+    return isinstance(padding, str) or any(map(any, padding))
 
 
 def _zeros(padding: Any) -> str:

@@ -13,6 +13,7 @@ from explain.parameters import ParameterLayer
 from explain.porting.agreement import setting_differences
 from explain.porting.carrying import Carried, carried
 from explain.porting.pairing import Pairing, pair_layers
+from explain.porting.reading import read_both
 
 # In which mode a layer is does not belong to its weights.
 _OF_THE_MOMENT = {"training"}
@@ -94,9 +95,9 @@ def port(
         From names of the source's layers to names of the target's, where the pairing is not clear. A name of either
         with None leaves that layer as it is.
     x : array_like, or tuple or dict of array_like, optional
-        A small batch, as the source takes it. The source is run on it, and is as it was afterwards: its layers are then
-        taken in the order in which it calls them, not in which they are defined, and how it flattens a map is seen.
-        Without it a model of PyTorch is taken to flatten with the channels first.
+        A small batch, as the source takes it. Both models are run on it, and are as they were afterwards: layers are
+        then taken in the order in which they are called, not in which they are defined, and how a map is flattened is
+        seen. Without it a model of PyTorch is taken to flatten with the channels first.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def port(
     """
     here, there = extension_for(source_model), extension_for(target_model)
     with ONE_CALL_AT_A_TIME:
-        source, target = here.parameters(source_model, x), there.parameters(target_model)
+        source, target = read_both(here, there, source_model, target_model, x)
         pairing = pair_layers(source, target, mapping)
         problems = list(pairing.problems)
         planned: dict[int, Carried] = {}

@@ -155,8 +155,8 @@ def neighbours(model: nn.Module) -> dict[int, dict[str, Any]]:
     >>> neighbours(model)[id(model[1])]
     {'zeros': ((1, 1), (1, 1)), 'activation': 'relu'}
     """
-    chains = [one for one in model.modules() if type(one) is nn.Sequential]
-    inside = {id(child) for chain in chains for child in chain if type(child) is nn.Sequential}
+    chains = [one for one in model.modules() if _is_chain(one)]
+    inside = {id(child) for chain in chains for child in chain.children() if _is_chain(child)}
     found: dict[int, dict[str, Any]] = {}
     for chain in chains:
         # One inside another goes on where that one does.
@@ -181,8 +181,13 @@ def zeros_around(module: nn.Module) -> Pairs | None:
     return tuple(zip(sides[::2], sides[1::2], strict=True))[::-1]
 
 
-def _flat(chain: nn.Sequential) -> list[nn.Module]:
-    return [one for child in chain for one in (_flat(child) if type(child) is nn.Sequential else [child])]
+def _is_chain(module: nn.Module) -> bool:
+    """Tell a Sequential that calls its modules one after the other and does nothing besides."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def _flat(chain: nn.Module) -> list[nn.Module]:
+    return [one for child in chain.children() for one in (_flat(child) if _is_chain(child) else [child])]
 
 
 def _look_along(modules: list[nn.Module], found: dict[int, dict[str, Any]], *, whole: bool) -> None:
