@@ -86,6 +86,21 @@ _POOLS = {
 }
 
 
+# What makes sequences of features, which both frameworks have last.
+_SEQUENTIAL = {
+    *(
+        "LSTM",
+        "GRU",
+        "SimpleRNN",
+        "RNN",
+        "Bidirectional",
+        "Embedding",
+        "Dense",
+        "EinsumDense",
+        "MultiHeadAttention",
+    ),
+    *("GroupQueryAttention", "TimeDistributed", "RepeatVector", "Reshape"),
+}
 _KNOWN = {
     *(
         "relu",
@@ -278,7 +293,17 @@ class Graph:
         if name == "Flatten" and operation.data_format == "channels_first":
             # It puts the first axis last before it flattens.
             last = True if last is False else None
-        return (Block(math.prod(sizes) // channels, channels, last),)
+        return (Block(math.prod(sizes) // channels, channels, last, self._is_spatial(given)),)
+
+    def _is_spatial(self, tensor: Any) -> bool:
+        """Tell a map of space from a sequence of features, by the layer that made it."""
+        for before in self._before(tensor, through_sums=True):
+            name = class_name(before)
+            if name in _SEQUENTIAL:
+                return False
+            if "Conv" in name:
+                return True
+        return len(tensor.shape) > 3
 
     def _has_channels_last(self, tensor: Any) -> bool | None:
         """Tell whether a map has its channels last; None where that cannot be told."""
@@ -339,7 +364,8 @@ def _built_flattenings(layers: list[Any]) -> dict[int, Row]:
         if shape is not None and len(shape) > 2 and None not in shape[1:]:
             sizes = [int(size or 0) for size in shape[1:]]
             channels = sizes[0] if layer.data_format == "channels_first" else sizes[-1]
-            row = without_vectors((Block(math.prod(sizes) // channels, channels),))
+            spatial = True if len(sizes) > 2 else None
+            row = without_vectors((Block(math.prod(sizes) // channels, channels, spatial=spatial),))
             if row is not None:
                 found[math.prod(sizes)] = row
     return found
