@@ -36,6 +36,7 @@ LEVELS = [
         "wiring",
     ),
     ("attribution", "examples", "layers", "parameter_use"),
+    ("observation",),
     ("masking", "packing", "target"),
     ("backend", "baseline", "features"),
     ("layered", "tokens"),
@@ -57,8 +58,9 @@ LEVELS = [
     ("explanation",),
     ("api",),
     ("goldens", "porting", "zoo"),
-    ("migration",),
-    ("gallery", "pytest_plugin"),
+    ("migration", "named_models"),
+    ("cli_shared", "gallery", "pytest_plugin"),
+    ("cli_migration",),
     ("cli",),
 ]
 
@@ -103,6 +105,7 @@ ONLY_HERE = {
         "cut.CutLostError",
     ): "A trace takes one way for good; a PyTorch model may take another each time.",
     ("torch_ext", "inspection.device_and_dtype"): "TensorFlow places tensors by itself.",
+    ("torch_ext", "layers.has_channels_last"): "A Keras layer states its data format.",
     ("tf_ext", "structure.input_shape_of"): "A Keras model states its input's shape.",
     ("tf_ext", "structure.precision_of"): "PyTorch's device and precision are found together.",
     (

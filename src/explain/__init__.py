@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 from explain import errors
 
 if TYPE_CHECKING:
-    from explain import render, zoo
+    from explain import migration, render, zoo
     from explain.api import attribute, maximize
     from explain.attribution import Attribution, load
     from explain.catalogue import methods
     from explain.comparison import compare
     from explain.display import Display
+    from explain.migration.check import check_migration
+    from explain.migration.report import MigrationReport
     from explain.porting.port import port
 
 __version__ = _version("explain-toolkit")
@@ -22,6 +24,9 @@ _HOMES = {
     "maximize": "explain.api",
     "methods": "explain.catalogue",
     "compare": "explain.comparison",
+    "check_migration": "explain.migration.check",
+    "MigrationReport": "explain.migration.report",
+    "migration": "explain.migration",
     "Attribution": "explain.attribution",
     "load": "explain.attribution",
     "Display": "explain.display",
@@ -33,12 +38,15 @@ _HOMES = {
 __all__ = [
     "Attribution",
     "Display",
+    "MigrationReport",
     "attribute",
+    "check_migration",
     "compare",
     "errors",
     "load",
     "maximize",
     "methods",
+    "migration",
     "port",
     "render",
     "zoo",

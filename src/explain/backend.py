@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from explain.errors import UnsupportedModelError
 from explain.examples import Array, Examples
 from explain.layers import LayerCall
 from explain.layout import Layout
+from explain.observation import Observation
 from explain.parameters import ParameterLayer
 from explain.wiring import Wiring
 
@@ -220,6 +222,9 @@ class Extension(Protocol):
     reference_engine: str | None
     """Name of the library that ``engine=`` can choose for this framework, None without one."""
 
+    model_suffixes: tuple[str, ...]
+    """Endings of the files from which it reads whole models, none of which runs code of the file."""
+
     def recognises(self, model: object) -> bool:
         """Tell from the class alone whether `model` belongs to this framework."""
 
@@ -250,10 +255,19 @@ class Extension(Protocol):
     def run_reference_engine(self, problem: Problem) -> Found:
         """Run the problem in the reference engine; raise `EngineError` where its numbers are not right."""
 
+    def load_model(self, path: Path) -> Any:
+        """Read a model from a file with one of `model_suffixes`; raise `UnsupportedModelError` if it holds none."""
+
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Give the layers that hold parameters, in the order in which they are defined; raise `PortError` if unseen.
 
         With a batch that the model takes, in the order in which they are called.
+        """
+
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+        """Run a model as it is given, in its own mode, and give what it and its layers gave; None if it cannot be seen.
+
+        `x` is in the model's layout; without `layers` only what the model gave is noted.
         """
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

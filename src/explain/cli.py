@@ -1,4 +1,4 @@
-"""The command line: the gallery, the catalogue, the seed models, and attributions of them.
+"""The command line: the gallery, the catalogue, the seed models, attributions of them, and checks of migrations.
 
 Nothing here is imported before a command needs it, so that `explain --help` waits for no framework.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,9 @@ import typer
 from rich.console import Console
 
 import explain
-from explain.errors import ExplainError, InputError, OptionError
+from explain.cli_migration import check_migration
+from explain.cli_shared import errors_on_one_line, read_array
+from explain.errors import OptionError
 
 if TYPE_CHECKING:
     from explain.attribution import Attribution
@@ -34,6 +35,8 @@ ModelName = Annotated[str, typer.Option("--model", "-m", help="A seed model; `ex
 MethodName = Annotated[
     str, typer.Option("--method", help="A name or an alias; `explain methods` lists them.")
 ]
+
+app.command("check-migration")(check_migration)
 
 
 @app.callback(invoke_without_command=True)
@@ -71,7 +74,7 @@ def gallery(
         TimeElapsedColumn(),
         TextColumn("{task.description}", style="dim"),
     )
-    with _errors_on_one_line(), Progress(*columns, console=Console(stderr=True)) as shown:
+    with errors_on_one_line(), Progress(*columns, console=Console(stderr=True)) as shown:
         from explain.gallery import generate
 
         task = shown.add_task("loading the frameworks", total=None)
@@ -113,7 +116,7 @@ def models() -> None:
     """List the seed models."""
     from explain.zoo.weight_files import read_metadata, shipped
 
-    with _errors_on_one_line():
+    with errors_on_one_line():
         rows = []
         for name in explain.zoo.names():
             model = explain.zoo.seed_model(name)
@@ -158,7 +161,7 @@ def attribute(
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
     """Explain a seed model on its samples, or on an input of your own."""
-    with _errors_on_one_line():
+    with errors_on_one_line():
         if out.suffix not in (".npz", ".png"):
             raise OptionError(f"--out {out} ends in neither .npz (to keep the result) nor .png (to see it).")
         samples = explain.zoo.samples(model, framework)
@@ -170,7 +173,7 @@ def attribute(
             display = replace(display, step_names=display.step_names[:count])
             lengths = None if lengths is None else lengths[:count]
         else:
-            x, lengths = _read_array(given), None
+            x, lengths = read_array(given), None
             display = explain.Display(display.mean, display.scale, display.bounds, display.classes)
         result = explain.attribute(
             explain.zoo.load(model, framework),
@@ -196,7 +199,7 @@ def compare(
     b: Annotated[Path, typer.Argument(help="Another, of the same inputs, targets and score.")],
 ) -> None:
     """Measure how alike two saved attributions are."""
-    with _errors_on_one_line():
+    with errors_on_one_line():
         typer.echo(str(explain.compare(explain.load(a), explain.load(b))))
 
 
@@ -208,20 +211,10 @@ def show(
     out: Annotated[Path, typer.Option("--out", "-o", help="The .png to write.")],
 ) -> None:
     """Draw a saved attribution."""
-    with _errors_on_one_line():
+    with errors_on_one_line():
         if out.suffix != ".png":
             raise OptionError(f"--out {out} does not end in .png.")
         typer.echo(_write(explain.load(saved), out))
-
-
-@contextmanager
-def _errors_on_one_line() -> Iterator[None]:
-    """Print what went wrong without a traceback, and leave with status 2."""
-    try:
-        yield
-    except (ExplainError, FileNotFoundError) as error:
-        typer.echo(f"explain: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(2) from error
 
 
 def _write(result: Attribution, out: Path) -> Path:
@@ -233,18 +226,6 @@ def _write(result: Attribution, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, explain.render.figure_png(result.plot()))
     return out
-
-
-def _read_array(path: Path) -> Any:
-    """Read a .npy file; pickled objects are refused, since reading them runs code of the file."""
-    import numpy as np
-
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as cause:
-        raise InputError(
-            f"{path} is not a .npy file of numbers ({cause}). Write one with numpy.save."
-        ) from cause
 
 
 def _options(given: list[str]) -> Mapping[str, Any]:

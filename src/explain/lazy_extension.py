@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explain.backend import Backend, Question
 from explain.errors import FrameworkNotInstalledError
+from explain.examples import Array
 from explain.layout import Layout
+from explain.observation import Observation
 from explain.parameters import ParameterLayer
 
 if TYPE_CHECKING:
@@ -67,12 +70,21 @@ class LazyExtension:
         found: Found = self._own("reference_engine").run(problem)
         return found
 
+    def load_model(self, path: Path) -> Any:
+        """Read a model from a file."""
+        return self._own("model_files").load_model(path)
+
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Give the layers that hold parameters, in canonical axes; with a batch as the model uses them on it."""
         layers: tuple[ParameterLayer, ...] = self._own("parameters").read_parameters(model)
         if x is not None:
             layers = self._own("parameter_use").as_used_on(model, layers, x)
         return layers
+
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+        """Run a model as it is given, and give what it and its layers gave."""
+        observed: Observation | None = self._own("observation").observe(model, x, layout, layers=layers)
+        return observed
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Give a model's layers the tensors of `layers`, all or none."""

@@ -171,6 +171,7 @@ class MigrationReport:
     def save(self, path: str | Path) -> Path:
         """Write the report to a JSON file, whole or not at all."""
         path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         replace_file(path, text.encode())
         return path
@@ -180,7 +181,9 @@ class MigrationReport:
         from explain.migration.page import as_html
 
         path = Path(path)
-        replace_file(path, as_html(self).encode())
+        page = as_html(self).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, page)
         return path
 
 
@@ -193,21 +196,31 @@ def load_report(path: str | Path) -> MigrationReport:
         If the file is no such report.
     """
     try:
-        plain = _with_infinities(json.loads(Path(path).read_text(encoding="utf-8")))
+        plain = json.loads(Path(path).read_text(encoding="utf-8"))
         if plain.pop("format") != FILE_FORMAT:
             raise ValueError("it has another format")
         first = plain.pop("first_divergence")
         return MigrationReport(
-            tolerances=Tolerances(**plain.pop("tolerances")),
-            first_divergence=None if first is None else Divergence(**first),
-            rows=tuple(Row(**row) for row in plain.pop("rows")),
+            tolerances=Tolerances(**_with_infinities(plain.pop("tolerances"))),
+            first_divergence=None
+            if first is None
+            else Divergence(**_with_infinities(first, "error", "before")),
+            rows=tuple(_row(row) for row in plain.pop("rows")),
             notes=tuple(plain.pop("notes")),
             **plain,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as cause:
+    # A hostile file may be nested deeper than Python recurses.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
         raise MigrationError(
             f"{path} is no migration report that can be read ({cause}): write one with MigrationReport.save."
         ) from cause
+
+
+def _row(plain: dict[str, Any]) -> Row:
+    if plain["stage"] not in STAGES:
+        raise ValueError(f"no row is of the stage {plain['stage']!r}")
+    numbers = _with_infinities(plain, "error", "tolerance")
+    return Row(**{**numbers, "figures": _with_infinities(plain["figures"])})
 
 
 def _without_infinities(value: Any) -> Any:
@@ -219,9 +232,9 @@ def _without_infinities(value: Any) -> Any:
     return [_without_infinities(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def _with_infinities(value: Any) -> Any:
-    if value in ("inf", "-inf", "nan"):
-        return float(value)
-    if isinstance(value, dict):
-        return {name: _with_infinities(one) for name, one in value.items()}
-    return [_with_infinities(one) for one in value] if isinstance(value, list) else value
+def _with_infinities(plain: dict[str, Any], *numbers: str) -> dict[str, Any]:
+    """Read those words where a number belongs, everywhere if no names are given: a layer may be called ``nan``."""
+    return {
+        name: float(value) if name in (numbers or plain) and value is not None else value
+        for name, value in plain.items()
+    }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.backend import Backend, Question
-from explain.errors import EngineError, PortError
+from explain.errors import EngineError, PortError, UnsupportedModelError
+from explain.examples import Array
 from explain.layout import Layout, default_layout
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
@@ -28,6 +30,7 @@ class NumPyExtension:
         "with framework='numpy'"
     )
     reference_engine: str | None = None
+    model_suffixes: tuple[str, ...] = ()
 
     def recognises(self, model: object) -> bool:
         """Tell from the class alone."""
@@ -68,6 +71,15 @@ class NumPyExtension:
     def run_reference_engine(self, problem: Problem) -> Found:
         """Refuse: there is none."""
         raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
+
+    def load_model(self, path: Path) -> Any:
+        """Refuse: what estimators are kept in are pickles."""
+        raise UnsupportedModelError(
+            f"{path} is a file of no framework: read it yourself, and give the model."
+        )
+
+    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> None:
+        """Give none: no layer is seen, and what the model gives its backend gives."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Refuse: no layer is seen."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from explain.render.html import figure_data_uri, figure_png, sequence_html
     from explain.render.pair import plot_pair
     from explain.render.pictures import Picture, picture
+    from explain.render.scatter import draw_scatter, plot_scatter
     from explain.render.sequence import Step, draw_characters, steps
     from explain.render.table import draw_features, features
     from explain.render.volume import most_relevant_slice, slice_volume
@@ -37,6 +38,7 @@ _HOME = {
     "draw_heatmap": "drawing",
     "draw_overlay": "drawing",
     "draw_picture": "drawing",
+    "draw_scatter": "scatter",
     "draw_score_curve": "drawing",
     "draw_step_margin": "drawing",
     "features": "table",
@@ -47,6 +49,7 @@ _HOME = {
     "picture": "pictures",
     "plot": "figure",
     "plot_pair": "pair",
+    "plot_scatter": "scatter",
     "sequence_html": "html",
     "shared_scale": "heatmap",
     "slice_volume": "volume",
@@ -63,6 +66,7 @@ __all__ = [
     "draw_heatmap",
     "draw_overlay",
     "draw_picture",
+    "draw_scatter",
     "draw_score_curve",
     "draw_step_margin",
     "features",
@@ -73,6 +77,7 @@ __all__ = [
     "picture",
     "plot",
     "plot_pair",
+    "plot_scatter",
     "sequence_html",
     "shared_scale",
     "slice_volume",

@@ -48,6 +48,9 @@ class Drawn:
         A name for each attribution of a pair.
     comparison : Comparison, optional
         How alike the two of a pair are.
+    difference : Attribution, optional
+        What is drawn beside a pair: the second less the first. Its maps are then the last of `maps`, its name the last
+        of `labels`.
     """
 
     attributions: tuple[Attribution, ...]
@@ -58,6 +61,12 @@ class Drawn:
     channels: ChannelRule
     labels: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    difference: Attribution | None = None
+
+    @property
+    def panels(self) -> tuple[Attribution, ...]:
+        """All that is drawn side by side."""
+        return self.attributions if self.difference is None else (*self.attributions, self.difference)
 
     @property
     def first(self) -> Attribution:

@@ -34,14 +34,14 @@ LEAST_COLUMN = 1.55
 
 
 def plot_image_pairs(drawn: Drawn) -> Figure:
-    """Draw input, map and map in each row, on one scale."""
+    """Draw input, map and map in each row, and their difference if there is one, on one scale."""
     rows_as_time = view(drawn.first) == "rows"
     pictures = input_pictures(drawn)
     width, height = map_size(drawn)
     names = [input_heading(pictures, input_name(drawn.first)), *drawn.labels]
     room = TIME_ROOM if rows_as_time else 0.0
     (input_left, *lefts), right = place_columns(
-        names, [width] * 3, rooms=(0.0, room, 0.0), least=LEAST_COLUMN
+        names, [width] * len(names), rooms=(0.0, room, *[0.0] * (len(names) - 2)), least=LEAST_COLUMN
     )
     column = lefts[1] - lefts[0] - GAP
     bar_left = right + GAP + 0.04
@@ -112,9 +112,10 @@ def _words_under(
     column: float,
     lines_under: Sequence[Sequence[Line]],
 ) -> list[_Words]:
-    """Place the words under each map of a pair and, below them, those under both."""
+    """Place the words under each map of a pair and, below them, those under both; none under their difference."""
     placed: list[_Words] = []
     step = line_height(SMALL)
+    middles = middles[: len(lines_under)]
     for middle, lines in zip(middles, lines_under, strict=True):
         wrapped = [(text, line) for line in lines for text in wrap(line.text, column, line.size)]
         placed += [_Words(middle, row * step, text, line) for row, (text, line) in enumerate(wrapped)]

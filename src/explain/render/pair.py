@@ -11,6 +11,7 @@ from explain.comparison import Comparison, compare
 from explain.display import Display
 from explain.errors import RenderError
 from explain.render.arguments import check_arguments, check_attribution
+from explain.render.difference import with_difference
 from explain.render.heatmap import DEFAULT_PERCENTILE, ChannelRule, Scale
 from explain.render.image_pair import plot_image_pairs
 from explain.render.maximization import plot_maximization
@@ -35,6 +36,7 @@ def plot_pair(
     channels: ChannelRule | None = None,
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
+    difference: bool = False,
 ) -> Figure:
     """Draw two attributions of the same inputs side by side, one row an example.
 
@@ -63,6 +65,9 @@ def plot_pair(
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
     max_examples : int
         How many examples are drawn where `examples` does not say.
+    difference : bool
+        Whether the second map less the first is drawn beside them, on their scale: magnified ten or a hundred times
+        where it is small, and its heading says so. Of two inputs that were found there is none.
 
     Returns
     -------
@@ -118,6 +123,8 @@ def plot_pair(
     how = view(drawn.first)
     if drawn_as(drawn.first) == "input":
         return plot_maximization(drawn)
+    if difference:
+        drawn = with_difference(drawn)
     if how == "characters":
         return plot_characters(drawn)
     if how == "table":

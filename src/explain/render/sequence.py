@@ -14,6 +14,8 @@ from explain.attribution import Attribution
 from explain.errors import RenderError
 from explain.render.arguments import Drawn
 from explain.render.caption import (
+    SMALL,
+    Line,
     example_lines,
     head,
     lines_height,
@@ -179,12 +181,17 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
 def plot_characters(drawn: Drawn) -> Figure:
     """Draw sequences of named steps of one or two attributions, broken into lines where they are long."""
     shown = [
-        [steps(one, example, channels=drawn.channels) for one in drawn.attributions]
-        for example in drawn.examples
+        [steps(one, example, channels=drawn.channels) for one in drawn.panels] for example in drawn.examples
     ]
     grid = cell_grid([sequence for both in shown for sequence in both])
     content = max(grid.width, BAR_WIDTH + 0.6, 4.6 if drawn.labels else 0.0)
-    overs = under_maps(drawn.attributions, drawn.examples, content, drawn.labels) if drawn.labels else {}
+    overs = (
+        under_maps(drawn.attributions, drawn.examples, content, drawn.labels[: len(drawn.attributions)])
+        if drawn.labels
+        else {}
+    )
+    if drawn.difference is not None:
+        overs = {example: [*lines, [Line(drawn.labels[-1], SMALL)]] for example, lines in overs.items()}
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
         scale, example = drawn.scales[index], drawn.examples[index]

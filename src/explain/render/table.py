@@ -183,8 +183,8 @@ def plot_tables(drawn: Drawn) -> Figure:
     shown = [_both(drawn, example) for example in drawn.examples]
     left = CONTENT_LEFT + names_width([one for both in shown for one in both])
     width = BARS_WIDTH if len(drawn.attributions) == 1 else PAIR_BARS_WIDTH
-    lefts = [left + which * (width + 0.3) for which in range(len(drawn.attributions))]
-    whole = lefts[-1] + width - left
+    lefts = [left + which * (width + 0.3) for which in range(len(drawn.panels))]
+    whole = lefts[len(drawn.attributions) - 1] + width - left
     unders = under_maps(drawn.attributions, drawn.examples, width) if drawn.labels else {}
 
     def under_height(example: int) -> float:
@@ -197,7 +197,7 @@ def plot_tables(drawn: Drawn) -> Figure:
         for which, at in enumerate(lefts):
             axes = sheet.axes(at, top, width, height)
             draw_features(axes, shown[index][which], drawn.scales[index], limit=limit, named=which == 0)
-            if drawn.labels:
+            if drawn.labels and which < len(drawn.attributions):
                 write_lines(sheet, at, top + height + AXIS_ROOM, unders[example][which], width)
         if drawn.comparison is not None:
             below = top + height + AXIS_ROOM + under_height(example) + PAIR_GAP
@@ -234,7 +234,7 @@ def plot_tables(drawn: Drawn) -> Figure:
 def _both(drawn: Drawn, example: int) -> list[list[Feature]]:
     """Give the bars of each attribution for one example, in one order."""
     order = feature_order([maps[example] for maps in drawn.maps])
-    return [features(one, example, channels=drawn.channels, order=order) for one in drawn.attributions]
+    return [features(one, example, channels=drawn.channels, order=order) for one in drawn.panels]
 
 
 def bars_limit(shown: Sequence[Sequence[Feature]]) -> float:

@@ -25,6 +25,7 @@ class TensorFlowExtension(LazyExtension):
         "be called, or a function of TensorFlow tensors with framework='tensorflow'"
     )
     reference_engine = "tf-explain"
+    model_suffixes = (".keras",)
 
     def recognises(self, model: object) -> bool:
         """Tell from the class alone; a Keras model is ours only where Keras itself runs on TensorFlow."""

@@ -38,6 +38,19 @@ def named_layers(model: nn.Module) -> Mapping[str, nn.Module]:
     return {name: module for name, module in model.named_modules() if name}
 
 
+def has_channels_last(module: nn.Module, before: bool) -> bool:
+    """Tell whether what a module gives has its channels last, from where they were before it.
+
+    Examples
+    --------
+    >>> has_channels_last(nn.Conv2d(3, 8, 3), True), has_channels_last(nn.ReLU(), True)
+    (False, True)
+    """
+    if isinstance(module, _CHANNELS_FIRST):
+        return False
+    return before or isinstance(module, _CHANNELS_LAST)
+
+
 def layer_calls(backend: TorchBackend, examples: Examples, *, channels_last: bool) -> tuple[LayerCall, ...]:
     """Run one example; give every call of a module. `channels_last` says where the input's channels are."""
     seen: list[tuple[str, tuple[int, ...], bool]] = []
@@ -46,10 +59,7 @@ def layer_calls(backend: TorchBackend, examples: Examples, *, channels_last: boo
     def note(name: str) -> Callable[[nn.Module, Tensor], None]:
         def see(module: nn.Module, output: Tensor) -> None:
             nonlocal last
-            if isinstance(module, _CHANNELS_FIRST):
-                last = False
-            elif isinstance(module, _CHANNELS_LAST):
-                last = True
+            last = has_channels_last(module, last)
             if output.ndim >= 2:
                 seen.append((name, tuple(output.shape[1:]), last or output.ndim == 2))
 

@@ -25,6 +25,7 @@ class TorchExtension(LazyExtension):
         "function of torch tensors with framework='torch'"
     )
     reference_engine = "captum"
+    model_suffixes = (".pt", ".ts")
 
     def recognises(self, model: object) -> bool:
         """Tell from the class alone; a Keras model is ours only where Keras itself runs on torch."""

@@ -1,0 +1,314 @@
+"""The call: does a model that was moved still give the same outputs, by the same inner values, for the same reasons?"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from explain.api import attribute
+from explain.arguments import optional_count, seed_of
+from explain.attribution import Attribution
+from explain.catalogue import find_method
+from explain.display import Display
+from explain.errors import ConvergenceWarning, ExplainError, OptionError
+from explain.examples import Array
+from explain.layout import Layout
+from explain.locks import ONE_CALL_AT_A_TIME
+from explain.migration.alignment import Aligned, aligned_calls
+from explain.migration.causes import diagnose, diagnose_outputs
+from explain.migration.diagnosis import Diagnosis
+from explain.migration.matching import Model
+from explain.migration.report import Divergence, MigrationReport, Row, Tolerances
+from explain.migration.sides import Side, outputs_of, run, same_inputs, second_side
+from explain.migration.stages import attribution_row, class_rows, label, layer_rows, output_rows
+from explain.porting.agreement import setting_differences
+
+METHODS = ("saliency", "integrated_gradients", "occlusion")
+"""The methods whose maps are compared if none are named: a gradient, a path, and a perturbation."""
+
+# Both models are asked the very same: no number of steps is chosen on the way.
+_STEPS = 32
+# Windows beside each other, an eighth of a side wide: enough to tell two models apart, a quarter of the usual work.
+_WINDOWS_A_SIDE = 8
+
+# Where rounding is amplified from layer to layer, it grows slowly; a cause shows as a leap.
+_LEAP = 20.0
+_ROUNDING = 5e-7
+_LEAST_LEAP = 1e-5
+
+_CHUNK = 64
+_NOTES = 5
+
+
+def check_migration(
+    model_a: Any,
+    model_b: Any,
+    x: Any,
+    x_b: Any = None,
+    *,
+    methods: str | Sequence[str] | None = None,
+    target: Any = None,
+    output: int | str | None = None,
+    layout: str | Layout | None = None,
+    layout_b: str | Layout | None = None,
+    tolerances: Tolerances | Mapping[str, float] | None = None,
+    n_explained: int = 8,
+    batch_size: int | None = None,
+    seed: int = 0,
+    display: Display | Mapping[str, Any] | None = None,
+) -> MigrationReport:
+    """Compare two models that should be the same: outputs, classes, layer by layer, and what they attribute.
+
+    The models are compared as they are given: a PyTorch model in training mode in training mode. Both leave as they
+    came.
+
+    Parameters
+    ----------
+    model_a, model_b : torch.nn.Module or keras.Model
+        The model as it was, and as it is now; of one framework or of two.
+    x : numpy.ndarray or a tensor
+        A batch of real inputs in the layout of `model_a`, e.g. (N, C, H, W). Some dozens are enough. For `model_b` its
+        axes are moved.
+    x_b : numpy.ndarray or a tensor, optional
+        The same examples as `model_b` is given them, where its preprocessing is another one.
+    methods : str or sequence of str, optional
+        The methods whose maps are compared: by default saliency, integrated gradients and occlusion.
+    target : as in `explain.attribute`
+        What is explained, of both models; by default the class that `model_a` predicts.
+    output : int or str, optional
+        Which of several outputs is explained; all are compared.
+    layout, layout_b : str, optional
+        One letter an axis of the input of either model, where it cannot be known.
+    tolerances : Tolerances or Mapping, optional
+        How far apart the two may be: ``{"outputs": 1e-4, "classes": 0, "layers": 1e-4, "attributions": 0.02}``.
+    n_explained : int
+        How many examples, the first ones, are compared layer by layer and explained.
+    batch_size, seed, display
+        As in `explain.attribute`.
+
+    Returns
+    -------
+    MigrationReport
+        The verdict, the first divergence and its likely cause, and every comparison.
+
+    Raises
+    ------
+    MigrationError
+        If an argument does not make sense; any error of `explain.attribute` for methods that were named.
+
+    Examples
+    --------
+    >>> import explain
+    >>> a, b = (explain.zoo.load("cifar_net", framework) for framework in ("torch", "tensorflow"))
+    >>> x = explain.zoo.samples("cifar_net", "torch").x[:4]
+    >>> report = explain.check_migration(a, b, x, methods="saliency")
+    >>> report.passed, report.first_divergence, len(report.of_stage("layers"))
+    (True, None, 11)
+    """
+    allowed = _tolerances(tolerances)
+    batch_size, seed = optional_count("batch_size", batch_size), seed_of(seed)
+    explained = optional_count("n_explained", n_explained) or 1
+    named = [methods] if isinstance(methods, str) else list(METHODS if methods is None else methods)
+    rows_of_methods = [find_method(name) for name in named]
+    a = Side.given("model_a", model_a, x, layout)
+    b = second_side(a, model_b, x_b, layout_b)
+    sides = (a, b)
+    with ONE_CALL_AT_A_TIME:
+        outputs = [outputs_of(side, batch_size or _CHUNK) for side in sides]
+        few = [side.first(explained) for side in sides]
+        models, notes = _observed(few)
+    of_a, of_b = (_channels_last(found, model) for found, model in zip(outputs, models, strict=True))
+    rows, pairs, remarks = output_rows(of_a, of_b, allowed)
+    rows += class_rows(pairs, allowed)
+    aligned = aligned_calls(*models)
+    rows += layer_rows(aligned, allowed)
+    if not aligned:
+        notes.append(
+            "No layers were compared: those of at least one model cannot be reached, or none has its like."
+        )
+    maps: dict[str, tuple[Attribution, Attribution]] = {}
+    wanted = target if target is not None else _predicted(pairs[0][0][:explained]) if pairs else None
+    asked = {
+        "target": wanted,
+        "output": output if output is not None or len(outputs[0]) == 1 else 0,
+        "batch_size": batch_size,
+        "seed": seed,
+        "display": display,
+    }
+    if same_inputs(*few):
+        for method in rows_of_methods:
+            row, found = _explained(few, method.name, asked, allowed, is_named=methods is not None)
+            rows.append(row)
+            if found is not None:
+                maps[method.name] = found
+    else:
+        remarks.append(
+            "The two are given different inputs, so their maps cannot be compared: put each preprocessing into its "
+            "model."
+        )
+    divergence, diagnosis = _divergence(aligned, rows, models, few, pairs)
+    return MigrationReport(
+        model_a=a.title,
+        model_b=b.title,
+        passed=all(row.passed is not False for row in rows),
+        first_divergence=divergence,
+        cause=None if diagnosis is None else diagnosis.cause,
+        evidence="" if diagnosis is None else diagnosis.evidence,
+        remedy="" if diagnosis is None else diagnosis.remedy,
+        rows=tuple(rows),
+        count=len(a.canonical),
+        tolerances=allowed,
+        notes=(*remarks, *notes, *_harmless(aligned, divergence)),
+        versions={"explain": version("explain-toolkit")}
+        | {one.extension.name: one.extension.version() for one in sides},
+        attributions=maps,
+    )
+
+
+def _tolerances(given: Tolerances | Mapping[str, float] | None) -> Tolerances:
+    if given is None or isinstance(given, Tolerances):
+        return given or Tolerances()
+    known = [field.name for field in fields(Tolerances)]
+    for name, value in dict(given).items():
+        if name not in known:
+            raise OptionError(f"tolerances has {name!r}, which is none of {', '.join(map(repr, known))}.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            raise OptionError(f"tolerances[{name!r}]={value!r} should be a number of at least 0.")
+    return Tolerances(**given)
+
+
+def _observed(few: Sequence[Side]) -> tuple[list[Model], list[str]]:
+    """Run both models on a few examples; read what their layers hold."""
+    models, notes = [], []
+    for name, side in zip("ab", few, strict=True):
+        observation = run(side, layers=True)
+        try:
+            parameters = side.extension.parameters(side.model) if observation.calls else ()
+        except ExplainError as cause:
+            parameters = ()
+            notes.append(f"The weights of {name} could not be compared: {cause}")
+        models.append(Model(observation, parameters, side.canonical.shape[1:]))
+    return models, notes
+
+
+def _channels_last(outputs: Sequence[Array], model: Model) -> list[Array]:
+    """Lay maps out with their channels last; what has no more than one axis of space or time has them last as it is."""
+    first = not model.observation.flattens_channels_last
+    return [np.moveaxis(one, 1, -1) if first and one.ndim > 3 else one for one in outputs]
+
+
+def _predicted(outputs: Array) -> list[int] | None:
+    """Give the predicted classes as targets; None for outputs that have none, or one for each place."""
+    return outputs.argmax(-1).tolist() if outputs.ndim == 2 and outputs.shape[1] > 1 else None
+
+
+def _explained(
+    few: Sequence[Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
+) -> tuple[Row, tuple[Attribution, Attribution] | None]:
+    """Explain both models by one method; one that does not suit them is passed over, unless it was named."""
+
+    def explained(score: str) -> list[Attribution]:
+        # Both integrals take the same steps: what they miss of the whole says nothing of the models.
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            return [
+                attribute(
+                    side.model,
+                    side.x,
+                    method,
+                    layout=side.layout,
+                    **asked,
+                    score=score,
+                    **_options(method, side),
+                )
+                for side in few
+            ]
+
+    try:
+        found = explained("logit")
+        if found[0].score != found[1].score:
+            # One of them hides what its output is made from, or has nothing to take off.
+            found = explained("output")
+        return attribution_row(found[0], found[1], allowed), (found[0], found[1])
+    except ExplainError as cause:
+        if is_named:
+            raise
+        note = f"not compared: {cause}"
+        return Row("attributions", method, method, None, allowed.attributions, None, note), None
+
+
+def _options(method: str, side: Side) -> dict[str, Any]:
+    """Give the options of a method for a quick and even comparison."""
+    if method == "integrated_gradients":
+        return {"n_steps": _STEPS}
+    axes = side.layout.batch_first
+    if method != "occlusion" or axes.kind != "image":
+        return {}
+    shape = [
+        -(-size // _WINDOWS_A_SIDE) if axis in axes.spatial_axes else size
+        for axis, size in enumerate(side.layout.to_batch_first(side.x).shape)
+    ]
+    return {"sliding_window_shapes": tuple(shape[1:]), "strides": tuple(shape[1:])}
+
+
+def _divergence(
+    aligned: Sequence[Aligned],
+    rows: Sequence[Row],
+    models: Sequence[Model],
+    few: Sequence[Side],
+    outputs: Sequence[tuple[Array, Array]],
+) -> tuple[Divergence | None, Diagnosis | None]:
+    """Find where the two part, and why."""
+    failed = [row for row in rows if row.passed is False]
+    if not failed:
+        return None, None
+    if any(row.stage == "layers" for row in failed) or (aligned and failed[0].stage == "outputs"):
+        place = first_leap(aligned)
+        if place is not None:
+            pair, found = aligned[place], diagnose(place, aligned, *models)
+            names = (
+                ("input", "input")
+                if found.at_input
+                else (label(pair.a.name, pair.a.call), label(pair.b.name, pair.b.call))
+            )
+            return Divergence(*names, pair.error, pair.before), found
+    if not aligned and not same_inputs(*few):
+        found = diagnose_outputs([(one.canonical, other.canonical) for one, other in [few]], at_input=True)
+        return Divergence("input", "input", failed[0].error or math.inf), found
+    error = failed[0].error or 0.0
+    if failed[0].stage == "attributions":
+        evidence = (
+            f"Outputs and layers agree, but the maps of {failed[0].a} do not: the two models compute the same by "
+            "operations whose gradients differ."
+        )
+        return Divergence("output", "output", error), Diagnosis("gradient", evidence)
+    return Divergence("output", "output", error), diagnose_outputs(outputs)
+
+
+def first_leap(aligned: Sequence[Aligned]) -> int | None:
+    """Give the first pair at which the difference leaps: by more than rounding that grows from layer to layer."""
+    most = _ROUNDING
+    for place, pair in enumerate(aligned):
+        if pair.error > max(_LEAST_LEAP, _LEAP * most):
+            return place
+        most = max(most, pair.error)
+    return None
+
+
+def _harmless(aligned: Sequence[Aligned], divergence: Divergence | None) -> list[str]:
+    """List settings that differ and, on these examples, make no difference that matters."""
+    if divergence is not None:
+        return []
+    found = [
+        f"{pair.a.name}: {difference[-1]}"
+        for pair in aligned
+        for parts in pair.parts
+        for difference in setting_differences(*parts)
+    ]
+    rest = len(found) - _NOTES
+    return [*found[:_NOTES], *([f"{rest} more settings differ in the same way."] if rest > 0 else [])]

@@ -1,0 +1,75 @@
+"""The difference of two maps, drawn beside them on their scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from explain.render.arguments import Drawn
+from explain.render.heatmap import Floats, Scale, is_signed, shared_scale
+from explain.render.view import View, canonical_inputs, view
+
+# What a difference is magnified by. One that cannot be seen a hundred times larger is none worth a picture: on a scale
+# of its own the rounding of two equal models would glare.
+MAGNIFICATIONS = (100, 10, 1)
+
+# The axes of the maps of every way of drawing.
+_LAYOUTS: dict[View, str] = {"image": "NHW", "rows": "NTC", "characters": "NT", "table": "NC"}
+
+
+def with_difference(drawn: Drawn) -> Drawn:
+    """Add to a pair the second map less the first; for maps without signs, how far apart they are.
+
+    Parameters
+    ----------
+    drawn : Drawn
+        A pair with its labels.
+
+    Returns
+    -------
+    Drawn
+        With a third map and its label, which says how far it is magnified.
+
+    Examples
+    --------
+    >>> from explain.attribution import Attribution
+    >>> from explain.render.arguments import check_arguments
+    >>> x = np.ones((1, 4, 4), np.float32)
+    >>> a, b = (Attribution(size * x, x, "NHW", "saliency", np.ones(1)) for size in (1, 1.05))
+    >>> pair = check_arguments(
+    ...     [a, b], examples=None, display=None, scale="shared", channels="sum", percentile=99.0, max_examples=8,
+    ...     groupings=("shared",),
+    ... )
+    >>> with_difference(replace(pair, labels=("torch", "keras"))).labels
+    ('torch', 'keras', 'difference × 10')
+    """
+    one, other = drawn.maps
+    gap = other - one if is_signed(drawn.channels) else np.abs(other - one)
+    times = _magnification(gap, drawn.examples, drawn.scales)
+    gap = times * gap
+    name = "difference" if is_signed(drawn.channels) else "|difference|"
+    # Sequences and tables are drawn from attributions: this is one of what is left when channels are merged.
+    layout = _LAYOUTS[view(drawn.first)]
+    values = np.nan_to_num(gap).astype(np.float32)
+    inputs = canonical_inputs(drawn.first).astype(np.float32) if layout == "NC" else values
+    found = replace(drawn.first, values=values, inputs=inputs, layout=layout, baseline=None)
+    return replace(
+        drawn,
+        maps=(one, other, gap),
+        labels=(*drawn.labels, name if times == 1 else f"{name} × {times}"),
+        difference=found,
+    )
+
+
+def _magnification(gap: Floats, examples: Sequence[int], scales: Sequence[Scale]) -> int:
+    """Give the largest magnification with which the differences of all examples stay on their scales."""
+    for times in MAGNIFICATIONS:
+        sizes = [
+            (shared_scale(gap[example], percentile=scale.percentile).vmax, scale.vmax)
+            for example, scale in zip(examples, scales, strict=True)
+        ]
+        if all(times * size <= limit for size, limit in sizes):
+            return times
+    return MAGNIFICATIONS[-1]
