@@ -259,7 +259,7 @@ def test_the_message_has_every_problem_and_the_table():
     rows = {row[0]: [cell.strip() for cell in row if cell.strip()] for row in table}
     assert rows["source"] == ["source", "target", "kind", "tensors, channels last", "paired by"]
     assert rows["0"] == ["0", "conv", "convolution", "kernel 3×3×4×3, bias 3", "does not carry over"]
-    assert rows["3"] == ["3", "—", "dense", "bias 5, kernel 108×5", "no partner"]
+    assert rows["3"] == ["3", "—", "dense", "kernel 108×5, bias 5", "no partner"]
     assert rows["—"] == ["—", "fc", "dense", "kernel 192×5, bias 5", "no partner"]
 
 
