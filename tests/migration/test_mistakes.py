@@ -86,8 +86,13 @@ def families_of(mistake: str, half: str) -> tuple[twins.Family, ...]:
 
 
 @functools.cache
+def planted(mistake: str, family: twins.Family, seed: int) -> mistakes.Case:
+    return mistakes.planted(mistake, family, seed)
+
+
+@functools.cache
 def verdict(mistake: str, family: twins.Family, seed: int) -> Verdict:
-    return judged(mistakes.planted(mistake, family, seed))
+    return judged(planted(mistake, family, seed))
 
 
 def verdicts(mistake: str, families: Sequence[twins.Family]) -> list[Verdict]:
@@ -194,12 +199,11 @@ def test_a_mistake_shows_where_it_is_said_to(mistake, half):
     for family in families:
         # Of each model one: their outcomes are counted for all seeds.
         seed = SEEDS[families.index(family) % len(SEEDS)]
-        case = mistakes.planted(mistake, family, seed)
+        case = planted(mistake, family, seed)
         plan, side = case.plan, case.plan.side or case.side_b
         broken, where = (case.a, case.layers_a) if side == case.side_a else (case.b, case.layers_b)
         x = family.laid_out(side, family.inputs(seed))
-        right = family.build(side, family.weights(seed))
-        expected, before = twins.run(side, right, x)
+        expected, before = twins.run(side, family.right(side, seed), x)
         found, after = twins.run(side, broken, x if case.x_b is None else case.x_b)
         assert twins.distance(expected, found) > 3e-4, case.title
         prefixes = [family.prefix(s) if side == "torch" else "" for s in (twins.Settings(), plan.settings)]
