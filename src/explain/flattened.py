@@ -18,11 +18,15 @@ class Block(NamedTuple):
         The size of the map that was put in a row; of a vector one position.
     channels_last : bool, optional
         Whether the channels of one position are beside each other; None where that cannot be told.
+    spatial : bool, optional
+        Whether it is a map of space, of which each framework has the channels where it has them, and no sequence, whose
+        features are last in both; None where that cannot be told.
     """
 
     positions: int
     channels: int
     channels_last: bool | None = True
+    spatial: bool | None = True
 
     @property
     def width(self) -> int:
@@ -64,9 +68,9 @@ def block_of(touched: npt.NDArray[np.bool_], channels: int, channel: int) -> tup
     Examples
     --------
     >>> block_of(np.array([False, False, True, True]), channels=2, channel=1)
-    (0, Block(positions=2, channels=2, channels_last=False))
+    (0, Block(positions=2, channels=2, channels_last=False, spatial=True))
     >>> block_of(np.array([False, True, False, True]), channels=2, channel=1)
-    (0, Block(positions=2, channels=2, channels_last=True))
+    (0, Block(positions=2, channels=2, channels_last=True, spatial=True))
     """
     places = np.flatnonzero(touched)
     positions = len(places)
@@ -85,9 +89,8 @@ def row_of(blocks: Sequence[tuple[int, Block]], width: int) -> Row | None:
 
     Examples
     --------
-    >>> row_of([(3, Block(2, 2, False))], 8)
-    (Block(positions=1, channels=3, channels_last=True), Block(positions=2, channels=2, channels_last=False), \
-Block(positions=1, channels=1, channels_last=True))
+    >>> [block.width for block in row_of([(3, Block(2, 2, False))], 8)]
+    [3, 4, 1]
     """
     row: list[Block] = []
     place = 0

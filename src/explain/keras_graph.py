@@ -6,164 +6,55 @@ A Sequential model has such a graph too. A subclassed one has none: nothing is t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from explain.flattened import Block, Row, without_vectors
+from explain.keras_activations import ACTIVATIONS, activation_of
+from explain.keras_layers import class_name
 from explain.padding import Pairs, added
 
-_PLAIN_ACTIVATIONS: Mapping[str, str | None] = {
-    "linear": None,
-    "swish": "silu",
-    "hard_swish": "hard_silu",
-    "leaky_relu": "leaky_relu(0.2)",
-    "elu": "elu(1)",
-}
-# Operations of `keras.ops` in a graph.
-_OPERATIONS: Mapping[str, str] = {
-    "Relu": "relu",
-    "Relu6": "relu6",
-    "Tanh": "tanh",
-    "Sigmoid": "sigmoid",
-    "Silu": "silu",
-    "Softmax": "softmax",
-    "LogSoftmax": "log_softmax",
-}
-# What an activation after them is still an activation of what was before them.
-_PASSES = {
-    *(
+_ONLY_IN_TRAINING = frozenset(
+    [
         "Dropout",
         "SpatialDropout1D",
         "SpatialDropout2D",
         "SpatialDropout3D",
         "GaussianDropout",
         "GaussianNoise",
-    ),
-    *("AlphaDropout", "ActivityRegularization", "Identity", "Flatten", "Reshape"),
-    *("MaxPooling1D", "MaxPooling2D", "MaxPooling3D"),
-}
-# What keeps every value at its place.
-_ELEMENTWISE = {
-    *(
-        "Dropout",
-        "SpatialDropout1D",
-        "SpatialDropout2D",
-        "SpatialDropout3D",
-        "GaussianDropout",
-        "GaussianNoise",
-    ),
-    *(
         "AlphaDropout",
         "ActivityRegularization",
         "Identity",
-        "Activation",
-        "ReLU",
-        "LeakyReLU",
-        "ELU",
-        "PReLU",
-    ),
-    *(
-        "Softmax",
-        "BatchNormalization",
-        "LayerNormalization",
-        "GroupNormalization",
-        "Rescaling",
-        *_OPERATIONS,
-        "Gelu",
-    ),
-}
-_POOLS = {
-    *(
-        "MaxPooling1D",
-        "MaxPooling2D",
-        "MaxPooling3D",
-        "AveragePooling1D",
-        "AveragePooling2D",
-        "AveragePooling3D",
-    ),
-    *("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "UpSampling1D", "UpSampling2D", "UpSampling3D"),
-    *("Cropping1D", "Cropping2D", "Cropping3D"),
-}
-
-
-_KNOWN = {
-    *(
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "silu",
-        "mish",
-        "gelu",
-        "gelu_tanh",
-        "tanh",
-        "sigmoid",
-        "softmax",
-    ),
-    *("log_softmax", "log_sigmoid", "softplus", "softsign", "hard_sigmoid", "hard_silu", "exponential"),
-}
-_SUMS = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
-
-
-def class_name(layer: object) -> str:
-    """Give the name of a layer's class as Keras has it: of one derived from Keras's own, that one's.
-
-    Examples
-    --------
-    >>> class_name(3)
-    ''
-    """
-    for base in type(layer).__mro__:
-        if base.__module__.split(".")[0] == "keras":
-            return base.__name__
-    return ""
-
-
-def activation_of(layer: Any) -> str | None:
-    """Give the name of the activation that a layer applies, None for none."""
-    name = class_name(layer)
-    if name == "ReLU":
-        return _rectifier(layer)
-    if name == "LeakyReLU":
-        return f"leaky_relu({layer.negative_slope:g})"
-    if name == "ELU":
-        return f"elu({layer.alpha:g})"
-    if name == "Softmax":
-        return "softmax"
-    if name in _OPERATIONS:
-        return _OPERATIONS[name]
-    if name == "Gelu":
-        return "gelu_tanh" if layer.approximate else "gelu"
-    return named_activation(getattr(layer, "activation", None))
-
-
-def named_activation(function: Any) -> str | None:
-    """Give the name of a function of `keras.activations`, None for the linear one.
-
-    Examples
-    --------
-    >>> def leaky_relu(x): return x
-    >>> named_activation(leaky_relu), named_activation(None)
-    ('leaky_relu(0.2)', None)
-    """
-    if function is None:
-        return None
-    if class_name(function) in ("ReLU", "LeakyReLU", "ELU", "Softmax"):
-        return activation_of(function)
-    name = str(getattr(function, "__name__", type(function).__name__))
-    return _PLAIN_ACTIVATIONS.get(name, name)
-
-
-def is_known(activation: str | None) -> bool:
-    """Tell whether a name is that of an activation that both frameworks have, and not of somebody's own function.
-
-    Examples
-    --------
-    >>> is_known("gelu"), is_known("leaky_relu(0.2)"), is_known("<lambda>")
-    (True, True, False)
-    """
-    return activation is None or activation.partition("(")[0] in _KNOWN
+    ]
+)
+_MAX_POOLS = frozenset({"MaxPooling1D", "MaxPooling2D", "MaxPooling3D"})
+# What an activation after them is still an activation of what was before them.
+_PASSES = _ONLY_IN_TRAINING | _MAX_POOLS | {"Flatten", "Reshape"}
+# What keeps every value at its place.
+_ELEMENTWISE = _ONLY_IN_TRAINING | ACTIVATIONS | {"PReLU", "Rescaling"}
+_ELEMENTWISE |= {"BatchNormalization", "LayerNormalization", "GroupNormalization"}
+_ZERO_PADS = frozenset({"ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"})
+_POOLS = _MAX_POOLS | _ZERO_PADS
+_POOLS |= {f"{name}{count}D" for name in ("AveragePooling", "UpSampling", "Cropping") for count in (1, 2, 3)}
+# What makes sequences of features, which both frameworks have last.
+_SEQUENTIAL = frozenset(
+    [
+        "LSTM",
+        "GRU",
+        "SimpleRNN",
+        "RNN",
+        "Bidirectional",
+        "Embedding",
+        "Dense",
+        "EinsumDense",
+        "MultiHeadAttention",
+        "GroupQueryAttention",
+        "TimeDistributed",
+        "RepeatVector",
+        "Reshape",
+    ]
+)
+_SUMS = frozenset({"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"})
 
 
 def input_shape_of(layer: Any) -> tuple[int | None, ...] | None:
@@ -233,7 +124,7 @@ class Graph:
             layer = followers[0].operation
             name = class_name(layer)
             if name not in _PASSES:
-                activation = activation_of(layer) if name in {*_ELEMENTWISE, *_OPERATIONS} else None
+                activation = activation_of(layer) if name in ACTIVATIONS else None
                 parametric = (
                     bool(getattr(layer, "_trainable_variables", None)) or name == "BatchNormalization"
                 )
@@ -243,7 +134,7 @@ class Graph:
         """Give the zeros that layers directly before a layer put around each axis of its input, None without one."""
         found: Pairs | None = None
         for before in self._before(_input_of(layer)):
-            if class_name(before) not in ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"):
+            if class_name(before) not in _ZERO_PADS:
                 break
             sides = before.padding
             pairs = (tuple(sides),) if isinstance(sides[0], int) else tuple(map(tuple, sides))
@@ -255,6 +146,32 @@ class Graph:
         tensor = _input_of(layer)
         row = None if tensor is None or len(tensor.shape) != 2 else self._row(tensor)
         return None if row is None else without_vectors(row)
+
+    def layers_before(self, layer: Any, among: Collection[int]) -> tuple[Any, ...] | None:
+        """Give the nearest of some layers that a layer's inputs come from, None where its graph does not say.
+
+        Parameters
+        ----------
+        layer : keras.Layer
+            The layer.
+        among : collection of int
+            The layers, by their identity.
+        """
+        if not is_on_graph(layer):
+            return None
+        found: dict[int, Any] = {}
+        seen: set[int] = set()
+        left = list(layer._inbound_nodes[0].input_tensors)
+        while left:
+            operation = self._maker(left.pop())
+            if id(operation) in seen:
+                continue
+            seen.add(id(operation))
+            if id(operation) in among:
+                found[id(operation)] = operation
+            else:
+                left.extend(one for node in operation._inbound_nodes for one in node.input_tensors)
+        return tuple(found.values())
 
     def _row(self, tensor: Any) -> Row | None:
         operation = self._maker(tensor)
@@ -278,7 +195,17 @@ class Graph:
         if name == "Flatten" and operation.data_format == "channels_first":
             # It puts the first axis last before it flattens.
             last = True if last is False else None
-        return (Block(math.prod(sizes) // channels, channels, last),)
+        return (Block(math.prod(sizes) // channels, channels, last, self._is_spatial(given)),)
+
+    def _is_spatial(self, tensor: Any) -> bool:
+        """Tell a map of space from a sequence of features, by the layer that made it."""
+        for before in self._before(tensor, through_sums=True):
+            name = class_name(before)
+            if name in _SEQUENTIAL:
+                return False
+            if "Conv" in name:
+                return True
+        return len(tensor.shape) > 3
 
     def _has_channels_last(self, tensor: Any) -> bool | None:
         """Tell whether a map has its channels last; None where that cannot be told."""
@@ -339,7 +266,8 @@ def _built_flattenings(layers: list[Any]) -> dict[int, Row]:
         if shape is not None and len(shape) > 2 and None not in shape[1:]:
             sizes = [int(size or 0) for size in shape[1:]]
             channels = sizes[0] if layer.data_format == "channels_first" else sizes[-1]
-            row = without_vectors((Block(math.prod(sizes) // channels, channels),))
+            spatial = True if len(sizes) > 2 else None
+            row = without_vectors((Block(math.prod(sizes) // channels, channels, spatial=spatial),))
             if row is not None:
                 found[math.prod(sizes)] = row
     return found
@@ -358,14 +286,3 @@ def _after_moving(last: bool, moved: list[tuple[int, ...]]) -> bool | None:
     if space != sorted(space):
         return None
     return {0: False, count - 1: True}.get(places.index(channels))
-
-
-def _rectifier(layer: Any) -> str:
-    slope, threshold = float(layer.negative_slope or 0), float(layer.threshold or 0)
-    if threshold:
-        return f"relu(threshold={threshold:g})"
-    if slope:
-        return f"leaky_relu({slope:g})"
-    if layer.max_value is None:
-        return "relu"
-    return "relu6" if float(layer.max_value) == 6 else f"relu(max={float(layer.max_value):g})"

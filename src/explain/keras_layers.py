@@ -44,6 +44,20 @@ def keras_backend() -> str | None:
     return None if keras is None else str(keras.config.backend())
 
 
+def class_name(layer: object) -> str:
+    """Give the name of a layer's class as Keras has it: of one derived from Keras's own, that one's.
+
+    Examples
+    --------
+    >>> class_name(3)
+    ''
+    """
+    for base in type(layer).__mro__:
+        if base.__module__.split(".")[0] == "keras":
+            return base.__name__
+    return ""
+
+
 def layers_of(model: Any) -> list[Any]:
     """Give every layer of a model, nested ones included, the model itself first."""
     return list(model._flatten_layers())

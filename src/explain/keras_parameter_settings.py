@@ -7,14 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from explain.keras_graph import (
-    Graph,
-    activation_of,
-    input_shape_of,
-    is_known,
-    is_on_graph,
-    named_activation,
-)
+from explain.keras_activations import activation_of, is_known, named_activation
+from explain.keras_graph import Graph, input_shape_of, is_on_graph
 from explain.padding import added, cropping, resolved_padding
 from explain.parameters import LayerKind
 

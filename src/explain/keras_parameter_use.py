@@ -42,6 +42,9 @@ def noted(
         Which use gives a spoiled tensor, along which axis, at which place.
     """
 
+    # They are held, so that no other tensor has their identity.
+    given_by: dict[int, tuple[str, Any]] = {}
+
     def watched(name: str, layer: Any) -> Callable[..., Any]:
         own = layer.call
 
@@ -54,7 +57,9 @@ def noted(
             given = arguments[0] if arguments else None
             takes = tuple(getattr(given, "shape", ()))
             features = np.array(to_host(given))[0] if len(takes) == 2 else None
-            uses[place] = Use(name, takes, tuple(getattr(first, "shape", ())), features)
+            source = given_by.get(id(given), (None, None))[0]
+            uses[place] = Use(name, takes, tuple(getattr(first, "shape", ())), features, source)
+            given_by[id(first)] = name, first
             return spoiled(first, *spoil[1:]) if place == spoil[0] else output
 
         return passed

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from explain.errors import ModelNotBuiltError, PortError
-from explain.keras_graph import Graph, class_name
+from explain.keras_graph import Graph
+from explain.keras_layers import class_name
 from explain.keras_parameter_axes import to_canonical, to_native
 from explain.keras_parameter_settings import settings_of
 from explain.parameters import Array, LayerKind, ParameterLayer
@@ -175,20 +176,22 @@ def _held(model: Any, names: Mapping[int, str]) -> list[Held]:
     graph = Graph(model)
     found: list[Held] = []
     whole: list[Any] = []
+    by_name: dict[str, Any] = {"": model}
 
     def walk(layer: Any) -> None:
         for inner in layer._layers:
             if any(inner is other for other in whole):
                 continue
             whole.append(inner)
-            parts = list(_parts_of(names.get(id(inner), inner.name), inner, graph))
-            found.extend(parts)
+            name = names.get(id(inner), inner.name)
+            by_name[name] = inner
+            found.extend(_parts_of(name, inner, graph))
             if not _is_read_whole(inner):
                 walk(inner)
 
     found.extend(_own_weights("", model))
     walk(model)
-    return _with_flattening(graph, found)
+    return _with_order(graph, _with_flattening(graph, found), by_name)
 
 
 def _with_flattening(graph: Graph, layers: list[Held]) -> list[Held]:
@@ -206,12 +209,22 @@ def _with_flattening(graph: Graph, layers: list[Held]) -> list[Held]:
     ]
 
 
+def _with_order(graph: Graph, layers: list[Held], by_name: Mapping[str, Any]) -> list[Held]:
+    """Say of each layer which layers with parameters its inputs come from, where the graph tells."""
+    names = {id(by_name[one.name]): one.name for one in layers}
+    found: list[Held] = []
+    for held in layers:
+        before = graph.layers_before(by_name[held.name], names)
+        settings = {} if before is None else {"after": tuple(names[id(one)] for one in before)}
+        found.append(replace(held, settings={**held.settings, **settings}))
+    return found
+
+
 def _is_read_whole(layer: Any) -> bool:
-    return (
-        class_name(layer) == "MultiHeadAttention"
-        or hasattr(layer, "cell")
-        or hasattr(layer, "backward_layer")
-    )
+    if class_name(layer) == "MultiHeadAttention":
+        # One with a gate has a layer more than attention has elsewhere: its layers are read one by one.
+        return not getattr(layer, "_use_gate", False)
+    return hasattr(layer, "cell") or hasattr(layer, "backward_layer")
 
 
 def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[Held]:

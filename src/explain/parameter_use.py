@@ -36,12 +36,15 @@ class Use:
         The shapes of its first input and of its output, batch axis included; empty for what is no tensor.
     features : numpy.ndarray, shape (features), optional
         Of an input (N, features), the first row.
+    after : str, optional
+        The layer whose output is its first input, as it is.
     """
 
     name: str
     takes: tuple[int, ...]
     gives: tuple[int, ...]
     features: Array | None = None
+    after: str | None = None
 
 
 class Run(Protocol):
@@ -79,6 +82,8 @@ def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer,
             layer = replace(layer, settings={**layer.settings, "flattened": rows[place]})
         elif layer.kind in _TAKE_ROWS and place is not None and place not in wanted:
             layer = replace(layer, settings={**layer.settings, "flattened": None})
+        if place is not None and (after := uses[place].after) is not None:
+            layer = replace(layer, settings={"after": (after,), **layer.settings})
         found.append(layer)
     return tuple(found)
 

@@ -141,17 +141,14 @@ def check_migration(
         "seed": seed,
         "display": display,
     }
-    if same_inputs(*few):
-        for method in rows_of_methods:
-            row, found = _explained(few, method.name, asked, allowed, is_named=methods is not None)
-            rows.append(row)
-            if found is not None:
-                maps[method.name] = found
-    else:
-        remarks.append(
-            "The two are given different inputs, so their maps cannot be compared: put each preprocessing into its "
-            "model."
-        )
+    reason = _incomparable(few, rows)
+    if reason:
+        remarks.append(f"{reason}, so their maps were not compared.")
+    for method in [] if reason else rows_of_methods:
+        row, found = _explained(few, method.name, asked, allowed, is_named=methods is not None)
+        rows.append(row)
+        if found is not None:
+            maps[method.name] = found
     divergence, diagnosis = _divergence(aligned, rows, models, few, pairs)
     return MigrationReport(
         model_a=a.title,
@@ -206,6 +203,15 @@ def _channels_last(outputs: Sequence[Array], model: Model) -> list[Array]:
 def _predicted(outputs: Array) -> list[int] | None:
     """Give the predicted classes as targets; None for outputs that have none, or one for each place."""
     return outputs.argmax(-1).tolist() if outputs.ndim == 2 and outputs.shape[1] > 1 else None
+
+
+def _incomparable(few: Sequence[Side], rows: Sequence[Row]) -> str:
+    """Say why maps of the two models cannot be laid side by side; empty if they can."""
+    if not same_inputs(*few):
+        return "The two are given different inputs (put each preprocessing into its model to compare what they explain)"
+    if any(row.stage == "outputs" and row.error == math.inf for row in rows):
+        return "The two give different outputs, which have no target in common"
+    return ""
 
 
 def _explained(
@@ -281,6 +287,10 @@ def _divergence(
         found = diagnose_outputs([(one.canonical, other.canonical) for one, other in [few]], at_input=True)
         return Divergence("input", "input", failed[0].error or math.inf), found
     error = failed[0].error or 0.0
+    if error == math.inf and failed[0].stage == "outputs":
+        return Divergence("output", "output", error), Diagnosis(
+            "architecture", f"Of the outputs, {failed[0].note}."
+        )
     if failed[0].stage == "attributions":
         evidence = (
             f"Outputs and layers agree, but the maps of {failed[0].a} do not: the two models compute the same by "

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import PortError
-from explain.flattened import Row, order_between
+from explain.flattened import Block, Row, order_between
 from explain.parameters import Array, LayerKind, ParameterLayer
 
 Layers = Sequence[ParameterLayer]
@@ -45,7 +45,6 @@ def reordering(
 
     Examples
     --------
-    >>> from explain.flattened import Block
     >>> kernel = {"kernel": np.zeros((6, 4))}
     >>> convolution = ParameterLayer("conv", "convolution", {"kernel": np.zeros((3, 3, 1, 2))}, channels_last=False)
     >>> here = ParameterLayer("fc", "dense", kernel, channels_last=False)
@@ -106,9 +105,7 @@ def _features(layer: ParameterLayer) -> int | None:
 def _channels_are_last(layer: ParameterLayer, layers: Layers, row: Row) -> list[bool] | None:
     """Tell in which order a model puts each map of a row, as it states, else as its framework does."""
     if "flattened" not in layer.settings:
-        before = _map_before(layer, layers)
-        last = layer.channels_last or before is None or before.channels_last
-        return [last or block.positions == 1 for block in row]
+        return [layer.channels_last or not _is_spatial(block, layer, layers) for block in row]
     own: Row = layer.settings["flattened"]
     if [block[:2] for block in own] != [block[:2] for block in row]:
         return None
@@ -116,14 +113,20 @@ def _channels_are_last(layer: ParameterLayer, layers: Layers, row: Row) -> list[
     return None if None in orders else [bool(order) for order in orders]
 
 
-def _map_before(layer: ParameterLayer, layers: Layers) -> ParameterLayer | None:
-    """Give the layer that made the map before a layer, None if what is before it has its features last anyhow."""
+def _is_spatial(block: Block, layer: ParameterLayer, layers: Layers) -> bool:
+    """Tell whether a block is a map of space, by the last layer before that gives as many channels if need be."""
+    if block.positions == 1 or block.spatial is not None:
+        return block.positions > 1 and bool(block.spatial)
+    before = _before(layer, layers, block.channels)
+    return before is None or before.kind in _MAPS
+
+
+def _before(layer: ParameterLayer, layers: Layers, channels: int | None = None) -> ParameterLayer | None:
+    """Give the last layer before one that gives something, or that gives so many channels or features."""
     place = next(number for number, one in enumerate(layers) if one is layer)
     for before in reversed(layers[:place]):
-        if before.kind in _MAPS:
+        if before.kind in _MAPS | _ROWS and channels in (None, _channels(before)):
             return before
-        if before.kind in _ROWS:
-            return None
     return None
 
 
@@ -132,10 +135,10 @@ def _refuse_what_may_be_flattened(
 ) -> None:
     """Refuse a row that may be a map with more than one position, where neither model says what it is."""
     sides = ((source, source_layers), (target, target_layers))
-    before = [_map_before(layer, layers) for layer, layers in sides]
-    channels = {_channels(one) for one in before if one is not None}
+    before = [_before(layer, layers) for layer, layers in sides]
+    channels = {_channels(one) for one in before if one is not None and one.kind in _MAPS}
     # With features last before it in either model, or as many as channels, no map of several positions was flattened.
-    if None in before or len(channels) != 1:
+    if any(one is None or one.kind in _ROWS for one in before) or len(channels) != 1:
         return
     (many,) = channels
     if many is None or count % many or count == many:
@@ -143,15 +146,19 @@ def _refuse_what_may_be_flattened(
     raise PortError(
         f"{source.label!r} of the source and {target.label!r} of the target take {count} features, {count // many} "
         f"times the {many} channels of the layer before. Neither model says whether they are a flattened map, whose "
-        "order PyTorch and Keras do not share: flatten it by a keras.layers.Flatten that the model holds."
+        "order PyTorch and Keras do not share: give x, a batch of examples, by which this is seen, or flatten it by a "
+        "keras.layers.Flatten that the model holds."
     )
 
 
 def _channels(layer: ParameterLayer) -> int | None:
-    """Give how many channels a layer's map has."""
+    """Give how many channels, or features, a layer gives."""
     tensors = layer.tensors
     if layer.kind == "transposed_convolution":
         return int(tensors["kernel"].shape[-1]) * int(layer.settings.get("groups", 1))
-    if "kernel" in tensors:
-        return int(tensors["kernel"].shape[-1])
+    if layer.kind in ("simple_rnn", "lstm", "gru"):
+        return int(tensors["recurrent_kernel"].shape[0])
+    for name in ("kernel", "embeddings", "output_kernel"):
+        if name in tensors:
+            return int(tensors[name].shape[-1])
     return next((int(tensor.shape[-1]) for tensor in tensors.values()), None)

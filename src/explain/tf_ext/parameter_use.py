@@ -42,7 +42,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
     >>> first = [keras.Input((3, 3, 1)), keras.layers.Conv2D(2, 2)]
     >>> model = keras.Sequential([*first, keras.layers.Flatten(), keras.layers.Dense(3)])
     >>> as_used_on(model, read_parameters(model), np.ones((1, 3, 3, 1)))[1].settings["flattened"]
-    (Block(positions=4, channels=2, channels_last=True),)
+    (Block(positions=4, channels=2, channels_last=True, spatial=True),)
     """
     names = {
         id(layer): name for name, layer in named_layers(model).items() if name in {one.name for one in layers}

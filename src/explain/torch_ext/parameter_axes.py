@@ -38,11 +38,11 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], heads: int = 1) -> d
     (5, 7, 3, 8)
     """
     if kind == "dense":
-        return _renamed(own, {"bias": "bias"}) | {"kernel": own["weight"].T}
+        return {"kernel": own["weight"].T} | _renamed(own, {"bias": "bias"})
     if kind == "convolution":
-        return _renamed(own, {"bias": "bias"}) | {"kernel": np.moveaxis(own["weight"], (1, 0), (-2, -1))}
+        return {"kernel": np.moveaxis(own["weight"], (1, 0), (-2, -1))} | _renamed(own, {"bias": "bias"})
     if kind == "transposed_convolution":
-        return _renamed(own, {"bias": "bias"}) | {"kernel": np.moveaxis(own["weight"], (0, 1), (-2, -1))}
+        return {"kernel": np.moveaxis(own["weight"], (0, 1), (-2, -1))} | _renamed(own, {"bias": "bias"})
     if kind in ("batch_normalization", "group_normalization"):
         return _renamed(own, _VECTORS)
     if kind == "layer_normalization":
@@ -79,7 +79,7 @@ def to_native(kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes) -> 
     (2, 3)
     """
     if kind == "dense":
-        return _renamed(tensors, {"bias": "bias"}) | {"weight": tensors["kernel"].T}
+        return {"weight": tensors["kernel"].T} | _renamed(tensors, {"bias": "bias"})
     if kind == "convolution":
         return _renamed(tensors, {"bias": "bias"}) | {
             "weight": np.moveaxis(tensors["kernel"], (-2, -1), (1, 0))

@@ -43,7 +43,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
     >>> from explain.torch_ext.parameters import read_parameters
     >>> model = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Linear(8, 3))
     >>> as_used_on(model, read_parameters(model), np.ones((1, 1, 3, 3)))[1].settings["flattened"]
-    (Block(positions=4, channels=2, channels_last=False),)
+    (Block(positions=4, channels=2, channels_last=False, spatial=True),)
     """
     parameter = next(model.parameters(), torch.zeros(()))
     inputs, wiring = inputs_and_wiring(x)
@@ -81,6 +81,8 @@ def _noted(
     model: nn.Module, names: set[str], uses: list[Use], call: Any, spoil: tuple[int | None, int, int]
 ) -> None:
     begun: list[int] = []
+    # They are held, so that no other tensor has their identity.
+    given_by: dict[int, tuple[str, Tensor]] = {}
 
     def begin(module: nn.Module, given: Any) -> None:
         begun.append(len(uses))
@@ -90,7 +92,11 @@ def _noted(
         def note(module: nn.Module, given: Any, output: Any) -> Any:
             place = begun.pop()
             first = output[0] if isinstance(output, tuple) and output else output
-            uses[place] = _use(name, given[0] if given else None, first)
+            taken = given[0] if given else None
+            source = given_by.get(id(taken), (None, None))[0]
+            uses[place] = _use(name, taken, first, source)
+            if isinstance(first, Tensor):
+                given_by[id(first)] = name, first
             if place != spoil[0]:
                 return None
             return _spoiled(first, *spoil[1:]) if isinstance(first, Tensor) else None
@@ -105,10 +111,10 @@ def _noted(
         call()
 
 
-def _use(name: str, given: Any, output: Any) -> Use:
+def _use(name: str, given: Any, output: Any, after: str | None) -> Use:
     takes = tuple(given.shape) if isinstance(given, Tensor) else ()
     gives = tuple(output.shape) if isinstance(output, Tensor) else ()
-    return Use(name, takes, gives, np.array(to_host(given))[0] if len(takes) == 2 else None)
+    return Use(name, takes, gives, np.array(to_host(given))[0] if len(takes) == 2 else None, after)
 
 
 def _spoiled(tensor: Tensor, axis: int, channel: int) -> Tensor:

@@ -92,7 +92,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
     --------
     >>> (layer,) = read_parameters(nn.Sequential(nn.Linear(3, 2)))
     >>> layer.name, layer.kind, layer.shapes
-    ('0', 'dense', {'bias': (2,), 'kernel': (3, 2)})
+    ('0', 'dense', {'kernel': (3, 2), 'bias': (2,)})
     """
     if is_keras_model(model):
         return keras_parameters.read_parameters(model, _keras_names(model))
