@@ -275,6 +275,20 @@ class TestWhatIsCompared:
         missing = nn.Sequential(b[0], *list(b)[2:])
         assert not check(a, missing, pictures()).passed
 
+    def test_a_bias_moved_into_the_next_layer_is_made_good(self):
+        a, b = network(), network()
+        with torch.no_grad():
+            b[1].running_mean.sub_(b[0].bias)
+            b[0].bias.zero_()
+        report = check(a, b, pictures())
+        assert report.passed
+        assert [row.a for row in report.of_stage("layers") if row.passed is None] == ["0"]
+        assert report.notes[0].startswith("What 0 gives differs, and what follows makes it good")
+        assert "made good" in str(report)
+        with torch.no_grad():
+            b[7].bias.add_(0.1)
+        assert not check(a, b, pictures()).passed, "only where nothing else differs"
+
 
 class TestCauses:
     """Those that the corpus of planted mistakes does not plant."""

@@ -280,9 +280,7 @@ def _made_good(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     for row in rows:
         if row.passed is False and row.error is not None and max(outputs) < _MADE_GOOD * row.error:
             names.append(row.a if row.a == row.b else f"{row.a} | {row.b}")
-            row = replace(
-                row, passed=None, note="; ".join(filter(None, (row.note, "made good by what follows")))
-            )
+            row = replace(row, passed=None)
         found.append(row)
     listed = ", ".join(names[:_NOTES]) + (f" and {len(names) - _NOTES} more" if len(names) > _NOTES else "")
     told = f"What {listed} gives differs, and what follows makes it good: its weights are arranged otherwise."
