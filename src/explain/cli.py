@@ -5,8 +5,10 @@ Nothing here is imported before a command needs it, so that `explain --help` wai
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,6 +49,10 @@ def _main(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # PyTorch's idle threads would otherwise spin, which on a busy machine slows small models many times over.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no sign for ∞ shows a question mark: a table must not end a command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     if version:
         typer.echo(f"explain {explain.__version__}")
         raise typer.Exit

@@ -33,6 +33,8 @@ class ObservedCall:
         What it is set to, if it holds no parameters: the sizes of a pool.
     dtype : str
         The precision of what it gave.
+    has_known_axes : bool
+        Whether it is known which axis has the channels; else they may be the first after the batch or the last.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ObservedCall:
     activation: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
+    has_known_axes: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -307,11 +307,10 @@ def planted(mistake: str, family: Family, seed: int, count: int = EXAMPLES) -> C
     plan = planned(mistake, family, seed)
     weights = family.weights(seed)
     side_a, side_b = direction(mistake, family, seed)
-    models = {}
-    for side in SIDES:
-        broken = side == plan.side
-        wrong = plan.change(weights) if broken and plan.change is not None else weights
-        models[side] = family.build(side, wrong, plan.settings if broken else Settings())
+    models = {side: family.right(side, seed) for side in SIDES if side != plan.side}
+    if plan.side is not None:
+        wrong = weights if plan.change is None else plan.change(weights)
+        models[plan.side] = family.build(plan.side, wrong, plan.settings)
     x = family.inputs(seed, count)
     return Case(
         mistake,

@@ -30,7 +30,7 @@ def report(passed):
     row = Row("layers", "conv1", "conv2d", 1e-7 if passed else 0.3, 1e-4, passed)
     parted = None if passed else Divergence("conv1", "conv2d", 0.3, 0.0)
     cause = None if passed else "padding"
-    return MigrationReport("A (PyTorch)", "B (TensorFlow)", passed, parted, cause, "", "", (row,), 20)
+    return MigrationReport("A (PyTorch)", "B ∞ (TensorFlow)", passed, parted, cause, "", "", (row,), 20)
 
 
 @pytest.fixture
@@ -326,6 +326,14 @@ def test_an_error_that_nobody_foresaw_is_no_verdict(monkeypatch):
     result = run("cifar_net@torch", "cifar_net@torch")
     assert result.exit_code == 2
     assert "ZeroDivisionError: a fault of ours" in result.output
+
+
+def test_a_terminal_without_the_signs_is_no_reason_to_fail(checked, monkeypatch):
+    stream = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, encoding="latin-1", errors="strict"))
+    app(["check-migration", "cifar_net@torch", "cifar_net@torch"], standalone_mode=False)
+    sys.stdout.flush()
+    assert stream.getvalue().startswith(b"Passed: A (PyTorch) and B ? (TensorFlow) agree")
 
 
 def test_pickled_inputs_are_refused(here):

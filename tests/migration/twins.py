@@ -326,6 +326,11 @@ class Family:
             for part, module in modules.items()
         }
 
+    @functools.lru_cache(maxsize=128)  # noqa: B019
+    def right(self, side: Side, seed: int) -> Any:
+        """The right model, built once a seed: what runs it leaves it as it came."""
+        return self.build(side, self.weights(seed))
+
     def inputs(self, seed: int, count: int = EXAMPLES) -> Array:
         """Examples, channels last, float32."""
         generator = self.generator(seed, "inputs")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from explain.examples import Array
 from explain.migration.distance import difference, without_zeros_around
-from explain.migration.matching import Model, Parts, matched_calls
+from explain.migration.matching import Match, Model, Parts, matched_calls
 from explain.observation import ObservedCall
 
 
@@ -44,26 +46,36 @@ class Aligned:
 def aligned_calls(a: Model, b: Model) -> tuple[Aligned, ...]:
     """Align the calls of two models' layers, in the order in which the first model makes them."""
     calls = a.observation.calls, b.observation.calls
-    alike = a.flattens_channels_last == b.flattens_channels_last
     found = []
     for match in matched_calls(a, b):
         one, other = calls[0][match.a], calls[1][match.b]
-        inputs = calls[0][match.begins[0]].inputs, calls[1][match.begins[1]].inputs
-        zeros = ""
-        if inputs[0] is not None and inputs[1] is not None:
-            whole = [one.shape[1:-1] for one in inputs if one is not None]
-            inputs = without_zeros_around(inputs[0], inputs[1])
-            if whole[0] != whole[1] and inputs[0].shape == inputs[1].shape:
-                zeros = f"zeros make it {whole[0]} in a and {whole[1]} in b"
-
-        def gap(first: Array, second: Array, operation: str = "", place: int = match.a) -> float:
-            flat = None if alike or first.ndim != 2 else a.flattened_before(place, first.shape[1])
-            return difference(first, second, operation, flat, a.flattens_channels_last)
-
-        error = gap(one.outputs, other.outputs, one.operation)
+        inputs, zeros = _laid_beside(calls[0][match.begins[0]].inputs, calls[1][match.begins[1]].inputs)
+        error = _gap(a, b, match, (one.outputs, other.outputs), one.operation)
         before = None
         if inputs[0] is not None and inputs[1] is not None:
-            found_gap = gap(inputs[0], inputs[1])
-            before = None if math.isinf(found_gap) else found_gap
+            reaching = _gap(a, b, match, (inputs[0], inputs[1]))
+            before = None if math.isinf(reaching) else reaching
         found.append(Aligned(one, other, inputs, match.parts, zeros, error, before))
     return tuple(found)
+
+
+def _laid_beside(a: Array | None, b: Array | None) -> tuple[tuple[Array | None, Array | None], str]:
+    """Leave off zeros that only one of the models has put around what reaches a layer; say which."""
+    if a is None or b is None:
+        return (a, b), ""
+    one, other = without_zeros_around(a, b)
+    padded = a.shape != b.shape and one.shape == other.shape
+    return (one, other), f"zeros make it {a.shape[1:-1]} in a and {b.shape[1:-1]} in b" if padded else ""
+
+
+def _gap(a: Model, b: Model, match: Match, arrays: tuple[Array, Array], operation: str = "") -> float:
+    """Say how far two arrays are apart, in whichever order of axes and values the two models may have them."""
+    first, second = arrays
+    alike = a.flattens_channels_last == b.flattens_channels_last
+    flat = None if alike or first.ndim != 2 else a.flattened_before(match.a, first.shape[1])
+    error = difference(first, second, operation, flat, a.flattens_channels_last)
+    known = a.observation.calls[match.a].has_known_axes and b.observation.calls[match.b].has_known_axes
+    if first.ndim < 3 or known:
+        return error
+    turned = (np.moveaxis(first, 1, -1), second), (first, np.moveaxis(second, 1, -1))
+    return min(error, *(difference(*pair) for pair in turned))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -41,6 +41,9 @@ _WINDOWS_A_SIDE = 8
 _LEAP = 20.0
 _ROUNDING = 5e-7
 _LEAST_LEAP = 1e-5
+
+# A difference that is gone to this part of itself in the outputs was made good on the way, and did not fade.
+_MADE_GOOD = 0.01
 
 _CHUNK = 64
 _NOTES = 5
@@ -141,17 +144,16 @@ def check_migration(
         "seed": seed,
         "display": display,
     }
-    if same_inputs(*few):
-        for method in rows_of_methods:
-            row, found = _explained(few, method.name, asked, allowed, is_named=methods is not None)
-            rows.append(row)
-            if found is not None:
-                maps[method.name] = found
-    else:
-        remarks.append(
-            "The two are given different inputs, so their maps cannot be compared: put each preprocessing into its "
-            "model."
-        )
+    reason = _incomparable(few, rows)
+    if reason:
+        remarks.append(f"{reason}, so their maps were not compared.")
+    for method in [] if reason else rows_of_methods:
+        row, found = _explained(few, method.name, asked, allowed, is_named=methods is not None)
+        rows.append(row)
+        if found is not None:
+            maps[method.name] = found
+    rows, made_good = _made_good(rows)
+    remarks += made_good
     divergence, diagnosis = _divergence(aligned, rows, models, few, pairs)
     return MigrationReport(
         model_a=a.title,
@@ -208,6 +210,15 @@ def _predicted(outputs: Array) -> list[int] | None:
     return outputs.argmax(-1).tolist() if outputs.ndim == 2 and outputs.shape[1] > 1 else None
 
 
+def _incomparable(few: Sequence[Side], rows: Sequence[Row]) -> str:
+    """Say why maps of the two models cannot be laid side by side; empty if they can."""
+    if not same_inputs(*few):
+        return "The two are given different inputs (put each preprocessing into its model to compare what they explain)"
+    if any(row.stage == "outputs" and row.error == math.inf for row in rows):
+        return "The two give different outputs, which have no target in common"
+    return ""
+
+
 def _explained(
     few: Sequence[Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
 ) -> tuple[Row, tuple[Attribution, Attribution] | None]:
@@ -256,6 +267,28 @@ def _options(method: str, side: Side) -> dict[str, Any]:
     return {"sliding_window_shapes": tuple(shape[1:]), "strides": tuple(shape[1:])}
 
 
+def _made_good(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Pass over layers that differ where what follows makes it good: a bias or a scale was moved to the next layer.
+
+    Only where the outputs are again as near each other as if nothing had been, and everything else passes.
+    """
+    others = [row for row in rows if row.stage != "layers"]
+    outputs = [row.error for row in rows if row.stage == "outputs" and row.error is not None]
+    if not outputs or any(row.passed is False for row in others):
+        return list(rows), []
+    found, names = [], []
+    for row in rows:
+        if row.passed is False and row.error is not None and max(outputs) < _MADE_GOOD * row.error:
+            names.append(row.a if row.a == row.b else f"{row.a} | {row.b}")
+            row = replace(
+                row, passed=None, note="; ".join(filter(None, (row.note, "made good by what follows")))
+            )
+        found.append(row)
+    listed = ", ".join(names[:_NOTES]) + (f" and {len(names) - _NOTES} more" if len(names) > _NOTES else "")
+    told = f"What {listed} gives differs, and what follows makes it good: its weights are arranged otherwise."
+    return found, [told] if names else []
+
+
 def _divergence(
     aligned: Sequence[Aligned],
     rows: Sequence[Row],
@@ -281,6 +314,10 @@ def _divergence(
         found = diagnose_outputs([(one.canonical, other.canonical) for one, other in [few]], at_input=True)
         return Divergence("input", "input", failed[0].error or math.inf), found
     error = failed[0].error or 0.0
+    if error == math.inf and failed[0].stage == "outputs":
+        return Divergence("output", "output", error), Diagnosis(
+            "architecture", f"Of the outputs, {failed[0].note}."
+        )
     if failed[0].stage == "attributions":
         evidence = (
             f"Outputs and layers agree, but the maps of {failed[0].a} do not: the two models compute the same by "

@@ -11,11 +11,12 @@ from explain.arguments import layout_of
 from explain.backend import Extension, Question, extension_for
 from explain.errors import ExplainError, InputError, MigrationError
 from explain.examples import Array, Examples
-from explain.inputs import as_input
+from explain.inputs import as_input, to_host
 from explain.layout import Layout
 from explain.migration.distance import apart
 from explain.observation import Observation
 from explain.render.names import framework_name
+from explain.structure import structure_of
 
 # Rounding of float32 in a preprocessing.
 _SAME_INPUT = 1e-6
@@ -49,6 +50,11 @@ class Side:
             extension = extension_for(model)
         except ExplainError as cause:
             raise MigrationError(f"{name}: {cause}") from cause
+        if structure_of(x, lambda one: to_host(one, extension) is not None) is not None:
+            raise MigrationError(
+                f"The input of {name} is a {type(x).__name__} of several: models are checked on one input. Wrap both "
+                "so that they take one array and part it, or compare what explain.attribute gives with explain.compare."
+            )
         host = as_input(x, extension, model=model)
         axes = (
             Layout("NT")

@@ -186,5 +186,10 @@ def _brain_float(array: Array) -> Array:
 
 
 def _has_few_levels(array: Array) -> bool:
+    """Tell values on a coarse grid, one for the whole tensor or one for each of its outputs."""
     columns = array.reshape(-1, array.shape[-1]).T if array.ndim > 1 else array[None]
-    return all(len(np.unique(column)) <= min(_LEVELS, column.size // 2) for column in columns)
+    return _is_coarse(array) or all(map(_is_coarse, columns))
+
+
+def _is_coarse(array: Array) -> bool:
+    return len(np.unique(array)) <= min(_LEVELS, array.size // 2)

@@ -123,7 +123,8 @@ class _Watcher:
     def __init__(self, layout: Layout, seen: list[ObservedCall]) -> None:
         self._seen = seen
         self._batch_axis = layout.batch_axis
-        self._last = layout.axes[-1] == "C"
+        # What has no channels gets them last, in an embedding.
+        self._last = layout.axes[-1] == "C" or "C" not in layout.axes
 
     @contextmanager
     def watching(self, name: str, layer: Any) -> Iterator[None]:

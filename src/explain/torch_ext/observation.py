@@ -128,7 +128,10 @@ class _Watcher:
     def __init__(self, layout: Layout, seen: list[ObservedCall]) -> None:
         self._seen = seen
         self._batch_axis = layout.batch_axis
-        self._last = layout.axes[-1] == "C"
+        # What has no channels gets them last, in an embedding.
+        self._last = layout.axes[-1] == "C" or "C" not in layout.axes
+        # The rank of what was last given by a module that tells where the channels are.
+        self._rank = len(layout.axes)
         self._thread = threading.get_ident()
 
     def watching(self, name: str, module: nn.Module) -> _Hooks:
@@ -151,6 +154,8 @@ class _Watcher:
         return _Hooks(module, before, after)
 
     def _note(self, name: str, module: nn.Module, inputs: Array | None, output: Tensor) -> None:
+        if has_channels_last(module, True) == has_channels_last(module, False):
+            self._rank = output.ndim
         self._last = has_channels_last(module, self._last)
         batch_axis = self._batch_axis
         if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
@@ -169,6 +174,8 @@ class _Watcher:
                 outputs=laid_out[1],
                 settings=_settings_of(module),
                 dtype=str(output.dtype).removeprefix("torch."),
+                # A model that makes a sequence of a map, or a map of a row, lays it out as it likes.
+                has_known_axes=output.ndim in (2, self._rank),
             )
         )
 
