@@ -6,6 +6,7 @@ A Sequential model has such a graph too. A subclassed one has none: nothing is t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -75,6 +76,28 @@ def input_shape_of(layer: Any) -> tuple[int | None, ...] | None:
     ):
         return tuple(built[0])
     return None
+
+
+def in_order_of_calls(layers: list[Any]) -> list[Any]:
+    """Give the layers of one graph in the order in which they were called when it was made, where that is known.
+
+    Keras has them by how far they are from the output. That mixes branches; the code that made them went through one
+    after the other. Its tensors are numbered.
+    """
+    numbers: dict[int, int] = {}
+    for layer in layers:
+        if not is_on_graph(layer):
+            return layers
+        node = layer._inbound_nodes[0]
+        found = [re.fullmatch(r"keras_tensor_?(\d*)", one.name) for one in node.output_tensors[:1]]
+        if not found or found[0] is None:
+            return layers
+        numbers[id(layer)] = int(found[0][1] or 0)
+        before = [numbers.get(id(one._keras_history.operation), -1) for one in node.input_tensors]
+        # Numbers begin anew when Keras's session is cleared: then they say nothing.
+        if any(number >= numbers[id(layer)] for number in before):
+            return layers
+    return sorted(layers, key=lambda layer: numbers[id(layer)])
 
 
 def is_on_graph(layer: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from explain.errors import ModelNotBuiltError, PortError
-from explain.keras_graph import Graph
+from explain.keras_graph import Graph, in_order_of_calls
 from explain.keras_layers import class_name
 from explain.keras_parameter_axes import to_canonical, to_native
 from explain.keras_parameter_settings import settings_of
@@ -72,7 +72,9 @@ class Held:
 
 
 def read_parameters(model: Any, names: Mapping[int, str]) -> tuple[ParameterLayer, ...]:
-    """Give the layers of a Keras model that hold parameters, in the order of the model's layers.
+    """Give the layers of a Keras model that hold parameters, in the order in which its graph calls them.
+
+    Of a model without a graph they are in the order in which it has them.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def _held(model: Any, names: Mapping[int, str]) -> list[Held]:
     by_name: dict[str, Any] = {"": model}
 
     def walk(layer: Any) -> None:
-        for inner in layer._layers:
+        for inner in in_order_of_calls(list(layer._layers)):
             if any(inner is other for other in whole):
                 continue
             whole.append(inner)
@@ -216,6 +218,8 @@ def _with_order(graph: Graph, layers: list[Held], by_name: Mapping[str, Any]) ->
     for held in layers:
         before = graph.layers_before(by_name[held.name], names)
         settings = {} if before is None else {"after": tuple(names[id(one)] for one in before)}
+        if held.part == "pointwise":
+            settings = {"after": (held.name,)}
         found.append(replace(held, settings={**held.settings, **settings}))
     return found
 

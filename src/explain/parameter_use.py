@@ -82,7 +82,8 @@ def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer,
             layer = replace(layer, settings={**layer.settings, "flattened": rows[place]})
         elif layer.kind in _TAKE_ROWS and place is not None and place not in wanted:
             layer = replace(layer, settings={**layer.settings, "flattened": None})
-        if place is not None and (after := uses[place].after) is not None:
+        alone = sum(one.name == layer.name for one in layers) == 1
+        if place is not None and alone and (after := uses[place].after) is not None:
             layer = replace(layer, settings={"after": (after,), **layer.settings})
         found.append(layer)
     return tuple(found)

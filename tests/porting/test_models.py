@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -133,3 +134,111 @@ def test_a_network_of_real_size(dtype, bound):
     with torch.no_grad():
         expected = source(torch.from_numpy(np.moveaxis(picture, -1, 1).copy()))
     assert_same([np.asarray(target(picture, training=False))], [expected.numpy()], bound)
+
+
+class Block(nn.Module):
+    """A residual block as PyTorch's networks define it: the short way last."""
+
+    def __init__(self, before, after, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.downsample = None
+        if stride > 1:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+            )
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        sizes = [(4, 4, 1), (4, 4, 1), (4, 6, 2), (6, 6, 1), (6, 8, 2), (8, 8, 1)]
+        self.layers = nn.Sequential(*(Block(*size) for size in sizes))
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.fc(self.layers(torch.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
+
+
+def keras_resnet(short_way_first):
+    layers = keras.layers
+
+    def norm(x):
+        return layers.BatchNormalization(epsilon=1e-5)(x)
+
+    def convolution(x, count, side, stride=1):
+        if side == 3:
+            x = layers.ZeroPadding2D()(x)
+        return norm(layers.Conv2D(count, side, stride, use_bias=False)(x))
+
+    given = keras.Input((9, 9, 3))
+    x = layers.ReLU()(convolution(given, 4, 3))
+    for count, stride in [(4, 1), (4, 1), (6, 2), (6, 1), (8, 2), (8, 1)]:
+        short = convolution(x, count, 1, stride) if stride > 1 and short_way_first else x
+        y = convolution(layers.ReLU()(convolution(x, count, 3, stride)), count, 3)
+        if stride > 1 and not short_way_first:
+            short = convolution(x, count, 1, stride)
+        x = layers.ReLU()(layers.Add()([y, short]))
+    return keras.Model(given, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.parametrize("short_way_first", [True, False])
+@pytest.mark.parametrize("stored", [False, True], ids=["as made", "read from a file"])
+def test_a_residual_network_whose_layers_come_in_another_order(short_way_first, stored, tmp_path):
+    torch.manual_seed(0)
+    source, target = ResNet().eval(), keras_resnet(short_way_first)
+    for norm in source.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.uniform_(norm.weight, 0.5, 1)
+            nn.init.uniform_(norm.bias)
+            nn.init.uniform_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 1)
+    if stored:
+        target.save(tmp_path / "model.keras")
+        target = keras.models.load_model(tmp_path / "model.keras")
+    x = np.random.default_rng(0).normal(size=(2, 3, 9, 9)).astype(np.float32)
+    with torch.no_grad():
+        expected = source(torch.from_numpy(x)).numpy()
+    ported = explain.port(source, target)
+    assert {row.reason for row in ported.rows} <= {"order", "shape", "follows", "name"}
+    assert_same([np.asarray(target(np.moveaxis(x, 1, -1), training=False))], [expected], 1e-5)
+    back = ResNet().eval()
+    explain.port(target, back)
+    with torch.no_grad():
+        assert_same([back(torch.from_numpy(x)).numpy()], [expected], 1e-5)
+
+
+@pytest.mark.parametrize("by_turns", [False, True])
+def test_two_towers_of_one_shape(by_turns):
+    def tower():
+        return nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh())
+
+    source = model_kinds.Through(lambda m, x: m.left(x) - m.right(x), left=tower(), right=tower())
+
+    def towers(x):
+        layers = [keras.layers.Dense(4, activation="tanh") for _ in range(4)]
+        if not by_turns:
+            return layers[1](layers[0](x)) - layers[3](layers[2](x))
+        left, right = layers[0](x), layers[2](x)
+        return layers[1](left) - layers[3](right)
+
+    given = keras.Input((4,))
+    target = keras.Model(given, towers(given))
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    if by_turns:
+        # Made in turns, both are in no order that the other has; and nothing else tells them apart.
+        with pytest.raises(explain.errors.PortError, match="Say which is which"):
+            explain.port(source, target)
+        return
+    explain.port(source, target)
+    with torch.no_grad():
+        assert_same([np.asarray(target(x))], [source(torch.from_numpy(x)).numpy()], 1e-5)

@@ -9,11 +9,18 @@ from hypothesis import strategies as st
 
 from explain.errors import PortError
 from explain.parameters import ParameterLayer
-from explain.porting.pairing import fits, pair_layers, plain_name
+from explain.porting.names import plain_name
+from explain.porting.pairing import fits, pair_layers
 
 
-def dense(name, before=3, after=2, **tensors):
-    return ParameterLayer(name, "dense", {"kernel": np.zeros((before, after)), **tensors})
+def dense(name, before=3, after=2, follows=None, **tensors):
+    settings = {} if follows is None else {"after": tuple(follows.split())}
+    return ParameterLayer(name, "dense", {"kernel": np.zeros((before, after)), **tensors}, settings)
+
+
+def norm(name, count, follows=None):
+    settings = {} if follows is None else {"after": tuple(follows.split())}
+    return ParameterLayer(name, "batch_normalization", {"gamma": np.zeros(count)}, settings)
 
 
 def convolution(name, before=3, after=4, side=3):
@@ -106,6 +113,43 @@ def test_what_is_ambiguous_is_left_and_asks_for_a_mapping():
     assert {(one, other) for one, other, _ in names(settled)} == {("a", "y"), ("b", "x"), ("p", "v")}
     # One is enough where only one is left then.
     assert ("b", "x") in {pair[:2] for pair in names(pair_layers(source, target, {"a": "y"}))}
+
+
+def test_layers_that_depend_on_each_other_have_one_order():
+    source = [dense("a", 3, 3), dense("p", 3, 9), dense("b", 3, 3)]
+    target = [dense("x", 3, 3, ""), dense("y", 3, 3, "x"), dense("v", 3, 9, "y")]
+    assert {pair[:2] for pair in names(pair_layers(source, target))} == {("a", "x"), ("b", "y"), ("p", "v")}
+    # By way of another layer too, and seen on the source.
+    source = [dense("a", 3, 3, ""), dense("p", 3, 9, "b"), dense("c", 3, 3, "a"), dense("b", 3, 3, "c")]
+    target = [dense("x", 3, 3), dense("y", 3, 3), dense("z", 3, 3), dense("v", 3, 9)]
+    found = {pair[:2] for pair in names(pair_layers(source, target))}
+    assert found == {("a", "x"), ("c", "y"), ("b", "z"), ("p", "v")}
+
+
+def test_a_norm_goes_with_the_layer_that_it_follows():
+    source = [convolution("a", 1, 4), norm("na", 4), convolution("b", 2, 4), norm("nb", 4)]
+    target = [
+        convolution("y", 2, 4),
+        convolution("x", 1, 4),
+        norm("nx", 4, "x"),
+        norm("ny", 4, "y"),
+        norm("no", 4, "x y"),
+    ]
+    found = names(pair_layers([*source, norm("last", 4)], target))
+    assert ("na", "nx", "follows") in found
+    assert ("nb", "ny", "follows") in found
+    assert ("last", "no", "shape") in found
+
+
+def test_an_order_that_what_follows_what_contradicts_is_none():
+    # All of one shape; two towers, one after the other here and by turns there.
+    source = [dense("a", 3, 3), dense("b", 3, 3, "a"), dense("c", 3, 3), dense("d", 3, 3, "c")]
+    by_turns = [dense("w", 3, 3, ""), dense("x", 3, 3, ""), dense("y", 3, 3, "w"), dense("z", 3, 3, "x")]
+    assert not pair_layers(source, by_turns).pairs
+    one_by_one = [dense("w", 3, 3, ""), dense("x", 3, 3, "w"), dense("y", 3, 3, ""), dense("z", 3, 3, "y")]
+    assert [pair[:2] for pair in names(pair_layers(source, one_by_one))] == [
+        *zip("abcd", "wxyz", strict=True)
+    ]
 
 
 def test_a_mapping_of_a_layer_of_several_parts_pairs_the_parts():

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from explain.errors import PortError
 from explain.flattened import Block, Row, order_between
 from explain.parameters import Array, LayerKind, ParameterLayer
+from explain.porting.dependence import channels_of
 
 Layers = Sequence[ParameterLayer]
 
@@ -125,7 +126,7 @@ def _before(layer: ParameterLayer, layers: Layers, channels: int | None = None) 
     """Give the last layer before one that gives something, or that gives so many channels or features."""
     place = next(number for number, one in enumerate(layers) if one is layer)
     for before in reversed(layers[:place]):
-        if before.kind in _MAPS | _ROWS and channels in (None, _channels(before)):
+        if before.kind in _MAPS | _ROWS and channels in (None, channels_of(before)):
             return before
     return None
 
@@ -136,7 +137,7 @@ def _refuse_what_may_be_flattened(
     """Refuse a row that may be a map with more than one position, where neither model says what it is."""
     sides = ((source, source_layers), (target, target_layers))
     before = [_before(layer, layers) for layer, layers in sides]
-    channels = {_channels(one) for one in before if one is not None and one.kind in _MAPS}
+    channels = {channels_of(one) for one in before if one is not None and one.kind in _MAPS}
     # With features last before it in either model, or as many as channels, no map of several positions was flattened.
     if any(one is None or one.kind in _ROWS for one in before) or len(channels) != 1:
         return
@@ -149,16 +150,3 @@ def _refuse_what_may_be_flattened(
         "order PyTorch and Keras do not share: give x, a batch of examples, by which this is seen, or flatten it by a "
         "keras.layers.Flatten that the model holds."
     )
-
-
-def _channels(layer: ParameterLayer) -> int | None:
-    """Give how many channels, or features, a layer gives."""
-    tensors = layer.tensors
-    if layer.kind == "transposed_convolution":
-        return int(tensors["kernel"].shape[-1]) * int(layer.settings.get("groups", 1))
-    if layer.kind in ("simple_rnn", "lstm", "gru"):
-        return int(tensors["recurrent_kernel"].shape[0])
-    for name in ("kernel", "embeddings", "output_kernel"):
-        if name in tensors:
-            return int(tensors[name].shape[-1])
-    return next((int(tensor.shape[-1]) for tensor in tensors.values()), None)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from explain.errors import PortError
 from explain.parameters import ParameterLayer
+from explain.porting.dependence import contradict, follow_each_other, owners
+from explain.porting.names import is_telling, plain_name
 
-Reason = Literal["mapping", "name", "order", "shape"]
+Reason = Literal["mapping", "name", "order", "shape", "follows"]
 Layers = Sequence[ParameterLayer]
 
 
@@ -25,9 +26,9 @@ class Pair:
     ----------
     source, target : ParameterLayer
         The two.
-    reason : {"mapping", "name", "order", "shape"}
+    reason : {"mapping", "name", "order", "shape", "follows"}
         Why they are taken for the same: the caller says so, their names agree, they stand at the same place among
-        those of their shape, or no other has their shape.
+        those of their shape, no other has their shape, or they are norms of what two layers of a pair give.
     """
 
     source: ParameterLayer
@@ -64,8 +65,9 @@ def pair_layers(source: Layers, target: Layers, mapping: Mapping[str, str | None
     What `mapping` names is paired first. Of the rest, a layer can be paired with one of its kind whose tensors have the
     same shapes in canonical axes. Where all layers of one shape have names that agree, these decide, once capitals,
     signs and words such as "layer" are taken out. The rest goes in order, if the two models have their layers in the
-    same order of kinds and shapes. If they have not, only those are paired whose names agree, which are the only ones
-    of their shape, or which stand in order between such pairs.
+    same order of kinds and shapes, norms counted with the layers that they follow. If they have not, only those are
+    paired whose names agree, which are the only ones of their shape, which stand in order between such pairs, or which
+    depend on each other, so that they have one order only.
 
     Parameters
     ----------
@@ -96,14 +98,16 @@ def pair_layers(source: Layers, target: Layers, mapping: Mapping[str, str | None
     used |= {id(one) for pair in found for one in (pair.source, pair.target)}
     here_left = [one for one in here if id(one) not in used]
     there_left = [one for one in there if id(one) not in used]
-    if len(here_left) == len(there_left) and all(map(fits, here_left, there_left)):
-        found += [Pair(one, other, "order") for one, other in zip(here_left, there_left, strict=True)]
-    else:
-        found += [pair for pair in named if id(pair.source) not in used]
+    in_order = _in_order(here_left, there_left, found)
+    found += in_order
+    if not in_order:
+        aside = set(map(id, set_aside))
+        found += _bare_in_order(source, target, found, aside) or _out_of_order(source, target, found, aside)
+        found += _norms_that_follow(source, target, found, aside)
         used |= {id(one) for pair in found for one in (pair.source, pair.target)}
-        here_left = [one for one in here_left if id(one) not in used]
-        there_left = [one for one in there_left if id(one) not in used]
-        found += _between_known(source, target, found, here_left, there_left)
+        found += [pair for pair in named if not {id(pair.source), id(pair.target)} & used]
+        found += _out_of_order(source, target, found, aside)
+        found += _norms_that_follow(source, target, found, aside)
     used |= {id(one) for pair in found for one in (pair.source, pair.target)}
     here_left = [one for one in here if id(one) not in used]
     there_left = [one for one in there if id(one) not in used]
@@ -132,21 +136,6 @@ def fits(one: ParameterLayer, other: ParameterLayer) -> bool:
         return False
     bare = one.kind.endswith("normalization") and not (one.tensors and other.tensors)
     return bare or _form(one) == _form(other)
-
-
-def plain_name(name: str) -> str:
-    """Give a name as it is compared: without capitals, signs, and words that say only that it is a layer.
-
-    Examples
-    --------
-    >>> plain_name("layer1.0.conv1"), plain_name("block_1/Conv1"), plain_name("features.0")
-    ('1 0 conv 1', '1 conv 1', '0')
-    """
-    parts = re.findall(r"[a-z]+|\d+", name.lower())
-    return " ".join(part for part in parts if part not in _EMPTY_WORDS)
-
-
-_EMPTY_WORDS = {"layer", "layers", "block", "blocks", "features", "model", "module", "net", "network"}
 
 
 def _form(layer: ParameterLayer) -> tuple[object, ...]:
@@ -207,8 +196,8 @@ def _by_name(here: Layers, there: Layers) -> list[Pair]:
             names[f"{plain_name(layer.name)} {layer.part}"][side].append(layer)
     return [
         Pair(ours[0], theirs[0], "name")
-        for name, (ours, theirs) in names.items()
-        if len(ours) == len(theirs) == 1 and _is_telling(name) and fits(ours[0], theirs[0])
+        for ours, theirs in names.values()
+        if len(ours) == len(theirs) == 1 and is_telling(plain_name(ours[0].name)) and fits(ours[0], theirs[0])
     ]
 
 
@@ -223,13 +212,66 @@ def _whole_forms(named: Sequence[Pair], here: Layers, there: Layers) -> list[Pai
     ]
 
 
-def _is_telling(name: str) -> bool:
-    """Tell a name that a person gave from one that Keras or PyTorch counts."""
-    return bool(re.search("[a-z]", name)) and not re.fullmatch(
-        r"(conv \d d( transpose)?|separable conv \d d|depthwise conv \d d|dense|embedding|lstm|gru|simple rnn|"
-        r"bidirectional|batch normalization|layer normalization|group normalization|multi head attention)( \d+)? ",
-        name,
-    )
+def _in_order(here: Layers, there: Layers, known: Sequence[Pair]) -> list[Pair]:
+    """Pair all layers one by one, if they fit so and nothing that is known of what follows what is against it."""
+    if len(here) != len(there) or not all(map(fits, here, there)):
+        return []
+    found = [Pair(one, other, "order") for one, other in zip(here, there, strict=True)]
+    return [] if contradict((pair.source, pair.target) for pair in [*known, *found]) else found
+
+
+def _bare(
+    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
+) -> tuple[list[ParameterLayer], list[ParameterLayer]]:
+    """Give the layers without a partner that are no norm of a layer before them."""
+    used = {id(one) for pair in known for one in (pair.source, pair.target)} | set(left_out)
+    left_out = used | owners(source).keys() | owners(target).keys()
+    here, there = ([one for one in side if id(one) not in left_out] for side in (source, target))
+    return here, there
+
+
+def _bare_in_order(
+    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
+) -> list[Pair]:
+    """Pair all layers one by one, the norms that follow them left out."""
+    return _in_order(*_bare(source, target, known, left_out), known)
+
+
+def _out_of_order(
+    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
+) -> list[Pair]:
+    """Pair what can be paired though the models have their layers in other orders."""
+    here, there = _bare(source, target, known, left_out)
+    found = _between_known(source, target, known, here, there)
+    used = {id(one) for pair in found for one in (pair.source, pair.target)}
+    left = ([one for one in side if id(one) not in used] for side in (here, there))
+    for ours, theirs in _by_form(*left).values():
+        if len(ours) == len(theirs) and (
+            follow_each_other(theirs, target) or follow_each_other(ours, source)
+        ):
+            found += [Pair(one, other, "order") for one, other in zip(ours, theirs, strict=True)]
+    return found
+
+
+def _norms_that_follow(
+    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
+) -> list[Pair]:
+    """Pair norms of what two layers of a pair give."""
+    used = {id(one) for pair in known for one in (pair.source, pair.target)} | set(left_out)
+    sides: list[dict[int, list[ParameterLayer]]] = []
+    for side in (source, target):
+        owned = owners(side)
+        norms: dict[int, list[ParameterLayer]] = defaultdict(list)
+        for one in side:
+            if id(one) in owned and id(one) not in used:
+                norms[id(owned[id(one)])].append(one)
+        sides.append(norms)
+    both = [(sides[0][id(pair.source)], sides[1][id(pair.target)]) for pair in known]
+    return [
+        Pair(ours[0], theirs[0], "follows")
+        for ours, theirs in both
+        if len(ours) == len(theirs) == 1 and fits(ours[0], theirs[0])
+    ]
 
 
 def _between_known(
@@ -250,8 +292,7 @@ def _between_known(
     for (low, other_low), (high, other_high) in itertools.pairwise(edges):
         ours = [one for one in here if low < place[id(one)] < high and id(one) not in used]
         theirs = [one for one in there if other_low < place[id(one)] < other_high and id(one) not in used]
-        if len(ours) == len(theirs) and all(map(fits, ours, theirs)):
-            found += [Pair(one, other, "order") for one, other in zip(ours, theirs, strict=True)]
+        found += _in_order(ours, theirs, [*known, *found])
     return found
 
 

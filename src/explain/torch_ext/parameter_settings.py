@@ -46,6 +46,7 @@ _PARAMETRIC = (
     nn.modules.batchnorm._NormBase,
     nn.Linear,
     nn.LayerNorm,
+    nn.RMSNorm,
     nn.GroupNorm,
     nn.RNNBase,
     nn.Embedding,
@@ -146,14 +147,17 @@ def activation_name(module: nn.Module) -> str | None:
 def neighbours(model: nn.Module) -> dict[int, dict[str, Any]]:
     """Give, by the identity of a module in a `torch.nn.Sequential`, what the modules beside it add to its settings.
 
-    The zeros that are put around its input, ``"zeros"``, and the activation of what it gives, ``"activation"``: None
-    where another layer follows at once. What cannot be known is left out.
+    The zeros that are put around its input, ``"zeros"``; the activation of what it gives, ``"activation"``, None where
+    another layer follows at once; and the module with parameters that its input comes from, ``"after"``. What cannot be
+    known is left out.
 
     Examples
     --------
     >>> model = nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(3, 8, 3), nn.ReLU())
     >>> neighbours(model)[id(model[1])]
     {'zeros': ((1, 1), (1, 1)), 'activation': 'relu'}
+    >>> neighbours(nn.Sequential(first := nn.Linear(3, 3), nn.Tanh(), second := nn.Linear(3, 3)))[id(second)]["after"]
+    Linear(in_features=3, out_features=3, bias=True)
     """
     chains = [one for one in model.modules() if _is_chain(one)]
     inside = {id(child) for chain in chains for child in chain.children() if _is_chain(child)}
@@ -195,6 +199,13 @@ def _look_along(modules: list[nn.Module], found: dict[int, dict[str, Any]], *, w
         about: dict[str, Any] = {}
         if place and (zeros := zeros_around(modules[place - 1])) is not None:
             about["zeros"] = zeros
+        holds = (
+            one for one in reversed(modules[:place]) if isinstance(one, _PARAMETRIC) or _has_parameters(one)
+        )
+        before = next(holds, None)
+        # What is called twice comes after two.
+        if isinstance(before, _PARAMETRIC) and sum(one is module for one in modules) == 1:
+            about["after"] = before
         following = [one for one in modules[place + 1 :] if not isinstance(one, _PASSES)][:1]
         if following:
             name = activation_name(following[0])
@@ -206,6 +217,10 @@ def _look_along(modules: list[nn.Module], found: dict[int, dict[str, Any]], *, w
             about["activation"] = None
         if about:
             found[id(module)] = about
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
 
 
 def _padding(module: Any) -> Pairs:

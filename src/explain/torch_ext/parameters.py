@@ -193,7 +193,11 @@ def _held(model: Any) -> list[Held]:
             f"model is of type {type(model).__name__}, whose layers cannot be told from each other: give the "
             "torch.nn.Module that it was made from."
         )
-    beside = neighbours(model)
+    names = {id(module): name for name, module in model.named_modules()}
+    beside = {
+        key: {**about, "after": (names[id(about["after"])],)} if "after" in about else about
+        for key, about in neighbours(model).items()
+    }
     found: list[Held] = []
     whole: list[str] = []
     for name, module in model.named_modules():
@@ -237,6 +241,8 @@ def _parts_of(
         settings |= {"activation": beside["activation"], "activation_known": True}
     else:
         settings |= {"activation": None, "activation_known": False}
+    if "after" in beside:
+        settings["after"] = beside["after"]
     # A normalisation without tensors has its epsilon.
     yield Held(name, "", kind, module, tensors, settings, computed)
 
