@@ -21,7 +21,6 @@ import torch
 import explain
 from explain.migration import CAUSES, MigrationReport
 
-sys.path.insert(0, str(Path(__file__).parent))
 import correct_ports
 import mistakes
 import ported_models
@@ -171,8 +170,10 @@ which it can be made, three times: with three seeds, which mean other weights, o
 way to make the mistake, and the broken model now this one, now that. The weights have the size of trained ones, the
 statistics of the batch norms are those of data.
 
-The held-out models were written before the check was tried on them, and nobody who built it looked at them. Their
-figures by mistake were known while it was built: at first sight 100 of 111 were right, before anything was mended.
+The held-out models were written before the check was tried on them, by another hand than the check, and were not looked
+at by the one who built it. What was known of them: their figures by mistake, of which 100 of 111 were right at first
+sight, before anything was mended; and the line above each model that says what it is like, which a linter printed for
+being too long before the last changes were made.
 
 `tests/migration/test_mistakes.py` counts again and compares with this page, which it writes if it is run as a script.
 
