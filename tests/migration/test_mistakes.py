@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-import torch
-
-import explain
-from explain.migration import CAUSES, MigrationReport
-
 import correct_ports
 import mistakes
 import ported_models
 import ported_models_unseen
+import pytest
+import torch
 import twins
+
+import explain
+from explain.migration import CAUSES, MigrationReport
 
 PAGE = Path(__file__).parents[2] / "docs" / "migration-figures.md"
 SEEDS = (0, 1, 2)
