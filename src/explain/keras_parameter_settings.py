@@ -147,7 +147,10 @@ def _recurrent(layer: Any, kind: LayerKind, merge_mode: str | None) -> dict[str,
 
 def _flattened(layer: Any, graph: Graph) -> dict[str, Any]:
     """Say what was put in a row before a layer, None if no map was; without a graph nothing is said."""
-    return {"flattened": graph.row_before(layer)} if is_on_graph(layer) else {}
+    if is_on_graph(layer):
+        return {"flattened": graph.row_before(layer)}
+    shape = input_shape_of(layer)
+    return {"flattened": None} if shape is not None and len(shape) > 2 else {}
 
 
 def _per_axis(value: Any, rank: int) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from explain.wiring import Wiring
 _MAPS_LOOKED_AT = 12
 
 _MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
+_CONVOLVE = ("convolution", "transposed_convolution")
 _TAKE_ROWS = ("dense", "batch_normalization", "layer_normalization")
 
 
@@ -55,9 +56,10 @@ class Run(Protocol):
 
 
 def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
-    """Give layers in the order in which they are first used, with what was put in a row before each, as seen.
+    """Give layers in the order in which they are first used, and what was seen of each, in its settings.
 
-    Those that are not used come last.
+    Those are ``"flattened"``, what was put in a row before it; ``"sizes"``, of a convolution those of its input along
+    each axis of space; ``"after"``, the layer whose output it is given as it is. Layers that are not used come last.
 
     Parameters
     ----------
@@ -82,6 +84,10 @@ def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer,
             layer = replace(layer, settings={**layer.settings, "flattened": rows[place]})
         elif layer.kind in _TAKE_ROWS and place is not None and place not in wanted:
             layer = replace(layer, settings={**layer.settings, "flattened": None})
+        if place is not None and layer.kind in _CONVOLVE and len(uses[place].takes) > 2:
+            takes = uses[place].takes
+            sizes = takes[1:-1] if layer.channels_last else takes[2:]
+            layer = replace(layer, settings={**layer.settings, "sizes": sizes})
         alone = sum(one.name == layer.name for one in layers) == 1
         if place is not None and alone and (after := uses[place].after) is not None:
             layer = replace(layer, settings={"after": (after,), **layer.settings})

@@ -61,7 +61,7 @@ def reordering(
         return None
     stated = [one["flattened"] for one in settings if "flattened" in one]
     if not stated:
-        if source.channels_last != target.channels_last:
+        if source.channels_last != target.channels_last and source.kind == "dense":
             _refuse_what_may_be_flattened(source, target, count, source_layers, target_layers)
         return None
     if len(stated) == 1 and source.channels_last == target.channels_last:

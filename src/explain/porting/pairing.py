@@ -321,9 +321,13 @@ def _problems(here: Layers, there: Layers) -> Iterable[str]:
         names = (", ".join(one.label for one in layers) for layers in (ours, theirs))
         mine, other = names
         if not theirs:
-            yield f"No layer of the target is of the kind and shape of {_described(ours)} of the source."
+            leave = f" Constants are left out by mapping={{{ours[0].label!r}: None}}." * (kind == "weights")
+            yield f"No layer of the target is of the kind and shape of {_described(ours)} of the source.{leave}"
         elif not ours:
-            yield f"No layer of the source is of the kind and shape of {_described(theirs)} of the target."
+            leave = f" Constants are left as they are by mapping={{{theirs[0].label!r}: None}}." * (
+                kind == "weights"
+            )
+            yield f"No layer of the source is of the kind and shape of {_described(theirs)} of the target.{leave}"
         elif len(ours) == len(theirs):
             yield (
                 f"{len(ours)} layers of kind {kind} have the same shapes, and the two models do not have their layers "
