@@ -102,11 +102,14 @@ def pair_layers(source: Layers, target: Layers, mapping: Mapping[str, str | None
     found += in_order
     if not in_order:
         aside = set(map(id, set_aside))
-        found += _bare_in_order(source, target, found, aside) or _out_of_order(source, target, found, aside)
+        bare = _bare(source, target, found, aside)
+        found += _in_order(*bare, found) or _out_of_order(source, target, found, *bare)
         found += _norms_that_follow(source, target, found, aside)
         used |= {id(one) for pair in found for one in (pair.source, pair.target)}
         found += [pair for pair in named if not {id(pair.source), id(pair.target)} & used]
-        found += _out_of_order(source, target, found, aside)
+        used |= {id(one) for pair in found for one in (pair.source, pair.target)}
+        left = ([one for one in side if id(one) not in used] for side in (here, there))
+        found += _out_of_order(source, target, found, *left)
         found += _norms_that_follow(source, target, found, aside)
     used |= {id(one) for pair in found for one in (pair.source, pair.target)}
     here_left = [one for one in here if id(one) not in used]
@@ -230,18 +233,10 @@ def _bare(
     return here, there
 
 
-def _bare_in_order(
-    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
-) -> list[Pair]:
-    """Pair all layers one by one, the norms that follow them left out."""
-    return _in_order(*_bare(source, target, known, left_out), known)
-
-
 def _out_of_order(
-    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
+    source: Layers, target: Layers, known: Sequence[Pair], here: Layers, there: Layers
 ) -> list[Pair]:
     """Pair what can be paired though the models have their layers in other orders."""
-    here, there = _bare(source, target, known, left_out)
     found = _between_known(source, target, known, here, there)
     used = {id(one) for pair in found for one in (pair.source, pair.target)}
     left = ([one for one in side if id(one) not in used] for side in (here, there))
