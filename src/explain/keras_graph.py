@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from explain.flattened import Block, Row, without_vectors
@@ -165,9 +165,9 @@ class Graph:
         return found
 
     def row_before(self, layer: Any) -> Row | None:
-        """Give what was put in a row to be a layer's input, None where no map was, or it cannot be told."""
+        """Give what was put in a row to be a layer's input, or each step of it, None where no map was."""
         tensor = _input_of(layer)
-        row = None if tensor is None or len(tensor.shape) != 2 else self._row(tensor)
+        row = None if tensor is None or len(tensor.shape) not in (2, 3) else self._row(tensor)
         return None if row is None else without_vectors(row)
 
     def layers_before(self, layer: Any, among: Collection[int]) -> tuple[Any, ...] | None:
@@ -198,22 +198,23 @@ class Graph:
 
     def _row(self, tensor: Any) -> Row | None:
         operation = self._maker(tensor)
-        name = class_name(operation)
-        if None in tensor.shape[1:] or len(tensor.shape) != 2:
+        name, given = class_name(operation), _input_of(operation)
+        width, rank = tensor.shape[-1], len(tensor.shape)
+        if width is None:
             return None
-        if name == "Concatenate":
+        if name == "Concatenate" and operation.axis in (-1, rank - 1):
             parts = [self._row(one) for one in operation._inbound_nodes[0].input_tensors]
             return None if None in parts else tuple(block for part in parts for block in part or ())
-        given = _input_of(operation)
-        if given is not None and len(given.shape) == 2 and name in {*_ELEMENTWISE, "Flatten"}:
+        if given is not None and len(given.shape) == rank and name in {*_ELEMENTWISE, "Flatten"}:
             return self._row(given)
         if name in _SUMS and is_on_graph(operation):
             return self._row(operation._inbound_nodes[0].input_tensors[0])
-        flattens = name == "Flatten" or (name == "Reshape" and len(operation.target_shape) == 1)
-        if not flattens or given is None or None in given.shape[1:]:
-            return (Block(1, int(tensor.shape[-1])),)
-        last = self._has_channels_last(given)
-        sizes = list(map(int, given.shape[1:]))
+        by_steps = name == "TimeDistributed" and class_name(operation.layer) == "Flatten"
+        flattens = name in ("Flatten", "Reshape") or by_steps
+        if not flattens or given is None or not _puts_in_rows(given.shape, tensor.shape):
+            return (Block(1, int(width)),)
+        last = self._has_channels_last(given, steps=rank == 3)
+        sizes = list(map(int, given.shape[rank - 1 :]))
         channels = sizes[0] if last is False else sizes[-1]
         if name == "Flatten" and operation.data_format == "channels_first":
             # It puts the first axis last before it flattens.
@@ -230,8 +231,8 @@ class Graph:
                 return True
         return len(tensor.shape) > 3
 
-    def _has_channels_last(self, tensor: Any) -> bool | None:
-        """Tell whether a map has its channels last; None where that cannot be told."""
+    def _has_channels_last(self, tensor: Any, *, steps: bool = False) -> bool | None:
+        """Tell whether a map has its channels last, or those of each step; None where that cannot be told."""
         moved: list[tuple[int, ...]] = []
         for before in self._before(tensor, through_sums=True):
             name = class_name(before)
@@ -241,8 +242,8 @@ class Graph:
                 last = getattr(before, "data_format", "channels_last") != "channels_first"
                 # Pools, of which many give no thought to their format, leave it to what is before them.
                 if not (name in _POOLS and last):
-                    return _after_moving(last, moved)
-        return _after_moving(True, moved)
+                    return _after_moving(last, moved, steps)
+        return _after_moving(True, moved, steps)
 
     def _before(self, tensor: Any, *, through_sums: bool = False) -> Iterator[Any]:
         """Give the operations before a tensor, from the nearest on, as long as there is one way only.
@@ -296,16 +297,30 @@ def _built_flattenings(layers: list[Any]) -> dict[int, Row]:
     return found
 
 
-def _after_moving(last: bool, moved: list[tuple[int, ...]]) -> bool | None:
-    """Tell where the channels are after the axes of a map were permuted."""
-    if not moved:
-        return last
-    (count, *_) = map(len, moved)
+def _after_moving(last: bool, moved: list[tuple[int, ...]], steps: bool) -> bool | None:
+    """Tell where the channels are after the axes of a map were permuted, its first axis left out if it is of steps."""
+    count = len(moved[0]) if moved else 0
     places = list(range(1, count + 1))
     for dims in reversed(moved):
         places = [places[axis - 1] for axis in dims]
+    if not moved:
+        # Of steps of a map with its channels first, each is a channel.
+        return None if steps and not last else last
     channels = count if last else 1
+    places = places[1:] if steps else places
     space = [place for place in places if place != channels]
-    if space != sorted(space):
+    if space != sorted(space) or channels not in places:
         return None
-    return {0: False, count - 1: True}.get(places.index(channels))
+    return {0: False, len(places) - 1: True}.get(places.index(channels))
+
+
+def _puts_in_rows(given: Sequence[int | None], row: Sequence[int | None]) -> bool:
+    """Tell whether a tensor of one shape becomes one of rows, or of a row a step, whose steps are those it has."""
+    rank = len(row)
+    inside = given[rank - 1 :]
+    return (
+        len(given) > rank
+        and None not in inside
+        and math.prod(int(size or 0) for size in inside) == row[-1]
+        and tuple(given[1 : rank - 1]) == tuple(row[1:-1])
+    )

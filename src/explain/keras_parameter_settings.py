@@ -14,7 +14,11 @@ from explain.parameters import LayerKind
 
 
 def settings_of(
-    layer: Any, kind: LayerKind, graph: Graph, part: str = "", merge_mode: str | None = None
+    layer: Any,
+    kind: LayerKind,
+    graph: Graph,
+    part: str = "",
+    taking: Any = None,
 ) -> dict[str, Any]:
     """Give what must agree for a layer's tensors to mean the same.
 
@@ -28,8 +32,8 @@ def settings_of(
         What the model tells of the layers beside it.
     part : str
         Which part of the layer.
-    merge_mode : str, optional
-        Of the Bidirectional that it is in.
+    taking : keras.layers.Bidirectional, optional
+        That it is in.
     """
     found: dict[str, Any] = {}
     if kind == "convolution" and part == "pointwise":
@@ -54,7 +58,9 @@ def settings_of(
     elif kind == "embedding":
         found = {"mask_zero": layer.mask_zero, "padding_index": None, "max_norm": None, "pooling": None}
     elif kind in ("simple_rnn", "lstm", "gru"):
-        return _recurrent(layer, kind, merge_mode)
+        return _recurrent(layer, kind, getattr(taking, "merge_mode", None)) | _flattened(
+            taking or layer, graph
+        )
     elif kind == "attention":
         axes = layer.attention_axes
         count = len(input_shape_of(layer) or (0,) * (2 + len(axes or (1,))))
@@ -147,7 +153,10 @@ def _recurrent(layer: Any, kind: LayerKind, merge_mode: str | None) -> dict[str,
 
 def _flattened(layer: Any, graph: Graph) -> dict[str, Any]:
     """Say what was put in a row before a layer, None if no map was; without a graph nothing is said."""
-    return {"flattened": graph.row_before(layer)} if is_on_graph(layer) else {}
+    if is_on_graph(layer):
+        return {"flattened": graph.row_before(layer)}
+    shape = input_shape_of(layer)
+    return {"flattened": None} if shape is not None and len(shape) > 3 else {}
 
 
 def _per_axis(value: Any, rank: int) -> tuple[int, ...]:

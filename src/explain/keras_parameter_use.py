@@ -56,7 +56,7 @@ def noted(
             first = output[0] if isinstance(output, (tuple, list)) and output else output
             given = arguments[0] if arguments else None
             takes = tuple(getattr(given, "shape", ()))
-            features = np.array(to_host(given))[0] if len(takes) == 2 else None
+            features = np.array(to_host(given)) if len(takes) in (2, 3) else None
             source = given_by.get(id(given), (None, None))[0]
             uses[place] = Use(name, takes, tuple(getattr(first, "shape", ())), features, source)
             given_by[id(first)] = name, first

@@ -245,7 +245,7 @@ def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[Held]:
         )
     if hasattr(layer, "backward_layer"):
         for part, inner in (("forward", layer.forward_layer), ("backward", layer.backward_layer)):
-            yield from _recurrent(name, part, inner, graph, layer.merge_mode)
+            yield from _recurrent(name, part, inner, graph, layer)
         return
     if hasattr(layer, "cell") or kind in _CELLS:
         yield from _recurrent(name, "", layer, graph, None)
@@ -305,7 +305,7 @@ def _rank(layer: Any) -> int:
     return int(spec.ndim or max(spec.axes, default=0) + 1)
 
 
-def _recurrent(name: str, part: str, layer: Any, graph: Graph, merge_mode: str | None) -> Iterator[Held]:
+def _recurrent(name: str, part: str, layer: Any, graph: Graph, taking: Any) -> Iterator[Held]:
     cell = getattr(layer, "cell", layer)
     kind = _CELLS.get(class_name(cell))
     if kind is None:
@@ -314,7 +314,7 @@ def _recurrent(name: str, part: str, layer: Any, graph: Graph, merge_mode: str |
         return
     variables = _present({one: getattr(cell, one, None) for one in _NAMES[kind]})
     form = "single_bias" if kind == "gru" and not cell.reset_after else ""
-    yield Held(name, part, kind, variables, settings_of(layer, kind, graph, part, merge_mode), form)
+    yield Held(name, part, kind, variables, settings_of(layer, kind, graph, part, taking), form)
 
 
 def _own_weights(name: str, layer: Any) -> Iterator[Held]:

@@ -17,11 +17,15 @@ from explain.flattened import Block, Row, block_of, row_of, without_vectors
 from explain.parameters import Array, ParameterLayer
 from explain.wiring import Wiring
 
+# Parts of a layer that are given its input.
+_FIRST_PARTS = ("", "l0", "l0_reverse", "forward", "backward")
 # Through how many maps before a layer is looked for what was put in a row.
 _MAPS_LOOKED_AT = 12
 
 _MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
-_TAKE_ROWS = ("dense", "batch_normalization", "layer_normalization")
+_CONVOLVE = ("convolution", "transposed_convolution")
+_RECURRENT = ("simple_rnn", "lstm", "gru")
+_TAKE_ROWS = (*_RECURRENT, "dense", "batch_normalization", "layer_normalization")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,7 @@ class Use:
     takes, gives : tuple of int
         The shapes of its first input and of its output, batch axis included; empty for what is no tensor.
     features : numpy.ndarray, shape (features), optional
-        Of an input (N, features), the first row.
+        Of an input (N, features) or (N, steps, features).
     after : str, optional
         The layer whose output is its first input, as it is.
     """
@@ -55,9 +59,10 @@ class Run(Protocol):
 
 
 def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
-    """Give layers in the order in which they are first used, with what was put in a row before each, as seen.
+    """Give layers in the order in which they are first used, and what was seen of each, in its settings.
 
-    Those that are not used come last.
+    Those are ``"flattened"``, what was put in a row before it; ``"sizes"``, of a convolution those of its input along
+    each axis of space; ``"after"``, the layer whose output it is given as it is. Layers that are not used come last.
 
     Parameters
     ----------
@@ -69,24 +74,32 @@ def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer,
     uses = run()
     kinds = {one.name: one for one in layers}
     first = {use.name: place for place, use in reversed(list(enumerate(uses)))}
-    wanted = [
-        first[one.name]
-        for one in layers
-        if one.kind in _TAKE_ROWS and one.name in first and len(uses[first[one.name]].takes) == 2
-    ]
+    wanted = sorted(
+        {first[one.name] for one in layers if one.name in first and _takes_rows(one, uses[first[one.name]])}
+    )
     rows = _rows(uses, wanted, kinds, run)
     found = []
     for layer in sorted(layers, key=lambda one: first.get(one.name, len(uses))):
         place = first.get(layer.name)
-        if place in rows:
+        if place in rows and layer.part in _FIRST_PARTS:
             layer = replace(layer, settings={**layer.settings, "flattened": rows[place]})
         elif layer.kind in _TAKE_ROWS and place is not None and place not in wanted:
             layer = replace(layer, settings={**layer.settings, "flattened": None})
+        if place is not None and layer.kind in _CONVOLVE and len(uses[place].takes) > 2:
+            takes = uses[place].takes
+            sizes = takes[1:-1] if layer.channels_last else takes[2:]
+            layer = replace(layer, settings={**layer.settings, "sizes": sizes})
         alone = sum(one.name == layer.name for one in layers) == 1
         if place is not None and alone and (after := uses[place].after) is not None:
             layer = replace(layer, settings={"after": (after,), **layer.settings})
         found.append(layer)
     return tuple(found)
+
+
+def _takes_rows(layer: ParameterLayer, use: Use) -> bool:
+    """Tell whether a layer takes rows of features: one an example, or one a step of a sequence."""
+    ranks = (2, 3) if layer.kind in ("dense", *_RECURRENT) else (2,)
+    return layer.kind in _TAKE_ROWS and len(use.takes) in ranks
 
 
 def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
@@ -136,7 +149,7 @@ def _rows(
             if row is not None and sum(block.width for _, block in blocks[place]) == len(touched):
                 rows[place] = without_vectors(row)
     for place in wanted:
-        row = row_of(blocks[place], uses[place].takes[1])
+        row = row_of(blocks[place], uses[place].takes[-1])
         if place not in rows and place not in doubtful and row is not None:
             rows[place] = without_vectors(row)
     return rows
@@ -148,5 +161,6 @@ def _touched(before: Use, after: Use | None) -> npt.NDArray[np.bool_] | None:
         return None
     if before.features.shape != after.features.shape:
         return None
-    changed: npt.NDArray[np.bool_] = ~(before.features == after.features)
-    return changed
+    changed = ~(before.features == after.features)
+    touched: npt.NDArray[np.bool_] = np.logical_or.reduce(changed.reshape(-1, changed.shape[-1]), axis=0)
+    return touched

@@ -213,6 +213,50 @@ def test_steps_of_a_sequence_lie_in_both_in_order():
     assert_ports_both_ways(torch_model, keras_model, x)
 
 
+SPECTRUM = (6, 5, 2)
+COLUMNS = {
+    "reshape": lambda x: layers.Reshape((5, 12))(x),
+    "a flatten at every step": lambda x: layers.TimeDistributed(layers.Flatten())(x),
+    "the other axis": lambda x: layers.Reshape((4, 15))(layers.Permute((2, 1, 3))(x)),
+}
+
+
+@pytest.mark.parametrize("way", COLUMNS)
+@pytest.mark.parametrize("reader", ["GRU", "both ways", "dense"])
+def test_columns_of_a_map_are_the_steps_of_a_sequence(way, reader):
+    x = np.random.default_rng(0).normal(size=(2, *SPECTRUM))
+    turned = way == "the other axis"
+    width = 15 if turned else 12
+
+    def forward(m, x):
+        # (N, channels, height, width) to steps, each (channels, the other axis).
+        steps = m.conv(x).permute(0, 3, 1, 2) if turned else m.conv(x).permute(0, 2, 1, 3)
+        read = m.reader(steps.flatten(2))
+        return (read if reader == "dense" else read[0]).mean(1)
+
+    reads = {
+        "GRU": lambda: nn.GRU(width, 4, num_layers=2, batch_first=True),
+        "both ways": lambda: nn.LSTM(width, 4, batch_first=True, bidirectional=True),
+        "dense": lambda: nn.Linear(width, 4),
+    }
+    torch_model = Net(forward, conv=nn.Conv2d(2, 3, 2), reader=reads[reader]())
+
+    def keras_forward(x):
+        steps = COLUMNS[way](layers.Conv2D(3, 2)(x))
+        if reader == "GRU":
+            steps = layers.GRU(4, return_sequences=True)(layers.GRU(4, return_sequences=True)(steps))
+        elif reader == "both ways":
+            steps = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(steps)
+        else:
+            steps = layers.Dense(4)(steps)
+        return layers.GlobalAveragePooling1D()(steps)
+
+    keras_model = functional(keras_forward, SPECTRUM)
+    assert_ports_both_ways(torch_model, keras_model, x)
+    # And as seen, where the graph is not asked.
+    assert_ports_both_ways(torch_model, keras_model, x, x=(np.moveaxis(x, -1, 1), x))
+
+
 class Subclassed(keras.Model):
     """A model without a graph; `flatten` puts its map in a row."""
 

@@ -477,3 +477,54 @@ def test_what_is_not_known_is_no_difference():
         model, sequential((4,), layers.Dense(3, activation=lambda x: keras.activations.gelu(x, True)))
     )
     explain.port(nn.Conv2d(4, 3, 3, padding_mode="reflect"), sequential(PICTURE, layers.Conv2D(3, 3)))
+
+
+def padded_by_code(zeros):
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 3, 3, stride=2)
+
+        def forward(self, x):
+            return self.conv(nn.functional.pad(x, zeros))
+
+    return Padded().eval()
+
+
+def test_zeros_that_code_puts_around_are_seen_on_x():
+    x = np.random.default_rng(0).normal(size=(2, 4, 8, 8)).astype(np.float32)
+    source = padded_by_code((0, 1, 0, 1))
+    for shape in (PICTURE, (None, None, 4)):
+        target = sequential(shape, layers.Conv2D(3, 3, strides=2, padding="same"))
+        with pytest.raises(PortError, match="seen on x"):
+            explain.port(source, target)
+        explain.port(source, target, x=x)
+        with torch.no_grad():
+            expected = source(torch.from_numpy(x)).movedim(1, -1).numpy()
+        np.testing.assert_allclose(np.asarray(target(np.moveaxis(x, 1, -1))), expected, atol=1e-5)
+    # As many zeros as the other, no more: here there are too few.
+    with pytest.raises(PortError, match="padding"):
+        explain.port(padded_by_code((0, 0, 0, 0)), target, x=x)
+    # Half of them on either side is what the layer itself says.
+    with pytest.raises(PortError, match="odd zero"):
+        explain.port(nn.Conv2d(4, 3, 3, stride=2, padding=1), target, x=x)
+
+
+def test_a_gated_attention_is_read_layer_by_layer():
+    def model():
+        given = keras.Input((5, 8))
+        return keras.Model(given, layers.MultiHeadAttention(2, 4, use_gate=True)(given, given))
+
+    source, target = model(), model()
+    explain.port(source, target)
+    assert bytes_of(target) == bytes_of(source)
+
+
+def test_constants_that_only_one_model_holds_are_left_out_when_asked():
+    source = nn.Sequential(nn.Linear(4, 3))
+    source.register_buffer("mean", torch.ones(4))
+    target = sequential((4,), layers.Dense(3))
+    with pytest.raises(PortError, match=r"Constants are left out by mapping=\{'\(model\)': None\}"):
+        explain.port(source, target)
+    explain.port(source, target, {"(model)": None})
+    assert np.array_equal(np.asarray(target.layers[0].kernel), source[0].weight.detach().numpy().T)

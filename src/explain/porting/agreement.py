@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from explain.padding import resolved_padding
 from explain.parameters import ParameterLayer
 
 
@@ -114,8 +115,8 @@ def _differences(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]:
 
 
 def _of_padding(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]:
-    one, other = a.settings.get("padding"), b.settings.get("padding")
-    if one is None or other is None or one == other:
+    one, other = _padding_as_seen(a), _padding_as_seen(b)
+    if one is None or other is None or one == other or _zeros_by_code(a, b, one, other):
         return
     shown = f"{_zeros(one)} in one and {_zeros(other)} in the other"
     if isinstance(one, str) or isinstance(other, str):
@@ -140,6 +141,8 @@ def _of_padding(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]:
             f"What is put around the input is {shown}: give both the same padding, in Keras by 'same' or by a "
             "ZeroPadding layer before."
         )
+    if "sizes" not in a.settings or "sizes" not in b.settings:
+        why += " What is put around it by code before the layer is seen on x, a batch of examples."
     yield Difference("padding", one, other, why)
 
 
@@ -163,8 +166,35 @@ def _of_activation(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]
         )
 
 
+def _padding_as_seen(layer: ParameterLayer) -> Any:
+    """Give a layer's padding, that which depends on the size of its input resolved where one was seen."""
+    settings = layer.settings
+    padding, sizes = settings.get("padding"), settings.get("sizes")
+    if not isinstance(padding, str) or sizes is None:
+        return padding
+    kernel = layer.shapes["kernel"][:-2]
+    return resolved_padding(padding, sizes, kernel, settings["strides"], settings["dilation"])
+
+
+def _zeros_by_code(a: ParameterLayer, b: ParameterLayer, one: Any, other: Any) -> bool:
+    """Tell whether code before one of two convolutions puts as many zeros around as the other puts itself.
+
+    Then what the one is given is so much larger, as was seen. Where the zeros lie is not.
+    """
+    sizes, other_sizes = a.settings.get("sizes"), b.settings.get("sizes")
+    if sizes is None or other_sizes is None or sizes == other_sizes or a.kind != "convolution":
+        return False
+    if isinstance(one, str) or isinstance(other, str):
+        return False
+    totals = [
+        [size + sum(zeros) for size, zeros in zip(given, padding, strict=True)]
+        for given, padding in ((sizes, one), (other_sizes, other))
+    ]
+    return totals[0] == totals[1]
+
+
 def _pads(layer: ParameterLayer) -> bool:
-    padding = layer.settings.get("padding", ())
+    padding = layer.settings.get("padding") or ()
     return isinstance(padding, str) or any(map(any, padding))
 
 

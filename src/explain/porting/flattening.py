@@ -22,6 +22,8 @@ Layers = Sequence[ParameterLayer]
 _MAPS: frozenset[LayerKind] = frozenset(
     {"convolution", "transposed_convolution", "batch_normalization", "group_normalization"}
 )
+# Of which the kernel has a row for each input feature.
+_KERNELS: frozenset[LayerKind] = frozenset({"dense", "simple_rnn", "lstm", "gru"})
 _ROWS: frozenset[LayerKind] = frozenset(
     {"dense", "embedding", "simple_rnn", "lstm", "gru", "attention", "layer_normalization"}
 )
@@ -61,7 +63,7 @@ def reordering(
         return None
     stated = [one["flattened"] for one in settings if "flattened" in one]
     if not stated:
-        if source.channels_last != target.channels_last:
+        if source.channels_last != target.channels_last and source.kind in _KERNELS:
             _refuse_what_may_be_flattened(source, target, count, source_layers, target_layers)
         return None
     if len(stated) == 1 and source.channels_last == target.channels_last:
@@ -88,14 +90,14 @@ def reordered(layer: ParameterLayer, order: npt.NDArray[np.intp]) -> dict[str, A
     [[2], [1]]
     """
     return {
-        name: tensor if layer.kind == "dense" and name != "kernel" else tensor[order]
+        name: tensor if layer.kind in _KERNELS and name != "kernel" else tensor[order]
         for name, tensor in layer.tensors.items()
     }
 
 
 def _features(layer: ParameterLayer) -> int | None:
     """Give how many features a layer takes in a row, None for one that takes no row."""
-    if layer.kind == "dense":
+    if layer.kind in _KERNELS:
         return int(layer.tensors["kernel"].shape[0])
     if layer.kind in ("batch_normalization", "layer_normalization"):
         sizes = {shape for shape in layer.shapes.values() if len(shape) == 1}

@@ -102,11 +102,14 @@ def pair_layers(source: Layers, target: Layers, mapping: Mapping[str, str | None
     found += in_order
     if not in_order:
         aside = set(map(id, set_aside))
-        found += _bare_in_order(source, target, found, aside) or _out_of_order(source, target, found, aside)
+        bare = _bare(source, target, found, aside)
+        found += _in_order(*bare, found) or _out_of_order(source, target, found, *bare)
         found += _norms_that_follow(source, target, found, aside)
         used |= {id(one) for pair in found for one in (pair.source, pair.target)}
         found += [pair for pair in named if not {id(pair.source), id(pair.target)} & used]
-        found += _out_of_order(source, target, found, aside)
+        used |= {id(one) for pair in found for one in (pair.source, pair.target)}
+        left = ([one for one in side if id(one) not in used] for side in (here, there))
+        found += _out_of_order(source, target, found, *left)
         found += _norms_that_follow(source, target, found, aside)
     used |= {id(one) for pair in found for one in (pair.source, pair.target)}
     here_left = [one for one in here if id(one) not in used]
@@ -230,18 +233,10 @@ def _bare(
     return here, there
 
 
-def _bare_in_order(
-    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
-) -> list[Pair]:
-    """Pair all layers one by one, the norms that follow them left out."""
-    return _in_order(*_bare(source, target, known, left_out), known)
-
-
 def _out_of_order(
-    source: Layers, target: Layers, known: Sequence[Pair], left_out: Collection[int]
+    source: Layers, target: Layers, known: Sequence[Pair], here: Layers, there: Layers
 ) -> list[Pair]:
     """Pair what can be paired though the models have their layers in other orders."""
-    here, there = _bare(source, target, known, left_out)
     found = _between_known(source, target, known, here, there)
     used = {id(one) for pair in found for one in (pair.source, pair.target)}
     left = ([one for one in side if id(one) not in used] for side in (here, there))
@@ -321,9 +316,13 @@ def _problems(here: Layers, there: Layers) -> Iterable[str]:
         names = (", ".join(one.label for one in layers) for layers in (ours, theirs))
         mine, other = names
         if not theirs:
-            yield f"No layer of the target is of the kind and shape of {_described(ours)} of the source."
+            leave = f" Constants are left out by mapping={{{ours[0].label!r}: None}}." * (kind == "weights")
+            yield f"No layer of the target is of the kind and shape of {_described(ours)} of the source.{leave}"
         elif not ours:
-            yield f"No layer of the source is of the kind and shape of {_described(theirs)} of the target."
+            leave = f" Constants are left as they are by mapping={{{theirs[0].label!r}: None}}." * (
+                kind == "weights"
+            )
+            yield f"No layer of the source is of the kind and shape of {_described(theirs)} of the target.{leave}"
         elif len(ours) == len(theirs):
             yield (
                 f"{len(ours)} layers of kind {kind} have the same shapes, and the two models do not have their layers "

@@ -97,6 +97,8 @@ def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: boo
             "axis": "channels",
             "batch_statistics": not own.track_running_stats or own.running_mean is None,
             "training": own.training,
+            # A norm of maps takes no row.
+            **({"flattened": None} if isinstance(own, (nn.BatchNorm2d, nn.BatchNorm3d)) else {}),
         }
     if kind == "layer_normalization":
         dtype = torch.get_default_dtype() if own.weight is None else own.weight.dtype
@@ -223,8 +225,14 @@ def _has_parameters(module: nn.Module) -> bool:
     return next(module.parameters(), None) is not None
 
 
-def _padding(module: Any) -> Pairs:
-    """PyTorch's "same" is for a stride of 1: an odd zero is put after, as TensorFlow does."""
+def _padding(module: Any) -> Pairs | None:
+    """PyTorch's "same" is for a stride of 1: an odd zero is put after, as TensorFlow does.
+
+    Of a convolution with a forward of its own it is not known, save that of a module which pads its input.
+    """
+    zeros = [found for child in module.children() if (found := zeros_around(child)) is not None]
+    if not (zeros or type(module).forward.__module__.startswith("torch.nn.") or any(module.children())):
+        return None
     if module.padding == "valid":
         pairs: Pairs = tuple((0, 0) for _ in module.kernel_size)
     elif module.padding == "same":
@@ -232,11 +240,8 @@ def _padding(module: Any) -> Pairs:
         pairs = tuple((total // 2, total - total // 2) for total in totals)
     else:
         pairs = tuple((side, side) for side in module.padding)
-    # A convolution of a class of its own may hold the module that pads its input.
-    for child in module.children():
-        zeros = zeros_around(child)
-        if zeros is not None:
-            pairs = added(pairs, zeros)
+    for more in zeros:
+        pairs = added(pairs, more)
     return pairs
 
 

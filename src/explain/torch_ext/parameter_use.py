@@ -114,7 +114,7 @@ def _noted(
 def _use(name: str, given: Any, output: Any, after: str | None) -> Use:
     takes = tuple(given.shape) if isinstance(given, Tensor) else ()
     gives = tuple(output.shape) if isinstance(output, Tensor) else ()
-    return Use(name, takes, gives, np.array(to_host(given))[0] if len(takes) == 2 else None, after)
+    return Use(name, takes, gives, np.array(to_host(given)) if len(takes) in (2, 3) else None, after)
 
 
 def _spoiled(tensor: Tensor, axis: int, channel: int) -> Tensor:

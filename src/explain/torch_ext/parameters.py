@@ -235,7 +235,7 @@ def _parts_of(
             "track_running_stats=False."
         )
     settings = settings_of(module, kind)
-    if "padding" in settings and "zeros" in beside:
+    if settings.get("padding") is not None and "zeros" in beside:
         settings["padding"] = added(settings["padding"], beside["zeros"])
     if "activation" in beside:
         settings |= {"activation": beside["activation"], "activation_known": True}
