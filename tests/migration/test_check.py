@@ -202,7 +202,8 @@ class TestWhatIsCompared:
         x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
         assert check(Two(0), Two(0), x, output="a").passed
         report = check(Two(0), Two(1), x, output="a")
-        first, second = report.of_stage("outputs")
+        second, first = report.of_stage("outputs")
+        assert (second.a, first.a) == ("b", "a")
         assert first.passed
         assert not second.passed
         assert (report.first_divergence.layer_a, report.cause) == ("output", "unknown")

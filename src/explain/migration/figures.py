@@ -127,6 +127,8 @@ def _draw_rows(axes: Axes, report: MigrationReport, rows: Sequence[Row], scale: 
         marked = [
             (i, row.error) for i, row in enumerate(rows) if row.passed is passed and row.error is not None
         ]
+        if not marked:
+            continue
         axes.scatter(
             [scale.place(error) for _, error in marked],
             [index for index, _ in marked],
