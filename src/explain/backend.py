@@ -264,10 +264,19 @@ class Extension(Protocol):
         With a batch that the model takes, in the order in which they are called.
         """
 
-    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+    def observe(
+        self,
+        model: Any,
+        inputs: Sequence[Array | None],
+        layout: Layout,
+        wiring: Wiring | None = None,
+        *,
+        layers: bool = True,
+    ) -> Observation | None:
         """Run a model as it is given, in its own mode, and give what it and its layers gave; None if it cannot be seen.
 
-        `x` is in the model's layout; without `layers` only what the model gave is noted.
+        `inputs` are as the model takes them, `layout` is that of the first. Without `layers` only what the model gave
+        is noted.
         """
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

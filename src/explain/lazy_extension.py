@@ -14,6 +14,7 @@ from explain.examples import Array
 from explain.layout import Layout
 from explain.observation import Observation
 from explain.parameters import ParameterLayer
+from explain.wiring import Wiring
 
 if TYPE_CHECKING:
     from explain.problem import Found, Problem
@@ -81,9 +82,19 @@ class LazyExtension:
             layers = self._own("parameter_use").as_used_on(model, layers, x)
         return layers
 
-    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+    def observe(
+        self,
+        model: Any,
+        inputs: Sequence[Array | None],
+        layout: Layout,
+        wiring: Wiring | None = None,
+        *,
+        layers: bool = True,
+    ) -> Observation | None:
         """Run a model as it is given, and give what it and its layers gave."""
-        observed: Observation | None = self._own("observation").observe(model, x, layout, layers=layers)
+        observed: Observation | None = self._own("observation").observe(
+            model, inputs, layout, wiring, layers=layers
+        )
         return observed
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

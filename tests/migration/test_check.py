@@ -22,6 +22,7 @@ from explain.errors import (
     OptionError,
 )
 from explain.migration.check import METHODS, first_leap
+from explain.migration.page import as_html
 
 layers = keras.layers
 
@@ -215,6 +216,45 @@ class TestWhatIsCompared:
         assert report.of_stage("outputs")[0].error == np.inf
         assert not report.passed
         assert report.cause == "architecture"
+
+    @pytest.mark.parametrize("by_name", [False, True])
+    def test_several_inputs(self, by_name):
+        class Both(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                torch.manual_seed(0)
+                self.conv, self.table, self.head = nn.Conv2d(3, 4, 3), nn.Linear(5, 6), nn.Linear(10, 3)
+
+            def forward(self, image, table):
+                h = torch.relu(self.conv(image)).mean((2, 3))
+                return self.head(torch.cat([h, torch.relu(self.table(table))], 1))
+
+        image, table = keras.Input((8, 6, 3), name="image"), keras.Input((5,), name="table")
+        h = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu", name="conv")(image))
+        h = layers.Concatenate()([h, layers.Dense(6, activation="relu", name="table_dense")(table)])
+        given = {"image": image, "table": table} if by_name else [image, table]
+        a, b = Both().eval(), keras.Model(given, layers.Dense(3, name="head")(h))
+        explain.port(a, b)
+        x = {"image": pictures(), "table": np.random.default_rng(1).normal(size=(6, 5)).astype(np.float32)}
+        x = x if by_name else tuple(x.values())
+        report = check(a, b, x)
+        assert report.passed
+        assert [row.a for row in report.of_stage("layers")] == ["conv", "table", "head"]
+        names = ("image", "table") if by_name else ("0", "1")
+        assert list(report.attributions) == [f"saliency of {name}" for name in names]
+        assert f"Saliency of {names[0]}" in str(report)
+        assert f"Saliency of {names[0]}" in as_html(report)
+        b.get_layer("table_dense").kernel.assign(1.2 * b.get_layer("table_dense").kernel.numpy())
+        report = check(a, b, x)
+        assert (report.first_divergence.layer_a, report.cause) == ("table", "value range")
+        back = check(
+            b,
+            a,
+            {k: np.moveaxis(v, 1, -1) if v.ndim > 2 else v for k, v in x.items()}
+            if by_name
+            else (np.moveaxis(x[0], 1, -1), x[1]),
+        )
+        assert back.first_divergence.layer_a == "table_dense"
 
     def test_token_ids(self):
         torch.manual_seed(0)
@@ -532,10 +572,6 @@ class TestWrongArguments:
         a = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
         with pytest.raises(ExplainError, match="class activation map"):
             check(a, a, np.ones((4, 3), np.float32), methods=["saliency", "grad_cam"])
-
-    def test_several_inputs(self):
-        with pytest.raises(MigrationError, match="one input"):
-            check(network(), network(), (pictures(), pictures()))
 
     def test_nothing_to_compare(self):
         with pytest.raises(ExplainError, match="x"):

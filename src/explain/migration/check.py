@@ -75,9 +75,9 @@ def check_migration(
     ----------
     model_a, model_b : torch.nn.Module or keras.Model
         The model as it was, and as it is now; of one framework or of two.
-    x : numpy.ndarray or a tensor
+    x : numpy.ndarray or a tensor, or a tuple, list or dict of them
         A batch of real inputs in the layout of `model_a`, e.g. (N, C, H, W). Some dozens are enough. For `model_b` its
-        axes are moved.
+        axes are moved. Several inputs as in `explain.attribute`.
     x_b : numpy.ndarray or a tensor, optional
         The same examples as `model_b` is given them, where its preprocessing is another one.
     methods : str or sequence of str, optional
@@ -148,10 +148,9 @@ def check_migration(
     if reason:
         remarks.append(f"{reason}, so their maps were not compared.")
     for method in [] if reason else rows_of_methods:
-        row, found = _explained(few, method.name, asked, allowed, is_named=methods is not None)
-        rows.append(row)
-        if found is not None:
-            maps[method.name] = found
+        found, found_maps = _explained(few, method.name, asked, allowed, is_named=methods is not None)
+        rows += found
+        maps |= found_maps
     rows, made_good = _made_good(rows)
     remarks += made_good
     divergence, diagnosis = _divergence(aligned, rows, models, few, pairs)
@@ -164,7 +163,7 @@ def check_migration(
         evidence="" if diagnosis is None else diagnosis.evidence,
         remedy="" if diagnosis is None else diagnosis.remedy,
         rows=tuple(rows),
-        count=len(a.canonical),
+        count=a.count,
         tolerances=allowed,
         notes=(*remarks, *notes, *_harmless(aligned, divergence)),
         versions={"explain": version("explain-toolkit")}
@@ -195,7 +194,7 @@ def _observed(few: Sequence[Side]) -> tuple[list[Model], list[str]]:
         except ExplainError as cause:
             parameters = ()
             notes.append(f"The weights of {name} could not be compared: {cause}")
-        models.append(Model(observation, parameters, side.canonical.shape[1:]))
+        models.append(Model(observation, parameters, side.canonical[0].shape[1:]))
     return models, notes
 
 
@@ -234,45 +233,62 @@ def _incomparable(few: Sequence[Side], rows: Sequence[Row]) -> str:
 
 def _explained(
     few: Sequence[Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
-) -> tuple[Row, tuple[Attribution, Attribution] | None]:
-    """Explain both models by one method; one that does not suit them is passed over, unless it was named."""
+) -> tuple[list[Row], dict[str, tuple[Attribution, Attribution]]]:
+    """Explain both models by one method; one that does not suit them is passed over, unless it was named.
 
-    def explained(score: str) -> list[Attribution]:
+    Of several inputs there is a row for each that the method is for.
+    """
+
+    def explained(score: str) -> list[dict[str, Attribution]]:
         # Both integrals take the same steps: what they miss of the whole says nothing of the models.
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             return [
-                attribute(
-                    side.model,
-                    side.x,
+                _by_input(
+                    attribute(
+                        side.model,
+                        side.x,
+                        method,
+                        layout=side.layout,
+                        **asked,
+                        score=score,
+                        **_options(method, side),
+                    ),
                     method,
-                    layout=side.layout,
-                    **asked,
-                    score=score,
-                    **_options(method, side),
+                    side,
                 )
                 for side in few
             ]
 
     try:
         found = explained("logit")
-        if found[0].score != found[1].score:
+        if any(one.score != found[1][name].score for name, one in found[0].items() if name in found[1]):
             # One of them hides what its output is made from, or has nothing to take off.
             found = explained("output")
-        return attribution_row(found[0], found[1], allowed), (found[0], found[1])
+        pairs = {name: (one, found[1][name]) for name, one in found[0].items() if name in found[1]}
+        return [attribution_row(name, *pair, allowed) for name, pair in pairs.items()], pairs
     except ExplainError as cause:
         if is_named:
             raise
         note = f"not compared: {cause}"
-        return Row("attributions", method, method, None, allowed.attributions, None, note), None
+        return [Row("attributions", method, method, None, allowed.attributions, None, note)], {}
+
+
+def _by_input(found: Any, method: str, side: Side) -> dict[str, Attribution]:
+    """Give attributions by the method's name, of several inputs with the input's; those that there are."""
+    if side.structure is None:
+        return {method: found}
+    several = found.values() if isinstance(found, Mapping) else found
+    named = zip(side.structure.names, several, strict=True)
+    return {f"{method} of {name}": one for name, one in named if one is not None}
 
 
 def _options(method: str, side: Side) -> dict[str, Any]:
     """Give the options of a method for a quick and even comparison."""
     if method == "integrated_gradients":
         return {"n_steps": _STEPS}
-    axes = side.layout.batch_first
-    if method != "occlusion" or axes.kind != "image":
+    if method != "occlusion" or side.structure is not None or side.layout.kind != "image":
         return {}
+    axes = side.layout.batch_first
     shape = [
         -(-size // _WINDOWS_A_SIDE) if axis in axes.spatial_axes else size
         for axis, size in enumerate(side.layout.to_batch_first(side.x).shape)
@@ -322,7 +338,8 @@ def _divergence(
             )
             return Divergence(*names, pair.error, pair.before), found
     if not aligned and not same_inputs(*few):
-        found = diagnose_outputs([(one.canonical, other.canonical) for one, other in [few]], at_input=True)
+        reaching = list(zip(few[0].canonical, few[1].canonical, strict=False))
+        found = diagnose_outputs(reaching, at_input=True)
         return Divergence("input", "input", failed[0].error or math.inf), found
     error = failed[0].error or 0.0
     if error == math.inf and failed[0].stage == "outputs":

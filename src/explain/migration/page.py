@@ -20,6 +20,7 @@ from explain.migration.words import (
     error_text,
     figure_words,
     is_first_divergence,
+    map_title,
     names_of,
     verdict,
     verdict_sentence,
@@ -28,7 +29,7 @@ from explain.migration.words import (
 )
 from explain.render import figure_data_uri, plot_pair, plot_scatter
 from explain.render.drawing import SMALL_IMAGE
-from explain.render.names import framework_name, method_name
+from explain.render.names import framework_name
 
 # How many examples are drawn of each method.
 MOST_EXAMPLES = 4
@@ -160,7 +161,7 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
     >>> section.words, len(section.pictures)
     ('The only example.', 2)
     """
-    title = method_name(method)
+    title = map_title(method)
     try:
         comparison = compare(a, b)
         shown = least_similar(comparison)

@@ -98,7 +98,7 @@ def layer_rows(aligned: Sequence[Aligned], tolerances: Tolerances) -> list[Row]:
     ]
 
 
-def attribution_row(a: Attribution, b: Attribution, tolerances: Tolerances) -> Row:
+def attribution_row(name: str, a: Attribution, b: Attribution, tolerances: Tolerances) -> Row:
     """Compare two maps of every example; a few examples at a kink may be apart, so the median counts."""
     found = compare(a, b)
     error = float(np.median(found.relative_l2))
@@ -109,8 +109,8 @@ def attribution_row(a: Attribution, b: Attribution, tolerances: Tolerances) -> R
     }
     return Row(
         "attributions",
-        a.method,
-        b.method,
+        name,
+        name,
         error,
         tolerances.attributions,
         error <= tolerances.attributions,

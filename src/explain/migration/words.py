@@ -125,8 +125,20 @@ def names_of(row: Row) -> tuple[str, str]:
     ('Grad-CAM', 'Grad-CAM')
     """
     if row.stage == "attributions":
-        return method_name(row.a), method_name(row.b)
+        return map_title(row.a), map_title(row.b)
     return row.a, row.b
+
+
+def map_title(name: str) -> str:
+    """Write of which method a map is and, where there are several inputs, of which of them.
+
+    Examples
+    --------
+    >>> map_title("grad_cam"), map_title("saliency of image")
+    ('Grad-CAM', 'Saliency of image')
+    """
+    method, of, which = name.partition(" of ")
+    return method_name(method) + of + which
 
 
 def is_first_divergence(report: MigrationReport, row: Row) -> bool:

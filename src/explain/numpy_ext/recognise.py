@@ -16,6 +16,7 @@ from explain.layout import Layout, default_layout
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
 from explain.parameters import ParameterLayer
+from explain.wiring import Wiring
 
 if TYPE_CHECKING:
     from explain.problem import Found, Problem
@@ -78,7 +79,15 @@ class NumPyExtension:
             f"{path} is a file of no framework: read it yourself, and give the model."
         )
 
-    def observe(self, model: Any, x: Array, layout: Layout, *, layers: bool = True) -> None:
+    def observe(
+        self,
+        model: Any,
+        inputs: Sequence[Array | None],
+        layout: Layout,
+        wiring: Wiring | None = None,
+        *,
+        layers: bool = True,
+    ) -> None:
         """Give none: no layer is seen, and what the model gives its backend gives."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:

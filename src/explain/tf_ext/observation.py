@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import tensorflow as tf
 
 from explain.examples import Array
-from explain.keras_layers import is_keras_model, layers_of, replaced
+from explain.keras_layers import is_keras_model, layers_of, replaced, wired
 from explain.layout import Layout
 from explain.observation import Observation, ObservedCall, batch_first, canonical, first_in, tensors_in
 from explain.random_state import preserved_random_state
@@ -18,6 +18,7 @@ from explain.tf_ext.inspection import call_error, inspect_model
 from explain.tf_ext.layers import named_layers
 from explain.tf_ext.state import inference_mode, preserved_variables
 from explain.tf_ext.transfer import precision_of_points, to_device, to_host
+from explain.wiring import Wiring
 
 # The same words as for PyTorch's modules, by the beginning of a layer's class name.
 _OPERATIONS = (
@@ -62,17 +63,26 @@ _PLAIN = (
 )
 
 
-def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+def observe(
+    model: Any,
+    inputs: Sequence[Array | None],
+    layout: Layout,
+    wiring: Wiring | None = None,
+    *,
+    layers: bool = True,
+) -> Observation | None:
     """Run a model as it is given, in its own mode; it is again as it came.
 
     Parameters
     ----------
     model : keras.Model
         The model.
-    x : numpy.ndarray
-        In the model's layout.
+    inputs : sequence of numpy.ndarray
+        As the model takes them; None for one that is given as None.
     layout : Layout
-        Its axes.
+        The axes of the first that has numbers.
+    wiring : Wiring, optional
+        How the model is called with several.
     layers : bool
         Whether to note what the layers give.
 
@@ -86,10 +96,14 @@ def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Obs
     ModelCallError
         If the model raises.
     """
-    inspection = inspect_model(model)
+    inspection = inspect_model(model, (), wiring)
     if inspection.opaque or inspection.stepwise or not is_keras_model(model):
         return None
-    points = to_device(x, precision_of_points(inspection.structure, model, x))
+    precision = precision_of_points(inspection.structure, model, inputs[0])
+    points = [None if one is None else to_device(one, precision) for one in inputs]
+    given, keywords = wired(model, wiring, points, {}, keras=True)
+    # As it is called by whoever deploys it.
+    del keywords["training"]
     seen: list[ObservedCall] = []
     with inference_mode(), preserved_variables(model), preserved_random_state(), ExitStack() as stack:
         if layers:
@@ -99,10 +113,9 @@ def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Obs
                 if _is_noted(name, layer, named):
                     stack.enter_context(watcher.watching(name, layer))
         try:
-            # Without `training`: as it is called by whoever deploys it.
-            result = model(points)
+            result = model(*given, **keywords)
         except Exception as cause:  # The model is foreign code, which may raise anything.
-            raise call_error(cause, [points], several=False) from cause
+            raise call_error(cause, points, several=wiring is not None) from cause
         found = tensors_in(result, tf.is_tensor)
         outputs = {name: batch_first(to_host(one), layout.batch_axis) for name, one in found.items()}
     formats = {getattr(layer, "data_format", None) for layer in layers_of(model)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from explain.examples import Array
+from explain.keras_layers import wired
 from explain.layout import Layout
 from explain.observation import Observation, ObservedCall, batch_first, canonical, first_in, tensors_in
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.layers import has_channels_last, named_layers
 from explain.torch_ext.state import inference_mode
 from explain.torch_ext.transfer import ordered, to_device, to_host
+from explain.wiring import Wiring
 
 # The same words as in Keras.
 _OPERATIONS: tuple[tuple[Any, str], ...] = (
@@ -61,17 +63,26 @@ _PLAIN = (
 )
 
 
-def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Observation | None:
+def observe(
+    model: Any,
+    inputs: Sequence[Array | None],
+    layout: Layout,
+    wiring: Wiring | None = None,
+    *,
+    layers: bool = True,
+) -> Observation | None:
     """Run a model as it is given, in its own mode; it is again as it came.
 
     Parameters
     ----------
     model : torch.nn.Module
         The model.
-    x : numpy.ndarray
-        In the model's layout.
+    inputs : sequence of numpy.ndarray
+        As the model takes them; None for one that is given as None.
     layout : Layout
-        Its axes.
+        The axes of the first that has numbers.
+    wiring : Wiring, optional
+        How the model is called with several.
     layers : bool
         Whether to note what the layers give.
 
@@ -85,13 +96,19 @@ def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Obs
     ModelCallError
         If the model raises.
     """
-    inspection = inspect_model(model)
+    inspection = inspect_model(model, (), wiring)
     if inspection.opaque or inspection.stepwise or inspection.keras:
         return None
     network: nn.Module = inspection.model
-    device, dtype = device_and_dtype(inspection.structure.modules, x)
-    points = to_device(x, device, dtype if dtype == torch.float64 else torch.float32, channels_last=False)
-    points = ordered(points, dtype, channels_last=False)
+    device, dtype = device_and_dtype(inspection.structure.modules, inputs[0])
+    wide = dtype if dtype == torch.float64 else torch.float32
+    points = [
+        None
+        if one is None
+        else ordered(to_device(one, device, wide, channels_last=False), dtype, channels_last=False)
+        for one in inputs
+    ]
+    given, keywords = wired(network, wiring, points, {}, keras=False)
     seen: list[ObservedCall] = []
     # Its own mode is part of what is observed; what a run in training mode changes is put back.
     as_given = replace(inspection.structure, training=(), stock=False)
@@ -105,9 +122,9 @@ def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Obs
         stack.enter_context(torch.no_grad())
         put_back()
         try:
-            result = network(points)
+            result = network(*given, **keywords)
         except Exception as cause:  # The model is foreign code, which may raise anything.
-            raise call_error(inspection, cause, [points]) from cause
+            raise call_error(inspection, cause, points) from cause
         found = tensors_in(result, lambda one: isinstance(one, Tensor))
         outputs = {name: batch_first(to_host(one), layout.batch_axis) for name, one in found.items()}
         put_back()
