@@ -278,6 +278,16 @@ def test_models_that_are_not_ready_or_none():
         explain.port(estimator, torch_model)
 
 
+def test_an_extension_that_reads_no_layers_is_told_so(monkeypatch):
+    class Elsewhere:
+        name = "elsewhere"
+
+    model = nn.Linear(4, 3)
+    monkeypatch.setattr("explain.porting.port.extension_for", lambda one: Elsewhere())
+    with pytest.raises(PortError, match=r"'elsewhere' does not read the layers.*parameters"):
+        explain.port(model, model)
+
+
 class BrokenError(Exception):
     """What a failing write raises here."""
 
