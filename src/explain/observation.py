@@ -54,8 +54,9 @@ class Observation:
 
     Parameters
     ----------
-    outputs : tuple of numpy.ndarray
-        What the model gave, each batch first, its other axes as the model has them.
+    outputs : Mapping of str to numpy.ndarray
+        What the model gave, each batch first, its other axes as the model has them; by its keys, or its places. The
+        name of a single output is empty.
     calls : tuple of ObservedCall
         Every call of a layer without layers in it, in the order in which they ended.
     is_training : bool
@@ -64,7 +65,7 @@ class Observation:
         Whether the model's maps, and so what it flattens, have their channels last.
     """
 
-    outputs: tuple[Array, ...]
+    outputs: Mapping[str, Array]
     calls: tuple[ObservedCall, ...] = ()
     is_training: bool = False
     flattens_channels_last: bool = True
@@ -107,19 +108,25 @@ def batch_first(array: Array, batch_axis: int) -> Array:
     return np.moveaxis(array, batch_axis, 0) if array.ndim > 2 else array
 
 
-def tensors_in(value: Any, is_tensor: Callable[[Any], bool]) -> list[Any]:
-    """Give the tensors in what a model gave, a dict's by its sorted keys.
+def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> dict[str, Any]:
+    """Give the tensors in what a model gave by their names: a dict's keys, else their places; a single one has none.
 
     Examples
     --------
     >>> tensors_in({"b": (1.0, None), "a": 2.0}, lambda one: isinstance(one, float))
-    [2.0, 1.0]
+    {'b 0': 1.0, 'a': 2.0}
     """
+    parts: list[tuple[str, Any]]
     if isinstance(value, Mapping):
-        return [one for key in sorted(value, key=str) for one in tensors_in(value[key], is_tensor)]
-    if isinstance(value, (tuple, list)):
-        return [one for part in value for one in tensors_in(part, is_tensor)]
-    return [value] if is_tensor(value) else []
+        parts = [(str(key), one) for key, one in value.items()]
+    elif isinstance(value, (tuple, list)):
+        parts = [(str(place), one) for place, one in enumerate(value)] if len(value) > 1 else [("", *value)]
+    else:
+        return {name: value} if is_tensor(value) else {}
+    found: dict[str, Any] = {}
+    for own, one in parts:
+        found |= tensors_in(one, is_tensor, f"{name} {own}".strip())
+    return found
 
 
 def first_in(value: Any) -> Any:

@@ -202,7 +202,8 @@ class TestWhatIsCompared:
         x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
         assert check(Two(0), Two(0), x, output="a").passed
         report = check(Two(0), Two(1), x, output="a")
-        first, second = report.of_stage("outputs")
+        second, first = report.of_stage("outputs")
+        assert (second.a, first.a) == ("b", "a")
         assert first.passed
         assert not second.passed
         assert (report.first_divergence.layer_a, report.cause) == ("output", "unknown")
@@ -274,6 +275,20 @@ class TestWhatIsCompared:
         assert check(a, folded, pictures()).passed
         missing = nn.Sequential(b[0], *list(b)[2:])
         assert not check(a, missing, pictures()).passed
+
+    def test_a_bias_moved_into_the_next_layer_is_made_good(self):
+        a, b = network(), network()
+        with torch.no_grad():
+            b[1].running_mean.sub_(b[0].bias)
+            b[0].bias.zero_()
+        report = check(a, b, pictures())
+        assert report.passed
+        assert [row.a for row in report.of_stage("layers") if row.passed is None] == ["0"]
+        assert report.notes[0].startswith("What 0 gives differs, and what follows makes it good")
+        assert "made good" in str(report)
+        with torch.no_grad():
+            b[7].bias.add_(0.1)
+        assert not check(a, b, pictures()).passed, "only where nothing else differs"
 
 
 class TestCauses:

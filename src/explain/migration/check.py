@@ -136,10 +136,10 @@ def check_migration(
             "No layers were compared: those of at least one model cannot be reached, or none has its like."
         )
     maps: dict[str, tuple[Attribution, Attribution]] = {}
-    wanted = target if target is not None else _predicted(pairs[0][0][:explained]) if pairs else None
+    output, explained_output = _explained_output(output, pairs)
     asked = {
-        "target": wanted,
-        "output": output if output is not None or len(outputs[0]) == 1 else 0,
+        "target": target if target is not None else _predicted(explained_output[:explained]),
+        "output": output,
         "batch_size": batch_size,
         "seed": seed,
         "display": display,
@@ -199,10 +199,23 @@ def _observed(few: Sequence[Side]) -> tuple[list[Model], list[str]]:
     return models, notes
 
 
-def _channels_last(outputs: Sequence[Array], model: Model) -> list[Array]:
+def _channels_last(outputs: Mapping[str, Array], model: Model) -> dict[str, Array]:
     """Lay maps out with their channels last; what has no more than one axis of space or time has them last as it is."""
     first = not model.observation.flattens_channels_last
-    return [np.moveaxis(one, 1, -1) if first and one.ndim > 3 else one for one in outputs]
+    return {name: np.moveaxis(one, 1, -1) if first and one.ndim > 3 else one for name, one in outputs.items()}
+
+
+def _explained_output(
+    output: int | str | None, pairs: Mapping[str, tuple[Array, Array]]
+) -> tuple[int | str | None, Array]:
+    """Give which of several outputs is explained, the first if none is named, and what it is in the first model."""
+    names = list(pairs)
+    if not names:
+        return output, np.zeros(0)
+    if output is None and len(names) > 1:
+        output = 0 if names[0].isdigit() else names[0]
+    place = output if isinstance(output, int) else names.index(output) if output in names else 0
+    return output, pairs[names[min(place, len(names) - 1)]][0]
 
 
 def _predicted(outputs: Array) -> list[int] | None:
@@ -280,9 +293,7 @@ def _made_good(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     for row in rows:
         if row.passed is False and row.error is not None and max(outputs) < _MADE_GOOD * row.error:
             names.append(row.a if row.a == row.b else f"{row.a} | {row.b}")
-            row = replace(
-                row, passed=None, note="; ".join(filter(None, (row.note, "made good by what follows")))
-            )
+            row = replace(row, passed=None)
         found.append(row)
     listed = ", ".join(names[:_NOTES]) + (f" and {len(names) - _NOTES} more" if len(names) > _NOTES else "")
     told = f"What {listed} gives differs, and what follows makes it good: its weights are arranged otherwise."
@@ -294,7 +305,7 @@ def _divergence(
     rows: Sequence[Row],
     models: Sequence[Model],
     few: Sequence[Side],
-    outputs: Sequence[tuple[Array, Array]],
+    outputs: Mapping[str, tuple[Array, Array]],
 ) -> tuple[Divergence | None, Diagnosis | None]:
     """Find where the two part, and why."""
     failed = [row for row in rows if row.passed is False]
@@ -324,7 +335,7 @@ def _divergence(
             "operations whose gradients differ."
         )
         return Divergence("output", "output", error), Diagnosis("gradient", evidence)
-    return Divergence("output", "output", error), diagnose_outputs(outputs)
+    return Divergence("output", "output", error), diagnose_outputs(list(outputs.values()))
 
 
 def first_leap(aligned: Sequence[Aligned]) -> int | None:

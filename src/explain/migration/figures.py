@@ -28,6 +28,13 @@ _NAME_SIZE = 7.5
 # Two forms besides two colours, for whoever tells colours badly.
 _PASSED: dict[str, Any] = {"marker": "o", "color": "#1f4e79", "s": 22}
 _DIFFERS: dict[str, Any] = {"marker": "D", "color": "#d1761a", "s": 26}
+_MADE_GOOD: dict[str, Any] = {
+    "marker": "D",
+    "color": "none",
+    "edgecolors": "#6b6b6b",
+    "linewidths": 1.0,
+    "s": 26,
+}
 
 
 def plot_layers(report: MigrationReport) -> Figure | None:
@@ -116,17 +123,18 @@ def _draw_rows(axes: Axes, report: MigrationReport, rows: Sequence[Row], scale: 
     for there, edge in ((scale.has_zero, scale.low - 0.5), (scale.has_infinity, scale.high + 0.5)):
         if there:
             axes.axvline(edge, color=RULE, linewidth=0.6, linestyle=(0, (1, 2)))
-    for passed, style in ((True, _PASSED), (False, _DIFFERS)):
+    for passed, style in ((True, _PASSED), (False, _DIFFERS), (None, _MADE_GOOD)):
         marked = [
             (i, row.error) for i, row in enumerate(rows) if row.passed is passed and row.error is not None
         ]
+        if not marked:
+            continue
         axes.scatter(
             [scale.place(error) for _, error in marked],
             [index for index, _ in marked],
-            linewidths=0,
             zorder=3,
             clip_on=False,
-            **style,
+            **{"linewidths": 0, **style},
         )
     tolerance = report.tolerances.layers
     if 0 < tolerance < math.inf:
@@ -179,8 +187,11 @@ def _legend(sheet: Sheet, left: float, top: float, rows: Sequence[Row]) -> None:
     axes.set_ylim(0, 1)
     axes.axis("off")
     at = 0.06
-    for style, words in ((_PASSED, "within tolerance"), (_DIFFERS, "beyond it")):
-        axes.scatter([at], [0.5], linewidths=0, **style)
+    marks = [(_PASSED, "within tolerance"), (_DIFFERS, "beyond it")]
+    if any(row.passed is None and row.error is not None for row in rows):
+        marks.append((_MADE_GOOD, "made good by what follows"))
+    for style, words in marks:
+        axes.scatter([at], [0.5], **{"linewidths": 0, **style})
         sheet.write(left + at + 0.1, top, words, _NAME_SIZE, color=MUTED)
         at += text_width(words, _NAME_SIZE) + 0.34
     left_out = sum(row.error is None for row in rows)

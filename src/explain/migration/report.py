@@ -58,7 +58,8 @@ class Row:
     tolerance : float
         How far they may be.
     passed : bool, optional
-        None where they could not be compared, which is no failure: `note` says why.
+        None where they could not be compared, or where what follows makes the difference good, which is no failure:
+        `note` says why.
     note : str
         What else is to be said.
     figures : Mapping of str to float

@@ -109,7 +109,7 @@ def second_side(a: Side, model: Any, x_b: Any, layout_b: str | Layout | None) ->
     return Side(model, extension, np.ascontiguousarray(axes.from_canonical(a.canonical)), axes)
 
 
-def outputs_of(side: Side, size: int) -> list[Array]:
+def outputs_of(side: Side, size: int) -> dict[str, Array]:
     """Give a model's outputs for all examples, each batch first."""
     parts = []
     count = len(side.canonical)
@@ -117,12 +117,12 @@ def outputs_of(side: Side, size: int) -> list[Array]:
         rows = range(start, min(start + size, count))
         part = replace(side, x=np.take(side.x, rows, axis=side.layout.batch_axis))
         parts.append(run(part, layers=False).outputs)
-    found = [np.concatenate(several) for several in zip(*parts, strict=True)]
-    for place, array in enumerate(found):
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for name, array in found.items():
         if array.ndim == 0 or len(array) != count:
             raise MigrationError(
-                f"Output {place} of {side.title} has shape {array.shape} for {count} examples: it should have one row "
-                "an example. Is layout= right?"
+                f"The output {name} of {side.title} has shape {array.shape} for {count} examples: it should have one "
+                "row an example. Is layout= right?"
             )
     return found
 
@@ -137,7 +137,7 @@ def run(side: Side, *, layers: bool) -> Observation:
     with backend.session():
         examples = Examples((host if host.dtype.kind == "i" else host.astype(backend.dtype),))
         outputs, _ = backend.outputs(backend.hold(examples))
-    return Observation((outputs,))
+    return Observation({"": outputs})
 
 
 def same_inputs(a: Side, b: Side) -> bool:

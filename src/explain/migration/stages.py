@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,32 +12,34 @@ from explain.comparison import compare
 from explain.examples import Array
 from explain.migration.alignment import Aligned
 from explain.migration.distance import apart
-from explain.migration.report import Row, Tolerances
+from explain.migration.report import Row, Stage, Tolerances
 
 
 def output_rows(
-    a: Sequence[Array], b: Sequence[Array], tolerances: Tolerances
-) -> tuple[list[Row], list[tuple[Array, Array]], list[str]]:
+    a: Mapping[str, Array], b: Mapping[str, Array], tolerances: Tolerances
+) -> tuple[list[Row], dict[str, tuple[Array, Array]], list[str]]:
     """Compare outputs; where only one of the models ends in a softmax or sigmoid, as what it would give with it.
 
     Returns
     -------
-    (list of Row, list of (numpy.ndarray, numpy.ndarray), list of str)
+    (list of Row, dict of str to (numpy.ndarray, numpy.ndarray), list of str)
         A row for each output; each pair as it was compared, channels last; what is worth knowing.
     """
-    rows, pairs, notes = [], [], []
-    for place in range(max(len(a), len(b))):
-        name = "" if max(len(a), len(b)) == 1 else f"output {place}"
+    rows, pairs, notes = [], {}, []
+    # By their names where both have the same, else by their places.
+    names = list(a) if set(a) == set(b) else [*a, *list(b)[len(a) :]]
+    for place, name in enumerate(names):
         if place >= min(len(a), len(b)):
             only = "a" if len(a) > len(b) else "b"
             rows.append(_row("outputs", name, math.inf, tolerances.outputs, f"only {only} has this output"))
             continue
-        one, other = a[place], _arranged(a[place], b[place])
+        given = b[name] if set(a) == set(b) else list(b.values())[place]
+        one, other = a[name], _arranged(a[name], given)
         if one.size == other.size and one.shape != other.shape and 1 in (one.shape[-1], other.shape[-1]):
             # One number an example, with an axis of its own or without.
             one, other = one.reshape(len(one), -1), other.reshape(len(other), -1)
         if one.shape != other.shape:
-            note = f"shape {one.shape} in a and {b[place].shape} in b"
+            note = f"shape {one.shape} in a and {given.shape} in b"
             rows.append(_row("outputs", name, math.inf, tolerances.outputs, note))
             continue
         error, note = apart(one, other), ""
@@ -45,19 +47,18 @@ def output_rows(
             found = _ended_alike(one, other, tolerances.outputs)
             if found is not None:
                 one, other, note = found
-                notes.append(f"{name or 'The outputs'}: {note}.")
+                notes.append(f"{_title(name)}: {note}.")
                 error = apart(one, other)
         gap = float(np.abs(np.asarray(one, np.float64) - other).max(initial=0.0))
         rows.append(_row("outputs", name, error, tolerances.outputs, note, {"greatest difference": gap}))
-        pairs.append((one, other))
+        pairs[name] = (one, other)
     return rows, pairs, notes
 
 
-def class_rows(pairs: Sequence[tuple[Array, Array]], tolerances: Tolerances) -> list[Row]:
+def class_rows(pairs: Mapping[str, tuple[Array, Array]], tolerances: Tolerances) -> list[Row]:
     """Compare the predicted classes of every output that has several; a tie may go either way."""
     rows = []
-    for place, (a, b) in enumerate(pairs):
-        name = "" if len(pairs) == 1 else f"output {place}"
+    for name, (a, b) in pairs.items():
         if a.ndim < 2 or a.shape[-1] < 2:
             continue
         one, other = a.argmax(-1), b.argmax(-1)
@@ -129,15 +130,20 @@ def label(name: str, call: int) -> str:
     return f"{name}[{call}]" if call else name
 
 
+def _title(name: str) -> str:
+    return "The outputs" if not name else f"Output {name}"
+
+
 def _row(
-    stage: str,
+    stage: Stage,
     name: str,
     error: float,
     tolerance: float,
     note: str = "",
     figures: dict[str, float | None] | None = None,
 ) -> Row:
-    return Row(stage, name, name, error, tolerance, error <= tolerance, note, figures or {})  # type: ignore[arg-type]
+    title = f"output {name}" if name.isdigit() else name
+    return Row(stage, title, title, error, tolerance, error <= tolerance, note, figures or {})
 
 
 def _arranged(a: Array, b: Array) -> Array:

@@ -97,7 +97,7 @@ def _kept_layers(report: MigrationReport, rows: Sequence[Row]) -> set[int]:
     if len(rows) <= MOST_LAYERS:
         return set(range(len(rows)))
     ends = {*range(_NEIGHBOURS), *range(len(rows) - _NEIGHBOURS, len(rows))}
-    kept = ends | {index for index, row in enumerate(rows) if row.passed is False}
+    kept = ends | {index for index, row in enumerate(rows) if row.passed is not True}
     for index, row in enumerate(rows):
         if is_first_divergence(report, row):
             kept |= set(range(max(0, index - _NEIGHBOURS), min(len(rows), index + _NEIGHBOURS + 1)))

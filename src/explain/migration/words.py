@@ -89,7 +89,7 @@ def verdict_text(row: Row) -> str:
     >>> verdict_text(Row("layers", "conv1", "conv2d", None, 1e-4, None))
     'not compared'
     """
-    return _PASSED[row.passed]
+    return "made good" if row.passed is None and row.error is not None else _PASSED[row.passed]
 
 
 def figure_words(row: Row) -> list[str]:

@@ -104,7 +104,7 @@ def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Obs
         except Exception as cause:  # The model is foreign code, which may raise anything.
             raise call_error(cause, [points], several=False) from cause
         found = tensors_in(result, tf.is_tensor)
-        outputs = tuple(batch_first(to_host(one), layout.batch_axis) for one in found)
+        outputs = {name: batch_first(to_host(one), layout.batch_axis) for name, one in found.items()}
     formats = {getattr(layer, "data_format", None) for layer in layers_of(model)}
     return Observation(outputs, tuple(seen), flattens_channels_last="channels_first" not in formats)
 

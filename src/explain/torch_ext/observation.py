@@ -109,7 +109,7 @@ def observe(model: Any, x: Array, layout: Layout, *, layers: bool = True) -> Obs
         except Exception as cause:  # The model is foreign code, which may raise anything.
             raise call_error(inspection, cause, [points]) from cause
         found = tensors_in(result, lambda one: isinstance(one, Tensor))
-        outputs = tuple(batch_first(to_host(one), layout.batch_axis) for one in found)
+        outputs = {name: batch_first(to_host(one), layout.batch_axis) for name, one in found.items()}
         put_back()
     return Observation(outputs, tuple(seen), network.training, flattens_channels_last=False)
 
