@@ -132,7 +132,14 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mappin
                 f"{layer.label!r} holds {sorted(held.variables)}, and was given {sorted(native)}."
             )
         for name, variable in held.variables.items():
-            planned[id(variable)] = variable, _fitted(f"{layer.label}, {name}", variable, native[name])
+            value = _fitted(f"{layer.label}, {name}", variable, native[name])
+            # Two layers may share a variable.
+            if id(variable) in planned and not np.array_equal(planned[id(variable)][1], value):
+                raise PortError(
+                    f"{layer.label}, {name} is the same variable as that of another layer, and they were given "
+                    "different values: the two layers are tied in this model and not in the other one."
+                )
+            planned[id(variable)] = variable, value
     _write(list(planned.values()), finishing)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from explain.errors import ModelCallError
 from explain.flattened import Block, Row, block_of, row_of, without_vectors
 from explain.parameters import Array, ParameterLayer
 from explain.wiring import Wiring
@@ -134,7 +135,12 @@ def _rows(
         axis = -1 if layers[uses[number].name].channels_last else 1
         channels = uses[number].gives[axis]
         channel = min(1, channels - 1)
-        spoiled = run(number, axis, channel)
+        try:
+            spoiled = run(number, axis, channel)
+        except ModelCallError:
+            # It does not take what is no number: nothing is seen.
+            doubtful.update(takers)
+            break
         for place in takers:
             touched = _touched(uses[place], spoiled[place] if place < len(spoiled) else None)
             if touched is None or not touched.any():

@@ -60,6 +60,9 @@ class ParameterLayer:
         A tensor that the layer does not have is left out.
     settings : Mapping of str to plain values
         What it is set to besides: ``strides``, ``padding``, ``dilation``, ``groups``, ``epsilon``, ``activation``…
+        And what is known of its place in the model: ``after``, the names of the layers with parameters that its inputs
+        come from; ``flattened``, the maps that were put in a row to be its input (`explain.flattened.Row`), None if
+        none was. What is not known is left out, or None.
     part : str
         Which part of the layer, of one that holds several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
     channels_last : bool

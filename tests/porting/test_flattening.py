@@ -361,6 +361,20 @@ def test_a_source_that_fails_on_x_says_so():
         explain.port(flattening(), keras_model, x=X)
 
 
+def test_a_model_that_takes_finite_numbers_only_is_not_seen_and_no_failure():
+    def forward(m, x):
+        x = m.conv(x)
+        if not torch.isfinite(x).all():
+            raise ValueError("not finite")
+        return m.fc(x.flatten(1))
+
+    torch_model = Net(forward, conv=nn.Conv2d(2, 3, 2), fc=nn.Linear(72, 4))
+    read = extension_for(torch_model).parameters(torch_model, np.moveaxis(X, -1, 1))
+    assert "flattened" not in read[-1].settings
+    keras_model = functional(lambda x: layers.Dense(4)(layers.Flatten()(layers.Conv2D(3, 2)(x))))
+    assert_ports_both_ways(torch_model, keras_model, x=(np.moveaxis(X, -1, 1), X))
+
+
 def test_a_keras_model_with_channels_first():
     # TensorFlow does not run its convolutions on a CPU: the rows of the kernel are looked at instead.
     def channels_first(flatten):

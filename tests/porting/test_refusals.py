@@ -278,6 +278,16 @@ def test_models_that_are_not_ready_or_none():
         explain.port(estimator, torch_model)
 
 
+def test_an_extension_that_reads_no_layers_is_told_so(monkeypatch):
+    class Elsewhere:
+        name = "elsewhere"
+
+    model = nn.Linear(4, 3)
+    monkeypatch.setattr("explain.porting.port.extension_for", lambda one: Elsewhere())
+    with pytest.raises(PortError, match=r"'elsewhere' does not read the layers.*parameters"):
+        explain.port(model, model)
+
+
 class BrokenError(Exception):
     """What a failing write raises here."""
 
@@ -375,6 +385,38 @@ def test_tied_tensors_are_written_once_and_held_to_one_value():
     assert torch.equal(untied["embedding"].weight, untied["head"].weight)
 
 
+def test_variables_that_two_layers_of_keras_share_are_held_to_one_value():
+    class Tied(layers.Layer):
+        def __init__(self, other):
+            super().__init__()
+            self.other = other
+
+        def build(self, shape):
+            self.kernel = self.other.kernel
+
+        def call(self, x):
+            return x @ self.kernel
+
+    first = layers.Dense(4, use_bias=False)
+    target = sequential((4,), first, Tied(first))
+
+    class Untied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(4, 4, bias=False)
+            self.kernel = nn.Parameter(torch.zeros(4, 4))
+
+    source, before = Untied(), bytes_of(target)
+    mapping = {"(model)": target.layers[1].name, "first": target.layers[0].name}
+    with pytest.raises(PortError, match="is the same variable as"):
+        explain.port(source, target, mapping)
+    assert bytes_of(target) == before
+    with torch.no_grad():
+        source.kernel.copy_(source.first.weight.T)
+    explain.port(source, target, mapping)
+    assert np.array_equal(np.asarray(first.kernel), source.kernel.detach().numpy())
+
+
 def test_a_parametrized_source_is_read_as_it_acts_and_no_target():
     source = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3)).train()
     before = {name: value.clone() for name, value in source.state_dict().items()}
@@ -392,8 +434,11 @@ def test_a_parametrized_source_is_read_as_it_acts_and_no_target():
 def test_a_compiled_model_is_looked_into():
     source = nn.Sequential(nn.Linear(4, 3))
     target = sequential((4,), layers.Dense(3))
-    explain.port(torch.compile(source), target)
-    assert np.array_equal(np.asarray(target.layers[0].kernel), source[0].weight.detach().numpy().T)
+    for x in (None, torch.zeros(1, 4)):
+        with torch.no_grad():
+            source[0].weight.add_(1)
+        explain.port(torch.compile(source), target, x=x)
+        assert np.array_equal(np.asarray(target.layers[0].kernel), source[0].weight.detach().numpy().T)
 
 
 def test_parameters_of_a_modules_own_go_by_name_and_shape():

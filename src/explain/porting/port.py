@@ -32,7 +32,7 @@ class PortRow:
     shapes : str
         The shapes of the tensors in canonical axes.
     reason : str
-        Why they were paired: ``"mapping"``, ``"name"``, ``"order"``, ``"shape"``; or what is the matter.
+        Why they were paired, as in `explain.porting.pairing.Pair`; or what is the matter.
     notes : tuple of str
         What was done to the tensors besides moving axes.
     """

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from explain.backend import Extension
-from explain.errors import LayoutError, ModelCallError
+from explain.errors import LayoutError, ModelCallError, PortError
 from explain.parameters import ParameterLayer
 
 Layers = tuple[ParameterLayer, ...]
@@ -31,9 +31,13 @@ def read_both(
 
     Raises
     ------
+    PortError
+        If an extension does not read layers.
     ModelCallError
         If the source fails on `x`.
     """
+    for extension in (here, there):
+        _check_reads(extension)
     source = here.parameters(source_model, x)
     if x is not None:
         try:
@@ -43,6 +47,15 @@ def read_both(
             # Its axes, or the names of its inputs, are others than can be known: only the source is seen.
             pass
     return source, there.parameters(target_model)
+
+
+def _check_reads(extension: Extension) -> None:
+    """Refuse an extension of somebody's own that gives scores and no layers."""
+    if not hasattr(extension, "parameters"):
+        raise PortError(
+            f"The extension for {extension.name!r} does not read the layers of its models: it needs the methods "
+            "parameters and write_parameters of explain.backend.Extension."
+        )
 
 
 def _as_taken(x: Any, here: Extension, there: Extension, source_model: Any, target_model: Any) -> Any:

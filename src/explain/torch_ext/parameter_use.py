@@ -45,6 +45,8 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
     >>> as_used_on(model, read_parameters(model), np.ones((1, 1, 3, 3)))[1].settings["flattened"]
     (Block(positions=4, channels=2, channels_last=False, spatial=True),)
     """
+    # A compiled model may leave out the hooks of its modules; the one that it was made from is called.
+    called = getattr(model, "_orig_mod", model)
     parameter = next(model.parameters(), torch.zeros(()))
     inputs, wiring = inputs_and_wiring(x)
     tensors = [_as_taken(one, parameter) for one in inputs]
@@ -52,7 +54,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
 
     def call() -> None:
         with torch.no_grad():
-            model(*given, **keywords)
+            called(*given, **keywords)
 
     def run(spoiled: int | None = None, axis: int = -1, channel: int = 0) -> list[Use]:
         uses: list[Use] = []
@@ -68,7 +70,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
             raise ModelCallError(f"The model failed on x, given to see its layers called: {error}") from error
         return uses
 
-    with inference_mode(model, structure_of(model), parameter.device) as put_back:
+    with inference_mode(called, structure_of(called), parameter.device) as put_back:
 
         def run_afresh(spoiled: int | None = None, axis: int = -1, channel: int = 0) -> list[Use]:
             put_back()
