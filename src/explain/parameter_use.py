@@ -156,6 +156,9 @@ def _rows(
                 rows[place] = without_vectors(row)
     for place in wanted:
         row = row_of(blocks[place], uses[place].takes[-1])
+        if not any(number < place for number in maps):
+            # The input itself may be a map that is put in a row, which only the model's graph tells.
+            continue
         if place not in rows and place not in doubtful and row is not None:
             rows[place] = without_vectors(row)
     return rows

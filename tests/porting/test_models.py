@@ -242,3 +242,46 @@ def test_two_towers_of_one_shape(by_turns):
     explain.port(source, target)
     with torch.no_grad():
         assert_same([np.asarray(target(x))], [source(torch.from_numpy(x)).numpy()], 1e-5)
+
+
+@pytest.mark.parametrize("with_x", [False, True])
+def test_a_perceptron_that_flattens_its_pictures(with_x):
+    source = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 5, 6), nn.ReLU(), nn.Linear(6, 2)).eval()
+    target = keras.Sequential(
+        [
+            keras.Input((4, 5, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(6, activation="relu"),
+            keras.layers.Dense(2),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(7, 3, 4, 5)).astype(np.float32)
+    result = explain.port(source, target, x=x if with_x else None)
+    assert "flattened order" in str(result)
+    with torch.no_grad():
+        expected = source(torch.from_numpy(x)).numpy()
+    # Single precision, sums in another order.
+    np.testing.assert_allclose(target(np.moveaxis(x, 1, -1)).numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("end", ["softmax", "log_softmax", "sigmoid"])
+@pytest.mark.parametrize("back", [False, True])
+def test_logits_go_with_the_probabilities_made_from_them(end, back):
+    logits = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).eval()
+    layers = [
+        keras.Input((4,)),
+        keras.layers.Dense(5, activation="relu"),
+        keras.layers.Dense(3, activation=end),
+    ]
+    ended = keras.Sequential(layers)
+    source, target = (ended, logits) if back else (logits, ended)
+    result = explain.port(source, target)
+    assert result.rows[-1].notes == (f"the {'source' if back else 'target'} ends in a {end}",)
+    x = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+    with torch.no_grad():
+        given = logits(torch.from_numpy(x))
+    expected = {"softmax": given.softmax(1), "log_softmax": given.log_softmax(1), "sigmoid": given.sigmoid()}[
+        end
+    ]
+    # Single precision, sums in another order.
+    np.testing.assert_allclose(ended(x).numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)

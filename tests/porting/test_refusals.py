@@ -110,9 +110,9 @@ REFUSED = {
         lambda: sequential((4,), layers.Dense(3), layers.LeakyReLU(), layers.Dense(2)),
         r"is gelu in one and leaky_relu\(0.3\) in the other",
     ),
-    "probabilities": (
-        lambda: nn.Sequential(nn.Linear(4, 3)),
-        lambda: sequential((4,), layers.Dense(3, activation="softmax")),
+    "probabilities inside": (
+        lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)),
+        lambda: sequential((4,), layers.Dense(3, activation="softmax"), layers.Dense(2)),
         r"is nothing in one and softmax in the other.*logits",
     ),
     "activation of an LSTM": (

@@ -10,13 +10,15 @@ from explain.backend import extension_for
 from explain.errors import PortError
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.parameters import ParameterLayer
-from explain.porting.agreement import setting_differences
+from explain.porting.agreement import Difference, setting_differences
 from explain.porting.carrying import Carried, carried
 from explain.porting.pairing import Pairing, pair_layers
 from explain.porting.reading import read_both
 
 # In which mode a layer is does not belong to its weights.
 _OF_THE_MOMENT = {"training"}
+# What a model may end in or leave to its loss.
+_ENDS = ("softmax", "log_softmax", "sigmoid")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class PortRow:
     reason : str
         Why they were paired, as in `explain.porting.pairing.Pair`; or what is the matter.
     notes : tuple of str
-        What was done to the tensors besides moving axes.
+        What was done to the tensors besides moving axes; which model ends in a softmax, where only one does.
     """
 
     source: str
@@ -133,11 +135,19 @@ def port(
         problems = list(pairing.problems)
         planned: dict[int, Carried] = {}
         reasons: dict[int, str] = {}
+        ends: dict[int, tuple[str, ...]] = {}
         for pair in pairing.pairs:
-            found = [
-                f"{pair.source.label} → {pair.target.label}, {difference.setting}: {difference.sentence}"
+            differences = [
+                difference
                 for difference in setting_differences(pair.source, pair.target)
                 if difference.setting not in _OF_THE_MOMENT
+            ]
+            if pair.source is source[-1] and pair.target is target[-1]:
+                ends[id(pair)] = tuple(_of_the_end(one) for one in differences if _of_the_end(one))
+                differences = [one for one in differences if not _of_the_end(one)]
+            found = [
+                f"{pair.source.label} → {pair.target.label}, {one.setting}: {one.sentence}"
+                for one in differences
             ]
             try:
                 planned[id(pair)] = carried(pair, source, target)
@@ -146,19 +156,35 @@ def port(
             if found:
                 problems.extend(found)
                 reasons[id(pair)] = "does not carry over"
-        rows = _rows(pairing, planned, reasons)
+        rows = _rows(pairing, planned, reasons, ends)
         if problems or not pairing.pairs:
             raise PortError(_refusal(problems or ["Neither model has layers that hold parameters."], rows))
         there.write_parameters(target_model, [planned[id(pair)].layer for pair in pairing.pairs])
     return Port(here.name, there.name, rows, tuple(one.label for one in pairing.set_aside))
 
 
+def _of_the_end(difference: Difference) -> str:
+    """Say which model ends in probabilities where the other gives what they are made from; empty for anything else.
+
+    The weights mean the same, and so do the scores that are explained: logits.
+    """
+    if difference.setting != "activation":
+        return ""
+    one, other = difference.a, difference.b
+    if one is None and other in _ENDS:
+        return f"the target ends in a {other}"
+    return f"the source ends in a {one}" if other is None and one in _ENDS else ""
+
+
 def _rows(
-    pairing: Pairing, planned: Mapping[int, Carried], reasons: Mapping[int, str]
+    pairing: Pairing,
+    planned: Mapping[int, Carried],
+    reasons: Mapping[int, str],
+    ends: Mapping[int, tuple[str, ...]],
 ) -> tuple[PortRow, ...]:
     rows = []
     for pair in pairing.pairs:
-        notes = planned[id(pair)].notes if id(pair) in planned else ()
+        notes = (*(planned[id(pair)].notes if id(pair) in planned else ()), *ends.get(id(pair), ()))
         reason = reasons.get(id(pair), pair.reason)
         rows.append(
             PortRow(
