@@ -285,3 +285,44 @@ def test_logits_go_with_the_probabilities_made_from_them(end, back):
     ]
     # Single precision, sums in another order.
     np.testing.assert_allclose(ended(x).numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("seen", [False, True], ids=["", "with x"])
+def test_a_transformer_whose_norms_are_defined_last(norm_first, seen):
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, norm_first=norm_first)
+    source = model_kinds.Through(
+        lambda m, x: m.head(m.encoder(m.embed(x)).mean(1)),
+        embed=nn.Linear(3, 8),
+        encoder=nn.TransformerEncoder(layer, 3, enable_nested_tensor=False),
+        head=nn.Linear(8, 4),
+    ).eval()
+    # The three are copies of one: told apart only by other weights.
+    for parameter in source.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    layers = keras.layers
+
+    def norm(x):
+        return layers.LayerNormalization(epsilon=1e-5)(x)
+
+    def attend(x):
+        return layers.MultiHeadAttention(2, 4)(x, x)
+
+    def feed(x):
+        return layers.Dense(8)(layers.Dense(12, activation="relu")(x))
+
+    given = keras.Input((5, 3))
+    x = layers.Dense(8)(given)
+    for _ in range(3):
+        if norm_first:
+            x = layers.Add()([x, attend(norm(x))])
+            x = layers.Add()([x, feed(norm(x))])
+        else:
+            x = norm(layers.Add()([x, attend(x)]))
+            x = norm(layers.Add()([x, feed(x)]))
+    target = keras.Model(given, layers.Dense(4)(layers.GlobalAveragePooling1D()(x)))
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    explain.port(source, target, x=x if seen else None)
+    with torch.no_grad():
+        assert_same([np.asarray(target(x))], [source(torch.from_numpy(x)).numpy()], 1e-5)
