@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -253,6 +255,11 @@ def test_columns_of_a_map_are_the_steps_of_a_sequence(way, reader):
 
     keras_model = functional(keras_forward, SPECTRUM)
     assert_ports_both_ways(torch_model, keras_model, x)
+    # In one framework, where only the first of several layers is given the map.
+    again = copy.deepcopy(torch_model)
+    nn.init.zeros_(again.conv.weight)
+    explain.port(torch_model, again, x=np.moveaxis(x, -1, 1))
+    np.testing.assert_allclose(of_torch(again, x), of_torch(torch_model, x), rtol=0, atol=1e-12)
     # And as seen, where the graph is not asked.
     assert_ports_both_ways(torch_model, keras_model, x, x=(np.moveaxis(x, -1, 1), x))
 

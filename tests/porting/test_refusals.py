@@ -547,9 +547,10 @@ def test_zeros_that_code_puts_around_are_seen_on_x():
         with torch.no_grad():
             expected = source(torch.from_numpy(x)).movedim(1, -1).numpy()
         np.testing.assert_allclose(np.asarray(target(np.moveaxis(x, 1, -1))), expected, atol=1e-5)
-    # As many zeros as the other, no more: here there are too few.
-    with pytest.raises(PortError, match="padding"):
-        explain.port(padded_by_code((0, 0, 0, 0)), target, x=x)
+    # As many zeros as the other: not too few, nor, though what comes out has one shape, too many.
+    for zeros in ((0, 0, 0, 0), (1, 1, 1, 1)):
+        with pytest.raises(PortError, match="padding"):
+            explain.port(padded_by_code(zeros), target, x=x)
     # Half of them on either side is what the layer itself says.
     with pytest.raises(PortError, match="odd zero"):
         explain.port(nn.Conv2d(4, 3, 3, stride=2, padding=1), target, x=x)
