@@ -1,4 +1,4 @@
-"""Draws docs/images/migration.png: what the page of the guide's broken port shows.
+"""Draws docs/images/porting.png and migration.png: what the pages of the guides' ports show, right and broken.
 
 python docs/images/migration.py
 """
@@ -17,12 +17,13 @@ from explain.migration.figures import plot_layers
 from explain.migration.page import least_similar
 from explain.render import figure_png, plot_pair, plot_scatter
 
-PICTURE = Path(__file__).with_suffix(".png")
+BROKEN = Path(__file__).with_suffix(".png")
+RIGHT = Path(__file__).with_name("porting.png")
 _SHOWN = 2
 
 
-def broken_port() -> explain.MigrationReport:
-    """Check the port of the guide, broken as it is there."""
+def checked_port(*, broken: bool) -> explain.MigrationReport:
+    """Check the port of the guides, as it is or broken as it is there."""
     torch_net = explain.zoo.load("cifar_net", "torch")
     samples = explain.zoo.samples("cifar_net", "torch")
     layers = keras.layers
@@ -40,15 +41,23 @@ def broken_port() -> explain.MigrationReport:
         ]
     )
     explain.port(torch_net, keras_net)
-    weight, bias = (parameter.detach().numpy() for parameter in torch_net.fc1.parameters())
-    keras_net.get_layer("fc1").set_weights([weight.T, bias])
+    if broken:
+        weight, bias = (parameter.detach().numpy() for parameter in torch_net.fc1.parameters())
+        keras_net.get_layer("fc1").set_weights([weight.T, bias])
     found: explain.MigrationReport = explain.check_migration(
         torch_net, keras_net, samples.x, methods="saliency", display=samples.display
     )
     return found
 
 
-def draw(report: explain.MigrationReport) -> bytes:
+def draw_right(report: explain.MigrationReport) -> bytes:
+    """Draw the least similar maps of a right port in pairs, as a PNG."""
+    a, b = report.attributions["saliency"]
+    shown = least_similar(explain.compare(a, b))[:_SHOWN]
+    return figure_png(plot_pair(a, b, examples=shown, difference=True))
+
+
+def draw_broken(report: explain.MigrationReport) -> bytes:
     """Put the chart of the layers beside value against value, and the maps in pairs under both, as a PNG."""
     a, b = report.attributions["saliency"]
     shown = least_similar(explain.compare(a, b))[:_SHOWN]
@@ -70,5 +79,6 @@ def draw(report: explain.MigrationReport) -> bytes:
 
 
 if __name__ == "__main__":
-    replace_file(PICTURE, draw(broken_port()))
-    print(PICTURE)
+    replace_file(RIGHT, draw_right(checked_port(broken=False)))
+    replace_file(BROKEN, draw_broken(checked_port(broken=True)))
+    print(RIGHT, BROKEN, sep="\n")

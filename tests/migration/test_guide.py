@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from explain.migration.diagnosis import CAUSES
@@ -29,6 +30,8 @@ def test_the_tolerances_are_the_defaults():
     assert {row[0].strip("| `"): float(row[2]) for row in rows} == asdict(Tolerances())
 
 
-def test_the_picture_is_there():
-    with Image.open(DOCS / "images" / "migration.png") as picture:
-        assert min(picture.size) > 1000
+@pytest.mark.parametrize("name", ["migration", "porting"])
+def test_the_picture_is_there(name):
+    assert f"../images/{name}.png" in (DOCS / "guides" / f"{name}.md").read_text(encoding="utf-8")
+    with Image.open(DOCS / "images" / f"{name}.png") as picture:
+        assert min(picture.size) > 600

@@ -171,7 +171,8 @@ statistics of the batch norms are those of data.
 The held-out models were written before the check was tried on them, by another hand than the check, and were not looked
 at by the one who built it. What was known of them: their figures by mistake, of which 100 of 111 were right at first
 sight, before anything was mended; and the line above each model that says what it is like, which a linter printed for
-being too long before the last changes were made.
+being too long before the last changes were made. `explain.port`, whose reading of settings the check shares, was later
+tried on them too.
 
 `tests/migration/test_mistakes.py` counts again and compares with this page, which it writes if it is run as a script.
 
