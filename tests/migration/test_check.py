@@ -156,7 +156,8 @@ class TestWhatIsCompared:
             changed[4].weight.mul_(1.05)
         assert check(a, network(), pictures()).passed
         report = check(a, changed, pictures())
-        assert (report.first_divergence.layer_a, report.cause) == ("4", "value range")
+        assert (report.first_divergence.layer_a, report.cause) == ("4", "weights")
+        assert "b = 1.05 · a" in report.evidence
 
     def test_tolerances_decide(self):
         a, b = ported(epsilon=1e-2)
@@ -246,7 +247,7 @@ class TestWhatIsCompared:
         assert f"Saliency of {names[0]}" in as_html(report)
         b.get_layer("table_dense").kernel.assign(1.2 * b.get_layer("table_dense").kernel.numpy())
         report = check(a, b, x)
-        assert (report.first_divergence.layer_a, report.cause) == ("table", "value range")
+        assert (report.first_divergence.layer_a, report.cause) == ("table", "weights")
         back = check(
             b,
             a,

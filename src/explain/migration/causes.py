@@ -54,7 +54,7 @@ def diagnose(place: int, aligned: Sequence[Aligned], a: Model, b: Model) -> Diag
         The two models.
     """
     pair = aligned[place]
-    here = Here(pair, a, b)
+    here = Here(pair, a, b, is_first=place == 0)
     if pair.before is not None and pair.before <= max(_ROUNDING, _SAME_INPUT * min(pair.error, 1.0)):
         found = _inside(here) or _reshaped(here)
         return found or Diagnosis("unknown", f"{here.names} are given the same and give different values.")

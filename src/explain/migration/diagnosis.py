@@ -64,11 +64,12 @@ class Diagnosis:
 
 @dataclass(frozen=True, eq=False)
 class Here:
-    """A pair of calls in their models."""
+    """A pair of calls in their models, and whether it is the first."""
 
     pair: Aligned
     a: Model
     b: Model
+    is_first: bool = False
 
     @property
     def names(self) -> str:

@@ -51,7 +51,7 @@ def is_explained(a: Array, b: Array, whole: float) -> bool:
     return apart(a, b) < min(_EXPLAINED, _OF_THE_WHOLE * whole)
 
 
-def of_inputs(a: Array, b: Array, whole: float) -> Hypothesis | None:
+def of_inputs(a: Array, b: Array, whole: float, *, shifts: bool = True) -> Hypothesis | None:
     """Explain how what reaches one model's layer comes out of what reaches the other's.
 
     Parameters
@@ -60,6 +60,8 @@ def of_inputs(a: Array, b: Array, whole: float) -> Hypothesis | None:
         Batch first, channels or features last.
     whole : float
         How far they are apart.
+    shifts : bool
+        Whether something may have been added to the values besides a scale: not to those of a kernel.
 
     Examples
     --------
@@ -73,7 +75,7 @@ def of_inputs(a: Array, b: Array, whole: float) -> Hypothesis | None:
         if is_explained(moved, b, whole):
             return Hypothesis(cause, words)
     for cause, words, moved in itertools.chain([("", "", a)], _moved(a)):
-        scaled = _scaled(moved, b, whole) if moved.shape == b.shape else None
+        scaled = _scaled(moved, b, whole, shifts) if moved.shape == b.shape else None
         if scaled is not None:
             both = f"{words}, and {scaled}" if words else scaled
             return Hypothesis(cause or "value range", both)
@@ -231,15 +233,15 @@ def _moved(a: Array) -> Iterator[tuple[str, str, Array]]:
         yield "time order", "b has time and features of a exchanged", a.swapaxes(1, 2)
 
 
-def _scaled(a: Array, b: Array, whole: float) -> str | None:
+def _scaled(a: Array, b: Array, whole: float, shifts: bool) -> str | None:
     """Say by which scale and shift b comes out of a, the same everywhere or for each channel."""
     one, other = (np.asarray(x, np.float64).reshape(-1, x.shape[-1]) for x in (a, b))
-    scale, shift = _line(one.ravel(), other.ravel())
+    scale, shift = _line(one.ravel(), other.ravel(), shifts)
     if is_explained(scale * one + shift, other, whole):
         return _as_words(scale, shift)
     if one.shape[1] > 16 or len(one) < 8:
         return None
-    lines = [_line(one[:, channel], other[:, channel]) for channel in range(one.shape[1])]
+    lines = [_line(one[:, channel], other[:, channel], shifts) for channel in range(one.shape[1])]
     scales, shifts = np.array(lines).T
     if is_explained(one * scales + shifts, other, whole):
         each = "; ".join(_as_words(*line) for line in lines)
@@ -254,8 +256,11 @@ def _as_words(scale: float, shift: float) -> str:
     )
 
 
-def _line(a: Floats, b: Floats) -> tuple[float, float]:
-    """Fit b = scale · a + shift by least squares; without a shift where that is as good."""
+def _line(a: Floats, b: Floats, shifts: bool) -> tuple[float, float]:
+    """Fit b = scale · a + shift by least squares."""
+    if not shifts:
+        size = float(a @ a)
+        return (float(a @ b) / size if size else 1.0), 0.0
     centred = a - a.mean()
     spread = float(centred @ centred)
     if spread == 0:

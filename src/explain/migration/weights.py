@@ -9,7 +9,7 @@ import numpy as np
 from explain.examples import Array
 from explain.migration.diagnosis import Diagnosis, Here
 from explain.migration.distance import apart, flatten_order
-from explain.migration.hypotheses import flattening, gate_order, is_explained, of_inputs
+from explain.migration.hypotheses import Hypothesis, flattening, gate_order, is_explained, of_inputs
 from explain.parameters import ParameterLayer
 from explain.render.names import percent
 
@@ -109,11 +109,13 @@ def _of_convolution(here: Here, tensor: _Tensor) -> Diagnosis | None:
         return Diagnosis("height and width", f"The kernel of {here.names} has height and width exchanged.")
     # As if it were one example, the channels that it takes at the end.
     expected, held = (np.moveaxis(one, -2, -1)[None] for one in (tensor.expected, tensor.held))
-    found = of_inputs(expected, held, tensor.error)
-    if found is not None and found.cause in ("channel order", "value range"):
+    found = of_inputs(expected, held, tensor.error, shifts=False)
+    if found is not None and found.cause == "channel order":
         return Diagnosis(
             found.cause, f"Of the channels that the kernel of {here.names} takes, {found.sentence}."
         )
+    if found is not None and found.cause == "value range":
+        return _of_scale(here, found)
     if is_explained(tensor.expected[..., ::-1, :], tensor.held, 1.0):
         return Diagnosis(
             "channel order", f"The kernel of {here.names} takes its channels from last to first."
@@ -134,10 +136,14 @@ def _of_dense(here: Here, layer: ParameterLayer, tensor: _Tensor) -> Diagnosis |
             )
     if is_explained(tensor.expected.T, tensor.held, 1.0):
         return Diagnosis("weights", f"The kernel of {here.names} is transposed.")
-    scaled = of_inputs(tensor.expected.T[None], tensor.held.T[None], tensor.error)
-    if scaled is not None and scaled.cause == "value range":
-        return Diagnosis("value range", f"In the kernel of {here.names}, {scaled.sentence}.")
-    return None
+    scaled = of_inputs(tensor.expected.T[None], tensor.held.T[None], tensor.error, shifts=False)
+    return _of_scale(here, scaled) if scaled is not None and scaled.cause == "value range" else None
+
+
+def _of_scale(here: Here, found: Hypothesis) -> Diagnosis:
+    """Explain a kernel that is another one scaled: by the values that reach the model, where it is its first layer."""
+    cause = "value range" if here.is_first else "weights"
+    return Diagnosis(cause, f"In the kernel of {here.names}, {found.sentence}.")
 
 
 def _of_precision(here: Here, tensor: _Tensor) -> Diagnosis | None:

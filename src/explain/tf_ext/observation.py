@@ -142,7 +142,8 @@ class _Watcher:
     @contextmanager
     def watching(self, name: str, layer: Any) -> Iterator[None]:
         """Note the calls of a layer while a context lasts."""
-        own = layer.call
+        # Asked before it is put aside.
+        own, applied = layer.call, _applied(layer)
         before_activation: list[Any] = []
 
         @functools.wraps(own)
@@ -153,17 +154,17 @@ class _Watcher:
             first, inputs = first_in(output), first_in(given)
             if tf.is_tensor(first) and not _is_symbolic(first):
                 linear = before_activation[-1] if before_activation else first
-                self._note(name, layer, inputs, linear)
+                self._note(name, layer, inputs, linear, applied)
             return output
 
         with ExitStack() as stack:
             stack.enter_context(replaced(layer, "call", call))
-            if _applied(layer) is not None:
+            if applied is not None:
                 recorder = _recorder(layer.activation, before_activation)
                 stack.enter_context(replaced(layer, "activation", recorder))
             yield
 
-    def _note(self, name: str, layer: Any, inputs: Any, output: Any) -> None:
+    def _note(self, name: str, layer: Any, inputs: Any, output: Any, applied: str | None) -> None:
         data_format = getattr(layer, "data_format", None)
         if data_format is not None:
             self._last = data_format != "channels_first"
@@ -173,7 +174,6 @@ class _Watcher:
             for one in (host, to_host(output))
         ]
         assert laid_out[1] is not None
-        applied = _applied(layer)
         self._seen.append(
             ObservedCall(
                 name=name,
