@@ -116,6 +116,10 @@ class ExplainWarning(UserWarning):
     """Base of every warning that `explain` gives."""
 
 
+class PortWarning(ExplainWarning):
+    """Every weight found its place, and yet the two models do not give the same on the examples that were given."""
+
+
 class OutOfMemoryWarning(ExplainWarning):
     """Memory ran out on the way: the call went on in smaller chunks, with the same result."""
 

@@ -170,6 +170,26 @@ class Graph:
         row = None if tensor is None or len(tensor.shape) not in (2, 3) else self._row(tensor)
         return None if row is None else without_vectors(row)
 
+    def map_after(self, layer: Any) -> Block | None:
+        """Give the map that a row which a layer gives is made into, None where it is not made into one of space."""
+        row = layer
+        while len(followers := list(getattr(row, "_outbound_nodes", None) or [])) == 1:
+            row = followers[0].operation
+            name = class_name(row)
+            if name == "Reshape":
+                shape = tuple(followers[0].output_tensors[0].shape[1:])
+                after = [class_name(one.operation) for one in row._outbound_nodes]
+                spatial = len(shape) > 2 or (len(shape) == 2 and any("Conv1D" in one for one in after))
+                if not spatial or None in shape or len(_input_of(row).shape) != 2:
+                    return None
+                formats = {getattr(one.operation, "data_format", None) for one in row._outbound_nodes}
+                last = "channels_first" not in formats
+                channels = int(shape[-1] if last else shape[0])
+                return Block(math.prod(map(int, shape)) // channels, channels, last)
+            if name not in _ELEMENTWISE or name == "LayerNormalization":
+                return None
+        return None
+
     def layers_before(self, layer: Any, among: Collection[int]) -> tuple[Any, ...] | None:
         """Give the nearest of some layers that a layer's inputs come from, None where its graph does not say.
 

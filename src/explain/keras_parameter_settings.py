@@ -154,7 +154,8 @@ def _recurrent(layer: Any, kind: LayerKind, merge_mode: str | None) -> dict[str,
 def _flattened(layer: Any, graph: Graph) -> dict[str, Any]:
     """Say what was put in a row before a layer, None if no map was; without a graph nothing is said."""
     if is_on_graph(layer):
-        return {"flattened": graph.row_before(layer)}
+        made = graph.map_after(layer)
+        return {"flattened": graph.row_before(layer)} | ({} if made is None else {"unflattened": made})
     shape = input_shape_of(layer)
     return {"flattened": None} if shape is not None and len(shape) > 3 else {}
 

@@ -326,3 +326,83 @@ def test_a_transformer_whose_norms_are_defined_last(norm_first, seen):
     explain.port(source, target, x=x if seen else None)
     with torch.no_grad():
         assert_same([np.asarray(target(x))], [source(torch.from_numpy(x)).numpy()], 1e-5)
+
+
+def decoder(activation):
+    return nn.Sequential(
+        nn.Linear(5, 3 * 4 * 6),
+        nn.BatchNorm1d(72),
+        activation,
+        nn.Unflatten(1, (6, 3, 4)),
+        nn.ConvTranspose2d(6, 3, 2, stride=2),
+    ).eval()
+
+
+def keras_decoder():
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(72),
+            layers.BatchNormalization(epsilon=1e-5),
+            layers.LeakyReLU(negative_slope=0.2),
+            layers.Reshape((3, 4, 6)),
+            layers.Conv2DTranspose(3, 2, strides=2),
+        ]
+    )
+
+
+@pytest.mark.parametrize("with_x", [False, True])
+def test_a_row_that_is_made_into_a_map(with_x):
+    x = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    source, target = decoder(nn.LeakyReLU(0.2)), keras_decoder()
+    with torch.no_grad():
+        source[1].running_mean.normal_()
+        source[1].running_var.uniform_(0.5, 2)
+        source[1].weight.normal_()
+    result = explain.port(source, target, x=x if with_x else None)
+    assert [row.notes for row in result.rows[:2]] == [("order of the map it is made into",)] * 2
+    with torch.no_grad():
+        expected = np.moveaxis(source(torch.from_numpy(x)).numpy(), 1, -1)
+    # Single precision, sums in another order.
+    np.testing.assert_allclose(target(x).numpy(), expected, rtol=1e-5, atol=1e-5)
+    back = decoder(nn.LeakyReLU(0.2))
+    explain.port(target, back)
+    for name, tensor in source.state_dict().items():
+        if "num_batches" not in name:
+            assert torch.equal(back.state_dict()[name], tensor), name
+
+
+def test_with_examples_the_outputs_are_compared():
+    class Reflecting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            padded = nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")
+            return self.head(torch.relu(self.conv(padded)).mean((2, 3)))
+
+    layers = keras.layers
+    inputs = keras.Input((6, 7, 3))
+    h = layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    target = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(h)))
+    source = Reflecting().eval()
+    x = np.random.default_rng(0).normal(size=(5, 3, 6, 7)).astype(np.float32)
+    with pytest.warns(explain.errors.PortWarning, match=r"check_migration\(source_model, target_model, x\)"):
+        result = explain.port(source, target, x=x)
+    with torch.no_grad():
+        given = source(torch.from_numpy(x)).numpy()
+    other = target(np.moveaxis(x, 1, -1)).numpy()
+    norm = max(np.linalg.norm(given), np.linalg.norm(other))
+    assert result.apart == pytest.approx(np.linalg.norm(given - other) / norm, rel=1e-4)
+    report = explain.check_migration(source, target, x, methods="saliency")
+    assert (report.first_divergence.layer_a, report.cause) == ("conv", "padding")
+
+
+def test_that_they_agree_is_told():
+    source, target = (zoo.load("cifar_net", framework) for framework in ("torch", "tensorflow"))
+    result = explain.port(source, target, x=zoo.samples("cifar_net", "torch").x[:4])
+    assert result.apart < 1e-6
+    assert "outputs on x:" in str(result)
+    assert explain.port(source, target).apart is None

@@ -9,7 +9,12 @@ import numpy as np
 
 from explain.errors import PortError
 from explain.parameters import Array, ParameterLayer
-from explain.porting.flattening import reordered, reordering
+from explain.porting.flattening import (
+    reordered,
+    reordering,
+    reordering_of_outputs,
+    with_outputs_reordered,
+)
 from explain.porting.pairing import Pair
 
 Layers = Sequence[ParameterLayer]
@@ -68,6 +73,10 @@ def carried(pair: Pair, source_layers: Layers, target_layers: Layers) -> Carried
         if order is not None:
             tensors = reordered(source, order)
             notes.append("flattened order")
+        made = reordering_of_outputs(source, target)
+        if made is not None and source.kind in ("dense", "batch_normalization"):
+            tensors = with_outputs_reordered(tensors, made)
+            notes.append("order of the map it is made into")
         tensors = {
             name: _as_shaped(tensor, target.tensors.get(name), source.kind)
             for name, tensor in tensors.items()

@@ -6,7 +6,7 @@ then held in another order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,48 @@ def reordering(
             "which order cannot be told: flatten it by a Flatten layer right after the last convolution or pool."
         )
     return None if here == there else order_between(row, here, there)
+
+
+def reordering_of_outputs(source: ParameterLayer, target: ParameterLayer) -> npt.NDArray[np.intp] | None:
+    """Give, for every output feature of the target, which one of the source it is, where they are made into a map.
+
+    PyTorch makes a map with its channels first of a row, Keras one with its channels last.
+
+    Parameters
+    ----------
+    source, target : ParameterLayer
+        A pair.
+
+    Examples
+    --------
+    >>> here = ParameterLayer("fc", "dense", {"kernel": np.zeros((2, 6))}, channels_last=False)
+    >>> there = ParameterLayer("fc", "dense", {"kernel": np.zeros((2, 6))}, {"unflattened": Block(3, 2)})
+    >>> reordering_of_outputs(here, there).tolist()
+    [0, 3, 1, 4, 2, 5]
+    """
+    stated = [one.settings["unflattened"] for one in (source, target) if "unflattened" in one.settings]
+    if not stated:
+        return None
+    block: Block = stated[0]
+    orders = [
+        one.settings["unflattened"].channels_last if "unflattened" in one.settings else one.channels_last
+        for one in (source, target)
+    ]
+    # Of one framework, what is known of the one model holds for the other.
+    if (len(stated) == 1 and source.channels_last == target.channels_last) or orders[0] == orders[1]:
+        return None
+    return order_between((block,), [orders[0]], [orders[1]])
+
+
+def with_outputs_reordered(tensors: Mapping[str, Array], order: npt.NDArray[np.intp]) -> dict[str, Array]:
+    """Give a layer's tensors with what belongs to each output feature in another order.
+
+    Examples
+    --------
+    >>> with_outputs_reordered({"kernel": np.array([[1, 2]]), "bias": np.array([5, 6])}, np.array([1, 0]))["bias"]
+    array([6, 5])
+    """
+    return {name: tensor[..., order] for name, tensor in tensors.items()}
 
 
 def reordered(layer: ParameterLayer, order: npt.NDArray[np.intp]) -> dict[str, Array]:

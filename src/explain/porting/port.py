@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from explain.backend import extension_for
-from explain.errors import PortError
+from explain.comparison import figure_text
+from explain.errors import PortError, PortWarning
 from explain.locks import ONE_CALL_AT_A_TIME
 from explain.parameters import ParameterLayer
 from explain.porting.agreement import Difference, setting_differences
 from explain.porting.carrying import Carried, carried
+from explain.porting.outcome import outputs_apart
 from explain.porting.pairing import Pairing, pair_layers
 from explain.porting.reading import read_both
+from explain.render.names import number
 
 # In which mode a layer is does not belong to its weights.
 _OF_THE_MOMENT = {"training"}
+# Rounding, also of half precision.
+_SAME_OUTPUT = 1e-2
 # What a model may end in or leave to its loss.
 _ENDS = ("softmax", "log_softmax", "sigmoid")
 
@@ -59,19 +65,28 @@ class Port:
         One a layer, in the order of the target's.
     set_aside : tuple of str
         Layers of either model that the mapping left out.
+    apart : float, optional
+        Where examples were given, how far the outputs of the two models are apart on them, in relative L2, before a
+        softmax that they end in; None where that was not seen.
     """
 
     source_framework: str
     target_framework: str
     rows: tuple[PortRow, ...]
     set_aside: tuple[str, ...] = ()
+    apart: float | None = None
 
     def __str__(self) -> str:
         """Give the table of what went where."""
         count = len(self.rows)
         head = f"{count} layer{'s' * (count != 1)} ported from {self.source_framework} to {self.target_framework}"
         left = f"\nleft out: {', '.join(self.set_aside)}" if self.set_aside else ""
-        return f"{head}\n{_table(self.rows)}{left}"
+        seen = (
+            ""
+            if self.apart is None
+            else f"\noutputs on x: {figure_text('relative_l2', self.apart)} apart (relative L2)"
+        )
+        return f"{head}\n{_table(self.rows)}{left}{seen}"
 
 
 def port(
@@ -98,8 +113,9 @@ def port(
         with None leaves that layer as it is.
     x : array_like, or tuple or dict of array_like, optional
         A small batch, as the source takes it. Both models are run on it, and are as they were afterwards: layers are
-        then taken in the order in which they are called, not in which they are defined, and how a map is flattened is
-        seen. Without it a model of PyTorch is taken to flatten with the channels first.
+        then taken in the order in which they are called, not in which they are defined, how a map is flattened is
+        seen, and so is whether the two models then give the same: else there is a `PortWarning`. Without it a model of
+        PyTorch is taken to flatten with the channels first.
 
     Returns
     -------
@@ -160,7 +176,16 @@ def port(
         if problems or not pairing.pairs:
             raise PortError(_refusal(problems or ["Neither model has layers that hold parameters."], rows))
         there.write_parameters(target_model, [planned[id(pair)].layer for pair in pairing.pairs])
-    return Port(here.name, there.name, rows, tuple(one.label for one in pairing.set_aside))
+        apart = None if x is None else outputs_apart(here, there, source_model, target_model, x)
+    if apart is not None and not apart <= _SAME_OUTPUT:
+        warnings.warn(
+            f"Every weight found its place, and yet the outputs of the two models on x are {number(apart)} apart "
+            "(relative L2): they compute something else between their layers, or a layer went to the wrong one. "
+            "explain.check_migration(source_model, target_model, x) says where.",
+            PortWarning,
+            stacklevel=2,
+        )
+    return Port(here.name, there.name, rows, tuple(one.label for one in pairing.set_aside), apart)
 
 
 def _of_the_end(difference: Difference) -> str:

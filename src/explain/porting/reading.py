@@ -41,7 +41,7 @@ def read_both(
     source = here.parameters(source_model, x)
     if x is not None:
         try:
-            moved = _as_taken(x, here, there, source_model, target_model)
+            moved = as_taken(x, here, there, source_model, target_model)
             return source, there.parameters(target_model, moved)
         except (LayoutError, ModelCallError):
             # Its axes, or the names of its inputs, are others than can be known: only the source is seen.
@@ -58,11 +58,18 @@ def _check_reads(extension: Extension) -> None:
         )
 
 
-def _as_taken(x: Any, here: Extension, there: Extension, source_model: Any, target_model: Any) -> Any:
+def as_taken(x: Any, here: Extension, there: Extension, source_model: Any, target_model: Any) -> Any:
+    """Give a batch, or several inputs, as the target takes it.
+
+    Raises
+    ------
+    LayoutError
+        If the order of its axes cannot be known.
+    """
     if isinstance(x, Mapping):
-        return {name: _as_taken(one, here, there, source_model, target_model) for name, one in x.items()}
+        return {name: as_taken(one, here, there, source_model, target_model) for name, one in x.items()}
     if isinstance(x, tuple):
-        return tuple(_as_taken(one, here, there, source_model, target_model) for one in x)
+        return tuple(as_taken(one, here, there, source_model, target_model) for one in x)
     array = here.to_numpy(x) if here.is_tensor(x) else np.asarray(x)
     if array.ndim < 3 or array.dtype.kind != "f":
         return array
