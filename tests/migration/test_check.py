@@ -257,6 +257,34 @@ class TestWhatIsCompared:
         )
         assert back.first_divergence.layer_a == "table_dense"
 
+    def test_a_map_of_outputs_and_an_index_into_it(self):
+        torch.manual_seed(0)
+        a = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1))
+        b = keras.Sequential(
+            [
+                keras.Input((8, 6, 3)),
+                layers.Conv2D(4, 3, padding="same", activation="relu"),
+                layers.Conv2D(3, 1, activation="softmax"),
+            ]
+        )
+        explain.port(a, b)
+        report = check(a, b, pictures(), target=(2, 5, 1))
+        assert report.passed
+        assert report.of_stage("classes")[0].note == "288 of 288 the same"
+        other = explain.attribute(b, np.moveaxis(pictures(), 1, -1), "saliency", target=(5, 1, 2))
+        np.testing.assert_array_equal(report.attributions["saliency"][1].values, other.values)
+        assert check(b, a, np.moveaxis(pictures(), 1, -1), target=(5, 1, 2)).passed
+
+    @pytest.mark.parametrize("which", ["a", "b", "ab"])
+    def test_what_is_no_number_is_no_agreement(self, which):
+        models = {"a": nn.Linear(3, 2), "b": nn.Linear(3, 2)}
+        models["b"].load_state_dict(models["a"].state_dict())
+        for name in which:
+            models[name].weight.data[0, 0] = np.nan
+        report = check(models["a"], models["b"], np.ones((4, 3), np.float32), methods=())
+        assert not report.passed
+        assert report.of_stage("outputs")[0].note == f"NaN or infinite in {' and '.join(which)}"
+
     def test_token_ids(self):
         torch.manual_seed(0)
 
@@ -356,6 +384,12 @@ class TestCauses:
 
     def test_an_activation_set_otherwise(self):
         assert self.found(network(nn.GELU()), network(nn.GELU("tanh"))) == ("activation", "2")
+
+    def test_a_normalisation_that_is_missing(self):
+        a = network()
+        b = nn.Sequential(*(layer for layer in a if not isinstance(layer, nn.BatchNorm2d)))
+        cause, layer = self.found(a, b)
+        assert (cause, layer) == ("architecture", "2")
 
     def test_another_pool(self):
         cause, layer = self.found(network(), network(pool=nn.AvgPool2d(2)))

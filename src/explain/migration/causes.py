@@ -122,6 +122,12 @@ def _outside(here: Here, *, first: bool) -> Diagnosis | None:
         or of_border(one, other, whole)
         or of_inputs(one, other, whole)
     )
+    if found is not None and found.cause == "value range":
+        # Behind the first layer it is no matter of the input: one of them has a layer that scales.
+        words = (
+            f"Between the layers that agree and {here.names} only one of the two scales: {found.sentence}."
+        )
+        return Diagnosis("architecture", words)
     if found is not None:
         return Diagnosis(found.cause, f"In what reaches {here.names}, {found.sentence}.")
     order = here.flattened_as_in_b

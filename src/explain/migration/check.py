@@ -83,7 +83,8 @@ def check_migration(
     methods : str or sequence of str, optional
         The methods whose maps are compared: by default saliency, integrated gradients and occlusion.
     target : as in `explain.attribute`
-        What is explained, of both models; by default the class that `model_a` predicts.
+        What is explained, of both models, an index into an output as `model_a` gives it; by default the class that
+        `model_a` predicts.
     output : int or str, optional
         Which of several outputs is explained; all are compared.
     layout, layout_b : str, optional
@@ -137,18 +138,21 @@ def check_migration(
         )
     maps: dict[str, tuple[Attribution, Attribution]] = {}
     output, explained_output = _explained_output(output, pairs)
+    wanted = target if target is not None else _predicted(explained_output[:explained])
     asked = {
-        "target": target if target is not None else _predicted(explained_output[:explained]),
         "output": output,
         "batch_size": batch_size,
         "seed": seed,
         "display": display,
     }
+    targets = wanted, _target_in(wanted, models)
     reason = _incomparable(few, rows)
     if reason:
         remarks.append(f"{reason}, so their maps were not compared.")
     for method in [] if reason else rows_of_methods:
-        found, found_maps = _explained(few, method.name, asked, allowed, is_named=methods is not None)
+        found, found_maps = _explained(
+            few, method.name, asked, targets, allowed, is_named=methods is not None
+        )
         rows += found
         maps |= found_maps
     rows, made_good = _made_good(rows)
@@ -222,6 +226,16 @@ def _predicted(outputs: Array) -> list[int] | None:
     return outputs.argmax(-1).tolist() if outputs.ndim == 2 and outputs.shape[1] > 1 else None
 
 
+def _target_in(target: Any, models: Sequence[Model]) -> Any:
+    """Give the second model's target: of an index into a map, with the channel where that model has it."""
+    last = [model.observation.flattens_channels_last for model in models]
+    if isinstance(target, list):
+        return [_target_in(one, models) for one in target]
+    if not isinstance(target, tuple) or len(target) < 3 or last[0] == last[1]:
+        return target
+    return (*target[1:], target[0]) if last[1] else (target[-1], *target[:-1])
+
+
 def _incomparable(few: Sequence[Side], rows: Sequence[Row]) -> str:
     """Say why maps of the two models cannot be laid side by side; empty if they can."""
     if not same_inputs(*few):
@@ -232,7 +246,13 @@ def _incomparable(few: Sequence[Side], rows: Sequence[Row]) -> str:
 
 
 def _explained(
-    few: Sequence[Side], method: str, asked: Mapping[str, Any], allowed: Tolerances, *, is_named: bool
+    few: Sequence[Side],
+    method: str,
+    asked: Mapping[str, Any],
+    targets: tuple[Any, Any],
+    allowed: Tolerances,
+    *,
+    is_named: bool,
 ) -> tuple[list[Row], dict[str, tuple[Attribution, Attribution]]]:
     """Explain both models by one method; one that does not suit them is passed over, unless it was named.
 
@@ -249,6 +269,7 @@ def _explained(
                         side.x,
                         method,
                         layout=side.layout,
+                        target=target,
                         **asked,
                         score=score,
                         **_options(method, side),
@@ -256,7 +277,7 @@ def _explained(
                     method,
                     side,
                 )
-                for side in few
+                for side, target in zip(few, targets, strict=True)
             ]
 
     try:
@@ -265,6 +286,9 @@ def _explained(
             # One of them hides what its output is made from, or has nothing to take off.
             found = explained("output")
         pairs = {name: (one, found[1][name]) for name, one in found[0].items() if name in found[1]}
+        if targets[0] != targets[1]:
+            # The same place of the same map, by the axes of the first model in both.
+            pairs = {name: (one, replace(other, target=one.target)) for name, (one, other) in pairs.items()}
         return [attribution_row(name, *pair, allowed) for name, pair in pairs.items()], pairs
     except ExplainError as cause:
         if is_named:

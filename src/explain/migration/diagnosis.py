@@ -31,7 +31,7 @@ CAUSES = {
     "pooling": "Pool alike: the same window, strides and rule at the border.",
     "time order": "Give both models the steps in the same order, and the axes as each wants them.",
     "settings": "Set the layer alike in both models.",
-    "architecture": "Compare the two architectures: the layers do not give the same shape.",
+    "architecture": "Compare the two architectures: a layer is missing in one of them, or gives another shape.",
     "gradient": "Look for what stops or changes a gradient in one of the models: detach, stop_gradient, a custom one.",
     "unknown": "Compare the two layers' code by hand, with what they are given and what they give.",
 }

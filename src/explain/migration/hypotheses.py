@@ -46,7 +46,7 @@ def is_explained(a: Array, b: Array, whole: float) -> bool:
     >>> is_explained(np.ones(3), np.ones(3), 0.5), is_explained(np.ones(3), 1.1 * np.ones(3), 0.5)
     (True, False)
     """
-    if a.shape != b.shape:
+    if a.shape != b.shape or not np.isfinite(b).all():
         return False
     return apart(a, b) < min(_EXPLAINED, _OF_THE_WHOLE * whole)
 

@@ -42,6 +42,11 @@ def output_rows(
             note = f"shape {one.shape} in a and {given.shape} in b"
             rows.append(_row("outputs", name, math.inf, tolerances.outputs, note))
             continue
+        strange = [which for which, array in (("a", one), ("b", other)) if not np.isfinite(array).all()]
+        if strange:
+            note = f"NaN or infinite in {' and '.join(strange)}"
+            rows.append(_row("outputs", name, math.inf, tolerances.outputs, note))
+            continue
         error, note = apart(one, other), ""
         if error > tolerances.outputs:
             found = _ended_alike(one, other, tolerances.outputs)
