@@ -21,8 +21,9 @@ from explain.errors import (
     MigrationError,
     OptionError,
 )
-from explain.migration.check import METHODS, first_leap
+from explain.migration.check import METHODS
 from explain.migration.page import as_html
+from explain.migration.verdict import first_leap
 
 layers = keras.layers
 

@@ -20,14 +20,12 @@ from explain.errors import ConvergenceWarning, ExplainError, OptionError
 from explain.examples import Array
 from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
-from explain.migration.alignment import Aligned, aligned_calls
-from explain.migration.causes import diagnose, diagnose_outputs
-from explain.migration.diagnosis import Diagnosis
+from explain.migration.alignment import aligned_calls
 from explain.migration.matching import Model
-from explain.migration.report import Divergence, MigrationReport, Row, Tolerances
+from explain.migration.report import MigrationReport, Row, Tolerances
 from explain.migration.sides import Side, outputs_of, run, same_inputs, second_side
-from explain.migration.stages import attribution_row, class_rows, label, layer_rows, output_rows
-from explain.porting.agreement import setting_differences
+from explain.migration.stages import attribution_row, class_rows, layer_rows, output_rows
+from explain.migration.verdict import first_divergence, harmless, made_good
 
 METHODS = ("saliency", "integrated_gradients", "occlusion")
 """The methods whose maps are compared if none are named: a gradient, a path, and a perturbation."""
@@ -37,16 +35,7 @@ _STEPS = 32
 # Windows beside each other, an eighth of a side wide: enough to tell two models apart, a quarter of the usual work.
 _WINDOWS_A_SIDE = 8
 
-# Where rounding is amplified from layer to layer, it grows slowly; a cause shows as a leap.
-_LEAP = 20.0
-_ROUNDING = 5e-7
-_LEAST_LEAP = 1e-5
-
-# A difference that is gone to this part of itself in the outputs was made good on the way, and did not fade.
-_MADE_GOOD = 0.01
-
 _CHUNK = 64
-_NOTES = 5
 
 
 def check_migration(
@@ -155,9 +144,9 @@ def check_migration(
         )
         rows += found
         maps |= found_maps
-    rows, made_good = _made_good(rows)
-    remarks += made_good
-    divergence, diagnosis = _divergence(aligned, rows, models, few, pairs)
+    rows, told = made_good(rows)
+    remarks += told
+    divergence, diagnosis = first_divergence(aligned, rows, models, few, pairs)
     return MigrationReport(
         model_a=a.title,
         model_b=b.title,
@@ -169,7 +158,7 @@ def check_migration(
         rows=tuple(rows),
         count=a.count,
         tolerances=allowed,
-        notes=(*remarks, *notes, *_harmless(aligned, divergence)),
+        notes=(*remarks, *notes, *harmless(aligned, divergence)),
         versions={"explain": version("explain-toolkit")}
         | {one.extension.name: one.extension.version() for one in sides},
         attributions=maps,
@@ -318,86 +307,3 @@ def _options(method: str, side: Side) -> dict[str, Any]:
         for axis, size in enumerate(side.layout.to_batch_first(side.x).shape)
     ]
     return {"sliding_window_shapes": tuple(shape[1:]), "strides": tuple(shape[1:])}
-
-
-def _made_good(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Pass over layers that differ where what follows makes it good: a bias or a scale was moved to the next layer.
-
-    Only where the outputs are again as near each other as if nothing had been, and everything else passes.
-    """
-    others = [row for row in rows if row.stage != "layers"]
-    outputs = [row.error for row in rows if row.stage == "outputs" and row.error is not None]
-    if not outputs or any(row.passed is False for row in others):
-        return list(rows), []
-    found, names = [], []
-    for row in rows:
-        if row.passed is False and row.error is not None and max(outputs) < _MADE_GOOD * row.error:
-            names.append(row.a if row.a == row.b else f"{row.a} | {row.b}")
-            row = replace(row, passed=None)
-        found.append(row)
-    listed = ", ".join(names[:_NOTES]) + (f" and {len(names) - _NOTES} more" if len(names) > _NOTES else "")
-    told = f"What {listed} gives differs, and what follows makes it good: its weights are arranged otherwise."
-    return found, [told] if names else []
-
-
-def _divergence(
-    aligned: Sequence[Aligned],
-    rows: Sequence[Row],
-    models: Sequence[Model],
-    few: Sequence[Side],
-    outputs: Mapping[str, tuple[Array, Array]],
-) -> tuple[Divergence | None, Diagnosis | None]:
-    """Find where the two part, and why."""
-    failed = [row for row in rows if row.passed is False]
-    if not failed:
-        return None, None
-    if any(row.stage == "layers" for row in failed) or (aligned and failed[0].stage == "outputs"):
-        place = first_leap(aligned)
-        if place is not None:
-            pair, found = aligned[place], diagnose(place, aligned, *models)
-            names = (
-                ("input", "input")
-                if found.at_input
-                else (label(pair.a.name, pair.a.call), label(pair.b.name, pair.b.call))
-            )
-            return Divergence(*names, pair.error, pair.before), found
-    if not aligned and not same_inputs(*few):
-        reaching = list(zip(few[0].canonical, few[1].canonical, strict=False))
-        found = diagnose_outputs(reaching, at_input=True)
-        return Divergence("input", "input", failed[0].error or math.inf), found
-    error = failed[0].error or 0.0
-    if error == math.inf and failed[0].stage == "outputs":
-        return Divergence("output", "output", error), Diagnosis(
-            "architecture", f"Of the outputs, {failed[0].note}."
-        )
-    if failed[0].stage == "attributions":
-        evidence = (
-            f"Outputs and layers agree, but the maps of {failed[0].a} do not: the two models compute the same by "
-            "operations whose gradients differ."
-        )
-        return Divergence("output", "output", error), Diagnosis("gradient", evidence)
-    return Divergence("output", "output", error), diagnose_outputs(list(outputs.values()))
-
-
-def first_leap(aligned: Sequence[Aligned]) -> int | None:
-    """Give the first pair at which the difference leaps: by more than rounding that grows from layer to layer."""
-    most = _ROUNDING
-    for place, pair in enumerate(aligned):
-        if pair.error > max(_LEAST_LEAP, _LEAP * most):
-            return place
-        most = max(most, pair.error)
-    return None
-
-
-def _harmless(aligned: Sequence[Aligned], divergence: Divergence | None) -> list[str]:
-    """List settings that differ and, on these examples, make no difference that matters."""
-    if divergence is not None:
-        return []
-    found = [
-        f"{pair.a.name}: {difference[-1]}"
-        for pair in aligned
-        for parts in pair.parts
-        for difference in setting_differences(*parts)
-    ]
-    rest = len(found) - _NOTES
-    return [*found[:_NOTES], *([f"{rest} more settings differ in the same way."] if rest > 0 else [])]
