@@ -510,6 +510,31 @@ class TestCauses:
         b.set_weights(weights)
         assert self.found(a, b) == ("flatten order", "1")
 
+    def test_a_normalisation_of_a_flattened_map(self):
+        torch.manual_seed(0)
+        a = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.Flatten(), nn.BatchNorm1d(96), nn.ReLU(), nn.Linear(96, 2)
+        ).eval()
+        with torch.no_grad():
+            a[2].running_mean.normal_()
+            a[2].running_var.uniform_(0.5, 2)
+        normed = layers.BatchNormalization(epsilon=1e-5)
+        b = keras.Sequential(
+            [
+                keras.Input((8, 6, 3)),
+                layers.Conv2D(4, 3),
+                layers.Flatten(),
+                normed,
+                layers.ReLU(),
+                layers.Dense(2),
+            ]
+        )
+        explain.port(a, b)
+        assert check(a, b, pictures()).passed
+        normed.moving_mean.assign(a[2].running_mean.numpy())
+        normed.moving_variance.assign(a[2].running_var.numpy())
+        assert self.found(a, b) == ("flatten order", "2")
+
     def test_rounding_that_grows_is_no_leap(self):
         class Pair:
             def __init__(self, error: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,8 @@ def of_weights(here: Here, a: ParameterLayer, b: ParameterLayer) -> Diagnosis | 
 
 def _of_kernel(here: Here, layer: ParameterLayer, tensor: _Tensor) -> Diagnosis | None:
     """Explain a kernel by its own values in another order or on another scale."""
+    if "normalization" in layer.kind:
+        return _of_rows(here, tensor.name, layer.tensors.get(tensor.name), tensor.held)
     if "kernel" not in tensor.name:
         return None
     if layer.kind in GATES:
@@ -124,20 +127,30 @@ def _of_convolution(here: Here, tensor: _Tensor) -> Diagnosis | None:
 
 
 def _of_dense(here: Here, layer: ParameterLayer, tensor: _Tensor) -> Diagnosis | None:
-    shape, kernel = here.map_before, layer.tensors["kernel"]
-    if shape is not None:
-        rows = kernel if here.a.flattens_channels_last else kernel[flatten_order(shape)]
-        order, right = flattening(rows, tensor.held, shape), here.flattened_as_in_b
-        if order is not None and order != right:
-            return Diagnosis(
-                "flatten order",
-                f"The rows of the kernel of {here.names} stand for the values of the flattened map in the order "
-                f"{order}, but they reach it in b in {'another' if right is None else f'the order {right}'}.",
-            )
+    found = _of_rows(here, "kernel", layer.tensors["kernel"], tensor.held)
+    if found is not None:
+        return found
     if is_explained(tensor.expected.T, tensor.held, 1.0):
         return Diagnosis("weights", f"The kernel of {here.names} is transposed.")
     scaled = of_inputs(tensor.expected.T[None], tensor.held.T[None], tensor.error, shifts=False)
     return _of_scale(here, scaled) if scaled is not None and scaled.cause == "value range" else None
+
+
+def _of_rows(here: Here, name: str, own: Array | None, held: Array) -> Diagnosis | None:
+    """Explain a tensor with a row for each value of a flattened map by another order of the map's axes."""
+    shape = here.map_before
+    if shape is None or own is None or len(own) != math.prod(shape) or own.shape != held.shape:
+        return None
+    rows = own if here.a.flattens_channels_last else own[flatten_order(shape)]
+    flat = (math.prod(shape), -1)
+    order, right = flattening(rows.reshape(flat), held.reshape(flat), shape), here.flattened_as_in_b
+    if order is None or order == right:
+        return None
+    return Diagnosis(
+        "flatten order",
+        f"The rows of the {name} of {here.names} stand for the values of the flattened map in the order {order}, but "
+        f"they reach it in b in {'another' if right is None else f'the order {right}'}.",
+    )
 
 
 def _of_scale(here: Here, found: Hypothesis) -> Diagnosis:
