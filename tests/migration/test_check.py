@@ -20,6 +20,7 @@ from explain.errors import (
     MethodError,
     MigrationError,
     OptionError,
+    TargetError,
 )
 from explain.migration.check import METHODS
 from explain.migration.page import as_html
@@ -611,6 +612,7 @@ class TestWrongArguments:
             ({"tolerances": {"layers": "1"}}, OptionError, "at least 0"),
             ({"methods": "salience"}, MethodError, "saliency"),
             ({"n_explained": 0}, OptionError, "n_explained"),
+            ({"target": 99, "methods": None}, TargetError, "99"),
             ({"batch_size": 2.5}, OptionError, "batch_size"),
             ({"layout": "NCWX"}, LayoutError, "layout"),
             ({"layout_b": "NC"}, InputError, "layout_b"),

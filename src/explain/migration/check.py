@@ -16,7 +16,7 @@ from explain.arguments import optional_count, seed_of
 from explain.attribution import Attribution
 from explain.catalogue import find_method
 from explain.display import Display
-from explain.errors import ConvergenceWarning, ExplainError, OptionError
+from explain.errors import ConvergenceWarning, ExplainError, OptionError, TargetError
 from explain.examples import Array
 from explain.layout import Layout
 from explain.locks import ONE_CALL_AT_A_TIME
@@ -140,10 +140,18 @@ def check_migration(
         remarks.append(f"{reason}, so their maps were not compared.")
     for method in [] if reason else rows_of_methods:
         found, found_maps = _explained(
-            few, method.name, asked, targets, allowed, is_named=methods is not None
+            few,
+            method.name,
+            asked,
+            targets,
+            allowed,
+            is_said=methods is not None,
+            is_target_said=target is not None,
         )
         rows += found
         maps |= found_maps
+    if rows_of_methods and not reason and not maps:
+        remarks.append("No maps were compared, since no method suits both models as asked: the rows say why.")
     rows, told = made_good(rows)
     remarks += told
     divergence, diagnosis = first_divergence(aligned, rows, models, few, pairs)
@@ -241,9 +249,10 @@ def _explained(
     targets: tuple[Any, Any],
     allowed: Tolerances,
     *,
-    is_named: bool,
+    is_said: bool,
+    is_target_said: bool,
 ) -> tuple[list[Row], dict[str, tuple[Attribution, Attribution]]]:
-    """Explain both models by one method; one that does not suit them is passed over, unless it was named.
+    """Explain both models by one method; one that does not suit them is passed over, unless the caller named it.
 
     Of several inputs there is a row for each that the method is for.
     """
@@ -280,7 +289,7 @@ def _explained(
             pairs = {name: (one, replace(other, target=one.target)) for name, (one, other) in pairs.items()}
         return [attribution_row(name, *pair, allowed) for name, pair in pairs.items()], pairs
     except ExplainError as cause:
-        if is_named:
+        if is_said or (is_target_said and isinstance(cause, TargetError)):
             raise
         note = f"not compared: {cause}"
         return [Row("attributions", method, method, None, allowed.attributions, None, note)], {}
