@@ -172,13 +172,21 @@ class TestWhatIsCompared:
             "a setting that differs is told"
         )
 
+    @pytest.mark.parametrize("stage", ["layers", "outputs"])
+    def test_beyond_a_tolerance_for_rounding_is_rounding(self, stage):
+        report = check(*ported(), pictures(), tolerances={stage: 1e-9})
+        assert not report.passed
+        assert report.cause == "precision"
+        assert "without a leap" in report.evidence
+        assert report.first_divergence.error < 1e-5
+
     @pytest.mark.parametrize(
         ("end", "word"), [("softmax", "softmax"), ("log_softmax", "log-softmax"), ("sigmoid", "sigmoid")]
     )
     def test_an_end_that_only_one_has_is_no_divergence(self, end, word):
         report = check(*ported(end=end), pictures())
         assert report.passed
-        assert report.notes[0] == f"The outputs: b ends in a {word} and a does not; compared behind it."
+        assert report.notes == (f"The outputs: b ends in a {word} and a does not; compared behind it.",)
 
     def test_a_tie_is_no_other_class(self):
         a, b = ported()

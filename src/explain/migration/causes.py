@@ -16,7 +16,6 @@ from explain.migration.hypotheses import of_activations, of_border, of_dropped, 
 from explain.migration.matching import MOVES_ONLY, Model
 from explain.migration.weights import GATES, of_weights
 from explain.observation import ObservedCall
-from explain.padding import resolved_padding
 from explain.parameters import ParameterLayer
 from explain.porting.agreement import setting_differences
 from explain.render.names import percent
@@ -215,30 +214,32 @@ def _is_of_batch(call: ObservedCall, layer: ParameterLayer) -> bool:
 
 def _settings(here: Here, one: ParameterLayer, other: ParameterLayer) -> Diagnosis | None:
     """Explain by what the layer is set to."""
-    found = setting_differences(_resolved(one, here.pair.inputs[0]), _resolved(other, here.pair.inputs[1]))
-    causes = [(_OF_SETTINGS.get(name, "settings"), sentence) for name, _, _, sentence in found]
-    # An activation that a layer applies comes after what was compared.
-    recurrent = one.kind in (*GATES, "simple_rnn")
-    causes = [(cause, text) for cause, text in causes if cause != "activation" or recurrent]
-    if not causes:
+    found = differing_settings(here.pair, one, other)
+    if not found:
         return None
-    cause = causes[0][0]
-    return Diagnosis(cause, f"{here.names}: {' '.join(text for _, text in causes)}")
+    return Diagnosis(found[0][0], f"{here.names}: {' '.join(text for _, text in found)}")
 
 
-def _resolved(layer: ParameterLayer, inputs: Array | None) -> ParameterLayer:
-    """Give a layer with its padding in numbers: the size on which it depends was seen."""
-    settings = layer.settings
-    if layer.kind != "convolution" or settings.get("padding") != "same" or inputs is None:
-        return layer
-    padding = resolved_padding(
-        "same",
-        inputs.shape[1:-1],
-        layer.tensors["kernel"].shape[:-2],
-        settings["strides"],
-        settings["dilation"],
-    )
-    return replace(layer, settings={**settings, "padding": padding})
+def differing_settings(pair: Aligned, a: ParameterLayer, b: ParameterLayer) -> list[tuple[str, str]]:
+    """Give what two layers are set to otherwise, each as a cause and a sentence.
+
+    Parameters
+    ----------
+    pair : Aligned
+        The calls, from which the sizes are known that a padding depends on.
+    a, b : ParameterLayer
+        The layers.
+    """
+    seen = [
+        replace(layer, settings={**layer.settings, "sizes": call.inputs.shape[1:-1]})
+        if layer.kind == "convolution" and call.inputs is not None
+        else layer
+        for layer, call in ((a, pair.a), (b, pair.b))
+    ]
+    found = [(_OF_SETTINGS.get(one.setting, "settings"), one.sentence) for one in setting_differences(*seen)]
+    # An activation that a layer applies comes after what was compared.
+    recurrent = a.kind in (*GATES, "simple_rnn")
+    return [(cause, text) for cause, text in found if cause != "activation" or recurrent]
 
 
 def _without_parameters(here: Here) -> Diagnosis | None:

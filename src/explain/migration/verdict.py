@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from explain.examples import Array
 from explain.migration.alignment import Aligned
-from explain.migration.causes import diagnose, diagnose_outputs
+from explain.migration.causes import diagnose, diagnose_outputs, differing_settings
 from explain.migration.diagnosis import Diagnosis
 from explain.migration.matching import Model
 from explain.migration.report import Divergence, Row
 from explain.migration.sides import Side, same_inputs
 from explain.migration.stages import label
-from explain.porting.agreement import setting_differences
+from explain.render.names import number
 
 # Where rounding is amplified from layer to layer, it grows slowly; a cause shows as a leap.
 _LEAP = 20.0
@@ -69,6 +69,9 @@ def first_divergence(
                 else (label(pair.a.name, pair.a.call), label(pair.b.name, pair.b.call))
             )
             return Divergence(*names, pair.error, pair.before), found
+        grown = _grown(aligned, failed[0])
+        if grown is not None:
+            return grown
     if not aligned and not same_inputs(*few):
         reaching = list(zip(few[0].canonical, few[1].canonical, strict=False))
         found = diagnose_outputs(reaching, at_input=True)
@@ -86,6 +89,20 @@ def first_divergence(
     return Divergence("output", "output", error), diagnose_outputs(list(outputs.values()))
 
 
+def _grown(aligned: Sequence[Aligned], failed: Row) -> tuple[Divergence, Diagnosis] | None:
+    """Explain what is beyond a narrow tolerance by rounding that grows from layer to layer, if the layers show it."""
+    most = max(aligned, key=lambda pair: pair.error)
+    if failed.error is None or not failed.error <= _LEAP * most.error:
+        return None
+    beyond = next((pair for pair in aligned if pair.error > failed.tolerance), most)
+    evidence = (
+        f"The difference grows from layer to layer without a leap, to {number(most.error)} at {most.a.name}, as "
+        "rounding does."
+    )
+    names = label(beyond.a.name, beyond.a.call), label(beyond.b.name, beyond.b.call)
+    return Divergence(*names, beyond.error, beyond.before), Diagnosis("precision", evidence)
+
+
 def first_leap(aligned: Sequence[Aligned]) -> int | None:
     """Give the first pair at which the difference leaps: by more than rounding that grows from layer to layer."""
     most = _ROUNDING
@@ -101,10 +118,10 @@ def harmless(aligned: Sequence[Aligned], divergence: Divergence | None) -> list[
     if divergence is not None:
         return []
     found = [
-        f"{pair.a.name}: {difference[-1]}"
+        f"{pair.a.name}: {sentence}"
         for pair in aligned
         for parts in pair.parts
-        for difference in setting_differences(*parts)
+        for _, sentence in differing_settings(pair, *parts)
     ]
     rest = len(found) - _NOTES
     return [*found[:_NOTES], *([f"{rest} more settings differ in the same way."] if rest > 0 else [])]
