@@ -112,13 +112,14 @@ def observe(
     seen: list[ObservedCall] = []
     # Its own mode is part of what is observed; what a run in training mode changes is put back.
     as_given = replace(inspection.structure, training=(), stock=False)
-    with torch.no_grad(), ExitStack() as stack:
+    with ExitStack() as stack:
         put_back = stack.enter_context(inference_mode(network, as_given, device))
         if layers:
             watcher = _Watcher(layout, seen)
             for name, module in named_layers(network).items():
                 if _is_noted(module):
                     stack.enter_context(watcher.watching(name, module))
+        # Held so, a model is to have gradients.
         stack.enter_context(torch.no_grad())
         put_back()
         try:
