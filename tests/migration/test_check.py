@@ -644,6 +644,11 @@ class TestWrongArguments:
         with pytest.raises(ExplainError, match="class activation map"):
             check(a, a, np.ones((4, 3), np.float32), methods=["saliency", "grad_cam"])
 
+    def test_an_example_without_its_batch_axis(self):
+        b = keras.Sequential([keras.Input((7, 4)), layers.Flatten()])
+        with pytest.raises(InputError, match="a single example: add the batch axis"):
+            check(b, nn.Flatten(), np.ones((7, 4), np.float32))
+
     def test_nothing_to_compare(self):
         with pytest.raises(ExplainError, match="x"):
             check(network(), network(), pictures(0))

@@ -9,12 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from explain.errors import InputError, LayoutError
 from explain.examples import Array
 from explain.keras_layers import is_keras_model, layers_of, replaced, wired
 from explain.layout import Layout
 from explain.observation import Observation, ObservedCall, batch_first, canonical, first_in, tensors_in
 from explain.random_state import preserved_random_state
-from explain.tf_ext.inspection import call_error, inspect_model
+from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.layers import named_layers
 from explain.tf_ext.state import inference_mode, preserved_variables
 from explain.tf_ext.transfer import precision_of_points, to_device, to_host
@@ -93,12 +94,20 @@ def observe(
 
     Raises
     ------
+    InputError
+        If the input does not fit the shape that the model states.
     ModelCallError
         If the model raises.
     """
     inspection = inspect_model(model, (), wiring)
     if inspection.opaque or inspection.stepwise or not is_keras_model(model):
         return None
+    complaint = None
+    if wiring is None and inputs[0] is not None:
+        complaint = first_layer_complaint(inspection.structure.input_shape, inputs[0].shape)
+    if complaint is not None:
+        text, is_order = complaint
+        raise (LayoutError if is_order else InputError)(f"The model cannot take x: {text}.")
     precision = precision_of_points(inspection.structure, model, inputs[0])
     points = [None if one is None else to_device(one, precision) for one in inputs]
     given, keywords = wired(model, wiring, points, {}, keras=True)
