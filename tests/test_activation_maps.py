@@ -12,7 +12,7 @@ from torch import nn
 
 import explain
 from explain.errors import GradientError, LayerError, OptionError, ZeroGradientWarning, ZeroMapWarning
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 METHODS = ["grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam"]

@@ -160,7 +160,7 @@ def test_interrupted_save_leaves_the_old_file(full, tmp_path, monkeypatch):
         assert Path(temporary).stat().st_size
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("explain.atomic_write.os.replace", interrupted)
+    monkeypatch.setattr("explain.files.atomic_write.os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         full.save(path)
     assert path.read_bytes() == before

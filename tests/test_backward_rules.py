@@ -13,7 +13,7 @@ from torch import nn
 
 import explain
 from explain.errors import OptionError, PlainGradientWarning, UnsupportedModelError
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 RECTIFIED = {"guided_backprop": captum.attr.GuidedBackprop, "deconvolution": captum.attr.Deconvolution}
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import explain
-from explain import catalogue
+from explain.algorithms import catalogue
+from explain.algorithms.method import Catalogue
 from explain.errors import (
     BaselineError,
     EngineError,
@@ -25,7 +26,6 @@ from explain.errors import (
     UnsupportedInputError,
     UnsupportedModelError,
 )
-from explain.method import Catalogue
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 

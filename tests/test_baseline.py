@@ -8,9 +8,9 @@ import scipy.ndimage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explain.baseline import resolve_baseline, resolve_references, uniform
 from explain.errors import BaselineError
-from explain.layout import Layout
+from explain.inputs.baseline import resolve_baseline, resolve_references, uniform
+from explain.inputs.layout import Layout
 
 X = np.random.default_rng(0).normal(size=(2, 3, 8, 6))
 NCHW = Layout("NCHW")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import explain
-from explain.catalogue import find_method
+from explain.algorithms.catalogue import find_method
 from explain.errors import MethodError, OptionError
-from explain.layout import KINDS
+from explain.inputs.layout import KINDS
 
 
 def test_rows_are_complete_and_names_are_nobodys_else():

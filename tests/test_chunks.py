@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explain.chunks import blocks, blocks_in_rows, row_chunks
-from explain.examples import Examples, Target
-from explain.execution import first_size
+from explain.backends.chunks import blocks, blocks_in_rows, row_chunks
+from explain.inputs.examples import Examples, Target
+from explain.running.execution import first_size
 
 SIZES = st.integers(1, 40)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import explain
-from explain.cli import app
+from explain.command_line.main import app
 
 
 def run(*arguments):
@@ -33,7 +33,7 @@ def saved(tmp_path_factory):
 
 def test_starting_up_waits_for_no_framework():
     code = (
-        "import explain.cli, sys;"
+        "import explain.command_line.main, sys;"
         "print({'torch', 'tensorflow', 'keras', 'matplotlib', 'numpy'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

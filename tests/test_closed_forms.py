@@ -10,7 +10,7 @@ import scipy.special
 import explain
 from explain.algorithms.path import convergence_delta
 from explain.errors import BaselineWarning, ConvergenceWarning, OptionError, ZeroGradientWarning
-from explain.quadrature import RULES, nodes_and_weights
+from explain.running.quadrature import RULES, nodes_and_weights
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 

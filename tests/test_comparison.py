@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from explain.attribution import Attribution
-from explain.comparison import FIGURES, Comparison, compare
-from explain.display import Display
 from explain.errors import ComparisonError
-from explain.similarity import pearson, relative_l2, spearman, ssim, top_overlap
+from explain.inputs.display import Display
+from explain.results.attribution import Attribution
+from explain.results.comparison import FIGURES, Comparison, compare
+from explain.results.similarity import pearson, relative_l2, spearman, ssim, top_overlap
 
 rng = np.random.default_rng(7)
 

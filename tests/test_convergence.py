@@ -11,7 +11,7 @@ from torch import nn
 import explain
 from explain.algorithms.integration import _bound
 from explain.errors import ConvergenceWarning, OptionError
-from explain.quadrature import nodes_and_weights
+from explain.running.quadrature import nodes_and_weights
 
 # Few steps are taken on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:The integral has not converged")

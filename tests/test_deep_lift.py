@@ -13,7 +13,7 @@ from torch import nn
 
 import explain
 from explain.errors import BaselineWarning, ConvergenceWarning, UnsupportedModelError
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 
 class Copy(nn.Module):

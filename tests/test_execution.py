@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 import explain
-from explain.backend import Question
+from explain.backends.protocol import Question
 from explain.errors import MemoryBudgetError, OptionError
-from explain.examples import Examples, Target
-from explain.execution import Executor
-from explain.expansion import expanded_gradients, expanded_scores
-from explain.layout import Layout
+from explain.inputs.examples import Examples, Target
+from explain.inputs.layout import Layout
+from explain.running.execution import Executor
+from explain.running.expansion import expanded_gradients, expanded_scores
+from explain.running.tuning import Tuning, largest_chunk_of, tuning_of
 from explain.torch_ext.recognise import extension
-from explain.tuning import Tuning, largest_chunk_of, tuning_of
 
 
 @dataclass(frozen=True)

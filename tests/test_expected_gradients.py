@@ -17,7 +17,7 @@ from explain.errors import (
     OptionError,
     ZeroGradientWarning,
 )
-from explain.expansion import ReferencePaths, Repeated
+from explain.running.expansion import ReferencePaths, Repeated
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 

@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explain.coalitions import Coalitions
 from explain.errors import OptionError
-from explain.features import FEATURE_RULES, Features, is_feature_mask, recorded_feature_mask, resolve_features
-from explain.layout import Layout
+from explain.inputs.features import (
+    FEATURE_RULES,
+    Features,
+    is_feature_mask,
+    recorded_feature_mask,
+    resolve_features,
+)
+from explain.inputs.layout import Layout
+from explain.running.coalitions import Coalitions
 
 LAYOUTS = {
     "NC": (3, 6),

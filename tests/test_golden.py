@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 
 import explain
-from explain.catalogue import find_method
+from explain.algorithms.catalogue import find_method
 from explain.goldens.figures import Tolerances, figures
 from explain.goldens.file import read_golden
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 EXPLANATIONS = Path(__file__).parent / "explanations"
 IMAGES = Path(__file__).parent / "golden" / "images"

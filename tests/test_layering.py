@@ -235,7 +235,7 @@ def test_extensions_import_the_core_and_never_each_other(name):
         assert top not in FRAMEWORKS - own_framework
         assert not imported.startswith(f"explain.{other}")
         assert not imported.startswith(
-            ("explain.api", "explain.explanation", "explain.gallery", "explain.cli")
+            ("explain.api", "explain.explanation.run", "explain.gallery", "explain.command_line.main")
         )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.backend import Question, extension_for
+from explain.backends.protocol import Question, extension_for
 from explain.errors import (
     ConvergenceWarning,
     ExplainError,
@@ -20,8 +20,8 @@ from explain.errors import (
     UnsupportedModelError,
     ZeroGradientWarning,
 )
-from explain.examples import Examples, Target
-from explain.layout import Layout
+from explain.inputs.examples import Examples, Target
+from explain.inputs.layout import Layout
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 

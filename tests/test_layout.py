@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explain.errors import LayoutError
-from explain.layout import Layout, default_layout
+from explain.inputs.layout import Layout, default_layout
 
 # Every order of every choice of axes that has a batch axis.
 LAYOUTS = st.sets(st.sampled_from("CTDHW"), max_size=4).flatmap(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explain.errors import InputError
-from explain.layout import Layout
-from explain.masking import resolve_mask, spread_mask
+from explain.inputs.layout import Layout
+from explain.inputs.masking import resolve_mask, spread_mask
 
 NTC = Layout("NTC")
 

@@ -8,7 +8,7 @@ import pytest
 import explain
 from explain.algorithms.maximization import total_variation_gradient
 from explain.errors import InputError, OptionError
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 

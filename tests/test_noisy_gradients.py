@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import explain
-from explain import noise
 from explain.errors import NoiseWarning, OptionError, ZeroGradientWarning
-from explain.examples import Examples
-from explain.layout import Layout
-from explain.noise import NoisyPoints, NormalDraws
+from explain.inputs.examples import Examples
+from explain.inputs.layout import Layout
+from explain.running import noise
+from explain.running.noise import NoisyPoints, NormalDraws
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 import explain
-from explain.catalogue import find_method
+from explain.algorithms.catalogue import find_method
 from explain.errors import ModelCallError, OutOfMemoryError, OutOfMemoryWarning
-from explain.execution import Executor
-from explain.tuning import tuning_of
+from explain.running.execution import Executor
+from explain.running.tuning import tuning_of
 
 SEVERAL = {
     "saliency": {},

@@ -15,7 +15,7 @@ from explain.algorithms.occlusion import resolve_windows
 from explain.algorithms.rise import RandomMasks, interpolation
 from explain.algorithms.shapley import drawn_orders
 from explain.errors import BaselineWarning, InputError, ModelCallError, OptionError
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 pytestmark = [
     pytest.mark.filterwarnings("error::explain.errors.ExplainWarning"),

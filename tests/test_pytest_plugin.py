@@ -248,7 +248,7 @@ def explain_golden_of(request):
     """The fixture's object, in a folder of choice."""
     from types import SimpleNamespace
 
-    from explain.pytest_plugin import ExplainGolden
+    from explain.goldens.pytest_plugin import ExplainGolden
 
     def make(folder, *, update):
         folder.mkdir(exist_ok=True)

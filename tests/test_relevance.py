@@ -13,6 +13,7 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import nn
 
 import explain
+from explain.backends.relevance import Flow
 from explain.errors import (
     EngineError,
     OptionError,
@@ -20,8 +21,7 @@ from explain.errors import (
     UnsupportedModelError,
     ZeroGradientWarning,
 )
-from explain.layout import Layout
-from explain.relevance import Flow
+from explain.inputs.layout import Layout
 
 # A float32 result of float64 sums.
 CLOSE = {"rtol": 1e-5, "atol": 1e-7}

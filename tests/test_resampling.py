@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explain.resampling import resampled
+from explain.running.resampling import resampled
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from explain.errors import (
     UnsupportedModelError,
     UnusedInputWarning,
 )
-from explain.quadrature import nodes_and_weights
+from explain.running.quadrature import nodes_and_weights
 
 RNG = np.random.default_rng(0)
 IMAGE, TABLE = RNG.normal(size=(3, 2, 6, 6)), RNG.normal(size=(3, 4))
@@ -560,7 +560,7 @@ def test_a_session_of_several_inputs():
 def test_a_backend_that_takes_one_input_says_so(both, monkeypatch):
     from explain.torch_ext.backend import TorchBackend
 
-    monkeypatch.delattr("explain.layered.Layered.takes_several_inputs")
+    monkeypatch.delattr("explain.backends.layered.Layered.takes_several_inputs")
     assert not hasattr(TorchBackend, "takes_several_inputs")
     with pytest.raises(UnsupportedModelError, match="torch backend takes one"):
         explain.attribute(both, (IMAGE, TABLE), "saliency", target=1)

@@ -24,7 +24,7 @@ from explain.errors import (
     ZeroGradientWarning,
     ZeroMapWarning,
 )
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 _spec = importlib.util.spec_from_file_location("model_kinds", Path(__file__).with_name("model_kinds.py"))
 model_kinds = importlib.util.module_from_spec(_spec)

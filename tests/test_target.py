@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explain.errors import TargetError
-from explain.target import predicted_classes, resolve_target
+from explain.inputs.target import predicted_classes, resolve_target
 
 
 @given(st.integers(1, 5), st.integers(2, 6), st.data())

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 import explain
+from explain.algorithms.catalogue import find_method
 from explain.algorithms.expectation import draws
-from explain.catalogue import find_method
 from explain.errors import UnsupportedModelError
-from explain.examples import Examples
-from explain.layout import Layout
-from explain.noise import NoisyPoints
-from explain.quadrature import nodes_and_weights
+from explain.inputs.examples import Examples
+from explain.inputs.layout import Layout
+from explain.running.noise import NoisyPoints
+from explain.running.quadrature import nodes_and_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 

@@ -7,7 +7,10 @@ from typing import Any, cast, overload
 
 import numpy as np
 
-from explain.arguments import (
+from explain.algorithms.catalogue import find_method
+from explain.backends.protocol import Extension, Question, extension_for
+from explain.errors import InputError, OptionError, TargetError
+from explain.explanation.arguments import (
     OWN_ENGINE,
     bounds_of,
     check_neuron,
@@ -19,21 +22,18 @@ from explain.arguments import (
     score_of,
     seed_of,
 )
-from explain.attribution import Attribution
-from explain.backend import Extension, Question, extension_for
-from explain.baseline import BaselineLike, uniform
-from explain.catalogue import find_method
-from explain.display import Display
-from explain.errors import InputError, OptionError, TargetError
-from explain.examples import Array
-from explain.explanation import run, warn
-from explain.given_inputs import one_given, several_given
-from explain.inputs import as_input, split_forward_kwargs, to_host
-from explain.layers import LayerLike
-from explain.layout import Layout
-from explain.request import Request
-from explain.structure import structure_of
-from explain.target import TargetLike
+from explain.explanation.given_inputs import one_given, several_given
+from explain.explanation.request import Request
+from explain.explanation.run import run, warn
+from explain.inputs.arrays import as_input, split_forward_kwargs, to_host
+from explain.inputs.baseline import BaselineLike, uniform
+from explain.inputs.display import Display
+from explain.inputs.examples import Array
+from explain.inputs.layers import LayerLike
+from explain.inputs.layout import Layout
+from explain.inputs.structure import structure_of
+from explain.inputs.target import TargetLike
+from explain.results.attribution import Attribution
 
 # Where a maximized input starts: noise a tenth as wide as the bounds, about their middle. Wider noise
 # stays visible in what is found, none at all starts every class at a point where they may be alike.

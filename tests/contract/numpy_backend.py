@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from explain.backend import Finding
-from explain.expansion import StraightPath, expanded_gradients
-from explain.layout import default_layout
+from explain.backends.protocol import Finding
+from explain.inputs.layout import default_layout
+from explain.running.expansion import StraightPath, expanded_gradients
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 import explain
-from explain.cli import app
+from explain.command_line.main import app
+from explain.command_line.named_models import named_model
 from explain.errors import UnsupportedModelError
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report
-from explain.named_models import named_model
 
 
 def run(*arguments):

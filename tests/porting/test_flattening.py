@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 import explain
-from explain.backend import extension_for
+from explain.backends.protocol import extension_for
 from explain.errors import ModelCallError, PortError
-from explain.flattened import Block, block_of, order_between, row_of, without_vectors
+from explain.parameters.flattened import Block, block_of, order_between, row_of, without_vectors
 
 layers = keras.layers
 SHAPE = (5, 7, 2)

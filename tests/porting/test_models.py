@@ -14,8 +14,8 @@ from torch import nn
 
 import explain
 from explain import zoo
-from explain.backend import extension_for
-from explain.tf_ext import efficientnet
+from explain.backends.protocol import extension_for
+from explain.tf_ext.zoo import efficientnet
 
 _spec = importlib.util.spec_from_file_location("model_kinds", Path(__file__).parents[1] / "model_kinds.py")
 model_kinds = importlib.util.module_from_spec(_spec)

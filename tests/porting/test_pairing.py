@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explain.errors import PortError
-from explain.parameters import ParameterLayer
-from explain.porting.names import plain_name
-from explain.porting.pairing import fits, pair_layers
+from explain.migration.porting.names import plain_name
+from explain.migration.porting.pairing import fits, pair_layers
+from explain.parameters.canonical import ParameterLayer
 
 
 def dense(name, before=3, after=2, follows=None, **tensors):

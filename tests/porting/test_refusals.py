@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 import explain
-from explain.backend import extension_for
+from explain.backends.protocol import extension_for
 from explain.errors import ModelNotBuiltError, PortError, UnsupportedModelError
-from explain.padding import same_padding
-from explain.parameters import ParameterLayer
-from explain.porting.agreement import setting_differences
+from explain.migration.porting.agreement import setting_differences
+from explain.parameters.canonical import ParameterLayer
+from explain.parameters.padding import same_padding
 
 layers = keras.layers
 
@@ -283,7 +283,7 @@ def test_an_extension_that_reads_no_layers_is_told_so(monkeypatch):
         name = "elsewhere"
 
     model = nn.Linear(4, 3)
-    monkeypatch.setattr("explain.porting.port.extension_for", lambda one: Elsewhere())
+    monkeypatch.setattr("explain.migration.porting.port.extension_for", lambda one: Elsewhere())
     with pytest.raises(PortError, match=r"'elsewhere' does not read the layers.*parameters"):
         explain.port(model, model)
 

@@ -10,22 +10,22 @@ from typing import Any, Literal
 
 import numpy as np
 
+from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
-from explain.arguments import layout_of
-from explain.atomic_write import replace_file
-from explain.attribution import Attribution
-from explain.backend import extension_for
-from explain.catalogue import find_method, methods
+from explain.backends.protocol import extension_for
 from explain.errors import ExplanationChangedError, GoldenError
+from explain.explanation.arguments import layout_of
+from explain.files.atomic_write import replace_file
 from explain.goldens.figures import Figures, Tolerances, figures
 from explain.goldens.file import Golden, golden_of, read_golden
 from explain.goldens.fingerprints import weights_fingerprint
-from explain.inputs import as_input
-from explain.layout import Layout
+from explain.inputs.arrays import as_input
+from explain.inputs.layout import Layout
 from explain.render import figure_png, plot, shared_scale
-from explain.render.heatmap import Scale
-from explain.render.names import method_name
-from explain.render.view import default_channels, drawn_as, input_name, maps_of, view
+from explain.results.attribution import Attribution
+from explain.results.heatmap import Scale
+from explain.results.names import method_name
+from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
 
 # How many examples a message names, and a picture of a change shows.
 _NAMED = 5

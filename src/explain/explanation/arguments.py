@@ -1,0 +1,120 @@
+"""The arguments of a call that mean the same for every model, each checked by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Integral
+from typing import Any, cast
+
+from explain.algorithms.catalogue import methods
+from explain.algorithms.method import Method
+from explain.backends.protocol import SCORE_KINDS, Extension, ScoreKind
+from explain.errors import EngineError, OptionError, ScoreError
+from explain.inputs.display import Display
+from explain.inputs.layout import Layout
+
+OWN_ENGINE = "explain"
+
+
+def first_of(*choices: Any) -> Any:
+    """Give the first choice that was made."""
+    return next((choice for choice in choices if choice is not None), None)
+
+
+def layout_of(layout: str | Layout | None, extension: Extension, model: Any, ndim: int) -> Layout:
+    """Take the layout as given, else as is usual for the model."""
+    if isinstance(layout, Layout):
+        return layout
+    if layout is None:
+        return extension.default_layout(model, ndim)
+    if not isinstance(layout, str):
+        raise OptionError(
+            f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'."
+        )
+    return Layout(layout)
+
+
+def engine_of(engine: str, row: Method, extension: Extension) -> str:
+    """Refuse an engine that is not there for this framework and method."""
+    reference = extension.reference_engine
+    if engine == OWN_ENGINE:
+        return engine
+    if engine != reference:
+        known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
+        raise EngineError(
+            f"engine={engine!r} is not there for a {extension.name} model: give one of {known}."
+        )
+    if engine not in row.reference_engines:
+        reason = row.refused_engines.get(engine, "it has no such method")
+        raise EngineError(
+            f"engine={engine!r} cannot be used for {row.name}: {reason}. Use engine={OWN_ENGINE!r}."
+        )
+    return engine
+
+
+def check_neuron(row: Method, layer: Any, target: Any) -> None:
+    """Refuse a neuron of no layer, beside a target, or for a method that has none."""
+    if row.layer != "may" and not row.through_neuron:
+        takers = ", ".join(one.name for one in methods() if one.layer == "may" or one.through_neuron)
+        raise OptionError(f"neuron is not used by {row.name}: leave it out, or take one of {takers}.")
+    if layer is None:
+        raise OptionError("neuron is given without layer: say of which layer, for example layer='conv2'.")
+    if target is not None and not row.through_neuron:
+        raise OptionError(
+            "target and neuron are both given: a neuron takes the place of the target; leave one out."
+        )
+
+
+def score_of(score: str) -> ScoreKind:
+    """Refuse what is no kind of score."""
+    if score not in SCORE_KINDS:
+        raise ScoreError(
+            f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}."
+        )
+    return cast(ScoreKind, score)
+
+
+def optional_count(name: str, value: int | None) -> int | None:
+    """Refuse what is no whole number of at least 1."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise OptionError(f"{name}={value!r} is out of range: give a whole number of at least 1, or None.")
+    return int(value)
+
+
+def seed_of(seed: int) -> int:
+    """Refuse what is no seed."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise OptionError(f"seed={seed!r} is out of range: give a whole number of at least 0.")
+    return int(seed)
+
+
+def bounds_of(bounds: Any) -> tuple[float, float] | None:
+    """Refuse what is no range."""
+    if bounds is None:
+        return None
+    try:
+        least, greatest = (float(value) for value in bounds)
+    except (TypeError, ValueError):
+        least = greatest = float("nan")
+    if not -float("inf") < least < greatest < float("inf"):
+        raise OptionError(
+            f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1)."
+        )
+    return least, greatest
+
+
+def display_of(display: Display | Mapping[str, Any] | None) -> Display:
+    """Give a display, of a mapping too."""
+    if display is None:
+        return Display()
+    if isinstance(display, Display):
+        return display
+    known = [field.name for field in fields(Display)]
+    if not isinstance(display, Mapping) or set(display) - set(known):
+        raise OptionError(
+            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
+        )
+    return Display.from_json(dict(display))

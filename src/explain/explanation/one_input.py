@@ -1,0 +1,137 @@
+"""A model that is given one input: how it is opened, seen and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from explain.algorithms.method import Method
+from explain.backends.protocol import Backend, LayeredBackend
+from explain.backends.tokens import Tokens, seen_as_tokens
+from explain.errors import LayoutError, UnsupportedInputError
+from explain.explanation.request import Request
+from explain.inputs.arrays import to_host
+from explain.inputs.baseline import resolve_baseline, resolve_references
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layout import Layout
+from explain.inputs.masking import resolve_mask
+from explain.inputs.packing import Part
+from explain.running.problem import Problem
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What inputs are compared with.
+
+    Parameters
+    ----------
+    baselines, references : tuple of numpy.ndarray, optional
+        One baseline an input; or the set that all are compared with.
+    rule : Mapping
+        How it came about; of several inputs by their names.
+    """
+
+    baselines: tuple[Array, ...] | None = None
+    references: tuple[Array, ...] | None = None
+    rule: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class OneInput:
+    """A request about one input, seen: the opened model and the examples.
+
+    Parameters
+    ----------
+    backend : Backend
+        The model; seen from its embedding where it reads token ids.
+    examples : Examples
+        Batch first, in the backend's precision.
+    layout : Layout
+        The axes of what is moved, batch first.
+    tokens : Tokens, optional
+        For a model that reads token ids.
+    """
+
+    backend: Backend
+    examples: Examples
+    layout: Layout
+    tokens: Tokens | None = None
+
+    @classmethod
+    def seen(cls, request: Request, backend: Backend) -> OneInput:
+        """See the input of a request, inside the backend's session."""
+        layout = request.question.layout.batch_first
+        host = request.question.layout.to_batch_first(request.given.x)
+        are_ids = host.dtype.kind == "i"
+        first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
+        mask = resolve_mask(request.lengths, first, layout)
+        examples = Examples((first,), companions=request.companions, mask=mask)
+        if not are_ids:
+            return cls(backend, examples, layout)
+        check_ids(request.method, request.question.layout)
+        tokens, entered, examples = seen_as_tokens(backend, examples, layout)
+        return cls(entered, examples, tokens.layout, tokens)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """One input is not packed."""
+        return ()
+
+    def options(self, request: Request) -> Mapping[str, Any]:
+        """Give the options of the method."""
+        return request.given.options
+
+    def without_mask(self, problem: Problem) -> Problem:
+        """Give a problem that is posed at a layer next: its mask may hold there."""
+        return problem
+
+    def separate(self, problem: Problem) -> Problem:
+        """Give the problem as a library takes it that has an engine."""
+        return problem
+
+    def again(self, backend: Backend) -> Backend:
+        """See another opening of the model as this one is seen."""
+        return backend if self.tokens is None else cast(LayeredBackend, backend).at(self.tokens.call)
+
+    def compared(self, request: Request, examples: Examples) -> Compared:
+        """Resolve the baseline, if the method has one."""
+        method, given = (
+            request.method,
+            laid_out(request, request.baseline, request.given.x, request.question.layout),
+        )
+        (first,), where = examples.inputs, (request.given.bounds, request.seed)
+        if method.takes_references:
+            several, rule = resolve_references(given, first)
+            return Compared(references=(several,), rule=rule)
+        if not method.uses_baseline:
+            return Compared()
+        if self.tokens is not None:
+            base, rule = self.tokens.baseline(given, first, examples.mask, *where)
+        else:
+            bounds, seed = where
+            base, rule = resolve_baseline(
+                given, first, self.layout, bounds=bounds, seed=seed, mask=examples.mask
+            )
+        return Compared(baselines=(base,), rule=rule)
+
+
+def laid_out(request: Request, baseline: Any, host: Array, layout: Layout) -> Any:
+    """Bring a baseline that is an array of the input's rank to the host, batch first, as the input was."""
+    array = to_host(baseline, request.extension)
+    if array is None:
+        return baseline
+    return layout.to_batch_first(array) if array.ndim == host.ndim else array
+
+
+def check_ids(method: Method, layout: Layout) -> None:
+    """Refuse token ids where they cannot be explained."""
+    if method.drawn == "input" or method.takes_references:
+        raise UnsupportedInputError(
+            f"method={method.name!r} cannot be used on token ids, which are no numbers to be moved: take another "
+            "method, such as integrated_gradients."
+        )
+    if layout.axes != "NT"[: len(layout.axes)]:
+        raise LayoutError(f"layout={layout.axes!r}, but token ids are of shape (N, T): give them so.")
