@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explain.zoo.parameters import Convolution, Dense, Recurrent, convert, shapes
+from explain.zoo.layers import Convolution, Dense, Recurrent, convert, shapes
 from explain.zoo.seed_models import SEED_MODELS, SeedModel
 
 MODELS = list(SEED_MODELS.values())

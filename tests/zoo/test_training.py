@@ -15,9 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from explain.errors import OptionError
-from explain.zoo import batches, seed_models, training
+from explain.zoo import seed_models
 from explain.zoo.data import Split, dataset
 from explain.zoo.seed_models import SEED_MODELS
+from explain.zoo.training import batches
+from explain.zoo.training import run as training
 from explain.zoo.weight_files import read_metadata, read_weights
 
 EXTENSION = {"torch": "explain.torch_ext", "tensorflow": "explain.tf_ext"}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.inputs.layers import LayerLike
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED
 
 # It decides in which parts sums are formed, and so their last bits. Given, since the fastest size, which `attribute`

@@ -23,7 +23,7 @@ from explain.render.integration import CHOICE_OPTIONS
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison, compare
 from explain.zoo import Samples
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 
 _NO_LAYER = (
     "It explains a layer of a model, and this model takes one step at a time: no layer of it has an output for the "

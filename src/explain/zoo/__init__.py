@@ -20,7 +20,7 @@ from typing import Any
 
 from explain.errors import DataError, ZooError
 from explain.zoo.extensions import extension
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, load_pretrained, pretrained_samples
 from explain.zoo.sample_inputs import Samples, read_samples
 from explain.zoo.seed_models import FRAMEWORKS, SEED_MODELS, SeedModel, one_of, seed_model

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from explain.zoo.parameters import shapes
+from explain.zoo.layers import shapes
 from explain.zoo.seed_models import FRAMEWORKS, SeedModel
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import InputError
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.seed_models import SeedModel
 
 ALPHABET = string.ascii_letters + " .,;'"

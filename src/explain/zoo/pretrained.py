@@ -21,7 +21,7 @@ from explain.errors import DataError
 from explain.inputs.display import Display
 from explain.inputs.layers import LayerLike
 from explain.zoo.extensions import extension
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.sample_inputs import Samples
 
 Array = npt.NDArray[Any]

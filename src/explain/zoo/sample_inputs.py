@@ -16,7 +16,7 @@ from explain.errors import DataError
 from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display
 from explain.zoo.data import Split, dataset
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.preprocessing import one_hot, prepare, spell
 from explain.zoo.seed_models import SeedModel
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from explain.errors import ZooError
 from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
-from explain.zoo.parameters import Convolution, Dense, Framework, ParameterLayer, Recurrent
+from explain.zoo.layers import Convolution, Dense, Framework, ParameterLayer, Recurrent
 
 Output = Literal["logits", "probabilities", "log-probabilities"]
 

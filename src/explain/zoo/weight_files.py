@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from explain.errors import DataError
 from explain.files.atomic_write import replace_file
-from explain.zoo.parameters import Framework, Shapes, convert, shapes
+from explain.zoo.layers import Framework, Shapes, convert, shapes
 from explain.zoo.seed_models import SeedModel
 
 Array = npt.NDArray[Any]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from explain.errors import PortError
-from explain.keras import parameters as keras_parameters
 from explain.keras.layers import is_keras_model
+from explain.keras.parameters import access as keras_parameters
 from explain.parameters.canonical import ParameterLayer
 from explain.tf_ext.model.layers import named_layers
 

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from explain.errors import ModelCallError
-from explain.keras import parameter_use as keras_parameter_use
 from explain.keras.layers import kept_losses, layers_of, wired
+from explain.keras.parameters import use as keras_parameter_use
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.use import Use, as_used, inputs_and_wiring
 from explain.tf_ext.model.layers import named_layers

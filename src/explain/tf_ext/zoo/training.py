@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from explain.errors import OptionError
 from explain.tf_ext.zoo.seed_models import ARCHITECTURES, NamesRNN
-from explain.zoo.batches import Batch, evaluation_batches, steps_of, training_batches
 from explain.zoo.data import Split
 from explain.zoo.seed_models import seed_model
+from explain.zoo.training.batches import Batch, evaluation_batches, steps_of, training_batches
 
 
 def train(

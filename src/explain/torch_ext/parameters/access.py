@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from explain.errors import ModelNotBuiltError, PortError
-from explain.keras import parameters as keras_parameters
 from explain.keras.layers import is_keras_model
+from explain.keras.parameters import access as keras_parameters
 from explain.parameters.canonical import Array, LayerKind, ParameterLayer
 from explain.parameters.padding import added
+from explain.parameters.torch_axes import to_canonical, to_native
 from explain.torch_ext.model.layers import named_layers
 from explain.torch_ext.model.transfer import to_host
-from explain.torch_ext.parameters.axes import to_canonical, to_native
 from explain.torch_ext.parameters.settings import neighbours, settings_of
 
 _INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)

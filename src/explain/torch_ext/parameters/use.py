@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from explain.errors import ModelCallError
-from explain.keras import parameter_use as keras_parameter_use
 from explain.keras.layers import is_keras_model, wired
+from explain.keras.parameters import use as keras_parameter_use
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.use import Use, as_used, inputs_and_wiring
 from explain.torch_ext.model.layers import named_layers

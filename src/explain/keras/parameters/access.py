@@ -14,9 +14,9 @@ import numpy as np
 from explain.errors import ModelNotBuiltError, PortError
 from explain.keras.graph import Graph, in_order_of_calls
 from explain.keras.layers import class_name
-from explain.keras.parameter_axes import to_canonical, to_native
-from explain.keras.parameter_settings import settings_of
+from explain.keras.parameters.settings import settings_of
 from explain.parameters.canonical import Array, LayerKind, ParameterLayer
+from explain.parameters.keras_axes import to_canonical, to_native
 
 _KINDS: Mapping[str, LayerKind] = {
     "Dense": "dense",
@@ -51,7 +51,7 @@ class Held:
     variables : Mapping of str to keras.Variable
         By Keras's names.
     form : str
-        How they are held, see `explain.keras.parameter_axes.to_canonical`.
+        How they are held, see `explain.parameters.keras_axes.to_canonical`.
     finish : callable, optional
         Works out what the layer keeps of its variables besides, when they were changed.
     """
