@@ -1,4 +1,4 @@
-"""The tensors of Keras's layers in canonical axes, and back; Keras is not imported."""
+"""From the tensors of Keras's layers to canonical axes and back; Keras is not imported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], form: str = "") -> d
     own : Mapping of str to numpy.ndarray
         Its tensors under Keras's names.
     form : {"", "depthwise", "single_bias", "rectifier"}
-        How it holds them, where there are several ways: ``"depthwise"`` a kernel (*space, in, multiplier),
+        How the layer stores them, where there are several ways: ``"depthwise"`` a kernel (*space, in, multiplier),
         ``"single_bias"`` a GRU's one bias (``reset_after=False``), ``"rectifier"`` the slopes of a PReLU.
 
     Examples
@@ -45,18 +45,16 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], form: str = "") -> d
 def to_native(
     kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes, form: str = ""
 ) -> dict[str, Array]:
-    """Give canonical tensors as a layer of Keras holds them.
+    """Convert canonical tensors to those that a Keras layer holds, see `to_canonical`.
 
     Parameters
     ----------
-    kind : str
-        What the layer does.
+    kind, form : str
+        As in `to_canonical`.
     tensors : Mapping of str to numpy.ndarray
         In canonical axes.
     shapes : Mapping of str to tuple of int
-        The shape of every tensor that the layer has, by its name there.
-    form : str
-        As in `to_canonical`.
+        Of a depthwise kernel and of slopes, the shape that the layer holds, by Keras's name.
 
     Examples
     --------
@@ -77,7 +75,7 @@ def to_native(
 
 
 def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Slopes that are shared along an axis have a one there."""
+    """Drop the leading axes along which slopes are shared: their size is one."""
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]
     return shape

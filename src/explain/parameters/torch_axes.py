@@ -1,4 +1,4 @@
-"""The tensors of PyTorch's layers in canonical axes, and back."""
+"""From the tensors of PyTorch's layers to canonical axes and back; PyTorch is not imported."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from explain.parameters.canonical import Array, LayerKind, swapped_gates
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-_VECTORS = {
+_NORM_NAMES = {
     "weight": "gamma",
     "bias": "beta",
     "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
+# The axes of PyTorch's kernels that are the input and the output channels.
+_CHANNEL_AXES = {"convolution": (1, 0), "transposed_convolution": (0, 1)}
 _PROJECTIONS = ("query", "key", "value")
 
 
@@ -28,9 +30,9 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], heads: int = 1) -> d
     kind : str
         What the layer does.
     own : Mapping of str to numpy.ndarray
-        Its tensors under PyTorch's names, those of a recurrent layer without their ending (``"weight_ih"``).
+        Its tensors under PyTorch's names, those of a recurrent layer without a suffix (``"weight_ih"``).
     heads : int
-        Of attention, how many heads.
+        Number of heads of attention.
 
     Examples
     --------
@@ -39,17 +41,16 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], heads: int = 1) -> d
     """
     if kind == "dense":
         return {"kernel": own["weight"].T} | _renamed(own, {"bias": "bias"})
-    if kind == "convolution":
-        return {"kernel": np.moveaxis(own["weight"], (1, 0), (-2, -1))} | _renamed(own, {"bias": "bias"})
-    if kind == "transposed_convolution":
-        return {"kernel": np.moveaxis(own["weight"], (0, 1), (-2, -1))} | _renamed(own, {"bias": "bias"})
+    if kind in _CHANNEL_AXES:
+        kernel = np.moveaxis(own["weight"], _CHANNEL_AXES[kind], (-2, -1))
+        return {"kernel": kernel} | _renamed(own, {"bias": "bias"})
     if kind in ("batch_normalization", "group_normalization"):
-        return _renamed(own, _VECTORS)
+        return _renamed(own, _NORM_NAMES)
     if kind == "layer_normalization":
-        # Of three axes and more the first is that of the channels.
+        # With three axes or more, the first is the channels.
         return {
             name: np.moveaxis(vector, 0, -1) if vector.ndim > 2 else vector
-            for name, vector in _renamed(own, _VECTORS).items()
+            for name, vector in _renamed(own, _NORM_NAMES).items()
         }
     if kind == "embedding":
         return {"embeddings": own["weight"]}
@@ -61,7 +62,7 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], heads: int = 1) -> d
 
 
 def to_native(kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes) -> dict[str, Array]:
-    """Give canonical tensors as a layer of PyTorch holds them.
+    """Convert canonical tensors to those that a PyTorch layer holds, see `to_canonical`.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def to_native(kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes) -> 
     tensors : Mapping of str to numpy.ndarray
         In canonical axes.
     shapes : Mapping of str to tuple of int
-        The shape of every tensor that the layer has, by its name there.
+        Of attention, the shape of every tensor that the layer holds, by PyTorch's name.
 
     Examples
     --------
@@ -80,15 +81,10 @@ def to_native(kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes) -> 
     """
     if kind == "dense":
         return {"weight": tensors["kernel"].T} | _renamed(tensors, {"bias": "bias"})
-    if kind == "convolution":
-        return _renamed(tensors, {"bias": "bias"}) | {
-            "weight": np.moveaxis(tensors["kernel"], (-2, -1), (1, 0))
-        }
-    if kind == "transposed_convolution":
-        return _renamed(tensors, {"bias": "bias"}) | {
-            "weight": np.moveaxis(tensors["kernel"], (-2, -1), (0, 1))
-        }
-    back = {canonical: own for own, canonical in _VECTORS.items()}
+    if kind in _CHANNEL_AXES:
+        kernel = np.moveaxis(tensors["kernel"], (-2, -1), _CHANNEL_AXES[kind])
+        return {"weight": kernel} | _renamed(tensors, {"bias": "bias"})
+    back = {canonical: own for own, canonical in _NORM_NAMES.items()}
     if kind in ("batch_normalization", "group_normalization"):
         return _renamed(tensors, back)
     if kind == "layer_normalization":
@@ -110,7 +106,7 @@ def _renamed(tensors: Mapping[str, Array], names: Mapping[str, str]) -> dict[str
 
 
 def _recurrent(kind: LayerKind, own: Mapping[str, Array]) -> dict[str, Array]:
-    """PyTorch adds two biases; of all but a GRU's, only their sum matters."""
+    """PyTorch adds two biases; only their sum matters, except in a GRU."""
     found = {"kernel": own["weight_ih"].T, "recurrent_kernel": own["weight_hh"].T}
     if kind == "gru":
         found = {name: swapped_gates(kernel) for name, kernel in found.items()}

@@ -16,6 +16,7 @@ Examples
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from explain.errors import DataError, ZooError
@@ -81,7 +82,8 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     if dtype not in _PRECISIONS:
         raise ZooError(one_of("dtype", dtype, _PRECISIONS, "the precisions"))
     if isinstance(model, SeedModel):
-        loaded = extension(chosen, "seed_models").load(name, weights_for(model, chosen), dtype)
+        build = partial(extension(chosen, "seed_models").build, name)
+        loaded = extension(chosen, "weights").load(build, weights_for(model, chosen), dtype)
     else:
         loaded = load_pretrained(model, chosen, dtype)
     # Stated on the model, so that what needs them (`explain.maximize`) need not be told. Keras states its shape itself.

@@ -20,7 +20,7 @@ def extension(framework: Framework, module: str) -> Any:
     ----------
     framework : {"torch", "tensorflow"}
         Which framework.
-    module : {"seed_models", "training", "efficientnet"}
+    module : {"seed_models", "weights", "training", "efficientnet"}
         Which of the modules in its folder ``zoo``.
 
     Returns

@@ -1,42 +1,93 @@
-"""The layers that hold parameters: what each framework calls their tensors, and how one becomes the other.
+"""The layers that seed models are made of: what each is, and what each framework calls its tensors.
 
-Every conversion is a permutation of elements (and, for a recurrent layer, a bias of zeros added or taken
-off), so that a model and its twin hold the same numbers bit for bit.
+A conversion between the frameworks permutes elements (and, for a recurrent layer, adds a bias of zeros or removes it),
+so that a model and its twin have the same numbers, bit for bit.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from explain.parameters import keras_axes, torch_axes
+from explain.parameters.canonical import Array, LayerKind
+from explain.parameters.flattened import Block, order_between
+
 Framework = Literal["torch", "tensorflow"]
 Shapes = dict[str, tuple[int, ...]]
 
 
-class ParameterLayer(Protocol):
-    """A layer that holds parameters, as both frameworks know it."""
+@dataclass(frozen=True)
+class PlainLayer:
+    """A layer without parameters.
 
-    @property
-    def name(self) -> str:
-        """Name of the layer, the same in both frameworks."""
+    Parameters
+    ----------
+    name : str
+        Name of the layer, the same in both frameworks.
+    operation : {"relu", "max_pooling", "flatten", "softmax", "log_softmax"}
+        What it does; a pool takes the maximum of 2×2 pixels.
+    """
 
-    def shapes(self, framework: Framework) -> Shapes:
-        """Give the shape of every tensor of the layer under the framework's own name of it."""
-
-    def to_tensorflow(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Turn the layer's PyTorch tensors into its Keras ones."""
-
-    def to_torch(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Turn the layer's Keras tensors into its PyTorch ones."""
+    name: str
+    operation: Literal["relu", "max_pooling", "flatten", "softmax", "log_softmax"]
 
 
 @dataclass(frozen=True)
-class Convolution:
+class ParameterLayer(ABC):
+    """A layer that holds parameters.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer, the same in both frameworks.
+    """
+
+    name: str
+
+    kind: ClassVar[LayerKind]
+    # PyTorch numbers the layers of a recurrent module in the names of its tensors.
+    _torch_suffix: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def canonical_shapes(self) -> Shapes:
+        """The shape of every tensor in the axes of `explain.parameters.canonical`, features flattened channels last."""
+
+    def shapes(self, framework: Framework) -> Shapes:
+        """Give the shape of every tensor under the framework's own name of it."""
+        tensors = {name: np.empty(shape, np.float32) for name, shape in self.canonical_shapes.items()}
+        return {name: tensor.shape for name, tensor in self.to_framework(framework, tensors).items()}
+
+    def from_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give the layer's tensors in canonical axes, from those of a whole model under the framework's names."""
+        if framework == "tensorflow":
+            prefix = f"{self.name}/"
+            own = {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+            return keras_axes.to_canonical(self.kind, own)
+        prefix, suffix = f"{self.name}.", self._torch_suffix
+        own = {
+            name.removeprefix(prefix).removesuffix(suffix): one
+            for name, one in tensors.items()
+            if name.startswith(prefix)
+        }
+        return torch_axes.to_canonical(self.kind, own)
+
+    def to_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give the layer's canonical tensors under the framework's names and in its shapes."""
+        if framework == "tensorflow":
+            own = keras_axes.to_native(self.kind, tensors, {})
+            return {f"{self.name}/{name}": tensor for name, tensor in own.items()}
+        own = torch_axes.to_native(self.kind, tensors, {})
+        return {f"{self.name}.{name}{self._torch_suffix}": tensor for name, tensor in own.items()}
+
+
+@dataclass(frozen=True)
+class Convolution(ParameterLayer):
     """A two-dimensional convolution: OIHW kernels in PyTorch, HWIO in Keras.
 
     Parameters
@@ -54,41 +105,21 @@ class Convolution:
     {'conv1/kernel': (5, 5, 3, 6), 'conv1/bias': (6,)}
     """
 
-    name: str
     in_channels: int
     out_channels: int
     kernel_size: int
 
-    def shapes(self, framework: Framework) -> Shapes:
-        """Give the shapes of kernel and bias under the framework's names."""
-        size = (self.kernel_size, self.kernel_size)
-        if framework == "torch":
-            return {
-                f"{self.name}.weight": (self.out_channels, self.in_channels, *size),
-                f"{self.name}.bias": (self.out_channels,),
-            }
-        return {
-            f"{self.name}/kernel": (*size, self.in_channels, self.out_channels),
-            f"{self.name}/bias": (self.out_channels,),
-        }
+    kind = "convolution"
 
-    def to_tensorflow(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Move the kernel's axes from OIHW to HWIO."""
-        return {
-            f"{self.name}/kernel": tensors[f"{self.name}.weight"].transpose(2, 3, 1, 0),
-            f"{self.name}/bias": tensors[f"{self.name}.bias"],
-        }
-
-    def to_torch(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Move the kernel's axes from HWIO to OIHW."""
-        return {
-            f"{self.name}.weight": tensors[f"{self.name}/kernel"].transpose(3, 2, 0, 1),
-            f"{self.name}.bias": tensors[f"{self.name}/bias"],
-        }
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shapes of kernel and bias."""
+        side = self.kernel_size
+        return {"kernel": (side, side, self.in_channels, self.out_channels), "bias": (self.out_channels,)}
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(ParameterLayer):
     """A fully connected layer: (out, in) weights in PyTorch, (in, out) in Keras.
 
     Parameters
@@ -107,43 +138,36 @@ class Dense:
     {'fc.weight': (4, 12), 'fc.bias': (4,)}
     """
 
-    name: str
     in_features: int
     out_features: int
     flattened: tuple[int, int, int] | None = None
 
-    def shapes(self, framework: Framework) -> Shapes:
-        """Give the shapes of weight and bias under the framework's names."""
-        if framework == "torch":
-            return {
-                f"{self.name}.weight": (self.out_features, self.in_features),
-                f"{self.name}.bias": (self.out_features,),
-            }
-        return {
-            f"{self.name}/kernel": (self.in_features, self.out_features),
-            f"{self.name}/bias": (self.out_features,),
-        }
+    kind = "dense"
 
-    def to_tensorflow(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Transpose the weight, its input features put into channels-last order."""
-        weight = tensors[f"{self.name}.weight"]
-        if self.flattened is not None:
-            channels_first = weight.reshape(self.out_features, *self.flattened)
-            weight = channels_first.transpose(0, 2, 3, 1).reshape(self.out_features, self.in_features)
-        return {f"{self.name}/kernel": weight.T, f"{self.name}/bias": tensors[f"{self.name}.bias"]}
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shapes of kernel and bias."""
+        return {"kernel": (self.in_features, self.out_features), "bias": (self.out_features,)}
 
-    def to_torch(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Transpose the kernel, its input features put into channels-first order."""
-        weight = tensors[f"{self.name}/kernel"].T
-        if self.flattened is not None:
-            channels, height, width = self.flattened
-            channels_last = weight.reshape(self.out_features, height, width, channels)
-            weight = channels_last.transpose(0, 3, 1, 2).reshape(self.out_features, self.in_features)
-        return {f"{self.name}.weight": weight, f"{self.name}.bias": tensors[f"{self.name}/bias"]}
+    def from_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give kernel and bias, the input features in channels-last order."""
+        return self._reordered(super().from_framework(framework, tensors), framework == "tensorflow", True)
+
+    def to_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give kernel and bias, the input features in the order in which the framework flattens."""
+        return super().to_framework(framework, self._reordered(tensors, True, framework == "tensorflow"))
+
+    def _reordered(self, tensors: Mapping[str, Array], source: bool, target: bool) -> dict[str, Array]:
+        """Reorder the input features; `source` and `target` say whether channels are flattened last."""
+        if self.flattened is None:
+            return dict(tensors)
+        channels, height, width = self.flattened
+        order = order_between((Block(height * width, channels),), [source], [target])
+        return {**tensors, "kernel": tensors["kernel"][order]}
 
 
 @dataclass(frozen=True)
-class Recurrent:
+class Recurrent(ParameterLayer):
     """A simple (Elman) recurrent layer: `torch.nn.RNN` of one layer, `keras.layers.SimpleRNN`.
 
     PyTorch adds two biases where Keras has one. The Keras bias becomes PyTorch's input bias with a hidden
@@ -155,6 +179,8 @@ class Recurrent:
         Name of the layer.
     in_features, hidden_features : int
         Number of features of a step and of the hidden state.
+    returns_sequence : bool
+        Whether the next layer takes the state after every step, else only the last.
 
     Examples
     --------
@@ -162,42 +188,21 @@ class Recurrent:
     (128, 128)
     """
 
-    name: str
     in_features: int
     hidden_features: int
+    returns_sequence: bool = False
 
-    def shapes(self, framework: Framework) -> Shapes:
-        """Give the shapes of kernels and biases under the framework's names."""
+    kind = "simple_rnn"
+    _torch_suffix = "_l0"
+
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shapes of kernels and bias."""
         hidden = self.hidden_features
-        if framework == "torch":
-            return {
-                f"{self.name}.weight_ih_l0": (hidden, self.in_features),
-                f"{self.name}.weight_hh_l0": (hidden, hidden),
-                f"{self.name}.bias_ih_l0": (hidden,),
-                f"{self.name}.bias_hh_l0": (hidden,),
-            }
         return {
-            f"{self.name}/kernel": (self.in_features, hidden),
-            f"{self.name}/recurrent_kernel": (hidden, hidden),
-            f"{self.name}/bias": (hidden,),
-        }
-
-    def to_tensorflow(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Transpose the kernels and add the two biases."""
-        return {
-            f"{self.name}/kernel": tensors[f"{self.name}.weight_ih_l0"].T,
-            f"{self.name}/recurrent_kernel": tensors[f"{self.name}.weight_hh_l0"].T,
-            f"{self.name}/bias": tensors[f"{self.name}.bias_ih_l0"] + tensors[f"{self.name}.bias_hh_l0"],
-        }
-
-    def to_torch(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Transpose the kernels and give the hidden state a bias of zeros."""
-        bias = tensors[f"{self.name}/bias"]
-        return {
-            f"{self.name}.weight_ih_l0": tensors[f"{self.name}/kernel"].T,
-            f"{self.name}.weight_hh_l0": tensors[f"{self.name}/recurrent_kernel"].T,
-            f"{self.name}.bias_ih_l0": bias,
-            f"{self.name}.bias_hh_l0": np.zeros_like(bias),
+            "kernel": (self.in_features, hidden),
+            "recurrent_kernel": (hidden, hidden),
+            "bias": (hidden,),
         }
 
 
@@ -241,9 +246,10 @@ def convert(
     >>> convert((Dense("fc", 2, 1),), torch_tensors, "torch", "tensorflow")["fc/kernel"].shape
     (2, 1)
     """
-    if source == destination:
-        return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    converted: dict[str, Array] = {}
-    for layer in layers:
-        converted |= layer.to_tensorflow(tensors) if destination == "tensorflow" else layer.to_torch(tensors)
+    converted = dict(tensors)
+    # Two biases that were added could not be told apart again.
+    if source != destination:
+        converted = {}
+        for layer in layers:
+            converted |= layer.to_framework(destination, layer.from_framework(source, tensors))
     return {name: np.ascontiguousarray(tensor) for name, tensor in converted.items()}

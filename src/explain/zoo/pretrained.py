@@ -20,6 +20,8 @@ import numpy.typing as npt
 from explain.errors import DataError
 from explain.inputs.display import Display
 from explain.inputs.layers import LayerLike
+from explain.parameters import keras_axes, torch_axes
+from explain.parameters.canonical import LayerKind
 from explain.zoo.extensions import extension
 from explain.zoo.layers import Framework
 from explain.zoo.sample_inputs import Samples
@@ -128,7 +130,7 @@ def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) ->
     tensors = extension("torch", model.extra).read_weights()
     if framework == "tensorflow":
         tensors = keras_tensors(tensors)
-    return extension(framework, model.extra).load(tensors, dtype)
+    return extension(framework, "weights").load(extension(framework, model.extra).build, tensors, dtype)
 
 
 def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
@@ -206,21 +208,28 @@ def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
     >>> {name: tensor.shape for name, tensor in keras_tensors(given).items()}
     {'blocks_2_project_conv/kernel': (3, 3, 8, 16), 'blocks_2_bn2/moving_mean': (16,)}
     """
-    converted = {}
+    layers: dict[str, dict[str, Array]] = {}
     for name, tensor in tensors.items():
-        path, kind = name.rsplit(".", 1)
-        layer = keras_name(path)
-        if kind == "num_batches_tracked":
-            continue
-        if tensor.ndim == 4:
-            axes = (2, 3, 0, 1) if layer.endswith("depthwise_conv") else (2, 3, 1, 0)
-            converted[f"{layer}/kernel"] = tensor.transpose(axes)
-        elif tensor.ndim == 2:
-            converted[f"{layer}/kernel"] = tensor.T
-        else:
-            names = _VECTORS_OF_NORM if "bn" in layer else {"bias": "bias"}
-            converted[f"{layer}/{names[kind]}"] = tensor
+        path, own = name.rsplit(".", 1)
+        layers.setdefault(keras_name(path), {})[own] = tensor
+    converted: dict[str, Array] = {}
+    for name, tensors_of_layer in layers.items():
+        for own, tensor in _keras_layer(name, tensors_of_layer).items():
+            converted[f"{name}/{own}"] = tensor
     return converted
+
+
+def _keras_layer(name: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """Turn the tensors of one layer; its name tells a normalisation and a depthwise convolution."""
+    if "bn" in name:
+        kind: LayerKind = "batch_normalization"
+    else:
+        kind = "convolution" if tensors["weight"].ndim == 4 else "dense"
+    canonical = torch_axes.to_canonical(kind, tensors)
+    if not name.endswith("depthwise_conv"):
+        return keras_axes.to_native(kind, canonical, {})
+    *space, _, channels = canonical["kernel"].shape
+    return keras_axes.to_native(kind, canonical, {"kernel": (*space, channels, 1)}, "depthwise")
 
 
 def keras_name(path: str) -> str:
@@ -232,14 +241,6 @@ def keras_name(path: str) -> str:
     ('blocks_3_depthwise_conv', 'fc')
     """
     return "_".join(part.strip("_") for part in path.split("."))
-
-
-_VECTORS_OF_NORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
 
 
 def packaged(model: PretrainedModel, package: str, path: str) -> Path:

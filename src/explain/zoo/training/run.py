@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from explain.zoo.cards import write_card
 from explain.zoo.data import dataset
 from explain.zoo.extensions import extension
 from explain.zoo.seed_models import seed_model
+from explain.zoo.training.loop import Progress, accuracy, choose_device, train
 from explain.zoo.weight_files import write_weights
 
 
@@ -42,7 +42,7 @@ def train_and_write(
     device: str = "auto",
     seed: int = 0,
     epochs: int | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> TrainingResult:
     """Train a seed model in its native framework and write its weights and its card.
 
@@ -78,28 +78,26 @@ def train_and_write(
         If the device is unknown or there is none.
     """
     model = seed_model(name)
-    training = extension(model.native, "training")
-    zoo = extension(model.native, "seed_models")
     data = dataset(model.dataset)
-    trained = training.train(name, data.train, epochs=epochs, seed=seed, device=device, progress=progress)
-    reached = training.accuracy(name, trained, data.test)
+    trained = train(name, data.train, epochs=epochs, seed=seed, device=device, progress=progress)
+    reached = accuracy(name, model.native, trained, data.test)
     device_option = "" if device == "auto" else f" --device {device}"
     epochs_option = "" if epochs is None else f" --epochs {epochs}"
     metadata = {
         "name": name,
         "seed": seed,
         "epochs": model.recipe.epochs if epochs is None else epochs,
-        "device": training.choose_device(device),
+        "device": choose_device(model.native, device),
         "test_accuracy": reached,
         "test_examples": len(data.test),
         "versions": {
             "Python": platform.python_version(),
             "numpy": version("numpy"),
-            **training.versions(),
+            **extension(model.native, "training").versions(),
         },
         "command": f"python gallery/train.py {name} --seed {seed}{device_option}{epochs_option}",
     }
     path = folder / f"{name}.safetensors"
-    write_weights(path, model, zoo.parameters(trained), metadata)
+    write_weights(path, model, extension(model.native, "weights").parameters(trained), metadata)
     replace_file(path.with_suffix(".md"), write_card(model, metadata).encode())
     return TrainingResult(path, reached, model.required_accuracy)
