@@ -1,26 +1,27 @@
 """How the layers that hold parameters are used when their model runs: in which order, and on what.
 
-Which map was put in a row before a layer is seen by spoiling one channel of the map: the features that are others then
-are that channel's.
+Which map was flattened before a layer is found by setting one channel of the map to NaN: the features that change then
+belong to that channel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import ModelCallError
 from explain.inputs.wiring import Wiring
-from explain.parameters.canonical import Array, ParameterLayer
+from explain.parameters.canonical import ParameterLayer
 from explain.parameters.flattened import Block, Row, block_of, row_of, without_vectors
+from explain.parameters.recorded_use import Run, Use
 
-# Parts of a layer that are given its input.
+# The parts of a layer that take its input.
 _FIRST_PARTS = ("", "l0", "l0_reverse", "forward", "backward")
-# Through how many maps before a layer is looked for what was put in a row.
+# How many maps before a layer are tried for the one that was flattened.
 _MAPS_LOOKED_AT = 12
 
 _MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
@@ -29,41 +30,12 @@ _RECURRENT = ("simple_rnn", "lstm", "gru")
 _TAKE_ROWS = (*_RECURRENT, "dense", "batch_normalization", "layer_normalization")
 
 
-@dataclass(frozen=True, eq=False)
-class Use:
-    """One call of a layer.
-
-    Parameters
-    ----------
-    name : str
-        The layer's name.
-    takes, gives : tuple of int
-        The shapes of its first input and of its output, batch axis included; empty for what is no tensor.
-    features : numpy.ndarray, shape (features), optional
-        Of an input (N, features) or (N, steps, features).
-    after : str, optional
-        The layer whose output is its first input, as it is.
-    """
-
-    name: str
-    takes: tuple[int, ...]
-    gives: tuple[int, ...]
-    features: Array | None = None
-    after: str | None = None
-
-
-class Run(Protocol):
-    """Runs a model on its examples and notes each use of a layer with parameters, in the order in which they begin."""
-
-    def __call__(self, spoiled: int | None = None, axis: int = -1, channel: int = 0) -> list[Use]:
-        """Run; what the use number `spoiled` gives has not-a-number at a place of an axis, all along the others."""
-
-
 def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
-    """Give layers in the order in which they are first used, and what was seen of each, in its settings.
+    """Sort layers by their first use, and add to the settings of each what was observed.
 
-    Those are ``"flattened"``, what was put in a row before it; ``"sizes"``, of a convolution those of its input along
-    each axis of space; ``"after"``, the layer whose output it is given as it is. Layers that are not used come last.
+    These are ``"flattened"``, the maps that were flattened to be its input; ``"sizes"``, of a convolution the sizes of
+    its input along each spatial axis; ``"after"``, the layer whose output is its input. Layers that are not used come
+    last.
 
     Parameters
     ----------
@@ -121,7 +93,7 @@ def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
 def _rows(
     uses: Sequence[Use], wanted: Sequence[int], layers: dict[str, ParameterLayer], run: Run
 ) -> dict[int, Row | None]:
-    """Give the rows that are found out, by the number of the use; None for one in which no map was put."""
+    """Find the rows by the number of the use; None for a row in which no map was flattened."""
     maps = [
         place for place, use in enumerate(uses) if layers[use.name].kind in _MAKE_MAPS and len(use.gives) > 2
     ]
@@ -136,18 +108,18 @@ def _rows(
         channels = uses[number].gives[axis]
         channel = min(1, channels - 1)
         try:
-            spoiled = run(number, axis, channel)
+            marked = run(number, axis, channel)
         except ModelCallError:
-            # It does not take what is no number: nothing is seen.
+            # The model refuses NaN: nothing can be observed.
             doubtful.update(takers)
             break
         for place in takers:
-            touched = _touched(uses[place], spoiled[place] if place < len(spoiled) else None)
+            touched = _touched(uses[place], marked[place] if place < len(marked) else None)
             if touched is None or not touched.any():
                 continue
             found = block_of(touched, channels, channel)
             if found is None:
-                # It goes through what mixes channels: in which order it was put in a row cannot be seen.
+                # Something between mixes channels, so that the order of the features cannot be observed.
                 doubtful.add(place)
                 continue
             blocks[place].append(found)
@@ -157,7 +129,7 @@ def _rows(
     for place in wanted:
         row = row_of(blocks[place], uses[place].takes[-1])
         if not any(number < place for number in maps):
-            # The input itself may be a map that is put in a row, which only the model's graph tells.
+            # The input itself may be a map that is flattened, which only the model's graph shows.
             continue
         if place not in rows and place not in doubtful and row is not None:
             rows[place] = without_vectors(row)
@@ -165,7 +137,7 @@ def _rows(
 
 
 def _touched(before: Use, after: Use | None) -> npt.NDArray[np.bool_] | None:
-    """Tell which features changed, what is no number included; None where the model went another way."""
+    """Tell which features changed or are NaN; None where the model made other calls."""
     if after is None or after.name != before.name or before.features is None or after.features is None:
         return None
     if before.features.shape != after.features.shape:
