@@ -1,19 +1,20 @@
-"""What the layers of a model gave while it ran once, laid out the same in every framework."""
+"""What the layers of a model return while it runs once, laid out the same in every framework."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
 
 
 @dataclass(frozen=True, eq=False)
 class ObservedCall:
-    """One call of a layer that calls no other one.
+    """One call of a layer that calls no other layer.
 
     Parameters
     ----------
@@ -24,15 +25,15 @@ class ObservedCall:
     operation : str
         What it does, the same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
     inputs : numpy.ndarray, optional
-        What it was given, batch first, channels or features last; of several things the first.
+        Its input, batch first, channels or features last; the first of several.
     outputs : numpy.ndarray
-        What it gave, laid out so, before an activation that the layer itself applies.
+        Its output in the same layout, before an activation that the layer itself applies.
     activation : str, optional
         The activation that it applies itself.
     settings : Mapping
-        What it is set to, if it holds no parameters: the sizes of a pool.
+        The settings of a layer without parameters, such as the sizes of a pool.
     dtype : str
-        The precision of what it gave.
+        The precision of its output.
     has_known_axes : bool
         Whether it is known which axis has the channels; else they may be the first after the batch or the last.
     """
@@ -50,12 +51,12 @@ class ObservedCall:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """A model's run.
+    """One run of a model.
 
     Parameters
     ----------
     outputs : Mapping of str to numpy.ndarray
-        What the model gave, each batch first, its other axes as the model has them; by its keys, or its places. The
+        The model's outputs, each batch first, its other axes as the model has them; by their keys or positions. The
         name of a single output is empty.
     calls : tuple of ObservedCall
         Every call of a layer without layers in it, in the order in which they ended.
@@ -71,6 +72,48 @@ class Observation:
     flattens_channels_last: bool = True
 
 
+class CallLog:
+    """Collects the calls of a model's layers and lays their arrays out batch first and channels last.
+
+    Parameters
+    ----------
+    layout : Layout
+        The axes of the model's input.
+
+    Attributes
+    ----------
+    calls : list of ObservedCall
+        In the order in which they ended.
+    channels_last : bool
+        Whether a map has its channels last at this point of the run. The extension updates it as layers are called.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.calls: list[ObservedCall] = []
+        # An input without channels gets them last, in an embedding.
+        self.channels_last = layout.axes[-1] == "C" or "C" not in layout.axes
+        self._batch_axis = layout.batch_axis
+
+    def add(self, call: ObservedCall, batch_axis: int | None = None) -> None:
+        """Add a call.
+
+        Parameters
+        ----------
+        call : ObservedCall
+            Its arrays as the layer has them; its number is counted here.
+        batch_axis : int, optional
+            The batch axis of its arrays, by default that of the model's input.
+        """
+        axis = self._batch_axis if batch_axis is None else batch_axis
+        inputs, outputs = (
+            None if array is None else canonical(array, axis, channels_last=self.channels_last)
+            for array in (call.inputs, call.outputs)
+        )
+        assert outputs is not None
+        number = sum(one.name == call.name for one in self.calls)
+        self.calls.append(replace(call, call=number, inputs=inputs, outputs=outputs))
+
+
 def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
     """Lay an array of a layer out batch first and channels last.
 
@@ -79,9 +122,9 @@ def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
     array : numpy.ndarray
         As the layer has it.
     batch_axis : int
-        Where the model's input has its batch; what has fewer than three axes has it first.
+        The batch axis of the model's input; an array of fewer than three axes always has it first.
     channels_last : bool
-        Whether its channels are the last axis already, else the first beside the batch.
+        Whether the channels are the last axis already, else the first beside the batch.
 
     Examples
     --------
@@ -92,13 +135,12 @@ def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
     """
     if array.ndim < 3:
         return array
-    if batch_axis:
-        array = np.moveaxis(array, batch_axis, 0)
+    array = batch_first(array, batch_axis)
     return array if channels_last else np.moveaxis(array, 1, -1)
 
 
 def batch_first(array: Array, batch_axis: int) -> Array:
-    """Give a model's output batch first; one with fewer than three axes has no time, and is so already.
+    """Move the batch axis to the front; an array of fewer than three axes has no time and starts with the batch.
 
     Examples
     --------
@@ -108,8 +150,28 @@ def batch_first(array: Array, batch_axis: int) -> Array:
     return np.moveaxis(array, batch_axis, 0) if array.ndim > 2 else array
 
 
+def named_outputs(
+    result: Any, is_tensor: Callable[[Any], bool], to_host: Callable[[Any], Array], layout: Layout
+) -> dict[str, Array]:
+    """Copy the tensors in a model's result to the host, batch first, by the names of `tensors_in`.
+
+    Parameters
+    ----------
+    result : object
+        What the model returned.
+    is_tensor : callable
+        Tells a tensor of the framework.
+    to_host : callable
+        From a tensor to an array.
+    layout : Layout
+        The axes of the model's input.
+    """
+    found = tensors_in(result, is_tensor)
+    return {name: batch_first(to_host(tensor), layout.batch_axis) for name, tensor in found.items()}
+
+
 def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> dict[str, Any]:
-    """Give the tensors in what a model gave by their names: a dict's keys, else their places; a single one has none.
+    """Find the tensors in a model's result by name: a dict's key, else a position; a single tensor has no name.
 
     Examples
     --------
@@ -129,8 +191,20 @@ def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> 
     return found
 
 
+def plain_settings(layer: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Give those of some attributes that a layer has and whose values are plain: numbers, strings, tuples.
+
+    Examples
+    --------
+    >>> plain_settings(np.zeros(3), ("ndim", "shape", "flat", "stride"))
+    {'ndim': 1, 'shape': (3,)}
+    """
+    found = {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+    return {name: value for name, value in found.items() if isinstance(value, (bool, int, float, str, tuple))}
+
+
 def first_in(value: Any) -> Any:
-    """Give the first thing in nested tuples, lists and dicts.
+    """Give the first element in nested tuples, lists and dicts.
 
     Examples
     --------
