@@ -27,7 +27,9 @@ from explain.errors import ExplainError, GradientError, InputError, ModelCallErr
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.target import picked
-from explain.keras.layers import has_masking, layers_of, recorded_masks, wired
+from explain.keras.calls import wired
+from explain.keras.layers import layers_of
+from explain.keras.masks import has_masking, recorded_masks
 from explain.running.execution import Executor
 from explain.running.expansion import StraightPath, expanded_gradients
 from explain.torch_ext.affine_prefix.cut import Survey, known_survey, surveyed

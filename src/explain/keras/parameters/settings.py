@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from explain.keras.activations import activation_of, is_known, named_activation
+from explain.keras.flattened_maps import map_after, row_before
 from explain.keras.graph import Graph, input_shape_of, is_on_graph
 from explain.parameters.canonical import LayerKind
 from explain.parameters.padding import added, cropping, resolved_padding
@@ -154,8 +155,8 @@ def _recurrent(layer: Any, kind: LayerKind, merge_mode: str | None) -> dict[str,
 def _flattened(layer: Any, graph: Graph) -> dict[str, Any]:
     """Say what was put in a row before a layer, None if no map was; without a graph nothing is said."""
     if is_on_graph(layer):
-        made = graph.map_after(layer)
-        return {"flattened": graph.row_before(layer)} | ({} if made is None else {"unflattened": made})
+        made = map_after(layer)
+        return {"flattened": row_before(graph, layer)} | ({} if made is None else {"unflattened": made})
     shape = input_shape_of(layer)
     return {"flattened": None} if shape is not None and len(shape) > 3 else {}
 

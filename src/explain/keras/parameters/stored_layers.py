@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from explain.errors import ModelNotBuiltError, PortError
+from explain.keras.flattened_maps import built_flattenings
 from explain.keras.graph import Graph, in_order_of_calls
-from explain.keras.layers import class_name
+from explain.keras.layers import class_name, derives_from
 from explain.keras.parameters.settings import settings_of
 from explain.parameters.access import StoredLayer
 from explain.parameters.canonical import LayerKind
@@ -78,12 +79,12 @@ def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
 
     found.extend(_own_weights("", model))
     walk(model)
-    return _with_order(graph, _with_flattening(graph, found), by_name)
+    return _with_order(graph, _with_flattening(model, found), by_name)
 
 
-def _with_flattening(graph: Graph, layers: list[StoredLayer]) -> list[StoredLayer]:
+def _with_flattening(model: Any, layers: list[StoredLayer]) -> list[StoredLayer]:
     """Say of the dense layers of a model without a graph what was flattened before them, where only one fits."""
-    known = graph.flattened
+    known = built_flattenings(model)
     takers = [
         one.shapes["kernel"][0] if one.kind == "dense" and "flattened" not in one.settings else None
         for one in layers
@@ -136,7 +137,7 @@ def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[StoredLayer]:
         yield from _recurrent(name, "", layer, graph, None)
         return
     last = getattr(layer, "data_format", None) != "channels_first"
-    if _derives(layer, "BaseSeparableConv"):
+    if derives_from(layer, "BaseSeparableConv"):
         depthwise = {"kernel": layer.depthwise_kernel}
         pointwise = _present({"kernel": layer.pointwise_kernel, "bias": layer.bias})
         for part, variables, form in (("depthwise", depthwise, "depthwise"), ("pointwise", pointwise, "")):
@@ -145,13 +146,13 @@ def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[StoredLayer]:
                 settings["groups"] = int(layer.depthwise_kernel.shape[-2])
             yield StoredLayer(name, part, "convolution", variables, settings, form, last)
         return
-    if _derives(layer, "BaseConvTranspose"):
+    if derives_from(layer, "BaseConvTranspose"):
         variables = _present({"kernel": layer.kernel, "bias": layer.bias})
         settings = settings_of(layer, "transposed_convolution", graph)
         yield StoredLayer(name, "", "transposed_convolution", variables, settings, "", last)
         return
-    if _derives(layer, "BaseConv") or _derives(layer, "BaseDepthwiseConv"):
-        depthwise_too = _derives(layer, "BaseDepthwiseConv")
+    if derives_from(layer, "BaseConv") or derives_from(layer, "BaseDepthwiseConv"):
+        depthwise_too = derives_from(layer, "BaseDepthwiseConv")
         variables = _present({"kernel": layer.kernel, "bias": layer.bias})
         settings = settings_of(layer, "convolution", graph)
         if depthwise_too:
@@ -230,12 +231,6 @@ def _is_dense(layer: Any) -> bool:
     given, _, rest = layer.equation.replace("...", "").partition(",")
     kernel, _, result = rest.partition("->")
     return len(kernel) == 2 and given[-1:] == kernel[0] and result == given[:-1] + kernel[1]
-
-
-def _derives(layer: Any, name: str) -> bool:
-    return any(
-        base.__name__ == name and base.__module__.split(".")[0] == "keras" for base in type(layer).__mro__
-    )
 
 
 def _present(variables: Mapping[str, Any]) -> dict[str, Any]:

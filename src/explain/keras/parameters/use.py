@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from explain.keras.layers import layers_of, replaced
+from explain.keras.calls import replaced
+from explain.keras.layers import layers_of
 from explain.parameters.recorded_use import UseRecorder
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from explain.keras.layers import replaced
+from explain.keras.calls import replaced
 from explain.tf_ext.model.graph import ScoreGraph
 
 Place = Literal["activation", "call"]

@@ -17,7 +17,7 @@ import tensorflow as tf
 from explain.backends.protocol import Rule
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Array, Examples
-from explain.keras.layers import replaced
+from explain.keras.calls import replaced
 from explain.tf_ext.backward_rules.backward_pass import (
     ALSO_AFFINE,
     CALLS,

@@ -14,7 +14,7 @@ from explain.backends.tokens import is_embedding
 from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall, as_calls
-from explain.keras.layers import replaced
+from explain.keras.calls import replaced
 from explain.tf_ext.model.transfer import to_host
 
 if TYPE_CHECKING:

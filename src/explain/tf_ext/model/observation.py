@@ -21,7 +21,8 @@ from explain.errors import InputError, LayoutError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
-from explain.keras.layers import is_keras_model, layers_of, replaced, wired
+from explain.keras.calls import replaced, wired
+from explain.keras.layers import is_keras_model, layers_of
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.model.layers import named_layers

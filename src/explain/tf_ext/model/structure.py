@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.keras.layers import has_masking, layers_of
+from explain.keras.layers import layers_of
+from explain.keras.masks import has_masking
 
 _PLAIN = frozenset({bool, int, float, str})
 

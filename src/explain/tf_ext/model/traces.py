@@ -21,7 +21,9 @@ from explain.backends.scoring import (
 )
 from explain.backends.stepwise import check_step_result, time_axis_of
 from explain.errors import GradientError, InputError, ScoreError, UnsupportedModelError
-from explain.keras.layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks, wired
+from explain.keras.calls import kept_losses, wired
+from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.masks import held_masks, recorded_masks
 from explain.tf_ext.affine_prefix.cut import ModuleCut, Seen, SourceCut, entered, noted_calls
 from explain.tf_ext.affine_prefix.path import along, weighted_sums
 from explain.tf_ext.backward_rules.relevance import relevance_backward

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.keras.layers import kept_losses, layers_of, wired
+from explain.keras.calls import kept_losses, wired
+from explain.keras.layers import layers_of
 from explain.keras.parameters.use import recorded_uses
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.recorded_use import UseRecorder, recorded_run

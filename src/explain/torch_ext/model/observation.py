@@ -22,7 +22,7 @@ from explain.backends.observation import (
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
-from explain.keras.layers import wired
+from explain.keras.calls import wired
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.model.layers import has_channels_last, named_layers
 from explain.torch_ext.model.state import inference_mode

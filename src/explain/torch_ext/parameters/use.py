@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.keras.layers import is_keras_model, wired
+from explain.keras.calls import wired
+from explain.keras.layers import is_keras_model
 from explain.keras.parameters.use import recorded_uses
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.recorded_use import UseRecorder, recorded_run
