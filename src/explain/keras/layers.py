@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 
-def is_keras_model(model: object) -> bool:
+def is_keras_model(model: Any) -> bool:
     """Tell from its class whether an object is a `keras.Model`."""
     return _derives(type(model), "Model")
 
 
-def derives_from(layer: object, name: str) -> bool:
+def derives_from(layer: Any, name: str) -> bool:
     """Tell whether a layer's class is, or derives from, the class of that name in Keras."""
     return _derives(type(layer), name)
 

@@ -43,6 +43,11 @@ def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer,
         Of the model.
     run : Run
         Runs it.
+
+    Raises
+    ------
+    ModelCallError
+        If the model fails.
     """
     uses = run()
     kinds = {one.name: one for one in layers}

@@ -124,6 +124,4 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
         values /= np.float32(255)
         values -= np.float32(model.mean)
         values /= np.float32(model.scale)
-    if model.layout[framework] == "NCHW":
-        values = values.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(values)
+    return model.laid_out(values, framework)

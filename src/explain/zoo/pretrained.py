@@ -18,20 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import DataError
-from explain.inputs.display import Display
+from explain.inputs.examples import Array
 from explain.inputs.layers import LayerLike
 from explain.parameters import keras_axes, torch_axes
 from explain.parameters.canonical import LayerKind
 from explain.zoo.extensions import extension
 from explain.zoo.layers import Framework
+from explain.zoo.model_input import ModelInput
 from explain.zoo.sample_inputs import Samples
 
-Array = npt.NDArray[Any]
 
-
-@dataclass(frozen=True)
-class PretrainedModel:
-    """What is known of a network whose weights come with a package.
+@dataclass(frozen=True, kw_only=True)
+class PretrainedModel(ModelInput):
+    """A network whose weights come with a package; the fields of its input are those of `ModelInput`.
 
     Parameters
     ----------
@@ -45,14 +44,6 @@ class PretrainedModel:
         The extra of this package that installs what is needed.
     needs : tuple of str
         The packages that hold the architecture in PyTorch and the weights.
-    example_shape : Mapping of framework to tuple
-        Shape of one example, without the batch axis.
-    layout : Mapping of framework to str
-        The layout of a batch, one letter an axis.
-    mean, scale : float
-        A picture in [0, 1] is ``x * scale + mean``.
-    bounds : tuple of float
-        The least and greatest value of a valid input.
     layers : Mapping of framework to layer
         The layer at which methods are asked that are about one: the last that is a map, before the mean over space.
     """
@@ -62,11 +53,6 @@ class PretrainedModel:
     origin: str
     extra: str
     needs: tuple[str, ...]
-    example_shape: Mapping[Framework, tuple[int, ...]]
-    layout: Mapping[Framework, str]
-    mean: float
-    scale: float
-    bounds: tuple[float, float]
     layers: Mapping[Framework, LayerLike]
 
 
@@ -150,13 +136,11 @@ def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
     if not pictures:
         raise DataError(f"{folder} holds no picture of ImageNet. {_remedy(model)}")
     x = (np.stack(pictures).astype(np.float32) - np.float32(127)) / np.float32(128)
-    if model.layout[framework] == "NCHW":
-        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
     return Samples(
-        x=x,
+        x=model.laid_out(x, framework),
         y=np.array(labels, dtype=np.int64),
         classes=classes,
-        display=Display(mean=model.mean, scale=model.scale, bounds=model.bounds, classes=classes),
+        display=model.display(classes),
         layout=model.layout[framework],
     )
 

@@ -94,18 +94,11 @@ def read_samples(model: SeedModel, framework: Framework) -> Samples:
     step_names: tuple[tuple[str, ...], ...] = ()
     if split.lengths is not None:
         step_names = tuple(tuple(name) for name in spell(split.x, split.lengths))
-    display = Display(
-        mean=model.mean,
-        scale=model.scale,
-        bounds=model.bounds,
-        classes=model.classes,
-        step_names=step_names,
-    )
     return Samples(
         x=prepare(model, split.x, framework),
         y=split.y,
         classes=model.classes,
-        display=display,
+        display=model.display(model.classes, step_names=step_names),
         layout=model.layout[framework],
         lengths=split.lengths,
     )

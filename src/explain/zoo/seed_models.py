@@ -10,6 +10,7 @@ from typing import Literal
 from explain.errors import ZooError
 from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
 from explain.zoo.layers import Convolution, Dense, Framework, ParameterLayer, PlainLayer, Recurrent
+from explain.zoo.model_input import ModelInput
 
 Output = Literal["logits", "probabilities", "log-probabilities"]
 
@@ -44,9 +45,9 @@ class Recipe:
     clip_norm: float | None = None
 
 
-@dataclass(frozen=True)
-class SeedModel:
-    """One row of the table.
+@dataclass(frozen=True, kw_only=True)
+class SeedModel(ModelInput):
+    """One row of the table; the fields of its input are those of `ModelInput`.
 
     Parameters
     ----------
@@ -60,16 +61,8 @@ class SeedModel:
         The data set that it was trained on.
     classes : tuple of str
         The names of its outputs, in order.
-    example_shape : Mapping of framework to tuple
-        Shape of one example, without the batch axis; None where any length goes.
-    layout : Mapping of framework to str
-        The layout of a batch, one letter an axis.
     output : {"logits", "probabilities", "log-probabilities"}
-        What it gives.
-    mean, scale : float
-        A picture in [0, 1] is ``x * scale + mean``.
-    bounds : tuple of float
-        The least and greatest value of a valid input.
+        What it returns.
     required_accuracy : float
         The test accuracy below which a training run has failed.
     architecture : tuple of ParameterLayer or PlainLayer
@@ -83,12 +76,7 @@ class SeedModel:
     native: Framework
     dataset: str
     classes: tuple[str, ...]
-    example_shape: Mapping[Framework, tuple[int | None, ...]]
-    layout: Mapping[Framework, str]
     output: Output
-    mean: float
-    scale: float
-    bounds: tuple[float, float]
     required_accuracy: float
     architecture: tuple[ParameterLayer | PlainLayer, ...]
     recipe: Recipe

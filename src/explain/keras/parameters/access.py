@@ -14,29 +14,14 @@ from explain.parameters.canonical import Array, ParameterLayer
 
 
 def read_parameters(model: Any, names: Mapping[int, str]) -> tuple[ParameterLayer, ...]:
-    """Give the layers of a Keras model that hold parameters, in the order of `stored_layers`.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Built.
-    names : Mapping of int to str
-        The names of its layers by their identity, in order.
-
-    Raises
-    ------
-    ModelNotBuiltError
-        If it has no weights yet.
-    PortError
-        If a layer's numbers are no plain tensors.
-    """
+    """Copy the parameters of a Keras model into canonical axes; `names` and errors are those of `stored_layers`."""
     return read_layers(stored_layers(model, names), _KerasStore())
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mapping[int, str]) -> None:
     """Assign tensors to the variables of a Keras model, see `explain.parameters.access.write_layers`.
 
-    Variables stay the objects that an optimiser knows, in their precision. `names` is as in `read_parameters`.
+    Variables stay the objects that an optimiser knows, in their precision.
     """
     write_layers(stored_layers(model, names), layers, _KerasStore())
 

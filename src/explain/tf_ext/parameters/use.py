@@ -22,11 +22,6 @@ from explain.tf_ext.model.transfer import to_host
 def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[ParameterLayer, ...]:
     """Run a Keras model in inference mode, several times, see `explain.parameters.use.as_used`.
 
-    Raises
-    ------
-    ModelCallError
-        If the model fails on `x`.
-
     Examples
     --------
     >>> import keras

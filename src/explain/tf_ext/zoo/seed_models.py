@@ -14,14 +14,7 @@ from explain.zoo.seed_models import CHARACTERS, HIDDEN_SIZE, seed_model
 
 
 def build(name: str, dtype: str = "float32") -> keras.Model:
-    """Build an untrained seed model.
-
-    Parameters
-    ----------
-    name : str
-        One of `explain.zoo.names()`.
-    dtype : {"float32", "float64"}
-        Precision of its parameters.
+    """Build an untrained seed model, its parameters in a precision.
 
     Examples
     --------
@@ -38,20 +31,10 @@ def build(name: str, dtype: str = "float32") -> keras.Model:
 
 
 class NamesRNN(keras.Model):
-    """A character-level recurrent network that takes one character a step, with nothing non-linear between.
-
-    Attributes
-    ----------
-    hidden_size : int
-        Number of hidden features.
-    i2h, i2o : keras.layers.Dense
-        From input and hidden state together to the next hidden state and to the output.
-    softmax : keras.layers.Activation
-        From the output to log-probabilities.
+    """The `names_rnn` as a Keras model, an `explain.zoo.training.steps.StepwiseModel`.
 
     Examples
     --------
-    >>> import numpy as np
     >>> model = NamesRNN()
     >>> output, hidden = model(np.zeros((2, 57), "float32"), model.init_hidden(2))
     >>> tuple(output.shape), tuple(hidden.shape)

@@ -28,17 +28,7 @@ def parameters(model: keras.Model) -> dict[str, Array]:
 
 
 def load(build: Callable[[str], keras.Model], tensors: Mapping[str, Array], dtype: str) -> keras.Model:
-    """Build a model with given parameters.
-
-    Parameters
-    ----------
-    build : callable
-        From a precision to the untrained model.
-    tensors : Mapping of str to numpy.ndarray
-        Every parameter, named ``LAYER/WEIGHT``.
-    dtype : {"float32", "float64"}
-        Precision of the model; the parameters are cast to it.
-    """
+    """Build a model with given parameters, named ``LAYER/WEIGHT`` and cast to `dtype`."""
     # Keras draws the seeds of its initialisers from Python's `random`.
     with preserved_random_state():
         model = build(dtype)

@@ -24,11 +24,6 @@ from explain.torch_ext.model.transfer import to_host
 def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[ParameterLayer, ...]:
     """Run a PyTorch model in inference mode, several times, see `explain.parameters.use.as_used`.
 
-    Raises
-    ------
-    ModelCallError
-        If the model fails on `x`.
-
     Examples
     --------
     >>> from explain.torch_ext.parameters.access import read_parameters

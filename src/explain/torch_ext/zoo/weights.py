@@ -23,17 +23,7 @@ def parameters(model: nn.Module) -> dict[str, Array]:
 
 
 def load(build: Callable[[str], nn.Module], tensors: Mapping[str, Array], dtype: str) -> nn.Module:
-    """Build a model with given parameters, in evaluation mode, on the CPU.
-
-    Parameters
-    ----------
-    build : callable
-        From a precision to the untrained model.
-    tensors : Mapping of str to numpy.ndarray
-        Every parameter and buffer under its PyTorch name.
-    dtype : {"float32", "float64"}
-        Precision of the model; the parameters are cast to it.
-    """
+    """Build a model in evaluation mode on the CPU, with parameters under their PyTorch names cast to `dtype`."""
     # PyTorch draws initial weights, although they are replaced: the user's random state must not advance.
     with torch.random.fork_rng(devices=[]):
         model = build(dtype)
