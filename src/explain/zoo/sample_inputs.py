@@ -105,7 +105,7 @@ def read_samples(model: SeedModel, framework: Framework) -> Samples:
 
 
 def choose_names(split: Split, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Choose names: one of every language, then more from all that are left, each as likely as any other.
+    """Choose names: one of every language, then more from all others, each equally likely.
 
     Parameters
     ----------

@@ -1,7 +1,4 @@
-"""What Keras's layers are set to besides their tensors, in the words that both frameworks share.
-
-Keras is not imported.
-"""
+"""The settings of Keras layers besides their tensors, in words that both frameworks share; Keras is not imported."""
 
 from __future__ import annotations
 
@@ -21,20 +18,20 @@ def settings_of(
     part: str = "",
     taking: Any = None,
 ) -> dict[str, Any]:
-    """Give what must agree for a layer's tensors to mean the same.
+    """Give the settings that must agree for a layer's tensors to mean the same.
 
     Parameters
     ----------
     layer : keras.Layer
-        The layer; of a Bidirectional one of the two in it.
+        The layer; of a Bidirectional, one of its two.
     kind : str
         What it does.
     graph : Graph
-        What the model tells of the layers beside it.
+        The graph of its model.
     part : str
         Which part of the layer.
     taking : keras.layers.Bidirectional, optional
-        That it is in.
+        The Bidirectional that contains it.
     """
     found: dict[str, Any] = {}
     if kind == "convolution" and part == "pointwise":
@@ -97,11 +94,11 @@ def _convolution(layer: Any, graph: Graph) -> dict[str, Any]:
     if zeros is not None and not isinstance(padding, str):
         padding, zeros = added(padding, zeros), None
     return {
-        # Those of a layer before, where what the convolution pads itself is no number.
+        # Those of a layer before, where the convolution's own padding is not known in numbers.
         "zeros": zeros,
         "strides": strides,
         "dilation": dilation,
-        # A depthwise convolution has as many groups as channels before it: said by its kernel.
+        # A depthwise convolution has as many groups as input channels: its kernel shows them.
         "groups": getattr(layer, "groups", None),
         "padding": padding,
         "padding_mode": "zeros",
@@ -118,7 +115,7 @@ def _transposed(layer: Any) -> dict[str, Any]:
         if layer.padding == "valid":
             padding.append((0, min(reach - stride, 0) if more is None else -more))
         else:
-            # What is given is so much longer than (size - 1) · stride.
+            # The output is longer than (size - 1) · stride by this.
             length = stride if more is None else reach - 2 * (reach // 2) + more
             padding.append(cropping(reach, stride, length))
     return {
@@ -153,7 +150,7 @@ def _recurrent(layer: Any, kind: LayerKind, merge_mode: str | None) -> dict[str,
 
 
 def _flattened(layer: Any, graph: Graph) -> dict[str, Any]:
-    """Say what was put in a row before a layer, None if no map was; without a graph nothing is said."""
+    """Give the maps that were flattened before a layer, None if none was; nothing without a graph."""
     if is_on_graph(layer):
         made = map_after(layer)
         return {"flattened": row_before(graph, layer)} | ({} if made is None else {"unflattened": made})

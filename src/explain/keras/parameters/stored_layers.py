@@ -83,7 +83,7 @@ def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
 
 
 def _with_flattening(model: Any, layers: list[StoredLayer]) -> list[StoredLayer]:
-    """Say of the dense layers of a model without a graph what was flattened before them, where only one fits."""
+    """Add to dense layers of a model without a graph the maps flattened before them, where only one fits."""
     known = built_flattenings(model)
     takers = [
         one.shapes["kernel"][0] if one.kind == "dense" and "flattened" not in one.settings else None
@@ -98,7 +98,7 @@ def _with_flattening(model: Any, layers: list[StoredLayer]) -> list[StoredLayer]
 
 
 def _with_order(graph: Graph, layers: list[StoredLayer], by_name: Mapping[str, Any]) -> list[StoredLayer]:
-    """Say of each layer which layers with parameters its inputs come from, where the graph tells."""
+    """Add to each layer which layers with parameters its inputs come from, where the graph shows them."""
     names = {id(by_name[one.name]): one.name for one in layers}
     found: list[StoredLayer] = []
     for layer in layers:
@@ -112,7 +112,7 @@ def _with_order(graph: Graph, layers: list[StoredLayer], by_name: Mapping[str, A
 
 def _is_read_whole(layer: Any) -> bool:
     if class_name(layer) == "MultiHeadAttention":
-        # One with a gate has a layer more than attention has elsewhere: its layers are read one by one.
+        # Attention with a gate has one layer more than in PyTorch: its layers are read one by one.
         return not getattr(layer, "_use_gate", False)
     return hasattr(layer, "cell") or hasattr(layer, "backward_layer")
 
@@ -184,7 +184,7 @@ def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[StoredLayer]:
             variables = _present({"gamma": layer.scale})
     if known in ("batch_normalization", "group_normalization"):
         last = layer.axis in (-1, _rank(layer) - 1)
-    # A normalisation without variables has its epsilon.
+    # A normalisation without variables still has its epsilon.
     yield StoredLayer(name, "", known, variables, settings_of(layer, known, graph), "", last)
 
 
@@ -206,7 +206,7 @@ def _recurrent(name: str, part: str, layer: Any, graph: Graph, taking: Any) -> I
 
 
 def _own_weights(name: str, layer: Any) -> Iterator[StoredLayer]:
-    """Give the weights that a layer holds itself, by their names, for what they do is not known."""
+    """Give a layer's own weights by their names: what they do is not known."""
     own = [*layer._trainable_variables, *layer._non_trainable_variables]
     variables: dict[str, Any] = {}
     for variable in own:

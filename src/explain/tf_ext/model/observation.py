@@ -29,7 +29,7 @@ from explain.tf_ext.model.layers import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import precision_of_points, to_device, to_host
 
-# The same words as for PyTorch's modules, by the beginning of a layer's class name.
+# The same words as for PyTorch modules, by the start of a layer's class name.
 _OPERATIONS = (
     ("SeparableConv", "separable_convolution"),
     ("DepthwiseConv", "convolution"),

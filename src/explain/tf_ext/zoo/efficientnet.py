@@ -54,7 +54,7 @@ def build(dtype: str = "float32") -> keras.Model:
 
 
 def _block(given: Any, name: str, side: int, stride: int, expansion: int, channels: int, dtype: str) -> Any:
-    """Widen, filter each channel by itself, narrow; and add what was given, where it fits."""
+    """Expand, filter each channel, project; add the input where the shapes agree."""
     x, before = given, int(given.shape[-1])
     if expansion != 1:
         x = _convolution(x, f"{name}_expand_conv", before * expansion, 1, dtype)

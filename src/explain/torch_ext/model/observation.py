@@ -28,7 +28,7 @@ from explain.torch_ext.model.layers import has_channels_last, named_layers
 from explain.torch_ext.model.state import inference_mode
 from explain.torch_ext.model.transfer import ordered, to_device, to_host
 
-# The same words as in Keras.
+# The same words as for Keras layers.
 _OPERATIONS: tuple[tuple[Any, str], ...] = (
     (nn.modules.conv._ConvTransposeNd, "transposed_convolution"),
     (nn.modules.conv._ConvNd, "convolution"),

@@ -31,7 +31,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
     >>> as_used_on(model, read_parameters(model), np.ones((1, 1, 3, 3)))[1].settings["flattened"]
     (Block(positions=4, channels=2, channels_last=False, spatial=True),)
     """
-    # A compiled model may leave out the hooks of its modules; the one that it was made from is called.
+    # A compiled model may skip the hooks of its modules: the original model is called.
     called = getattr(model, "_orig_mod", model)
     of_keras = is_keras_model(model)
     parameter = next(model.parameters(), torch.zeros(()))

@@ -76,7 +76,7 @@ class FashionRNN(nn.Module):
     Attributes
     ----------
     rnn1, rnn2 : torch.nn.RNN
-        The first gives its state after every row, of the second only the last is used.
+        The first returns its state after every row; only the last state of the second is used.
     fc : torch.nn.Linear
         From the last state to logits.
     softmax : torch.nn.Softmax

@@ -1,4 +1,4 @@
-"""The batches of a training run: drawn, augmented and scheduled once, in NumPy, for both frameworks."""
+"""The batches of a training run: shuffled, augmented and scheduled in NumPy, for both frameworks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Batch:
 
 
 def steps_of(examples: int, recipe: Recipe, epochs: int) -> int:
-    """Count the steps of a training run; what does not fill a last batch is left for another epoch.
+    """Count the steps of a training run; an incomplete last batch of an epoch is dropped.
 
     Examples
     --------

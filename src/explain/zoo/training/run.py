@@ -18,7 +18,7 @@ from explain.zoo.weight_files import write_weights
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training run came to.
+    """The result of a training run.
 
     Attributes
     ----------
