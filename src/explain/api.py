@@ -8,7 +8,8 @@ from typing import Any, cast, overload
 import numpy as np
 
 from explain.algorithms.catalogue import find_method
-from explain.backends.protocol import Extension, Question, extension_for
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Extension, Question
 from explain.errors import InputError, OptionError, TargetError
 from explain.explanation.arguments import (
     OWN_ENGINE,

@@ -1,11 +1,40 @@
-"""How work is cut: rows of examples, and blocks of the points that each is expanded to."""
+"""How work is cut: rows of examples, and blocks of the points that each is expanded to; and what runs the pieces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import ceil
+from typing import Protocol, TypeVar
 
 Block = tuple[slice, slice]
+
+_Result = TypeVar("_Result")
+
+
+class ChunkRunner(Protocol):
+    """Runs a computation chunk by chunk: what a backend uses of the executor that it is given."""
+
+    @property
+    def size(self) -> int:
+        """How many points a chunk holds now."""
+
+    def over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
+        """Compute `count` examples, a point each; give the rows of each chunk and what was computed."""
+
+    def over_groups(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
+        """Compute `count` examples group by group: a group's points, of which there are many, are run in chunks."""
+
+    def over_blocks(
+        self, count: int, n_points: int, compute: Callable[[slice, slice], _Result], *, in_rows: bool = False
+    ) -> Iterator[tuple[slice, slice, _Result]]:
+        """Compute `count` examples at `n_points` points each; give rows, points and what was computed, block by block.
+
+        Each point comes once. With `in_rows` every point of an example is in the row of the batch that the example
+        has itself.
+        """
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Tell whether an error, or what it was raised from, says that memory ran out."""
 
 
 def row_chunks(count: int, size: int) -> Iterator[slice]:

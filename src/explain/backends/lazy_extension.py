@@ -6,18 +6,16 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from explain.backends.found import Found
 from explain.backends.observation import Observation
-from explain.backends.protocol import Backend, Question
+from explain.backends.protocol import Backend, PosedProblem, Question
 from explain.errors import FrameworkNotInstalledError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
-
-if TYPE_CHECKING:
-    from explain.running.problem import Found, Problem
 
 
 class LazyExtension:
@@ -66,7 +64,7 @@ class LazyExtension:
         backend: Backend = getattr(self._own("backend"), self.backend_class)(model, question, like)
         return backend
 
-    def run_reference_engine(self, problem: Problem) -> Found:
+    def run_reference_engine(self, problem: PosedProblem) -> Found:
         """Run the problem in the reference engine."""
         found: Found = self._own("reference_engine").run(problem)
         return found

@@ -1,31 +1,24 @@
-"""The narrow waist: what a framework must answer, and how the extension for a model is found."""
+"""The narrow waist: what a framework must answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from explain.backends.chunks import ChunkRunner
+from explain.backends.found import Found
 from explain.backends.observation import Observation
-from explain.errors import UnsupportedModelError
+from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
-
-if TYPE_CHECKING:
-    from explain.running.execution import Executor
-    from explain.running.problem import Found, Problem
-
-ENTRY_POINT_GROUP = "explain.backends"
 
 ScoreKind = Literal["logit", "probability", "log_probability", "output"]
 SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
@@ -139,7 +132,7 @@ class Backend(Protocol):
         baselines: tuple[Array, ...],
         alphas: Array,
         weights: Array,
-        executor: Executor,
+        executor: ChunkRunner,
     ) -> tuple[Array, ...]:
         """Give weighted sums of the gradients at ``baseline + alphas[k] * (input - baseline)``.
 
@@ -210,7 +203,39 @@ class LayeredBackend(Backend, Protocol):
         """Give the model up to what a layer gives at a call, which is then its output, in the same session."""
 
 
-class Extension(Protocol):
+class PosedProblem(Protocol):
+    """What a reference engine reads of the explanation that it is to compute."""
+
+    @property
+    def method(self) -> str:
+        """Canonical name of the method."""
+
+    @property
+    def backend(self) -> Backend:
+        """The opened model, inside its session."""
+
+    @property
+    def examples(self) -> Examples:
+        """What is explained, batch first."""
+
+    @property
+    def scores(self) -> Array:
+        """The score of each example, shape (N,)."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The method's options, defaults filled in."""
+
+    @property
+    def baselines(self) -> tuple[Array, ...] | None:
+        """What each input is compared with, for methods that compare."""
+
+    @property
+    def executor(self) -> ChunkRunner:
+        """Cuts the work into chunks."""
+
+
+class Extension(TensorReader, Protocol):
     """What an entry point of the group ``explain.backends`` gives: a recogniser that imports no framework."""
 
     name: str
@@ -228,12 +253,6 @@ class Extension(Protocol):
     def recognises(self, model: object) -> bool:
         """Tell from the class alone whether `model` belongs to this framework."""
 
-    def is_tensor(self, value: object) -> bool:
-        """Tell whether `value` is a tensor of this framework."""
-
-    def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
-        """Copy a tensor of this framework, on any device, to a host array."""
-
     def version(self) -> str:
         """Give the version of the framework."""
 
@@ -243,16 +262,13 @@ class Extension(Protocol):
     def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
         """Give the shape of one example, without the batch axis, where the model states it."""
 
-    def reads_token_ids(self, model: Any) -> bool:
-        """Tell whether a layer of the model turns whole numbers into vectors; asked of an input of whole numbers."""
-
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:
         """Give the least and greatest valid input value where the model states them."""
 
     def open(self, model: Any, question: Question, like: Any) -> Backend:
         """Open a model; `like` is the first input as the user gave it (its dtype and device may matter)."""
 
-    def run_reference_engine(self, problem: Problem) -> Found:
+    def run_reference_engine(self, problem: PosedProblem) -> Found:
         """Run the problem in the reference engine; raise `EngineError` where its numbers are not right."""
 
     def load_model(self, path: Path) -> Any:
@@ -281,57 +297,3 @@ class Extension(Protocol):
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Give a model's own layers the tensors of `layers`, found by name and part, in place: all or none."""
-
-
-@cache
-def extensions() -> tuple[Extension, ...]:
-    """Load every registered extension, ours and third parties', sorted by name."""
-    found = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-    return tuple(point.load() for point in found)
-
-
-def extension_for(model: object, framework: str | None = None) -> Extension:
-    """Find the extension for a model from the model's own class, or by name.
-
-    Raises
-    ------
-    UnsupportedModelError
-        If no extension takes the model or none has that name; the message says what is accepted.
-
-    Examples
-    --------
-    >>> extension_for(3)
-    Traceback (most recent call last):
-    explain.errors.UnsupportedModelError: model is of type int, which no extension takes. Accepted are: ...
-    """
-    registered = extensions()
-    if framework is not None:
-        for extension in registered:
-            if extension.name == framework:
-                if not (callable(model) or extension.recognises(model)):
-                    raise UnsupportedModelError(
-                        f"model is of type {type(model).__name__}, which is no model and cannot be called. "
-                        f"{framework} accepts {extension.accepts}."
-                    )
-                return extension
-        names = ", ".join(repr(extension.name) for extension in registered)
-        raise UnsupportedModelError(
-            f"framework={framework!r} is not registered; installed extensions are: {names}. "
-            f"A further one registers itself in the entry point group {ENTRY_POINT_GROUP!r}."
-        )
-    for extension in registered:
-        if extension.recognises(model):
-            return extension
-    accepted = "; ".join(f"{extension.name}: {extension.accepts}" for extension in registered)
-    kind = type(model)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    plain = callable(model) and not isinstance(model, type)
-    remedy = (
-        " For a plain function say what it takes: "
-        f"framework={' or '.join(repr(extension.name) for extension in registered)}."
-        if plain and registered
-        else ""
-    )
-    raise UnsupportedModelError(
-        f"model is of type {name}, which no extension takes. Accepted are: {accepted}.{remedy}"
-    )

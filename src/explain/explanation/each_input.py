@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.method import Method
+from explain.backends.found import Found
 from explain.backends.tokens import Tokens
 from explain.errors import HeldInputWarning, LayerError, UnsupportedInputError, UnusedInputWarning
 from explain.explanation.given_inputs import GivenInput
@@ -21,7 +22,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.packing import unpacked
 from explain.results.attribution import Attribution
 from explain.running.layer_view import activations_of, layered, resolve_layer
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Solve = Callable[[Problem], Found]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.catalogue import methods
+from explain.backends.found import Found
 from explain.backends.protocol import Backend, Finding, ScoreKind
 from explain.backends.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
 from explain.errors import (
@@ -31,7 +32,7 @@ from explain.inputs.target import TargetLabels, expected_target, picked, predict
 from explain.running.execution import Executor, executor_for
 from explain.running.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.running.random_state import preserved_random_state
 from explain.running.steadiness import UNSTEADY_NOTE, is_unsteady
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from explain.backends.found import Found
 from explain.backends.protocol import Finding
 from explain.backends.tokens import Tokens
 from explain.errors import ExplainWarning, GradientError
@@ -19,7 +20,7 @@ from explain.inputs.examples import Array
 from explain.inputs.masking import Mask, spread_mask
 from explain.inputs.target import TargetLabels
 from explain.results.attribution import Attribution
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Note = tuple[str, type[ExplainWarning]]
 Notes = list[Note]

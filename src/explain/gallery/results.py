@@ -13,7 +13,8 @@ import numpy.typing as npt
 from explain import zoo
 from explain.algorithms.method import Method
 from explain.api import attribute, maximize
-from explain.backends.protocol import Question, extension_for
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Question
 from explain.errors import ExplainWarning, InputError, UnsupportedModelError
 from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.inputs.display import Display

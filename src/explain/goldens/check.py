@@ -12,7 +12,7 @@ import numpy as np
 
 from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import ExplanationChangedError, GoldenError
 from explain.explanation.arguments import layout_of
 from explain.files.atomic_write import replace_file

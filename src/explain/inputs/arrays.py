@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from explain.backends.protocol import Extension
 from explain.errors import InputError
 from explain.inputs.examples import Array
 
 
-def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None) -> Array:
+class TensorReader(Protocol):
+    """What is asked of a framework's extension when an input is checked: the first part of a backend's `Extension`."""
+
+    def is_tensor(self, value: object) -> bool:
+        """Tell whether `value` is a tensor of this framework."""
+
+    def to_numpy(self, tensor: Any) -> Array:
+        """Copy a tensor of this framework, on any device, to a host array."""
+
+    def reads_token_ids(self, model: Any) -> bool:
+        """Tell whether a layer of the model turns whole numbers into vectors; asked of an input of whole numbers."""
+
+
+def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = None) -> Array:
     """Bring an input to the host as a finite, non-empty, floating array, or as token ids for a model that reads them.
 
     Parameters
     ----------
     x : object
         As it was given.
-    extension : Extension
+    extension : TensorReader
         Whose model it is.
     name : str
         What the caller calls it.
@@ -69,7 +81,7 @@ def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None
     return array
 
 
-def to_host(value: Any, extension: Extension) -> Array | None:
+def to_host(value: Any, extension: TensorReader) -> Array | None:
     """Give an array or a tensor as a host array, None for anything else.
 
     bfloat16, which NumPy does not know, comes as float32.
@@ -82,7 +94,7 @@ def to_host(value: Any, extension: Extension) -> Array | None:
 
 
 def split_forward_kwargs(
-    forward_kwargs: Mapping[str, Any] | None, count: int, extension: Extension, taken: Sequence[str] = ()
+    forward_kwargs: Mapping[str, Any] | None, count: int, extension: TensorReader, taken: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Tell what is the same for every example from what has one row an example.
 

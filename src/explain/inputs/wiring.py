@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,3 +60,18 @@ class Wiring:
             return ([list(inputs)], {}) if as_one else (list(inputs), {})
         by_name = dict(zip(self.names, inputs, strict=True))
         return ([by_name], {}) if as_one else ([], by_name)
+
+
+def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
+    """Give the inputs of a model one by one, and how it is called with them if there are several.
+
+    Examples
+    --------
+    >>> inputs_and_wiring({"a": 1, "b": 2})
+    ([1, 2], Wiring(sources=(), batch_axes=(0, 0), names=('a', 'b')))
+    """
+    if isinstance(x, Mapping):
+        return list(x.values()), Wiring((), (0,) * len(x), tuple(x))
+    if isinstance(x, tuple):
+        return list(x), Wiring((), (0,) * len(x))
+    return [x], None

@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 import psutil
 
-from explain.backends.protocol import Finding, Primitive, Question, Rule, ScoreKind
-from explain.backends.scoring import opaque_finding, pick_output
+from explain.backends import (
+    Array,
+    ChunkRunner,
+    Examples,
+    Finding,
+    Primitive,
+    Question,
+    Rule,
+    ScoreKind,
+    opaque_finding,
+    pick_output,
+    picked,
+)
 from explain.errors import (
     GradientError,
     InputError,
@@ -19,11 +30,8 @@ from explain.errors import (
     TargetError,
     UnsupportedModelError,
 )
-from explain.inputs.examples import Array, Examples
-from explain.inputs.target import picked
 from explain.numpy_ext.callables import ArrayFunction
-from explain.running.execution import UNSEEN, Executor
-from explain.running.random_state import preserved_random_state
+from explain.running import UNSEEN, preserved_random_state
 
 
 class NumPyBackend:
@@ -164,7 +172,7 @@ class NumPyBackend:
         baselines: tuple[Array, ...],
         alphas: Array,
         weights: Array,
-        executor: Executor,
+        executor: ChunkRunner,
     ) -> tuple[Array, ...]:
         """Refuse, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")

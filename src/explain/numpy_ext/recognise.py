@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from explain.backends.protocol import Backend, Question
+from explain.backends import (
+    Array,
+    Backend,
+    Found,
+    Layout,
+    ParameterLayer,
+    PosedProblem,
+    Question,
+    Wiring,
+    default_layout,
+)
 from explain.errors import EngineError, PortError, UnsupportedModelError
-from explain.inputs.examples import Array
-from explain.inputs.layout import Layout, default_layout
-from explain.inputs.wiring import Wiring
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
-from explain.parameters.canonical import ParameterLayer
-
-if TYPE_CHECKING:
-    from explain.running.problem import Found, Problem
 
 
 class NumPyExtension:
@@ -69,7 +72,7 @@ class NumPyExtension:
         """Open a model."""
         return NumPyBackend(array_function(model, question.score), question, like)
 
-    def run_reference_engine(self, problem: Problem) -> Found:
+    def run_reference_engine(self, problem: PosedProblem) -> Found:
         """Refuse: there is none."""
         raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
 

@@ -6,15 +6,14 @@ are that channel's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import ModelCallError
-from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import Array, ParameterLayer
 from explain.parameters.flattened import Block, Row, block_of, row_of, without_vectors
 
@@ -101,21 +100,6 @@ def _takes_rows(layer: ParameterLayer, use: Use) -> bool:
     """Tell whether a layer takes rows of features: one an example, or one a step of a sequence."""
     ranks = (2, 3) if layer.kind in ("dense", *_RECURRENT) else (2,)
     return layer.kind in _TAKE_ROWS and len(use.takes) in ranks
-
-
-def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
-    """Give the inputs of a model one by one, and how it is called with them if there are several.
-
-    Examples
-    --------
-    >>> inputs_and_wiring({"a": 1, "b": 2})
-    ([1, 2], Wiring(sources=(), batch_axes=(0, 0), names=('a', 'b')))
-    """
-    if isinstance(x, Mapping):
-        return list(x.values()), Wiring((), (0,) * len(x), tuple(x))
-    if isinstance(x, tuple):
-        return list(x), Wiring((), (0,) * len(x))
-    return [x], None
 
 
 def _rows(

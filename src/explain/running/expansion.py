@@ -9,10 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from explain.backends.chunks import Block
+from explain.backends.chunks import Block, ChunkRunner
 from explain.backends.protocol import Backend
 from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
 
 
 class Expansion(Protocol):
@@ -124,7 +123,12 @@ class Repeated:
 
 
 def expanded_scores(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> Array:
     """Give the score of every point, in float64: a model may compute in more precision than its points have.
 
@@ -146,7 +150,7 @@ def expanded_gradients(
     examples: Examples,
     expansion: Expansion,
     weights: Array,
-    executor: Executor,
+    executor: ChunkRunner,
     *,
     in_rows: bool = False,
 ) -> tuple[Array, ...]:
@@ -167,7 +171,12 @@ def expanded_gradients(
 
 
 def expanded_means(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> tuple[Array, ...]:
     """Give the means of the gradients over the points of each example, in double precision; see `expanded_moments`."""
     totals = tuple(np.zeros(array.shape) for array in examples.inputs)
@@ -178,7 +187,12 @@ def expanded_means(
 
 
 def expanded_moments(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """Give the means and the variances of the gradients over the points of each example, in double precision.
 
@@ -202,7 +216,12 @@ def expanded_moments(
 
 
 def gradient_blocks(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> Iterator[tuple[slice, slice, tuple[Array, ...]]]:
     """Go through the gradients at all points, a block at a time; the points of an example come in their order.
 

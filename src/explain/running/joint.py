@@ -11,11 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.packing import Part, unpacked
-from explain.running.execution import Executor
 
 
 class _Rearranged(ABC):
@@ -95,7 +95,7 @@ class _Rearranged(ABC):
         baselines: tuple[Array, ...],
         alphas: Array,
         weights: Array,
-        executor: Executor,
+        executor: ChunkRunner,
     ) -> tuple[Array, ...]:
         """Give weighted sums of gradients along the straight path of what is moved."""
         starts = self._starts(baselines, examples)

@@ -1,15 +1,14 @@
-"""What a method is given and what it gives back: the two sides of every algorithm."""
+"""What a method is given: an explanation to compute, with everything resolved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from explain.backends.protocol import Backend
-from explain.errors import ExplainWarning
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layers import LayerCall
 from explain.inputs.layout import Layout
@@ -91,36 +90,3 @@ class Problem:
             return parts[0]
         gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
         return gradients, np.concatenate([scores for _, scores in parts])
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a method found.
-
-    Parameters
-    ----------
-    values : tuple of numpy.ndarray
-        One array an input, of its shape.
-    delta, relative_delta : numpy.ndarray, optional
-        Convergence delta of each example, shape (N,).
-    steps, map_error : numpy.ndarray, optional
-        How many gradients each example's integral is made of, and the estimated error of its map, shape (N,).
-    rule : str
-        The rule of integration that was used.
-    scores : numpy.ndarray, optional
-        The scores, where the method moves the input; else those of the problem hold.
-    history : numpy.ndarray, optional
-        The scores along the way, shape (steps + 1, N).
-    warnings : tuple of (message, category)
-        What the caller must be told.
-    """
-
-    values: tuple[Array, ...]
-    delta: Array | None = None
-    relative_delta: Array | None = None
-    steps: Array | None = None
-    rule: str = ""
-    map_error: Array | None = None
-    scores: Array | None = None
-    history: Array | None = None
-    warnings: tuple[tuple[str, type[ExplainWarning]], ...] = field(default=())

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.chunks import ChunkRunner
 from explain.backends.layered import Layered
 from explain.backends.protocol import Finding, Question, Rule
 from explain.backends.scoring import (
@@ -28,7 +29,6 @@ from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.target import picked
 from explain.keras.layers import has_masking, layers_of, recorded_masks, wired
-from explain.running.execution import Executor
 from explain.running.expansion import StraightPath, expanded_gradients
 from explain.torch_ext.affine_prefix.cut import Survey, known_survey, surveyed
 from explain.torch_ext.affine_prefix.path import path_gradients
@@ -191,7 +191,7 @@ class TorchBackend(Layered):
         baselines: tuple[Array, ...],
         alphas: Array,
         weights: Array,
-        executor: Executor,
+        executor: ChunkRunner,
     ) -> tuple[Array, ...]:
         """Give weighted sums of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from explain.backends.chunks import ChunkRunner
 from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def path_gradients(
     baselines: tuple[Array, ...],
     alphas: Array,
     weights: Array,
-    executor: Executor,
+    executor: ChunkRunner,
 ) -> tuple[Array, ...]:
     """Give weighted sums of the gradients along the path; see `explain.backends.protocol.Backend.path_gradients`.
 
@@ -83,7 +83,7 @@ class _Line:
     backend: TensorFlowBackend
     alphas: Array
     weights: Array
-    executor: Executor
+    executor: ChunkRunner
 
     def sums(
         self,

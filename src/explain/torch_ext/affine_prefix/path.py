@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explain.backends.chunks import ChunkRunner
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 
@@ -29,7 +29,7 @@ def path_gradients(
     baselines: tuple[Array, ...],
     alphas: Array,
     weights: Array,
-    executor: Executor,
+    executor: ChunkRunner,
 ) -> tuple[Array, ...]:
     """Give weighted sums of the gradients along the path; see `explain.backends.protocol.Backend.path_gradients`.
 
@@ -73,7 +73,7 @@ class _Line:
     backend: TorchBackend
     alphas: Tensor
     weights: Tensor
-    executor: Executor
+    executor: ChunkRunner
     unread: dict[int, Tensor] = field(default_factory=dict)
     """What is given for so many points to a model that was seen not to read them."""
 
