@@ -21,7 +21,7 @@ from explain.backends.protocol import (
 )
 from explain.backends.scoring import opaque_finding, pick_output
 from explain.inputs.arrays import TensorReader
-from explain.inputs.examples import Array, Examples, Target
+from explain.inputs.examples import Array, Arrays, Examples, Target
 from explain.inputs.layers import LayerCall
 from explain.inputs.layout import Layout, default_layout
 from explain.inputs.target import picked
@@ -31,6 +31,7 @@ from explain.parameters.canonical import ParameterLayer
 __all__ = [
     "ENTRY_POINT_GROUP",
     "Array",
+    "Arrays",
     "Backend",
     "ChunkRunner",
     "Examples",

@@ -12,9 +12,7 @@ from explain.backends.found import Found
 from explain.backends.observation import Observation
 from explain.backends.protocol import Backend, PosedProblem, Question
 from explain.errors import FrameworkNotInstalledError
-from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
 
 
@@ -80,19 +78,10 @@ class LazyExtension:
             layers = self._own("parameters.use").as_used_on(model, layers, x)
         return layers
 
-    def observe(
-        self,
-        model: Any,
-        inputs: Sequence[Array | None],
-        layout: Layout,
-        wiring: Wiring | None = None,
-        *,
-        layers: bool = True,
-    ) -> Observation | None:
+    def observe(self, model: Any, *inputs_and_layout: Any, **options: Any) -> Observation | None:
         """Run a model as it is given, and give what it and its layers gave."""
-        observed: Observation | None = self._own("model.observation").observe(
-            model, inputs, layout, wiring, layers=layers
-        )
+        observe = self._own("model.observation").observe
+        observed: Observation | None = observe(model, *inputs_and_layout, **options)
         return observed
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

@@ -14,7 +14,7 @@ from explain.backends.chunks import ChunkRunner
 from explain.backends.found import Found
 from explain.backends.observation import Observation
 from explain.inputs.arrays import TensorReader
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
@@ -127,13 +127,8 @@ class Backend(Protocol):
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: ChunkRunner,
-    ) -> tuple[Array, ...]:
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
         """Give weighted sums of the gradients at ``baseline + alphas[k] * (input - baseline)``.
 
         `alphas` has shape (K,), `weights` (M, K), both in the backend's dtype: M sums over the same K

@@ -71,7 +71,10 @@ def resolve_baseline(
     [[[0.5, 0.5], [2.5, 2.5]]]
     """
     real = np.ones((1,) * inputs.ndim, bool) if mask is None else spread_mask(mask, layout)
-    values, rule = _of_real_positions(baseline, inputs, layout, bounds, seed, real)
+    if baseline is None or isinstance(baseline, str):
+        values, rule = _by_rule("zeros" if baseline is None else baseline, inputs, layout, bounds, seed, real)
+    else:
+        values, rule = _as_given(baseline, inputs)
     values = np.where(real, values, inputs)
     return np.ascontiguousarray(values, dtype=inputs.dtype), rule
 
@@ -149,18 +152,7 @@ def _finite(baseline: Any, dtype: npt.DTypeLike, expected: str) -> Array:
     return values
 
 
-def _of_real_positions(
-    baseline: Any,
-    inputs: Array,
-    layout: Layout,
-    bounds: tuple[float, float] | None,
-    seed: int,
-    real: npt.NDArray[np.bool_],
-) -> tuple[Array, Mapping[str, Any]]:
-    if baseline is None:
-        return np.zeros_like(inputs), {"rule": "zeros"}
-    if isinstance(baseline, str):
-        return _by_rule(baseline, inputs, layout, bounds, seed, real)
+def _as_given(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str, Any]]:
     values = _finite(
         baseline,
         inputs.dtype,

@@ -12,6 +12,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Rows = slice | npt.NDArray[np.intp]
 
+Arrays = tuple[Array, ...]
+"""One array an input."""
+
 
 @dataclass(frozen=True)
 class Target:

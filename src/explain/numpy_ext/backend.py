@@ -11,6 +11,7 @@ import psutil
 
 from explain.backends import (
     Array,
+    Arrays,
     ChunkRunner,
     Examples,
     Finding,
@@ -167,13 +168,8 @@ class NumPyBackend:
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: ChunkRunner,
-    ) -> tuple[Array, ...]:
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
         """Refuse, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 

@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.backends import (
-    Array,
     Backend,
     Found,
     Layout,
     ParameterLayer,
     PosedProblem,
     Question,
-    Wiring,
     default_layout,
 )
 from explain.errors import EngineError, PortError, UnsupportedModelError
@@ -82,16 +80,8 @@ class NumPyExtension:
             f"{path} is a file of no framework: read it yourself, and give the model."
         )
 
-    def observe(
-        self,
-        model: Any,
-        inputs: Sequence[Array | None],
-        layout: Layout,
-        wiring: Wiring | None = None,
-        *,
-        layers: bool = True,
-    ) -> None:
-        """Give none: no layer is seen, and what the model gives its backend gives."""
+    def observe(self, model: Any, *inputs_and_layout: Any, **options: Any) -> None:
+        """Give none: no layer is visible, and the backend gives the model's outputs."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Refuse: no layer is seen."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.packing import Part, unpacked
 
@@ -90,13 +90,8 @@ class _Rearranged(ABC):
         return self._arranged(gradients), scores
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: ChunkRunner,
-    ) -> tuple[Array, ...]:
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
         """Give weighted sums of gradients along the straight path of what is moved."""
         starts = self._starts(baselines, examples)
         return self._arranged(

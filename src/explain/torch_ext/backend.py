@@ -25,7 +25,7 @@ from explain.backends.scoring import (
 )
 from explain.backends.stepwise import check_step_result, time_axis_of
 from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.target import picked
 from explain.keras.layers import has_masking, layers_of, recorded_masks, wired
@@ -186,13 +186,8 @@ class TorchBackend(Layered):
         return tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: ChunkRunner,
-    ) -> tuple[Array, ...]:
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
         """Give weighted sums of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:
             differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))

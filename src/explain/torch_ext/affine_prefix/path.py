@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explain.backends.chunks import ChunkRunner
 from explain.errors import ExplainError
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 
@@ -26,11 +26,11 @@ _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 def path_gradients(
     backend: TorchBackend,
     examples: Examples,
-    baselines: tuple[Array, ...],
+    baselines: Arrays,
     alphas: Array,
     weights: Array,
     executor: ChunkRunner,
-) -> tuple[Array, ...]:
+) -> Arrays:
     """Give weighted sums of the gradients along the path; see `explain.backends.protocol.Backend.path_gradients`.
 
     The straight path goes through an affine prefix as a straight path: it is run at the two ends only, the
