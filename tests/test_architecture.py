@@ -42,8 +42,7 @@ PUBLIC_MODULES = {"errors", "migration", "render", "zoo"}
 
 # What imports a module by a name that import-linter does not see, and what it imports so.
 IMPORTS_BY_NAME = {
-    "": "The table of public names, each imported at its first use.",
-    "render": "The table of what is drawn, so that matplotlib is imported when something is drawn.",
+    "lazy_names": "The tables of `__init__` files: public names that are imported at their first use.",
     "algorithms.method": "A method's function, imported when it is first run.",
     "backends.discovery": "The entry points of all extensions that are installed.",
     "backends.lazy_extension": "An extension's own parts, and its framework.",
@@ -55,6 +54,7 @@ IMPORTS_BY_NAME = {
 NAMES_A_MODULE = {
     "": "The table of public names.",
     "render": "The table of what is drawn.",
+    "running": "Its own contract suite.",
     "algorithms.catalogue": "Where each method's function is.",
     "backends.discovery": "The group of entry points has the package's name.",
     "torch_ext.recognise": "Its own folder, for `LazyExtension`.",

@@ -3,8 +3,9 @@
 What a backend of somebody else's needs is imported from here: examples expanded to many points, and the contract suite.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from explain.lazy_names import importer
 from explain.running.execution import UNSEEN
 from explain.running.expansion import Expansion, StraightPath, expanded_gradients
 from explain.running.random_state import preserved_random_state
@@ -23,10 +24,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the contract suite when it is asked for: no explanation needs it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    from explain.running import contract
-
-    return getattr(contract, name)
+# No explanation needs the contract suite: it is imported when it is asked for.
+__getattr__ = importer(
+    __name__,
+    {"BackendContract": "explain.running.contract", "ContractModel": "explain.running.contract"},
+)
