@@ -1,7 +1,7 @@
 """The narrow waist: what a framework must answer, and what every answer shares.
 
-What a backend of somebody else's needs is imported from here: the protocol, and of the inputs what the protocol speaks
-of. See docs/guides/new-backend.md.
+Third-party backends import from here: the protocol, and the classes of inputs that it uses. See
+docs/guides/new-backend.md.
 """
 
 from explain.backends.chunks import ChunkRunner

@@ -1,4 +1,4 @@
-"""Finds the extension for a model, among all that are installed."""
+"""Finds the extension for a model among the installed ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     Raises
     ------
     UnsupportedModelError
-        If no extension takes the model or none has that name; the message says what is accepted.
+        If no extension accepts the model or none has that name; the message says which models are accepted.
 
     Examples
     --------

@@ -19,15 +19,15 @@ class Found:
     delta, relative_delta : numpy.ndarray, optional
         Convergence delta of each example, shape (N,).
     steps, map_error : numpy.ndarray, optional
-        How many gradients each example's integral is made of, and the estimated error of its map, shape (N,).
+        The number of gradients in each example's integral, and the estimated error of its map, shape (N,).
     rule : str
-        The rule of integration that was used.
+        The rule of integration.
     scores : numpy.ndarray, optional
-        The scores, where the method moves the input; else those of the problem hold.
+        The scores, if the method moves the input; else those of the problem are right.
     history : numpy.ndarray, optional
-        The scores along the way, shape (steps + 1, N).
+        The score at each step, shape (steps + 1, N).
     warnings : tuple of (message, category)
-        What the caller must be told.
+        Warnings for the caller.
     """
 
     values: tuple[Array, ...]

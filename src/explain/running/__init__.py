@@ -1,6 +1,6 @@
 """A problem, and running it over a backend: chunks of work, noise, quadrature, features left out.
 
-What a backend of somebody else's needs is imported from here: examples expanded to many points, and the contract suite.
+Third-party backends import from here: examples expanded to many points, and the contract suite.
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-# No explanation needs the contract suite: it is imported when it is asked for.
+# No explanation needs the contract suite, so it is imported on first use.
 __getattr__ = importer(
     __name__,
     {"BackendContract": "explain.running.contract", "ContractModel": "explain.running.contract"},

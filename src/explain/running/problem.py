@@ -45,13 +45,13 @@ class Problem:
     bounds : tuple of float, optional
         Least and greatest valid input value, for methods that stay within them.
     call : LayerCall, optional
-        The layer that is looked at, for methods that look at one, and where the problem is posed at a layer.
+        The layer, for methods that explain one, and if the problem is posed at a layer.
     neuron : Target, optional
-        The unit of that layer through which the score is looked at, for methods that look through one.
+        The unit of that layer, for methods that explain the score through a unit.
     outer : Problem, optional
         For a problem posed at a layer: the same problem at the input.
     parts : tuple of Part
-        Where several inputs lie in the one packed input that they are seen as; none otherwise.
+        Where several inputs lie in the one packed input; empty if there is no packing.
     """
 
     method: str
@@ -72,17 +72,17 @@ class Problem:
 
     @property
     def in_rows(self) -> bool:
-        """Whether each point must be in its example's own row of the batch: a fixed one may keep states by row."""
+        """Whether each point must be in its example's own row: at a fixed batch size a model may keep states by row."""
         return self.backend.fixed_batch_size is not None
 
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
-        """Give the scores of the examples seen at other inputs, shape (N,)."""
+        """Give the scores of the examples at other inputs, shape (N,)."""
         moved = self.examples.with_inputs(inputs)
         parts = self.executor.over_rows(len(moved), lambda rows: self.backend.scores(moved.rows(rows)))
         return np.concatenate([scores for _, scores in parts])
 
     def gradients_at(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
-        """Give the gradients to the inputs, and the scores, seen at other inputs."""
+        """Give the gradients to the inputs, and the scores, at other inputs."""
         moved = self.examples.with_inputs(inputs)
         over = self.executor.over_rows(len(moved), lambda rows: self.backend.gradients(moved.rows(rows)))
         parts = [found for _, found in over]
