@@ -253,7 +253,7 @@ def test_the_output_is_explained_as_it_is_and_says_so():
         )
     assert a.score == "probability"
     for score in ("probability", "log_probability"):
-        with pytest.raises(ScoreError, match=f"score='{score}' cannot be had of linear.*score='output'"):
+        with pytest.raises(ScoreError, match=f"score='{score}' is not available for linear.*score='output'"):
             explained(linear, score=score)
 
 

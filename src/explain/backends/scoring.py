@@ -183,8 +183,8 @@ def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -
         else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
     )
     return (
-        f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly move where the model is "
-        f"sure, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if it is meant."
+        f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly change where the model is "
+        f"sure, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if you want it."
     )
 
 

@@ -1,4 +1,4 @@
-"""The input and what goes with it, checked and brought to the host."""
+"""Checks the input and its companions, and copies them to the host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from explain.inputs.examples import Array
 
 
 class TensorReader(Protocol):
-    """What is asked of a framework's extension when an input is checked: the first part of a backend's `Extension`."""
+    """What the check of an input needs of a framework's extension; the first part of `explain.backends.Extension`."""
 
     def is_tensor(self, value: object) -> bool:
         """Tell whether `value` is a tensor of this framework."""
@@ -21,11 +21,11 @@ class TensorReader(Protocol):
         """Copy a tensor of this framework, on any device, to a host array."""
 
     def reads_token_ids(self, model: Any) -> bool:
-        """Tell whether a layer of the model turns whole numbers into vectors; asked of an input of whole numbers."""
+        """Tell whether a layer of the model maps integers to vectors; called for an input of integers."""
 
 
 def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = None) -> Array:
-    """Bring an input to the host as a finite, non-empty, floating array, or as token ids for a model that reads them.
+    """Give an input as a host array: finite, non-empty and floating, or token ids for a model that reads them.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
         bad = np.argwhere(~np.isfinite(array))
         raise InputError(
             f"{name} has {len(bad)} value{'s' if len(bad) > 1 else ''} that {'are' if len(bad) > 1 else 'is'} NaN or "
-            f"infinite, the first at index {tuple(bad[0].tolist())}: mend the data first."
+            f"infinite, the first at index {tuple(bad[0].tolist())}: correct the data first."
         )
     return array
 
@@ -84,7 +84,7 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
 def to_host(value: Any, extension: TensorReader) -> Array | None:
     """Give an array or a tensor as a host array, None for anything else.
 
-    bfloat16, which NumPy does not know, comes as float32.
+    bfloat16, which NumPy does not know, becomes float32.
     """
     if isinstance(value, np.ndarray):
         return value
@@ -96,7 +96,7 @@ def to_host(value: Any, extension: TensorReader) -> Array | None:
 def split_forward_kwargs(
     forward_kwargs: Mapping[str, Any] | None, count: int, extension: TensorReader, taken: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Tell what is the same for every example from what has one row an example.
+    """Separate keyword arguments that are the same for every example from those with one row an example.
 
     Parameters
     ----------

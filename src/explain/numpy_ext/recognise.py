@@ -1,4 +1,4 @@
-"""Recognises what computes with NumPy arrays from its class, without importing any library."""
+"""Recognises models of NumPy arrays by their class, without importing any library."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from explain.numpy_ext.callables import array_function, is_estimator, is_session
 
 
 class NumPyExtension:
-    """What the entry point ``numpy`` gives; see `explain.backends.protocol.Extension`."""
+    """The object of the entry point ``numpy``; see `explain.backends.Extension`."""
 
     name = "numpy"
     accepts = (
@@ -35,15 +35,15 @@ class NumPyExtension:
     model_suffixes: tuple[str, ...] = ()
 
     def recognises(self, model: object) -> bool:
-        """Tell from the class alone."""
+        """Tell by the class alone."""
         return is_session(model) or is_estimator(model) or is_estimator(getattr(model, "__self__", None))
 
     def is_tensor(self, value: object) -> bool:
-        """Tell nothing for a tensor: arrays are known everywhere."""
+        """Say no: arrays need no extension."""
         return False
 
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
-        """Give an array as it is."""
+        """Give an array unchanged."""
         return np.asarray(tensor)
 
     def version(self) -> str:
@@ -51,7 +51,7 @@ class NumPyExtension:
         return np.__version__
 
     def default_layout(self, model: Any, ndim: int) -> Layout:
-        """Give channels last, as in pictures read from files; a session's pictures have their channels first."""
+        """Give channels last, as in pictures read from files; channels first for a session."""
         return default_layout(ndim, "first" if is_session(model) else "last")
 
     def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
@@ -59,11 +59,11 @@ class NumPyExtension:
         return stated_shape(model)
 
     def reads_token_ids(self, model: Any) -> bool:
-        """Tell that nothing is seen of the inside."""
+        """Say no: no layer is visible."""
         return False
 
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:
-        """Give ``model.input_bounds``, where there is such a thing."""
+        """Give ``model.input_bounds``, if the model has it."""
         return getattr(model, "input_bounds", None)
 
     def open(self, model: Any, question: Question, like: Any) -> Backend:
@@ -71,11 +71,11 @@ class NumPyExtension:
         return NumPyBackend(array_function(model, question.score), question, like)
 
     def run_reference_engine(self, problem: PosedProblem) -> Found:
-        """Refuse: there is none."""
+        """Raise an error: there is none."""
         raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
 
     def load_model(self, path: Path) -> Any:
-        """Refuse: what estimators are kept in are pickles."""
+        """Raise an error: estimators are saved as pickles, which are not read."""
         raise UnsupportedModelError(
             f"{path} is a file of no framework: read it yourself, and give the model."
         )
@@ -84,14 +84,14 @@ class NumPyExtension:
         """Give none: no layer is visible, and the backend gives the model's outputs."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
-        """Refuse: no layer is seen."""
+        """Raise an error: no layer is visible."""
         raise PortError(
             f"model is of type {type(model).__name__}, whose layers cannot be seen: give a torch.nn.Module or a "
             "keras.Model."
         )
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
-        """Refuse, as above."""
+        """Raise an error, as above."""
         self.parameters(model)
 
 
