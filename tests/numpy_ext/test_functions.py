@@ -246,7 +246,7 @@ def test_the_output_is_explained_as_it_is_and_says_so():
         a = explained(linear, score="logit")
     assert a.score == "output"
     with pytest.warns(
-        ProbabilityScoreWarning, match=r"Probabilities hardly move.*one that returns logits.*'output'"
+        ProbabilityScoreWarning, match=r"Probabilities hardly change.*one that returns logits.*'output'"
     ):
         a = explained(
             lambda x: np.exp(linear(x)) / np.exp(linear(x)).sum(axis=1, keepdims=True), score="logit"

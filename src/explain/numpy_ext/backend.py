@@ -209,8 +209,8 @@ def _finding(function: ArrayFunction, wanted: ScoreKind) -> Finding:
             else f"its output is a {known.replace('_', ' ')}"
         )
         raise ScoreError(
-            f"score={wanted!r} is not available for {function.name}, a function of arrays: {what}. Say score='output', and "
-            "give a function that returns the scores to explain."
+            f"score={wanted!r} is not available for {function.name}, a function of arrays: {what}. Say "
+            "score='output', and give a function that returns the scores to explain."
         )
     if known is None:
         return opaque_finding(wanted, None)
