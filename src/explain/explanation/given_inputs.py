@@ -1,4 +1,4 @@
-"""Each of several inputs as the caller gave it, with what is given for it, checked and brought to the host."""
+"""The inputs of a call with the arguments that belong to each, checked and copied to the host."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from explain.inputs.arrays import as_input, to_host
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.inputs.structure import Structure
+from explain.inputs.structure import Structure, structure_of
 from explain.inputs.wiring import Wiring
 
-# What is held as it is needs no more of a layout than that it can be laid out.
+# For inputs that stay fixed: their axes are not used, but a layout of the right rank is.
 _HELD = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
 
 
 @dataclass(frozen=True)
 class GivenInput:
-    """One of several inputs.
+    """An input with its arguments.
 
     Parameters
     ----------
     name : str
-        Its key, or its position.
+        Its key or its position among several inputs; empty for a single input.
     host : numpy.ndarray, optional
-        As the model wants it, on the host; None where the model gets None.
+        The input on the host, in the model's layout; None where the model gets None.
     layout : Layout
         Its axes.
     options : Mapping
-        The method's options, its own where they are given for each input.
+        The method's options, those of this input where the caller gives one an input.
     baseline, lengths : object
-        As given for it.
+        As given for this input.
     has_own_baseline : bool
-        Whether its baseline was given for it alone.
+        Whether the caller gives a baseline for this input alone.
     bounds : tuple of float, optional
         Its least and greatest valid value.
     display : Display
@@ -61,7 +61,7 @@ class GivenInput:
 
     @property
     def is_moved(self) -> bool:
-        """Whether it holds numbers in floating point, which can be moved."""
+        """Whether it is in floating point: methods change such inputs, and keep all others fixed."""
         return self.host is not None and self.host.dtype.kind == "f"
 
     @property
@@ -73,24 +73,25 @@ class GivenInput:
 
 @dataclass(frozen=True)
 class Given:
-    """What a call is about, with what is given for it.
+    """All inputs of a call, with their arguments.
 
     Parameters
     ----------
     x : numpy.ndarray
-        The input on the host, in the model's layout; the first of several that is moved.
+        The input on the host, in the model's layout; of several inputs the first in floating point.
     like : object
-        The same as it was given, whose dtype and device a model without parameters follows.
+        The same as the caller gives it: a model without parameters runs in its dtype and on its device.
     layout : Layout
         Its axes.
     options : Mapping
-        The method's options, defaults filled in; those that several inputs share.
+        The method's options with defaults filled in; of several inputs those that they share.
     bounds : tuple of float, optional
         Least and greatest valid value.
     display : Display
         How it is drawn.
     structure, several, wiring : Structure, tuple of GivenInput, Wiring
-        How several inputs are held together, each of them, and where each comes from when the model is called.
+        Of several inputs: the tuple, list or dict that they come in, each of them, and how the model is called with
+        them.
     """
 
     x: Array
@@ -103,8 +104,48 @@ class Given:
     several: tuple[GivenInput, ...] = ()
     wiring: Wiring | None = None
 
+    @property
+    def as_one(self) -> GivenInput:
+        """The whole as a single input, for a result that is not one of several."""
+        return GivenInput("", self.x, self.layout, self.options, bounds=self.bounds, display=self.display)
 
-def one_given(
+
+def given_inputs(
+    x: Any,
+    extension: Extension,
+    model: Any,
+    row: Method,
+    *,
+    options: Mapping[str, Any],
+    baseline: Any,
+    layout: Any,
+    lengths: Any,
+    bounds: Any,
+    display: Any,
+) -> Given:
+    """Check one input or several, with their arguments; parameters as in `explain.attribute`."""
+    parted = structure_of(x, lambda one: to_host(one, extension) is not None)
+    if parted is None:
+        return _one_given(
+            x, extension, model, row, options=options, layout=layout, bounds=bounds, display=display
+        )
+    structure, values = parted
+    return several_given(
+        structure,
+        values,
+        extension,
+        model,
+        row,
+        options=options,
+        baseline=baseline,
+        layout=layout,
+        lengths=lengths,
+        bounds=bounds,
+        display=display,
+    )
+
+
+def _one_given(
     x: Any,
     extension: Extension,
     model: Any,
@@ -115,7 +156,7 @@ def one_given(
     bounds: Any,
     display: Any,
 ) -> Given:
-    """Check one input and what is given for it; parameters as in `explain.attribute`."""
+    """Check a single input and its arguments."""
     resolved = row.resolve_options(options, methods())
     host = as_input(x, extension, model=model)
     ids = host.dtype.kind == "i"
@@ -140,7 +181,7 @@ def several_given(
     bounds: Any,
     display: Any,
 ) -> Given:
-    """Check several inputs, and spread to them what is given for each or for all; parameters as in `explain.attribute`.
+    """Check several inputs, each with its own arguments or with those for all; parameters as in `explain.attribute`.
 
     Raises
     ------
@@ -194,7 +235,7 @@ def several_given(
 
 
 def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
-    """Say where each input comes from when the model is called: what is in floating point is moved."""
+    """Say how the model is called with the inputs that change, those in floating point, and those that stay fixed."""
     moved = [one.name for one in inputs if one.is_moved]
     unmoved = [one.name for one in inputs if one.host is not None and not one.is_moved]
     return Wiring(
@@ -212,7 +253,7 @@ def _key(structure: Structure, name: str) -> str:
 
 
 def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structure) -> list[dict[str, Any]]:
-    """Resolve the options of each input: those that are per input may be given for each."""
+    """Resolve the options of each input; those marked `per_input` may have one value an input."""
     own = {option.name: option.per_input for option in row.options if option.per_input is not None}
     spread = {
         name: structure.spread(value, name, own[name]) if name in own else [value] * len(structure.names)
@@ -225,7 +266,7 @@ def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structu
 
 
 def _on_host(value: Any, extension: Extension, name: str) -> Array:
-    """Bring one input to the host: floating point is checked as one input is, whole numbers and masks are taken."""
+    """Copy an input to the host; whole numbers and masks pass, anything else is checked as a single input is."""
     host = to_host(value, extension)
     if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
         return as_input(value, extension, name)
