@@ -89,10 +89,10 @@ def start_of(
     if count == 0:
         raise TargetError("target is an empty list: give at least one target.")
     full = (*one[: axes.batch_axis], count, *one[axes.batch_axis :])
-    return Start(_noise(full, axes, span, seed), target, axes, span, shown)
+    return Start(noise(full, axes, span, seed), target, axes, span, shown)
 
 
-def _noise(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], seed: int) -> Array:
+def noise(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], seed: int) -> Array:
     """Draw the noise: the same for every target, and the same picture in every layout."""
     least, greatest = bounds
     middle, half = (least + greatest) / 2, (greatest - least) / 2
