@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from explain.explanation.arguments import OWN_ENGINE
-from explain.explanation.check import check
+from explain.explanation.check import checked_request
 from explain.explanation.maximization_start import start_of
 from explain.explanation.pose import posed
 from explain.explanation.run import run
@@ -173,7 +173,7 @@ def attribute(
     >>> a.values.shape, a.score, bool((a.relative_delta < 0.05).all())
     ((2, 3, 32, 32), 'logit', True)
     """
-    request = check(
+    request = checked_request(
         model,
         x,
         method,

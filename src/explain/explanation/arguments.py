@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from numbers import Integral
 from typing import Any, cast
 
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
 from explain.backends.protocol import SCORE_KINDS, Extension, ScoreKind
-from explain.errors import EngineError, OptionError, ScoreError, UnsupportedInputError
-from explain.inputs.display import Display
-from explain.inputs.layout import Layout
+from explain.errors import EngineError, OptionError, ScoreError
 
 OWN_ENGINE = "explain"
-
-
-def first_of(*choices: Any) -> Any:
-    """Give the first choice that is not None."""
-    return next((choice for choice in choices if choice is not None), None)
-
-
-def layout_of(layout: str | Layout | None, extension: Extension, model: Any, ndim: int) -> Layout:
-    """Give the layout that the caller states, else the default layout of the model."""
-    if isinstance(layout, Layout):
-        return layout
-    if layout is None:
-        return extension.default_layout(model, ndim)
-    if not isinstance(layout, str):
-        raise OptionError(
-            f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'."
-        )
-    return Layout(layout)
 
 
 def engine_of(engine: str, row: Method, extension: Extension) -> str:
@@ -66,20 +44,6 @@ def check_neuron(row: Method, layer: Any, target: Any) -> None:
         )
 
 
-def check_kinds(method: Method, layouts: Sequence[Layout]) -> None:
-    """Refuse a method that applies to none of the inputs."""
-    if any(layout.kind in method.kinds for layout in layouts):
-        return
-    *others, last = (f"{kind}s" for kind in method.kinds)
-    applies = f"{', '.join(others)} and {last}" if others else last
-    told = " and ".join(f"by layout={layout.axes!r} an example is a {layout.kind}" for layout in layouts)
-    raise UnsupportedInputError(
-        f"method={method.name!r} is for {applies}, but {told}: "
-        "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "
-        'example layout="NHW" for pictures without channels.'
-    )
-
-
 def score_of(score: str) -> ScoreKind:
     """Refuse an unknown kind of score."""
     if score not in SCORE_KINDS:
@@ -105,30 +69,15 @@ def seed_of(seed: int) -> int:
     return int(seed)
 
 
-def bounds_of(bounds: Any) -> tuple[float, float] | None:
-    """Refuse anything but None and a range (least, greatest)."""
-    if bounds is None:
-        return None
-    try:
-        least, greatest = (float(value) for value in bounds)
-    except (TypeError, ValueError):
-        least = greatest = float("nan")
-    if not -float("inf") < least < greatest < float("inf"):
-        raise OptionError(
-            f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1)."
-        )
-    return least, greatest
-
-
-def display_of(display: Display | Mapping[str, Any] | None) -> Display:
-    """Give a `Display`, also from a mapping of its fields."""
-    if display is None:
-        return Display()
-    if isinstance(display, Display):
-        return display
-    known = [field.name for field in fields(Display)]
-    if not isinstance(display, Mapping) or set(display) - set(known):
-        raise OptionError(
-            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
-        )
-    return Display.from_json(dict(display))
+def check_kinds(method: Method, layouts: Sequence[Layout]) -> None:
+    """Refuse a method that applies to none of the inputs."""
+    if any(layout.kind in method.kinds for layout in layouts):
+        return
+    *others, last = (f"{kind}s" for kind in method.kinds)
+    applies = f"{', '.join(others)} and {last}" if others else last
+    kinds = " and ".join(f"by layout={layout.axes!r} an example is a {layout.kind}" for layout in layouts)
+    raise UnsupportedInputError(
+        f"method={method.name!r} is for {applies}, but {kinds}: "
+        "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "
+        'example layout="NHW" for pictures without channels.'
+    )

@@ -21,7 +21,7 @@ from explain.explanation.request import Request
 from explain.inputs.arrays import split_forward_kwargs
 
 
-def check(
+def checked_request(
     model: Any,
     x: Any,
     method: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -13,16 +14,16 @@ from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
 from explain.backends.protocol import Extension
 from explain.errors import BaselineError, InputError, LayoutError
-from explain.explanation.arguments import bounds_of, display_of, first_of, layout_of
-from explain.inputs.arrays import as_input, to_host
-from explain.inputs.display import Display
+from explain.inputs.arrays import as_input_of, to_host
+from explain.inputs.bounds import bounds_of
+from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
-from explain.inputs.layout import Layout
-from explain.inputs.structure import Structure, structure_of
+from explain.inputs.layout import Layout, layout_of
+from explain.inputs.structure import SINGLE, Structure, structure_of
 from explain.inputs.wiring import Wiring
 
 # For inputs that stay fixed: their axes are not used, but a layout of the right rank is.
-_HELD = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
+_FIXED = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
 
 
 @dataclass(frozen=True)
@@ -123,71 +124,16 @@ def given_inputs(
     bounds: Any,
     display: Any,
 ) -> Given:
-    """Check one input or several, with their arguments; parameters as in `explain.attribute`."""
-    parted = structure_of(x, lambda one: to_host(one, extension) is not None)
-    if parted is None:
-        return _one_given(
-            x, extension, model, row, options=options, layout=layout, bounds=bounds, display=display
-        )
-    structure, values = parted
-    return several_given(
-        structure,
-        values,
-        extension,
-        model,
-        row,
-        options=options,
-        baseline=baseline,
-        layout=layout,
-        lengths=lengths,
-        bounds=bounds,
-        display=display,
-    )
+    """Check one input or several, each with its own arguments or with those for all.
 
-
-def _one_given(
-    x: Any,
-    extension: Extension,
-    model: Any,
-    row: Method,
-    *,
-    options: Mapping[str, Any],
-    layout: Any,
-    bounds: Any,
-    display: Any,
-) -> Given:
-    """Check a single input and its arguments."""
-    resolved = row.resolve_options(options, methods())
-    host = as_input(x, extension, model=model)
-    ids = host.dtype.kind == "i"
-    axes = Layout("NT") if ids and layout is None else layout_of(layout, extension, model, host.ndim)
-    axes.check(host)
-    shown = display_of(display)
-    span = bounds_of(first_of(bounds, shown.bounds, extension.stated_bounds(model)))
-    return Given(host, x, axes, resolved, span, shown)
-
-
-def several_given(
-    structure: Structure,
-    values: Sequence[Any],
-    extension: Extension,
-    model: Any,
-    row: Method,
-    *,
-    options: Mapping[str, Any],
-    baseline: Any,
-    layout: Any,
-    lengths: Any,
-    bounds: Any,
-    display: Any,
-) -> Given:
-    """Check several inputs, each with its own arguments or with those for all; parameters as in `explain.attribute`.
+    Parameters are those of `explain.attribute`.
 
     Raises
     ------
     InputError
-        If one of them cannot be explained, or their numbers of examples differ.
+        If an input cannot be explained, or their numbers of examples differ; other errors name the argument.
     """
+    structure, values = structure_of(x, lambda one: to_host(one, extension) is not None) or (SINGLE, [x])
     each = _options_of_each(row, options, structure)
     baselines = structure.spread(baseline, "baseline", error=BaselineError)
     layouts = structure.spread(layout, "layout", error=LayoutError)
@@ -197,8 +143,12 @@ def several_given(
     own_baseline = isinstance(baseline, (tuple, list, Mapping))
     found = []
     for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
-        host = None if value is None else _on_host(value, extension, f"x[{_key(structure, name)}]")
-        axes = _axes(layouts[place], extension, model, host)
+        host, axes = None, Layout("N")
+        if value is not None:
+            host = as_input_of(structure, name, value, extension, model)
+            default = partial(_default_axes, structure, host, extension, model)
+            axes = layout_of(layouts[place], default)
+            axes.check(host)
         shown = display_of(displays[place])
         found.append(
             GivenInput(
@@ -207,20 +157,22 @@ def several_given(
                 layout=axes,
                 options=each[place],
                 baseline=baselines[place],
-                # One list of lengths is for all sequences there are.
+                # One list of lengths is for all inputs that are sequences.
                 lengths=None if _are_numbers(lengths) and axes.time_axis is None else of_lengths[place],
                 has_own_baseline=own_baseline and baselines[place] is not None,
-                bounds=bounds_of(first_of(all_bounds[place], shown.bounds, extension.stated_bounds(model))),
+                bounds=bounds_of(all_bounds[place], shown.bounds, extension.stated_bounds(model)),
                 display=shown,
             )
         )
-    _check_counts(found)
-    # A model follows what can be moved, if anything can.
+    # A model without parameters takes dtype and device from an input that changes, if there is one.
     first = next((place for place, one in enumerate(found) if one.is_moved), None)
     if first is None:
         first = next(place for place, one in enumerate(found) if one.host is not None)
     one = found[first]
     assert one.host is not None
+    if structure == SINGLE:
+        return Given(one.host, x, one.layout, one.options, one.bounds, one.display)
+    _check_counts(found)
     return Given(
         one.host,
         values[first],
@@ -248,10 +200,6 @@ def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
     )
 
 
-def _key(structure: Structure, name: str) -> str:
-    return repr(name) if structure.kind == "dict" else name
-
-
 def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structure) -> list[dict[str, Any]]:
     """Resolve the options of each input; those marked `per_input` may have one value an input."""
     own = {option.name: option.per_input for option in row.options if option.per_input is not None}
@@ -265,26 +213,15 @@ def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structu
     ]
 
 
-def _on_host(value: Any, extension: Extension, name: str) -> Array:
-    """Copy an input to the host; whole numbers and masks pass, anything else is checked as a single input is."""
-    host = to_host(value, extension)
-    if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
-        return as_input(value, extension, name)
-    return host
-
-
-def _axes(layout: Any, extension: Extension, model: Any, host: Array | None) -> Layout:
-    if host is None:
-        return Layout("N")
-    if layout is not None:
-        axes = layout_of(layout, extension, model, host.ndim)
-        axes.check(host)
-        return axes
-    if host.ndim == 1 or host.dtype.kind != "f":
-        if host.ndim not in _HELD:
+def _default_axes(structure: Structure, host: Array, extension: Extension, model: Any) -> Layout:
+    """Give the layout of an input whose layout is not stated."""
+    if structure == SINGLE and host.dtype.kind == "i":
+        return Layout("NT")
+    if structure != SINGLE and (host.ndim == 1 or host.dtype.kind != "f"):
+        if host.ndim not in _FIXED:
             raise LayoutError(f"x has an input of shape {host.shape}: give its layout, one letter an axis.")
-        return Layout(_HELD[host.ndim])
-    return layout_of(None, extension, model, host.ndim)
+        return Layout(_FIXED[host.ndim])
+    return extension.default_layout(model, host.ndim)
 
 
 def _check_counts(inputs: Sequence[GivenInput]) -> None:

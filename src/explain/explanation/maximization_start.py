@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from explain.backends.protocol import Extension, extension_for
 from explain.errors import InputError, OptionError, TargetError
-from explain.explanation.arguments import bounds_of, display_of, first_of, layout_of
 from explain.inputs.arrays import as_input, to_host
 from explain.inputs.baseline import uniform
-from explain.inputs.display import Display
+from explain.inputs.bounds import bounds_of
+from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
-from explain.inputs.layout import Layout
+from explain.inputs.layout import Layout, layout_of
 
 # The noise is a tenth as wide as the bounds, about their middle. Wider noise stays visible in the result; without noise
 # every class starts at a point where their gradients may be alike.
@@ -70,19 +71,19 @@ def start_of(
     extension = extension_for(model, framework)
     shown = display_of(display)
     example = None if like is None else as_input(like, extension, name="like")
-    span = bounds_of(first_of(bounds, shown.bounds, extension.stated_bounds(model), _span_of(example)))
+    span = bounds_of(bounds, shown.bounds, extension.stated_bounds(model), _span_of(example))
     if span is None:
         raise OptionError(
             "bounds are not known: give bounds=(least, greatest) of a valid input, for example bounds=(0, 1), or "
             "like=x with a batch of inputs."
         )
     if shape is None and example is not None:
-        axes = layout_of(layout, extension, model, example.ndim)
+        axes = layout_of(layout, partial(extension.default_layout, model, example.ndim))
         axes.check(example)
         one = tuple(np.delete(example.shape, axes.batch_axis).tolist())
     else:
         one = _stated_shape(extension, model) if shape is None else tuple(shape)
-        axes = layout_of(layout, extension, model, len(one) + 1)
+        axes = layout_of(layout, partial(extension.default_layout, model, len(one) + 1))
     listed = to_host(target, extension)
     target = target if listed is None else listed.tolist()
     count = len(target) if isinstance(target, (list, range)) else 1
