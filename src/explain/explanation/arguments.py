@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, cast
 
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
 from explain.backends.protocol import SCORE_KINDS, Extension, ScoreKind
-from explain.errors import EngineError, OptionError, ScoreError
+from explain.errors import EngineError, OptionError, ScoreError, UnsupportedInputError
+from explain.inputs.layout import Layout
 
 OWN_ENGINE = "explain"
 
