@@ -144,7 +144,7 @@ def given_inputs(
     found = []
     for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
         host, axes = None, Layout("N")
-        if value is not None:
+        if value is not None or structure == SINGLE:
             host = as_input_of(structure, name, value, extension, model)
             default = partial(_default_axes, structure, host, extension, model)
             axes = layout_of(layouts[place], default)
