@@ -1,25 +1,21 @@
-"""From a packed problem to what is found for each of several inputs, and what must be told of each."""
+"""A problem of several inputs run for each input: all together, or one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from explain.algorithms.method import Method
 from explain.backends.tokens import Tokens
-from explain.errors import HeldInputWarning, LayerError, UnsupportedInputError, UnusedInputWarning
+from explain.errors import HeldInputWarning, LayerError, UnusedInputWarning
+from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
-from explain.explanation.request import Request
+from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
-from explain.explanation.wrap_up import Asked, Note, Notes, wrap_up
 from explain.inputs.examples import Array
 from explain.inputs.layers import LayerCall
-from explain.inputs.layout import Layout
 from explain.inputs.packing import unpacked
-from explain.results.attribution import Attribution
 from explain.running.layer_view import activations_of, layered, resolve_layer
 from explain.running.problem import Found, Problem
 
@@ -28,20 +24,20 @@ Solve = Callable[[Problem], Found]
 
 @dataclass(frozen=True)
 class Explained:
-    """What was found for one of several inputs.
+    """What was found for an input.
 
     Parameters
     ----------
     given : GivenInput
         The input.
     problem, found : Problem, Found
-        As they are told of it; none where there is nothing to tell.
+        The problem of this input, and its solution; None for an input without a map.
     notes : list of (message, category)
-        What must be told of it alone.
+        The warnings about this input.
     tokens : Tokens, optional
         For token ids.
     together : tuple of str
-        The inputs that were moved together with it.
+        The inputs that were explained together with it.
     """
 
     given: GivenInput
@@ -53,50 +49,12 @@ class Explained:
 
 
 def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> list[Explained]:
-    """Explain each input of a packed problem: all together, or one by one where a method needs their axes."""
+    """Explain each input of a packed problem: all together, or one by one if the method needs their axes."""
     solved = (_together if request.method.takes_inputs_together else _one_by_one)(
         request, view, problem, solve
     )
     found = {one.given.name: one for one in solved}
     return [found.get(given.name) or _held(request, view, problem, given) for given in request.given.several]
-
-
-def results_of(asked: Asked, each: Sequence[Explained]) -> tuple[Any, Notes]:
-    """Give the results in the structure of the inputs, and every warning once."""
-    results: list[Attribution | None] = []
-    told: Notes = []
-    structure = asked.request.given.structure
-    assert structure is not None
-    for one in each:
-        given, problem, found = one.given, one.problem, one.found
-        notes = asked.notes(one.notes)
-        told += [note for note in notes if note not in told]
-        if problem is None or found is None:
-            results.append(None)
-            continue
-        request = replace(
-            asked.request,
-            question=replace(asked.request.question, layout=given.layout),
-            given=replace(asked.request.given, options=given.options, display=given.display),
-        )
-        own = replace(asked, request=request, baseline_rule=asked.baseline_rule.get(given.name, {}))
-        result = wrap_up(own, problem, found, notes, one.tokens)
-        results.append(replace(result, input_name=given.name, together=one.together))
-    return structure.rebuilt(results), told
-
-
-def refuse_kinds(method: Method, layouts: Sequence[Layout]) -> None:
-    """Refuse a method that is for none of some inputs."""
-    if any(layout.kind in method.kinds for layout in layouts):
-        return
-    *others, last = (f"{kind}s" for kind in method.kinds)
-    applies = f"{', '.join(others)} and {last}" if others else last
-    told = " and ".join(f"by layout={layout.axes!r} an example is a {layout.kind}" for layout in layouts)
-    raise UnsupportedInputError(
-        f"method={method.name!r} is for {applies}, but {told}: "
-        "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "
-        'example layout="NHW" for pictures without channels.'
-    )
 
 
 def _together(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
@@ -116,7 +74,7 @@ def _together(request: Request, view: SeveralInputs, problem: Problem, solve: So
 
 def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     method = request.method
-    refuse_kinds(method, [one.layout for one in view.moved])
+    check_kinds(method, [one.layout for one in view.moved])
     failures: list[LayerError] = []
     for place, one in enumerate(view.moved):
         name, alone = one.given.name, view.alone(problem, place)

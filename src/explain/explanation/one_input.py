@@ -61,7 +61,7 @@ class OneInput:
     tokens: Tokens | None = None
 
     @classmethod
-    def seen(cls, request: Request, backend: Backend) -> OneInput:
+    def prepared(cls, request: Request, backend: Backend) -> OneInput:
         """See the input of a request, inside the backend's session."""
         layout = request.question.layout.batch_first
         host = request.question.layout.to_batch_first(request.given.x)

@@ -87,7 +87,7 @@ class SeveralInputs:
         return self.backend.parts
 
     @classmethod
-    def seen(cls, request: Request, backend: Backend) -> SeveralInputs:
+    def prepared(cls, request: Request, backend: Backend) -> SeveralInputs:
         """See the inputs of a request, inside the backend's session."""
         if request.method.drawn == "input":
             raise UnsupportedInputError(
