@@ -89,18 +89,18 @@ def attribute(
     display: Display | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Any:
-    """Say which parts of an input a model used.
+    """Attribute the score of a model to the parts of its input.
 
     Parameters
     ----------
     model : torch.nn.Module, keras.Model, a scikit-learn estimator or a function of tensors or arrays
-        The model; it leaves as it came. For a plain function say which framework's with `framework`.
+        The model; it is restored after the call. For a plain function give `framework`.
     x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
         an embedding layer also token ids, whole numbers of shape (N, T): each gets one value.
         Of a model that takes several inputs: a tuple or list goes to it by position, a dict by name, to a Keras model
         as Keras takes them. All are explained together. None is passed on as it is. Whole numbers that no embedding
-        reads, and masks, are held as they are. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
+        reads, and masks, stay fixed. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
         ``feature_mask``, ``sliding_window_shapes``, ``strides`` and ``grid_size`` may then be of the same structure,
         with one entry an input; anything else holds for all.
     method : str
@@ -119,7 +119,7 @@ def attribute(
     output : int or str, optional
         Which of several outputs, by position or by key.
     layer : str, (str, int) or a layer, optional
-        Explains what a layer of the model gives instead of its input: the layer's name, its name and which of its
+        Explains the output of a layer instead of the input of the model: the layer's name, its name and which of its
         calls, or the layer itself. For class activation maps: the layer whose map is taken, by default the last that
         has one.
     neuron : int or tuple of int, optional
@@ -216,22 +216,22 @@ def maximize(
     display: Display | Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> Attribution:
-    """Find the input that most excites a score, from seeded noise.
+    """Find the input that maximizes a score, starting from seeded noise.
 
     Parameters
     ----------
     model : torch.nn.Module, keras.Model, or a function of tensors
-        The model; it leaves as it came.
+        The model; it is restored after the call.
     target : int, sequence of int, tuple of int, sequence of tuple of int, or callable
-        What to excite. A list finds one input for each entry. A model with a single output needs none.
+        The score to maximize. A list finds one input for each entry. A model with a single output needs none.
     shape : sequence of int, optional
         Shape of one input without the batch axis, e.g. (3, 32, 32). By default what the model states.
     bounds : tuple of float, optional
         Least and greatest valid value, kept at every step. By default those of `display` or of the model.
     like : array, optional
-        A batch of inputs to take the shape, and failing all else the bounds, from.
+        A batch of inputs, for the shape and, where nothing else states them, the bounds.
     layout : str, optional
-        One letter an axis, the batch axis N included, where it cannot be known.
+        One letter an axis, the batch axis N included, where the model does not tell.
     seed : int
         Seed of the start and of the jitter.
     framework, display

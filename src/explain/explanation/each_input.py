@@ -59,7 +59,7 @@ def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: S
 
 def _together(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     found = solve(problem)
-    # An engine takes the inputs apart, and gives one array for each.
+    # A reference engine takes separate inputs, and gives one array for each.
     is_packed = request.engine != request.extension.reference_engine
     values = unpacked(found.values[0], view.backend.parts) if is_packed else found.values
     names = tuple(one.given.name for one in view.moved)
@@ -89,7 +89,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
                 failures.append(cause)
                 reason = str(cause)
         if reason:
-            text = f"The input {name!r} was held as it is and has no map (None): {reason}"
+            text = f"The input {name!r} stays fixed and has no map (None): {reason}"
             yield Explained(one.given, notes=[(text, HeldInputWarning)])
             continue
         found = solve(alone)
@@ -102,7 +102,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
 
 
 def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenInput) -> Explained:
-    """Give zeros to an input that was held as it is, and nothing to one that is None."""
+    """Give zeros to an input that stays fixed, and nothing to one that is None."""
     if given.host is None:
         return Explained(given)
     host = given.batch_first
@@ -110,7 +110,7 @@ def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenI
     if host.dtype.kind in "iu":
         text = (
             f"The input {given.name!r} has dtype {host.dtype}, and no embedding that can be reached reads it: it was "
-            "held as it is, and its values are zero. That is right for masks, lengths and positions (give a mask as "
+            "kept fixed, and its values are zero. That is right for masks, lengths and positions (give a mask as "
             f"bool to leave this out); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
         )
         notes.append((text, HeldInputWarning))
@@ -134,14 +134,14 @@ def _unused(name: str) -> Note:
 
 
 def _moves_the_score(view: SeveralInputs, problem: Problem, place: int) -> bool:
-    """Tell whether any score changes when one input does."""
+    """Check whether any score changes with one input."""
     rows = _changed(problem.examples.inputs[0], view.backend.parts[place].columns)
     same, other = (problem.scores_at((one,)) for one in (problem.examples.inputs[0], rows))
     return not np.array_equal(same, other)
 
 
 def _changed(rows: Array, columns: slice) -> Array:
-    """Give packed examples of which one input is another: noise as wide as it and one is added."""
+    """Give packed examples with noise on one input, as wide as its range plus one."""
     other = rows.copy()
     noise = np.random.default_rng(0).normal(size=rows[:, columns].shape)
     other[:, columns] += (noise * (1 + np.ptp(rows[:, columns]))).astype(rows.dtype)
@@ -149,7 +149,7 @@ def _changed(rows: Array, columns: slice) -> Array:
 
 
 def _reader(alone: Problem) -> Callable[[LayerCall], bool]:
-    """Give what tells whether a layer's output depends on the input."""
+    """Give a function that checks whether a layer's output depends on the input."""
     one = alone.examples.rows(slice(0, 1))
     (array,) = one.inputs
     flat = array.reshape(1, -1)

@@ -227,9 +227,9 @@ def _default_axes(structure: Structure, host: Array, extension: Extension, model
 def _check_counts(inputs: Sequence[GivenInput]) -> None:
     counts = {one.name: one.host.shape[one.layout.batch_axis] for one in inputs if one.host is not None}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
+        counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise InputError(
-            f"The inputs of x differ in their numbers of examples: {told}. Each should have one row an example; what "
+            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row an example; what "
             "is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, say so "
             "with layout=."
         )

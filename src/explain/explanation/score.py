@@ -59,10 +59,10 @@ def explained_outputs(
 def _outputs(
     backend: Backend, examples: Examples, executor: Executor, with_gradients: bool = False
 ) -> tuple[Array, Finding]:
-    """Call the model on the examples; refuse an output that says nothing."""
+    """Call the model on the examples; refuse outputs that are NaN or infinite."""
 
     def compute(rows: slice) -> tuple[Array, Finding]:
-        # Of several chunks only the last one's gradients could be kept until they are asked for.
+        # The backend caches the gradients of one chunk only.
         shared = with_gradients and rows == slice(0, len(examples))
         return backend.outputs(examples.rows(rows), with_gradients=shared)
 
@@ -80,26 +80,26 @@ def _outputs(
 
 
 def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
-    """Open the model again, to be asked for its output as it is."""
+    """Open the model again, with its output as the score."""
     question = replace(request.question, score="output")
     return view.again(request.extension.open(request.model, question, request.given.like))
 
 
 def _is_probability_already(request: Request, plain: Backend, examples: Examples, executor: Executor) -> bool:
-    """Tell whether the output that was taken for logits looks like probabilities."""
+    """Check whether the output that was taken for logits looks like probabilities."""
     outputs, _ = _outputs(plain, examples, executor)
     if not looks_like_probabilities(outputs):
         return False
     if request.question.score == "log_probability":
         raise ScoreError(
-            "score='log_probability' cannot be had: the model's outputs already are probabilities, made by no softmax "
-            "layer. Say score='probability', or return logits from the model."
+            "score='log_probability' cannot be computed: the model's outputs already are probabilities, made by no "
+            "softmax layer. Say score='probability', or return logits from the model."
         )
     return True
 
 
 def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
-    """Mend the finding where a logit or an unknown output turns out to look like a probability."""
+    """Correct the finding where a logit or an unknown output looks like a probability."""
     if (
         finding.reason
         or finding.score not in ("logit", "output")
@@ -117,7 +117,7 @@ def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
 
 
 def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:
-    """Pick the scores out of the outputs; only a callable needs the model again."""
+    """Pick the scores from the outputs; only a callable target needs another call of the model."""
     target: Target = examples.target
     if target.indices is not None:
         return picked(outputs, target.indices)
