@@ -229,9 +229,9 @@ def _check_counts(inputs: Sequence[GivenInput]) -> None:
     if len(set(counts.values())) > 1:
         counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise InputError(
-            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row an example; what "
-            "is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, say so "
-            "with layout=."
+            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row an example; "
+            "what is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, "
+            "say so with layout=."
         )
 
 
