@@ -208,7 +208,9 @@ def test_what_a_backend_imports_loads_neither_pytest_nor_the_contract():
 
 
 def test_every_method_is_there_in_both_frameworks_and_in_the_docs():
-    conventions = (REPOSITORY / "docs" / "conventions.md").read_text()
+    docs = REPOSITORY / "docs"
+    pages = (docs / "conventions.md", *(docs / "conventions").glob("*.md"))
+    conventions = "\n".join(page.read_text() for page in pages)
     for row in explain.methods():
         assert callable(row.function())
         assert row.function().__doc__
@@ -216,9 +218,7 @@ def test_every_method_is_there_in_both_frameworks_and_in_the_docs():
             assert row.needs <= backend.provides, f"{backend.name} lacks what {row.name} needs"
         assert f"`{row.name}`" in conventions
         for option in row.options:
-            assert f"`{option.name}" in conventions, (
-                f"{row.name}'s {option.name} is not in docs/conventions.md"
-            )
+            assert f"`{option.name}" in conventions, f"{row.name}'s {option.name} is not in docs/conventions"
 
 
 def test_every_dependency_is_accounted_for():
