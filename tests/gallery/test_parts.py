@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from explain import zoo
+from explain.gallery.colour_bar import colour_bar, image_data_uri
+from explain.gallery.computation import logits, repeated
 from explain.gallery.describe import map_alt, picture_alt, where
 from explain.gallery.exhibits import EXHIBITS, choose
 from explain.gallery.letters import draw_letters, wanted_letters
-from explain.gallery.results import logits, repeated
 from explain.gallery.settings import integration_words, option_words
-from explain.gallery.tiles import colour_bar, image_data_uri
 from explain.inputs.display import Display
 from explain.render import shared_scale
 from explain.results.attribution import Attribution

@@ -13,10 +13,10 @@ from explain.algorithms.catalogue import find_method
 from explain.algorithms.catalogue import methods as catalogue
 from explain.errors import FrameworkNotInstalledError
 from explain.files.atomic_write import replace_file
+from explain.gallery.computation import MethodResult, ModelResults, Options, explain_model
 from explain.gallery.letters import draw_letters
 from explain.gallery.page import About, Link, about_pretrained, figure_file, page_file, write_page
 from explain.gallery.readme import PICTURE_FILE, write_readme_picture
-from explain.gallery.results import MethodResult, ModelResults, Options, explain_model
 from explain.render import figure_png, plot, plot_pair
 from explain.results.view import view
 from explain.zoo.parameters import Framework

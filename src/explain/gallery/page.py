@@ -11,7 +11,7 @@ from importlib.metadata import version
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from explain.gallery.results import ModelResults
+from explain.gallery.computation import ModelResults
 from explain.gallery.sections import MethodSection, method_section
 from explain.gallery.settings import integration_words, option_words
 from explain.results.comparison import figure_text

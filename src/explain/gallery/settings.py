@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from explain.render.integration import CHOICE_OPTIONS, steps_text, tolerance_of
 from explain.results.attribution import Attribution
+from explain.results.integration import CHOICE_OPTIONS, steps_text, tolerance_of
 from explain.results.names import percent
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from explain.render.figure import plot
     from explain.render.html import figure_data_uri, figure_png, sequence_html
+    from explain.render.kinds.scatter import draw_scatter, plot_scatter
     from explain.render.kinds.sequence import Step, draw_characters, steps
     from explain.render.kinds.table import draw_features, features
     from explain.render.kinds.volume import most_relevant_slice, slice_volume
     from explain.render.pair import plot_pair
-    from explain.render.parts.drawing import (
+    from explain.render.parts.panels import (
         draw_colorbar,
         draw_heatmap,
         draw_overlay,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
         draw_step_margin,
     )
     from explain.render.parts.pictures import Picture, picture
-    from explain.render.scatter import draw_scatter, plot_scatter
     from explain.results.heatmap import Scale, heatmaps, shared_scale
 
 _HOME = {
@@ -33,14 +33,14 @@ _HOME = {
     "Scale": "explain.results.heatmap",
     "Step": "explain.render.kinds.sequence",
     "draw_characters": "explain.render.kinds.sequence",
-    "draw_colorbar": "explain.render.parts.drawing",
+    "draw_colorbar": "explain.render.parts.panels",
     "draw_features": "explain.render.kinds.table",
-    "draw_heatmap": "explain.render.parts.drawing",
-    "draw_overlay": "explain.render.parts.drawing",
-    "draw_picture": "explain.render.parts.drawing",
-    "draw_scatter": "explain.render.scatter",
-    "draw_score_curve": "explain.render.parts.drawing",
-    "draw_step_margin": "explain.render.parts.drawing",
+    "draw_heatmap": "explain.render.parts.panels",
+    "draw_overlay": "explain.render.parts.panels",
+    "draw_picture": "explain.render.parts.panels",
+    "draw_scatter": "explain.render.kinds.scatter",
+    "draw_score_curve": "explain.render.parts.panels",
+    "draw_step_margin": "explain.render.parts.panels",
     "features": "explain.render.kinds.table",
     "figure_data_uri": "explain.render.html",
     "figure_png": "explain.render.html",
@@ -49,7 +49,7 @@ _HOME = {
     "picture": "explain.render.parts.pictures",
     "plot": "explain.render.figure",
     "plot_pair": "explain.render.pair",
-    "plot_scatter": "explain.render.scatter",
+    "plot_scatter": "explain.render.kinds.scatter",
     "sequence_html": "explain.render.html",
     "shared_scale": "explain.results.heatmap",
     "slice_volume": "explain.render.kinds.volume",

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from explain.errors import ComparisonError
 from explain.inputs.layout import Layout
-from explain.render.integration import CHOICE_OPTIONS, integration_differences
 from explain.results.attribution import Attribution
 from explain.results.heatmap import heatmaps
+from explain.results.integration import CHOICE_OPTIONS, integration_differences
 from explain.results.names import class_name, framework_name, listed, method_name, number
 from explain.results.similarity import pearson, relative_l2, spearman, ssim, top_overlap
 from explain.results.view import drawn_as, view

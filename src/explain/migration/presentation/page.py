@@ -26,7 +26,7 @@ from explain.migration.presentation.words import (
 )
 from explain.migration.report import STAGES, MigrationReport, Row, Stage
 from explain.render import figure_data_uri, plot_pair, plot_scatter
-from explain.render.parts.drawing import SMALL_IMAGE
+from explain.render.parts.panels import SMALL_IMAGE
 from explain.results.attribution import Attribution
 from explain.results.comparison import TITLES, Comparison, compare
 from explain.results.names import framework_name

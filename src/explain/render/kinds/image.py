@@ -10,14 +10,6 @@ import numpy as np
 
 from explain.render.arguments import Drawn
 from explain.render.parts.caption import example_lines, head
-from explain.render.parts.drawing import (
-    draw_colorbar,
-    draw_heatmap,
-    draw_overlay,
-    draw_picture,
-    draw_step_margin,
-    label_time,
-)
 from explain.render.parts.page import (
     GAP,
     MARGIN,
@@ -27,6 +19,14 @@ from explain.render.parts.page import (
     panel_size,
     panel_target,
     place_columns,
+)
+from explain.render.parts.panels import (
+    draw_colorbar,
+    draw_heatmap,
+    draw_overlay,
+    draw_picture,
+    draw_step_margin,
+    label_time,
 )
 from explain.render.parts.pictures import Picture, picture
 from explain.render.parts.sheet import Sheet

@@ -19,8 +19,8 @@ from explain.render.kinds.image import (
     map_size,
 )
 from explain.render.parts.caption import PAIR_GAP, SMALL, Line, head, pair_lines, similarity_lines, under_maps
-from explain.render.parts.drawing import draw_colorbar, draw_heatmap, draw_picture, label_time
 from explain.render.parts.page import GAP, MARGIN, Heading, Row, compose, place_columns
+from explain.render.parts.panels import draw_colorbar, draw_heatmap, draw_picture, label_time
 from explain.render.parts.sheet import Sheet, line_height, wrap
 from explain.results.view import input_name, view
 

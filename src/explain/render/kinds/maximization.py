@@ -12,7 +12,6 @@ from explain.inputs.layout import Layout
 from explain.render.arguments import Drawn
 from explain.render.kinds.image import input_heading
 from explain.render.parts.caption import Line, head, target_of
-from explain.render.parts.drawing import draw_picture, draw_score_curve
 from explain.render.parts.page import (
     GAP,
     MARGIN,
@@ -23,6 +22,7 @@ from explain.render.parts.page import (
     panel_target,
     place_columns,
 )
+from explain.render.parts.panels import draw_picture, draw_score_curve
 from explain.render.parts.pictures import Picture, picture
 from explain.render.parts.sheet import INK, Sheet
 from explain.results.attribution import Attribution

@@ -24,8 +24,8 @@ from explain.render.parts.caption import (
     write_lines,
 )
 from explain.render.parts.contrast import text_color
-from explain.render.parts.drawing import draw_colorbar, say_all_zero, sign_colors
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Row, compose
+from explain.render.parts.panels import draw_colorbar, say_all_zero, sign_colors
 from explain.render.parts.sheet import RULE, Sheet, elide, text_width
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats, Scale

@@ -22,8 +22,8 @@ from explain.render.parts.caption import (
     under_maps,
     write_lines,
 )
-from explain.render.parts.drawing import quiet_axes, say_all_zero, sign_colors
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading, Row, compose
+from explain.render.parts.panels import quiet_axes, say_all_zero, sign_colors
 from explain.render.parts.sheet import INK, MUTED, Sheet, elide, text_width
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Scale

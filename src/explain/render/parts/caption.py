@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from explain.render.integration import (
+from explain.render.parts.sheet import ALERT, INK, MUTED, Sheet, Weight, line_height, text_width, wrap
+from explain.results.attribution import Attribution
+from explain.results.comparison import TITLES, Comparison
+from explain.results.integration import (
     differences_text,
     map_error_text,
     misses_tolerance,
     steps_text,
 )
-from explain.render.parts.sheet import ALERT, INK, MUTED, Sheet, Weight, line_height, text_width, wrap
-from explain.results.attribution import Attribution
-from explain.results.comparison import TITLES, Comparison
 from explain.results.names import class_name, framework_name, method_name, number, percent
 
 # The relative convergence delta above which `explain` warns, and above which the caption is coloured.

@@ -19,9 +19,9 @@ from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.inputs.display import Display
 from explain.inputs.examples import Examples
 from explain.inputs.masking import resolve_mask
-from explain.render.integration import CHOICE_OPTIONS
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison, compare
+from explain.results.integration import CHOICE_OPTIONS
 from explain.zoo import Samples
 from explain.zoo.parameters import Framework
 

@@ -14,8 +14,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from explain.inputs.layout import Layout
 from explain.render.arguments import check_arguments, check_attribution
 from explain.render.parts.caption import SEPARATOR, SMALL, Line, head, lines_height, target_of, write_lines
-from explain.render.parts.drawing import quiet_axes
 from explain.render.parts.page import MARGIN
+from explain.render.parts.panels import quiet_axes
 from explain.render.parts.sheet import INK, MUTED, RULE, Sheet, elide, line_height
 from explain.results.attribution import Attribution
 from explain.results.comparison import TITLES, Comparison, compare
