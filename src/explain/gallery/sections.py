@@ -21,9 +21,10 @@ from explain.render.parts.caption import delta_line, map_error_line, score_text,
 from explain.render.parts.panels import SMALL_IMAGE
 from explain.render.parts.sheet import ALERT
 from explain.results.attribution import Attribution
+from explain.results.canonical_axes import canonical
 from explain.results.comparison import TITLES
 from explain.results.names import class_name, framework_name, method_name, number
-from explain.results.view import canonical_inputs, default_channels, drawn_as, input_name, maps_of, view
+from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
 
 _NO_TEXT = Markup("")
 
@@ -229,7 +230,7 @@ def _item(
         )
     start = None
     if not characters:
-        shown = picture(canonical_inputs(first)[index], first.display)
+        shown = picture(canonical(first, first.inputs)[index], first.display)
         alt = f"{input_name(first).capitalize()}, true class {true}"
         start = _tile(shown.pixels, picture_alt(shown.pixels, alt))
     return Item(

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from explain.render.arguments import Drawn
+from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats, Scale, is_signed, shared_scale
-from explain.results.view import View, canonical_inputs, view
+from explain.results.view import View, view
 
 # What a difference is magnified by. One that cannot be seen a hundred times larger is none worth a picture: on a scale
 # of its own the rounding of two equal models would glare.
@@ -53,7 +54,7 @@ def with_difference(drawn: Drawn) -> Drawn:
     # Sequences and tables are drawn from attributions: this is one of what is left when channels are merged.
     layout = _LAYOUTS[view(drawn.first)]
     values = np.nan_to_num(gap).astype(np.float32)
-    inputs = canonical_inputs(drawn.first).astype(np.float32) if layout == "NC" else values
+    inputs = canonical(drawn.first, drawn.first.inputs).astype(np.float32) if layout == "NC" else values
     found = replace(drawn.first, values=values, inputs=inputs, layout=layout, baseline=None)
     return replace(
         drawn,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,31 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.errors import AttributionFileError
-from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display
 from explain.inputs.layout import Layout
+from explain.results.attribution_file import checked_content, read_fields, write_fields
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-FORMAT = "explain-attribution"
-FORMAT_VERSION = 4
-
-# The fields that are arrays; the rest is plain data and goes into the file as JSON.
-_ARRAYS = (
-    "values",
-    "inputs",
-    "baseline",
-    "scores",
-    "predicted",
-    "delta",
-    "relative_delta",
-    "steps",
-    "map_error",
-    "mask",
-    "history",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,27 +178,7 @@ class Attribution:
         pathlib.Path
             The file that was written.
         """
-        target = Path(path)
-        if target.suffix != ".npz":
-            target = target.with_name(target.name + ".npz")
-        arrays = {name: getattr(self, name) for name in _ARRAYS if getattr(self, name) is not None}
-        plain = {
-            name: getattr(self, name)
-            for name in self.__dataclass_fields__
-            if name not in _ARRAYS and name != "display"
-        }
-        header = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            **plain,
-            "display": self.display.to_json(),
-        }
-        text = json.dumps(header, default=_plain, sort_keys=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        stream = io.BytesIO()
-        np.savez_compressed(stream, header=np.array(text), **arrays)
-        replace_file(target, stream.getvalue())
-        return target
+        return write_fields(path, {name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
 def load(path: str | os.PathLike[str]) -> Attribution:
@@ -253,46 +211,13 @@ def load(path: str | os.PathLike[str]) -> Attribution:
     array([[1., 1.]], dtype=float32)
     """
     path = Path(path)
-    remedy = "Give a file that Attribution.save wrote; if it was cut off on its way, copy it again."
-    if path.exists() and not zipfile.is_zipfile(path):
-        # Asked first, since NumPy's own message for a stranger's file advises to load it unsafely.
-        raise AttributionFileError(f"{path} is not a saved attribution: it is no .npz archive. {remedy}")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise
-    # A damaged archive may raise anything: zlib.error, NotImplementedError for a flipped compression flag...
-    except Exception as cause:
-        raise AttributionFileError(
-            f"{path} cannot be read as a saved attribution ({cause}). {remedy}"
-        ) from cause
-    try:
-        header = json.loads(str(found.pop("header")))
-        if header.pop("format") != FORMAT:
-            raise KeyError("format")
-        version = header.pop("format_version")
-        if version > FORMAT_VERSION:
-            raise AttributionFileError(
-                f"{path} has format version {version}; this explain reads up to {FORMAT_VERSION}. "
-                "Upgrade explain-toolkit to read it."
-            )
-        header["display"] = Display.from_json(header["display"])
-        for name in ("target", "neuron"):
-            listed = header.get(name, ())
-            header[name] = tuple(tuple(one) if isinstance(one, list) else one for one in listed)
-        header["notes"] = tuple(header["notes"])
-        header["together"] = tuple(header.get("together", ()))
-        result = Attribution(**header, **found)
-        Layout(result.layout).check(result.values)
-        if result.values.shape != result.inputs.shape:
-            raise ValueError(f"values {result.values.shape} and inputs {result.inputs.shape} differ in shape")
-        _check_numbers(result)
-        return result
-    except AttributionFileError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as cause:
-        raise AttributionFileError(f"{path} is not a saved attribution ({cause!r}). {remedy}") from cause
+    with checked_content(path):
+        found = Attribution(**read_fields(path))
+        Layout(found.layout).check(found.values)
+        if found.values.shape != found.inputs.shape:
+            raise ValueError(f"values {found.values.shape} and inputs {found.inputs.shape} differ in shape")
+        _check_numbers(found)
+    return found
 
 
 def _check_numbers(attribution: Attribution) -> None:
@@ -307,14 +232,3 @@ def _check_numbers(attribution: Attribution) -> None:
                 f"{name} should hold a number for each example, shape {expected}: it has shape {array.shape} and "
                 f"dtype {array.dtype}"
             )
-
-
-def _plain(value: Any) -> Any:
-    """Turn what JSON does not know into what it does: NumPy scalars, arrays and mappings."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} cannot be saved as plain data: {value!r}")

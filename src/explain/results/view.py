@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Drawn
 from explain.errors import RenderError
-from explain.inputs.layout import Layout
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats, heatmaps
 
@@ -156,16 +154,3 @@ def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
             )
         maps[~mask] = np.nan
     return maps
-
-
-def canonical_inputs(attribution: Attribution) -> npt.NDArray[Any]:
-    """Give the inputs batch first and channels last, as float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> ones = np.ones((1, 3, 2, 2), np.float32)
-    >>> canonical_inputs(Attribution(ones, ones, "NCHW", "saliency", np.ones(1))).shape
-    (1, 2, 2, 3)
-    """
-    return Layout(attribution.layout).to_canonical(np.asarray(attribution.inputs, np.float64))

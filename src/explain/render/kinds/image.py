@@ -30,7 +30,8 @@ from explain.render.parts.panels import (
 )
 from explain.render.parts.pictures import Picture, picture
 from explain.render.parts.sheet import Sheet
-from explain.results.view import canonical_inputs, input_name, view
+from explain.results.canonical_axes import canonical
+from explain.results.view import input_name, view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,7 +110,7 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
 
 def input_pictures(drawn: Drawn) -> list[Picture]:
     """Give the inputs that are shown as pictures."""
-    inputs = canonical_inputs(drawn.first)
+    inputs = canonical(drawn.first, drawn.first.inputs)
     return [picture(inputs[example], drawn.first.display) for example in drawn.examples]
 
 

@@ -26,9 +26,10 @@ from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading, Row, compos
 from explain.render.parts.panels import quiet_axes, say_all_zero, sign_colors
 from explain.render.parts.sheet import INK, MUTED, Sheet, elide, text_width
 from explain.results.attribution import Attribution
+from explain.results.canonical_axes import canonical
 from explain.results.heatmap import ChannelRule, Scale
 from explain.results.names import number
-from explain.results.view import canonical_inputs, maps_of
+from explain.results.view import maps_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +100,7 @@ def features(
     ['mass = 8.5', 'age = 7']
     """
     relevance = maps_of(attribution, channels)[example]
-    inputs = canonical_inputs(attribution)[example]
+    inputs = canonical(attribution, attribution.inputs)[example]
     names = attribution.display.feature_names or tuple(f"feature {index}" for index in range(len(relevance)))
     if len(names) != len(relevance):
         raise RenderError(
