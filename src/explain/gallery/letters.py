@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explain.inputs.layout import Layout
+from explain.render.colours import Scale, css_color
 from explain.render.kinds.sequence import visible
 from explain.render.parts.caption import head, target_of, write_lines
 from explain.render.parts.contrast import text_color
 from explain.render.parts.sheet import MUTED, Sheet, line_height
 from explain.results.attribution import Attribution
-from explain.results.heatmap import Scale
 from explain.results.names import class_name, framework_name, number
 from explain.zoo.preprocessing import ALPHABET
 
@@ -79,7 +79,7 @@ def wanted_letters(attribution: Attribution, example: int, most: int = 3) -> tup
                 Letter(
                     visible(ALPHABET[index]),
                     number(float(step[index])),
-                    "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in color[:3]),
+                    css_color(color),
                     text_color(color),
                 )
                 for index, color in zip(order, colors, strict=True)

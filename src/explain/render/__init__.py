@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from explain.render.colours import Scale, shared_scale
     from explain.render.figure import plot
     from explain.render.html import figure_data_uri, figure_png, sequence_html
     from explain.render.kinds.scatter import draw_scatter, plot_scatter
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
         draw_step_margin,
     )
     from explain.render.parts.pictures import Picture, picture
-    from explain.results.heatmap import Scale, heatmaps, shared_scale
+    from explain.results.heatmap import heatmaps
 
 _HOME = {
     "Picture": "explain.render.parts.pictures",
-    "Scale": "explain.results.heatmap",
+    "Scale": "explain.render.colours",
     "Step": "explain.render.kinds.sequence",
     "draw_characters": "explain.render.kinds.sequence",
     "draw_colorbar": "explain.render.parts.panels",
@@ -51,7 +52,7 @@ _HOME = {
     "plot_pair": "explain.render.pair",
     "plot_scatter": "explain.render.kinds.scatter",
     "sequence_html": "explain.render.html",
-    "shared_scale": "explain.results.heatmap",
+    "shared_scale": "explain.render.colours",
     "slice_volume": "explain.render.kinds.volume",
     "steps": "explain.render.kinds.sequence",
 }

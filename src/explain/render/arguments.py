@@ -11,9 +11,10 @@ import numpy as np
 from explain.errors import RenderError
 from explain.inputs.display import Display
 from explain.inputs.layout import Layout
+from explain.render.colours import Scale, check_percentile, shared_scale
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
-from explain.results.heatmap import ChannelRule, Floats, Scale, check_percentile, is_signed, shared_scale
+from explain.results.heatmap import ChannelRule, Floats, is_signed
 from explain.results.view import maps_of
 
 Grouping = Literal["shared", "panel", "example"]

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from explain.render.arguments import Drawn
+from explain.render.colours import Scale, shared_scale
 from explain.results.canonical_axes import canonical
-from explain.results.heatmap import Floats, Scale, is_signed, shared_scale
+from explain.results.heatmap import Floats, is_signed
 from explain.results.view import View, view
 
 # What a difference is magnified by. One that cannot be seen a hundred times larger is none worth a picture: on a scale

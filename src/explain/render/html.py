@@ -11,10 +11,11 @@ import numpy as np
 
 from explain.errors import RenderError
 from explain.render.arguments import check_attribution
+from explain.render.colours import Scale, css_color, shared_scale
 from explain.render.kinds.sequence import steps, visible
 from explain.render.parts.contrast import text_color
 from explain.results.attribution import Attribution
-from explain.results.heatmap import ChannelRule, Scale, is_signed, shared_scale
+from explain.results.heatmap import ChannelRule, is_signed
 from explain.results.names import number
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def sequence_html(
         scale = shared_scale(relevance, signed=is_signed(channels))
     spans = []
     for step, color in zip(shown, scale.colors(relevance), strict=True):
-        background = "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in color[:3])
+        background = css_color(color)
         title = html.escape(f"{step.name}: {number(step.relevance)}")
         style = f"background:{background};color:{text_color(color)};padding:.15em .25em;white-space:pre"
         spans.append(f'<span style="{style}" title="{title}">{html.escape(visible(step.name))}</span>')

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from explain.errors import RenderError
 from explain.inputs.display import Display
 from explain.render.arguments import check_arguments, check_attribution
+from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.difference import with_difference
 from explain.render.kinds.image_pair import plot_image_pairs
 from explain.render.kinds.maximization import plot_maximization
@@ -17,7 +18,7 @@ from explain.render.kinds.table import plot_tables
 from explain.render.kinds.volume import most_relevant_slice, slice_volume
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison, compare
-from explain.results.heatmap import DEFAULT_PERCENTILE, ChannelRule, Scale
+from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, drawn_as, view
 
 if TYPE_CHECKING:

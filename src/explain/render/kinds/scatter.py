@@ -13,13 +13,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from explain.inputs.layout import Layout
 from explain.render.arguments import check_arguments, check_attribution
+from explain.render.colours import DEFAULT_PERCENTILE
 from explain.render.parts.caption import SEPARATOR, SMALL, Line, head, lines_height, target_of, write_lines
 from explain.render.parts.page import MARGIN
 from explain.render.parts.panels import quiet_axes
 from explain.render.parts.sheet import INK, MUTED, RULE, Sheet, elide, line_height
 from explain.results.attribution import Attribution
 from explain.results.comparison import TITLES, Comparison, compare
-from explain.results.heatmap import DEFAULT_PERCENTILE, Floats
+from explain.results.heatmap import Floats
 from explain.results.names import class_name, number
 from explain.results.view import drawn_as
 

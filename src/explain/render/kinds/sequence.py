@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from explain.errors import RenderError
 from explain.render.arguments import Drawn
+from explain.render.colours import Scale, sign_colors
 from explain.render.parts.caption import (
     SMALL,
     Line,
@@ -25,10 +26,10 @@ from explain.render.parts.caption import (
 )
 from explain.render.parts.contrast import text_color
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Row, compose
-from explain.render.parts.panels import draw_colorbar, say_all_zero, sign_colors
+from explain.render.parts.panels import draw_colorbar, say_all_zero
 from explain.render.parts.sheet import RULE, Sheet, elide, text_width
 from explain.results.attribution import Attribution
-from explain.results.heatmap import ChannelRule, Floats, Scale
+from explain.results.heatmap import ChannelRule, Floats
 from explain.results.view import maps_of
 
 if TYPE_CHECKING:

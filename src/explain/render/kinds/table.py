@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.errors import RenderError
 from explain.render.arguments import Drawn
+from explain.render.colours import Scale, sign_colors
 from explain.render.parts.caption import (
     PAIR_GAP,
     example_lines,
@@ -23,11 +24,11 @@ from explain.render.parts.caption import (
     write_lines,
 )
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading, Row, compose
-from explain.render.parts.panels import quiet_axes, say_all_zero, sign_colors
+from explain.render.parts.panels import quiet_axes, say_all_zero
 from explain.render.parts.sheet import INK, MUTED, Sheet, elide, text_width
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
-from explain.results.heatmap import ChannelRule, Scale
+from explain.results.heatmap import ChannelRule
 from explain.results.names import number
 from explain.results.view import maps_of
 

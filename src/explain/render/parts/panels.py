@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from explain.render.colours import Scale, color_of_zero, sign_colors
 from explain.render.parts.pictures import Picture
 from explain.render.parts.sheet import INK, MUTED, RULE, wrap
-from explain.results.heatmap import Extend, Floats, Scale
+from explain.results.heatmap import Floats
 from explain.results.names import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
 
 # Up to this many pixels along a side, each is shown as the square that it is.
 SMALL_IMAGE = 96
@@ -154,9 +153,9 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
         raise RuntimeError("cax belongs to no figure")
     box = cax.get_position()
     vertical = box.height * figure.get_figheight() >= box.width * figure.get_figwidth()
-    extend: Extend = scale.extend(*maps)
+    extend = scale.extend(*maps)
     bar = figure.colorbar(
-        ScalarMappable(scale.norm, _only_zero(scale) if scale.all_zero else scale.colormap),
+        ScalarMappable(scale.norm, color_of_zero(scale) if scale.all_zero else scale.colormap),
         cax=cax,
         orientation="vertical" if vertical else "horizontal",
         extend=extend,
@@ -258,13 +257,6 @@ def label_time(axes: Axes, steps: int, name: str = "time step") -> None:
     axes.set_ylabel(name, fontsize=TICK_SIZE, color=MUTED, labelpad=2)
 
 
-def sign_colors(values: Floats, scale: Scale) -> list[tuple[float, ...]]:
-    """Give each value the colour of its sign, from well inside the ends of the scale's map."""
-    colormap = scale.colormap
-    negative, positive = (colormap(0.14), colormap(0.86)) if scale.signed else (colormap(0.6), colormap(0.6))
-    return [tuple(negative if value < 0 else positive) for value in values]
-
-
 def say_all_zero(axes: Axes) -> None:
     """Write over a panel that its map is zero, so that an empty panel is not taken for a failure."""
     axes.text(
@@ -287,11 +279,6 @@ def quiet_axes(axes: Axes, keep: tuple[str, ...]) -> None:
         spine.set_color(RULE)
         spine.set_linewidth(0.6)
     axes.tick_params(labelsize=TICK_SIZE, labelcolor=INK, color=RULE, length=2.5, width=0.6, pad=2)
-
-
-def _only_zero(scale: Scale) -> Colormap:
-    """Give a colour map that has the colour of zero alone."""
-    return ListedColormap([tuple(scale.colors(0.0))])
 
 
 def _show(axes: Axes, pixels: npt.NDArray[Any], **colors: Any) -> None:
