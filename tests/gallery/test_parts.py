@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from explain import zoo
-from explain.gallery.colour_bar import colour_bar, image_data_uri
+from explain.gallery.colour_bar import colour_bar
 from explain.gallery.computation import logits, repeated
 from explain.gallery.describe import map_alt, picture_alt, where
 from explain.gallery.exhibits import EXHIBITS, choose
@@ -19,6 +19,7 @@ from explain.gallery.letters import draw_letters, wanted_letters
 from explain.gallery.settings import integration_words, option_words
 from explain.inputs.display import Display
 from explain.render import shared_scale
+from explain.render.png import image_data_uri
 from explain.results.attribution import Attribution
 from explain.zoo.preprocessing import ALPHABET
 from explain.zoo.pretrained import PRETRAINED

@@ -10,12 +10,13 @@ import numpy as np
 
 from explain.inputs.layout import Layout
 from explain.render.colours import Scale, css_color
-from explain.render.kinds.sequence import visible
-from explain.render.parts.caption import head, target_of, write_lines
+from explain.render.parts.caption import head, target_text
 from explain.render.parts.contrast import text_color
+from explain.render.parts.lines import write_lines
 from explain.render.parts.sheet import MUTED, Sheet, line_height
+from explain.render.parts.steps import visible
 from explain.results.attribution import Attribution
-from explain.results.names import class_name, framework_name, number
+from explain.results.names import framework_name, number
 from explain.zoo.preprocessing import ALPHABET
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
         # Down the columns, as one reads a list.
         column, row = divmod(example, rows)
         left, upper = MARGIN + column * block_width, top + row * block_height
-        name = class_name(first, target_of(first, example))
+        name = target_text(first, example)
         below = sheet.write(left, upper, name, 9.5, weight="bold")
         for which, (one, letters) in enumerate(zip(attributions, table, strict=True)):
             at = left + which * (width + GAP)

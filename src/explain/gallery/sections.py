@@ -10,20 +10,21 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from explain.gallery.colour_bar import ColourBar, colour_bar, image_data_uri
+from explain.gallery.colour_bar import ColourBar, colour_bar
 from explain.gallery.computation import MethodResult, ModelResults
 from explain.gallery.describe import map_alt, picture_alt
 from explain.gallery.letters import Letter, wanted_letters
 from explain.gallery.settings import integration_words, option_words
 from explain.render import Scale, picture, sequence_html, shared_scale
 from explain.render.kinds.maximization import found_picture
-from explain.render.parts.caption import delta_line, map_error_line, score_text, steps_line, target_of
+from explain.render.parts.caption import delta_line, map_error_line, score_text, steps_line, target_text
 from explain.render.parts.panels import SMALL_IMAGE
 from explain.render.parts.sheet import ALERT
+from explain.render.png import image_data_uri
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.comparison import TITLES
-from explain.results.names import class_name, framework_name, method_name, number
+from explain.results.names import framework_name, method_name, number
 from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
 
 _NO_TEXT = Markup("")
@@ -208,7 +209,7 @@ def _item(
     scale: Scale,
 ) -> Item:
     first = result.first
-    target = class_name(first, target_of(first, index))
+    target = target_text(first, index)
     true = results.classes[index]
     characters = view(first) == "characters"
     panels = []
@@ -258,7 +259,7 @@ def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
 def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
     items = []
     for index in range(len(result.first)):
-        target = class_name(result.first, target_of(result.first, index))
+        target = target_text(result.first, index)
         panels = []
         for framework, one in result.attributions.items():
             name = framework_name(framework)

@@ -12,39 +12,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from explain.render.colours import Scale, shared_scale
     from explain.render.figure import plot
-    from explain.render.html import figure_data_uri, figure_png, sequence_html
+    from explain.render.html import sequence_html
+    from explain.render.kinds.image import draw_step_margin
+    from explain.render.kinds.maximization import draw_score_curve
     from explain.render.kinds.scatter import draw_scatter, plot_scatter
-    from explain.render.kinds.sequence import Step, draw_characters, steps
+    from explain.render.kinds.sequence import draw_characters
     from explain.render.kinds.table import draw_features, features
     from explain.render.kinds.volume import most_relevant_slice, slice_volume
     from explain.render.pair import plot_pair
-    from explain.render.parts.panels import (
-        draw_colorbar,
-        draw_heatmap,
-        draw_overlay,
-        draw_picture,
-        draw_score_curve,
-        draw_step_margin,
-    )
+    from explain.render.parts.colour_bar import draw_colorbar
+    from explain.render.parts.panels import draw_heatmap, draw_overlay, draw_picture
     from explain.render.parts.pictures import Picture, picture
+    from explain.render.parts.steps import Step, steps
+    from explain.render.png import figure_data_uri, figure_png
     from explain.results.heatmap import heatmaps
 
 _HOME = {
     "Picture": "explain.render.parts.pictures",
     "Scale": "explain.render.colours",
-    "Step": "explain.render.kinds.sequence",
+    "Step": "explain.render.parts.steps",
     "draw_characters": "explain.render.kinds.sequence",
-    "draw_colorbar": "explain.render.parts.panels",
+    "draw_colorbar": "explain.render.parts.colour_bar",
     "draw_features": "explain.render.kinds.table",
     "draw_heatmap": "explain.render.parts.panels",
     "draw_overlay": "explain.render.parts.panels",
     "draw_picture": "explain.render.parts.panels",
     "draw_scatter": "explain.render.kinds.scatter",
-    "draw_score_curve": "explain.render.parts.panels",
-    "draw_step_margin": "explain.render.parts.panels",
+    "draw_score_curve": "explain.render.kinds.maximization",
+    "draw_step_margin": "explain.render.kinds.image",
     "features": "explain.render.kinds.table",
-    "figure_data_uri": "explain.render.html",
-    "figure_png": "explain.render.html",
+    "figure_data_uri": "explain.render.png",
+    "figure_png": "explain.render.png",
     "heatmaps": "explain.results.heatmap",
     "most_relevant_slice": "explain.render.kinds.volume",
     "picture": "explain.render.parts.pictures",
@@ -54,7 +52,7 @@ _HOME = {
     "sequence_html": "explain.render.html",
     "shared_scale": "explain.render.colours",
     "slice_volume": "explain.render.kinds.volume",
-    "steps": "explain.render.kinds.sequence",
+    "steps": "explain.render.parts.steps",
 }
 
 __all__ = [

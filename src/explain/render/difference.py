@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from explain.render.arguments import Drawn
 from explain.render.colours import Scale, shared_scale
+from explain.render.drawn import Drawn
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats, is_signed
 from explain.results.view import View, view
@@ -37,13 +37,10 @@ def with_difference(drawn: Drawn) -> Drawn:
     Examples
     --------
     >>> from explain.results.attribution import Attribution
-    >>> from explain.render.arguments import check_arguments
+    >>> from explain.render.arguments import Choices, check_arguments
     >>> x = np.ones((1, 4, 4), np.float32)
     >>> a, b = (Attribution(size * x, x, "NHW", "saliency", np.ones(1)) for size in (1, 1.05))
-    >>> pair = check_arguments(
-    ...     [a, b], examples=None, display=None, scale="shared", channels="sum", percentile=99.0, max_examples=8,
-    ...     groupings=("shared",),
-    ... )
+    >>> pair = check_arguments([a, b], Choices())
     >>> with_difference(replace(pair, labels=("torch", "keras"))).labels
     ('torch', 'keras', 'difference × 10')
     """

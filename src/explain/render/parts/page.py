@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from explain.render.parts.caption import CAPTION_WIDTH, Line, lines_height, write_lines
+from explain.render.parts.lines import CAPTION_WIDTH, Line, lines_height, write_lines
 from explain.render.parts.sheet import ALERT, DPI, MUTED, Sheet, line_height, text_width
 
 MARGIN = 0.22
@@ -50,6 +50,25 @@ class Heading:
     width: float
 
 
+@dataclass(frozen=True)
+class Page:
+    """A page with all rows drawn.
+
+    Attributes
+    ----------
+    sheet : Sheet
+        What the rows are drawn on.
+    tops : list of float
+        The top of each row, in inches.
+    bottom : float
+        Where the last row ends.
+    """
+
+    sheet: Sheet
+    tops: list[float]
+    bottom: float
+
+
 def compose(
     *,
     header: Sequence[Line],
@@ -58,7 +77,7 @@ def compose(
     width: float,
     notes: Sequence[str] = (),
     below: float = 0.0,
-) -> tuple[Sheet, list[float]]:
+) -> Page:
     """Lay out a page.
 
     Parameters
@@ -78,8 +97,8 @@ def compose(
 
     Returns
     -------
-    (Sheet, list of float)
-        The sheet with all rows drawn, and the top of each row.
+    Page
+        With all rows drawn.
     """
     inner = width - 2 * MARGIN
     notes_lines = [Line(f"Warning: {note}", 7.5, color=ALERT) for note in notes]
@@ -101,7 +120,7 @@ def compose(
         row.draw(sheet, top)
         top += row.full_height + ROW_GAP
     write_lines(sheet, MARGIN, top - ROW_GAP + below + 0.1, notes_lines, inner)
-    return sheet, tops
+    return Page(sheet, tops, tops[-1] + rows[-1].full_height)
 
 
 def place_columns(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+
+from explain.render.png import figure_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,10 +46,7 @@ class NotebookFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         """Give the picture that IPython shows."""
-        stream = io.BytesIO()
-        # A fixed set of metadata: the default names the matplotlib version.
-        self.savefig(stream, format="png", dpi=self.dpi, metadata={"Software": None})
-        return stream.getvalue()
+        return figure_png(self)
 
 
 class Sheet:

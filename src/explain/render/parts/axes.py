@@ -1,0 +1,58 @@
+"""The look of axes: ticks, spines, labels of time, and words over an empty panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.ticker import MaxNLocator
+
+from explain.render.parts.sheet import INK, MUTED, RULE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TICK_SIZE = 7.0
+# How ticks look wherever there are any.
+TICKS = {"labelsize": TICK_SIZE, "labelcolor": INK, "color": RULE, "length": 2.5, "width": 0.6, "pad": 2}
+
+
+def label_time(axes: Axes, steps: int, name: str = "time step") -> None:
+    """Label the rows of a map as steps in time, from top to bottom."""
+    axes.yaxis.set_visible(True)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    axes.set_ylim(steps - 0.5, -0.5)
+    axes.tick_params(axis="y", **TICKS)
+    axes.set_ylabel(name, fontsize=TICK_SIZE, color=MUTED, labelpad=2)
+
+
+def say_all_zero(axes: Axes) -> None:
+    """Write over a panel that its map is zero, so that an empty panel is not taken for a failure."""
+    axes.text(
+        0.5,
+        0.5,
+        "all zero",
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=8,
+        color=INK,
+        bbox={"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": RULE, "linewidth": 0.5},
+    )
+
+
+def quiet_axes(axes: Axes, keep: tuple[str, ...]) -> None:
+    """Take away what carries no data; draw the kept spines and ticks lightly."""
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in keep)
+        spine.set_color(RULE)
+        spine.set_linewidth(0.6)
+    axes.tick_params(**TICKS)
+
+
+def frame_panel(axes: Axes) -> None:
+    """Give a panel a hair-line border and no ticks."""
+    axes.xaxis.set_visible(False)
+    axes.yaxis.set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_color(RULE)
+        spine.set_linewidth(0.5)
