@@ -1,10 +1,10 @@
-"""What the gallery shows, computed: every method on a seed model, in every framework, with one setting."""
+"""Run every method on a model, in every framework, with one setting."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,12 @@ from explain.api import attribute, maximize
 from explain.backends.protocol import Question, extension_for
 from explain.errors import ExplainWarning, InputError, UnsupportedModelError
 from explain.gallery.exhibits import Exhibit, choose, exhibit
+from explain.gallery.model_results import MethodResult, ModelResults
 from explain.inputs.display import Display
 from explain.inputs.examples import Examples
 from explain.inputs.masking import resolve_mask
 from explain.results.attribution import Attribution
-from explain.results.comparison import Comparison, compare
+from explain.results.comparison import compare
 from explain.results.integration import CHOICE_OPTIONS
 from explain.zoo import Samples
 from explain.zoo.parameters import Framework
@@ -31,61 +32,6 @@ _NO_LAYER = (
 )
 
 Options = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class MethodResult:
-    """One method on one model, in every framework.
-
-    Attributes
-    ----------
-    method : Method
-        The row of the catalogue.
-    attributions : Mapping of str to Attribution
-        By framework, in order; empty where the method does not apply.
-    comparison : Comparison, optional
-        How alike the two are, where there are two.
-    reason : str
-        Why the method does not apply, in the words of the error; empty if it does.
-    """
-
-    method: Method
-    attributions: Mapping[str, Attribution]
-    comparison: Comparison | None = None
-    reason: str = ""
-
-    @property
-    def first(self) -> Attribution:
-        """The attribution that gives the inputs and the names."""
-        return next(iter(self.attributions.values()))
-
-
-@dataclass(frozen=True, eq=False)
-class ModelResults:
-    """Every method on one model.
-
-    Attributes
-    ----------
-    name : str
-        Of the seed model.
-    exhibit : Exhibit
-        How it is shown.
-    classes : tuple of str
-        The true class of each sample shown, in words.
-    methods : tuple of MethodResult
-        In the order of the catalogue.
-    twin_gap : float, optional
-        The greatest difference between the twins' logits on all the samples; None for one framework.
-    told : Mapping of str to (int, int)
-        By framework: how many of all the samples are told, and how many there are.
-    """
-
-    name: str
-    exhibit: Exhibit
-    classes: tuple[str, ...]
-    methods: tuple[MethodResult, ...]
-    twin_gap: float | None
-    told: Mapping[Framework, tuple[int, int]] = field(default_factory=dict)
 
 
 def explain_model(

@@ -13,9 +13,11 @@ from explain.algorithms.catalogue import find_method
 from explain.algorithms.catalogue import methods as catalogue
 from explain.errors import FrameworkNotInstalledError
 from explain.files.atomic_write import replace_file
-from explain.gallery.computation import MethodResult, ModelResults, Options, explain_model
+from explain.gallery.computation import Options, explain_model
+from explain.gallery.elements import About, Link
 from explain.gallery.letters import draw_letters
-from explain.gallery.page import About, Link, about_pretrained, figure_file, page_file, write_page
+from explain.gallery.model_results import MethodResult, ModelResults
+from explain.gallery.page import about_pretrained, figure_file, page_file, write_page
 from explain.gallery.readme import PICTURE_FILE, write_readme_picture
 from explain.render import figure_png, plot, plot_pair
 from explain.results.view import view

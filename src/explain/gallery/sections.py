@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from explain.gallery.colour_bar import ColourBar, colour_bar
-from explain.gallery.computation import MethodResult, ModelResults
 from explain.gallery.describe import map_alt, picture_alt
-from explain.gallery.letters import Letter, wanted_letters
+from explain.gallery.elements import NO_TEXT, Item, Line, MethodSection, Panel
+from explain.gallery.letters import wanted_letters
+from explain.gallery.model_results import MethodResult, ModelResults
 from explain.gallery.settings import integration_words, option_words
 from explain.render import Scale, picture, sequence_html, shared_scale
 from explain.render.kinds.maximization import found_picture
@@ -21,135 +21,12 @@ from explain.render.parts.caption import delta_line, map_error_line, score_text,
 from explain.render.parts.panels import SMALL_IMAGE
 from explain.render.parts.sheet import ALERT
 from explain.render.png import image_data_uri
+from explain.render.web_page import PageImage
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.comparison import TITLES
 from explain.results.names import framework_name, method_name, number
 from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
-
-_NO_TEXT = Markup("")
-
-
-@dataclass(frozen=True)
-class Tile:
-    """An image and what is seen in it; and whether it is so fine that its pixels are not to be seen one by one."""
-
-    image: str
-    alt: str
-    fine: bool = False
-
-
-def _tile(pixels: npt.NDArray[Any], alt: str) -> Tile:
-    return Tile(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of words, and whether it says that something is too high."""
-
-    text: str
-    alert: bool = False
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What one framework gave for one example.
-
-    Attributes
-    ----------
-    label : str
-        The framework.
-    lines : tuple of Line
-        Score, steps, estimated error of the map and convergence delta; coloured what is too high.
-    tile : Tile, optional
-        The map or the picture.
-    text : Markup
-        The coloured text of a sequence.
-    letters : tuple of tuple of Letter
-        For a sequence that was found: the letters most wanted at each step.
-    """
-
-    label: str
-    lines: tuple[Line, ...]
-    tile: Tile | None = None
-    text: Markup = _NO_TEXT
-    letters: tuple[tuple[Letter, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class Item:
-    """One example in every framework.
-
-    Attributes
-    ----------
-    title : str
-        The class that is explained.
-    detail : str
-        The true class.
-    wrong : bool
-        Whether the true class is another.
-    start : Tile, optional
-        The input, or what a layer gave.
-    start_label : str
-        Which of the two.
-    panels : tuple of Panel
-        One a framework.
-    figures : tuple of (str, str)
-        How alike the two are: names and values.
-    """
-
-    title: str
-    detail: str
-    wrong: bool
-    start: Tile | None
-    panels: tuple[Panel, ...]
-    figures: tuple[tuple[str, str], ...]
-    start_label: str = "input"
-
-
-@dataclass(frozen=True)
-class MethodSection:
-    """One method on one model.
-
-    Attributes
-    ----------
-    id : str
-        Of the element.
-    title, summary, paper : str
-        From the catalogue.
-    settings : str
-        What was computed: score, options, baseline.
-    remark : str
-        What is seen.
-    notes : tuple of str
-        The warnings that were given.
-    kind : {"pictures", "rows", "characters", "found", "found letters", "none"}
-        How it is laid out.
-    bar : ColourBar, optional
-        The one scale of all its maps.
-    bar_words : str
-        What the colours mean.
-    items : tuple of Item
-        One an example.
-    file : str
-        The PNG that shows the same.
-    fine : bool
-        Whether its images want room.
-    """
-
-    id: str
-    title: str
-    summary: str
-    paper: str
-    settings: str
-    remark: str
-    notes: tuple[str, ...]
-    kind: str
-    bar: ColourBar | None
-    bar_words: str
-    items: tuple[Item, ...]
-    file: str
-    fine: bool = False
 
 
 def method_section(results: ModelResults, result: MethodResult, file: str) -> MethodSection:
@@ -201,6 +78,11 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
     )
 
 
+def _tile(pixels: npt.NDArray[Any], alt: str) -> PageImage:
+    """Make a tile of pixels, fine where they are too many to be seen one by one."""
+    return PageImage(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
+
+
 def _item(
     results: ModelResults,
     result: MethodResult,
@@ -226,7 +108,7 @@ def _item(
                 label=name,
                 lines=_lines(one, index),
                 tile=None if characters else _tile(scale.colors(own[index])[..., :3], alt),
-                text=Markup(sequence_html(one, index, scale)) if characters else _NO_TEXT,
+                text=Markup(sequence_html(one, index, scale)) if characters else NO_TEXT,
             )
         )
     start = None
