@@ -183,12 +183,7 @@ def color_of_zero(scale: Scale) -> Colormap:
 
 
 def css_color(color: npt.ArrayLike) -> str:
-    """Write a colour as a page or a figure takes it.
-
-    Parameters
-    ----------
-    color : array_like of float
-        Red, green and blue in [0, 1]; an alpha after them is left out.
+    """Write red, green and blue in [0, 1] as a page or a figure takes them, without the alpha that may follow.
 
     Examples
     --------

@@ -66,7 +66,7 @@ def plot_pair(
     ComparisonError
         If the two explain different things.
     RenderError
-        If an argument is wrong or a value is not finite.
+        As `explain.render.plot` does.
 
     Examples
     --------

@@ -43,15 +43,15 @@ def write_fields(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> Pat
 
     Parameters
     ----------
-    path : str or os.PathLike
-        Where to write; ``.npz`` is added if it is missing, and so is the folder.
+    path
+        As for `Attribution.save`.
     fields : Mapping
         Every field by its name.
 
     Returns
     -------
     pathlib.Path
-        The file that was written. The same fields give the same bytes.
+        The file. The same fields give the same bytes.
     """
     target = Path(path)
     if target.suffix != ".npz":

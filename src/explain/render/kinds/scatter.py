@@ -76,10 +76,8 @@ def plot_scatter(
 
     Raises
     ------
-    ComparisonError
-        If the two explain different things.
-    RenderError
-        If an argument is wrong.
+    ComparisonError, RenderError
+        As `explain.render.plot_pair` does.
 
     Examples
     --------

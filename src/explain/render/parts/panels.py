@@ -77,10 +77,8 @@ def draw_overlay(axes: Axes, picture: Picture, heatmap: npt.ArrayLike, scale: Sc
         Where to draw.
     picture : Picture
         The input, of the heatmap's height and width.
-    heatmap : array_like
-        (H, W).
-    scale : Scale
-        What the colours mean.
+    heatmap, scale
+        As for `explain.render.draw_heatmap`; (H, W).
 
     Examples
     --------
