@@ -1,7 +1,6 @@
-"""Drawing: values to heatmaps, heatmaps to colours, and figures of every kind of input.
+"""From a result to a picture: colours, figures of every kind of input, HTML.
 
-Nothing here is loaded before it is used, so that neither `import explain` nor `import explain.render` waits
-for matplotlib.
+Every name is imported on first use, so that neither `import explain` nor `import explain.render` imports matplotlib.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the module that holds `name` when it is first asked for."""
+    """Import the module of `name` on first use."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
@@ -94,5 +93,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List what can be asked for."""
+    """List the public names."""
     return sorted(__all__)

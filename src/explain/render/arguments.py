@@ -130,22 +130,22 @@ def _scales(
 
 
 def _check_examples(examples: Any, count: int, max_examples: Any) -> tuple[int, ...]:
-    """Find the examples to show: those asked for, or the first ones."""
+    """Find the examples to show: those that the caller chose, or the first ones."""
     if not isinstance(max_examples, int | np.integer) or isinstance(max_examples, bool) or max_examples < 1:
         raise RenderError(f"max_examples={max_examples!r} is not a whole number of at least 1.")
     if count == 0:
         raise RenderError("attribution has no examples: there is nothing to draw.")
     if examples is None:
         return tuple(range(min(count, int(max_examples))))
-    asked = np.atleast_1d(np.asarray(examples))
-    if asked.ndim != 1 or asked.size == 0 or not np.issubdtype(asked.dtype, np.integer):
+    chosen = np.atleast_1d(np.asarray(examples))
+    if chosen.ndim != 1 or chosen.size == 0 or not np.issubdtype(chosen.dtype, np.integer):
         raise RenderError(
             f"examples={examples!r} is not an int or a list of int: give at least one, from 0 to {count - 1}."
         )
-    outside = [int(one) for one in asked if not 0 <= one < count]
+    outside = [int(one) for one in chosen if not 0 <= one < count]
     if outside:
         raise RenderError(
             f"examples={examples!r} asks for {', '.join(map(str, outside))} but there are {count} examples: "
             f"give indices from 0 to {count - 1}."
         )
-    return tuple(int(one) for one in asked)
+    return tuple(int(one) for one in chosen)

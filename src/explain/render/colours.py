@@ -30,13 +30,13 @@ class Scale:
     Signed scales run from blue (lowers the score) over a neutral near-white at exactly zero to red (raises
     it): ColorBrewer's RdBu, which stays readable in all three kinds of colour blindness, in 257 steps so that
     zero has a step of its own. Unsigned scales run from near-white at zero to dark: matplotlib's
-    perceptually uniform magma, reversed and cut before black. In both, light means that nothing is there.
+    perceptually uniform magma, reversed and cut before black. In both, light means no relevance.
 
     Parameters
     ----------
     vmin, vmax : float
         The numbers at the ends: ``-limit`` and ``limit`` if signed, else 0 and ``limit``; both 0 for maps
-        that are zero everywhere. What lies beyond has the colour of the end.
+        that are zero everywhere. Numbers beyond an end have its colour.
     signed : bool
         Diverging or sequential.
     percentile : float
@@ -57,7 +57,7 @@ class Scale:
 
     @property
     def all_zero(self) -> bool:
-        """Whether there was nothing but zero to scale."""
+        """Whether all maps of the scale are zero."""
         return self.vmax == 0
 
     @property
@@ -67,7 +67,7 @@ class Scale:
 
     @property
     def norm(self) -> Normalize:
-        """A new `matplotlib.colors.Normalize` for `colormap`; a scale of zeros puts zero where it belongs."""
+        """A new `matplotlib.colors.Normalize` for `colormap`; it gives zero its colour on a scale of zeros too."""
         from matplotlib.colors import Normalize
 
         limit = 1.0 if self.all_zero else self.vmax
@@ -79,7 +79,7 @@ class Scale:
         Parameters
         ----------
         values : array_like
-            Any shape; NaN stands for padding and is grey.
+            Any shape; NaN is padding and grey.
 
         Returns
         -------
@@ -96,8 +96,8 @@ class Scale:
         return np.zeros_like(numbers) if self.all_zero else np.clip(numbers / self.vmax, 0.0, 1.0)
 
     def extend(self, *maps: Array) -> Extend:
-        """Say at which ends of the scale numbers are clipped, in the words of `matplotlib` colour bars."""
-        # Relative to the limit, so that float32 maps do not count as clipped by a rounding.
+        """Say at which ends of the scale numbers are clipped: the ``extend`` of a `matplotlib` colour bar."""
+        # Relative to the limit: rounding in float32 does not count as clipping.
         slack = 1e-6 * self.vmax
         below = any(bool((one < self.vmin - slack).any()) for one in maps)
         above = any(bool((one > self.vmax + slack).any()) for one in maps)
@@ -107,7 +107,7 @@ class Scale:
 
 
 def shared_scale(*maps: Array, signed: bool = True, percentile: float = DEFAULT_PERCENTILE) -> Scale:
-    """Find the one scale on which all these heatmaps are drawn.
+    """Find one scale for all these heatmaps.
 
     The limit is the stated percentile of the absolute values of all the heatmaps together: a few outliers
     are clipped (and the colour bar says so) instead of fading everything else. It is an observed value, the
@@ -117,7 +117,7 @@ def shared_scale(*maps: Array, signed: bool = True, percentile: float = DEFAULT_
     Parameters
     ----------
     *maps : numpy.ndarray
-        One or several, of any shapes; NaN stands for padding and is left out.
+        One or several, of any shapes; NaN is padding and is ignored.
     signed : bool
         Whether the maps have two signs.
     percentile : float
@@ -169,7 +169,7 @@ def check_percentile(percentile: object) -> None:
 
 
 def sign_colors(values: Floats, scale: Scale) -> list[tuple[float, ...]]:
-    """Give each value the colour of its sign, from well inside the ends of the scale's map."""
+    """Give each value the colour of its sign, lighter than the ends of the scale."""
     colormap = scale.colormap
     negative, positive = (colormap(0.14), colormap(0.86)) if scale.signed else (colormap(0.6), colormap(0.6))
     return [tuple(negative if value < 0 else positive) for value in values]

@@ -13,8 +13,8 @@ from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats, is_signed
 from explain.results.view import View, view
 
-# What a difference is magnified by. One that cannot be seen a hundred times larger is none worth a picture: on a scale
-# of its own the rounding of two equal models would glare.
+# By what a difference is magnified. It is not drawn on a scale of its own: there the rounding of two equal models would
+# look like a large difference.
 MAGNIFICATIONS = (100, 10, 1)
 
 # The axes of the maps of every way of drawing.
@@ -32,7 +32,7 @@ def with_difference(drawn: Drawn) -> Drawn:
     Returns
     -------
     Drawn
-        With a third map and its label, which says how far it is magnified.
+        With a third map and its label, which gives the magnification.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def with_difference(drawn: Drawn) -> Drawn:
     times = _magnification(gap, drawn.examples, drawn.scales)
     gap = times * gap
     name = "difference" if is_signed(drawn.channels) else "|difference|"
-    # Sequences and tables are drawn from attributions: this is one of what is left when channels are merged.
+    # Sequences and tables are drawn from attributions: make one of the maps, whose channels are merged.
     layout = _LAYOUTS[view(drawn.first)]
     values = np.nan_to_num(gap).astype(np.float32)
     inputs = canonical(drawn.first, drawn.first.inputs).astype(np.float32) if layout == "NC" else values

@@ -1,4 +1,4 @@
-"""The figure of one attribution, whatever its inputs are."""
+"""The figure of one attribution, for every kind of input."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def plot(
     colours. Sequences with ``display.step_names``: each step on the colour of its relevance, with bars under
     it; without names: the input and the map as rows over time, and the sum of each step beside it. Tables:
     bars from the largest to the smallest. Volumes: for each example the slice with the largest sum of
-    |values|. Activation maximization: where it started, what was found, and the score along the way.
+    |values|. Activation maximization: the start, the input that was found, and the score at every step.
 
     Parameters
     ----------
     attribution : Attribution
         What to draw.
     examples : int or sequence of int, optional
-        Which examples; the first `max_examples` if not given.
+        Which examples. By default the first `max_examples`.
     display : Display, optional
         How to draw the input, instead of ``attribution.display``.
     scale : {"shared", "panel"} or Scale
@@ -54,12 +54,12 @@ def plot(
     percentile : float
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
     max_examples : int
-        How many examples are drawn where `examples` does not say.
+        How many examples are drawn by default.
 
     Returns
     -------
     matplotlib.figure.Figure
-        It shows itself in notebooks, is not known to pyplot, and is saved by its ``savefig``.
+        Notebooks show it, pyplot does not know it; save it with its ``savefig``.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def sequence_html(
     attribution, example
         As for `explain.render.steps`.
     scale : Scale, optional
-        What the colours mean; that of this example alone if not given. Give one to all that are compared.
+        What the colours mean. By default the scale of this example alone; give one scale to all that are compared.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
         As for `explain.render.steps`.
 
@@ -34,7 +34,7 @@ def sequence_html(
     -------
     str
         One ``<span class="explain-sequence">`` with a ``<span>`` for each step; the number is its tooltip.
-        Padding is left out.
+        Padding has none.
 
     Raises
     ------

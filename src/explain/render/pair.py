@@ -38,16 +38,16 @@ def plot_pair(
     """Draw two attributions of the same inputs side by side, one row an example.
 
     The two may be laid out differently (channels first and last). Both maps of a pair are always on one
-    scale. Under each map stand its score and convergence delta, under each pair its figures of similarity.
+    scale. Each map has its score and convergence delta under it, each pair its figures of similarity.
 
     Parameters
     ----------
     a, b : Attribution
         Of the same inputs, targets and kind of score.
     labels : tuple of str, optional
-        What to call the two; from what tells them apart if not given.
+        Names of the two. By default what distinguishes them.
     comparison : Comparison, optional
-        What `explain.compare` gave for the two; computed if not given.
+        The result of `explain.compare` for the two. By default it is computed.
     scale : {"shared", "example"} or Scale
         One scale and one colour bar for all pairs, one for each pair, or the scale of another figure.
     examples, display, channels, percentile, max_examples

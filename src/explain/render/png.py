@@ -77,7 +77,7 @@ def image_data_uri(pixels: npt.ArrayLike) -> str:
 
     eight_bit = np.round(255 * np.clip(np.asarray(pixels, np.float64), 0, 1)).astype(np.uint8)
     stream = io.BytesIO()
-    # Three channels: PIL compresses grey and colour alike, and no viewer guesses a palette.
+    # Three channels: PIL compresses grey and colour alike, and no viewer chooses a palette of its own.
     Image.fromarray(eight_bit).convert("RGB").save(stream, format="PNG", optimize=True)
     return _data_uri(stream.getvalue())
 

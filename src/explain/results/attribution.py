@@ -1,4 +1,4 @@
-"""The result of an explanation: plain NumPy values and all that made them."""
+"""The result of an explanation: plain NumPy values, and everything needed to draw, compare and repeat them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """What a model used in its inputs, as signed values of the inputs' own shape.
+    """How much each value of the inputs contributed to a score of a model, as signed values of the inputs' shape.
 
     Attributes
     ----------
@@ -29,19 +29,19 @@ class Attribution:
         The attribution, signed, of the shape and in the layout of the input, e.g. (N, C, H, W). For
         activation maximization: the input that was found.
     inputs : numpy.ndarray of float32
-        What was explained (for activation maximization: where it started), of the same shape.
+        The inputs that were explained (for activation maximization: the start), of the same shape.
     layout : str
         One letter an axis: N batch, C channels or features, T time, D, H, W space.
     method, engine, framework : str
-        Canonical name of the method, who computed it (``"explain"``, ``"captum"``, ``"tf-explain"``) and
+        Canonical name of the method, the library that computed it (``"explain"``, ``"captum"``, ``"tf-explain"``) and
         the framework of the model (``"torch"``, ``"tensorflow"``…).
     model : str
         Class name of the model.
     layer : str
-        The layer that was explained, whose output `inputs` then are, or whose map was taken, or of which a neuron
-        was asked; empty without one.
+        The layer that was explained: `inputs` is its output, or the map is of it, or `neuron` is a unit of it; empty
+        without one.
     neuron : tuple
-        The unit of that layer that was asked for, for each example: an int or a tuple of int; empty without one.
+        The unit of that layer that was explained, for each example: an int or a tuple of int; empty without one.
     target : tuple
         What was explained for each of the N examples: an int, a tuple of int (an index into outputs of
         higher rank), the name of a callable, or None for a model with a single output.
@@ -53,41 +53,41 @@ class Attribution:
     predicted : numpy.ndarray of int, optional
         The predicted class of each example, shape (N,), where the model has classes.
     baseline : numpy.ndarray, optional
-        What the input was compared with, of the input's shape, for methods that compare with one baseline.
+        What the input was compared with, of the input's shape; for methods that compare with one baseline.
     baseline_rule : Mapping
-        How the baseline came about, e.g. ``{"rule": "blur", "sigma": 3.2}``. For methods that compare with a set:
-        ``{"rule": "references", "count": 64}``; the references themselves are not kept.
+        How the baseline was made, e.g. ``{"rule": "blur", "sigma": 3.2}``. For methods that compare with a set:
+        ``{"rule": "references", "count": 64}``, without the references themselves.
     delta, relative_delta : numpy.ndarray, optional
         Convergence delta of each example, shape (N,): the sum of the values minus the difference of the
         scores at input and baseline; and its size relative to that difference.
     steps : numpy.ndarray of int, optional
-        For methods that integrate: how many gradients each example's integral is made of, shape (N,).
+        For methods that integrate: the number of gradients in each example's integral, shape (N,).
     rule : str
         For methods that integrate: the rule of integration that was used, e.g. ``"midpoint"``; else empty.
     map_error : numpy.ndarray of float, optional
         Estimated distance of each example's map from the exact integral, ``‖map − exact‖ / ‖map‖``, shape (N,):
-        a bound that holds for about 95 % of examples. Where the steps allow an estimate.
+        a bound that is right for about 95 % of examples. Only where the steps allow an estimate.
     batch_size : int, optional
-        How many points were in memory at once; in single precision it decides last bits.
+        How many points were in memory at once; in single precision the last bits depend on it.
     mask : numpy.ndarray of bool, optional
         For padded sequences: True where a step is real, shape (N, T).
     history : numpy.ndarray, optional
         For activation maximization: the score before every step and after the last, shape (steps + 1, N).
     options : Mapping
-        Every option of the method, defaults filled in.
+        Every option of the method, with defaults.
     seed : int
         The seed of everything random.
     versions : Mapping
         Versions of `explain`, of the framework and of NumPy.
     notes : tuple of str
-        The warnings that were given.
+        The warnings of the call.
     display : Display
-        How to draw the input as it was before normalisation, and the names of classes, steps and features.
+        How to draw the input without its normalisation, and the names of classes, steps and features.
     input_name : str
-        Of a model that was given several inputs: which of them this is, by its key or position; else empty.
+        Of a model with several inputs: which of them this is, by its key or position; else empty.
     together : tuple of str
-        The inputs that were moved together with it, itself among them: `delta` is then that of the sum of all their
-        values. Empty for one that was explained by itself.
+        The inputs that were explained together, this one included: `delta` is then that of the sum of all their
+        values. Empty for an input that was explained alone.
 
     Examples
     --------
@@ -133,7 +133,7 @@ class Attribution:
         return int(self.values.shape[Layout(self.layout).batch_axis])
 
     def __repr__(self) -> str:
-        """Name the method, the model and the shape; the arrays themselves would hide it."""
+        """Name the method, the model and the shape, without the arrays."""
         layer = f"layer={self.layer!r}, " if self.layer else ""
         name = f"input_name={self.input_name!r}, " if self.input_name else ""
         return (
@@ -165,8 +165,8 @@ class Attribution:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the attribution to one ``.npz`` file: arrays and JSON, no pickle.
 
-        The file is written under a temporary name and renamed, so that a failure leaves an older file
-        whole. The same attribution gives the same bytes.
+        The file is written under a temporary name and renamed: a failure does not damage an older file. The same
+        attribution gives the same bytes.
 
         Parameters
         ----------
@@ -221,7 +221,7 @@ def load(path: str | os.PathLike[str]) -> Attribution:
 
 
 def _check_numbers(attribution: Attribution) -> None:
-    """Refuse what should hold one number for each example and does not: it would fail in a picture, later."""
+    """Raise unless each array of one number an example is one: it would fail later, in a picture."""
     expected = (len(attribution),)
     for name in ("scores", "delta", "relative_delta", "steps", "map_error"):
         array = getattr(attribution, name)

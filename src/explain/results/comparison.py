@@ -33,7 +33,7 @@ TITLES = {
 class Comparison:
     """How alike two attributions are, example by example.
 
-    All arrays have shape (N,), of float64; NaN means that the figure is not defined for that example.
+    All arrays have shape (N,) and are float64; NaN means that the figure is not defined for that example.
 
     Attributes
     ----------
@@ -56,9 +56,9 @@ class Comparison:
         Undefined for what is no image (tables, named steps, volumes), for maps under 7 wide or high, for
         padded sequences, and where that range is zero (both maps zero).
     labels : tuple of str
-        What to call the two, from what tells them apart.
+        Names of the two, from what distinguishes them.
     differences : tuple of str
-        What differs between the two besides their values, and may: framework, model, method, options, the
+        What differs between the two besides their values, and is allowed to: framework, model, method, options, the
         steps and the rule of their integrals, the chunk size…
 
     Examples
@@ -116,7 +116,7 @@ class Comparison:
         return "\n".join(lines)
 
     def texts(self, example: int) -> dict[str, str]:
-        """Give the figures of one example as they are written, by their names.
+        """Write the figures of one example, by their names.
 
         Examples
         --------
@@ -127,7 +127,7 @@ class Comparison:
         return {name: figure_text(name, float(getattr(self, name)[example])) for name in FIGURES}
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything as plain data that JSON can hold; an undefined figure is None."""
+        """Give everything as plain data for JSON; an undefined figure is None."""
 
         def plain(value: float) -> float | None:
             return None if math.isnan(value) else float(value)
@@ -144,9 +144,8 @@ class Comparison:
 def compare(a: Attribution, b: Attribution) -> Comparison:
     """Measure how alike two attributions of the same inputs, targets and kind of score are.
 
-    Layouts are matched here: channels-first and channels-last, or time-first and batch-first, compare as
-    they are. Padding is left out. Frameworks, models, methods, their options and baselines may differ; the
-    result lists them.
+    The two may have different layouts: channels first and last, time first and batch first. Padding is ignored.
+    Frameworks, models, methods, their options and baselines may differ; the result lists them.
 
     Parameters
     ----------
@@ -161,7 +160,7 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
     Raises
     ------
     ComparisonError
-        If the two explain different things (and which), or a value is NaN or infinite.
+        If the two explain different things, which it lists, or a value is NaN or infinite.
 
     Examples
     --------
@@ -226,7 +225,7 @@ def _ssim_of_maps(a: Attribution, b: Attribution) -> list[float]:
 
 
 def _labels(a: Attribution, b: Attribution) -> tuple[str, str]:
-    """Name the two by what tells them apart."""
+    """Name the two by what distinguishes them."""
     words = []
     if a.framework != b.framework:
         words.append((framework_name(a.framework), framework_name(b.framework)))

@@ -17,7 +17,7 @@ INPUT_TOLERANCE = 1e-5
 
 
 def check_same_question(a: Attribution, b: Attribution) -> None:
-    """Refuse two attributions that explain different things; say all that differs."""
+    """Raise `ComparisonError` if two attributions explain different things, with all that differs."""
     inputs = canonical(a, a.inputs), canonical(b, b.inputs)
     found = []
     if len(a) != len(b):
@@ -33,9 +33,9 @@ def check_same_question(a: Attribution, b: Attribution) -> None:
             np.ones(inputs[0].shape[:2], bool) if one.mask is None else np.asarray(one.mask) for one in (a, b)
         ]
         if a.mask is not None or b.mask is not None:
-            unlike = np.flatnonzero((masks[0] != masks[1]).any(axis=1))
-            if unlike.size:
-                found.append(f"the padding (mask) of examples {listed(list(unlike))}")
+            differing = np.flatnonzero((masks[0] != masks[1]).any(axis=1))
+            if differing.size:
+                found.append(f"the padding (mask) of examples {listed(list(differing))}")
     if a.score != b.score:
         found.append(f"the kind of score: {a.score!r} and {b.score!r}")
     if (drawn_as(a) == "input") != (drawn_as(b) == "input"):
@@ -54,11 +54,13 @@ def _input_difference(a: Floats, b: Floats) -> list[str]:
     """Say in which examples inputs differ by more than rounding, and by how much."""
     gap = np.abs(a - b).reshape(len(a), -1).max(axis=1, initial=0.0)
     size = np.maximum(np.abs(a), np.abs(b)).reshape(len(a), -1).max(axis=1, initial=0.0)
-    # Negated, so that NaN in an input counts as a difference.
-    unlike = np.flatnonzero(~(gap <= INPUT_TOLERANCE * np.maximum(size, 1e-30)))
-    if not unlike.size:
+    # Negated: NaN in an input counts as a difference.
+    differing = np.flatnonzero(~(gap <= INPUT_TOLERANCE * np.maximum(size, 1e-30)))
+    if not differing.size:
         return []
-    return [f"the inputs of examples {listed(list(unlike))}, by up to {number(float(gap[unlike].max()))}"]
+    return [
+        f"the inputs of examples {listed(list(differing))}, by up to {number(float(gap[differing].max()))}"
+    ]
 
 
 def _target_difference(a: Attribution, b: Attribution) -> list[str]:
@@ -67,11 +69,13 @@ def _target_difference(a: Attribution, b: Attribution) -> list[str]:
         return []
     if len(a.target) != len(b.target):
         return [f"the targets: {a.target} and {b.target}"]
-    unlike = [index for index, pair in enumerate(zip(a.target, b.target, strict=True)) if pair[0] != pair[1]]
-    first = unlike[0]
+    differing = [
+        index for index, pair in enumerate(zip(a.target, b.target, strict=True)) if pair[0] != pair[1]
+    ]
+    first = differing[0]
     names = [class_name(one, one.target[first]) for one in (a, b)]
     return [
-        f"the targets of examples {listed(list(unlike))} (example {first}: {names[0]} and {names[1]}; two "
+        f"the targets of examples {listed(list(differing))} (example {first}: {names[0]} and {names[1]}; two "
         "models may predict different classes, so give target= to both)"
     ]
 
@@ -86,9 +90,9 @@ def permitted_differences(a: Attribution, b: Attribution) -> list[str]:
     ]
     for one in integration_differences(a, b):
         found.append(f"{one.name}: {one.one} | {one.other}" + (f" ({one.where})" if one.where else ""))
-    # Two integrals whose steps are known differ by those, however they were chosen.
-    told = CHOICE_OPTIONS if a.steps is not None and b.steps is not None else ()
-    for option in sorted((set(a.options) | set(b.options)) - set(told)):
+    # Where the steps of both integrals are known they are compared above, however they were chosen.
+    covered = CHOICE_OPTIONS if a.steps is not None and b.steps is not None else ()
+    for option in sorted((set(a.options) | set(b.options)) - set(covered)):
         mine, theirs = (options.get(option, "–") for options in (a.options, b.options))
         if not np.array_equal(np.asarray(mine, object), np.asarray(theirs, object)):
             found.append(f"option {option}: {mine} | {theirs}")
@@ -105,11 +109,11 @@ def _baseline_difference(a: Attribution, b: Attribution) -> list[str]:
     if a.baseline is None or b.baseline is None:
         return []
     gap = np.abs(canonical(a, a.baseline) - canonical(b, b.baseline))
-    unlike = np.flatnonzero(gap.reshape(len(gap), -1).max(axis=1, initial=0.0) > INPUT_TOLERANCE)
-    if not unlike.size:
+    differing = np.flatnonzero(gap.reshape(len(gap), -1).max(axis=1, initial=0.0) > INPUT_TOLERANCE)
+    if not differing.size:
         return []
     rules = [str(one.baseline_rule.get("rule", "given")) for one in (a, b)]
-    where = f"examples {listed(list(unlike))}, by up to {number(float(gap.max()))}"
+    where = f"examples {listed(list(differing))}, by up to {number(float(gap.max()))}"
     return [f"baseline: {rules[0]} | {rules[1]} ({where})"]
 
 
@@ -120,7 +124,7 @@ def _baseline_kind(a: Attribution) -> str:
 
 
 def _score_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say how far the explained scores lie apart where that is more than rounding."""
+    """Say how far the explained scores are apart, if that is more than rounding."""
     one, other = (np.asarray(x.scores, np.float64) for x in (a, b))
     gap = np.abs(one - other).max(initial=0.0)
     size = max(np.abs(one).max(initial=0.0), np.abs(other).max(initial=0.0))

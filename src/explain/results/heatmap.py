@@ -19,7 +19,7 @@ ChannelRule = Literal["sum", "mean", "abs_sum", "abs_max"]
 def heatmaps(
     values: Array, layout: str | Layout, *, channels: ChannelRule = "sum", per_feature: bool = False
 ) -> Floats:
-    """Turn values in any layout into one heatmap an example.
+    """Make one heatmap an example of values in any layout.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def heatmaps(
         Which axis is which.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
         What is done to the channels of a place: ``"sum"`` adds the signed values, so that the heatmap sums to
-        what the values sum to (completeness is kept); ``"mean"`` is for values that stand for the whole place at
-        each of its channels; ``"abs_sum"`` and ``"abs_max"`` give unsigned maps, the
+        what the values sum to (completeness is kept); ``"mean"`` is for values that belong to the whole place
+        and are repeated for each channel; ``"abs_sum"`` and ``"abs_max"`` give unsigned maps, the
         sum or the greatest of the absolute values. The features of a table are what is explained and are
         never merged: the rule only says whether their signs are kept.
     per_feature : bool

@@ -1,4 +1,4 @@
-"""Which way an attribution is drawn, and the maps that this way draws."""
+"""How an attribution is drawn, and the maps that are drawn."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def drawn_as(attribution: Attribution) -> Drawn:
     Parameters
     ----------
     attribution : Attribution
-        Of any method; one that the catalogue does not know is taken for signed.
+        Of any method; one that the catalogue does not know counts as signed.
 
     Returns
     -------
     {"signed", "unsigned", "input"}
-        Maps with two signs, maps with one, or an input that was found.
+        Maps with two signs, maps with one, or the input that a maximization found.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def drawn_as(attribution: Attribution) -> Drawn:
 
 
 def input_name(attribution: Attribution) -> str:
-    """Say what the inputs of an attribution are: those of the model, or what a layer gave.
+    """Say what the inputs of an attribution are: those of the model, or the output of a layer.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def input_name(attribution: Attribution) -> str:
 
 
 def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
-    """Give the channel rule that fits: signs are kept unless no method of these has any.
+    """Give the default channel rule: it keeps signs, unless all these methods give values without sign.
 
     Examples
     --------

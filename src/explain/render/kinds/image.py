@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The labels of a time axis stand to the left of its panel, those of a margin under it.
+# Room for the labels of a time axis, to the left of its panel, and for those of a margin, under it.
 TIME_ROOM = 0.42
 TICK_ROOM = 0.2
 MARGIN_WIDTH = 1.3
@@ -111,13 +111,13 @@ def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale, *, limit: fl
 
 
 def input_pictures(drawn: Drawn) -> list[Picture]:
-    """Give the inputs that are shown as pictures."""
+    """Give the inputs of the examples shown, as pictures."""
     inputs = canonical(drawn.first, drawn.first.inputs)
     return [picture(inputs[example], drawn.first.display) for example in drawn.examples]
 
 
 def input_heading(pictures: Sequence[Picture], name: str = "input") -> str:
-    """Give the heading of the inputs, with what had to be done to show them."""
+    """Give the heading of the inputs, with the notes of their pictures."""
     notes = sorted({one.note for one in pictures if one.note})
     return f"{name} ({'; '.join(notes)})" if notes else name
 
@@ -126,11 +126,11 @@ def map_size(drawn: Drawn) -> tuple[float, float]:
     """Give the width and the height in inches of a map's panel."""
     height, width = drawn.maps[0].shape[1:3]
     if view(drawn.first) == "rows":
-        # Steps and features have no common unit: a map of 200 steps by 3 features need not be a thread.
+        # Steps and features have no common unit: a map of 200 steps by 3 features may be wider than it is.
         height, width = max(height, width // 2, 1), max(width, height // 2, 1)
     return panel_size(height, width, panel_target(len(drawn.examples)))
 
 
 def longest_margin(drawn: Drawn) -> float:
-    """Give the largest sum of a step in all the maps that are drawn, padding left out."""
+    """Give the largest sum of a step in all the maps that are drawn, without padding."""
     return max(float(np.nanmax(np.abs(one.sum(axis=1)), initial=0.0)) for one in drawn.shown_maps())

@@ -1,4 +1,4 @@
-"""The figure of activation maximizations: where they started, what was found, the score along the way."""
+"""The figure of activation maximizations: the start, the input that was found, the score at every step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CURVE_WIDTH = 2.2
 LEAST_CURVE = 0.6
-# The numbers of the score axis stand to its left, those of the steps under it.
+# Room for the numbers of the score axis, to its left, and for those of the steps, under it.
 SCORE_ROOM = 0.42
 STEPS_ROOM = 0.22
 
@@ -126,7 +126,7 @@ def draw_score_curve(axes: Axes, histories: Sequence[npt.ArrayLike], labels: Seq
 
 
 def _caption(drawn: Drawn, example: int) -> list[Line]:
-    """Give the target, and the score that each attribution came to."""
+    """Give the target, and the score that each maximization reached."""
     lines = [title_line(drawn.first, example)]
     for index, one in enumerate(drawn.attributions):
         reached = number(float(one.scores[example]))

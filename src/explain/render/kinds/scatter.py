@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SIDE = 1.9
 TITLE_SIZE = 8.5
 _TITLE_ROOM = line_height(TITLE_SIZE) + 0.05
-# For the numbers and the name of the standing axis, and for the numbers of the lying one.
+# For the numbers and the name of the vertical axis, and for the numbers of the horizontal one.
 _AXIS_ROOM = 0.56
 _TICK_ROOM = 0.2
 _GAP = 0.22
@@ -42,7 +42,7 @@ PER_LINE = 4
 
 # More points than these hide each other, and are counted in cells instead.
 MOST_POINTS = 1500
-# So few are drawn larger.
+# Up to this many points are drawn larger.
 _FEW_POINTS = 200
 _CELLS = 48
 _COLOR = "#1f4e79"
@@ -124,7 +124,7 @@ def draw_scatter(axes: Axes, one: Floats, other: Floats, *, signed: bool = True)
     axes : matplotlib.axes.Axes
         Where to draw; as wide as high.
     one, other : numpy.ndarray
-        Of one size: along the lying axis, and along the standing one.
+        Of one size: along the horizontal axis, and along the vertical one.
     signed : bool
         Whether the axes have zero in the middle, else at their beginning.
 
@@ -190,5 +190,5 @@ def _laid_out(
 
 @cache
 def _counts() -> Colormap:
-    """From a light grey blue, which can be seen on white, to nearly black: lightness alone tells the count."""
+    """Give the colours of counts, by lightness alone: from a light grey blue, visible on white, to nearly black."""
     return LinearSegmentedColormap.from_list("counts", ["#b9cfe4", "#1f4e79", "#0a1a29"])

@@ -36,7 +36,7 @@ LINE_WIDTH = 8.0
 LINE_GAP = 0.16
 # Between the words over and under the cells of a pair and the cells.
 LABEL_GAP = 0.05
-# A lying colour bar with its ticks and label.
+# A horizontal colour bar with its ticks and label.
 BAR_WIDTH = 2.6
 BAR_ROOM = 0.66
 
@@ -47,7 +47,7 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to draw; a line of n cells, each as wide as it is told to be.
+        Where to draw; one line of cells.
     shown : sequence of Step
         The steps, see `steps`.
     scale : Scale
@@ -166,13 +166,13 @@ class CellGrid:
 
 
 def cell_grid(shown: Sequence[Sequence[Step]]) -> CellGrid:
-    """Find cells that hold the names of all the sequences of a figure."""
+    """Find cells wide enough for the names of all the sequences of a figure."""
     names = [step.name for sequence in shown for step in sequence]
     widest = max((text_width(visible(name), CELL_SIZE) for name in names), default=0.0)
     cell = min(max(CELL_HEIGHT, widest + 0.16), CELL_WIDTH_MOST)
     longest = max([1, *(len(sequence) for sequence in shown)])
     fitting = max(1, int(LINE_WIDTH / cell))
-    # As many on every line as on the others, so that no lone cell is left for the last.
+    # The same number on every line, so that the last line is not nearly empty.
     return CellGrid(cell, -(-longest // -(-longest // fitting)))
 
 
@@ -189,6 +189,6 @@ def draw_lines(
 
 
 def draw_bar_below(sheet: Sheet, bottom: float, scale: Scale, maps: Sequence[Floats], label: str) -> None:
-    """Draw a lying colour bar under what ends at `bottom`."""
+    """Draw a horizontal colour bar below `bottom`."""
     cax = sheet.axes(CONTENT_LEFT + 0.15, bottom + 0.16, BAR_WIDTH, 0.11)
     draw_colorbar(cax, scale, *maps, label=label)

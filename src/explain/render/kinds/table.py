@@ -34,7 +34,7 @@ PAIR_BARS_WIDTH = 2.6
 NAME_SIZE = 8.0
 NAME_WIDTH_MOST = 2.4
 AXIS_ROOM = 0.24
-# More bars than these are one bar at the end, which says how many it stands for.
+# More features than these share one bar at the end, which says how many they are.
 MOST_FEATURES = 30
 
 
@@ -72,7 +72,7 @@ def features(
     channels : {"sum", "mean", "abs_sum", "abs_max"}
         Whether signs are kept, see `explain.render.heatmaps`.
     order : sequence of int, optional
-        The columns in another order, e.g. that of another attribution; those left out come last, as one.
+        The columns in another order, e.g. that of another attribution; those not in it come last, as one.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def features(
             "one name a column, or none."
         )
     order = list(feature_order([relevance]) if order is None else order)
-    # A bar for "1 more" would take as much room as that one itself.
+    # A bar for "1 other" would take as much room as that feature's own bar.
     kept = order if len(order) <= MOST_FEATURES + 1 else order[:MOST_FEATURES]
     found = [
         Feature(f"{names[index]} = {number(float(inputs[index]))}", float(relevance[index])) for index in kept
@@ -131,7 +131,7 @@ def draw_features(
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to draw; the names stand to its left.
+        Where to draw; the names are written to its left.
     shown : sequence of Feature
         See `features`.
     scale : Scale
@@ -218,7 +218,7 @@ def _both(drawn: Drawn, example: int) -> list[list[Feature]]:
 
 
 def bars_limit(shown: Sequence[Sequence[Feature]]) -> float:
-    """Give how far the longest bar of several examples reaches; nothing is clipped in bars."""
+    """Give the length of the longest bar of several examples; bars are not clipped."""
     return max((abs(feature.relevance) for one in shown for feature in one), default=0.0)
 
 

@@ -26,7 +26,7 @@ def label_time(axes: Axes, steps: int, name: str = "time step") -> None:
 
 
 def say_all_zero(axes: Axes) -> None:
-    """Write over a panel that its map is zero, so that an empty panel is not taken for a failure."""
+    """Write "all zero" over a panel: without it an empty panel looks like a failure."""
     axes.text(
         0.5,
         0.5,
@@ -41,7 +41,7 @@ def say_all_zero(axes: Axes) -> None:
 
 
 def quiet_axes(axes: Axes, keep: tuple[str, ...]) -> None:
-    """Take away what carries no data; draw the kept spines and ticks lightly."""
+    """Hide all spines but those to keep; draw those and the ticks lightly."""
     for side, spine in axes.spines.items():
         spine.set_visible(side in keep)
         spine.set_color(RULE)

@@ -18,7 +18,7 @@ HIGH_DELTA = 0.05
 
 
 def target_of(attribution: Attribution, example: int) -> Any:
-    """Give the target of one example, None where there is none."""
+    """Give the target of one example, or None."""
     return attribution.target[example] if example < len(attribution.target) else None
 
 
@@ -54,7 +54,7 @@ def score_text(attribution: Attribution, example: int) -> str:
 def delta_line(attribution: Attribution, example: int, words: str = "convergence delta") -> Line | None:
     """Write the convergence delta, coloured where the integral has not converged; None without one."""
     if len(attribution.together) > 1:
-        # Its own values do not sum to the difference: those of all inputs do.
+        # The values of all inputs together sum to the difference of the scores, not those of this one.
         words = "joint delta"
     if attribution.relative_delta is not None:
         relative = float(attribution.relative_delta[example])
@@ -99,16 +99,16 @@ def example_lines(attribution: Attribution, example: int, *extra: str) -> list[L
     predicted = predicted_text(attribution, example)
     if predicted is not None:
         lines.append(Line(predicted))
-    made = (line(attribution, example) for line in (steps_line, map_error_line, delta_line))
-    lines += [line for line in made if line is not None]
+    integral = (line(attribution, example) for line in (steps_line, map_error_line, delta_line))
+    lines += [line for line in integral if line is not None]
     return [*lines, Line(f"example {example}"), *(Line(text) for text in extra)]
 
 
 def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
     """Give the head of a figure: the method, then the model, the framework and how many examples are shown.
 
-    Where the two of a pair differ in steps, rule or chunk size, a third line says so: their maps then differ
-    for a reason that is none of the models'.
+    Where the two of a pair differ in steps, rule or chunk size, a third line says so: then their maps differ for
+    a reason besides the models.
 
     Examples
     --------
@@ -133,11 +133,11 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
         Line(either(method_name(one.method) for one in attributions), 12.5, "bold", INK),
         Line(SEPARATOR.join(part for part in parts if part), 8.5),
     ]
-    unlike = differences_text(*attributions) if len(attributions) == 2 else ""
-    return [*lines, Line(unlike, 8.5)] if unlike else lines
+    differences = differences_text(*attributions) if len(attributions) == 2 else ""
+    return [*lines, Line(differences, 8.5)] if differences else lines
 
 
 def _neuron_text(attribution: Attribution) -> str:
-    """Name the neuron of the layer, where one was asked for and it is the same for all examples."""
-    asked = set(attribution.neuron)
-    return f", neuron {next(iter(asked))}" if len(asked) == 1 else ", neurons" if asked else ""
+    """Name the neuron of the layer, if one was explained and it is the same for all examples."""
+    neurons = set(attribution.neuron)
+    return f", neuron {next(iter(neurons))}" if len(neurons) == 1 else ", neurons" if neurons else ""

@@ -23,7 +23,7 @@ LABEL_LINES = 3
 
 COLORBAR_WIDTH = 0.13
 LEAST_BAR = 1.0
-# The bar's tick labels and its own label stand to its right.
+# Room for the tick labels and the label of the bar, to its right.
 COLORBAR_ROOM = 0.98
 
 

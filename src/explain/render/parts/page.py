@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Heading:
-    """The heading of a column: its words and the left edge and width of the column in inches."""
+    """The heading of a column: its words, and the left edge and the width of the column in inches."""
 
     text: str
     left: float
@@ -162,14 +162,14 @@ def place_columns(
 def panel_size(height: int, width: int, target: float) -> tuple[float, float]:
     """Give the width and the height in inches of a panel for an image of so many pixels.
 
-    Small images get a whole number of screen pixels for each of theirs, so that all look alike.
+    Each pixel of a small image gets a whole number of screen pixels, the same for all.
 
     Parameters
     ----------
     height, width : int
         Of the image, in pixels.
     target : float
-        The height in inches to come near to; wide images may be 1.5 times as wide.
+        The wanted height in inches; wide images may be 1.5 times as wide.
 
     Examples
     --------

@@ -17,14 +17,14 @@ from explain.render.parts.sheet import ALERT, INK, MUTED, text_width
 from explain.results.attribution import Attribution
 from explain.results.comparison import TITLES, Comparison
 
-# Between what stands under each map of a pair and what stands under both.
+# Between the words under each map of a pair and the words under both.
 PAIR_GAP = 0.05
 # Before which of (label and score, delta, steps, map error) a line is broken: the fewer, the better.
 _BREAKS = ((), (2,), (2, 3), (1, 2, 3))
 
 
 def pair_lines(attributions: Sequence[Attribution], example: int) -> list[Line]:
-    """Give the caption of one example of a pair: what both explain; scores and deltas stand under each map.
+    """Give the caption of one example of a pair: what both explain; scores and deltas are written under each map.
 
     Examples
     --------
@@ -54,13 +54,13 @@ def under_maps(
     Parameters
     ----------
     attributions : sequence of Attribution
-        Those that are shown side by side.
+        Those side by side.
     examples : sequence of int
-        Those shown.
+        The examples shown.
     width : float
         Room in inches.
     labels : sequence of str
-        What to call each attribution, written before the rest; not written if not given.
+        The names of the attributions, written before the rest. By default none.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def under_maps(
 
 
 def _parts_under(attribution: Attribution, example: int, label: str) -> list[Line | None]:
-    """Give what stands under a map, None where there is none of it."""
+    """Give the words under a map, None for each that the attribution does not have."""
     score = score_text(attribution, example)
     return [
         Line(f"{label}{SEPARATOR}{score}" if label else score),

@@ -15,12 +15,12 @@ from explain.results.heatmap import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Up to this many pixels along a side, each is shown as the square that it is.
+# Up to this many pixels along a side, each is drawn as a square.
 SMALL_IMAGE = 96
 
 
 def draw_picture(axes: Axes, picture: Picture) -> None:
-    """Draw an input as the picture that it was.
+    """Draw an input as a picture.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def overlay(grey: Floats, heatmap: Floats, scale: Scale) -> Floats:
     >>> bool(np.ptp(mixed[0, 0]) == 0), bool(mixed[0, 1, 0] > mixed[0, 1, 2])
     (True, True)
     """
-    # The picture is pulled towards light grey, so that neither of its ends can be taken for a dark colour.
+    # The picture is lightened, so that its black cannot be taken for a dark colour of the map.
     paper = np.repeat((0.34 + 0.6 * grey)[..., np.newaxis], 3, axis=-1)
     cover = (0.92 * scale.strength(heatmap) ** 0.6)[..., np.newaxis]
     return np.asarray((1 - cover) * paper + cover * scale.colors(heatmap)[..., :3])
@@ -113,7 +113,7 @@ def overlay(grey: Floats, heatmap: Floats, scale: Scale) -> Floats:
 def _show(axes: Axes, pixels: npt.NDArray[Any], **colors: Any) -> None:
     """Show an array, each pixel a rectangle where there are few; the axes' shape decides the aspect."""
     few = max(pixels.shape[:2]) <= SMALL_IMAGE
-    # Matplotlib's own choice goes by the panel's exact width: of two panels beside each other, alike but for a
-    # rounding, one was smoothed and the other was not. Values are averaged, not colours.
+    # Matplotlib's own choice depends on the panel's exact width: of two panels that differed in a rounding, it smoothed
+    # one and not the other. Values are averaged, not colours.
     interpolation = "nearest" if few else "hanning"
     axes.imshow(pixels, aspect="auto", interpolation=interpolation, interpolation_stage="data", **colors)

@@ -1,4 +1,4 @@
-"""A figure on which everything has its place in inches, so that no text is clipped and none overlaps."""
+"""A figure on which all axes and texts are placed in inches, so that no text is clipped or overlaps another."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Weight = Literal["normal", "bold"]
 class NotebookFigure(Figure):
     """A `matplotlib.figure.Figure` that a notebook shows without pyplot.
 
-    A bare figure is shown only where pyplot's inline backend has been switched on; this one brings its own
-    picture and touches no global state.
+    Notebooks show a bare figure only with pyplot's inline backend; this one gives its own PNG and changes no
+    global state.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class NotebookFigure(Figure):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make the figure and a canvas of its own that draws with Agg."""
+        """Make the figure and its own Agg canvas."""
         super().__init__(*args, **kwargs)
         FigureCanvasAgg(self)
 
@@ -92,7 +92,7 @@ class Sheet:
             fontweight=weight,
             ha=align,
             va="center_baseline",
-            # Names come from users: a dollar sign in one is a dollar sign.
+            # Names come from users: a dollar sign in one starts no formula.
             parse_math=False,
         )
         return top + height

@@ -44,7 +44,7 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
     Returns
     -------
     list of Step
-        In order; steps whose mask is False are left out.
+        In order, without the steps whose mask is False.
 
     Raises
     ------
