@@ -57,11 +57,11 @@ def explain_model(
     seed : int
         Seed of everything random.
     count : int, optional
-        How many samples; what the exhibit says if not given.
+        How many samples. By default the number of the exhibit.
     options : Mapping of str to Mapping, optional
         By method: options other than the default.
     progress : callable
-        Called with what has been done, once for each method and framework.
+        Called once for each method and framework, with the two in words.
 
     Returns
     -------
@@ -87,12 +87,12 @@ def explain_model(
             target = None
             if results:
                 before = next(iter(results.values()))
-                # The class that the first framework predicts is explained in both, by the same points.
+                # Both explain the class that the first framework predicts, at the same points.
                 target = list(before.target)
                 common = repeated(common, before)
             try:
                 with warnings.catch_warnings():
-                    # Every warning is also a note of its result, and the page shows it.
+                    # Every warning is also a note of its result, which the page shows.
                     warnings.simplefilter("ignore", ExplainWarning)
                     if method.drawn == "input":
                         results[framework] = _find(
@@ -109,7 +109,7 @@ def explain_model(
                             target,
                             {"score": shown.score, **_references(method, samples[framework]), **common},
                         )
-            # Of one sample there is nothing to exchange: a method that wants a batch does not apply either.
+            # A method that needs several samples does not apply to one: that is an InputError.
             except (InputError, UnsupportedModelError) as error:
                 results, reason = {}, str(error)
                 break
@@ -118,11 +118,11 @@ def explain_model(
         found.append(MethodResult(method, results, compare(*both) if len(both) == 2 else None, reason))
     classes = tuple(first.classes[first.y[index]] for index in chosen)
     outputs = {framework: logits(models[framework], samples[framework]) for framework in models}
-    told = {
+    correct = {
         framework: (int((one.argmax(axis=1) == first.y).sum()), len(first))
         for framework, one in outputs.items()
     }
-    return ModelResults(name, shown, classes, tuple(found), _twin_gap(list(outputs.values())), told)
+    return ModelResults(name, shown, classes, tuple(found), _twin_gap(list(outputs.values())), correct)
 
 
 def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any
     Parameters
     ----------
     arguments : Mapping
-        Those that `before` was computed with.
+        The arguments of the first result.
     before : Attribution
-        The first result; of a method that integrates nothing, the arguments stay as they are.
+        The first result. If its method does not integrate, the arguments are returned unchanged.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any
     return {
         **kept,
         "batch_size": before.batch_size,
-        # A single number where one serves all: every engine takes it.
+        # A single number where all are equal: every engine takes it.
         "n_steps": steps[0] if len(set(steps)) == 1 else steps,
         "rule": before.rule,
     }
@@ -192,12 +192,12 @@ def _explain(
 
 
 def _references(method: Method, samples: Samples) -> dict[str, Any]:
-    """Give all the samples of a seed model as the set that a method compares with, if it does."""
+    """Give all the samples of a seed model as references, for a method that takes some."""
     return {"baseline": samples.x} if method.takes_references else {}
 
 
 def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any]) -> Attribution:
-    """Find the input that most excites each class, or each of those that are shown."""
+    """Find the input with the highest score of each class, or of each class that is shown."""
     shape = samples.x.shape[1:]
     if shown.found_steps is not None:
         shape = (shown.found_steps, *shape[1:])

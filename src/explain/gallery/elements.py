@@ -23,20 +23,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """What one framework gave for one example.
+    """The result of one framework for one example.
 
     Attributes
     ----------
     label : str
         The framework.
     lines : tuple of Line
-        Score, steps, estimated error of the map and convergence delta; coloured what is too high.
+        Score, steps, estimated error of the map and convergence delta; what is too high is coloured.
     tile : PageImage, optional
         The map or the picture.
     text : Markup
         The coloured text of a sequence.
     letters : tuple of tuple of Letter
-        For a sequence that was found: the letters most wanted at each step.
+        For a sequence found by activation maximization: the strongest letters of each step.
     """
 
     label: str
@@ -59,7 +59,7 @@ class Item:
     wrong : bool
         Whether the true class is another.
     start : PageImage, optional
-        The input, or what a layer gave.
+        The input, or the output of a layer.
     start_label : str
         Which of the two.
     panels : tuple of Panel
@@ -90,9 +90,9 @@ class MethodSection:
     settings : str
         What was computed: score, options, baseline.
     remark : str
-        What is seen.
+        What to see in it.
     notes : tuple of str
-        The warnings that were given.
+        The warnings of the calls.
     kind : {"pictures", "rows", "characters", "found", "found letters", "none"}
         How it is laid out.
     bar : ColourBar, optional
@@ -104,7 +104,7 @@ class MethodSection:
     file : str
         The PNG that shows the same.
     fine : bool
-        Whether its images want room.
+        Whether its images need much room.
     """
 
     id: str
@@ -165,7 +165,7 @@ class About:
     source, choice : str
         Of what it was made, and how the samples were chosen.
     notes : tuple of str
-        What must be known before one reads on.
+        What a reader must know first.
     links : tuple of Link
         To other pages.
     """
@@ -174,6 +174,6 @@ class About:
     heading: str = "The gallery"
     lead: str = "Every seed model of explain is shown with every method of its catalogue"
     source: str = "the weights and the samples that ship with the package"
-    choice: str = "The samples are the first of each class, not the prettiest."
+    choice: str = "The samples are the first of each class, chosen before any result."
     notes: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()

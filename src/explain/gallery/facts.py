@@ -44,15 +44,17 @@ def _facts_of_seed_model(results: ModelResults) -> Facts:
 
 
 def _facts_of_pretrained(model: PretrainedModel, results: ModelResults) -> Facts:
-    told = [f"{right} of {count} in {framework_name(one)}" for one, (right, count) in results.told.items()]
-    facts = [("Origin", model.origin), ("Photographs told (top 1)", "; ".join(told))]
+    correct = [
+        f"{right} of {count} in {framework_name(one)}" for one, (right, count) in results.correct.items()
+    ]
+    facts = [("Origin", model.origin), ("Photographs classified correctly (top 1)", "; ".join(correct))]
     if results.twin_gap is not None:
         facts.append(("Twins’ greatest logit difference", f"{results.twin_gap:.1e}, on all the photographs"))
     return facts
 
 
 def facts_of_run(models: Sequence[ModelResults], seed: int) -> Facts:
-    """State what the page was computed with: all that it takes to get the same one again."""
+    """State what the page was computed with: everything needed to make it again."""
     attributions = [a for one in models for result in one.methods for a in result.attributions.values()]
     versions: dict[str, str] = {}
     for one in attributions:
@@ -66,7 +68,7 @@ def facts_of_run(models: Sequence[ModelResults], seed: int) -> Facts:
 
 
 def _options(models: Sequence[ModelResults]) -> Facts:
-    """State steps, rule and options of every method that has any, and of which models they hold."""
+    """State steps, rule and options of every method that has any, and for which models."""
     by_method: dict[str, dict[str, list[str]]] = {}
     for one in models:
         for result in one.methods:

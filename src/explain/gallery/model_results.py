@@ -25,7 +25,7 @@ class MethodResult:
     comparison : Comparison, optional
         How alike the two are, where there are two.
     reason : str
-        Why the method does not apply, in the words of the error; empty if it does.
+        Why the method does not apply: the message of the error; empty if it does.
     """
 
     method: Method
@@ -55,8 +55,8 @@ class ModelResults:
         In the order of the catalogue.
     twin_gap : float, optional
         The greatest difference between the twins' logits on all the samples; None for one framework.
-    told : Mapping of str to (int, int)
-        By framework: how many of all the samples are told, and how many there are.
+    correct : Mapping of str to (int, int)
+        By framework: how many of all the samples are classified correctly, and how many there are.
     """
 
     name: str
@@ -64,4 +64,4 @@ class ModelResults:
     classes: tuple[str, ...]
     methods: tuple[MethodResult, ...]
     twin_gap: float | None
-    told: Mapping[Framework, tuple[int, int]] = field(default_factory=dict)
+    correct: Mapping[Framework, tuple[int, int]] = field(default_factory=dict)

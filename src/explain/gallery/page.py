@@ -53,10 +53,10 @@ def about_pretrained(model: PretrainedModel, links: Sequence[Link] = ()) -> Abou
         lead="A network of real size, with weights that others trained, is shown with every method of the catalogue",
         source=f"weights and photographs that the extra {model.extra} installs",
         choice=(
-            "The photographs are the first of each class, the classes spread evenly over those of the samples, not the "
-            "prettiest."
+            "The photographs are the first of each class, the classes spread evenly over those of the samples, chosen "
+            "before any result."
         ),
-        notes=("The photographs are ImageNet’s: look at this page, and do not pass it on.",),
+        notes=("The photographs are ImageNet’s: look at this page, but do not pass it on.",),
         links=tuple(links),
     )
 
@@ -73,13 +73,13 @@ def write_page(
     Parameters
     ----------
     models : sequence of ModelResults
-        What there is to show, in order.
+        The models to show, in order.
     missing : sequence of str
         Frameworks that are not installed.
     seed : int
         Of everything random.
     about : About, optional
-        What the page says of itself; that it is the gallery of the seed models, if not given.
+        What the page says of itself. By default that it is the gallery of the seed models.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The picture at the top of the README, by the lines that the README shows.
+"""The picture at the top of the README, by the calls that the README shows.
 
 python -m explain.gallery.readme docs/images/readme.png
 """
@@ -23,7 +23,7 @@ PICTURE_FILE = "readme.png"
 
 
 def draw_readme_picture() -> Figure:
-    """Draw what the README shows, by the lines that it shows.
+    """Draw the picture of the README by the same calls as the README.
 
     Returns
     -------

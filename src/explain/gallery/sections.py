@@ -1,4 +1,4 @@
-"""From results to what the page shows: headings, tiles, captions and figures, in words and images."""
+"""From results to the elements of a page: headings, images, captions and figures of similarity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from explain.gallery.colour_bar import ColourBar, colour_bar
 from explain.gallery.describe import map_alt, picture_alt
 from explain.gallery.elements import NO_TEXT, Item, Line, MethodSection, Panel
-from explain.gallery.letters import wanted_letters
+from explain.gallery.letters import strongest_letters
 from explain.gallery.model_results import MethodResult, ModelResults
 from explain.gallery.settings import integration_words, option_words
 from explain.render import Scale, picture, sequence_html, shared_scale
@@ -128,7 +128,7 @@ def _item(
 
 
 def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
-    """Give the words beside a map: the score, then how good the integral is."""
+    """Give the words beside a map: the score, then the quality of the integral."""
     made = (
         steps_line(attribution, index),
         map_error_line(attribution, index),
@@ -151,14 +151,14 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
                 pixels = found_picture(one, index).pixels
                 alt = picture_alt(pixels, f"The input that {name} found for {target}, score {reached}")
                 tile = _tile(pixels, alt)
-            shown = wanted_letters(one, index) if letters else ()
+            shown = strongest_letters(one, index) if letters else ()
             panels.append(Panel(name, (Line(reached),), tile=tile, letters=shown))
         items.append(Item(target, "", False, None, tuple(panels), _figures(result, index)))
     return tuple(items)
 
 
 def _reached(attribution: Attribution, index: int) -> str:
-    """Say from which score to which an input was moved."""
+    """Give the score at the start and at the end of a maximization."""
     if attribution.history is None:
         return number(float(attribution.scores[index]))
     start, end = (float(attribution.history[at, index]) for at in (0, -1))

@@ -170,7 +170,7 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
             ),
         )
     except ExplainError as cause:
-        # A map that cannot be drawn must not cost the reader the rest of the report.
+        # A map that cannot be drawn must not stop the rest of the report.
         return MethodSection(title, f"There is no picture: {cause}")
     if len(a) == 1:
         words = "The only example."
