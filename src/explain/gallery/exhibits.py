@@ -142,8 +142,8 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "grey.",
             "There are millions of units between a picture and its logit, each with two kinks, and for some of them "
             "the last bit decides on which side they are. So in single precision maps of gradients and of LRP are 1e-6 "
-            "to 1e-2 away from their twins, those of scores, of class activation and of DeepLift 2e-5 and less. In double "
-            "precision every map is the same in both frameworks.",
+            "to 1e-2 away from their twins, those of scores, of class activation and of DeepLift 2e-5 and less. In "
+            "double precision every map is the same in both frameworks.",
         ),
         layer=PRETRAINED["efficientnet_lite0"].layers,
         # With more than four pictures at once, PyTorch spends most of its time on memory transfers.

@@ -77,8 +77,8 @@ def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The ``.npz`` file.
+    path
+        As for `explain.load`.
 
     Returns
     -------

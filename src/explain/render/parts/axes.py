@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from matplotlib.ticker import MaxNLocator
 
@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TICK_SIZE = 7.0
-# How ticks look wherever there are any.
-TICKS = {"labelsize": TICK_SIZE, "labelcolor": INK, "color": RULE, "length": 2.5, "width": 0.6, "pad": 2}
+
+
+def quiet_ticks(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
+    """Draw ticks small and lightly."""
+    axes.tick_params(axis=axis, labelsize=TICK_SIZE, labelcolor=INK, color=RULE, length=2.5, width=0.6, pad=2)
 
 
 def label_time(axes: Axes, steps: int, name: str = "time step") -> None:
@@ -21,7 +24,7 @@ def label_time(axes: Axes, steps: int, name: str = "time step") -> None:
     axes.yaxis.set_visible(True)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     axes.set_ylim(steps - 0.5, -0.5)
-    axes.tick_params(axis="y", **TICKS)
+    quiet_ticks(axes, "y")
     axes.set_ylabel(name, fontsize=TICK_SIZE, color=MUTED, labelpad=2)
 
 
@@ -46,7 +49,7 @@ def quiet_axes(axes: Axes, keep: tuple[str, ...]) -> None:
         spine.set_visible(side in keep)
         spine.set_color(RULE)
         spine.set_linewidth(0.6)
-    axes.tick_params(**TICKS)
+    quiet_ticks(axes)
 
 
 def frame_panel(axes: Axes) -> None:

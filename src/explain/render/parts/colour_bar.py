@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 
 from explain.render.colours import Scale, color_of_zero
 from explain.render.drawn import Drawn
-from explain.render.parts.axes import TICK_SIZE, TICKS
+from explain.render.parts.axes import TICK_SIZE, quiet_ticks
 from explain.render.parts.page import GAP, MARGIN, Page
 from explain.render.parts.sheet import MUTED, RULE, Sheet, wrap
 from explain.results.names import number
@@ -70,7 +70,7 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
     else:
         ticks = [part * scale.vmax for part in (0, 0.25, 0.5, 0.75, 1)]
     bar.set_ticks(ticks, labels=[number(float(tick)) for tick in ticks])
-    bar.ax.tick_params(**TICKS)
+    quiet_ticks(bar.ax)
     bar.outline.set_linewidth(0.5)
     bar.outline.set_edgecolor(RULE)
     inches = box.height * figure.get_figheight() if vertical else box.width * figure.get_figwidth()
