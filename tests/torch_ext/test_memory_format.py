@@ -295,18 +295,20 @@ class TimeMajor(nn.Module):
         super().__init__()
         self.each, self.head = nn.Linear(4, 6), nn.Linear(6, 3)
 
-    def forward(self, x, other=None):
-        length, count, width = x.shape
-        found = self.head(torch.tanh(self.each(x.view(length * count, width)))).view(length, count, 3).sum(0)
-        return found if other is None else found * other.view(-1, 1)
+    def forward(self, *inputs):
+        return sum(
+            self.head(torch.tanh(self.each(x.view(-1, 4)))).view(*x.shape[:2], 3).sum(0) for x in inputs
+        )
 
 
 def test_a_batch_axis_that_is_not_the_first_leaves_the_input_contiguous():
     torch.manual_seed(3)
     net = TimeMajor()
-    x = np.random.default_rng(0).normal(size=(5, 2, 4)).astype(np.float32)
-    found = explain.attribute(net, x, "saliency", target=1, layout="TNC").values
-    _close(found, _gradient(net, x, 1))
+    x, y = np.random.default_rng(0).normal(size=(2, 5, 2, 4)).astype(np.float32)
+    _close(explain.attribute(net, x, "saliency", target=1, layout="TNC").values, _gradient(net, x, 1))
+    both = explain.attribute(net, (x, y), "saliency", target=1, layout=("TNC", "TNC"))
+    for found, one in zip(both, (x, y), strict=True):
+        _close(found.values, _gradient(net, one, 1))
     for method in ("integrated_gradients", "occlusion", "lrp"):
         assert explain.attribute(net, x, method, target=1, layout="TNC").values.any()
 
