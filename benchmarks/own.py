@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import explain
-from explain.tuning import largest_chunk_of
+from explain.running.tuning import largest_chunk_of
 
 Array = npt.NDArray[Any]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from explain.cli import app
+from explain.command_line.main import app
 
 if __name__ == "__main__":
     app(["gallery", *sys.argv[1:]])

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.testing.compare import compare_images
 
 import explain
-from explain.catalogue import find_method
+from explain.algorithms.catalogue import find_method
 from explain.goldens.figures import Tolerances, figures
 from explain.goldens.file import read_golden
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 EXPLANATIONS = Path(__file__).parent / "explanations"
 IMAGES = Path(__file__).parent / "golden" / "images"
@@ -43,13 +43,13 @@ FIXED = {
     "smoothgrad_squared": {"n_samples": 16},
     "vargrad": {"n_samples": 16},
     "expected_gradients": {"n_samples": 40},
-    # Back through 28 steps of tanh relevance grows with a smaller one, see docs/conventions.md.
+    # Back through 28 steps of tanh relevance grows with a smaller one, see docs/decisions.md.
     "lrp": {"epsilon": 0.25},
 }
 # At which layer a method is asked that is about one; a model that takes one step at a time has none to be reached.
 LAYERS = {"cifar_net": "conv2", "cifar_keras": "conv2", "fashion_rnn": "rnn1"}
 # Examples that lie on no kink, by their place among the samples: both frameworks are held to one array, which a kink
-# would keep one of them from. tests/test_twins.py names those that lie on one.
+# would keep one of them from. tests/explanation/test_twins.py names those that lie on one.
 EXAMPLES = {
     "cifar_net": [0, 1, 3],
     "cifar_keras": [0, 1, 3],
@@ -57,7 +57,7 @@ EXAMPLES = {
     "fashion_rnn": [0, 1, 2],
 }
 
-# tests/test_twins.py holds that these are refused, and says why.
+# tests/explanation/test_twins.py holds that these are refused, and says why.
 REFUSED = {("names_rnn", method) for method in ("deep_lift", "deep_lift_shap", "lrp")}
 CASES = [
     (name, framework, row.name)

@@ -14,7 +14,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import explain
-from explain.cli import app
+from explain.command_line.main import app
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -7,14 +7,14 @@ from explain import errors
 
 if TYPE_CHECKING:
     from explain import migration, render, zoo
+    from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
-    from explain.attribution import Attribution, load
-    from explain.catalogue import methods
-    from explain.comparison import compare
-    from explain.display import Display
+    from explain.inputs.display import Display
     from explain.migration.check import check_migration
+    from explain.migration.porting.port import port
     from explain.migration.report import MigrationReport
-    from explain.porting.port import port
+    from explain.results.attribution import Attribution, load
+    from explain.results.comparison import compare
 
 __version__ = _version("explain-toolkit")
 
@@ -22,15 +22,15 @@ __version__ = _version("explain-toolkit")
 _HOMES = {
     "attribute": "explain.api",
     "maximize": "explain.api",
-    "methods": "explain.catalogue",
-    "compare": "explain.comparison",
+    "methods": "explain.algorithms.catalogue",
+    "compare": "explain.results.comparison",
     "check_migration": "explain.migration.check",
     "MigrationReport": "explain.migration.report",
     "migration": "explain.migration",
-    "Attribution": "explain.attribution",
-    "load": "explain.attribution",
-    "Display": "explain.display",
-    "port": "explain.porting.port",
+    "Attribution": "explain.results.attribution",
+    "load": "explain.results.attribution",
+    "Display": "explain.inputs.display",
+    "port": "explain.migration.porting.port",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }

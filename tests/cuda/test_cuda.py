@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 pytestmark = pytest.mark.cuda
 

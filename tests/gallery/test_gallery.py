@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from explain import zoo
+from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
-from explain.catalogue import find_method, methods
 from explain.errors import (
     FrameworkNotInstalledError,
     MethodError,
@@ -28,7 +28,7 @@ from explain.gallery import results as results_module
 from explain.gallery.exhibits import exhibit
 from explain.gallery.page import summary, write_page
 from explain.gallery.results import explain_model
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 
 FEW = {
     "integrated_gradients": {"n_steps": 4},

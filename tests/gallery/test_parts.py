@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 from explain import zoo
-from explain.attribution import Attribution
-from explain.display import Display
 from explain.gallery.describe import map_alt, picture_alt, where
 from explain.gallery.exhibits import EXHIBITS, choose
 from explain.gallery.letters import draw_letters, wanted_letters
 from explain.gallery.results import logits, repeated
 from explain.gallery.settings import integration_words, option_words
 from explain.gallery.tiles import colour_bar, image_data_uri
+from explain.inputs.display import Display
 from explain.render import shared_scale
+from explain.results.attribution import Attribution
 from explain.zoo.preprocessing import ALPHABET
 from explain.zoo.pretrained import PRETRAINED
 

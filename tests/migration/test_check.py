@@ -23,8 +23,8 @@ from explain.errors import (
     TargetError,
 )
 from explain.migration.check import METHODS
-from explain.migration.page import as_html
-from explain.migration.verdict import first_leap
+from explain.migration.diagnosis.verdict import first_leap
+from explain.migration.presentation.page import as_html
 
 layers = keras.layers
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import explain
-from explain.backend import extension_for
-from explain.layout import Layout
+from explain.backends.protocol import extension_for
+from explain.inputs.layout import Layout
 
 layers = keras.layers
 

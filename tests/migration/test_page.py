@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import explain
-from explain.attribution import Attribution
-from explain.migration.page import MOST_EXAMPLES, as_html, method_section
+from explain.migration.presentation.page import MOST_EXAMPLES, as_html, method_section
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report
+from explain.results.attribution import Attribution
 
 ROWS = (
     Row("outputs", "", "", 0.31, 1e-4, False, figures={"greatest difference": 1.5}),

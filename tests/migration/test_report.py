@@ -10,9 +10,9 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from explain.attribution import Attribution
 from explain.errors import MigrationError
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report
+from explain.results.attribution import Attribution
 
 ROWS = (
     Row("outputs", "", "", 0.3, 1e-4, False, figures={"greatest difference": 1.5}),

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from explain.migration.presentation.table import MOST_LAYERS
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances
-from explain.migration.table import MOST_LAYERS
 
 
 def layers(count, failing=(), **changes):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from explain.attribution import Attribution
-from explain.display import Display
+from explain.inputs.display import Display
+from explain.results.attribution import Attribution
 
 CLASSES = ("cat", "dog", "a <very> long name of a class & more than fits on a line", "$x^2$")
 

@@ -10,11 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from explain.attribution import Attribution
-from explain.display import Display
 from explain.errors import RenderError
+from explain.inputs.display import Display
 from explain.render import heatmaps, most_relevant_slice, plot, shared_scale, slice_volume
 from explain.render.html import figure_png
+from explain.results.attribution import Attribution
 
 
 def words(figure):

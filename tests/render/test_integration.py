@@ -17,8 +17,8 @@ from explain.render.integration import (
     steps_text,
     tolerance_of,
 )
-from explain.render.names import percent_at_most
-from explain.render.sheet import ALERT, MUTED
+from explain.render.parts.sheet import ALERT, MUTED
+from explain.results.names import percent_at_most
 
 
 def colors(figure):

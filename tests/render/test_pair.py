@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from explain.comparison import compare
 from explain.errors import ComparisonError, RenderError
 from explain.render import plot_pair, shared_scale
+from explain.results.comparison import compare
 
 
 def words(figure):
@@ -129,5 +129,5 @@ def test_refuses_another_comparison_and_what_is_no_attribution(both, made):
 
 
 def test_comparing_loads_no_matplotlib():
-    code = "import sys, explain.comparison; sys.exit('matplotlib' in sys.modules or 'scipy' in sys.modules)"
+    code = "import sys, explain.results.comparison; sys.exit('matplotlib' in sys.modules or 'scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from explain.display import Display
 from explain.errors import RenderError
+from explain.inputs.display import Display
 from explain.render import picture
 
 

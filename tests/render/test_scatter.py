@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from explain.comparison import compare
 from explain.errors import ComparisonError, RenderError
 from explain.render import plot_scatter
 from explain.render.html import figure_png
+from explain.results.comparison import compare
 
 
 def words(figure):

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from explain.display import Display
 from explain.errors import RenderError
+from explain.inputs.display import Display
 from explain.render import (
     Scale,
     Step,
@@ -26,7 +26,7 @@ from explain.render import (
     shared_scale,
     steps,
 )
-from explain.render.contrast import contrast
+from explain.render.parts.contrast import contrast
 
 SIGNED = Scale(-1, 1, True, 99)
 

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from explain.backend import Question
-from explain.examples import Examples, Target
-from explain.layout import Layout
+from explain.backends.protocol import Question
+from explain.inputs.examples import Examples, Target
+from explain.inputs.layout import Layout
 from explain.tf_ext.recognise import extension
 
 TABLE = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)

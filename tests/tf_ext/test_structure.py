@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from explain.tf_ext.structure import structure_of
+from explain.tf_ext.model.structure import structure_of
 
 
 class Scaled(keras.layers.Layer):

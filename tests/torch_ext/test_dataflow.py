@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explain.torch_ext.dataflow import ValueFlow
+from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 
 SIGNS = {
     "a comparison": lambda x: (x > 0).float(),

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import explain
-from explain.backend import Question
-from explain.examples import Examples, Target
-from explain.layout import Layout
+from explain.backends.protocol import Question
+from explain.inputs.examples import Examples, Target
+from explain.inputs.layout import Layout
 from explain.torch_ext.recognise import extension
 
 TABLE = np.random.default_rng(0).normal(size=(3, 6))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.torch_ext.transfer import in_order, order_of, to_device
+from explain.torch_ext.model.transfer import in_order, order_of, to_device
 
 PLAIN, LAST = torch.contiguous_format, torch.channels_last
 # One channel and two, odd sizes and even ones, batches of one, and both orders of what the caller gives.

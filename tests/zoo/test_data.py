@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from explain.atomic_write import replace_file
 from explain.errors import DataError, ZooError
+from explain.files.atomic_write import replace_file
 from explain.zoo import download
 from explain.zoo.data import dataset
 from explain.zoo.labels import LANGUAGES

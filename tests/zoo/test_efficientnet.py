@@ -13,7 +13,7 @@ import torch
 import explain
 from explain import zoo
 from explain.errors import DataError
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 from explain.zoo import pretrained
 from explain.zoo.pretrained import PRETRAINED, keras_tensors
 

@@ -9,7 +9,7 @@ import pytest
 
 from explain import zoo
 from explain.errors import ZooError
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 from explain.zoo.data import Split, dataset
 from explain.zoo.preprocessing import ALPHABET, one_hot, plain_letters, spell
 from explain.zoo.sample_inputs import choose_names, write_name_samples

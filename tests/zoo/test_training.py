@@ -24,10 +24,10 @@ EXTENSION = {"torch": "explain.torch_ext", "tensorflow": "explain.tf_ext"}
 
 
 def weights_of(extension: str, name: str, split: Split, seed: int) -> dict[str, np.ndarray]:
-    model = importlib.import_module(f"{extension}.training").train(
+    model = importlib.import_module(f"{extension}.zoo.training").train(
         name, split, epochs=1, seed=seed, device="cpu"
     )
-    return importlib.import_module(f"{extension}.zoo").parameters(model)
+    return importlib.import_module(f"{extension}.zoo.seed_models").parameters(model)
 
 
 @pytest.mark.parametrize("name", ["cifar_net", "cifar_keras", "names_rnn"])
@@ -52,7 +52,7 @@ def test_accuracy_steps_names_to_their_own_last_character(extension: str, data_f
     framework = "torch" if extension == EXTENSION["torch"] else "tensorflow"
     model = zoo.load("names_rnn", framework)
     split = dataset("names").test.take(np.arange(0, 36, 8))
-    ext_training = importlib.import_module(f"{extension}.training")
+    ext_training = importlib.import_module(f"{extension}.zoo.training")
     together = ext_training.accuracy("names_rnn", model, split)
     alone = [
         ext_training.accuracy("names_rnn", model, split.take(np.array([row]))) for row in range(len(split))
@@ -62,7 +62,7 @@ def test_accuracy_steps_names_to_their_own_last_character(extension: str, data_f
 
 @pytest.mark.parametrize("extension", EXTENSION.values())
 def test_devices(extension: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ext_training = importlib.import_module(f"{extension}.training")
+    ext_training = importlib.import_module(f"{extension}.zoo.training")
     assert ext_training.choose_device("cpu") == "cpu"
     with pytest.raises(OptionError, match=r"device='gpu' is unknown"):
         ext_training.choose_device("gpu")
@@ -78,7 +78,7 @@ def test_training_learns_a_simple_task_and_the_same_each_time() -> None:
     for row, label in enumerate(labels):
         pictures[row, :, 2 * label : 2 * label + 3] = 255
     split = Split(pictures, labels)
-    tf_training = importlib.import_module("explain.tf_ext.training")
+    tf_training = importlib.import_module("explain.tf_ext.zoo.training")
     runs: list[list[float]] = [[], []]
     for losses in runs:
         report = functools.partial(lambda losses, *step: losses.append(step[-1]), losses)

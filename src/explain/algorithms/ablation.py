@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import at_positions, lost_scores
-from explain.coalitions import Coalitions, Presence
 from explain.errors import InputError, OptionError
-from explain.examples import Array
-from explain.features import Features, resolve_features
-from explain.masking import spread_mask
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.inputs.features import Features, resolve_features
+from explain.inputs.masking import spread_mask
+from explain.running.coalitions import Coalitions, Presence
+from explain.running.problem import Found, Problem
 
 
 def feature_ablation(problem: Problem) -> Found:
@@ -66,7 +66,7 @@ def feature_permutation(problem: Problem) -> Found:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """An expansion: at each point one feature is another example's; see `explain.expansion.Expansion`.
+    """An expansion: at each point one feature is another example's; see `explain.running.expansion.Expansion`.
 
     Parameters
     ----------

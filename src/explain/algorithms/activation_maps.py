@@ -9,12 +9,12 @@ import numpy as np
 from explain.algorithms.backward_rules import guided_backprop
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.errors import ExplainWarning, ZeroMapWarning
-from explain.examples import Array
-from explain.expansion import expanded_scores
-from explain.layer_view import activations_of, layered
-from explain.layout import Layout
-from explain.problem import Found, Problem
-from explain.resampling import resampled
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.running.expansion import expanded_scores
+from explain.running.layer_view import activations_of, layered
+from explain.running.problem import Found, Problem
+from explain.running.resampling import resampled
 
 
 def grad_cam(problem: Problem) -> Found:

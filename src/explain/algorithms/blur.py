@@ -12,10 +12,10 @@ import numpy as np
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.errors import BaselineWarning, ExplainWarning
-from explain.examples import Array
-from explain.expansion import gradient_blocks
-from explain.layout import Layout
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.running.expansion import gradient_blocks
+from explain.running.problem import Found, Problem
 
 Edges = Literal["reflect", "zeros"]
 EDGES: tuple[str, ...] = get_args(Edges)
@@ -85,7 +85,7 @@ def blur_integrated_gradients(problem: Problem) -> Found:
 
 @dataclass(frozen=True)
 class BlurPath:
-    """An expansion: each point is its example, blurred; see `explain.expansion.Expansion`.
+    """An expansion: each point is its example, blurred; see `explain.running.expansion.Expansion`.
 
     Parameters
     ----------

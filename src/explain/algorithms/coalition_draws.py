@@ -10,7 +10,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from explain.coalitions import Presence
+from explain.running.coalitions import Presence
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from explain.errors import BaselineError, ConvergenceWarning, ExplainWarning
-from explain.examples import Array
-from explain.problem import Problem
+from explain.inputs.examples import Array
+from explain.running.problem import Problem
 
 WORST_RELATIVE_DELTA = 0.05
 """What an integral may miss of the difference before it is refined further, or warned of."""

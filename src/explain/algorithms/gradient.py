@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from explain.errors import ExplainWarning, ZeroGradientWarning
-from explain.examples import Array
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.running.problem import Found, Problem
 
 
 def saliency(problem: Problem) -> Found:

@@ -10,9 +10,9 @@ import numpy as np
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
 from explain.errors import ConvergenceWarning, ExplainWarning, OptionError
-from explain.examples import Array
-from explain.problem import Problem
-from explain.quadrature import nodes_and_weights
+from explain.inputs.examples import Array
+from explain.running.problem import Problem
+from explain.running.quadrature import nodes_and_weights
 
 # Without another wish a fixed number of steps is taken as Captum takes it.
 FIXED_RULE = "gauss_legendre"

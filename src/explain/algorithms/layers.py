@@ -6,12 +6,12 @@ import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
 from explain.algorithms.gradient import zero_gradient_warnings
-from explain.examples import Array, Target
-from explain.expansion import StraightPath
-from explain.layer_view import layered
-from explain.problem import Found, Problem
-from explain.quadrature import nodes_and_weights
-from explain.target import picked
+from explain.inputs.examples import Array, Target
+from explain.inputs.target import picked
+from explain.running.expansion import StraightPath
+from explain.running.layer_view import layered
+from explain.running.problem import Found, Problem
+from explain.running.quadrature import nodes_and_weights
 
 _REMEDY = (
     "Raise n_steps until it falls; if it does not, a part of the score reaches the output past the layer, on a skip "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from explain.errors import OptionError
-from explain.examples import Array
-from explain.layout import Layout
-from explain.masking import spread_mask
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.inputs.masking import spread_mask
+from explain.running.problem import Found, Problem
 
 # Adam with the customary decay rates; a denominator floor of a hundredth of the gradient's greatest root
 # mean square, since below it a position's gradient is rounding noise that would still take full steps and

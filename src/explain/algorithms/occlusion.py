@@ -12,9 +12,9 @@ import numpy.typing as npt
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import lost_scores
 from explain.errors import OptionError
-from explain.examples import Array
-from explain.layout import Layout
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.running.problem import Found, Problem
 
 # A window this wide leaves an object's parts to tell apart, and a few hundred windows whatever the picture's size.
 _PARTS_OF_A_SIDE = 8
@@ -87,7 +87,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Occluded:
-    """An expansion: at each point of an example a window shows the baseline; see `explain.expansion.Expansion`.
+    """An expansion: at each point of an example a window shows the baseline; see `explain.running.expansion.Expansion`.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ from explain.algorithms.completeness import convergence_delta, convergence_warni
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.integration import Integral, integrate
 from explain.errors import BaselineWarning, ExplainWarning
-from explain.examples import Array
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.running.problem import Found, Problem
 
 _REMEDY = (
     "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "

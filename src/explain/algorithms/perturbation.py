@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from explain.errors import ModelCallError
-from explain.examples import Array
-from explain.expansion import Expansion, expanded_scores
-from explain.features import Features
-from explain.problem import Problem
+from explain.inputs.examples import Array
+from explain.inputs.features import Features
+from explain.running.expansion import Expansion, expanded_scores
+from explain.running.problem import Problem
 
 
 def perturbed_scores(problem: Problem, expansion: Expansion) -> Array:

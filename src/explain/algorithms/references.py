@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from explain.algorithms.path import equal_baseline_warnings
 from explain.errors import BaselineError, ExplainWarning
-from explain.examples import Array, Examples
-from explain.expansion import Expansion, ReferencePaths, Repeated, expanded_scores
-from explain.masking import spread_mask
-from explain.problem import Problem
+from explain.inputs.examples import Array, Examples
+from explain.inputs.masking import spread_mask
+from explain.running.expansion import Expansion, ReferencePaths, Repeated, expanded_scores
+from explain.running.problem import Problem
 
 
 def reference_paths(

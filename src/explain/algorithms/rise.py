@@ -10,9 +10,9 @@ import numpy as np
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import perturbed_scores
 from explain.errors import OptionError
-from explain.examples import Array
-from explain.layout import Layout
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.running.problem import Found, Problem
 
 USUAL_GRID_SIZE = 7
 
@@ -106,7 +106,7 @@ def interpolation(side: int, cells: int, shifts: Array) -> Array:
 
 @dataclass(frozen=True)
 class Dimmed:
-    """An expansion: each point is the input as far as a mask keeps it; see `explain.expansion.Expansion`.
+    """An expansion: each point is the input as far as a mask keeps it; see `explain.running.expansion.Expansion`.
 
     Parameters
     ----------

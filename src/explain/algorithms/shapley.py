@@ -8,10 +8,10 @@ import numpy.typing as npt
 from explain.algorithms.completeness import convergence_delta, scores_at_baseline
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import at_positions, perturbed_scores
-from explain.coalitions import Coalitions, Presence
-from explain.examples import Array
-from explain.features import resolve_features
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.inputs.features import resolve_features
+from explain.running.coalitions import Coalitions, Presence
+from explain.running.problem import Found, Problem
 
 
 def shapley_value_sampling(problem: Problem) -> Found:

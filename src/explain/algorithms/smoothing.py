@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.errors import ExplainWarning, NoiseWarning
-from explain.examples import Array
-from explain.expansion import expanded_means, expanded_moments
-from explain.noise import NoisyPoints
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.running.expansion import expanded_means, expanded_moments
+from explain.running.noise import NoisyPoints
+from explain.running.problem import Found, Problem
 
 
 def smoothgrad(problem: Problem) -> Found:

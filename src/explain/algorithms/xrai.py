@@ -10,9 +10,9 @@ import numpy.typing as npt
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
 from explain.algorithms.integration import FIXED_RULE
 from explain.errors import OptionError
-from explain.examples import Array
-from explain.problem import Found, Problem
-from explain.quadrature import nodes_and_weights
+from explain.inputs.examples import Array
+from explain.running.problem import Found, Problem
+from explain.running.quadrature import nodes_and_weights
 
 Masks = npt.NDArray[np.bool_]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.layers import LayerLike
+from explain.inputs.layers import LayerLike
 from explain.zoo.parameters import Framework
 from explain.zoo.pretrained import PRETRAINED
 

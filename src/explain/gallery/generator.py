@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explain import zoo
-from explain.atomic_write import replace_file
-from explain.catalogue import find_method
-from explain.catalogue import methods as catalogue
+from explain.algorithms.catalogue import find_method
+from explain.algorithms.catalogue import methods as catalogue
 from explain.errors import FrameworkNotInstalledError
+from explain.files.atomic_write import replace_file
 from explain.gallery.letters import draw_letters
 from explain.gallery.page import About, Link, about_pretrained, figure_file, page_file, write_page
 from explain.gallery.readme import PICTURE_FILE, write_readme_picture
 from explain.gallery.results import MethodResult, ModelResults, Options, explain_model
 from explain.render import figure_png, plot, plot_pair
-from explain.render.view import view
+from explain.results.view import view
 from explain.zoo.parameters import Framework
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, missing_packages
 from explain.zoo.seed_models import FRAMEWORKS

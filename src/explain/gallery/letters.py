@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explain.attribution import Attribution
-from explain.layout import Layout
-from explain.render.caption import head, target_of, write_lines
-from explain.render.contrast import text_color
-from explain.render.heatmap import Scale
-from explain.render.names import class_name, framework_name, number
-from explain.render.sequence import visible
-from explain.render.sheet import MUTED, Sheet, line_height
+from explain.inputs.layout import Layout
+from explain.render.kinds.sequence import visible
+from explain.render.parts.caption import head, target_of, write_lines
+from explain.render.parts.contrast import text_color
+from explain.render.parts.sheet import MUTED, Sheet, line_height
+from explain.results.attribution import Attribution
+from explain.results.heatmap import Scale
+from explain.results.names import class_name, framework_name, number
 from explain.zoo.preprocessing import ALPHABET
 
 if TYPE_CHECKING:

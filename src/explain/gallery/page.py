@@ -11,11 +11,11 @@ from importlib.metadata import version
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from explain.comparison import figure_text
 from explain.gallery.results import ModelResults
 from explain.gallery.sections import MethodSection, method_section
 from explain.gallery.settings import integration_words, option_words
-from explain.render.names import framework_name, method_name
+from explain.results.comparison import figure_text
+from explain.results.names import framework_name, method_name
 from explain.zoo import seed_model
 from explain.zoo.cards import DATA_STATEMENTS
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel

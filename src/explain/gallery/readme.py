@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import explain
-from explain.atomic_write import replace_file
+from explain.files.atomic_write import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from explain import zoo
+from explain.algorithms.method import Method
 from explain.api import attribute, maximize
-from explain.attribution import Attribution
-from explain.backend import Question, extension_for
-from explain.comparison import Comparison, compare
-from explain.display import Display
+from explain.backends.protocol import Question, extension_for
 from explain.errors import ExplainWarning, InputError, UnsupportedModelError
-from explain.examples import Examples
 from explain.gallery.exhibits import Exhibit, choose, exhibit
-from explain.masking import resolve_mask
-from explain.method import Method
+from explain.inputs.display import Display
+from explain.inputs.examples import Examples
+from explain.inputs.masking import resolve_mask
 from explain.render.integration import CHOICE_OPTIONS
+from explain.results.attribution import Attribution
+from explain.results.comparison import Comparison, compare
 from explain.zoo import Samples
 from explain.zoo.parameters import Framework
 

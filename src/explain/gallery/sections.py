@@ -10,20 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from explain.attribution import Attribution
-from explain.comparison import TITLES
 from explain.gallery.describe import map_alt, picture_alt
 from explain.gallery.letters import Letter, wanted_letters
 from explain.gallery.results import MethodResult, ModelResults
 from explain.gallery.settings import integration_words, option_words
 from explain.gallery.tiles import ColourBar, colour_bar, image_data_uri
 from explain.render import Scale, picture, sequence_html, shared_scale
-from explain.render.caption import delta_line, map_error_line, score_text, steps_line, target_of
-from explain.render.drawing import SMALL_IMAGE
-from explain.render.maximization import found_picture
-from explain.render.names import class_name, framework_name, method_name, number
-from explain.render.sheet import ALERT
-from explain.render.view import canonical_inputs, default_channels, drawn_as, input_name, maps_of, view
+from explain.render.kinds.maximization import found_picture
+from explain.render.parts.caption import delta_line, map_error_line, score_text, steps_line, target_of
+from explain.render.parts.drawing import SMALL_IMAGE
+from explain.render.parts.sheet import ALERT
+from explain.results.attribution import Attribution
+from explain.results.comparison import TITLES
+from explain.results.names import class_name, framework_name, method_name, number
+from explain.results.view import canonical_inputs, default_channels, drawn_as, input_name, maps_of, view
 
 _NO_TEXT = Markup("")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from explain.attribution import Attribution
 from explain.render.integration import CHOICE_OPTIONS, steps_text, tolerance_of
-from explain.render.names import percent
+from explain.results.attribution import Attribution
+from explain.results.names import percent
 
 
 def integration_words(attribution: Attribution) -> list[str]:

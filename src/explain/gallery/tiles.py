@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explain.render import Scale
-from explain.render.names import number
+from explain.results.names import number
 
 
 def image_data_uri(pixels: npt.ArrayLike) -> str:

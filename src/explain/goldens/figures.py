@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import OptionError
-from explain.similarity import spearman, top_overlap
+from explain.results.similarity import spearman, top_overlap
 
 Floats = npt.NDArray[np.float64]
 

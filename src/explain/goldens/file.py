@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.atomic_write import replace_file
-from explain.attribution import Attribution
 from explain.errors import GoldenError
+from explain.files.atomic_write import replace_file
 from explain.goldens.fingerprints import fingerprint
-from explain.layout import Layout
-from explain.render.view import input_name
+from explain.inputs.layout import Layout
+from explain.results.attribution import Attribution
+from explain.results.view import input_name
 
 FORMAT, FORMAT_VERSION = "explain golden", 1
 

@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from explain.algorithms.catalogue import find_method
 from explain.api import attribute
-from explain.arguments import optional_count, seed_of
-from explain.attribution import Attribution
-from explain.catalogue import find_method
-from explain.display import Display
 from explain.errors import ConvergenceWarning, ExplainError, OptionError, TargetError
-from explain.examples import Array
-from explain.layout import Layout
-from explain.locks import ONE_CALL_AT_A_TIME
-from explain.migration.alignment import aligned_calls
-from explain.migration.matching import Model
+from explain.explanation.arguments import optional_count, seed_of
+from explain.inputs.display import Display
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.migration.comparison.alignment import aligned_calls
+from explain.migration.comparison.matching import Model
+from explain.migration.comparison.sides import Side, outputs_of, run, same_inputs, second_side
+from explain.migration.comparison.stages import attribution_row, class_rows, layer_rows, output_rows
+from explain.migration.diagnosis.verdict import first_divergence, harmless, made_good
 from explain.migration.report import MigrationReport, Row, Tolerances
-from explain.migration.sides import Side, outputs_of, run, same_inputs, second_side
-from explain.migration.stages import attribution_row, class_rows, layer_rows, output_rows
-from explain.migration.verdict import first_divergence, harmless, made_good
+from explain.results.attribution import Attribution
+from explain.running.locks import ONE_CALL_AT_A_TIME
 
 METHODS = ("saliency", "integrated_gradients", "occlusion")
 """The methods whose maps are compared if none are named: a gradient, a path, and a perturbation."""

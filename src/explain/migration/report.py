@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from explain.atomic_write import replace_file
 from explain.errors import MigrationError
+from explain.files.atomic_write import replace_file
 
 if TYPE_CHECKING:
-    from explain.attribution import Attribution
+    from explain.results.attribution import Attribution
 
 Stage = Literal["outputs", "classes", "layers", "attributions"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -151,7 +151,7 @@ class MigrationReport:
 
     def __str__(self) -> str:
         """Write the verdict and every row as a table for a terminal."""
-        from explain.migration.table import as_text
+        from explain.migration.presentation.table import as_text
 
         return as_text(self)
 
@@ -179,7 +179,7 @@ class MigrationReport:
 
     def to_html(self, path: str | Path) -> Path:
         """Write a page that needs no other file: the verdict, every row, and the maps in pairs."""
-        from explain.migration.page import as_html
+        from explain.migration.presentation.page import as_html
 
         path = Path(path)
         page = as_html(self).encode()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import psutil
 
-from explain.backend import Finding, Primitive, Question, Rule, ScoreKind
+from explain.backends.protocol import Finding, Primitive, Question, Rule, ScoreKind
+from explain.backends.scoring import opaque_finding, pick_output
 from explain.errors import (
     GradientError,
     InputError,
@@ -18,16 +19,15 @@ from explain.errors import (
     TargetError,
     UnsupportedModelError,
 )
-from explain.examples import Array, Examples
-from explain.execution import UNSEEN, Executor
+from explain.inputs.examples import Array, Examples
+from explain.inputs.target import picked
 from explain.numpy_ext.callables import ArrayFunction
-from explain.random_state import preserved_random_state
-from explain.scoring import opaque_finding, pick_output
-from explain.target import picked
+from explain.running.execution import UNSEEN, Executor
+from explain.running.random_state import preserved_random_state
 
 
 class NumPyBackend:
-    """One function of arrays; see `explain.backend.Backend`.
+    """One function of arrays; see `explain.backends.protocol.Backend`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from explain.backend import ScoreKind
+from explain.backends.protocol import ScoreKind
 from explain.errors import ScoreError, UnsupportedModelError
 
 # What an estimator's methods give, in the order in which they are worth explaining.

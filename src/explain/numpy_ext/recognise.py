@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.backend import Backend, Question
+from explain.backends.protocol import Backend, Question
 from explain.errors import EngineError, PortError, UnsupportedModelError
-from explain.examples import Array
-from explain.layout import Layout, default_layout
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout, default_layout
+from explain.inputs.wiring import Wiring
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
-from explain.parameters import ParameterLayer
-from explain.wiring import Wiring
+from explain.parameters.canonical import ParameterLayer
 
 if TYPE_CHECKING:
-    from explain.problem import Found, Problem
+    from explain.running.problem import Found, Problem
 
 
 class NumPyExtension:
-    """What the entry point ``numpy`` gives; see `explain.backend.Extension`."""
+    """What the entry point ``numpy`` gives; see `explain.backends.protocol.Extension`."""
 
     name = "numpy"
     accepts = (

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from explain.attribution import Attribution
-from explain.comparison import Comparison
-from explain.display import Display
 from explain.errors import RenderError
-from explain.layout import Layout
-from explain.render.heatmap import ChannelRule, Floats, Scale, check_percentile, is_signed, shared_scale
-from explain.render.view import maps_of
+from explain.inputs.display import Display
+from explain.inputs.layout import Layout
+from explain.results.attribution import Attribution
+from explain.results.comparison import Comparison
+from explain.results.heatmap import ChannelRule, Floats, Scale, check_percentile, is_signed, shared_scale
+from explain.results.view import maps_of
 
 Grouping = Literal["shared", "panel", "example"]
 
@@ -37,7 +37,7 @@ class Drawn:
     examples : tuple of int
         The examples shown, in order.
     maps : tuple of numpy.ndarray
-        The maps of each attribution, (N, …), see `explain.render.view.maps_of`.
+        The maps of each attribution, (N, …), see `explain.results.view.maps_of`.
     scales : tuple of Scale
         One for each example shown.
     shared : bool

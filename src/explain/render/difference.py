@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from explain.render.arguments import Drawn
-from explain.render.heatmap import Floats, Scale, is_signed, shared_scale
-from explain.render.view import View, canonical_inputs, view
+from explain.results.heatmap import Floats, Scale, is_signed, shared_scale
+from explain.results.view import View, canonical_inputs, view
 
 # What a difference is magnified by. One that cannot be seen a hundred times larger is none worth a picture: on a scale
 # of its own the rounding of two equal models would glare.
@@ -34,7 +34,7 @@ def with_difference(drawn: Drawn) -> Drawn:
 
     Examples
     --------
-    >>> from explain.attribution import Attribution
+    >>> from explain.results.attribution import Attribution
     >>> from explain.render.arguments import check_arguments
     >>> x = np.ones((1, 4, 4), np.float32)
     >>> a, b = (Attribution(size * x, x, "NHW", "saliency", np.ones(1)) for size in (1, 1.05))

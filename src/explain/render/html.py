@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explain.attribution import Attribution
 from explain.errors import RenderError
 from explain.render.arguments import check_attribution
-from explain.render.contrast import text_color
-from explain.render.heatmap import ChannelRule, Scale, is_signed, shared_scale
-from explain.render.names import number
-from explain.render.sequence import steps, visible
+from explain.render.kinds.sequence import steps, visible
+from explain.render.parts.contrast import text_color
+from explain.results.attribution import Attribution
+from explain.results.heatmap import ChannelRule, Scale, is_signed, shared_scale
+from explain.results.names import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.attribution import Attribution
-from explain.render.names import listed, percent_at_most
+from explain.results.attribution import Attribution
+from explain.results.names import listed, percent_at_most
 
 RULE_NAMES = {
     "fejer": "Fejér",

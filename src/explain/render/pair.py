@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from explain.attribution import Attribution
-from explain.comparison import Comparison, compare
-from explain.display import Display
 from explain.errors import RenderError
+from explain.inputs.display import Display
 from explain.render.arguments import check_arguments, check_attribution
 from explain.render.difference import with_difference
-from explain.render.heatmap import DEFAULT_PERCENTILE, ChannelRule, Scale
-from explain.render.image_pair import plot_image_pairs
-from explain.render.maximization import plot_maximization
-from explain.render.sequence import plot_characters
-from explain.render.table import plot_tables
-from explain.render.view import default_channels, drawn_as, view
-from explain.render.volume import most_relevant_slice, slice_volume
+from explain.render.kinds.image_pair import plot_image_pairs
+from explain.render.kinds.maximization import plot_maximization
+from explain.render.kinds.sequence import plot_characters
+from explain.render.kinds.table import plot_tables
+from explain.render.kinds.volume import most_relevant_slice, slice_volume
+from explain.results.attribution import Attribution
+from explain.results.comparison import Comparison, compare
+from explain.results.heatmap import DEFAULT_PERCENTILE, ChannelRule, Scale
+from explain.results.view import default_channels, drawn_as, view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

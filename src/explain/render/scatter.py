@@ -11,17 +11,17 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from explain.attribution import Attribution
-from explain.comparison import TITLES, Comparison, compare
-from explain.layout import Layout
+from explain.inputs.layout import Layout
 from explain.render.arguments import check_arguments, check_attribution
-from explain.render.caption import SEPARATOR, SMALL, Line, head, lines_height, target_of, write_lines
-from explain.render.drawing import quiet_axes
-from explain.render.heatmap import DEFAULT_PERCENTILE, Floats
-from explain.render.names import class_name, number
-from explain.render.page import MARGIN
-from explain.render.sheet import INK, MUTED, RULE, Sheet, elide, line_height
-from explain.render.view import drawn_as
+from explain.render.parts.caption import SEPARATOR, SMALL, Line, head, lines_height, target_of, write_lines
+from explain.render.parts.drawing import quiet_axes
+from explain.render.parts.page import MARGIN
+from explain.render.parts.sheet import INK, MUTED, RULE, Sheet, elide, line_height
+from explain.results.attribution import Attribution
+from explain.results.comparison import TITLES, Comparison, compare
+from explain.results.heatmap import DEFAULT_PERCENTILE, Floats
+from explain.results.names import class_name, number
+from explain.results.view import drawn_as
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

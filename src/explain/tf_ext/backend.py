@@ -11,31 +11,31 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backend import Finding, Question, Rule
+from explain.backends.layered import Layered
+from explain.backends.protocol import Finding, Question, Rule
+from explain.backends.scoring import ActivationKind
 from explain.errors import ExplainError, InputError, LayoutError, ScoreError
-from explain.examples import Array, Examples
-from explain.execution import Executor
-from explain.expansion import StraightPath, expanded_gradients
-from explain.keras_layers import is_keras_model, layers_of, seed_states
-from explain.layered import Layered
-from explain.layers import LayerCall
-from explain.random_state import preserved_random_state
-from explain.scoring import ActivationKind
-from explain.tf_ext.cut import ModuleCut, SourceCut, Survey, survey
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layers import LayerCall
+from explain.keras.layers import is_keras_model, layers_of, seed_states
+from explain.running.execution import Executor
+from explain.running.expansion import StraightPath, expanded_gradients
+from explain.running.random_state import preserved_random_state
+from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, Survey, survey
+from explain.tf_ext.affine_prefix.path import path_gradients
+from explain.tf_ext.backward_rules.rule_gradients import rule_gradients
 from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
-from explain.tf_ext.kept import Answers
-from explain.tf_ext.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
-from explain.tf_ext.memory import bytes_per_point, free_memory, is_out_of_memory
-from explain.tf_ext.native import rule_gradients
-from explain.tf_ext.path import path_gradients
-from explain.tf_ext.state import assigns, inference_mode, preserved_variables
-from explain.tf_ext.trace_keeping import Trace, specifications_of, traced, traces_of
-from explain.tf_ext.traces import Beside, Computation
-from explain.tf_ext.transfer import precision_of_points, to_device, to_host
+from explain.tf_ext.model.kept import Answers
+from explain.tf_ext.model.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
+from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
+from explain.tf_ext.model.state import assigns, inference_mode, preserved_variables
+from explain.tf_ext.model.trace_keeping import Trace, specifications_of, traced, traces_of
+from explain.tf_ext.model.traces import Beside, Computation
+from explain.tf_ext.model.transfer import precision_of_points, to_device, to_host
 
 
 class TensorFlowBackend(Layered):
-    """One TensorFlow model, opened; see `explain.backend.Backend`.
+    """One TensorFlow model, opened; see `explain.backends.protocol.Backend`.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ class TensorFlowBackend(Layered):
     def run(
         self, name: str, examples: Examples, *arguments: Any, cut: ModuleCut | SourceCut | None = None
     ) -> Any:
-        """Run one of the computations of `explain.tf_ext.traces` on tensors."""
+        """Run one of the computations of `explain.tf_ext.model.traces` on tensors."""
         return self._run(name, examples, *arguments, cut=cut)[0]
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:

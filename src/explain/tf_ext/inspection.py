@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from explain.backends.stepwise import is_stepwise
+from explain.backends.tokens import is_embedding
 from explain.errors import ExplainError, ModelCallError, ModelNotBuiltError, UnsupportedModelError
-from explain.keras_layers import is_keras_model, layers_of
-from explain.layout import Layout
-from explain.layout import default_layout as usual_layout
-from explain.stepwise import is_stepwise
-from explain.tf_ext.structure import Structure, input_shape_of, structure_of
-from explain.tokens import is_embedding
-from explain.wiring import Wiring
+from explain.inputs.layout import Layout
+from explain.inputs.layout import default_layout as usual_layout
+from explain.inputs.wiring import Wiring
+from explain.keras.layers import is_keras_model, layers_of
+from explain.tf_ext.model.structure import Structure, input_shape_of, structure_of
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from explain.keras_layers import is_keras_model, keras_backend
-from explain.lazy_extension import LazyExtension
+from explain.backends.lazy_extension import LazyExtension
+from explain.keras.layers import is_keras_model, keras_backend
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TensorFlowExtension(LazyExtension):
-    """What the entry point ``tensorflow`` gives; see `explain.backend.Extension`."""
+    """What the entry point ``tensorflow`` gives; see `explain.backends.protocol.Extension`."""
 
     name = "tensorflow"
     title = "TensorFlow"

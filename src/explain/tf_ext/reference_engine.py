@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.errors import EngineError, FrameworkNotInstalledError
-from explain.examples import Array
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array
+from explain.running.problem import Found, Problem
 from explain.tf_ext.backend import TensorFlowBackend
 
 

@@ -11,15 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.backend import Finding, Question, Rule
-from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError
-from explain.examples import Array, Examples
-from explain.execution import Executor
-from explain.expansion import StraightPath, expanded_gradients
-from explain.keras_layers import has_masking, layers_of, recorded_masks, wired
-from explain.layered import Layered
-from explain.layers import LayerCall
-from explain.scoring import (
+from explain.backends.layered import Layered
+from explain.backends.protocol import Finding, Question, Rule
+from explain.backends.scoring import (
     ActivationKind,
     Reading,
     no_gradient_reason,
@@ -28,12 +22,20 @@ from explain.scoring import (
     read_output,
     terminal_activation,
 )
-from explain.stepwise import check_step_result, time_axis_of
-from explain.target import picked
-from explain.torch_ext.cut import Survey, known_survey, surveyed
+from explain.backends.stepwise import check_step_result, time_axis_of
+from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layers import LayerCall
+from explain.inputs.target import picked
+from explain.keras.layers import has_masking, layers_of, recorded_masks, wired
+from explain.running.execution import Executor
+from explain.running.expansion import StraightPath, expanded_gradients
+from explain.torch_ext.affine_prefix.cut import Survey, known_survey, surveyed
+from explain.torch_ext.affine_prefix.path import path_gradients
+from explain.torch_ext.backward_rules.rule_gradients import rule_gradients
 from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
-from explain.torch_ext.kept import Answers
-from explain.torch_ext.layers import (
+from explain.torch_ext.model.kept import Answers
+from explain.torch_ext.model.layers import (
     Entry,
     activations,
     entered_at,
@@ -41,11 +43,9 @@ from explain.torch_ext.layers import (
     named_layers,
     units_and_gradients,
 )
-from explain.torch_ext.memory import bytes_per_point, free_memory, is_out_of_memory
-from explain.torch_ext.native import rule_gradients
-from explain.torch_ext.path import path_gradients
-from explain.torch_ext.recurrent import last_output
-from explain.torch_ext.scores import (
+from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
+from explain.torch_ext.model.recurrent import last_output
+from explain.torch_ext.model.scores import (
     ActivationRecorder,
     TorchArithmetic,
     class_axis,
@@ -54,15 +54,15 @@ from explain.torch_ext.scores import (
     is_single,
     pick_scores,
 )
-from explain.torch_ext.state import held_keras_layers, inference_mode
-from explain.torch_ext.structure import identities_of
-from explain.torch_ext.transfer import in_order, keywords_on_device, ordered, to_device, to_host
+from explain.torch_ext.model.state import held_keras_layers, inference_mode
+from explain.torch_ext.model.structure import identities_of
+from explain.torch_ext.model.transfer import in_order, keywords_on_device, ordered, to_device, to_host
 
 _NOTHING = nullcontext()
 
 
 class TorchBackend(Layered):
-    """One PyTorch model, opened; see `explain.backend.Backend`.
+    """One PyTorch model, opened; see `explain.backends.protocol.Backend`.
 
     Parameters
     ----------

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.stepwise import is_stepwise
+from explain.backends.tokens import is_embedding
 from explain.errors import (
     ExplainError,
     InputError,
@@ -18,13 +20,11 @@ from explain.errors import (
     ModelNotBuiltError,
     UnsupportedModelError,
 )
-from explain.keras_layers import is_keras_model, layers_of
-from explain.layout import Layout
-from explain.layout import default_layout as usual_layout
-from explain.stepwise import is_stepwise
-from explain.tokens import is_embedding
-from explain.torch_ext.structure import Structure, structure_of
-from explain.wiring import Wiring
+from explain.inputs.layout import Layout
+from explain.inputs.layout import default_layout as usual_layout
+from explain.inputs.wiring import Wiring
+from explain.keras.layers import is_keras_model, layers_of
+from explain.torch_ext.model.structure import Structure, structure_of
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 

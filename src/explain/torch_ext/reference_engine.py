@@ -13,8 +13,8 @@ from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.integration import FIXED_RULE, Integral, fixed_steps
 from explain.algorithms.path import with_convergence
 from explain.errors import EngineError, FrameworkNotInstalledError
-from explain.examples import Array, Examples
-from explain.problem import Found, Problem
+from explain.inputs.examples import Array, Examples
+from explain.running.problem import Found, Problem
 from explain.torch_ext.backend import TorchBackend
 
 # Captum's own default, which "auto" stands for here.

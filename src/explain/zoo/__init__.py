@@ -81,7 +81,7 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     if dtype not in _PRECISIONS:
         raise ZooError(one_of("dtype", dtype, _PRECISIONS, "the precisions"))
     if isinstance(model, SeedModel):
-        loaded = extension(chosen, "zoo").load(name, weights_for(model, chosen), dtype)
+        loaded = extension(chosen, "seed_models").load(name, weights_for(model, chosen), dtype)
     else:
         loaded = load_pretrained(model, chosen, dtype)
     # Stated on the model, so that what needs them (`explain.maximize`) need not be told. Keras states its shape itself.

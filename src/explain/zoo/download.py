@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from explain.atomic_write import replace_file
 from explain.errors import DataError
+from explain.files.atomic_write import replace_file
 
 _CIFAR10_PAGE = "https://www.cs.toronto.edu/~kriz"
 _FASHION_MNIST_PAGE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"

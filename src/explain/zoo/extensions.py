@@ -20,13 +20,13 @@ def extension(framework: Framework, module: str) -> Any:
     ----------
     framework : {"torch", "tensorflow"}
         Which framework.
-    module : {"zoo", "training", "efficientnet"}
-        Which of its modules.
+    module : {"seed_models", "training", "efficientnet"}
+        Which of the modules in its folder ``zoo``.
 
     Returns
     -------
     module
-        For example `explain.torch_ext.zoo`.
+        For example `explain.torch_ext.zoo.seed_models`.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def extension(framework: Framework, module: str) -> Any:
         If the framework cannot be imported.
     """
     try:
-        return importlib.import_module(f"{_PACKAGES[framework]}.{module}")
+        return importlib.import_module(f"{_PACKAGES[framework]}.zoo.{module}")
     except ImportError as cause:
         if (cause.name or "").split(".")[0] not in _NEEDS[framework]:
             raise

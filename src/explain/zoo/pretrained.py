@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.display import Display
 from explain.errors import DataError
-from explain.layers import LayerLike
+from explain.inputs.display import Display
+from explain.inputs.layers import LayerLike
 from explain.zoo.extensions import extension
 from explain.zoo.parameters import Framework
 from explain.zoo.sample_inputs import Samples

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.atomic_write import replace_file
-from explain.display import Display
 from explain.errors import DataError
+from explain.files.atomic_write import replace_file
+from explain.inputs.display import Display
 from explain.zoo.data import Split, dataset
 from explain.zoo.parameters import Framework
 from explain.zoo.preprocessing import one_hot, prepare, spell

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from explain.atomic_write import replace_file
+from explain.files.atomic_write import replace_file
 from explain.zoo.cards import write_card
 from explain.zoo.data import dataset
 from explain.zoo.extensions import extension
@@ -79,7 +79,7 @@ def train_and_write(
     """
     model = seed_model(name)
     training = extension(model.native, "training")
-    zoo = extension(model.native, "zoo")
+    zoo = extension(model.native, "seed_models")
     data = dataset(model.dataset)
     trained = training.train(name, data.train, epochs=epochs, seed=seed, device=device, progress=progress)
     reached = training.accuracy(name, trained, data.test)

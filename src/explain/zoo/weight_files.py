@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.atomic_write import replace_file
 from explain.errors import DataError
+from explain.files.atomic_write import replace_file
 from explain.zoo.parameters import Framework, Shapes, convert, shapes
 from explain.zoo.seed_models import SeedModel
 

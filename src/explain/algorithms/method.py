@@ -1,0 +1,242 @@
+"""What a row of the catalogue says of a method, and the table of such rows."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal, overload
+
+from explain.backends.protocol import Primitive
+from explain.errors import OptionError
+from explain.inputs.layout import KINDS, Kind
+from explain.running.problem import Found, Problem
+
+Drawn = Literal["signed", "unsigned", "input"]
+LayerUse = Literal["none", "may", "must", "map"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a method.
+
+    Parameters
+    ----------
+    name : str
+        As it is given to `explain.attribute`.
+    default : object
+        What holds if it is not given.
+    expects : str
+        The values it takes, in words.
+    accepts : callable
+        Tells whether a value is one of them.
+    summary : str
+        What it does.
+    plain : callable
+        Brings an accepted value to the form in which it is kept.
+    recorded : callable
+        Gives what the result says of the value: plain data. An array is not written out there.
+    per_input : callable, optional
+        Of several inputs each may have a value of its own: tells a tuple or list that is one value for all of them.
+    """
+
+    name: str
+    default: Any
+    expects: str
+    accepts: Callable[[Any], bool]
+    summary: str
+    plain: Callable[[Any], Any] = lambda value: value
+    recorded: Callable[[Any], Any] = lambda value: value
+    per_input: Callable[[Any], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the catalogue.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name: Captum's class name in snake case.
+    aliases : tuple of str
+        Short forms that people type.
+    family : str
+        Kind of method.
+    summary : str
+        What it shows, in a sentence.
+    paper : str
+        The paper, with its arXiv number.
+    needs : frozenset of str
+        Primitives that the backend must provide.
+    implementation : str
+        ``module:function`` over a `Problem`.
+    options : tuple of Option
+        What can be set, besides what every method takes.
+    kinds : tuple of str
+        What it applies to, of ``"image"``, ``"volume"``, ``"sequence"`` and ``"table"``; see
+        `explain.inputs.layout.Layout`.
+    uses_baseline : bool
+        Whether it compares the input with a baseline.
+    takes_references : bool
+        Whether what it compares with is a set of reference examples, the same for every input, rather than one
+        baseline an input; then `uses_baseline` is true too.
+    begins_with_gradients : bool
+        Whether it begins with the gradients at the input itself, which then share the prediction's forward pass.
+    drawn : str
+        ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
+    layer : str
+        Whether `layer=` is for it: ``"none"``; ``"may"``, which explains what a layer gives instead of the input;
+        ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
+    through_neuron : bool
+        For a method that must have a layer: whether `neuron=` asks what flows to the target through one unit of it.
+    of_shape : bool
+        Whether it needs the axes of the input: each of several inputs is then explained by itself, the others held.
+    of_whole_places : bool
+        Whether each channel of a place has the value of the whole place, so that a heatmap is their mean.
+    title : str
+        How its name is written for people, where that is not the name in words.
+    reference_engines : tuple of str
+        Libraries that compute the same thing, selectable with ``engine=``.
+    refused_engines : Mapping of str to str
+        Libraries that have the method and are refused all the same, and why.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    family: str
+    summary: str
+    paper: str
+    needs: frozenset[Primitive]
+    implementation: str
+    options: tuple[Option, ...] = ()
+    kinds: tuple[Kind, ...] = KINDS
+    uses_baseline: bool = False
+    takes_references: bool = False
+    begins_with_gradients: bool = False
+    drawn: Drawn = "signed"
+    layer: LayerUse = "none"
+    through_neuron: bool = False
+    of_shape: bool = False
+    of_whole_places: bool = False
+    title: str = ""
+    reference_engines: tuple[str, ...] = ()
+    refused_engines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def takes_inputs_together(self) -> bool:
+        """Whether several inputs are moved together: not where it needs to know their axes."""
+        return not (self.of_shape or self.layer == "map" or self.kinds != KINDS)
+
+    def function(self) -> Callable[[Problem], Found]:
+        """Import and give the implementation."""
+        module, _, name = self.implementation.partition(":")
+        function: Callable[[Problem], Found] = getattr(importlib.import_module(module), name)
+        return function
+
+    def resolve_options(self, given: Mapping[str, Any], others: Sequence[Method] = ()) -> dict[str, Any]:
+        """Fill in defaults and refuse what is unknown or out of range.
+
+        Parameters
+        ----------
+        given : Mapping
+            What the caller gave.
+        others : sequence of Method
+            The other methods, to say whose an unknown option is.
+
+        Raises
+        ------
+        OptionError
+            Naming the option, the value and what is expected.
+        """
+        known = {option.name: option for option in self.options}
+        for name, value in given.items():
+            if name not in known:
+                raise OptionError(self._unknown_option(name, known, others))
+            if not known[name].accepts(value):
+                raise OptionError(
+                    f"{name}={value!r} is out of range for {self.name}: give {known[name].expects}."
+                )
+        return {
+            name: option.plain(given[name]) if name in given else option.default
+            for name, option in known.items()
+        }
+
+    def recorded_options(self, resolved: Mapping[str, Any]) -> dict[str, Any]:
+        """Give what the result says of the options."""
+        return {option.name: option.recorded(resolved[option.name]) for option in self.options}
+
+    def _unknown_option(self, name: str, known: Mapping[str, Option], others: Sequence[Method]) -> str:
+        owners = [row.name for row in others if any(option.name == name for option in row.options)]
+        valid = ", ".join(known) if known else "none of its own"
+        message = f"{name!r} is not an option of {self.name}; its options are: {valid}."
+        if owners:
+            return f"{message} {name!r} belongs to {', '.join(owners)}."
+        near = difflib.get_close_matches(name, [*known, *_COMMON], n=1)
+        return f"{message} Did you mean {near[0]!r}?" if near else message
+
+
+class Catalogue(Sequence[Method]):
+    """The rows, in order; drawn as a table in a terminal and in a notebook."""
+
+    def __init__(self, rows: Sequence[Method]) -> None:
+        self._rows = tuple(rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Method: ...
+    @overload
+    def __getitem__(self, index: slice) -> Catalogue: ...
+    def __getitem__(self, index: int | slice) -> Method | Catalogue:
+        """Give a row, or a catalogue of some rows."""
+        return Catalogue(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+
+    def __iter__(self) -> Iterator[Method]:
+        """Go through the rows."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self._rows)
+
+    def _cells(self) -> list[tuple[str, str, str, str]]:
+        header = ("method", "aliases", "family", "summary")
+        return [header, *((row.name, ", ".join(row.aliases), row.family, row.summary) for row in self._rows)]
+
+    def __repr__(self) -> str:
+        """Draw the rows as a table of plain text."""
+        cells = self._cells()
+        widths = [max(len(row[column]) for row in cells) for column in range(3)]
+        lines = [
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+            for row in cells
+        ]
+        return "\n".join(
+            [lines[0], "  ".join("-" * width for width in [*widths, len("summary")]), *lines[1:]]
+        )
+
+    def _repr_html_(self) -> str:
+        """Draw the rows as a table in a notebook."""
+        header, *rows = self._cells()
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+# What every method takes, so that a near miss of one of these can be suggested.
+_COMMON = (
+    "target",
+    "baseline",
+    "score",
+    "output",
+    "layout",
+    "lengths",
+    "forward_kwargs",
+    "framework",
+    "engine",
+    "batch_size",
+    "memory_budget",
+    "bounds",
+    "seed",
+    "display",
+)

@@ -1,0 +1,121 @@
+"""An extension whose framework is imported when a model is opened, and not before."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explain.backends.observation import Observation
+from explain.backends.protocol import Backend, Question
+from explain.errors import FrameworkNotInstalledError
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+from explain.inputs.wiring import Wiring
+from explain.parameters.canonical import ParameterLayer
+
+if TYPE_CHECKING:
+    from explain.running.problem import Found, Problem
+
+
+class LazyExtension:
+    """What both our extensions share: they answer from modules that import their framework when asked.
+
+    A subclass gives the names below, and recognises models and tensors without importing anything.
+    """
+
+    name: str
+    """Name of the framework, as in ``framework=``, of its module, and of its extra."""
+
+    title: str
+    """Name of the framework in words."""
+
+    package: str
+    """The package that holds the modules ``inspection``, ``backend`` and ``reference_engine``."""
+
+    backend_class: str
+    """Name of the class in ``backend``."""
+
+    def version(self) -> str:
+        """Give the version of the framework."""
+        return str(self._framework().__version__)
+
+    def default_layout(self, model: Any, ndim: int) -> Layout:
+        """Give the layout that is usual for the model's first layers."""
+        layout: Layout = self._own("inspection").default_layout(model, ndim)
+        return layout
+
+    def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
+        """Give ``model.input_shape`` without the batch axis, where the model has it."""
+        shape: tuple[int | None, ...] | None = self._own("inspection").stated_input_shape(model)
+        return shape
+
+    def reads_token_ids(self, model: Any) -> bool:
+        """Tell whether the model has an embedding layer that can be reached."""
+        found: bool = self._own("inspection").reads_token_ids(model)
+        return found
+
+    def stated_bounds(self, model: Any) -> tuple[float, float] | None:
+        """Give ``model.input_bounds``, which the seed models have."""
+        return getattr(model, "input_bounds", None)
+
+    def open(self, model: Any, question: Question, like: Any) -> Backend:
+        """Open a model."""
+        backend: Backend = getattr(self._own("backend"), self.backend_class)(model, question, like)
+        return backend
+
+    def run_reference_engine(self, problem: Problem) -> Found:
+        """Run the problem in the reference engine."""
+        found: Found = self._own("reference_engine").run(problem)
+        return found
+
+    def load_model(self, path: Path) -> Any:
+        """Read a model from a file."""
+        return self._own("model_files").load_model(path)
+
+    def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
+        """Give the layers that hold parameters, in canonical axes; with a batch as the model uses them on it."""
+        layers: tuple[ParameterLayer, ...] = self._own("parameters.access").read_parameters(model)
+        if x is not None:
+            layers = self._own("parameters.use").as_used_on(model, layers, x)
+        return layers
+
+    def observe(
+        self,
+        model: Any,
+        inputs: Sequence[Array | None],
+        layout: Layout,
+        wiring: Wiring | None = None,
+        *,
+        layers: bool = True,
+    ) -> Observation | None:
+        """Run a model as it is given, and give what it and its layers gave."""
+        observed: Observation | None = self._own("model.observation").observe(
+            model, inputs, layout, wiring, layers=layers
+        )
+        return observed
+
+    def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
+        """Give a model's layers the tensors of `layers`, all or none."""
+        self._own("parameters.access").write_parameters(model, layers)
+
+    def _own(self, module: str) -> Any:
+        """Import one of the package's modules that imports the framework."""
+        self._framework()
+        name = f"{self.package}.{module}"
+        # What is loaded is found here in a fraction of the time.
+        return sys.modules.get(name) or importlib.import_module(name)
+
+    def _framework(self) -> Any:
+        loaded = sys.modules.get(self.name)
+        if loaded is not None:
+            return loaded
+        try:
+            return importlib.import_module(self.name)
+        except ImportError as cause:
+            raise FrameworkNotInstalledError(
+                f"{self.title} cannot be imported ({cause}): install it with "
+                f"pip install 'explain-toolkit[{self.name}]'."
+            ) from cause

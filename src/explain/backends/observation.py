@@ -1,0 +1,142 @@
+"""What the layers of a model gave while it ran once, laid out the same in every framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from explain.inputs.examples import Array
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedCall:
+    """One call of a layer that calls no other one.
+
+    Parameters
+    ----------
+    name : str
+        The layer's name in the model.
+    call : int
+        Which of its calls.
+    operation : str
+        What it does, the same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
+    inputs : numpy.ndarray, optional
+        What it was given, batch first, channels or features last; of several things the first.
+    outputs : numpy.ndarray
+        What it gave, laid out so, before an activation that the layer itself applies.
+    activation : str, optional
+        The activation that it applies itself.
+    settings : Mapping
+        What it is set to, if it holds no parameters: the sizes of a pool.
+    dtype : str
+        The precision of what it gave.
+    has_known_axes : bool
+        Whether it is known which axis has the channels; else they may be the first after the batch or the last.
+    """
+
+    name: str
+    call: int
+    operation: str
+    inputs: Array | None
+    outputs: Array
+    activation: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    dtype: str = "float32"
+    has_known_axes: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """A model's run.
+
+    Parameters
+    ----------
+    outputs : Mapping of str to numpy.ndarray
+        What the model gave, each batch first, its other axes as the model has them; by its keys, or its places. The
+        name of a single output is empty.
+    calls : tuple of ObservedCall
+        Every call of a layer without layers in it, in the order in which they ended.
+    is_training : bool
+        Whether the model itself was in training mode.
+    flattens_channels_last : bool
+        Whether the model's maps, and so what it flattens, have their channels last.
+    """
+
+    outputs: Mapping[str, Array]
+    calls: tuple[ObservedCall, ...] = ()
+    is_training: bool = False
+    flattens_channels_last: bool = True
+
+
+def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
+    """Lay an array of a layer out batch first and channels last.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        As the layer has it.
+    batch_axis : int
+        Where the model's input has its batch; what has fewer than three axes has it first.
+    channels_last : bool
+        Whether its channels are the last axis already, else the first beside the batch.
+
+    Examples
+    --------
+    >>> canonical(np.zeros((2, 3, 8, 9)), 0, channels_last=False).shape
+    (2, 8, 9, 3)
+    >>> canonical(np.zeros((7, 2, 3)), 1, channels_last=True).shape
+    (2, 7, 3)
+    """
+    if array.ndim < 3:
+        return array
+    if batch_axis:
+        array = np.moveaxis(array, batch_axis, 0)
+    return array if channels_last else np.moveaxis(array, 1, -1)
+
+
+def batch_first(array: Array, batch_axis: int) -> Array:
+    """Give a model's output batch first; one with fewer than three axes has no time, and is so already.
+
+    Examples
+    --------
+    >>> batch_first(np.zeros((7, 2, 3)), 1).shape, batch_first(np.zeros((2, 3)), 1).shape
+    ((2, 7, 3), (2, 3))
+    """
+    return np.moveaxis(array, batch_axis, 0) if array.ndim > 2 else array
+
+
+def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> dict[str, Any]:
+    """Give the tensors in what a model gave by their names: a dict's keys, else their places; a single one has none.
+
+    Examples
+    --------
+    >>> tensors_in({"b": (1.0, None), "a": 2.0}, lambda one: isinstance(one, float))
+    {'b 0': 1.0, 'a': 2.0}
+    """
+    parts: list[tuple[str, Any]]
+    if isinstance(value, Mapping):
+        parts = [(str(key), one) for key, one in value.items()]
+    elif isinstance(value, (tuple, list)):
+        parts = [(str(place), one) for place, one in enumerate(value)] if len(value) > 1 else [("", *value)]
+    else:
+        return {name: value} if is_tensor(value) else {}
+    found: dict[str, Any] = {}
+    for own, one in parts:
+        found |= tensors_in(one, is_tensor, f"{name} {own}".strip())
+    return found
+
+
+def first_in(value: Any) -> Any:
+    """Give the first thing in nested tuples, lists and dicts.
+
+    Examples
+    --------
+    >>> first_in(({"a": 1}, 2))
+    1
+    """
+    while isinstance(value, (tuple, list, dict)) and value:
+        value = next(iter(value.values())) if isinstance(value, dict) else value[0]
+    return value

@@ -1,0 +1,253 @@
+"""Which scalar is explained: from a model's output, and the activation that made it, to a score.
+
+Written once for every framework: the extension brings its tensors' arithmetic and what it recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from explain.backends.protocol import Finding, ScoreKind
+from explain.errors import ScoreError
+from explain.inputs.examples import Array
+
+ActivationKind = Literal["softmax", "log_softmax", "sigmoid", "log_sigmoid"]
+_LOGARITHMIC = ("log_softmax", "log_sigmoid")
+
+_PROBABILITY_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class RecordedActivation:
+    """A call of an activation layer that was seen while the model ran.
+
+    Parameters
+    ----------
+    kind : str
+        ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``.
+    logits, output : tensor
+        What went in and what came out.
+    axis : int
+        The axis of the classes.
+    """
+
+    kind: ActivationKind
+    logits: Any
+    output: Any
+    axis: int = -1
+
+
+class Arithmetic(Protocol):
+    """The few operations on tensors that scores are made of."""
+
+    def softmax(self, tensor: Any, axis: int) -> Any:
+        """Softmax along an axis."""
+
+    def log_softmax(self, tensor: Any, axis: int) -> Any:
+        """Log-softmax along an axis."""
+
+    def sigmoid(self, tensor: Any) -> Any:
+        """Logistic function."""
+
+    def log_sigmoid(self, tensor: Any) -> Any:
+        """Logarithm of the logistic function."""
+
+    def exp(self, tensor: Any) -> Any:
+        """Exponential function."""
+
+    def log(self, tensor: Any) -> Any:
+        """Natural logarithm."""
+
+
+def terminal_activation(output: Any, recorded: Sequence[RecordedActivation]) -> RecordedActivation | None:
+    """Give the recorded activation whose own output is what the model returned, None if there is none."""
+    return next((one for one in reversed(recorded) if one.output is output), None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model's output is, and how the explained output is had from it.
+
+    Parameters
+    ----------
+    source : tensor
+        The logits, where they are known, else what the model returned; shape (N, ...).
+    transform : callable
+        From the source to the explained output, row by row.
+    finding : Finding
+        What kind of score that is.
+    """
+
+    source: Any
+    transform: Callable[[Any], Any]
+    finding: Finding
+
+    @property
+    def explained(self) -> Any:
+        """The explained output, shape (N, ...)."""
+        return self.transform(self.source)
+
+
+def read_output(
+    output: Any,
+    wanted: ScoreKind,
+    arithmetic: Arithmetic,
+    *,
+    terminal: RecordedActivation | None,
+    functional: ActivationKind | None,
+    class_axis: int,
+    single: bool,
+) -> Reading:
+    """Tell how a model's output is turned into the output that is explained.
+
+    Parameters
+    ----------
+    output : tensor
+        What the model returned, shape (N, ...).
+    wanted : str
+        The kind of score that the caller asked for.
+    arithmetic : Arithmetic
+        The framework's operations.
+    terminal : RecordedActivation, optional
+        The activation layer whose output it is.
+    functional : str, optional
+        The activation that made it, where that was no layer and so cannot be taken off.
+    class_axis : int
+        The axis of the classes, where no activation says.
+    single : bool
+        Whether there is one output an example, which means a sigmoid.
+    """
+    if wanted == "output":
+        return Reading(output, _same, Finding("output"))
+    if terminal is not None:
+        if wanted == "logit":
+            return Reading(terminal.logits, _same, Finding("logit"))
+        kind: ActivationKind = "sigmoid" if terminal.kind == "sigmoid" else "softmax"
+        return Reading(terminal.logits, _activation(arithmetic, kind, wanted, terminal.axis), Finding(wanted))
+    if functional is not None:
+        held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
+        if wanted == "logit":
+            return Reading(output, _same, Finding(held, reason=undoable_reason(held, functional)))
+        if wanted == held:
+            return Reading(output, _same, Finding(wanted))
+        return Reading(output, arithmetic.exp if wanted == "probability" else arithmetic.log, Finding(wanted))
+    if wanted == "logit":
+        return Reading(output, _same, Finding("logit"))
+    kind = "sigmoid" if single else "softmax"
+    return Reading(
+        output, _activation(arithmetic, kind, wanted, class_axis), Finding(wanted, transformed=True)
+    )
+
+
+def _same(tensor: Any) -> Any:
+    return tensor
+
+
+def _activation(
+    arithmetic: Arithmetic, kind: ActivationKind, wanted: ScoreKind, axis: int
+) -> Callable[[Any], Any]:
+    """Give the function from logits to probabilities, or to their logarithms."""
+    if kind == "sigmoid":
+        return arithmetic.sigmoid if wanted == "probability" else arithmetic.log_sigmoid
+    along = arithmetic.softmax if wanted == "probability" else arithmetic.log_softmax
+    return lambda logits: along(logits, axis)
+
+
+def read_opaque(output: Any, wanted: ScoreKind, functional: ActivationKind | None) -> Reading:
+    """Take the output of a model whose inside cannot be reached for what it is."""
+    return Reading(output, _same, opaque_finding(wanted, functional))
+
+
+def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:
+    """Tell what is explained of a model whose inside cannot be reached: its output, whatever that is."""
+    if wanted == "output" or functional is None:
+        return Finding("output", opaque=wanted != "output")
+    held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
+    return Finding(held, reason=undoable_reason(held, functional, opaque=True), opaque=True)
+
+
+def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -> str:
+    """Say that a probability is explained, why, and what to do."""
+    where = (
+        f"in a model whose inside cannot be reached, the output looks like that of a {activation}"
+        if opaque
+        else f"the model's output is that of a {activation} that is not a layer of its own, and could not be taken off"
+    )
+    remedy = (
+        "Give the original model, or one that returns logits"
+        if opaque
+        else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
+    )
+    return (
+        f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly move where the model is "
+        f"sure, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if it is meant."
+    )
+
+
+def no_gradient_reason(model_name: str) -> str:
+    """Say why a score may have no gradient, and what to do."""
+    return (
+        f"The score of {model_name} has no gradient to its input: on the way it is detached, stopped, rounded, taken "
+        "as class numbers (argmax), converted to NumPy, or computed without the input. Explain a score that depends "
+        "smoothly on the input."
+    )
+
+
+def looks_like_probabilities(outputs: Array) -> bool:
+    """Tell whether every example's outputs, shape (N, classes), are from 0 to 1 and sum to one.
+
+    Examples
+    --------
+    >>> looks_like_probabilities(np.array([[0.25, 0.75]])), looks_like_probabilities(np.array([[2.0, -1.0]]))
+    (True, False)
+    """
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.min() < 0 or outputs.max() > 1:
+        return False
+    return bool(np.allclose(outputs.sum(axis=1), 1, atol=_PROBABILITY_TOLERANCE))
+
+
+def looks_like_log_probabilities(outputs: Array) -> bool:
+    """Tell whether the exponentials of the outputs look like probabilities."""
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.max() > 0:
+        return False
+    return looks_like_probabilities(np.exp(outputs))
+
+
+def pick_output(output: Any, wanted: int | str | None) -> Any:
+    """Pick one of a model's outputs, by position or by key.
+
+    Raises
+    ------
+    ScoreError
+        If the choice is not there, or there are several and none is chosen.
+
+    Examples
+    --------
+    >>> pick_output({"class": 1, "box": 2}, "box")
+    2
+    """
+    if isinstance(output, dict) or hasattr(output, "keys"):
+        names = list(output.keys())
+        if wanted is None and len(names) == 1:
+            return output[names[0]]
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
+            return output[names[wanted]]
+        if wanted in names:
+            return output[wanted]
+        raise ScoreError(f"output={wanted!r}: the model returns several outputs; give one of {names}.")
+    if isinstance(output, (list, tuple)):
+        if wanted is None and len(output) == 1:
+            return output[0]
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and -len(output) <= wanted < len(output):
+            return output[wanted]
+        raise ScoreError(
+            f"output={wanted!r}: the model returns {len(output)} outputs; give the position of one, from 0 to "
+            f"{len(output) - 1}."
+        )
+    if wanted is not None and wanted != 0:
+        raise ScoreError(f"output={wanted!r}: the model returns a single output; leave output out.")
+    return output

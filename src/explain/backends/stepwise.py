@@ -1,0 +1,168 @@
+"""Models that take one step of a sequence at a time: ``forward(input, hidden) -> (output, hidden)``.
+
+They are recognised by their signature and run over whole, padded sequences by the extension.
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from explain.errors import LayoutError, UnsupportedModelError
+from explain.inputs.layout import Layout
+
+_STATE_NAMES = frozenset({"hidden", "hidden_state", "state", "states", "hx", "h"})
+
+
+def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool:
+    """Tell whether a model's call takes one step and a hidden state, both required.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward`` of a torch module, ``call`` of a Keras model.
+    given : container of str
+        Keyword arguments that the caller passes himself: a state among them is the caller's affair.
+
+    Examples
+    --------
+    >>> is_stepwise(lambda input, hidden: None), is_stepwise(lambda input, lengths: None)
+    (True, False)
+    """
+    function = getattr(forward, "__func__", forward)
+    try:
+        required = _known.get(function)
+    except TypeError:
+        required = None
+    if required is None:
+        required = _required(forward)
+        with suppress(TypeError):
+            _known[function] = required
+    return len(required) == 2 and required[1] in _STATE_NAMES and required[1] not in given
+
+
+def time_axis_of(layout: Layout) -> int:
+    """Give the axis of time, batch first.
+
+    Raises
+    ------
+    LayoutError
+        If there is none, so that there are no steps to take.
+    """
+    axis = layout.batch_first.time_axis
+    if axis is None:
+        raise LayoutError(
+            f"layout={layout.axes!r} has no time axis T, but the model takes one step of a sequence at a time: give x "
+            "as (N, T, C), or say which axis is T with layout=."
+        )
+    return axis
+
+
+# Reading a signature takes longer than a small model does.
+_known: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
+def _required(forward: Callable[..., Any]) -> tuple[str, ...]:
+    """Give the names of the positional parameters without a default."""
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    return tuple(
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    )
+
+
+def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> Any:
+    """Give the state before the first step, for `count` examples.
+
+    Parameters
+    ----------
+    model : object
+        Has ``init_hidden(batch_size)``, ``initHidden()`` or ``hidden_size``.
+    count : int
+        The number of examples N.
+    zeros : callable
+        From N and the hidden size to a tensor of zeros.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model tells its state in none of these ways.
+    """
+    for name in ("init_hidden", "initHidden"):
+        start = getattr(model, name, None)
+        if start is not None:
+            return start(count) if inspect.signature(start).parameters else start()
+    size = getattr(model, "hidden_size", None)
+    if isinstance(size, int):
+        return zeros(count, size)
+    raise UnsupportedModelError(
+        f"model of type {type(model).__name__} takes one step and a hidden state, but does not say what state it "
+        "starts from: give it an attribute hidden_size or a method init_hidden(batch_size)."
+    )
+
+
+def check_step_result(result: Any) -> None:
+    """Raise `UnsupportedModelError` unless a step gave an output and the next state."""
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise UnsupportedModelError(
+            "A model that takes one step and a hidden state must return (output, hidden); this one returned "
+            f"{type(result).__name__}."
+        )
+
+
+def unrolled(
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    inputs: Iterable[Any],
+    state: Any,
+    choose: Callable[[int, Any, Any], Any] | None,
+) -> Any:
+    """Run a model over a sequence and give its output at the last real step of each example.
+
+    Parameters
+    ----------
+    step : callable
+        From one step's input (N, C) and the state to the explained output and the next state.
+    inputs : iterable of tensor
+        The steps, in order.
+    state : tensor, or nested tuples or lists of tensors
+        The state before the first step.
+    choose : callable, optional
+        From a step's place, a new and an old tensor to the new one where the step is real and the old one where
+        it is padding; None where every step is real.
+
+    Examples
+    --------
+    >>> unrolled(lambda one, total: (total + one, total + one), [1, 2, 3], 0, None)
+    6
+    """
+    explained = None
+    for time, one in enumerate(inputs):
+        found, following = step(one, state)
+        if choose is None or explained is None:
+            explained, state = found, following
+        else:
+            explained = choose(time, found, explained)
+            state = map_state(partial(choose, time), following, state)
+    return explained
+
+
+def map_state(function: Callable[..., Any], *states: Any) -> Any:
+    """Apply a function to every tensor of a state, or to the corresponding ones of several.
+
+    Examples
+    --------
+    >>> map_state(lambda one, other: one + other, (1, [2]), (10, [20]))
+    (11, [22])
+    """
+    if isinstance(states[0], (tuple, list)):
+        return type(states[0])(map_state(function, *parts) for parts in zip(*states, strict=True))
+    return function(*states)

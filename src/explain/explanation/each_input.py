@@ -1,0 +1,163 @@
+"""A problem of several inputs run for each input: all together, or one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from explain.backends.tokens import Tokens
+from explain.errors import HeldInputWarning, LayerError, UnusedInputWarning
+from explain.explanation.arguments import check_kinds
+from explain.explanation.given_inputs import GivenInput
+from explain.explanation.request import Note, Notes, Request
+from explain.explanation.several_inputs import SeveralInputs
+from explain.inputs.examples import Array
+from explain.inputs.layers import LayerCall
+from explain.inputs.packing import unpacked
+from explain.running.layer_view import activations_of, layered, resolve_layer
+from explain.running.problem import Found, Problem
+
+Solve = Callable[[Problem], Found]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What was found for an input.
+
+    Parameters
+    ----------
+    given : GivenInput
+        The input.
+    problem, found : Problem, Found
+        The problem of this input, and its solution; None for an input without a map.
+    notes : list of (message, category)
+        The warnings about this input.
+    tokens : Tokens, optional
+        For token ids.
+    together : tuple of str
+        The inputs that were explained together with it.
+    """
+
+    given: GivenInput
+    problem: Problem | None = None
+    found: Found | None = None
+    notes: Sequence[Note] = ()
+    tokens: Tokens | None = None
+    together: tuple[str, ...] = ()
+
+
+def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> list[Explained]:
+    """Explain each input of a packed problem: all together, or one by one if the method needs their axes."""
+    solved = (_together if request.method.takes_inputs_together else _one_by_one)(
+        request, view, problem, solve
+    )
+    found = {one.given.name: one for one in solved}
+    return [found.get(given.name) or _held(request, view, problem, given) for given in request.given.several]
+
+
+def _together(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
+    found = solve(problem)
+    # A reference engine takes separate inputs, and gives one array for each.
+    is_packed = request.engine != request.extension.reference_engine
+    values = unpacked(found.values[0], view.backend.parts) if is_packed else found.values
+    names = tuple(one.given.name for one in view.moved)
+    for place, (one, own) in enumerate(zip(view.moved, values, strict=True)):
+        notes = list(found.warnings)
+        if not own.any() and not _moves_the_score(view, problem, place):
+            notes.append(_unused(one.given.name))
+        yield Explained(
+            one.given, view.shown(problem, place), replace(found, values=(own,)), notes, one.tokens, names
+        )
+
+
+def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
+    method = request.method
+    check_kinds(method, [one.layout for one in view.moved])
+    failures: list[LayerError] = []
+    for place, one in enumerate(view.moved):
+        name, alone = one.given.name, view.alone(problem, place)
+        reason = ""
+        if one.layout.kind not in method.kinds:
+            reason = f"method={method.name!r} is not for a {one.layout.kind}"
+        elif method.layer == "map":
+            try:
+                reads = _reader(alone)
+                alone = replace(alone, call=resolve_layer(alone, request.layer, mapped=True, reads=reads))
+            except LayerError as cause:
+                failures.append(cause)
+                reason = str(cause)
+        if reason:
+            text = f"The input {name!r} stays fixed and has no map (None): {reason}"
+            yield Explained(one.given, notes=[(text, HeldInputWarning)])
+            continue
+        found = solve(alone)
+        notes = list(found.warnings)
+        if not found.values[0].any() and not _moves_the_score(view, problem, place):
+            notes.append(_unused(name))
+        yield Explained(one.given, alone, found, notes, one.tokens)
+    if len(failures) == len(view.moved):
+        raise failures[0]
+
+
+def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenInput) -> Explained:
+    """Give zeros to an input that stays fixed, and nothing to one that is None."""
+    if given.host is None:
+        return Explained(given)
+    host = given.batch_first
+    notes: Notes = []
+    if host.dtype.kind in "iu":
+        text = (
+            f"The input {given.name!r} has dtype {host.dtype}, and no embedding that can be reached reads it: it was "
+            "kept fixed, and its values are zero. That is right for masks, lengths and positions (give a mask as "
+            f"bool to leave this out); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
+        )
+        notes.append((text, HeldInputWarning))
+    array = host.astype(np.float32)
+    shown = replace(
+        problem,
+        examples=replace(problem.examples, inputs=(array,), mask=None),
+        layout=given.layout.batch_first,
+        baselines=None,
+        parts=(),
+    )
+    return Explained(given, shown, Found((np.zeros_like(array),)), notes)
+
+
+def _unused(name: str) -> Note:
+    return (
+        f"The score does not depend on the input {name!r}: it is the same when that changes, and every value of it is "
+        "zero.",
+        UnusedInputWarning,
+    )
+
+
+def _moves_the_score(view: SeveralInputs, problem: Problem, place: int) -> bool:
+    """Check whether any score changes with one input."""
+    rows = _changed(problem.examples.inputs[0], view.backend.parts[place].columns)
+    same, other = (problem.scores_at((one,)) for one in (problem.examples.inputs[0], rows))
+    return not np.array_equal(same, other)
+
+
+def _changed(rows: Array, columns: slice) -> Array:
+    """Give packed examples with noise on one input, as wide as its range plus one."""
+    other = rows.copy()
+    noise = np.random.default_rng(0).normal(size=rows[:, columns].shape)
+    other[:, columns] += (noise * (1 + np.ptp(rows[:, columns]))).astype(rows.dtype)
+    return other
+
+
+def _reader(alone: Problem) -> Callable[[LayerCall], bool]:
+    """Give a function that checks whether a layer's output depends on the input."""
+    one = alone.examples.rows(slice(0, 1))
+    (array,) = one.inputs
+    flat = array.reshape(1, -1)
+    changed = one.with_inputs((_changed(flat, slice(0, flat.shape[1])).reshape(array.shape),))
+
+    def reads(call: LayerCall) -> bool:
+        before, after = (activations_of(alone, call, seen) for seen in (one, changed))
+        return not np.array_equal(before, after)
+
+    assert layered(alone) is alone.backend
+    return reads

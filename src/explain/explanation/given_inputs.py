@@ -1,0 +1,247 @@
+"""The inputs of a call with the arguments that belong to each, checked and copied to the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from explain.algorithms.catalogue import methods
+from explain.algorithms.method import Method
+from explain.backends.protocol import Extension
+from explain.errors import BaselineError, InputError, LayoutError
+from explain.inputs.arrays import as_input_of, to_host
+from explain.inputs.bounds import bounds_of
+from explain.inputs.display import Display, display_of
+from explain.inputs.examples import Array
+from explain.inputs.layout import Layout, layout_of
+from explain.inputs.structure import SINGLE, Structure, structure_of
+from explain.inputs.wiring import Wiring
+
+# For inputs that stay fixed: their axes are not used, but a layout of the right rank is.
+_FIXED = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
+
+
+@dataclass(frozen=True)
+class GivenInput:
+    """An input with its arguments.
+
+    Parameters
+    ----------
+    name : str
+        Its key or its position among several inputs; empty for a single input.
+    host : numpy.ndarray, optional
+        The input on the host, in the model's layout; None where the model gets None.
+    layout : Layout
+        Its axes.
+    options : Mapping
+        The method's options, those of this input where the caller gives one an input.
+    baseline, lengths : object
+        As given for this input.
+    has_own_baseline : bool
+        Whether the caller gives a baseline for this input alone.
+    bounds : tuple of float, optional
+        Its least and greatest valid value.
+    display : Display
+        How it is drawn.
+    """
+
+    name: str
+    host: Array | None
+    layout: Layout
+    options: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Any = None
+    lengths: Any = None
+    has_own_baseline: bool = False
+    bounds: tuple[float, float] | None = None
+    display: Display = field(default_factory=Display)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether it is in floating point: methods change such inputs, and keep all others fixed."""
+        return self.host is not None and self.host.dtype.kind == "f"
+
+    @property
+    def batch_first(self) -> Array:
+        """The input batch first."""
+        assert self.host is not None
+        return np.ascontiguousarray(self.layout.to_batch_first(self.host))
+
+
+@dataclass(frozen=True)
+class Given:
+    """All inputs of a call, with their arguments.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        The input on the host, in the model's layout; of several inputs the first in floating point.
+    like : object
+        The same as the caller gives it: a model without parameters runs in its dtype and on its device.
+    layout : Layout
+        Its axes.
+    options : Mapping
+        The method's options with defaults filled in; of several inputs those that they share.
+    bounds : tuple of float, optional
+        Least and greatest valid value.
+    display : Display
+        How it is drawn.
+    structure, several, wiring : Structure, tuple of GivenInput, Wiring
+        Of several inputs: the tuple, list or dict that they come in, each of them, and how the model is called with
+        them.
+    """
+
+    x: Array
+    like: Any
+    layout: Layout
+    options: Mapping[str, Any]
+    bounds: tuple[float, float] | None
+    display: Display
+    structure: Structure | None = None
+    several: tuple[GivenInput, ...] = ()
+    wiring: Wiring | None = None
+
+    @property
+    def as_one(self) -> GivenInput:
+        """The whole as a single input, for a result that is not one of several."""
+        return GivenInput("", self.x, self.layout, self.options, bounds=self.bounds, display=self.display)
+
+
+def given_inputs(
+    x: Any,
+    extension: Extension,
+    model: Any,
+    row: Method,
+    *,
+    options: Mapping[str, Any],
+    baseline: Any,
+    layout: Any,
+    lengths: Any,
+    bounds: Any,
+    display: Any,
+) -> Given:
+    """Check one input or several, each with its own arguments or with those for all.
+
+    Parameters are those of `explain.attribute`.
+
+    Raises
+    ------
+    InputError
+        If an input cannot be explained, or their numbers of examples differ; other errors name the argument.
+    """
+    structure, values = structure_of(x, lambda one: to_host(one, extension) is not None) or (SINGLE, [x])
+    each = _options_of_each(row, options, structure)
+    baselines = structure.spread(baseline, "baseline", error=BaselineError)
+    layouts = structure.spread(layout, "layout", error=LayoutError)
+    of_lengths = structure.spread(lengths, "lengths", _are_numbers, InputError)
+    all_bounds = structure.spread(bounds, "bounds", _are_numbers)
+    displays = structure.spread(display, "display", _is_display)
+    own_baseline = isinstance(baseline, (tuple, list, Mapping))
+    found = []
+    for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
+        host, axes = None, Layout("N")
+        if value is not None or structure == SINGLE:
+            host = as_input_of(structure, name, value, extension, model)
+            default = partial(_default_axes, structure, host, extension, model)
+            axes = layout_of(layouts[place], default)
+            axes.check(host)
+        shown = display_of(displays[place])
+        found.append(
+            GivenInput(
+                name=name,
+                host=host,
+                layout=axes,
+                options=each[place],
+                baseline=baselines[place],
+                # One list of lengths is for all inputs that are sequences.
+                lengths=None if _are_numbers(lengths) and axes.time_axis is None else of_lengths[place],
+                has_own_baseline=own_baseline and baselines[place] is not None,
+                bounds=bounds_of(all_bounds[place], shown.bounds, extension.stated_bounds(model)),
+                display=shown,
+            )
+        )
+    # A model without parameters takes dtype and device from an input that changes, if there is one.
+    first = next((place for place, one in enumerate(found) if one.is_moved), None)
+    if first is None:
+        first = next(place for place, one in enumerate(found) if one.host is not None)
+    one = found[first]
+    assert one.host is not None
+    if structure == SINGLE:
+        return Given(one.host, x, one.layout, one.options, one.bounds, one.display)
+    _check_counts(found)
+    return Given(
+        one.host,
+        values[first],
+        one.layout,
+        one.options,
+        None,
+        Display(classes=one.display.classes),
+        structure,
+        tuple(found),
+        _wiring_of(structure, found),
+    )
+
+
+def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
+    """Say how the model is called with the inputs that change, those in floating point, and those that stay fixed."""
+    moved = [one.name for one in inputs if one.is_moved]
+    unmoved = [one.name for one in inputs if one.host is not None and not one.is_moved]
+    return Wiring(
+        tuple(
+            None if one.host is None else (one.is_moved, (moved if one.is_moved else unmoved).index(one.name))
+            for one in inputs
+        ),
+        tuple(one.layout.batch_axis for one in inputs),
+        structure.names if structure.kind == "dict" else None,
+    )
+
+
+def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structure) -> list[dict[str, Any]]:
+    """Resolve the options of each input; those marked `per_input` may have one value an input."""
+    own = {option.name: option.per_input for option in row.options if option.per_input is not None}
+    spread = {
+        name: structure.spread(value, name, own[name]) if name in own else [value] * len(structure.names)
+        for name, value in options.items()
+    }
+    return [
+        row.resolve_options({name: values[place] for name, values in spread.items()}, methods())
+        for place in range(len(structure.names))
+    ]
+
+
+def _default_axes(structure: Structure, host: Array, extension: Extension, model: Any) -> Layout:
+    """Give the layout of an input whose layout is not stated."""
+    if structure == SINGLE and host.dtype.kind == "i":
+        return Layout("NT")
+    if structure != SINGLE and (host.ndim == 1 or host.dtype.kind != "f"):
+        if host.ndim not in _FIXED:
+            raise LayoutError(f"x has an input of shape {host.shape}: give its layout, one letter an axis.")
+        return Layout(_FIXED[host.ndim])
+    return extension.default_layout(model, host.ndim)
+
+
+def _check_counts(inputs: Sequence[GivenInput]) -> None:
+    counts = {one.name: one.host.shape[one.layout.batch_axis] for one in inputs if one.host is not None}
+    if len(set(counts.values())) > 1:
+        counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
+        raise InputError(
+            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row an example; "
+            "what is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, "
+            "say so with layout=."
+        )
+
+
+def _are_numbers(value: Any) -> bool:
+    return (
+        isinstance(value, (tuple, list))
+        and bool(value)
+        and all(isinstance(one, (Real, np.generic)) for one in value)
+    )
+
+
+def _is_display(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) <= {one.name for one in fields(Display)}

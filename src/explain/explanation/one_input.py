@@ -1,0 +1,137 @@
+"""A call with a single input: the input prepared for the backend, and its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from explain.algorithms.method import Method
+from explain.backends.protocol import Backend, LayeredBackend
+from explain.backends.tokens import Tokens, seen_as_tokens
+from explain.errors import LayoutError, UnsupportedInputError
+from explain.explanation.request import Request
+from explain.inputs.arrays import to_host
+from explain.inputs.baseline import resolve_baseline, resolve_references
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layout import Layout
+from explain.inputs.masking import resolve_mask
+from explain.inputs.packing import Part
+from explain.running.problem import Problem
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The baselines or references of a call.
+
+    Parameters
+    ----------
+    baselines, references : tuple of numpy.ndarray, optional
+        One baseline an input; or the set of references that all examples are compared with.
+    rule : Mapping
+        Where they come from; of several inputs by their names.
+    """
+
+    baselines: tuple[Array, ...] | None = None
+    references: tuple[Array, ...] | None = None
+    rule: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class OneInput:
+    """The input of a request, prepared for the backend.
+
+    Parameters
+    ----------
+    backend : Backend
+        The model; for token ids the same model entered at its embedding.
+    examples : Examples
+        The examples, batch first, in the backend's precision.
+    layout : Layout
+        The axes of the input that methods change, batch first.
+    tokens : Tokens, optional
+        For a model that reads token ids.
+    """
+
+    backend: Backend
+    examples: Examples
+    layout: Layout
+    tokens: Tokens | None = None
+
+    @classmethod
+    def prepared(cls, request: Request, backend: Backend) -> OneInput:
+        """Prepare the input of a request, inside the backend's session."""
+        layout = request.question.layout.batch_first
+        host = request.question.layout.to_batch_first(request.given.x)
+        are_ids = host.dtype.kind == "i"
+        first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
+        mask = resolve_mask(request.lengths, first, layout)
+        examples = Examples((first,), companions=request.companions, mask=mask)
+        if not are_ids:
+            return cls(backend, examples, layout)
+        check_ids(request.method, request.question.layout)
+        tokens, entered, examples = seen_as_tokens(backend, examples, layout)
+        return cls(entered, examples, tokens.layout, tokens)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Give no parts: a single input is not packed."""
+        return ()
+
+    def options(self, request: Request) -> Mapping[str, Any]:
+        """Give the options of the method."""
+        return request.given.options
+
+    def without_mask(self, problem: Problem) -> Problem:
+        """Give the problem before it is posed at a layer: the mask of a single input may apply there."""
+        return problem
+
+    def separate(self, problem: Problem) -> Problem:
+        """Give the problem in the form that a reference engine takes."""
+        return problem
+
+    def again(self, backend: Backend) -> Backend:
+        """Prepare another backend of the same model in the same way."""
+        return backend if self.tokens is None else cast(LayeredBackend, backend).at(self.tokens.call)
+
+    def compared(self, request: Request, examples: Examples) -> Compared:
+        """Resolve the baseline, if the method has one."""
+        method, given = (
+            request.method,
+            laid_out(request, request.baseline, request.given.x, request.question.layout),
+        )
+        (first,), where = examples.inputs, (request.given.bounds, request.seed)
+        if method.takes_references:
+            several, rule = resolve_references(given, first)
+            return Compared(references=(several,), rule=rule)
+        if not method.uses_baseline:
+            return Compared()
+        if self.tokens is not None:
+            base, rule = self.tokens.baseline(given, first, examples.mask, *where)
+        else:
+            bounds, seed = where
+            base, rule = resolve_baseline(
+                given, first, self.layout, bounds=bounds, seed=seed, mask=examples.mask
+            )
+        return Compared(baselines=(base,), rule=rule)
+
+
+def laid_out(request: Request, baseline: Any, host: Array, layout: Layout) -> Any:
+    """Copy a baseline array to the host, batch first if it has the rank of the input."""
+    array = to_host(baseline, request.extension)
+    if array is None:
+        return baseline
+    return layout.to_batch_first(array) if array.ndim == host.ndim else array
+
+
+def check_ids(method: Method, layout: Layout) -> None:
+    """Refuse token ids if the method or the layout does not allow them."""
+    if method.drawn == "input" or method.takes_references:
+        raise UnsupportedInputError(
+            f"method={method.name!r} cannot be used on token ids, which cannot change gradually: take "
+            "another method, such as integrated_gradients."
+        )
+    if layout.axes != "NT"[: len(layout.axes)]:
+        raise LayoutError(f"layout={layout.axes!r}, but token ids are of shape (N, T): give them so.")

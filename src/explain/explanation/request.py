@@ -1,0 +1,57 @@
+"""The checked request of a caller, and the form of a warning about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from explain.algorithms.method import Method
+from explain.backends.protocol import Extension, Question
+from explain.errors import ExplainWarning
+from explain.explanation.given_inputs import Given
+from explain.inputs.examples import Array
+
+Note = tuple[str, type[ExplainWarning]]
+"""A warning: its message and its class."""
+
+Notes = list[Note]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller asks for, each argument checked by itself.
+
+    Parameters
+    ----------
+    model, given : object, Given
+        The model as given; the input or inputs, with the arguments that belong to each.
+    method : Method
+        The row of the catalogue.
+    extension, engine : Extension, str
+        The extension of the model's framework; the engine that computes.
+    question : Question
+        The part of the request that the backend is opened with.
+    companions : Mapping
+        Keyword arguments of the model with one row an example.
+    target, baseline, layer, neuron, lengths : object
+        As given: checked against the model's outputs and layers when the problem is posed.
+    batch_size, memory_budget, seed
+        As in `explain.attribute`.
+    """
+
+    model: Any
+    given: Given
+    method: Method
+    extension: Extension
+    engine: str
+    question: Question
+    companions: Mapping[str, Array]
+    target: Any
+    baseline: Any
+    layer: Any
+    neuron: Any
+    lengths: Any
+    batch_size: int | None
+    memory_budget: int | None
+    seed: int

@@ -1,0 +1,23 @@
+"""The third step of a call: the posed problem, run by its method or by a reference engine."""
+
+from __future__ import annotations
+
+from explain.explanation.each_input import Explained, each_input
+from explain.explanation.pose import Posed
+from explain.explanation.several_inputs import SeveralInputs
+from explain.running.problem import Found, Problem
+
+
+def run(posed: Posed) -> tuple[Explained, ...]:
+    """Run a posed problem; give one entry for each of several inputs, and one entry for anything else."""
+    request, view = posed.request, posed.view
+
+    def solve(problem: Problem) -> Found:
+        if request.engine == request.extension.reference_engine:
+            return request.extension.run_reference_engine(view.separate(problem))
+        return request.method.function()(problem)
+
+    if isinstance(view, SeveralInputs) and not posed.is_of_layer:
+        return tuple(each_input(request, view, posed.problem, solve))
+    found = solve(posed.problem)
+    return (Explained(request.given.as_one, posed.problem, found, found.warnings, view.tokens),)

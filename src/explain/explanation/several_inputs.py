@@ -1,0 +1,314 @@
+"""A call with several inputs: packed into one row an example for the backend, and their baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from explain.backends.protocol import Backend, LayeredBackend
+from explain.backends.tokens import Tokens, is_embedding, padding_id, vectors_at
+from explain.errors import BaselineError, InputError, UnsupportedInputError, UnsupportedModelError
+from explain.explanation.given_inputs import GivenInput
+from explain.explanation.one_input import Compared, check_ids, laid_out
+from explain.explanation.request import Request
+from explain.inputs.baseline import resolve_baseline, resolve_references
+from explain.inputs.examples import Array, Examples
+from explain.inputs.features import joint_features
+from explain.inputs.layers import LayerCall
+from explain.inputs.layout import Layout
+from explain.inputs.masking import Mask, resolve_mask, spread_mask
+from explain.inputs.packing import PACKED, Part, packed, parts_of, unpacked
+from explain.running.joint import Alone, Joint
+from explain.running.problem import Problem
+
+
+@dataclass(frozen=True)
+class MovedInput:
+    """An input that methods change: numbers, or the embedding vectors of token ids.
+
+    Parameters
+    ----------
+    given : GivenInput
+        As the caller gave it.
+    array : numpy.ndarray
+        The values that change, batch first.
+    layout : Layout
+        Its axes, batch first.
+    mask : numpy.ndarray of bool, optional
+        Where a step of a padded sequence is real, shape (N, T).
+    tokens : Tokens, optional
+        For token ids.
+    """
+
+    given: GivenInput
+    array: Array
+    layout: Layout
+    mask: Mask | None = None
+    tokens: Tokens | None = None
+
+    @property
+    def real(self) -> Mask:
+        """Which of its positions are not padding, in its own shape."""
+        if self.mask is None:
+            return np.ones(self.array.shape, bool)
+        return np.broadcast_to(spread_mask(self.mask, self.layout), self.array.shape)
+
+
+@dataclass(frozen=True)
+class SeveralInputs:
+    """The inputs of a request, prepared for the backend: one packed row an example.
+
+    Parameters
+    ----------
+    backend : Joint
+        The model as one with a single input.
+    examples : Examples
+        The packed examples.
+    moved : tuple of MovedInput
+        The inputs that methods change, in the order in which they are packed.
+    calls : Mapping
+        For token ids: the call of the embedding that reads them, by their place in `moved`.
+    """
+
+    backend: Joint
+    examples: Examples
+    moved: tuple[MovedInput, ...]
+    calls: Mapping[int, LayerCall]
+    layout: Layout = PACKED
+    tokens: None = None
+    """A result about all inputs at once, such as that of a layer, has no token axis."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Where each input lies in a packed row."""
+        return self.backend.parts
+
+    @classmethod
+    def prepared(cls, request: Request, backend: Backend) -> SeveralInputs:
+        """Prepare the inputs of a request, inside the backend's session."""
+        if request.method.drawn == "input":
+            raise UnsupportedInputError(
+                f"method={request.method.name!r} looks for one input, but x holds several: hold the others in a "
+                "function of the one that is looked for, or give them in forward_kwargs."
+            )
+        if not getattr(backend, "takes_several_inputs", False):
+            raise UnsupportedModelError(
+                f"x holds several inputs, but the {backend.name} backend takes one: give one, and the others in "
+                "forward_kwargs."
+            )
+        inner = cast(LayeredBackend, backend)
+        there = [one for one in request.given.several if one.host is not None]
+        unmoved = [one for one in there if not one.is_moved]
+        moved = [
+            _moved(one, one.batch_first.astype(backend.dtype, copy=False), one.layout.batch_first)
+            for one in there
+            if one.is_moved
+        ]
+        count = there[0].host.shape[there[0].layout.batch_axis] if there[0].host is not None else 0
+        beside = Examples(
+            (), companions=request.companions, unmoved=tuple(one.batch_first for one in unmoved)
+        )
+        first = _packed(inner, moved, beside, count)
+        calls: dict[int, LayerCall] = {}
+        for place, call in _embeddings(first, unmoved).items():
+            check_ids(request.method, unmoved[place].layout)
+            calls[len(moved)] = call
+            moved.append(_as_tokens(first, unmoved, place, call))
+        if not moved:
+            raise InputError(
+                "x holds whole numbers and masks only, and none of them is read by an embedding of the model that can "
+                "be reached: there is nothing to move. Give numbers in floating point (x.astype('float32')) where they "
+                "are quantities."
+            )
+        joint, examples = _packed(inner.reading(calls) if calls else inner, moved, beside, count)
+        real = packed([one.real for one in moved], joint.parts, bool, count)
+        return cls(joint, replace(examples, mask=None if real.all() else real), tuple(moved), calls)
+
+    def again(self, backend: Backend) -> Backend:
+        """Prepare another backend of the same model in the same way."""
+        inner = cast(LayeredBackend, backend)
+        return Joint(inner.reading(self.calls) if self.calls else inner, self.backend.parts)
+
+    def compared(self, request: Request, examples: Examples) -> Compared:
+        """Resolve the baselines of all inputs that methods change."""
+        method = request.method
+        if not method.uses_baseline:
+            return Compared()
+        names = {one.given.name for one in self.moved}
+        own = [one.name for one in request.given.several if one.has_own_baseline and one.name not in names]
+        if own:
+            raise BaselineError(
+                f"baseline is given for {', '.join(map(repr, own))}, which stays fixed: give None there, or the "
+                "input in floating point if it is a quantity."
+            )
+        found, rules = [], {}
+        for one in self.moved:
+            array, rules[one.given.name] = _baseline(request, one)
+            found.append(array)
+        if method.takes_references:
+            counts = {len(array) for array in found}
+            if len(counts) > 1:
+                raise BaselineError(
+                    f"baseline has {' and '.join(map(str, sorted(counts)))} reference examples for the inputs: a "
+                    "reference is one of each, so give as many for all."
+                )
+            return Compared(references=(self._as_rows(found),), rule=rules)
+        return Compared(baselines=(self._as_rows(found),), rule=rules)
+
+    def options(self, request: Request) -> Mapping[str, Any]:
+        """Give the options of the packed problem: feature numbers continue from one input to the next."""
+        options = dict(request.given.options)
+        if "feature_mask" not in options:
+            return options
+        given = [
+            _for_vectors(one.given.options["feature_mask"], is_token=one.tokens is not None)
+            for one in self.moved
+        ]
+        arrays, layouts = [one.array for one in self.moved], [one.layout for one in self.moved]
+        # A method that exchanges features between examples needs the same features in each.
+        of_each = joint_features(given, arrays, layouts, alike=not request.method.uses_baseline)
+        return {**options, "feature_mask": packed(of_each, self.backend.parts, np.int64, len(self.examples))}
+
+    def without_mask(self, problem: Problem) -> Problem:
+        """Give the problem before it is posed at a layer: only the mask of a single padded input may apply there."""
+        masks = [one.mask for one in self.moved if one.mask is not None]
+        return replace(
+            problem, examples=replace(problem.examples, mask=masks[0] if len(masks) == 1 else None)
+        )
+
+    def separate(self, problem: Problem) -> Problem:
+        """Give the packed problem with separate inputs, as a reference engine takes them."""
+        backend, baselines = cast(Joint, problem.backend), problem.baselines
+        if baselines is not None and problem.outer is None:
+            baselines = unpacked(baselines[0], self.backend.parts)
+        return replace(
+            problem,
+            backend=backend.inner,
+            examples=backend.inside(problem.examples),
+            baselines=baselines,
+            parts=(),
+        )
+
+    def alone(self, problem: Problem, place: int) -> Problem:
+        """Pose the problem of one input, with the others fixed."""
+        one, part = self.moved[place], self.backend.parts[place]
+        rows = problem.examples.inputs[0]
+        bases = problem.baselines
+        return replace(
+            problem,
+            backend=Alone(cast(Joint, problem.backend), part),
+            examples=replace(
+                problem.examples,
+                inputs=(one.array,),
+                mask=one.mask,
+                unmoved=(rows, *problem.examples.unmoved),
+            ),
+            layout=one.layout,
+            baselines=None if bases is None else (_part(bases[0], part),),
+            bounds=one.given.bounds,
+            options=one.given.options,
+            parts=(),
+        )
+
+    def shown(self, problem: Problem, place: int) -> Problem:
+        """Give the packed problem as the result of one of its inputs records it."""
+        one, bases = self.moved[place], problem.baselines
+        return replace(
+            problem,
+            examples=replace(problem.examples, inputs=(one.array,), mask=one.mask),
+            layout=one.layout,
+            baselines=None if bases is None else (_part(bases[0], self.backend.parts[place]),),
+            parts=(),
+        )
+
+    def _as_rows(self, arrays: Sequence[Array]) -> Array:
+        parts = self.backend.parts
+        return packed(arrays, parts, self.backend.dtype, len(arrays[0]))
+
+
+def _moved(given: GivenInput, array: Array, layout: Layout) -> MovedInput:
+    return MovedInput(given, array, layout, resolve_mask(given.lengths, array, layout))
+
+
+def _packed(
+    inner: LayeredBackend, moved: Sequence[MovedInput], beside: Examples, count: int
+) -> tuple[Joint, Examples]:
+    parts = parts_of([one.array.shape[1:] for one in moved], [one.layout for one in moved])
+    rows = packed([one.array for one in moved], parts, inner.dtype, count)
+    return Joint(inner, parts), beside.with_inputs((rows,))
+
+
+def _part(rows: Array, part: Part) -> Array:
+    return np.ascontiguousarray(part.shaped(rows[..., part.columns]))
+
+
+def _for_vectors(feature_mask: Any, *, is_token: bool) -> Any:
+    """Spread the feature number of each token over its embedding vector."""
+    if not is_token or feature_mask is None or isinstance(feature_mask, str):
+        return feature_mask
+    return np.asarray(feature_mask)[..., np.newaxis]
+
+
+def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, Any]]:
+    given = one.given
+    assert given.host is not None
+    baseline = laid_out(request, given.baseline, given.host, given.layout)
+    try:
+        if request.method.takes_references:
+            return resolve_references(baseline, one.array)
+        if one.tokens is not None:
+            return one.tokens.baseline(baseline, one.array, one.mask, given.bounds, request.seed)
+        return resolve_baseline(
+            baseline, one.array, one.layout, bounds=given.bounds, seed=request.seed, mask=one.mask
+        )
+    except BaselineError as cause:
+        raise BaselineError(f"For the input {given.name!r}: {cause}") from cause
+
+
+def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> dict[int, LayerCall]:
+    """Find the call of an embedding that reads each input of whole numbers, by the place of the input."""
+    backend, examples = seen
+    numbers = [place for place, one in enumerate(unmoved) if one.batch_first.dtype.kind in "iu"]
+    if not numbers or "layers" not in backend.provides:
+        return {}
+    layers = {name for name, layer in backend.named_layers.items() if is_embedding(layer)}
+    if not layers:
+        return {}
+    calls = [call for call in backend.layer_calls(examples) if call.name in layers]
+    one = examples.rows(slice(0, 1))
+    found: dict[int, LayerCall] = {}
+    for place in numbers:
+        ids = one.unmoved[place]
+        # The embedding that reads it is the one whose output changes with it.
+        other = np.where(ids == ids.min(), ids.max(), ids.min()) if np.ptp(ids) else np.where(ids == 0, 1, 0)
+        changed = _with_unmoved(one, place, other.astype(ids.dtype))
+        for call in calls:
+            fits = ids.ndim <= 2 and call.shape[:-1] == ids.shape[1:] and call not in found.values()
+            if fits and (backend.activations(call, one) != backend.activations(call, changed)).any():
+                found[place] = call
+                break
+    return found
+
+
+def _with_unmoved(examples: Examples, place: int, array: Array) -> Examples:
+    unmoved = [*examples.unmoved]
+    unmoved[place] = array
+    return replace(examples, unmoved=tuple(unmoved))
+
+
+def _as_tokens(
+    seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput], place: int, call: LayerCall
+) -> MovedInput:
+    backend, examples = seen
+    given, ids = unmoved[place], examples.unmoved[place]
+    layout = call.layout(given.layout)
+
+    def vectors_of(other: Array) -> Array:
+        return vectors_at(backend, call, _with_unmoved(examples, place, other.astype(ids.dtype)))
+
+    tokens = Tokens(ids, call, layout, padding_id(backend.named_layers[call.name]), vectors_of)
+    mask = resolve_mask(given.lengths, ids, given.layout)
+    return MovedInput(given, vectors_of(ids), layout, mask, tokens)

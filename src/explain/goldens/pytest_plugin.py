@@ -1,0 +1,227 @@
+"""The pytest plugin: the fixture `explain_golden` holds explanations to files, ``--explain-update`` writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from explain.results.attribution import Attribution
+    from explain.goldens.check import Explanation
+    from explain.goldens.figures import Figures
+    from explain.goldens.file import Golden
+
+_UPDATED = "explain golden written"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("explain", "explanations held to golden files")
+    group.addoption(
+        "--explain-update",
+        action="store_true",
+        help="write the golden explanations that are missing, of another question, or no longer met",
+    )
+    group.addoption(
+        "--explain-results",
+        default=None,
+        metavar="FOLDER",
+        help="where pictures of changed explanations are written; by default .explain-results in the root folder",
+    )
+    parser.addini(
+        "explain_pictures",
+        "whether a picture is written beside every golden explanation",
+        type="bool",
+        default=True,
+    )
+
+
+class ExplainGolden:
+    """Holds the explanations of one test to golden files; what the fixture `explain_golden` gives."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._node, self._config = request.node, request.config
+        self._used: set[Path] = set()
+
+    def check(
+        self,
+        model: Any,
+        x: Any,
+        method: str = "integrated_gradients",
+        *,
+        name: str | None = None,
+        max_error: float | None = None,
+        rank_correlation: float | None = None,
+        top_overlap: float | None = None,
+        **options: Any,
+    ) -> Figures:
+        """Hold an explanation to its golden, ``explanations/<test>.npz`` beside the test's file.
+
+        Parameters
+        ----------
+        model, x, method, **options
+            As for `explain.attribute`.
+        name : str, optional
+            Name of the golden, instead of the test's: for a second check in one test, and for tests that share a
+            golden, such as those of a model and its port.
+        max_error : float, optional
+            The largest difference of a value, as a share of the golden's largest value in that example; 0.02.
+        rank_correlation : float, optional
+            The least rank correlation; 0.99.
+        top_overlap : float, optional
+            The least share of the tenth of the positions with the largest values that both have; 0.95.
+
+        Returns
+        -------
+        Figures
+            How far each example is from its golden.
+
+        Raises
+        ------
+        explain.errors.ExplanationChangedError
+            If the explanation has changed; with the figures, pictures, and how to accept it.
+        explain.errors.GoldenError
+            If there is no golden, or it is of other inputs or options.
+        """
+        __tracebackhide__ = True
+        from explain.goldens.check import explained_again
+
+        return self._held(
+            name,
+            {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap},
+            lambda before: explained_again(model, x, method, options, before),
+        )
+
+    def check_attribution(
+        self,
+        attribution: Attribution,
+        *,
+        name: str | None = None,
+        max_error: float | None = None,
+        rank_correlation: float | None = None,
+        top_overlap: float | None = None,
+    ) -> Figures:
+        """Hold an attribution that is there already to its golden.
+
+        `check` is the better choice where an integral chooses its steps: it takes those of the golden.
+
+        Parameters
+        ----------
+        attribution : Attribution
+            What `explain.attribute` gave.
+        name, max_error, rank_correlation, top_overlap
+            As for `check`.
+
+        Returns
+        -------
+        Figures
+            How far each example is from its golden.
+
+        Raises
+        ------
+        explain.errors.ExplanationChangedError, explain.errors.GoldenError
+            As for `check`.
+        """
+        __tracebackhide__ = True
+        from explain.goldens.check import as_explanation
+
+        return self._held(
+            name,
+            {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap},
+            lambda before: as_explanation(attribution),
+        )
+
+    def _held(
+        self,
+        name: str | None,
+        stated: Mapping[str, float | None],
+        explained: Callable[[Golden | None], Explanation],
+    ) -> Figures:
+        """Hold what is explained, given the golden if there is one, to that golden; or write it anew."""
+        # What a user wants to see is their own line and the message.
+        __tracebackhide__ = True
+        from explain.errors import ExplanationChangedError, GoldenError
+        from explain.goldens.check import check_against, write_picture
+        from explain.goldens.figures import Tolerances
+        from explain.goldens.file import read_golden
+
+        tolerances = Tolerances(**{key: value for key, value in stated.items() if value is not None})
+        path = self._path(name)
+        accept = f'pytest --explain-update "{self._node.nodeid}"'
+        update = bool(self._config.getoption("explain_update"))
+        if not path.exists() and not update:
+            raise GoldenError(
+                f"There is no golden explanation {path}. If the explanation is right as it is now, write it with: "
+                f"{accept}"
+            )
+        before = None
+        if path.exists():
+            try:
+                before = read_golden(path)
+            except GoldenError:
+                if not update:
+                    raise
+        explanation = explained(before)
+        results = self._results / path.stem
+        if not update:
+            return check_against(path, explanation, tolerances, accept, results)
+        if before is not None:
+            try:
+                # What still holds stays as it is, byte for byte.
+                return check_against(path, explanation, tolerances, accept, None)
+            except (GoldenError, ExplanationChangedError):
+                # An integral chooses its steps anew, and a prediction its class.
+                explanation = explained(None)
+        if self._config.getini("explain_pictures"):
+            write_picture(path.with_suffix(".png"), explanation.attribution)
+        explanation.golden.write(path)
+        self._node.user_properties.append((_UPDATED, str(path)))
+        return check_against(path, explanation, tolerances, accept, None)
+
+    @property
+    def _results(self) -> Path:
+        stated = self._config.getoption("explain_results")
+        return Path(stated).absolute() if stated else self._config.rootpath / ".explain-results"
+
+    def _path(self, name: str | None) -> Path:
+        """Give the file of a golden; each only once a test."""
+        __tracebackhide__ = True
+        from explain.errors import GoldenError
+
+        stem = re.sub(r"[^A-Za-z0-9_.=+-]+", "-", self._node.name if name is None else name).strip("-")
+        path: Path = self._node.path.parent / "explanations" / f"{stem}.npz"
+        if path in self._used:
+            raise GoldenError(
+                f"The golden {stem!r} was checked in this test already: give each further check a name=, for example "
+                "name='cat'."
+            )
+        self._used.add(path)
+        return path
+
+
+@pytest.fixture
+def explain_golden(request: pytest.FixtureRequest) -> ExplainGolden:
+    """Hold explanations to golden files: ``explain_golden.check(model, x, method="ig", target=3)``."""
+    return ExplainGolden(request)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List the golden explanations that were written, by any worker."""
+    written = sorted(
+        {
+            value
+            for reports in terminalreporter.stats.values()
+            for report in reports
+            for key, value in getattr(report, "user_properties", ())
+            if key == _UPDATED
+        }
+    )
+    if written:
+        terminalreporter.section("golden explanations written: look at their pictures before you commit them")
+        for one in written:
+            terminalreporter.write_line(one)

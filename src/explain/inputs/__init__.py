@@ -1,0 +1,1 @@
+"""What a caller gives, checked and resolved: arrays, layout, target, baseline, mask, features, several inputs."""

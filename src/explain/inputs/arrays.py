@@ -1,0 +1,142 @@
+"""The input and what goes with it, checked and brought to the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from explain.backends.protocol import Extension
+from explain.errors import InputError
+from explain.inputs.examples import Array
+from explain.inputs.structure import SINGLE, Structure
+
+
+def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None) -> Array:
+    """Bring an input to the host as a finite, non-empty, floating array, or as token ids for a model that reads them.
+
+    Parameters
+    ----------
+    x : object
+        As it was given.
+    extension : Extension
+        Whose model it is.
+    name : str
+        What the caller calls it.
+    model : object, optional
+        The model, if it may read token ids.
+
+    Raises
+    ------
+    InputError
+        If it is not an array or tensor, is empty, holds integers, or has NaN or infinity in it.
+    """
+    array = to_host(x, extension)
+    if array is None and type(x).__name__ == "PackedSequence":
+        raise InputError(
+            f"{name} is a PackedSequence, which has no axes for a map: give it padded, pad_packed_sequence({name}, "
+            "batch_first=True)[0], with lengths= its lengths; a model that takes nothing else packs it in its forward, "
+            "with the lengths in forward_kwargs."
+        )
+    if array is None:
+        raise InputError(
+            f"{name} is of type {type(x).__name__}: give a NumPy array or a tensor of the model's framework, with a "
+            "batch axis; for a data frame its to_numpy(float). (What a model needs besides its first input goes into "
+            "forward_kwargs.)"
+        )
+    if array.ndim == 0 or array.size == 0:
+        raise InputError(
+            f"{name} has shape {array.shape}, which holds no example: give at least one, with a batch axis."
+        )
+    if array.dtype.kind in "iu" and model is not None and extension.reads_token_ids(model):
+        if array.min() < 0:
+            raise InputError(f"{name} has token ids from {array.min()} on: they should be 0 or more.")
+        return array.astype(np.int64)
+    if array.dtype.kind in "iub":
+        raise InputError(
+            f"{name} has dtype {array.dtype}, but the model computes in floating point: convert it as in training, "
+            f"for example {name}.astype('float32') / 255 for pictures, or one-hot vectors for class numbers. Token ids "
+            "have no gradient: explain the part of the model after its embedding, at the embeddings."
+        )
+    if array.dtype.kind != "f":
+        raise InputError(f"{name} has dtype {array.dtype}: give real floating-point numbers.")
+    if not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
+        raise InputError(
+            f"{name} has {len(bad)} value{'s' if len(bad) > 1 else ''} that {'are' if len(bad) > 1 else 'is'} NaN or "
+            f"infinite, the first at index {tuple(bad[0].tolist())}: mend the data first."
+        )
+    return array
+
+
+def as_input_of(structure: Structure, name: str, value: Any, extension: Extension, model: Any) -> Array:
+    """Copy a single input, or one of several, to the host.
+
+    One of several may hold whole numbers or masks of any kind, which the model gets as they are.
+
+    Parameters
+    ----------
+    structure : Structure
+        `SINGLE`, or the tuple, list or dict that the inputs come in.
+    name : str
+        The name of the input in it.
+    value, extension, model : object
+        The input, the extension of its framework, and the model.
+    """
+    if structure == SINGLE:
+        return as_input(value, extension, model=model)
+    host = to_host(value, extension)
+    if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
+        return as_input(value, extension, f"x[{name!r}]" if structure.kind == "dict" else f"x[{name}]")
+    return host
+
+
+def to_host(value: Any, extension: Extension) -> Array | None:
+    """Give an array or a tensor as a host array, None for anything else.
+
+    bfloat16, which NumPy does not know, comes as float32.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    if extension.is_tensor(value):
+        return extension.to_numpy(value)
+    return None
+
+
+def split_forward_kwargs(
+    forward_kwargs: Mapping[str, Any] | None, count: int, extension: Extension, taken: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Tell what is the same for every example from what has one row an example.
+
+    Parameters
+    ----------
+    forward_kwargs : Mapping, optional
+        Keyword arguments of the model.
+    count : int
+        The number of examples N: an array or tensor with N rows goes with the examples.
+    taken : sequence of str
+        The names by which the model is given inputs.
+
+    Returns
+    -------
+    tuple of dict
+        The common arguments as given, and those with one row an example as host arrays.
+
+    Raises
+    ------
+    InputError
+        If one of them is given as an input too.
+    """
+    twice = [name for name in forward_kwargs or {} if name in taken]
+    if twice:
+        raise InputError(f"{twice[0]!r} is given in x and in forward_kwargs: give it once.")
+    common: dict[str, Any] = {}
+    companions: dict[str, Array] = {}
+    for name, value in (forward_kwargs or {}).items():
+        host = to_host(value, extension)
+        if host is not None and host.ndim >= 1 and host.shape[0] == count:
+            companions[name] = host
+        else:
+            common[name] = value
+    return common, companions

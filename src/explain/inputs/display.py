@@ -1,0 +1,68 @@
+"""How an input is turned back into what a person can look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from explain.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Display:
+    """What is needed to draw an input as it was before normalisation.
+
+    Parameters
+    ----------
+    mean, scale : float or tuple of float
+        The picture is ``x * scale + mean``, in [0, 1]; one number, or one a channel.
+    bounds : tuple of float, optional
+        The least and the greatest value a valid input can have, in the model's own units (before
+        ``scale`` and ``mean`` are applied).
+    classes : tuple of str
+        Names of the model's outputs, in order.
+    step_names : tuple of tuple of str
+        For sequences: the names of every example's steps (the characters of a name).
+    feature_names : tuple of str
+        For tables: the names of the columns.
+
+    Examples
+    --------
+    >>> Display(mean=0.5, scale=0.5, bounds=(-1, 1)).bounds
+    (-1, 1)
+    """
+
+    mean: float | tuple[float, ...] = 0.0
+    scale: float | tuple[float, ...] = 1.0
+    bounds: tuple[float, float] | None = None
+    classes: tuple[str, ...] = ()
+    step_names: tuple[tuple[str, ...], ...] = ()
+    feature_names: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields as plain data that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Display:
+        """Rebuild a `Display` from what `to_json` gave; lists become tuples again."""
+
+        def frozen(value: Any) -> Any:
+            return tuple(frozen(item) for item in value) if isinstance(value, list) else value
+
+        return cls(**{name: frozen(value) for name, value in fields.items()})
+
+
+def display_of(display: Display | Mapping[str, Any] | None) -> Display:
+    """Give a `Display`, also from a mapping of its fields."""
+    if display is None:
+        return Display()
+    if isinstance(display, Display):
+        return display
+    known = [field.name for field in fields(Display)]
+    if not isinstance(display, Mapping) or set(display) - set(known):
+        raise OptionError(
+            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
+        )
+    return Display.from_json(dict(display))

@@ -1,0 +1,135 @@
+"""Several inputs of a model, as a tuple, a list or a dict, and what is given for each of them or for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from explain.errors import ExplainError, InputError, OptionError
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How several inputs are held together.
+
+    Parameters
+    ----------
+    kind : str
+        ``"tuple"``, ``"list"`` or ``"dict"``; ``"single"`` for a single input.
+    names : tuple of str
+        The keys of a dict, in its order; else positions.
+    """
+
+    kind: Literal["single", "tuple", "list", "dict"]
+    names: tuple[str, ...]
+
+    def rebuilt(self, values: Sequence[Any]) -> Any:
+        """Give values, one an input, in the same structure.
+
+        Examples
+        --------
+        >>> Structure("dict", ("a", "b")).rebuilt([1, None])
+        {'a': 1, 'b': None}
+        """
+        if self.kind == "single":
+            return values[0]
+        if self.kind == "dict":
+            return dict(zip(self.names, values, strict=True))
+        return tuple(values) if self.kind == "tuple" else list(values)
+
+    def spread(
+        self,
+        value: Any,
+        parameter: str,
+        is_for_all: Callable[[Any], bool] = lambda value: False,
+        error: type[ExplainError] = OptionError,
+    ) -> list[Any]:
+        """Give what is meant for each input: its own of the same structure, or the same for all.
+
+        Parameters
+        ----------
+        value : object
+            A tuple, list or mapping has one entry an input; anything else is for all. A key that a mapping lacks is
+            None.
+        parameter : str
+            What the caller calls it.
+        is_for_all : callable
+            Tells a tuple, list or mapping that is one value.
+        error : type
+            What is raised where the structures differ.
+
+        Examples
+        --------
+        >>> Structure("tuple", ("0", "1")).spread(("mean", None), "baseline")
+        ['mean', None]
+        >>> Structure("dict", ("a", "b")).spread(0.5, "baseline")
+        [0.5, 0.5]
+        """
+        if self.kind == "single":
+            return [value]
+        if not isinstance(value, (tuple, list, Mapping)) or is_for_all(value):
+            return [value] * len(self.names)
+        if isinstance(value, Mapping) != (self.kind == "dict"):
+            raise error(
+                f"{parameter} is a {type(value).__name__}, but x is a {self.kind}: give {parameter} of the same "
+                f"structure as x, with one entry an input ({', '.join(self.names)}), or one for all."
+            )
+        if isinstance(value, Mapping):
+            unknown = [key for key in value if key not in self.names]
+            if unknown:
+                raise error(
+                    f"{parameter} has {', '.join(map(repr, unknown))}, which is no input of x: its inputs are "
+                    f"{', '.join(map(repr, self.names))}."
+                )
+            return [value.get(name) for name in self.names]
+        if len(value) != len(self.names):
+            raise error(
+                f"{parameter} has {len(value)} entries, but x has {len(self.names)} inputs: give one an input (None "
+                "for what is usual), or one for all."
+            )
+        return list(value)
+
+
+SINGLE = Structure("single", ("",))
+"""The structure of a single input."""
+
+
+def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, list[Any]] | None:
+    """Give the structure of several inputs, and the inputs; None for what is one input.
+
+    Parameters
+    ----------
+    x : object
+        As it was given.
+    is_array : callable
+        Tells an array or tensor: a list of anything else is no list of inputs.
+
+    Raises
+    ------
+    InputError
+        If there are none, all are None, or a key of a dict is no string.
+
+    Examples
+    --------
+    >>> structure_of({"a": 1.0}, lambda one: isinstance(one, float))
+    (Structure(kind='dict', names=('a',)), [1.0])
+    """
+    if type(x).__name__ == "PackedSequence":
+        # A tuple by its class, of the parts of one input.
+        return None
+    if isinstance(x, Mapping):
+        odd = [key for key in x if not isinstance(key, str)]
+        if odd:
+            raise InputError(
+                f"x has the key {odd[0]!r}: a dict of inputs goes to the model by name, so give strings."
+            )
+        structure, values = Structure("dict", tuple(x)), list(x.values())
+    elif isinstance(x, tuple) or (isinstance(x, list) and all(one is None or is_array(one) for one in x)):
+        names = tuple(map(str, range(len(x))))
+        structure, values = Structure("tuple" if isinstance(x, tuple) else "list", names), list(x)
+    else:
+        return None
+    if all(value is None for value in values):
+        raise InputError(f"x is a {structure.kind} without an array in it: give at least one input.")
+    return structure, values

@@ -1,0 +1,178 @@
+"""From what a caller says is to be explained to one scalar an example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import TargetError
+from explain.inputs.examples import Array, Target
+
+TargetLike = (
+    int | Sequence[int] | tuple[int, ...] | Sequence[tuple[int, ...]] | Array | Callable[[Any], Any] | None
+)
+TargetLabels = tuple[int | tuple[int, ...] | str | None, ...]
+
+
+def predicted_classes(outputs: Array) -> npt.NDArray[np.int64] | None:
+    """Give the class with the greatest output, shape (N,), or None where outputs are not (N, classes)."""
+    if outputs.ndim != 2 or outputs.shape[1] < 2:
+        return None
+    classes: npt.NDArray[np.int64] = outputs.argmax(axis=1).astype(np.int64)
+    return classes
+
+
+def expected_target(target: TargetLike, count: int) -> Target:
+    """Give the target as it can be told before the outputs are known, without indices where it cannot.
+
+    Examples
+    --------
+    >>> expected_target(3, 2).indices.tolist(), expected_target(None, 2).indices
+    ([[3], [3]], None)
+    """
+    if target is None or callable(target):
+        return Target(function=target if callable(target) else None)
+    if _is_int(target):
+        return Target(indices=np.full((count, 1), target, np.int64))
+    rows = _rows_of(target, count)
+    if len({len(row) for row in rows}) != 1:
+        return Target()
+    return Target(indices=np.array(rows, np.int64).reshape(count, -1))
+
+
+def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> tuple[Target, TargetLabels]:
+    """Turn `target` into indices into the outputs, or the callable it is.
+
+    Parameters
+    ----------
+    target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
+        None takes the predicted class of each example (or the only output); an int holds for all; a list
+        or array has one int an example; a tuple is one index into outputs of higher rank; a list of
+        tuples one such index an example; a callable goes from outputs to one scalar an example.
+    outputs : numpy.ndarray
+        The outputs that are explained, shape (N, ...).
+    name : str
+        What the caller calls it.
+
+    Returns
+    -------
+    Target
+        The resolved target.
+    tuple
+        What to write into the result, one entry an example.
+
+    Raises
+    ------
+    TargetError
+        If the target is out of range, of another length than the batch, or not an index at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> resolve_target(None, np.array([[0.1, 0.9], [0.8, 0.2]]))[1]
+    (1, 0)
+    """
+    count, shape = outputs.shape[0], outputs.shape[1:]
+    if callable(target):
+        name = getattr(target, "__name__", type(target).__name__)
+        return Target(function=target), (name,) * count
+    if target is None:
+        return _default_target(outputs)
+    if _is_int(target) and len(shape) == 1 and 0 <= target < shape[0]:
+        return Target(indices=np.full((count, 1), target, np.int64)), (int(target),) * count
+    rows = _rows_of(target, count)
+    if shape == () and any(row not in ((), (0,)) for row in rows):
+        raise TargetError(
+            f"{name}={target!r}, but the model has a single output an example (outputs have shape "
+            f"{outputs.shape}): leave target out."
+        )
+    if shape == ():
+        rows = [()] * count
+    for row in rows:
+        if len(row) != len(shape):
+            raise TargetError(
+                f"{name}={_short(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} an example, but "
+                f"the outputs of one example have shape {shape}: give {len(shape)}, as a tuple such as "
+                f"{name}={tuple(0 for _ in shape)!r}, or a callable from outputs to one scalar an example."
+            )
+        for index, size in zip(row, shape, strict=True):
+            if not 0 <= index < size:
+                raise TargetError(
+                    f"{name}={_short(target)} is out of range: the outputs of one example have shape {shape}, so "
+                    f"{index} should be from 0 to {size - 1}."
+                )
+    indices = np.array(rows, np.int64).reshape(count, len(shape))
+    return Target(indices=indices), tuple(row[0] if len(row) == 1 else row or None for row in rows)
+
+
+def picked(outputs: Array, indices: npt.NDArray[np.int64]) -> Array:
+    """Pick one number an example out of outputs of shape (N, ...).
+
+    Examples
+    --------
+    >>> picked(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]])).tolist()
+    [2.0, 3.0]
+    """
+    # Of a single example a view, which is faster than indices.
+    rows = slice(None) if len(outputs) == 1 else np.arange(len(outputs))
+    found: Array = outputs[(rows, *(indices[0] if len(outputs) == 1 else indices.T))]
+    return found
+
+
+def _default_target(outputs: Array) -> tuple[Target, TargetLabels]:
+    """Take the only output, or the predicted class of each example."""
+    count, shape = outputs.shape[0], outputs.shape[1:]
+    if int(np.prod(shape)) == 1:
+        return Target(indices=np.zeros((count, len(shape)), np.int64)), (None,) * count
+    classes = predicted_classes(outputs)
+    if classes is None:
+        raise TargetError(
+            f"target=None takes the predicted class, but the outputs of one example have shape {shape}, not "
+            f"(classes,): give one index into them, as a tuple such as target={tuple(0 for _ in shape)!r}, or a "
+            "callable from outputs to one scalar an example."
+        )
+    return Target(indices=classes[:, np.newaxis]), tuple(int(one) for one in classes)
+
+
+def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
+    """Spread a target over the batch: one tuple of indices an example."""
+    if _is_int(target):
+        return [(int(target),)] * count
+    if isinstance(target, tuple) and target and all(_is_int(index) for index in target):
+        return [tuple(int(index) for index in target)] * count
+    # A framework's tensor of class numbers is as good as a list of them.
+    listed = (
+        target.tolist()
+        if hasattr(target, "tolist")
+        else target.numpy().tolist()
+        if hasattr(target, "numpy")
+        else target
+    )
+    if _is_int(listed):
+        return [(int(listed),)] * count
+    if isinstance(listed, (list, tuple, range)):
+        rows = [tuple(row) if isinstance(row, (list, tuple)) else (row,) for row in listed]
+        if all(_is_int(index) for row in rows for index in row):
+            if len(rows) != count:
+                raise TargetError(
+                    f"target has {len(rows)} entries for a batch of {count}: give one an example, or one int "
+                    "for all."
+                )
+            return [tuple(int(index) for index in row) for row in rows]
+    raise TargetError(
+        f"target={_short(target)} is not a target: give None (the predicted class), an int, a list with one int "
+        "an example, a tuple (one index into outputs of higher rank), a list of such tuples, or a callable "
+        "from outputs to one scalar an example."
+    )
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""Two models laid beside each other, layer by layer."""

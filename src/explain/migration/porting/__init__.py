@@ -1,0 +1,1 @@
+"""Weights carried from one model to another, all of them or none."""

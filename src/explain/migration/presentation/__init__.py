@@ -1,0 +1,1 @@
+"""A migration report shown: as text, as figures, as a page."""

@@ -1,0 +1,1 @@
+"""The layers of a model that hold parameters, in axes that belong to no framework."""

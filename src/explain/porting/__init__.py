@@ -1,1 +1,0 @@
-"""Weights from one model to another of the same architecture, in whichever framework."""

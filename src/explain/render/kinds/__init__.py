@@ -1,0 +1,1 @@
+"""A figure for each kind of input."""

@@ -1,0 +1,168 @@
+"""A page of rows: a head, a heading for each column, a row for each example, the warnings at the foot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from explain.render.parts.caption import CAPTION_WIDTH, Line, lines_height, write_lines
+from explain.render.parts.sheet import ALERT, DPI, MUTED, Sheet, line_height, text_width
+
+MARGIN = 0.22
+GAP = 0.13
+ROW_GAP = 0.24
+HEADING_SIZE = 8.0
+
+# Where the content begins: to the right of the captions.
+CONTENT_LEFT = MARGIN + CAPTION_WIDTH + 0.16
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example: its caption, the height of what is drawn beside it, and the drawing of it.
+
+    Attributes
+    ----------
+    caption : sequence of Line
+        Written at the left.
+    height : float
+        Of the content, in inches.
+    draw : callable
+        Called with the sheet and the top of the row.
+    """
+
+    caption: Sequence[Line]
+    height: float
+    draw: Callable[[Sheet, float], None]
+
+    @property
+    def full_height(self) -> float:
+        """The height of the content or of the caption, whichever is more."""
+        return max(self.height, lines_height(self.caption))
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The heading of a column: its words and the left edge and width of the column in inches."""
+
+    text: str
+    left: float
+    width: float
+
+
+def compose(
+    *,
+    header: Sequence[Line],
+    headings: Sequence[Heading],
+    rows: Sequence[Row],
+    width: float,
+    notes: Sequence[str] = (),
+    below: float = 0.0,
+) -> tuple[Sheet, list[float]]:
+    """Lay out a page.
+
+    Parameters
+    ----------
+    header : sequence of Line
+        Written across the top.
+    headings : sequence of Heading
+        Above the first row.
+    rows : sequence of Row
+        One an example.
+    width : float
+        Of the page, in inches.
+    notes : sequence of str
+        Warnings, written at the foot.
+    below : float
+        Room to leave under the last row, in inches (for tick labels or a colour bar).
+
+    Returns
+    -------
+    (Sheet, list of float)
+        The sheet with all rows drawn, and the top of each row.
+    """
+    inner = width - 2 * MARGIN
+    notes_lines = [Line(f"Warning: {note}", 7.5, color=ALERT) for note in notes]
+    heading_height = line_height(HEADING_SIZE) + 0.04 if headings else 0.08
+    notes_height = lines_height(notes_lines, inner) + 0.1 if notes_lines else 0.0
+    head_height = lines_height(header, inner) + 0.14
+    body = sum(row.full_height for row in rows) + ROW_GAP * (len(rows) - 1)
+    sheet = Sheet(width, MARGIN + head_height + heading_height + body + below + notes_height + MARGIN)
+
+    top = write_lines(sheet, MARGIN, MARGIN, header, inner) + 0.14
+    for heading in headings:
+        middle = heading.left + heading.width / 2
+        sheet.write(middle, top, heading.text, HEADING_SIZE, color=MUTED, align="center")
+    top += heading_height
+    tops = []
+    for row in rows:
+        tops.append(top)
+        write_lines(sheet, MARGIN, top - 0.02, row.caption)
+        row.draw(sheet, top)
+        top += row.full_height + ROW_GAP
+    write_lines(sheet, MARGIN, top - ROW_GAP + below + 0.1, notes_lines, inner)
+    return sheet, tops
+
+
+def place_columns(
+    names: Sequence[str], widths: Sequence[float], *, rooms: Sequence[float] = (), least: float = 0.0
+) -> tuple[list[float], float]:
+    """Place panels side by side, far enough apart for their headings.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The heading of each panel.
+    widths : sequence of float
+        Of the panels, in inches.
+    rooms : sequence of float
+        Room to leave to the left of each panel, for the labels of an axis.
+    least : float
+        The least width of a column.
+
+    Returns
+    -------
+    (list of float, float)
+        The left edge of each panel, each in the middle of its column, and the right edge of the last column.
+
+    Examples
+    --------
+    >>> lefts, right = place_columns(["input", "map"], [2.0, 2.0])
+    >>> round(lefts[1] - lefts[0], 2)
+    2.13
+    """
+    left, lefts = CONTENT_LEFT, []
+    for name, width, room in zip(names, widths, rooms or (0.0,) * len(names), strict=True):
+        column = max(width, text_width(name, HEADING_SIZE), least)
+        left += room
+        lefts.append(left + (column - width) / 2)
+        left += column + GAP
+    return lefts, left - GAP
+
+
+def panel_size(height: int, width: int, target: float) -> tuple[float, float]:
+    """Give the width and the height in inches of a panel for an image of so many pixels.
+
+    Small images get a whole number of screen pixels for each of theirs, so that all look alike.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the image, in pixels.
+    target : float
+        The height in inches to come near to; wide images may be 1.5 times as wide.
+
+    Examples
+    --------
+    >>> panel_size(32, 32, 1.93)
+    (1.92, 1.92)
+    """
+    zoom = min(target * DPI / height, 1.5 * target * DPI / width)
+    if zoom >= 2:
+        zoom = int(zoom)
+    return max(width * zoom, 0.25 * DPI) / DPI, max(height * zoom, 0.25 * DPI) / DPI
+
+
+def panel_target(rows: int) -> float:
+    """Give the height in inches that panels should have: the fewer rows, the larger."""
+    return 2.2 if rows <= 2 else 1.95 if rows <= 4 else 1.6

@@ -1,0 +1,110 @@
+"""An input as the picture that it was before normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.errors import RenderError
+from explain.inputs.display import Display
+from explain.results.heatmap import Floats
+
+# What rounding in float32 may add to a picture that lies in [0, 1].
+_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in [0, 1] and what had to be done to show it.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray of float64
+        (H, W, 3) in colour or (H, W) in grey, in [0, 1].
+    note : str
+        What was done beyond undoing the normalisation, e.g. ``"mean of 5 channels"``; empty if nothing.
+    """
+
+    pixels: Floats
+    note: str = ""
+
+    @property
+    def grey(self) -> Floats:
+        """The picture without colour (ITU-R BT.601 luma), shape (H, W)."""
+        if self.pixels.ndim == 2:
+            return self.pixels
+        return np.asarray(self.pixels @ np.array([0.299, 0.587, 0.114]))
+
+
+def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
+    """Turn one input back into the picture that it was: ``x * scale + mean``, clipped to [0, 1].
+
+    One channel is grey, three are red, green and blue; of any other number the mean is shown in grey. Where
+    `display` says nothing (mean 0, scale 1) and the input leaves [0, 1], its range is stretched to
+    [0, 1] (from ``display.bounds`` where given, else its own least and greatest value) and the note says so.
+
+    Parameters
+    ----------
+    inputs : numpy.ndarray
+        One input, channels last: (H, W, C); or steps by features for a sequence, (T, C), shown in grey.
+    display : Display
+        Its mean, scale and bounds.
+
+    Returns
+    -------
+    Picture
+        The pixels and a note.
+
+    Raises
+    ------
+    RenderError
+        If the mean or the scale has another number of channels than the input, or the input is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> picture(np.zeros((2, 2, 1)), Display(mean=0.5, scale=0.5)).pixels
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+    inputs = np.asarray(inputs, np.float64)
+    if not np.isfinite(inputs).all():
+        raise RenderError(
+            "inputs has NaN or infinite values: there is no picture of it. Look for what made them."
+        )
+    channels = inputs.shape[-1]
+    mean = _per_channel("mean", display.mean, channels)
+    scale = _per_channel("scale", display.scale, channels)
+    pixels = inputs * scale + mean
+    notes = []
+    if inputs.ndim == 3 and channels not in (1, 3):
+        # Before any stretching: of many channels the mean lies near the middle of their range, all dark or all grey.
+        pixels = pixels.mean(axis=-1)
+        notes.append(f"mean of {channels} channels")
+    outside = pixels.size > 0 and (pixels.min() < -_ROUNDING or pixels.max() > 1 + _ROUNDING)
+    if outside and not np.any(mean) and np.all(scale == 1):
+        low, high = display.bounds if display.bounds is not None else (pixels.min(), pixels.max())
+        pixels = (pixels - low) / (high - low) if high > low else np.full_like(pixels, 0.5)
+        notes.append("stretched")
+    pixels = np.clip(pixels, 0.0, 1.0)
+    if inputs.ndim == 3 and channels == 1:
+        pixels = pixels[..., 0]
+    return Picture(pixels, ", ".join(notes))
+
+
+def _per_channel(name: str, given: float | tuple[float, ...], channels: int) -> Floats:
+    """Check that there is one number, or one a channel."""
+    numbers = np.atleast_1d(np.asarray(given, np.float64))
+    if numbers.ndim != 1 or len(numbers) not in (1, channels):
+        raise RenderError(
+            f"display.{name}={given!r} has {len(numbers)} numbers but the input has {channels} "
+            f"{'channel' if channels == 1 else 'channels'}: give one number, or one a channel."
+        )
+    if not np.isfinite(numbers).all():
+        raise RenderError(
+            f"display.{name}={given!r} is not finite: give the number that undoes the normalisation."
+        )
+    return numbers

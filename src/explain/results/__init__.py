@@ -1,0 +1,1 @@
+"""Results as plain data: attributions, comparisons, their heatmaps, and the names that pictures and tables share."""

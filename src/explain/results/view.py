@@ -1,0 +1,171 @@
+"""Which way an attribution is drawn, and the maps that this way draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.algorithms.catalogue import methods
+from explain.algorithms.method import Drawn
+from explain.errors import RenderError
+from explain.inputs.layout import Layout
+from explain.results.attribution import Attribution
+from explain.results.heatmap import ChannelRule, Floats, heatmaps
+
+View = Literal["image", "rows", "characters", "table", "volume"]
+
+
+def view(attribution: Attribution) -> View:
+    """Find how an attribution is drawn, from its canonical rank and the names it carries.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of any layout.
+
+    Returns
+    -------
+    {"image", "rows", "characters", "table", "volume"}
+        ``"characters"`` for sequences with ``display.step_names``, ``"rows"`` for those without (steps by
+        features, drawn as a map); also for one spatial axis, which is drawn like time.
+
+    Raises
+    ------
+    RenderError
+        If there are more axes than can be drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 28, 28), np.float32)
+    >>> view(Attribution(values=ones, inputs=ones, layout="NHW", method="saliency", scores=np.ones(1)))
+    'image'
+    """
+    layout = attribution.layout
+    axes = len(set(layout) - {"N", "C"})
+    if axes == 0:
+        return "table"
+    if axes == 1:
+        return "characters" if attribution.display.step_names else "rows"
+    if axes == 2:
+        return "image"
+    if axes == 3:
+        return "volume"
+    raise RenderError(
+        f"layout={layout!r} has {axes} axes besides batch and channels: up to 3 can be drawn. Take a slice "
+        "of values and inputs along one of them and give the layout without it."
+    )
+
+
+def drawn_as(attribution: Attribution) -> Drawn:
+    """Look up in the catalogue what the values of an attribution's method are.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of any method; one that the catalogue does not know is taken for signed.
+
+    Returns
+    -------
+    {"signed", "unsigned", "input"}
+        Maps with two signs, maps with one, or an input that was found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> drawn_as(Attribution(ones, ones, "NC", "saliency", np.ones(1)))
+    'signed'
+    """
+    return next((row.drawn for row in methods() if row.name == attribution.method), "signed")
+
+
+def input_name(attribution: Attribution) -> str:
+    """Say what the inputs of an attribution are: those of the model, or what a layer gave.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> input_name(Attribution(ones, ones, "NC", "saliency", np.ones(1), layer="conv2"))
+    'output of conv2'
+    """
+    mapped = any(row.layer == "map" for row in methods() if row.name == attribution.method)
+    of_layer = attribution.layer and not mapped and not attribution.neuron
+    return f"output of {attribution.layer}" if of_layer else "input"
+
+
+def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
+    """Give the channel rule that fits: signs are kept unless no method of these has any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> default_channels([Attribution(ones, ones, "NC", "saliency", np.ones(1))])
+    'sum'
+    >>> default_channels([Attribution(ones, ones, "NC", "occlusion", np.ones(1))])
+    'mean'
+    """
+    if all(drawn_as(one) == "unsigned" for one in attributions):
+        return "abs_sum"
+    whole = {row.name for row in methods() if row.of_whole_places}
+    return "mean" if all(one.method in whole for one in attributions) else "sum"
+
+
+def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
+    """Give the map of each example as it is drawn.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of any layout.
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
+        See `explain.render.heatmaps`.
+
+    Returns
+    -------
+    numpy.ndarray of float64
+        (N, H, W), (N, D, H, W), (N, T, C) for rows, (N, T) for characters or (N, C) for tables; NaN at the
+        steps that are padding.
+
+    Raises
+    ------
+    RenderError
+        If a value is NaN or infinite, `channels` is unknown, or the mask does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 3, 2, 2), np.float32)
+    >>> maps_of(Attribution(ones, ones, "NCHW", "saliency", np.ones(1)), "sum")
+    array([[[3., 3.],
+            [3., 3.]]])
+    """
+    how = view(attribution)
+    maps = heatmaps(attribution.values, attribution.layout, channels=channels, per_feature=how == "rows")
+    if attribution.mask is not None and how in ("rows", "characters"):
+        mask = np.asarray(attribution.mask, bool)
+        if mask.shape != maps.shape[:2]:
+            raise RenderError(
+                f"mask has shape {mask.shape} but the sequences are (N, T) = {maps.shape[:2]}: give one flag "
+                "a step."
+            )
+        maps[~mask] = np.nan
+    return maps
+
+
+def canonical_inputs(attribution: Attribution) -> npt.NDArray[Any]:
+    """Give the inputs batch first and channels last, as float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 3, 2, 2), np.float32)
+    >>> canonical_inputs(Attribution(ones, ones, "NCHW", "saliency", np.ones(1))).shape
+    (1, 2, 2, 3)
+    """
+    return Layout(attribution.layout).to_canonical(np.asarray(attribution.inputs, np.float64))

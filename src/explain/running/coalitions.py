@@ -1,0 +1,55 @@
+"""Examples with some of their features in place and the others replaced by the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.inputs.examples import Array
+from explain.inputs.features import Features
+
+Presence = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Coalitions:
+    """An expansion: each point of an example keeps some of its features; see `explain.running.expansion.Expansion`.
+
+    Parameters
+    ----------
+    ends, baselines : tuple of numpy.ndarray
+        One array, shape (N, ...): the input, and what stands in the place of a feature that is absent.
+    features : Features
+        The feature of every position.
+    n_points : int
+        Points an example.
+    present : callable
+        From the row of an example and a slice of its points to which features are in place, (points, F). Asked block
+        by block, so that it need not be held for all points at once.
+
+    Examples
+    --------
+    >>> x, zeros = np.array([[1.0, 2.0]]), np.zeros((1, 2))
+    >>> each = Features(np.array([[0, 1]]), np.array([2]))
+    >>> one_left = Coalitions((x,), (zeros,), each, 2, lambda row, points: np.eye(2, dtype=bool)[points])
+    >>> one_left.inputs(slice(0, 1), slice(0, 2))[0].tolist()
+    [[1.0, 0.0], [0.0, 2.0]]
+    """
+
+    ends: tuple[Array, ...]
+    baselines: tuple[Array, ...]
+    features: Features
+    n_points: int
+    present: Callable[[int, slice], Presence]
+
+    def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
+        """Form the points of a block, example by example."""
+        (end,), (base,) = self.ends, self.baselines
+        formed = [
+            np.where(self.features.spread(row, self.present(row, points), padding=True), end[row], base[row])
+            for row in range(rows.start, rows.stop)
+        ]
+        return (np.concatenate(formed).astype(end.dtype, copy=False),)

@@ -1,0 +1,327 @@
+"""Runs any expansion of examples chunk by chunk, within a memory budget. Knows no method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Any, TypeVar
+
+from explain.backends.chunks import Block, blocks, blocks_in_rows, row_chunks
+from explain.backends.protocol import Backend
+from explain.errors import ExplainError, MemoryBudgetError, OutOfMemoryError
+from explain.inputs.examples import Examples
+from explain.running.tuning import Tuning, tuning_of
+
+# What is left to the caller, to other processes and to what the estimate of a point's need leaves out.
+SHARE_OF_FREE_MEMORY = 0.25
+
+UNSEEN = 256
+"""How many times its input a point is taken to need, in a model that cannot be looked into: those of a deep one."""
+
+# Where the search for the fastest chunk begins: sixty-four points were it, or near it, for small networks on a
+# CPU; beyond about a million input values a chunk, activations rather than calls are what costs.
+_FIRST_SIZE = 64
+_FIRST_INPUT_VALUES = 2**20
+
+
+_Result = TypeVar("_Result")
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Tell Python's own error of memory that ran out, for backends that know no other."""
+    return isinstance(error, MemoryError)
+
+
+class Executor:
+    """Cuts examples, and what they are expanded to, into chunks, and runs them.
+
+    Where memory runs out for a chunk, the chunk is halved and the work goes on from there, in smaller chunks from
+    then on.
+
+    Parameters
+    ----------
+    size : int
+        How many points a chunk holds; with `tuning`, at first.
+    limit : callable, optional
+        Gives the most points that the memory budget allows; asked once, when something must be cut.
+    tuning : callable, optional
+        Gives what finds the fastest size; asked once, when something must be cut. Without one `size` is kept.
+    synchronize : callable
+        Waits until the device has done what it was given, so that a timing is one.
+    is_out_of_memory : callable
+        Tells whether an error says that memory ran out.
+    may_halve : bool
+        Whether a smaller chunk needs less memory: not where a model takes one size of batch only.
+
+    Examples
+    --------
+    >>> executor = Executor(4)
+    >>> [(rows.start, rows.stop) for rows, _ in executor.blocks(4, 2)]
+    [(0, 2), (2, 4)]
+    >>> executor.used
+    4
+
+    A chunk for which memory runs out is cut in two:
+
+    >>> def compute(rows):
+    ...     if rows.stop - rows.start > 2:
+    ...         raise MemoryError
+    ...     return rows.stop - rows.start
+    >>> [done for _, done in executor.over_rows(8, compute)]
+    [2, 2, 2, 2]
+    >>> executor.halved_to
+    2
+    """
+
+    def __init__(
+        self,
+        size: int,
+        limit: Callable[[], int] | None = None,
+        tuning: Callable[[], Tuning] | None = None,
+        synchronize: Callable[[], None] = lambda: None,
+        is_out_of_memory: Callable[[BaseException], bool] = is_memory_error,
+        *,
+        may_halve: bool = True,
+    ) -> None:
+        self._size = size
+        self._limit = limit
+        self._tuning = tuning
+        self._asked: tuple[int, Tuning | None] | None = None
+        self._synchronize = synchronize
+        self._is_out_of_memory = is_out_of_memory
+        self._may_halve = may_halve
+        self._points = 0
+        self.used: int | None = None
+        """The chunk size that was last cut for, None if nothing had to be cut."""
+        self.halved_to: int | None = None
+        """The most points that a chunk holds since memory ran out, None if it never did."""
+
+    @property
+    def size(self) -> int:
+        """How many points a chunk holds now."""
+        limit, tuning = self._asked_once()
+        if tuning is not None and tuning.most is not None:
+            limit = min(limit, tuning.most)
+        if self.halved_to is not None:
+            limit = min(limit, self.halved_to)
+        self.used = min(self._size, limit) if tuning is None else tuning.size(self._size, limit, self._points)
+        return self.used
+
+    def rows(self, count: int) -> Iterator[slice]:
+        """Cut `count` examples, a point each."""
+        if count == 1:
+            yield slice(0, 1)
+        else:
+            yield from row_chunks(count, self.size)
+
+    def groups(self, count: int) -> Iterator[slice]:
+        """Cut `count` examples into groups for which something is kept while their points are gone through.
+
+        Of an eighth of a chunk's size: half a dozen tensors an example, its path's ends, sums and what they are
+        checked by, are then less than a chunk.
+        """
+        yield from row_chunks(count, max(1, self.size // 8))
+
+    def blocks(self, count: int, n_points: int, *, in_rows: bool = False) -> Iterator[Block]:
+        """Cut `count` examples that are expanded to `n_points` points each; time what the caller does with each.
+
+        With `in_rows` every point of an example is in the row of the batch that the example has itself.
+        """
+        self._points = count * n_points
+        cut = (
+            blocks_in_rows(count, n_points, self.size)
+            if in_rows
+            else blocks(count, n_points, lambda: self.size)
+        )
+        while True:
+            # Asked for before the block is cut: cutting it asks for the same.
+            size = self.size
+            block = next(cut, None)
+            if block is None:
+                return
+            rows, points = block
+            began = perf_counter()
+            yield rows, points
+            _, tuning = self._asked_once()
+            if tuning is not None:
+                self._synchronize()
+                tuning.record(size, _points_of(rows, points), perf_counter() - began)
+
+    def over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
+        """Compute `count` examples, a point each, chunk by chunk: give the rows of each and what was computed."""
+        for rows in self.rows(count):
+            for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
+                yield part, found
+
+    def over_groups(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
+        """Compute `count` examples group by group, as `over_rows` does chunk by chunk; see `groups`."""
+        for rows in self.groups(count):
+            for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
+                yield part, found
+
+    def over_blocks(
+        self, count: int, n_points: int, compute: Callable[[slice, slice], _Result], *, in_rows: bool = False
+    ) -> Iterator[tuple[slice, slice, _Result]]:
+        """Compute `count` examples at `n_points` points each, block by block; see `blocks`.
+
+        Gives rows, points and what was computed, of finished blocks only and each point once: what a caller adds up
+        counts nothing twice, whatever had to be begun again.
+        """
+        for rows, points in self.blocks(count, n_points, in_rows=in_rows):
+            yield from self._in_halves(rows, points, compute)
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Tell whether memory ran out, also where that was put into words on the way."""
+        cause: BaseException | None = error
+        while cause is not None:
+            if not isinstance(cause, ExplainError) and self._is_out_of_memory(cause):
+                return True
+            # What was given up once is not tried again in smaller parts.
+            cause = None if isinstance(cause, OutOfMemoryError) else cause.__cause__
+        return False
+
+    def _in_halves(
+        self, rows: slice, points: slice, compute: Callable[[slice, slice], _Result]
+    ) -> Iterator[tuple[slice, slice, _Result]]:
+        """Compute a block, whole if memory suffices, else in parts, in their order."""
+        waiting = [(rows, points)]
+        while waiting:
+            block = waiting.pop()
+            known = self.halved_to is not None and _points_of(*block) > self.halved_to
+            done = None if known and self._may_halve else self._attempt(*block, compute)
+            if done is None:
+                first, second = _halves(*block)
+                waiting += [second, first]
+            else:
+                yield *block, done[0]
+
+    def _attempt(
+        self, rows: slice, points: slice, compute: Callable[[slice, slice], _Result]
+    ) -> tuple[_Result] | None:
+        """Compute a block; None where memory ran out and half of it may be tried.
+
+        When this has returned, the error is gone, and with it what its traceback kept in memory.
+        """
+        try:
+            return (compute(rows, points),)
+        except Exception as error:
+            if not self.ran_out(error):
+                raise
+            count = _points_of(rows, points)
+            if count == 1 or not self._may_halve:
+                raise OutOfMemoryError(_no_smaller(self._may_halve, self._size)) from error
+            self.halved_to = count // 2
+            _, tuning = self._asked_once()
+            if tuning is not None:
+                tuning.most = self.halved_to
+            return None
+
+    def _asked_once(self) -> tuple[int, Tuning | None]:
+        if self._asked is None:
+            limit = self._size if self._limit is None else self._limit()
+            self._asked = limit, None if self._tuning is None else self._tuning()
+        return self._asked
+
+
+def _points_of(rows: slice, points: slice) -> int:
+    return int((rows.stop - rows.start) * (points.stop - points.start))
+
+
+def _halves(rows: slice, points: slice) -> tuple[Block, Block]:
+    """Cut a block in two: between examples where there are several, else between points."""
+    if rows.stop - rows.start > 1:
+        middle = (rows.start + rows.stop) // 2
+        return (slice(rows.start, middle), points), (slice(middle, rows.stop), points)
+    middle = (points.start + points.stop) // 2
+    return (rows, slice(points.start, middle)), (rows, slice(middle, points.stop))
+
+
+def _no_smaller(may_halve: bool, size: int) -> str:
+    if may_halve:
+        what = "Memory ran out for a single point, and no batch_size is smaller than 1"
+        remedy = "explain smaller inputs"
+    else:
+        what = f"Memory ran out for a batch of {size}, the only size that this model takes"
+        remedy = "build the model for smaller batches"
+    return (
+        f"{what}: {remedy}, free what else is in memory, move the model to a device that has more, or take a method "
+        "that needs no gradients, such as method='occlusion'."
+    )
+
+
+def executor_for(
+    backend: Backend,
+    model: Any,
+    examples: Examples,
+    *,
+    batch_size: int | None = None,
+    memory_budget: int | None = None,
+) -> Executor:
+    """Give the executor for a model: the caller's chunk size, else the fastest one that is known or found.
+
+    Parameters
+    ----------
+    backend : Backend
+        The opened model.
+    model : object
+        The model itself, with which what is found out is kept.
+    examples : Examples
+        What is explained.
+    batch_size : int, optional
+        How many points to hold in memory at once. None looks for the fastest.
+    memory_budget : int, optional
+        How many bytes the points of a chunk may need together. None takes a quarter of what is free.
+
+    Raises
+    ------
+    MemoryBudgetError
+        If the budget is too small for a single point.
+    """
+    fixed = backend.fixed_batch_size
+
+    def tuning() -> Tuning:
+        shapes = tuple(array.shape[1:] for array in examples.inputs)
+        return tuning_of(model, (shapes, backend.dtype, backend.device_name))
+
+    def limit() -> int:
+        known = tuning()
+        if known.bytes_per_point is None:
+            known.bytes_per_point = max(1, backend.bytes_per_point(examples.rows(slice(0, 1))))
+        need = known.bytes_per_point
+        budget = memory_budget or int(SHARE_OF_FREE_MEMORY * backend.free_memory())
+        least = fixed or 1
+        if budget < least * need:
+            given = (
+                f"memory_budget={memory_budget}"
+                if memory_budget
+                else f"A quarter of the free memory, {budget}"
+            )
+            raise MemoryBudgetError(
+                f"{given} bytes are too few: the gradient of {least} example{'s' if least > 1 else ''} of this model "
+                f"needs about {least * need}. Give memory_budget at least that, free some memory, or explain "
+                "smaller inputs."
+            )
+        return budget // need
+
+    if memory_budget is not None:
+        limit()
+    if fixed is not None:
+        return Executor(fixed, is_out_of_memory=backend.is_out_of_memory, may_halve=False)
+    if batch_size is not None:
+        most = limit if memory_budget is not None else None
+        return Executor(batch_size, most, is_out_of_memory=backend.is_out_of_memory)
+    return Executor(first_size(examples), limit, tuning, backend.synchronize, backend.is_out_of_memory)
+
+
+def first_size(examples: Examples) -> int:
+    """Give the chunk size at which the search begins: 64, fewer where the inputs are large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> first_size(Examples((np.zeros((1, 3, 32, 32)),)))
+    64
+    """
+    values = sum(array.size for array in examples.inputs) // len(examples)
+    most = max(1, min(_FIRST_SIZE, _FIRST_INPUT_VALUES // max(1, values)))
+    return int(2 ** (most.bit_length() - 1))

@@ -1,0 +1,229 @@
+"""A model of several inputs, seen as one that has a single input: all of them packed, or one while the others stay."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from copy import copy
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+
+from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layers import LayerCall
+from explain.inputs.packing import Part, unpacked
+from explain.running.execution import Executor
+
+
+class _Rearranged(ABC):
+    """A backend in front of another one, to which it gives the same examples in another arrangement.
+
+    Seen from a layer the two agree on what that gives; then it is the model's own inputs beside it that differ.
+    """
+
+    def __init__(self, inner: LayeredBackend) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self.provides: frozenset[Primitive] = inner.provides
+        self.takes_several_inputs = True
+        self.dtype = inner.dtype
+        self.fixed_batch_size = inner.fixed_batch_size
+        self.model_name = inner.model_name
+        self.device_name = inner.device_name
+        self._at_layer = False
+        # Of the last examples: the inner backend knows them again, and what it kept of them, by identity.
+        self._last: tuple[Any, tuple[Array, ...]] | None = None
+
+    @abstractmethod
+    def _inwards(self, inputs: tuple[Array, ...], unmoved: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Give inputs in the inner arrangement."""
+
+    @abstractmethod
+    def _outwards(self, gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Give inner gradients, shape (..., N, ...), in the outer arrangement."""
+
+    @abstractmethod
+    def _beside(self, unmoved: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Give what stays as it is in the inner arrangement."""
+
+    def inside(self, examples: Examples) -> Examples:
+        """Give examples in the inner arrangement."""
+        own = examples.outer if self._at_layer else examples.inputs
+        if self._last is None or self._last[0] is not own:
+            self._last = own, self._inwards(own, examples.unmoved)
+        inner = self._last[1]
+        # A mask of padding tells positions of the outer arrangement.
+        seen = replace(examples, unmoved=self._beside(examples.unmoved), mask=None)
+        return replace(seen, outer=inner) if self._at_layer else seen.with_inputs(inner)
+
+    @property
+    def named_layers(self) -> Mapping[str, Any]:
+        """The layers of the model by name."""
+        return self.inner.named_layers
+
+    def session(self) -> AbstractContextManager[None]:
+        """Hold the model."""
+        return self.inner.session()
+
+    def hold(self, examples: Examples) -> Examples:
+        """Fill in `Examples.held`."""
+        return replace(examples, held=self.inner.hold(self.inside(examples)).held)
+
+    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+        """Give the explained output of each example."""
+        return self.inner.outputs(self.inside(examples), with_gradients=with_gradients)
+
+    def reseeded(self) -> AbstractContextManager[None]:
+        """Let random layers draw otherwise."""
+        return self.inner.reseeded()
+
+    def scores(self, examples: Examples) -> Array:
+        """Give one number an example."""
+        return self.inner.scores(self.inside(examples))
+
+    def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
+        """Give the gradients to what is moved, and the scores."""
+        gradients, scores = self.inner.gradients(self.inside(examples))
+        return self._arranged(gradients), scores
+
+    def path_gradients(
+        self,
+        examples: Examples,
+        baselines: tuple[Array, ...],
+        alphas: Array,
+        weights: Array,
+        executor: Executor,
+    ) -> tuple[Array, ...]:
+        """Give weighted sums of gradients along the straight path of what is moved."""
+        starts = self._starts(baselines, examples)
+        return self._arranged(
+            self.inner.path_gradients(self.inside(examples), starts, alphas, weights, executor)
+        )
+
+    def rule_gradients(
+        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
+    ) -> tuple[tuple[Array, ...], int]:
+        """Give what a rule's backward pass brings to what is moved."""
+        starts = None if baselines is None else self._starts(baselines, examples)
+        gradients, changed = self.inner.rule_gradients(self.inside(examples), rule, starts, epsilon)
+        return self._arranged(gradients), changed
+
+    def has_kinks(self, examples: Examples) -> bool:
+        """Tell whether gradients may jump along a path."""
+        return self.inner.has_kinks(self.inside(examples))
+
+    def bytes_per_point(self, examples: Examples) -> int:
+        """Estimate the memory that one more example needs."""
+        return self.inner.bytes_per_point(self.inside(examples))
+
+    def free_memory(self) -> int:
+        """Give the free memory of the device that computes."""
+        return self.inner.free_memory()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Tell whether an error says that memory ran out."""
+        return self.inner.is_out_of_memory(error)
+
+    def synchronize(self) -> None:
+        """Wait for the device."""
+        self.inner.synchronize()
+
+    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+        """Give every call of a layer."""
+        return self.inner.layer_calls(self.inside(examples))
+
+    def layer_names(self) -> Mapping[int, str]:
+        """Give the names of the layers by the identity of the layer."""
+        return self.inner.layer_names()
+
+    def activations(self, call: LayerCall, examples: Examples) -> Array:
+        """Give what a layer gives at a call."""
+        return self.inner.activations(call, self.inside(examples))
+
+    def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
+        """Give what a layer gives at a call, and the gradients to it."""
+        return self.inner.units_and_gradients(call, self.inside(examples))
+
+    def at(self, call: LayerCall) -> Self:
+        """Give the same model seen from what a layer gives."""
+        return self._in_front_of(self.inner.at(call), at_layer=True)
+
+    def until(self, call: LayerCall) -> Self:
+        """Give the model up to what a layer gives."""
+        return self._in_front_of(self.inner.until(call), at_layer=self._at_layer)
+
+    def reading(self, calls: Mapping[int, LayerCall]) -> Self:
+        """Give the same model with inner inputs put in the place of what calls give."""
+        return self._in_front_of(self.inner.reading(calls), at_layer=self._at_layer)
+
+    def _in_front_of(self, inner: LayeredBackend, *, at_layer: bool) -> Self:
+        other = copy(self)
+        other.inner, other._at_layer, other._last = inner, at_layer, None
+        return other
+
+    def _arranged(self, gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        return gradients if self._at_layer else self._outwards(gradients)
+
+    def _starts(self, baselines: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
+        return baselines if self._at_layer else self._inwards(baselines, examples.unmoved)
+
+
+class Joint(_Rearranged):
+    """Several inputs as one: each example is a row, of which every input that is moved is a part.
+
+    Parameters
+    ----------
+    inner : LayeredBackend
+        The model, which takes each part as an input.
+    parts : tuple of Part
+        Where they lie.
+    """
+
+    def __init__(self, inner: LayeredBackend, parts: tuple[Part, ...]) -> None:
+        super().__init__(inner)
+        self.parts = parts
+
+    def _inwards(self, inputs: tuple[Array, ...], unmoved: tuple[Array, ...]) -> tuple[Array, ...]:
+        (rows,) = inputs
+        return unpacked(rows, self.parts)
+
+    def _outwards(self, gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        rows = [part.flat(gradient) for part, gradient in zip(self.parts, gradients, strict=True)]
+        return (np.concatenate(rows, axis=-1),)
+
+    def _beside(self, unmoved: tuple[Array, ...]) -> tuple[Array, ...]:
+        return unmoved
+
+
+class Alone(_Rearranged):
+    """One of several inputs by itself, the others as they are in each example.
+
+    Examples are of the one input; the packed row of all goes first among what stays as it is.
+
+    Parameters
+    ----------
+    joint : Joint
+        The model with all its inputs in one row.
+    part : Part
+        The one that is moved.
+    """
+
+    def __init__(self, joint: Joint, part: Part) -> None:
+        super().__init__(joint)
+        self.part = part
+
+    def _inwards(self, inputs: tuple[Array, ...], unmoved: tuple[Array, ...]) -> tuple[Array, ...]:
+        (one,) = inputs
+        rows = unmoved[0].copy()
+        rows[:, self.part.columns] = self.part.flat(one)
+        return (rows,)
+
+    def _outwards(self, gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        (rows,) = gradients
+        return (np.ascontiguousarray(self.part.shaped(rows[..., self.part.columns])),)
+
+    def _beside(self, unmoved: tuple[Array, ...]) -> tuple[Array, ...]:
+        return unmoved[1:]

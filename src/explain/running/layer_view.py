@@ -1,0 +1,144 @@
+"""A problem posed at a layer: the same question, asked of what the layer gives instead of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from explain.backends.protocol import Backend, LayeredBackend
+from explain.errors import GradientError, LayerError
+from explain.inputs.examples import Array, Examples, Target
+from explain.inputs.layers import LayerCall, LayerLike, find_call, has_map, with_maps
+from explain.inputs.target import TargetLabels, resolve_target
+from explain.running.problem import Problem
+
+
+def resolve_layer(
+    problem: Problem,
+    layer: LayerLike | None,
+    *,
+    mapped: bool,
+    reads: Callable[[LayerCall], bool] = lambda call: True,
+) -> LayerCall:
+    """Find the call of a layer that is meant; without one the last whose map says something.
+
+    Parameters
+    ----------
+    problem : Problem
+        Posed at the input.
+    layer : str, (str, int) or object, optional
+        As the caller gave it.
+    mapped : bool
+        Whether a map is needed.
+    reads : callable
+        Tells whether what a layer gives depends on the input: of several inputs it need not.
+
+    Raises
+    ------
+    LayerError
+        If there is none, or it is not said which of several.
+    """
+    backend = layered(problem)
+    calls = backend.layer_calls(problem.examples)
+    if layer is None:
+        return _last_with_map(problem, with_maps([*filter(reads, calls)], problem.layout))
+    call = find_call(layer, calls, backend.layer_names())
+    if mapped and not has_map(call, problem.layout):
+        raise LayerError(
+            f"layer={call.label!r} gives shape {call.shape} an example, which is no map over the axes of space or time "
+            f"that an input of layout={problem.layout.axes!r} has: name a layer before, or leave layer out."
+        )
+    if not reads(call):
+        raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
+    return call
+
+
+def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
+    """Give the first of some calls, the last of the model's, of whose map the score depends on more than one place.
+
+    A recurrent layer may give a whole sequence of which only the last step is used: its map says nothing, and in
+    another framework the same layer gives that step alone.
+
+    Raises
+    ------
+    LayerError
+        If there is none, though the score depends on one place of a map.
+    GradientError
+        If the score has no gradient to any of them.
+    """
+    if "gradients" not in problem.backend.provides:
+        return calls[0]
+    one, alone = problem.examples.rows(slice(0, 1)), False
+    unread: dict[LayerCall, GradientError] = {}
+    for call in calls:
+        try:
+            _, slopes = layered(problem).units_and_gradients(call, one)
+        except GradientError as cause:
+            # Of a recurrent layer the state may be read and not the sequence, which is what it gives first.
+            unread[call] = cause
+            continue
+        places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
+        if np.count_nonzero(places) > 1:
+            return call
+        alone = alone or bool(places.any())
+    if alone:
+        raise LayerError(
+            "Of every layer that gives a map over space or time, the score depends on one place only, as on the last "
+            "step of a recurrent layer: a class activation map would say nothing. Name a layer with layer= if it is "
+            "meant all the same, or use method='integrated_gradients'."
+        )
+    read = [call for call in calls if call not in unread]
+    if not read:
+        raise unread[calls[0]]
+    return read[0]
+
+
+def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple[Backend, LayerCall]:
+    """Give the model up to a layer, whose units are then what can be explained, and the call of the layer."""
+    whole = cast(LayeredBackend, backend)
+    call = find_call(layer, whole.layer_calls(examples), whole.layer_names())
+    return whole.until(call), call
+
+
+def resolve_neuron(problem: Problem, call: LayerCall, neuron: Any) -> tuple[Target, TargetLabels]:
+    """Find the unit of a layer that is meant, for each example; a `TargetError` if there is none such."""
+    return resolve_target(neuron, activations_of(problem, call, problem.examples), "neuron")
+
+
+def layered(problem: Problem) -> LayeredBackend:
+    """Give the backend as one whose layers can be reached: that it is one was checked by its primitives."""
+    return cast(LayeredBackend, problem.backend)
+
+
+def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Array:
+    """Give what a layer gives for examples, a chunk at a time, shape (N, ...), in the precision of points."""
+    backend = layered(problem)
+    parts = problem.executor.over_rows(
+        len(examples), lambda rows: backend.activations(call, examples.rows(rows))
+    )
+    return np.ascontiguousarray(np.concatenate([units for _, units in parts]), dtype=backend.dtype)
+
+
+def at_layer(problem: Problem, call: LayerCall) -> Problem:
+    """Pose the same problem at a layer: its inputs are what the layer gives, its baselines what it gives for these."""
+    examples, layout = problem.examples, call.layout(problem.layout)
+    activations = activations_of(problem, call, examples)
+    baselines = problem.baselines
+    if baselines is not None:
+        baselines = (activations_of(problem, call, examples.with_inputs(baselines)),)
+    axis, mask = layout.time_axis, examples.mask
+    if mask is not None and (axis is None or activations.shape[axis] != mask.shape[1]):
+        mask = None
+    return replace(
+        problem,
+        backend=layered(problem).at(call),
+        examples=examples.at_layer(activations, mask),
+        baselines=baselines,
+        layout=layout,
+        bounds=None,
+        call=call,
+        outer=problem,
+    )

@@ -1,0 +1,62 @@
+"""Whether a model gives the same output twice for the same input: asked once a model."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from explain.backends.protocol import Backend
+from explain.errors import ExplainWarning, NonDeterministicWarning
+from explain.inputs.examples import Array, Examples
+from explain.running.execution import Executor
+
+# Far above what sums in another order differ by, far below what a dropped unit changes.
+_TOLERANCE = 1e-4
+
+UNSTEADY_NOTE: tuple[str, type[ExplainWarning]] = (
+    "The model gives different outputs for the same input, though it is in inference mode: dropout is left on, or "
+    "something in it is random. The map is of one draw, and another call may give another. Turn the randomness off, "
+    "or average the maps of many calls.",
+    NonDeterministicWarning,
+)
+
+_known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Executor) -> bool:
+    """Tell whether two forward passes over the same examples differ; a model is asked once.
+
+    Parameters
+    ----------
+    backend : Backend
+        The opened model, inside its session.
+    model : object
+        The model itself, with which the answer is kept; one that cannot be held weakly is asked every time.
+    examples : Examples
+        What is explained; the first chunk of it is looked at.
+    executor : Executor
+        Says how much is a chunk.
+    """
+    try:
+        known = _known.get(model)
+    except TypeError:
+        known = None
+    if known is not None:
+        return known
+
+    def twice(rows: slice) -> tuple[Array, Array]:
+        first, _ = backend.outputs(examples.rows(rows))
+        with backend.reseeded():
+            second, _ = backend.outputs(examples.rows(rows))
+        return first, second
+
+    _, (first, second) = next(executor.over_rows(len(examples), twice))
+    # What is not finite is refused later, with its own words.
+    scale = np.abs(first, where=np.isfinite(first), out=np.zeros(first.shape)).max(initial=0)
+    found = not np.allclose(first, second, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
+    with suppress(TypeError):
+        _known[model] = found
+    return found

@@ -1,0 +1,1 @@
+"""What of a TensorFlow model is affine in its input, and gradients along paths that begin where that ends."""

@@ -1,0 +1,1 @@
+"""A TensorFlow model run: its structure, its state, its layers, its scores."""

@@ -1,0 +1,48 @@
+"""How much memory a point needs in TensorFlow, and how much there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+import tensorflow as tf
+
+from explain.errors import ExplainError
+from explain.inputs.examples import Examples
+from explain.running.execution import UNSEEN
+
+if TYPE_CHECKING:
+    from explain.tf_ext.backend import TensorFlowBackend
+
+# Beside every result of the forward pass, most of which the backward pass reads again, the gradients on their way.
+_BEYOND_RESULTS = 1.5
+
+
+def bytes_per_point(backend: TensorFlowBackend, examples: Examples) -> int:
+    """Estimate the memory that one more example needs while its gradient is taken, in bytes.
+
+    Every result on the way from input to score is counted, as the trace tells their shapes.
+    """
+    inputs = sum(array[:1].nbytes for array in examples.inputs)
+    try:
+        seen = backend.survey(examples).bytes_per_point
+    except ExplainError:
+        # The model does not take the input: it says so when it is called on it.
+        seen = 0
+    return int(_BEYOND_RESULTS * (inputs + seen)) if seen else UNSEEN * inputs
+
+
+def free_memory(device: str) -> int:
+    """Give the free memory of a device, in bytes."""
+    if device != "cpu":
+        # TensorFlow takes a device's memory at the start; how much that is it tells in no public way.
+        from tensorflow.python.client.device_lib import list_local_devices
+
+        limit = next(one.memory_limit for one in list_local_devices() if one.device_type == "GPU")
+        return int(limit - tf.config.experimental.get_memory_info(device)["current"])
+    return int(psutil.virtual_memory().available)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell TensorFlow's error of memory that ran out, on whatever device."""
+    return isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError))

@@ -1,0 +1,161 @@
+"""What a trace holds of a Keras model for good: looked through once, and anew when anything is another object."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from explain.keras.layers import has_masking, layers_of
+
+_PLAIN = frozenset({bool, int, float, str})
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A Keras model as it is set now.
+
+    Parameters
+    ----------
+    token : object
+        The same one whenever layers and what they are set to are the same: a trace is found by it.
+    stateful : bool
+        Whether a layer keeps a state for each row of the batch from one call to the next.
+    masking : bool
+        Whether a layer works out a mask from values.
+    input_shape : tuple of int, optional
+        The shape of the only input, batch axis included, where it is stated.
+    batch_size : int, optional
+        The only batch size that the model takes, where its inputs state one.
+    precision : tf.DType, optional
+        That of the weights, where there are any in floating point.
+    """
+
+    token: object = None
+    stateful: bool = False
+    masking: bool = False
+    input_shape: tuple[int | None, ...] | None = None
+    batch_size: int | None = None
+    precision: Any = None
+
+
+@dataclass
+class _Known:
+    """What was found of a model, and by what it is told that it still holds."""
+
+    tokens: dict[Any, object] = field(default_factory=dict)
+    identities: list[int] = field(default_factory=list)
+    changeable: list[tuple[Any, Any]] = field(default_factory=list)
+    held: list[Any] = field(default_factory=list)
+    latest: Structure = field(default_factory=Structure)
+
+    def still_holds(self, identities: list[int]) -> bool:
+        """Tell whether every layer has the very same values, and those that may change in place have not."""
+        return self.identities == identities and all(
+            _as_plain(value) == plain for value, plain in self.changeable
+        )
+
+
+_kept: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
+
+
+def structure_of(model: Any) -> Structure:
+    """Give the structure of a built Keras model."""
+    layers = layers_of(model)
+    identities: list[int] = []
+    for layer in layers:
+        identities.append(id(layer))
+        identities.extend(map(id, layer.__dict__.values()))
+    known = _kept.setdefault(model, _Known())
+    if not (known.identities and known.still_holds(identities)):
+        plain = [
+            (value, as_plain)
+            for layer in layers
+            for name, value in layer.__dict__.items()
+            if name[0] != "_" and (as_plain := _as_plain(value)) is not None
+        ]
+        # As long as they are held, nothing else can have their identity.
+        known.held = [value for value, _ in plain]
+        known.changeable = [one for one in plain if _may_change_in_place(one[0])]
+        known.identities = identities
+        known.latest = Structure(
+            token=known.tokens.setdefault(_set_to(layers), object()),
+            stateful=any(getattr(layer, "stateful", False) for layer in layers),
+            masking=has_masking(layers),
+            input_shape=input_shape_of(model),
+            batch_size=_batch_size_of(model),
+            precision=precision_of(model.variables),
+        )
+    return known.latest
+
+
+def input_shape_of(model: Any) -> tuple[int | None, ...] | None:
+    """Give the shape of a Keras model's only input, batch axis included, None where it is not stated."""
+    try:
+        shape = model.input_shape
+    # A subclassed model raises one or the other, depending on the version of Keras.
+    except (AttributeError, ValueError):
+        return None
+    if isinstance(shape, list) and len(shape) == 1:
+        shape = shape[0]
+    if isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape):
+        return shape
+    return None
+
+
+def _batch_size_of(model: Any) -> int | None:
+    """Give the batch size that the inputs of a Keras model state, one or several."""
+    try:
+        shapes = [one.shape for one in model.inputs]
+    # A subclassed model has none, and says so in one way or another.
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
+
+
+def precision_of(variables: Sequence[Any]) -> Any:
+    """Give the precision in which points are formed for weights: float64 or, for half precision too, float32."""
+    for variable in variables:
+        dtype = tf.as_dtype(variable.dtype)
+        if dtype.is_floating:
+            return tf.float64 if dtype == tf.float64 else tf.float32
+    return None
+
+
+def _set_to(layers: Sequence[Any]) -> tuple[Any, ...]:
+    """Tell apart what a trace holds: layers, their activations, and the plain values they are set to."""
+    return tuple(
+        (
+            id(layer),
+            id(getattr(layer, "activation", None)),
+            *(
+                (name, plain)
+                for name, value in layer.__dict__.items()
+                if name[0] != "_" and (plain := _as_plain(value)) is not None
+            ),
+        )
+        for layer in layers
+    )
+
+
+def _may_change_in_place(value: Any) -> bool:
+    return isinstance(value, (list, np.ndarray)) or (
+        isinstance(value, tuple) and any(map(_may_change_in_place, value))
+    )
+
+
+def _as_plain(value: Any) -> Any:
+    """Give an attribute's value as something to compare, None for what cannot be held in a trace as it is now."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, (tuple, list)):
+        return tuple(_as_plain(one) for one in value)
+    return None

@@ -1,0 +1,53 @@
+"""Computations traced once for a signature, and kept as long as the model lives."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from explain.backends.protocol import Finding
+from explain.tf_ext.affine_prefix.cut import Survey
+
+
+@dataclass
+class Trace:
+    """A function of flat tensors, and what was found out while it was traced."""
+
+    function: Callable[..., Any]
+    finding: Finding | None = None
+    assigns: bool = False
+    survey: Survey | None = None
+
+
+_kept: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
+
+
+def traces_of(model: Any) -> dict[Any, Trace]:
+    """Give the traces kept for a model; they go when the model goes."""
+    return _kept.setdefault(model, {})
+
+
+def traced(
+    function: Callable[..., Any], arguments: tuple[Any, ...], specifications: Sequence[Any]
+) -> tuple[Callable[..., Any], Any]:
+    """Trace a function of nested tensors for their specifications; give it, and the graph of what it does.
+
+    It takes the tensors flat: binding nested arguments takes TensorFlow longer than a small model does.
+    """
+    structure = tf.nest.map_structure(lambda tensor: None, arguments)
+
+    def of_flat(*tensors: Any) -> Any:
+        return function(*tf.nest.pack_sequence_as(structure, tensors))
+
+    # Keras does not convert a model's control flow either; without conversion errors keep their class.
+    concrete = tf.function(of_flat, autograph=False).get_concrete_function(*specifications)
+    return concrete, concrete.graph
+
+
+def specifications_of(tensors: Sequence[Any], fixed_batch_size: int | None = None) -> list[Any]:
+    """Give the specifications of flat tensors with the batch axis left open."""
+    return [tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]

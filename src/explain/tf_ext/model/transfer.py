@@ -1,0 +1,45 @@
+"""Between host arrays and TensorFlow's tensors; TensorFlow places them on a device by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from explain.inputs.examples import Array
+from explain.tf_ext.model.structure import Structure, precision_of
+
+
+def to_device(array: Array, dtype: Any) -> Any:
+    """Make a tensor of an array, of that precision where it holds no whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_device(np.ones(2), tf.float32).dtype.name, to_device(np.ones(2, np.int64), tf.float32).dtype.name
+    ('float32', 'int64')
+    """
+    return tf.constant(array, dtype) if array.dtype.kind == "f" else tf.constant(array)
+
+
+def to_host(tensor: Any) -> Array:
+    """Copy a tensor to the host, half precision as float32.
+
+    Examples
+    --------
+    >>> to_host(tf.ones(2, tf.bfloat16)).dtype.name
+    'float32'
+    """
+    if tensor.dtype in (tf.float16, tf.bfloat16):
+        tensor = tf.cast(tensor, tf.float32)
+    array: Array = tensor.numpy()
+    return array
+
+
+def precision_of_points(structure: Structure, model: Any, like: Any) -> Any:
+    """Follow the model's weights, else its input."""
+    of_weights = structure.precision or precision_of(getattr(model, "variables", ()))
+    if of_weights is not None:
+        return of_weights
+    name = getattr(getattr(like, "dtype", None), "name", None)
+    return tf.float64 if name == "float64" else tf.float32

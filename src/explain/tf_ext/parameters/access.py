@@ -1,0 +1,70 @@
+"""The parameters of a TensorFlow model's layers, read in canonical axes and written back from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from explain.errors import PortError
+from explain.keras import parameters as keras_parameters
+from explain.keras.layers import is_keras_model
+from explain.parameters.canonical import ParameterLayer
+from explain.tf_ext.model.layers import named_layers
+
+
+def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
+    """Give the layers of a model that hold parameters, in the order of the model's layers.
+
+    Raises
+    ------
+    ModelNotBuiltError
+        If it has no weights yet.
+    PortError
+        If the model has no layers to be seen, or has one whose numbers are no plain tensors.
+
+    Examples
+    --------
+    >>> import keras
+    >>> layers = [keras.Input((3,)), keras.layers.Dense(2, name="fc")]
+    >>> (layer,) = read_parameters(keras.Sequential(layers))
+    >>> layer.name, layer.kind, layer.shapes
+    ('fc', 'dense', {'kernel': (3, 2), 'bias': (2,)})
+    """
+    return keras_parameters.read_parameters(model, _names(model))
+
+
+def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
+    """Give a model's layers the tensors of `layers`, which have the names of its own, all or none.
+
+    Variables are assigned to: they stay the objects that an optimiser knows, of their precision.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    layers : sequence of ParameterLayer
+        Of each, the tensors, in canonical axes; a layer that is not among them stays as it is.
+
+    Raises
+    ------
+    PortError
+        If a tensor does not fit; nothing is changed then.
+
+    Examples
+    --------
+    >>> import keras, numpy as np
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="fc")])
+    >>> write_parameters(model, [ParameterLayer("fc", "dense", {"kernel": np.ones((3, 2)), "bias": np.ones(2)})])
+    >>> float(np.sum(model.layers[0].kernel))
+    6.0
+    """
+    keras_parameters.write_parameters(model, layers, _names(model))
+
+
+def _names(model: Any) -> dict[int, str]:
+    if not is_keras_model(model):
+        raise PortError(
+            f"model is of type {type(model).__name__}, whose layers cannot be told from each other: give the "
+            "keras.Model that it was made from."
+        )
+    return {id(layer): name for name, layer in named_layers(model).items()}

@@ -1,0 +1,140 @@
+"""Which tensors of a run are affine in its input by their values, whatever autograd is shown of them.
+
+Autograd's graph leaves out what has no gradient: a comparison, a rounding, what was detached. A product with such a
+gate looks affine there and is not. Here every operation is seen. What a function of the user's own does to a gradient
+is not: that autograd's graph alone tells (`explain.torch_ext.model.graph`), and a prefix must be affine by both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from explain.torch_ext.model.graph import names
+
+# Operations of ATen. Affine in all that depends on the input together.
+_ADDITIVE = names(
+    "add sub rsub neg cat stack view _unsafe_view reshape _reshape_alias permute transpose t squeeze unsqueeze expand "
+    "slice select split split_with_sizes unsafe_split unbind alias clone _to_copy constant_pad_nd flatten "
+    "sum mean avg_pool2d _adaptive_avg_pool2d zeros_like ones_like new_zeros new_ones empty_like new_empty"
+)
+# Affine in one of their arguments while the others do not depend on it.
+_LINEAR_IN_EACH = names("mul mm addmm bmm baddbmm convolution mkldnn_convolution linear")
+_BATCH_NORMS = names("_native_batch_norm_legit_no_training cudnn_batch_norm native_batch_norm")
+
+# What takes values out to where no operation is seen.
+_LEAVING = names("numpy tolist __array__ __dlpack__")
+
+
+class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows what depends on an input through every operation of a run.
+
+    Parameters
+    ----------
+    source : torch.Tensor
+        The input.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.ones(2, 3)
+    >>> with ValueFlow(x) as flow:
+    ...     shifted, gated = 2 * x + 1, x * (x > 0)
+    >>> flow.is_affine(shifted), flow.is_affine(gated)
+    (True, False)
+    """
+
+    def __init__(self, source: Tensor) -> None:
+        # PyTorch leaves it without types.
+        super().__init__()  # type: ignore[no-untyped-call]
+        # By storage, held so that no other takes its address: True where it is affine, False where it is not.
+        self._affine: dict[int, bool] = {}
+        self._held: list[Any] = []
+        # Whether a number was taken from it to Python, after which anything may follow it.
+        self._left = False
+        self._exits = _Exits(self)
+        self._note(source, True)
+
+    def __enter__(self) -> ValueFlow:
+        """Begin to follow."""
+        self._exits.__enter__()  # type: ignore[no-untyped-call]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Follow no further."""
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._exits.__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def leaves(self, tensor: Tensor) -> None:
+        """Note that a tensor's values are taken to where they cannot be followed."""
+        self._left = self._left or self._depends(tensor)
+
+    def is_affine(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor depends on the input, and affinely."""
+        return self._affine.get(_place(tensor), False)
+
+    def may_follow(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor's values may depend on those of the input."""
+        return self._left or self._depends(tensor)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation; note what it made."""
+        result = func(*args, **(kwargs or {}))
+        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        states = [self._affine[_place(one)] for one in given if _place(one) in self._affine]
+        if states:
+            name = func.overloadpacket.__name__
+            self._left = self._left or name == "_local_scalar_dense"
+            affine = not self._left and all(states) and self._is_affine_kind(name, args, len(states))
+            for one in tree_leaves(result):
+                if isinstance(one, Tensor):
+                    self._note(one, affine)
+        return result
+
+    def _is_affine_kind(self, name: str, args: tuple[Any, ...], dependent: int) -> bool:
+        if name in _LINEAR_IN_EACH:
+            return dependent == 1
+        if name == "div":
+            return dependent == 1 and self._depends(args[0])
+        if name == "where":
+            return not self._depends(args[0])
+        if name in _BATCH_NORMS:
+            # In training mode the statistics depend on the input.
+            return dependent == 1 and (name != "native_batch_norm" or args[5] is False)
+        return name in _ADDITIVE
+
+    def _depends(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and _place(value) in self._affine
+
+    def _note(self, tensor: Tensor, affine: bool) -> None:
+        place = _place(tensor)
+        self._held.append(tensor.untyped_storage())
+        # A tensor that was not affine once, and is written to, is not trusted again.
+        self._affine[place] = affine and self._affine.get(place, True)
+
+
+class _Exits(TorchFunctionMode):
+    """Tells of values that are taken out of tensors without an operation of ATen."""
+
+    def __init__(self, flow: ValueFlow) -> None:
+        super().__init__()
+        self._flow = flow
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call the function, noted if it is such a one."""
+        if getattr(func, "__name__", "") in _LEAVING:
+            self._flow.leaves(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

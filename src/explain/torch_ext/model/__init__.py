@@ -1,0 +1,1 @@
+"""A PyTorch model run: its structure, its state, its layers, its scores."""

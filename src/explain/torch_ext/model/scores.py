@@ -1,0 +1,194 @@
+"""From a PyTorch model's output to the scalar that is explained."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explain.backends.scoring import ActivationKind, RecordedActivation
+from explain.errors import TargetError
+from explain.inputs.examples import Target
+from explain.inputs.layout import Layout
+from explain.keras.layers import layers_of, recorded_activations
+from explain.torch_ext.inspection import Inspection
+
+_FUNCTIONAL: dict[str, ActivationKind] = {
+    "SoftmaxBackward0": "softmax",
+    "LogSoftmaxBackward0": "log_softmax",
+    "SigmoidBackward0": "sigmoid",
+    "LogSigmoidBackward0": "log_sigmoid",
+}
+# What changes the shape of an output and not its values.
+_RESHAPING = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Alias",
+    "Clone",
+    "T",
+    "Transpose",
+    "Permute",
+)
+
+
+class TorchArithmetic:
+    """PyTorch's operations; see `explain.backends.scoring.Arithmetic`."""
+
+    def softmax(self, tensor: Tensor, axis: int) -> Tensor:
+        """Softmax along an axis."""
+        return torch.softmax(tensor, axis)
+
+    def log_softmax(self, tensor: Tensor, axis: int) -> Tensor:
+        """Log-softmax along an axis."""
+        return torch.log_softmax(tensor, axis)
+
+    def sigmoid(self, tensor: Tensor) -> Tensor:
+        """Logistic function."""
+        return torch.sigmoid(tensor)
+
+    def log_sigmoid(self, tensor: Tensor) -> Tensor:
+        """Logarithm of the logistic function."""
+        return nn.functional.logsigmoid(tensor)
+
+    def exp(self, tensor: Tensor) -> Tensor:
+        """Exponential function."""
+        return torch.exp(tensor)
+
+    def log(self, tensor: Tensor) -> Tensor:
+        """Natural logarithm."""
+        return torch.log(tensor)
+
+
+class ActivationRecorder:
+    """Finds a model's softmax, log-softmax and sigmoid layers once, and records their calls.
+
+    Parameters
+    ----------
+    inspection : Inspection
+        The model; one whose layers cannot be reached records nothing.
+    """
+
+    def __init__(self, inspection: Inspection) -> None:
+        # Keras layers do not call hooks.
+        self._keras_layers = layers_of(inspection.model) if inspection.keras else []
+        self._activations = inspection.structure.activations
+
+    def recording(self) -> AbstractContextManager[list[RecordedActivation]]:
+        """Record every call of an activation layer made by this thread."""
+        if not (self._activations or self._keras_layers):
+            return nullcontext([])
+        return self._recording()
+
+    @contextmanager
+    def _recording(self) -> Iterator[list[RecordedActivation]]:
+        thread = threading.get_ident()
+        with ExitStack() as stack:
+            recorded = stack.enter_context(recorded_activations(self._keras_layers))
+
+            for module, kind in self._activations:
+
+                def hook(
+                    module: nn.Module,
+                    arguments: tuple[Any, ...],
+                    keywords: dict[str, Any],
+                    output: Any,
+                    kind: ActivationKind = kind,
+                ) -> None:
+                    if threading.get_ident() == thread:
+                        logits = arguments[0] if arguments else next(iter(keywords.values()))
+                        recorded.append(RecordedActivation(kind, logits, output, _axis_of(module, logits)))
+
+                stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
+            yield recorded
+
+
+def functional_activation(output: Tensor) -> ActivationKind | None:
+    """Tell from the autograd graph which activation made an output, reshaped since or not, None if it was none."""
+    node = output.grad_fn
+    while node is not None and node.name().rstrip("0123456789").removesuffix("Backward") in _RESHAPING:
+        node = node.next_functions[0][0]
+    return None if node is None else _FUNCTIONAL.get(node.name())
+
+
+def pick_scores(outputs: Tensor, target: Target) -> Tensor:
+    """Give one scalar an example, shape (N,).
+
+    Raises
+    ------
+    TargetError
+        If a callable target does not give N scalars.
+    """
+    if target.function is not None:
+        scores = target.function(outputs)
+        if not isinstance(scores, Tensor) or scores.numel() != len(outputs):
+            shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise TargetError(
+                f"target, a callable, gave {shape} for a batch of {len(outputs)}: it should give one scalar an "
+                "example, "
+                f"a tensor of shape ({len(outputs)},)."
+            )
+        return scores.reshape(len(outputs))
+    indices = _indices(outputs, target)
+    if outputs.ndim == 2:
+        # Picking and putting along one axis is faster than with indices of all axes.
+        return outputs.gather(1, indices).squeeze(1)
+    return outputs[_places(indices)]
+
+
+def gradients_of_scores(
+    outputs: Tensor, target: Target, leaves: Sequence[Tensor]
+) -> tuple[Tensor | None, ...]:
+    """Give the gradient of every example's score to some tensors; None for one that the score does not depend on.
+
+    Scores that are picked by index are not formed: the backward pass begins at the outputs, with a one at each
+    score's place.
+    """
+    if target.function is not None:
+        outputs = pick_scores(outputs, target)
+    if not outputs.requires_grad:
+        return (None,) * len(leaves)
+    if target.function is not None:
+        begun = torch.ones_like(outputs)
+    else:
+        begun, indices = torch.zeros_like(outputs), _indices(outputs, target)
+        if outputs.ndim == 2:
+            begun.scatter_(1, indices, 1)
+        else:
+            begun[_places(indices)] = 1
+    return torch.autograd.grad(outputs, leaves, begun, allow_unused=True)
+
+
+def _indices(outputs: Tensor, target: Target) -> Tensor:
+    assert target.indices is not None
+    return torch.from_numpy(target.indices).to(outputs.device)
+
+
+def _places(indices: Tensor) -> tuple[Tensor, ...]:
+    """Give the index of every example's score in outputs of any rank."""
+    return (torch.arange(len(indices), device=indices.device), *indices.unbind(dim=1))
+
+
+def class_axis(outputs: Tensor, layout: Layout) -> int:
+    """Give the axis of the classes where no activation says: the last where the input's channels are last."""
+    axes = layout.batch_first.axes
+    return -1 if len(axes) > 2 and axes[-1] == "C" else 1
+
+
+def is_single(outputs: Sequence[Any] | Tensor) -> bool:
+    """Tell whether there is one output an example."""
+    return isinstance(outputs, Tensor) and outputs.ndim > 0 and outputs.numel() == outputs.shape[0]
+
+
+def _axis_of(module: nn.Module, logits: Tensor) -> int:
+    """Give the axis of a softmax; PyTorch's default depends on the rank."""
+    if isinstance(module, nn.Softmax2d):
+        return -3
+    axis = getattr(module, "dim", None)
+    return axis if isinstance(axis, int) else (0 if logits.ndim in (0, 1, 3) else 1)

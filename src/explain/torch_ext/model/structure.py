@@ -1,0 +1,132 @@
+"""The modules of a PyTorch model: found in one walk, with what can be told of each from its class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from explain.backends.scoring import ActivationKind
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The modules of a model, each once, as they are set now.
+
+    Parameters
+    ----------
+    modules : tuple of torch.nn.Module
+        The model itself first; none where they cannot be reached.
+    training : tuple of torch.nn.Module
+        Those in training mode.
+    activations : tuple of (torch.nn.Module, str)
+        Softmax, log-softmax and sigmoid layers, with their kind.
+    convolve : bool
+        Whether any convolves pictures.
+    lazy : bool
+        Whether the shape of any parameter is not known yet.
+    stock : bool
+        Whether all are PyTorch's own, which in inference mode change nothing of themselves. Hooks, and what was put
+        in the place of a module's methods, are not PyTorch's.
+    """
+
+    modules: tuple[nn.Module, ...] = ()
+    training: tuple[nn.Module, ...] = ()
+    activations: tuple[tuple[nn.Module, ActivationKind], ...] = ()
+    convolve: bool = False
+    lazy: bool = False
+    stock: bool = False
+
+
+@dataclass(frozen=True)
+class _Traits:
+    stock: bool
+    convolves: bool
+    activation: ActivationKind | None
+    may_be_lazy: bool
+
+
+def structure_of(model: Any) -> Structure:
+    """Give the modules of a model; none for what is no module.
+
+    They are those of ``model.modules()``, without its cost: of a small model that walk takes longer than its call.
+
+    Examples
+    --------
+    >>> found = structure_of(nn.Sequential(nn.Flatten(), nn.Softmax(1)))
+    >>> len(found.modules), found.stock, [kind for _, kind in found.activations]
+    (3, True, ['softmax'])
+    """
+    if not isinstance(model, nn.Module):
+        return Structure()
+    if isinstance(model, torch.jit.ScriptModule):
+        modules = tuple(model.modules())
+        return Structure(modules, tuple(module for module in modules if module.training))
+    found: dict[int, nn.Module] = {}
+    training: list[nn.Module] = []
+    activations: list[tuple[nn.Module, ActivationKind]] = []
+    convolve, lazy, stock = False, False, True
+    left = [model]
+    while left:
+        module = left.pop()
+        if id(module) in found:
+            continue
+        found[id(module)] = module
+        own = module.__dict__
+        kind: Any = type(module)
+        traits = _traits_of(kind)
+        if traits.convolves:
+            convolve = True
+        if traits.may_be_lazy and _is_lazy(module):
+            lazy = True
+        if traits.activation is not None:
+            activations.append((module, traits.activation))
+        if own["training"]:
+            training.append(module)
+        if not traits.stock or own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own:
+            stock = False
+        below = own["_modules"]
+        if below:
+            left.extend(one for one in reversed(below.values()) if one is not None)
+    return Structure(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
+
+
+def identities_of(structure: Structure) -> tuple[int, ...]:
+    """Give what changes when a module, an attribute or a hook of one, or what a list of it holds is another object."""
+    found: list[int] = []
+    for module in structure.modules:
+        found.append(id(module))
+        for value in module.__dict__.values():
+            found.append(id(value))
+            if isinstance(value, (dict, list)):
+                found.extend(map(id, value.values() if isinstance(value, dict) else value))
+    return tuple(found)
+
+
+@lru_cache(maxsize=512)
+def _traits_of(kind: Any) -> _Traits:
+    stock = kind.__module__.startswith("torch.nn.modules.")
+    return _Traits(
+        stock=stock,
+        convolves=issubclass(kind, nn.Conv2d),
+        activation=_activation_of(kind),
+        may_be_lazy=not stock or issubclass(kind, LazyModuleMixin),
+    )
+
+
+def _activation_of(kind: type[nn.Module]) -> ActivationKind | None:
+    if issubclass(kind, (nn.Softmax, nn.Softmax2d)):
+        return "softmax"
+    if issubclass(kind, nn.LogSoftmax):
+        return "log_softmax"
+    return "sigmoid" if issubclass(kind, nn.Sigmoid) else None
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return any(
+        parameter is not None and nn.parameter.is_lazy(parameter) for parameter in module._parameters.values()
+    )
