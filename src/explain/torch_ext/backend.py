@@ -56,7 +56,7 @@ from explain.torch_ext.model.scores import (
 )
 from explain.torch_ext.model.state import held_keras_layers, inference_mode
 from explain.torch_ext.model.structure import identities_of
-from explain.torch_ext.model.transfer import keywords_on_device, ordered, to_device, to_host
+from explain.torch_ext.model.transfer import in_order, keywords_on_device, ordered, to_device, to_host
 
 _NOTHING = nullcontext()
 
@@ -319,10 +319,10 @@ class TorchBackend(Layered):
             if self._question.wiring is not None:
                 unmoved = self.tensors(examples.unmoved)
                 inputs = self._question.wiring.arranged(
-                    inputs, unmoved, lambda one, axis: one.movedim(0, axis)
+                    inputs, unmoved, lambda one, axis: in_order(one.movedim(0, axis))
                 )
             elif layout.batch_axis != 0:
-                inputs[0] = inputs[0].movedim(0, layout.batch_axis)
+                inputs[0] = in_order(inputs[0].movedim(0, layout.batch_axis))
             reading, _ = self._call(inputs, keywords, self._question.output)
         if self.exit is not None:
             reading = Reading(left[0], lambda tensor: tensor, Finding("output"))
