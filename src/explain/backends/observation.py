@@ -1,4 +1,4 @@
-"""What the layers of a model return while it runs once, laid out the same in every framework."""
+"""The outputs of a model's layers in one run, in one layout for every framework."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explain.inputs.layout import Layout
 
 @dataclass(frozen=True, eq=False)
 class ObservedCall:
-    """One call of a layer that calls no other layer.
+    """One call of a layer that contains no other layers.
 
     Parameters
     ----------
@@ -23,19 +23,19 @@ class ObservedCall:
     call : int
         Which of its calls.
     operation : str
-        What it does, the same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
+        The same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
     inputs : numpy.ndarray, optional
-        Its input, batch first, channels or features last; the first of several.
+        Its input, batch first, channels or features last; the first if there are several.
     outputs : numpy.ndarray
         Its output in the same layout, before an activation that the layer itself applies.
     activation : str, optional
-        The activation that it applies itself.
+        The activation that the layer applies itself.
     settings : Mapping
         The settings of a layer without parameters, such as the sizes of a pool.
     dtype : str
         The precision of its output.
     has_known_axes : bool
-        Whether it is known which axis has the channels; else they may be the first after the batch or the last.
+        Whether the channel axis is known; else it may be the first after the batch or the last.
     """
 
     name: str
@@ -56,14 +56,14 @@ class Observation:
     Parameters
     ----------
     outputs : Mapping of str to numpy.ndarray
-        The model's outputs, each batch first, its other axes as the model has them; by their keys or positions. The
-        name of a single output is empty.
+        The model's outputs, batch first, the other axes in the model's order; by key, or by position. The name of a
+        single output is empty.
     calls : tuple of ObservedCall
-        Every call of a layer without layers in it, in the order in which they ended.
+        Every call of a layer that contains no other layers, in the order in which the calls ended.
     is_training : bool
         Whether the model itself was in training mode.
     flattens_channels_last : bool
-        Whether the model's maps, and so what it flattens, have their channels last.
+        Whether the model's maps have their channels last, and so in what order it flattens them.
     """
 
     outputs: Mapping[str, Array]
@@ -115,16 +115,16 @@ class CallLog:
 
 
 def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
-    """Lay an array of a layer out batch first and channels last.
+    """Bring an array of a layer to batch first and channels last.
 
     Parameters
     ----------
     array : numpy.ndarray
-        As the layer has it.
+        In the layer's own layout.
     batch_axis : int
-        The batch axis of the model's input; an array of fewer than three axes always has it first.
+        The batch axis of the model's input; arrays of fewer than three axes have the batch first.
     channels_last : bool
-        Whether the channels are the last axis already, else the first beside the batch.
+        Whether the channels are the last axis already; else they are the first beside the batch.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
 
 
 def batch_first(array: Array, batch_axis: int) -> Array:
-    """Move the batch axis to the front; an array of fewer than three axes has no time and starts with the batch.
+    """Give a model's output batch first; one of fewer than three axes has no time axis and is batch first already.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def named_outputs(
 
 
 def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> dict[str, Any]:
-    """Find the tensors in a model's result by name: a dict's key, else a position; a single tensor has no name.
+    """Give the tensors in a model's output by name: a dict's keys, else positions; a single one has an empty name.
 
     Examples
     --------
@@ -204,7 +204,7 @@ def plain_settings(layer: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def first_in(value: Any) -> Any:
-    """Give the first element in nested tuples, lists and dicts.
+    """Give the first item in nested tuples, lists and dicts.
 
     Examples
     --------

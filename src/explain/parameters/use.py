@@ -1,27 +1,25 @@
-"""How the layers that hold parameters are used when their model runs: in which order, and on what.
+"""How a model uses its layers with parameters when it runs: in which order, and on what input.
 
-Which map was flattened before a layer is found by setting one channel of the map to NaN: the features that change then
-belong to that channel.
+Which map was flattened before a layer is found by setting one channel of the map to NaN: the features that change are
+that channel's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import ModelCallError
-from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.flattened import Block, Row, block_of, row_of, without_vectors
 from explain.parameters.recorded_use import Run, Use
 
-# The parts of a layer that take its input.
+# Parts of a layer that read its input.
 _FIRST_PARTS = ("", "l0", "l0_reverse", "forward", "backward")
-# How many maps before a layer are tried for the one that was flattened.
+# How many maps before a layer are tried as its flattened input.
 _MAPS_LOOKED_AT = 12
 
 _MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
@@ -31,18 +29,17 @@ _TAKE_ROWS = (*_RECURRENT, "dense", "batch_normalization", "layer_normalization"
 
 
 def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
-    """Sort layers by their first use, and add to the settings of each what was observed.
+    """Give layers in the order of their first use, with what was observed of each in its settings.
 
-    These are ``"flattened"``, the maps that were flattened to be its input; ``"sizes"``, of a convolution the sizes of
-    its input along each spatial axis; ``"after"``, the layer whose output is its input. Layers that are not used come
-    last.
+    Those are ``"flattened"``, what was flattened to its input; ``"sizes"``, the sizes of a convolution's input along
+    each axis of space; ``"after"``, the layer whose unchanged output is its input. Layers without a use come last.
 
     Parameters
     ----------
     layers : sequence of ParameterLayer
-        Of the model.
+        The model's layers.
     run : Run
-        Runs it.
+        Runs the model.
 
     Raises
     ------
@@ -80,25 +77,10 @@ def _takes_rows(layer: ParameterLayer, use: Use) -> bool:
     return layer.kind in _TAKE_ROWS and len(use.takes) in ranks
 
 
-def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
-    """Give the inputs of a model one by one, and how it is called with them if there are several.
-
-    Examples
-    --------
-    >>> inputs_and_wiring({"a": 1, "b": 2})
-    ([1, 2], Wiring(sources=(), batch_axes=(0, 0), names=('a', 'b')))
-    """
-    if isinstance(x, Mapping):
-        return list(x.values()), Wiring((), (0,) * len(x), tuple(x))
-    if isinstance(x, tuple):
-        return list(x), Wiring((), (0,) * len(x))
-    return [x], None
-
-
 def _rows(
     uses: Sequence[Use], wanted: Sequence[int], layers: dict[str, ParameterLayer], run: Run
 ) -> dict[int, Row | None]:
-    """Find the rows by the number of the use; None for a row in which no map was flattened."""
+    """Give the rows that were found, by the number of the use; None for a row without a map."""
     maps = [
         place for place, use in enumerate(uses) if layers[use.name].kind in _MAKE_MAPS and len(use.gives) > 2
     ]
@@ -115,7 +97,7 @@ def _rows(
         try:
             marked = run(number, axis, channel)
         except ModelCallError:
-            # The model refuses NaN: nothing can be observed.
+            # The model does not run on NaN: nothing can be observed.
             doubtful.update(takers)
             break
         for place in takers:
@@ -124,7 +106,7 @@ def _rows(
                 continue
             found = block_of(touched, channels, channel)
             if found is None:
-                # Something between mixes channels, so that the order of the features cannot be observed.
+                # An operation between them mixes channels: the order of the row cannot be observed.
                 doubtful.add(place)
                 continue
             blocks[place].append(found)
@@ -134,7 +116,7 @@ def _rows(
     for place in wanted:
         row = row_of(blocks[place], uses[place].takes[-1])
         if not any(number < place for number in maps):
-            # The input itself may be a map that is flattened, which only the model's graph shows.
+            # The input itself may be a flattened map, which only the model's graph shows.
             continue
         if place not in rows and place not in doubtful and row is not None:
             rows[place] = without_vectors(row)
@@ -142,7 +124,7 @@ def _rows(
 
 
 def _touched(before: Use, after: Use | None) -> npt.NDArray[np.bool_] | None:
-    """Tell which features changed or are NaN; None where the model made other calls."""
+    """Find the features that changed, NaN included; None if the model took another branch."""
     if after is None or after.name != before.name or before.features is None or after.features is None:
         return None
     if before.features.shape != after.features.shape:

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.inputs.wiring import inputs_and_wiring
 from explain.keras.calls import wired
 from explain.keras.layers import is_keras_model
 from explain.keras.parameters.use import recorded_uses
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.recorded_use import UseRecorder, recorded_run
-from explain.parameters.use import as_used, inputs_and_wiring
+from explain.parameters.use import as_used
 from explain.torch_ext.model.state import inference_mode
 from explain.torch_ext.model.structure import structure_of
 from explain.torch_ext.model.transfer import to_host
