@@ -34,10 +34,8 @@ ONLY_HERE = {
     ): "A trace leaves out what is not used; PyTorch must be kept from running it.",
     (
         "torch_ext",
-        "parameters.axes",
-    ): "Keras's layers are the same whatever it runs on: theirs is written once, in keras/parameter_axes.py.",
-    ("torch_ext", "parameters.settings"): "As above, in keras/parameter_settings.py.",
-    ("torch_ext", "parameters.access.Held"): "As above, in keras/parameters.py.",
+        "parameters.settings",
+    ): "Keras layers are the same on every framework: their settings stand in keras/parameters/settings.py.",
     ("torch_ext", "affine_prefix.cut.KnownSurvey"): "TensorFlow keeps a survey with its trace.",
     ("torch_ext", "affine_prefix.cut.known_survey"): "As above.",
     ("torch_ext", "affine_prefix.cut.surveyed"): "As above.",
@@ -68,11 +66,11 @@ ONLY_HERE = {
     (
         "torch_ext",
         "zoo.seed_models.FashionRNN",
-    ): "Keras chains whole recurrent layers; PyTorch's return a state too.",
+    ): "Keras chains recurrent layers; PyTorch's return a state too, so that a chain needs a class.",
     (
         "torch_ext",
         "zoo.efficientnet.read_weights",
-    ): "The weights are a file of PyTorch's; the twin gets their numbers.",
+    ): "The weights are in a PyTorch file; the twin gets their numbers.",
     (
         "torch_ext",
         "model.state.held_keras_layers",
