@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import explain
-from explain.algorithms.expectation import draws, standard_error
+from explain.algorithms.path.expected_gradients import draws, standard_error
 from explain.errors import (
     BaselineError,
     BaselineWarning,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 
-from explain.algorithms.blur import EDGES, SPACINGS
 from explain.algorithms.method import Catalogue, Method, Option
 from explain.algorithms.options import (
     feature_mask,
@@ -21,7 +20,8 @@ from explain.algorithms.options import (
     whole_number,
     whole_number_or_none,
 )
-from explain.algorithms.xrai import SCALES
+from explain.algorithms.path.blur_integrated_gradients import EDGES, SPACINGS
+from explain.algorithms.path.xrai import SCALES
 from explain.errors import MethodError
 from explain.running.quadrature import RULES
 
@@ -43,7 +43,7 @@ _ROWS = Catalogue(
             summary="Which inputs the score is most sensitive to: its signed gradient.",
             paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.gradient:saliency",
+            implementation="explain.algorithms.gradient.saliency:saliency",
             begins_with_gradients=True,
             layer="may",
             reference_engines=("captum", "tf-explain"),
@@ -56,7 +56,7 @@ _ROWS = Catalogue(
             summary="The input times its gradient: what each input adds to a score that is linear in it.",
             paper="Shrikumar et al. 2016, arXiv:1605.01713",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.gradient:input_x_gradient",
+            implementation="explain.algorithms.gradient.saliency:input_x_gradient",
             begins_with_gradients=True,
             layer="may",
             reference_engines=("captum", "tf-explain"),
@@ -69,7 +69,7 @@ _ROWS = Catalogue(
             summary="The gradient averaged over noisy copies of the input, sign kept.",
             paper="Smilkov et al. 2017, arXiv:1706.03825",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.smoothing:smoothgrad",
+            implementation="explain.algorithms.gradient.smoothgrad:smoothgrad",
             options=(whole_number("n_samples", 50, 1, "Number of noisy copies of each example."), _STDEVS),
             refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SMOOTHGRAD},
         ),
@@ -81,7 +81,7 @@ _ROWS = Catalogue(
             summary="The squared gradient averaged over noisy copies of the input.",
             paper="Hooker et al. 2018, arXiv:1806.10758",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.smoothing:smoothgrad_squared",
+            implementation="explain.algorithms.gradient.smoothgrad:smoothgrad_squared",
             options=(whole_number("n_samples", 50, 1, "Number of noisy copies of each example."), _STDEVS),
             drawn="unsigned",
             refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SUCH_SQUARES},
@@ -94,7 +94,7 @@ _ROWS = Catalogue(
             summary="How much the gradient varies over noisy copies of the input.",
             paper="Adebayo et al. 2018, arXiv:1810.03307",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.smoothing:vargrad",
+            implementation="explain.algorithms.gradient.smoothgrad:vargrad",
             options=(whole_number("n_samples", 50, 2, "Number of noisy copies of each example."), _STDEVS),
             drawn="unsigned",
             refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SUCH_SQUARES},
@@ -106,7 +106,7 @@ _ROWS = Catalogue(
             summary="How much each input adds to the score, compared with a baseline; sums to the difference.",
             paper="Sundararajan, Taly & Yan 2017, arXiv:1703.01365",
             needs=frozenset({"outputs", "path_gradients"}),
-            implementation="explain.algorithms.path:integrated_gradients",
+            implementation="explain.algorithms.path.integrated_gradients:integrated_gradients",
             options=(
                 Option(
                     "n_steps",
@@ -149,7 +149,7 @@ _ROWS = Catalogue(
             "difference.",
             paper="Erion et al. 2019, arXiv:1906.10670; Lundberg & Lee 2017, arXiv:1705.07874",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.expectation:expected_gradients",
+            implementation="explain.algorithms.path.expected_gradients:expected_gradients",
             options=(
                 whole_number(
                     "n_samples",
@@ -176,7 +176,7 @@ _ROWS = Catalogue(
             summary="How much the detail that a blur takes away adds to the score; needs no baseline.",
             paper="Xu, Venugopalan & Sundararajan 2020, arXiv:2004.03383",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.blur:blur_integrated_gradients",
+            implementation="explain.algorithms.path.blur_integrated_gradients:blur_integrated_gradients",
             kinds=("image", "volume", "sequence"),
             options=(
                 whole_number("n_steps", 100, 1, "Number of steps from the input to the most blurred one."),
@@ -199,7 +199,7 @@ _ROWS = Catalogue(
             summary="Integrated gradients along a path that avoids steep gradients, and with them noise.",
             paper="Kapishnikov et al. 2021, arXiv:2106.09788",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.guided:guided_integrated_gradients",
+            implementation="explain.algorithms.path.guided_integrated_gradients:guided_integrated_gradients",
             options=(
                 whole_number("n_steps", 50, 1, "Number of steps of the path."),
                 from_0_to_1(
@@ -225,7 +225,7 @@ _ROWS = Catalogue(
             summary="Which regions of a picture add most to the score: integrated gradients, region by region.",
             paper="Kapishnikov et al. 2019, arXiv:1906.02825",
             needs=frozenset({"outputs", "path_gradients"}),
-            implementation="explain.algorithms.xrai:xrai",
+            implementation="explain.algorithms.path.xrai:xrai",
             kinds=("image",),
             options=(
                 whole_number("n_steps", 50, 1, "Number of gradients along each of the two paths."),
@@ -261,7 +261,7 @@ _ROWS = Catalogue(
             summary="The gradient with every ReLU handing on its positive part only: what excites the score.",
             paper="Springenberg, Dosovitskiy, Brox & Riedmiller 2014, arXiv:1412.6806",
             needs=frozenset({"outputs", "backward_rules"}),
-            implementation="explain.algorithms.backward_rules:guided_backprop",
+            implementation="explain.algorithms.backward_rules.rule_gradients:guided_backprop",
         ),
         Method(
             name="deconvolution",
@@ -270,7 +270,7 @@ _ROWS = Catalogue(
             summary="The score brought back to the input with every ReLU handing on what arrives and is positive.",
             paper="Zeiler & Fergus 2013, arXiv:1311.2901",
             needs=frozenset({"outputs", "backward_rules"}),
-            implementation="explain.algorithms.backward_rules:deconvolution",
+            implementation="explain.algorithms.backward_rules.rule_gradients:deconvolution",
         ),
         Method(
             name="deep_lift",
@@ -280,7 +280,7 @@ _ROWS = Catalogue(
             summary="How much each input adds to the score, by slopes from a baseline; sums to the difference.",
             paper="Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685",
             needs=frozenset({"outputs", "backward_rules"}),
-            implementation="explain.algorithms.backward_rules:deep_lift",
+            implementation="explain.algorithms.backward_rules.rule_gradients:deep_lift",
             uses_baseline=True,
             layer="may",
         ),
@@ -292,7 +292,7 @@ _ROWS = Catalogue(
             summary="DeepLift averaged over a set of references; sums to the mean difference.",
             paper="Lundberg & Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
             needs=frozenset({"outputs", "backward_rules"}),
-            implementation="explain.algorithms.deep_lift_shap:deep_lift_shap",
+            implementation="explain.algorithms.backward_rules.deep_lift_shap:deep_lift_shap",
             uses_baseline=True,
             takes_references=True,
         ),
@@ -304,7 +304,7 @@ _ROWS = Catalogue(
             summary="How much of the score each input contributes: shared out layer by layer as it was summed up.",
             paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
             needs=frozenset({"outputs", "backward_rules"}),
-            implementation="explain.algorithms.backward_rules:lrp",
+            implementation="explain.algorithms.backward_rules.rule_gradients:lrp",
             layer="may",
             options=(
                 one_of(
@@ -327,7 +327,7 @@ _ROWS = Catalogue(
             summary="What a layer gives: how much each of its units is excited.",
             paper="Yosinski et al. 2015, arXiv:1506.06579",
             needs=frozenset({"outputs", "layers"}),
-            implementation="explain.algorithms.layers:activation",
+            implementation="explain.algorithms.layer.conductance:activation",
             layer="must",
         ),
         Method(
@@ -337,7 +337,7 @@ _ROWS = Catalogue(
             summary="How much of the score's change from the baseline flows through each unit of a layer.",
             paper="Dhamdhere, Sundararajan & Yan 2018, arXiv:1805.12233",
             needs=frozenset({"outputs", "gradients", "layers"}),
-            implementation="explain.algorithms.layers:conductance",
+            implementation="explain.algorithms.layer.conductance:conductance",
             options=(
                 whole_number("n_steps", 50, 1, "Number of steps along the path of the input."),
                 Option(
@@ -360,7 +360,7 @@ _ROWS = Catalogue(
             summary="Where a layer's channels that raise the score light up, weighted by their mean gradient.",
             paper="Selvaraju et al. 2016, arXiv:1610.02391",
             needs=frozenset({"outputs", "gradients", "layers"}),
-            implementation="explain.algorithms.activation_maps:grad_cam",
+            implementation="explain.algorithms.class_activation_map.grad_cam:grad_cam",
             layer="map",
             drawn="unsigned",
         ),
@@ -372,7 +372,7 @@ _ROWS = Catalogue(
             summary="As Grad-CAM, with weights that also count small and repeated objects.",
             paper="Chattopadhay et al. 2017, arXiv:1710.11063",
             needs=frozenset({"outputs", "gradients", "layers"}),
-            implementation="explain.algorithms.activation_maps:grad_cam_plus_plus",
+            implementation="explain.algorithms.class_activation_map.grad_cam:grad_cam_plus_plus",
             layer="map",
             drawn="unsigned",
         ),
@@ -384,7 +384,7 @@ _ROWS = Catalogue(
             summary="The fine detail of guided backpropagation where Grad-CAM lights up.",
             paper="Selvaraju et al. 2016, arXiv:1610.02391",
             needs=frozenset({"outputs", "gradients", "layers", "backward_rules"}),
-            implementation="explain.algorithms.activation_maps:guided_grad_cam",
+            implementation="explain.algorithms.class_activation_map.grad_cam:guided_grad_cam",
             layer="map",
         ),
         Method(
@@ -395,7 +395,7 @@ _ROWS = Catalogue(
             summary="Where a layer lights up and its own gradient raises the score, place by place.",
             paper="Jiang et al. 2021, IEEE TIP 30; see arXiv:2309.14304",
             needs=frozenset({"outputs", "gradients", "layers"}),
-            implementation="explain.algorithms.activation_maps:layer_cam",
+            implementation="explain.algorithms.class_activation_map.grad_cam:layer_cam",
             layer="map",
             drawn="unsigned",
         ),
@@ -407,7 +407,7 @@ _ROWS = Catalogue(
             summary="Where a layer's channels light up, weighted by the score of the input masked with each.",
             paper="Wang et al. 2019, arXiv:1910.01279",
             needs=frozenset({"outputs", "layers"}),
-            implementation="explain.algorithms.activation_maps:score_cam",
+            implementation="explain.algorithms.class_activation_map.grad_cam:score_cam",
             uses_baseline=True,
             layer="map",
             drawn="unsigned",
@@ -420,7 +420,7 @@ _ROWS = Catalogue(
             summary="What the score loses where a sliding window hides the input.",
             paper="Zeiler & Fergus 2013, arXiv:1311.2901",
             needs=frozenset({"outputs"}),
-            implementation="explain.algorithms.occlusion:occlusion",
+            implementation="explain.algorithms.perturbation.occlusion:occlusion",
             of_shape=True,
             options=(
                 Option(
@@ -453,7 +453,7 @@ _ROWS = Catalogue(
             summary="What the score loses where one feature at a time is replaced by the baseline.",
             paper="Kokhlikyan et al. 2020, arXiv:2009.07896",
             needs=frozenset({"outputs"}),
-            implementation="explain.algorithms.ablation:feature_ablation",
+            implementation="explain.algorithms.perturbation.feature_ablation:feature_ablation",
             options=(feature_mask(),),
             uses_baseline=True,
         ),
@@ -465,7 +465,7 @@ _ROWS = Catalogue(
             summary="What the score loses where one feature at a time is that of another example of the batch.",
             paper="Fisher, Rudin & Dominici 2018, arXiv:1801.01489",
             needs=frozenset({"outputs"}),
-            implementation="explain.algorithms.ablation:feature_permutation",
+            implementation="explain.algorithms.perturbation.feature_ablation:feature_permutation",
             options=(feature_mask(),),
         ),
         Method(
@@ -477,7 +477,7 @@ _ROWS = Catalogue(
             summary="How much higher the score is where a place is kept, over random masks.",
             paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
             needs=frozenset({"outputs"}),
-            implementation="explain.algorithms.rise:rise",
+            implementation="explain.algorithms.perturbation.rise:rise",
             of_shape=True,
             options=(
                 whole_number("n_masks", 2000, 2, "Number of random masks."),
@@ -509,7 +509,7 @@ _ROWS = Catalogue(
             summary="The mean gain of each feature where features are added in random orders; sums to the difference.",
             paper="Castro, Gómez & Tejada 2009; Mitchell et al. 2021, arXiv:2104.12199",
             needs=frozenset({"outputs"}),
-            implementation="explain.algorithms.shapley:shapley_value_sampling",
+            implementation="explain.algorithms.perturbation.shapley_value_sampling:shapley_value_sampling",
             options=(
                 whole_number("n_samples", 25, 1, "Number of random orders."),
                 feature_mask(),
@@ -525,7 +525,7 @@ _ROWS = Catalogue(
             summary="Which features a sparse linear model needs to imitate the score near the input.",
             paper="Ribeiro, Singh & Guestrin 2016, arXiv:1602.04938",
             needs=frozenset({"outputs"}),
-            implementation="explain.algorithms.surrogate:lime",
+            implementation="explain.algorithms.surrogate.lime:lime",
             options=(
                 whole_number("n_samples", 500, 2, "Number of random coalitions of features that are scored."),
                 feature_mask(),
@@ -559,7 +559,7 @@ _ROWS = Catalogue(
             summary="How much each feature adds to the score on average over all coalitions: its Shapley value.",
             paper="Lundberg & Lee 2017, arXiv:1705.07874; Covert & Lee 2020, arXiv:2012.01536",
             needs=frozenset({"outputs"}),
-            implementation="explain.algorithms.surrogate:kernel_shap",
+            implementation="explain.algorithms.surrogate.lime:kernel_shap",
             options=(
                 whole_number(
                     "n_samples",
@@ -578,7 +578,7 @@ _ROWS = Catalogue(
             summary="The input that most excites the score, found by climbing its gradient within the bounds.",
             paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034; Mahendran & Vedaldi 2014, arXiv:1412.0035",
             needs=frozenset({"outputs", "gradients"}),
-            implementation="explain.algorithms.maximization:activation_maximization",
+            implementation="explain.algorithms.maximization.activation_maximization:activation_maximization",
             options=(
                 whole_number("n_steps", 128, 1, "Number of steps of Adam."),
                 non_negative(

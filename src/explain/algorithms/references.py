@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.path import equal_baseline_warnings
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
 from explain.errors import BaselineError, ExplainWarning
 from explain.inputs.examples import Array, Examples
 from explain.inputs.masking import spread_mask

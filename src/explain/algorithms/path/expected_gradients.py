@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
-from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
+from explain.algorithms.gradient.smoothgrad import noise_warnings, noisy_points
 from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
-from explain.algorithms.smoothing import noise_warnings, noisy_points
 from explain.errors import ConvergenceWarning, ExplainWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import gradient_blocks

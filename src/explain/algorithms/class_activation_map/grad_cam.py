@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explain.algorithms.backward_rules import guided_backprop
-from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.backward_rules.rule_gradients import guided_backprop
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
 from explain.errors import ExplainWarning, ZeroMapWarning
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout

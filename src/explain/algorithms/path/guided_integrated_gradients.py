@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
-from explain.algorithms.path import equal_baseline_warnings
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
 from explain.inputs.examples import Array
 from explain.inputs.masking import spread_mask
 from explain.running.problem import Found, Problem

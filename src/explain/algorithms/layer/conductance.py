@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
-from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
 from explain.inputs.examples import Array, Target
 from explain.inputs.target import picked
 from explain.running.expansion import StraightPath

@@ -8,9 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.coalition_draws import WeightedCoalitions, shapley_coalitions, uniform_coalitions
 from explain.algorithms.completeness import convergence_delta, scores_at_baseline
-from explain.algorithms.path import equal_baseline_warnings
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.surrogate.coalition_draws import (
+    WeightedCoalitions,
+    shapley_coalitions,
+    uniform_coalitions,
+)
 from explain.errors import ExplainWarning, OptionError, SurrogateWarning
 from explain.inputs.examples import Array
 from explain.inputs.features import Features, resolve_features

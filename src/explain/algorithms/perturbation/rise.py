@@ -7,8 +7,8 @@ from math import ceil
 
 import numpy as np
 
-from explain.algorithms.path import equal_baseline_warnings
-from explain.algorithms.perturbation import perturbed_scores
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.perturbation.perturbed_scores import perturbed_scores
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
-from explain.algorithms.gradient import zero_gradient_warnings
-from explain.algorithms.integration import Integral, integrate
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
+from explain.algorithms.path.integration import Integral, integrate
 from explain.errors import BaselineWarning, ExplainWarning
 from explain.inputs.examples import Array
 from explain.running.problem import Found, Problem

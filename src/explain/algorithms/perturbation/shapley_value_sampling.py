@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.completeness import convergence_delta, scores_at_baseline
-from explain.algorithms.path import equal_baseline_warnings
-from explain.algorithms.perturbation import at_positions, perturbed_scores
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.perturbation.perturbed_scores import at_positions, perturbed_scores
 from explain.inputs.examples import Array
 from explain.inputs.features import resolve_features
 from explain.running.coalitions import Coalitions, Presence

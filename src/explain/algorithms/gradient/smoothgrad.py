@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
 from explain.errors import ExplainWarning, NoiseWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import expanded_means, expanded_moments

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.path import equal_baseline_warnings
-from explain.algorithms.perturbation import at_positions, lost_scores
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.perturbation.perturbed_scores import at_positions, lost_scores
 from explain.errors import InputError, OptionError
 from explain.inputs.examples import Array
 from explain.inputs.features import Features, resolve_features

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
-from explain.algorithms.integration import FIXED_RULE
+from explain.algorithms.path.integration import FIXED_RULE
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.running.problem import Found, Problem

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.backward_rules import incomplete_warnings
+from explain.algorithms.backward_rules.rule_gradients import incomplete_warnings
 from explain.algorithms.completeness import convergence_delta
-from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
 from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
 from explain.inputs.examples import Array
 from explain.running.problem import Found, Problem

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
-from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
 from explain.errors import BaselineWarning, ExplainWarning
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout

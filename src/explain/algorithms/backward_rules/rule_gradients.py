@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
-from explain.algorithms.gradient import zero_gradient_warnings
-from explain.algorithms.path import equal_baseline_warnings
+from explain.algorithms.gradient.saliency import zero_gradient_warnings
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
 from explain.backends.protocol import Rule
 from explain.errors import ExplainWarning, PlainGradientWarning, RelevanceWarning
 from explain.inputs.examples import Array

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.path import equal_baseline_warnings
-from explain.algorithms.perturbation import lost_scores
+from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.perturbation.perturbed_scores import lost_scores
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
