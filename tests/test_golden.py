@@ -49,7 +49,7 @@ FIXED = {
 # At which layer a method is asked that is about one; a model that takes one step at a time has none to be reached.
 LAYERS = {"cifar_net": "conv2", "cifar_keras": "conv2", "fashion_rnn": "rnn1"}
 # Examples that lie on no kink, by their place among the samples: both frameworks are held to one array, which a kink
-# would keep one of them from. tests/test_twins.py names those that lie on one.
+# would keep one of them from. tests/explanation/test_twins.py names those that lie on one.
 EXAMPLES = {
     "cifar_net": [0, 1, 3],
     "cifar_keras": [0, 1, 3],
@@ -57,7 +57,7 @@ EXAMPLES = {
     "fashion_rnn": [0, 1, 2],
 }
 
-# tests/test_twins.py holds that these are refused, and says why.
+# tests/explanation/test_twins.py holds that these are refused, and says why.
 REFUSED = {("names_rnn", method) for method in ("deep_lift", "deep_lift_shap", "lrp")}
 CASES = [
     (name, framework, row.name)

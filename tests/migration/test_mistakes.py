@@ -1,7 +1,8 @@
 """What `check_migration` says of the known mistakes of porting, and that it says nothing of ports that are right.
 
 The corpus is held to be what it says by the frameworks' own forward passes; the check's verdicts are counted. The
-counts stand in docs/migration-figures.md, which is written anew by ``python tests/migration/test_mistakes.py``.
+counts stand in docs/migration-figures.md, which this file writes
+anew when it runs as a script, with ``PYTHONPATH=tests``.
 """
 
 from __future__ import annotations
@@ -14,13 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import correct_ports
-import mistakes
-import ported_models
-import ported_models_unseen
 import pytest
 import torch
-import twins
+from models import correct_ports, mistakes, ported_models, ported_models_unseen, twins
 
 import explain
 from explain.migration import CAUSES, MigrationReport

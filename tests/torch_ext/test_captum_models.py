@@ -81,7 +81,7 @@ SEVERAL_INPUTS = {
         {},
     ),
 }
-# Token ids, which tests/test_several_inputs.py holds to Captum at the embeddings.
+# Token ids, which tests/explanation/test_several_inputs.py holds to Captum at the embeddings.
 TOKENS = {"BasicEmbeddingModel"}
 # What the model gives or takes, and what the error says of it.
 REFUSED = {
@@ -227,7 +227,7 @@ def test_relevance(name):
     np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-7)
 
 
-# A pool follows a ReLU there, and Captum's DeepLift is not complete: tests/test_deep_lift.py.
+# A pool follows a ReLU there, and Captum's DeepLift is not complete: tests/algorithms/test_deep_lift.py.
 POOL_AFTER_RELU = {"BasicModel_ConvNet", "BasicModel_ConvNet_MaxPool1d", "BasicModel_ConvNet_MaxPool3d"}
 
 

@@ -6,20 +6,13 @@ with these gives is what the ported one must give.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from models import ported_models, ported_models_unseen, twins
 
 import explain
 from explain.errors import PortError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "migration"))
-import ported_models
-import ported_models_unseen
-import twins
 
 FAMILIES = {one.title: one for one in (*ported_models.FAMILIES, *ported_models_unseen.FAMILIES)}
 # One whose zeros are put around by code in Keras and by the layer in PyTorch: that is seen on x, and else refused.

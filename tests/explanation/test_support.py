@@ -1,20 +1,19 @@
 """Every method on every kind of model in every framework: a correct result, or an error that says what else to do.
 
 What came out is written down in docs/support.md, which the tests compare with what comes out. Written anew by
-``python tests/test_support.py``.
+``PYTHONPATH=tests python tests/explanation/test_support.py``.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from models import kinds
 
 import explain
 from explain.errors import (
@@ -26,19 +25,16 @@ from explain.errors import (
 )
 from explain.inputs.layout import Layout
 
-_spec = importlib.util.spec_from_file_location("model_kinds", Path(__file__).with_name("model_kinds.py"))
-model_kinds = importlib.util.module_from_spec(_spec)
-sys.modules["model_kinds"] = model_kinds
-_spec.loader.exec_module(model_kinds)
-KINDS = model_kinds.KINDS
+KINDS = kinds.KINDS
 
-PAGE = Path(__file__).parents[1] / "docs" / "support.md"
+PAGE = Path(__file__).parents[2] / "docs" / "support.md"
 RIGHT = "✓"
 TITLES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "numpy": "NumPy"}
 INTRODUCTION = """# What works on what
 
 Every method of the catalogue on every kind of model, in both frameworks; black-box methods on functions of arrays too.
-`tests/test_support.py` runs each cell and compares it with this page, which `python tests/test_support.py` writes.
+`tests/explanation/test_support.py` runs each cell and compares it with this page; as a script, with
+`PYTHONPATH=tests`, it writes the page.
 
 ✓: correct. The result has the right shape and is finite; the same weights give the same map in both frameworks
 (relative L2 under 1e-5 in float64); the gradient is that of finite differences; what promises a sum has it. A map that

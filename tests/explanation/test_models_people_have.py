@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import captum.attr
 import numpy as np
 import pytest
 import torch
+from models import kinds
 from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
 import explain
 from explain.errors import ExplainError, InputError, LayerError, UnsupportedModelError
 
-_spec = importlib.util.spec_from_file_location("model_kinds", Path(__file__).with_name("model_kinds.py"))
-model_kinds = importlib.util.module_from_spec(_spec)
-sys.modules.setdefault("model_kinds", model_kinds)
-_spec.loader.exec_module(model_kinds)
-KINDS = {kind.title: kind for kind in model_kinds.KINDS}
+KINDS = {kind.title: kind for kind in kinds.KINDS}
 FRAMEWORKS = ("torch", "tensorflow")
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
@@ -120,7 +113,7 @@ def test_less_precision_is_near_the_whole(title, framework, method):
     assert found.values.dtype == np.float32
 
 
-# --- faults that the table of tests/test_support.py has found ----------------------------------------------------
+# --- faults that the table of tests/explanation/test_support.py has found ------------------------------------------
 
 
 def test_vectors_of_tokens_lie_alike_in_both_frameworks():
@@ -154,7 +147,7 @@ def test_the_map_of_a_bidirectional_layer_does_not_run_backwards():
 
 def test_a_layer_whose_steps_run_backwards_has_no_map(tensorflow_kit):
     layers = tensorflow_kit.keras.layers
-    model = model_kinds.built(
+    model = kinds.built(
         (4, 3),
         lambda x: layers.Flatten()(layers.GRU(2, go_backwards=True, return_sequences=True, name="back")(x)),
     )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import torch
+from models import kinds
 from torch import nn
 
 import explain
@@ -17,14 +14,9 @@ from explain import zoo
 from explain.backends.protocol import extension_for
 from explain.tf_ext.zoo import efficientnet
 
-_spec = importlib.util.spec_from_file_location("model_kinds", Path(__file__).parents[1] / "model_kinds.py")
-model_kinds = importlib.util.module_from_spec(_spec)
-sys.modules.setdefault("model_kinds", model_kinds)
-_spec.loader.exec_module(model_kinds)
-
 KINDS = {
     kind.title: kind
-    for kind in model_kinds.KINDS
+    for kind in kinds.KINDS
     # What is closed inside has no layers that can be seen.
     if {"torch", "tensorflow"} <= set(kind.frameworks) and not kind.title.startswith("closed")
 }
@@ -222,7 +214,7 @@ def test_two_towers_of_one_shape(by_turns):
     def tower():
         return nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4), nn.Tanh())
 
-    source = model_kinds.Through(lambda m, x: m.left(x) - m.right(x), left=tower(), right=tower())
+    source = kinds.Through(lambda m, x: m.left(x) - m.right(x), left=tower(), right=tower())
 
     def towers(x):
         layers = [keras.layers.Dense(4, activation="tanh") for _ in range(4)]
@@ -292,7 +284,7 @@ def test_logits_go_with_the_probabilities_made_from_them(end, back):
 def test_a_transformer_whose_norms_are_defined_last(norm_first, seen):
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, norm_first=norm_first)
-    source = model_kinds.Through(
+    source = kinds.Through(
         lambda m, x: m.head(m.encoder(m.embed(x)).mean(1)),
         embed=nn.Linear(3, 8),
         encoder=nn.TransformerEncoder(layer, 3, enable_nested_tensor=False),

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import torch
+from models.twins import Family, Part, Settings, through
 from torch import nn
 from torch.nn import functional
-from twins import Family, Part, Settings, through
 
 layers = keras.layers
 

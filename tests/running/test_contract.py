@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import keras
 import numpy as np
 import onnxruntime
 import torch
+from models import numpy_backend
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -18,10 +16,6 @@ from explain.numpy_ext.recognise import extension as functions_extension
 from explain.running.contract import BackendContract, ContractModel
 from explain.tf_ext.recognise import extension as tensorflow_extension
 from explain.torch_ext.recognise import extension as torch_extension
-
-_spec = importlib.util.spec_from_file_location("numpy_backend", Path(__file__).with_name("numpy_backend.py"))
-numpy_backend = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(numpy_backend)
 
 
 def _x(*shape):

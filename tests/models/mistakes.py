@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
-from twins import (
+from models.twins import (
     EXAMPLES,
     RESCALE,
     REVERSE,
@@ -26,6 +25,7 @@ from twins import (
     last_first,
     write_torch,
 )
+from torch.nn import functional
 
 SIDES: tuple[Side, Side] = ("torch", "keras")
 INPUT = "input"

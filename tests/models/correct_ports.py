@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import ported_models
-import ported_models_unseen
 import torch
+from models import kinds, ported_models, ported_models_unseen
+from models.twins import Array, Family, Part, Settings, Side, run, through, write_keras
 from torch import nn
 from torch.nn import functional
-from twins import Array, Family, Part, Settings, Side, run, through, write_keras
 
 from explain import zoo
-
-_spec = importlib.util.spec_from_file_location("model_kinds", Path(__file__).parents[1] / "model_kinds.py")
-model_kinds = sys.modules.get("model_kinds") or importlib.util.module_from_spec(_spec)
-if "model_kinds" not in sys.modules:
-    sys.modules["model_kinds"] = model_kinds
-    _spec.loader.exec_module(model_kinds)
 
 layers = keras.layers
 Made = tuple[Any, Any, Array, Array]
@@ -97,7 +87,7 @@ def of_family(family: Family, side_a: Side, seed: int = 0, double: bool = False)
 
 
 def of_kind(title: str) -> Made:
-    kind = next(kind for kind in model_kinds.KINDS if kind.title == title)
+    kind = next(kind for kind in kinds.KINDS if kind.title == title)
     models = [kind.model(framework) for framework in ("torch", "tensorflow")]
     return *models, kind.inputs("torch", 5), kind.inputs("tensorflow", 5)
 
