@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import explain
-from explain.algorithms.perturbation.feature_ablation import drawn_permutations
+from explain.algorithms.perturbation.feature_permutation import drawn_permutations
 from explain.algorithms.perturbation.occlusion import resolve_windows
 from explain.algorithms.perturbation.rise import RandomMasks, interpolation
 from explain.algorithms.perturbation.shapley_value_sampling import drawn_orders

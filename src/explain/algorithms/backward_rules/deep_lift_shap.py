@@ -1,13 +1,19 @@
-"""DeepLift over a set of references."""
+"""DeepLIFT-SHAP: DeepLift over a set of references."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.backward_rules.rule_gradients import incomplete_warnings
-from explain.algorithms.completeness import convergence_delta
-from explain.algorithms.gradient.saliency import zero_gradient_warnings
-from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
+from explain.algorithms.backward_rules.deep_lift import incomplete_warnings
+from explain.algorithms.completeness import found_with_delta
+from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.algorithms.method import Method
+from explain.algorithms.references import (
+    equal_reference_warnings,
+    reference_paths,
+    references_of,
+    scores_at_references,
+)
 from explain.inputs.examples import Array
 from explain.running.problem import Found, Problem
 
@@ -19,8 +25,7 @@ def deep_lift_shap(problem: Problem) -> Found:
     are those of DeepLift's rescale rule, arXiv:1704.02685. The values of an example sum to its score less the mean
     score of the references, up to the convergence delta.
     """
-    assert problem.references is not None, "the catalogue says that this method takes references"
-    examples, count = problem.examples, len(problem.references[0])
+    examples, count = problem.examples, len(references_of(problem)[0])
     at_references = reference_paths(problem, np.arange(count), np.zeros(count))
     totals = tuple(np.zeros(one.shape) for one in examples.inputs)
     steepest = tuple(np.zeros((len(examples), 1), one.dtype) for one in examples.inputs)
@@ -41,14 +46,27 @@ def deep_lift_shap(problem: Problem) -> Found:
             largest[rows, 0] = np.maximum(largest[rows, 0], sizes)
     values = tuple(total / count for total in totals)
     mean_score = scores_at_references(problem).mean(axis=1, dtype=np.float64)
-    delta, relative_delta = convergence_delta(values, problem.scores, mean_score)
-    return Found(
-        values=values,
-        delta=delta,
-        relative_delta=relative_delta,
-        warnings=(
-            *equal_reference_warnings(problem),
-            *incomplete_warnings(relative_delta),
-            *zero_gradient_warnings(steepest),
-        ),
+    return found_with_delta(
+        problem,
+        values,
+        mean_score,
+        incomplete_warnings,
+        before=equal_reference_warnings(problem),
+        after=zero_gradient_warnings(steepest),
     )
+
+
+ROWS = (
+    Method(
+        name="deep_lift_shap",
+        title="DeepLIFT-SHAP",
+        aliases=("deeplift_shap", "deepliftshap", "deep_shap"),
+        family="backward rules",
+        summary="DeepLift averaged over a set of references; sums to the mean difference.",
+        paper="Lundberg & Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
+        needs=frozenset({"outputs", "backward_rules"}),
+        implementation=deep_lift_shap,
+        uses_baseline=True,
+        takes_references=True,
+    ),
+)

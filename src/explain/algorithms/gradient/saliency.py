@@ -1,11 +1,9 @@
-"""Methods that take one gradient at the input."""
+"""Saliency: the gradient of the score to the input."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from explain.errors import ExplainWarning, ZeroGradientWarning
-from explain.inputs.examples import Array
+from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.algorithms.method import Method
 from explain.running.problem import Found, Problem
 
 
@@ -19,32 +17,17 @@ def saliency(problem: Problem) -> Found:
     return Found(values=gradients, warnings=zero_gradient_warnings(gradients))
 
 
-def input_x_gradient(problem: Problem) -> Found:
-    """Take the input times the gradient of the score, element by element, sign kept.
-
-    Shrikumar et al., *Not just a black box*, arXiv:1605.01713: the first-order Taylor term of what the score loses
-    when an input goes to zero. Exact where the score is linear in the input; elsewhere values do not add up.
-    """
-    inputs = problem.examples.inputs
-    gradients, _ = problem.gradients_at(inputs)
-    values = tuple(point * gradient for point, gradient in zip(inputs, gradients, strict=True))
-    return Found(values=values, warnings=zero_gradient_warnings(gradients))
-
-
-def zero_gradient_warnings(gradients: tuple[Array, ...]) -> tuple[tuple[str, type[ExplainWarning]], ...]:
-    """Tell of the examples whose gradient is zero everywhere, if there are any."""
-    # Nearly every map has a positive value, which is found faster than one that is not zero.
-    flat = [part.reshape(len(part), -1) for part in gradients]
-    if flat[0].max(axis=1).min() > 0:
-        return ()
-    dead = np.flatnonzero(~np.logical_or.reduce([np.any(part, axis=1) for part in flat]))
-    if dead.size == 0:
-        return ()
-    return (
-        (
-            f"The gradient is zero everywhere for example{'s' if dead.size > 1 else ''} {dead.tolist()}: the map "
-            "says nothing there. The score may be saturated (explain the logit: score='logit'), constant, or cut "
-            "off from the input by a rounding, an argmax or dead ReLUs.",
-            ZeroGradientWarning,
-        ),
-    )
+ROWS = (
+    Method(
+        name="saliency",
+        aliases=("gradient", "vanilla_gradients"),
+        family="gradient",
+        summary="Which inputs the score is most sensitive to: its signed gradient.",
+        paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=saliency,
+        begins_with_gradients=True,
+        layer="may",
+        reference_engines=("captum", "tf-explain"),
+    ),
+)

@@ -1,9 +1,11 @@
-"""Methods that look at the gradient over a neighbourhood of the input, drawn at random."""
+"""SmoothGrad, SmoothGrad squared and VarGrad: the gradient over noisy copies of the input."""
 
 from __future__ import annotations
 
-from explain.algorithms.gradient.saliency import zero_gradient_warnings
-from explain.errors import ExplainWarning, NoiseWarning
+from explain.algorithms.example_warnings import Warnings, examples_named, zero_gradient_warnings
+from explain.algorithms.method import Method, Option
+from explain.algorithms.options import non_negative, whole_number
+from explain.errors import NoiseWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import expanded_means, expanded_moments
 from explain.running.noise import NoisyPoints
@@ -50,7 +52,7 @@ def vargrad(problem: Problem) -> Found:
 
 
 def noisy_points(problem: Problem) -> NoisyPoints:
-    """Give the input with noise added, a point for each of the samples that the options ask for."""
+    """Give noisy copies of the input, one a sample, as the options ``n_samples`` and ``stdevs`` say."""
     options = problem.options
     return NoisyPoints(
         problem.examples,
@@ -62,14 +64,14 @@ def noisy_points(problem: Problem) -> NoisyPoints:
     )
 
 
-def noise_warnings(problem: Problem, points: NoisyPoints) -> tuple[tuple[str, type[ExplainWarning]], ...]:
-    """Tell of the examples to which no noise could be added, if there are any."""
+def noise_warnings(problem: Problem, points: NoisyPoints) -> Warnings:
+    """Warn of the examples to which no noise could be added."""
     flat = points.without_range
     if flat.size == 0 or problem.options["stdevs"] == 0:
         return ()
     return (
         (
-            f"Example{'s' if flat.size > 1 else ''} {flat.tolist()} {'have' if flat.size > 1 else 'has'} one value "
+            f"{examples_named(flat).capitalize()} {'have' if flat.size > 1 else 'has'} one value "
             f"everywhere{' in one of the inputs' if problem.parts else ''}: noise is a share of an example's range, so "
             "none was added, and all samples are the example itself there. Explain an input that varies, or add the "
             "noise that you mean yourself.",
@@ -84,3 +86,59 @@ def _moments(problem: Problem) -> tuple[NoisyPoints, tuple[Array, ...], tuple[Ar
         problem.backend, problem.examples, points, problem.executor, in_rows=problem.in_rows
     )
     return points, means, variances
+
+
+def _n_samples(least: int) -> Option:
+    return whole_number("n_samples", 50, least, "Number of noisy copies of each example.")
+
+
+_STDEVS = non_negative(
+    "stdevs",
+    0.15,
+    "Standard deviation of the noise, as a share of each example's range (greatest − least value).",
+)
+
+_OWN_DRAWS = "it draws its noise itself, unseeded, and not as a share of the input's range"
+_NO_SMOOTHGRAD = "its SmoothGrad takes the gradient of a loss and fails on Keras 3"
+_NO_SUCH_SQUARES = "it has SmoothGrad only, not its squares or variance"
+
+ROWS = (
+    Method(
+        name="smoothgrad",
+        title="SmoothGrad",
+        aliases=("smooth_grad",),
+        family="gradient",
+        summary="The gradient averaged over noisy copies of the input, sign kept.",
+        paper="Smilkov et al. 2017, arXiv:1706.03825",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=smoothgrad,
+        options=(_n_samples(least=1), _STDEVS),
+        refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SMOOTHGRAD},
+    ),
+    Method(
+        name="smoothgrad_squared",
+        title="SmoothGrad squared",
+        aliases=("smoothgrad_sq",),
+        family="gradient",
+        summary="The squared gradient averaged over noisy copies of the input.",
+        paper="Hooker et al. 2018, arXiv:1806.10758",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=smoothgrad_squared,
+        options=(_n_samples(least=1), _STDEVS),
+        drawn="unsigned",
+        refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SUCH_SQUARES},
+    ),
+    Method(
+        name="vargrad",
+        title="VarGrad",
+        aliases=("var_grad",),
+        family="gradient",
+        summary="How much the gradient varies over noisy copies of the input.",
+        paper="Adebayo et al. 2018, arXiv:1810.03307",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=vargrad,
+        options=(_n_samples(least=2), _STDEVS),
+        drawn="unsigned",
+        refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SUCH_SQUARES},
+    ),
+)

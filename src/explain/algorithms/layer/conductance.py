@@ -1,30 +1,24 @@
-"""Methods that are asked of a layer alone."""
+"""Conductance: what of the score flows through the units of a layer."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.completeness import convergence_delta, convergence_warnings
-from explain.algorithms.gradient.saliency import zero_gradient_warnings
+from explain.algorithms.completeness import baselines_of, convergence_warnings, found_with_delta
+from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.algorithms.method import Method
+from explain.algorithms.options import one_of, whole_number
 from explain.inputs.examples import Array, Target
 from explain.inputs.target import picked
-from explain.running.expansion import StraightPath
+from explain.running.expansion import StraightPath, block_of
 from explain.running.layer_view import layered
 from explain.running.problem import Found, Problem
-from explain.running.quadrature import nodes_and_weights
+from explain.running.quadrature import RULES, nodes_and_weights
 
 _REMEDY = (
     "Raise n_steps until it falls; if it does not, a part of the score reaches the output past the layer, on a skip "
     "connection or a second branch."
 )
-
-
-def activation(problem: Problem) -> Found:
-    """Give what the layer gives.
-
-    Yosinski et al., *Understanding neural networks through deep visualization*, arXiv:1506.06579.
-    """
-    return Found(values=problem.examples.inputs)
 
 
 def conductance(problem: Problem) -> Found:
@@ -37,22 +31,18 @@ def conductance(problem: Problem) -> Found:
     if problem.neuron is not None:
         return _through_neuron(problem, problem.neuron)
     outer, call = problem.outer, problem.call
-    assert outer is not None
-    assert outer.baselines is not None
-    assert call is not None
+    assert outer is not None, "a method of a layer is posed at the layer"
+    assert call is not None, "a method of a layer is posed at the layer"
     backend = layered(outer)
     examples = outer.examples
     # Steps lie between points: one point more than steps.
     alphas, _ = nodes_and_weights(problem.options["rule"], problem.options["n_steps"] + 1, backend.dtype)
-    differences = tuple(end - start for end, start in zip(examples.inputs, outer.baselines, strict=True))
-    path = StraightPath(outer.baselines, differences, alphas)
+    path = _path(outer, alphas)
     values = np.zeros(problem.examples.inputs[0].shape, np.float64)
     before: dict[int, tuple[Array, Array]] = {}
 
     def compute(rows: slice, points: slice) -> tuple[Array, Array]:
-        every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
-        moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
-        return backend.units_and_gradients(call, moved)
+        return backend.units_and_gradients(call, block_of(examples, path, rows, points))
 
     over = problem.executor.over_blocks(len(examples), len(alphas), compute, in_rows=outer.in_rows)
     for rows, _, (units, gradients) in over:
@@ -60,18 +50,16 @@ def conductance(problem: Problem) -> Found:
         by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
         for place, row in enumerate(range(rows.start, rows.stop)):
             if row in before:
-                # The path of an example is gone along in several blocks.
+                # The path of an example is split over several blocks.
                 unit, slope = before.pop(row)
                 values[row] += slope * (by_step[place, 0] - unit)
             values[row] += (slopes[place, :-1] * np.diff(by_step[place], axis=0)).sum(axis=0)
             before[row] = by_step[place, -1], slopes[place, -1]
-    at_baseline = outer.scores_at(outer.baselines)
-    delta, relative_delta = convergence_delta((values,), problem.scores, at_baseline)
-    return Found(
-        values=(values,),
-        delta=delta,
-        relative_delta=relative_delta,
-        warnings=convergence_warnings(relative_delta, _REMEDY),
+    return found_with_delta(
+        problem,
+        (values,),
+        outer.scores_at(baselines_of(outer)),
+        lambda relative_delta: convergence_warnings(relative_delta, _REMEDY),
     )
 
 
@@ -80,20 +68,18 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
 
     The paper's equation 2; its sum over the inputs is the unit's conductance, up to the integral's error.
     """
-    call, baselines, indices = problem.call, problem.baselines, neuron.indices
-    assert call is not None
-    assert baselines is not None
-    assert indices is not None
+    call, indices = problem.call, neuron.indices
+    assert call is not None, "a neuron is a unit of a layer"
+    assert indices is not None, "a neuron is named by its indices"
     backend, examples = layered(problem), problem.examples
     before = backend.until(call)
     alphas, weights = nodes_and_weights(problem.options["rule"], problem.options["n_steps"], backend.dtype)
-    differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
-    path = StraightPath(baselines, differences, alphas)
+    path = _path(problem, alphas)
     totals = tuple(np.zeros(one.shape) for one in examples.inputs)
 
     def compute(rows: slice, points: slice) -> tuple[Array, tuple[Array, ...]]:
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
-        moved = examples.without_inputs().rows(every).with_inputs(path.inputs(rows, points))
+        moved = block_of(examples, path, rows, points)
         _, to_units = backend.units_and_gradients(call, moved)
         slopes = picked(to_units, indices[every]).reshape(rows.stop - rows.start, -1) * weights[points]
         return slopes, before.gradients(moved.with_target(Target(indices[every])))[0]
@@ -104,6 +90,32 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
             by_step = found.reshape(*slopes.shape, *found.shape[1:])
             total[rows] += np.einsum("np,np...->n...", slopes.astype(np.float64), by_step)
     return Found(
-        values=tuple(step * total for step, total in zip(differences, totals, strict=True)),
+        values=tuple(step * total for step, total in zip(path.differences, totals, strict=True)),
         warnings=zero_gradient_warnings(totals),
     )
+
+
+def _path(problem: Problem, alphas: Array) -> StraightPath:
+    starts = baselines_of(problem)
+    ends = problem.examples.inputs
+    return StraightPath(starts, tuple(end - start for end, start in zip(ends, starts, strict=True)), alphas)
+
+
+ROWS = (
+    Method(
+        name="conductance",
+        aliases=("layer_conductance", "neuron_conductance"),
+        family="layer",
+        summary="How much of the score's change from the baseline flows through each unit of a layer.",
+        paper="Dhamdhere, Sundararajan & Yan 2018, arXiv:1805.12233",
+        needs=frozenset({"outputs", "gradients", "layers"}),
+        implementation=conductance,
+        options=(
+            whole_number("n_steps", 50, 1, "Number of steps along the path of the input."),
+            one_of("rule", "gauss_legendre", RULES, "Rule of integration whose nodes the steps lie between."),
+        ),
+        uses_baseline=True,
+        layer="must",
+        through_neuron=True,
+    ),
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from explain.algorithms.method import Method
+from explain.algorithms.options import non_negative, whole_number
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
@@ -100,3 +102,26 @@ def _real_positions(problem: Problem, start: Array) -> Array:
     if mask is None:
         return np.ones((1,) * start.ndim, bool)
     return spread_mask(mask, problem.layout)
+
+
+ROWS = (
+    Method(
+        name="activation_maximization",
+        aliases=("maximize", "feature_visualization"),
+        family="maximization",
+        summary="The input that most excites the score, found by climbing its gradient within the bounds.",
+        paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034; Mahendran & Vedaldi 2014, arXiv:1412.0035",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=activation_maximization,
+        options=(
+            whole_number("n_steps", 128, 1, "Number of steps of Adam."),
+            non_negative(
+                "learning_rate", 0.05, "First step size, in half ranges of the input; falls to zero."
+            ),
+            non_negative("l2_weight", 0.1, "Pull towards the middle of the bounds."),
+            non_negative("tv_weight", 0.5, "Pull of neighbours in space and time towards each other."),
+            whole_number("jitter", 2, 0, "Largest random shift of the picture at a step, in pixels."),
+        ),
+        drawn="input",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Integrated gradients along a path of ever stronger blur."""
+"""Blur integrated gradients: along a path of ever stronger blur."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from explain.algorithms.completeness import convergence_delta, convergence_warnings
-from explain.algorithms.gradient.saliency import zero_gradient_warnings
-from explain.errors import BaselineWarning, ExplainWarning
+from explain.algorithms.completeness import convergence_warnings, found_with_delta
+from explain.algorithms.example_warnings import Warnings, examples_named, zero_gradient_warnings
+from explain.algorithms.method import Method, Option
+from explain.algorithms.options import is_positive, one_of, positive, whole_number
+from explain.errors import BaselineWarning
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.expansion import gradient_blocks
 from explain.running.problem import Found, Problem
 
 Edges = Literal["reflect", "zeros"]
-EDGES: tuple[str, ...] = get_args(Edges)
+_EDGES: tuple[str, ...] = get_args(Edges)
 
-SPACINGS: dict[str, Callable[[Array, float], Array]] = {
+_SPACINGS: dict[str, Callable[[Array, float], Array]] = {
     "geometric": lambda share, greatest: (1 + greatest) ** share - 1,
     "linear": lambda share, greatest: greatest * share,
     "sqrt": lambda share, greatest: np.sqrt(greatest * share),
@@ -53,7 +55,7 @@ def blur_integrated_gradients(problem: Problem) -> Found:
         lengths=None if problem.examples.mask is None else problem.examples.mask.sum(axis=1),
         layout=layout,
         dtype=inputs.dtype,
-        sigma=lambda share: SPACINGS[options["spacing"]](share, float(options["max_sigma"])),
+        sigma=lambda share: _SPACINGS[options["spacing"]](share, float(options["max_sigma"])),
         n_points=options["n_steps"],
         edges=options["edges"],
         grad_step=options["grad_step"],
@@ -64,22 +66,18 @@ def blur_integrated_gradients(problem: Problem) -> Found:
         problem.examples,
         path,
         problem.executor,
-        # A stateful model keeps a state for each row of its batch: every example stays in its own.
-        in_rows=problem.backend.fixed_batch_size is not None,
+        in_rows=problem.in_rows,
     ):
         values[rows] += np.einsum("np...,np...->n...", path.moves(rows, points), gradients.astype(np.float64))
         alive[rows] |= gradients.reshape(len(gradients), -1).any(axis=1)
     last = path.blurred(slice(0, len(inputs)), float(path.sigma(np.ones(1))[0]))
-    delta, relative_delta = convergence_delta((values,), problem.scores, problem.scores_at((last,)))
-    return Found(
-        values=(values,),
-        delta=delta,
-        relative_delta=relative_delta,
-        warnings=(
-            *_unblurred_warnings(inputs, last),
-            *convergence_warnings(relative_delta, _REMEDY),
-            *zero_gradient_warnings((alive[:, np.newaxis],)),
-        ),
+    return found_with_delta(
+        problem,
+        (values,),
+        problem.scores_at((last,)),
+        lambda relative_delta: convergence_warnings(relative_delta, _REMEDY),
+        before=_unblurred_warnings(inputs, last),
+        after=zero_gradient_warnings((alive[:, np.newaxis],)),
     )
 
 
@@ -210,7 +208,7 @@ def _blur_matrix(size: int, sigma: float, edges: Edges) -> Array:
     return np.bincount(places, weights=weights[inside], minlength=size * size).reshape(size, size)
 
 
-def _unblurred_warnings(inputs: Array, last: Array) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+def _unblurred_warnings(inputs: Array, last: Array) -> Warnings:
     # An even picture is blurred to itself but for rounding.
     scale = np.abs(inputs).reshape(len(inputs), -1).max(axis=1)
     moved = np.abs(inputs - last).reshape(len(inputs), -1).max(axis=1)
@@ -219,8 +217,35 @@ def _unblurred_warnings(inputs: Array, last: Array) -> tuple[tuple[str, type[Exp
         return ()
     return (
         (
-            f"Blurring changes nothing in example{'s' if same.size > 1 else ''} {same.tolist()}, which is even all "
+            f"Blurring changes nothing in {examples_named(same)}, which is even all "
             "over: there is nothing to attribute, and the map says nothing there.",
             BaselineWarning,
         ),
     )
+
+
+ROWS = (
+    Method(
+        name="blur_integrated_gradients",
+        aliases=("blur_ig",),
+        family="path",
+        summary="How much the detail that a blur takes away adds to the score; needs no baseline.",
+        paper="Xu, Venugopalan & Sundararajan 2020, arXiv:2004.03383",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=blur_integrated_gradients,
+        kinds=("image", "volume", "sequence"),
+        options=(
+            whole_number("n_steps", 100, 1, "Number of steps from the input to the most blurred one."),
+            positive("max_sigma", 50.0, "Standard deviation of the strongest blur, in pixels or steps."),
+            one_of("spacing", "geometric", _SPACINGS, "How the standard deviation grows along the path."),
+            one_of("edges", "reflect", _EDGES, "What lies beyond the edges where it is blurred."),
+            Option(
+                "grad_step",
+                None,
+                "None or a number above 0",
+                lambda value: value is None or is_positive(value),
+                "Step of the derivative of the blur. None: differences of neighbouring blurred inputs instead.",
+            ),
+        ),
+    ),
+)

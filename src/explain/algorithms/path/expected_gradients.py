@@ -1,15 +1,22 @@
-"""Methods that take the expectation of a path's gradients over a set of references, by drawing from it."""
+"""Expected gradients: the expectation over a set of references, by drawing from it."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
-from explain.algorithms.gradient.saliency import zero_gradient_warnings
+from explain.algorithms.completeness import WORST_RELATIVE_DELTA, found_with_delta
+from explain.algorithms.example_warnings import Warnings, examples_named, zero_gradient_warnings
 from explain.algorithms.gradient.smoothgrad import noise_warnings, noisy_points
-from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
-from explain.errors import ConvergenceWarning, ExplainWarning
+from explain.algorithms.method import Method
+from explain.algorithms.options import non_negative, whole_number
+from explain.algorithms.references import (
+    equal_reference_warnings,
+    reference_paths,
+    references_of,
+    scores_at_references,
+)
+from explain.errors import ConvergenceWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import gradient_blocks
 from explain.running.problem import Found, Problem
@@ -26,9 +33,8 @@ def expected_gradients(problem: Problem) -> Found:
     independent, the values are the SHAP values of Lundberg & Lee, arXiv:1705.07874. In expectation the values of an
     example sum to its score less the mean score of the references.
     """
-    assert problem.references is not None, "the catalogue says that this method takes references"
     options, examples = problem.options, problem.examples
-    n_samples, count = options["n_samples"], len(problem.references[0])
+    n_samples, count = options["n_samples"], len(references_of(problem)[0])
     chosen, alphas = draws(n_samples, count, problem.seed)
     ends = noisy_points(problem) if options["stdevs"] > 0 else None
     paths = reference_paths(problem, chosen, alphas, ends)
@@ -43,24 +49,23 @@ def expected_gradients(problem: Problem) -> Found:
             difference *= gradient
             total[rows] += difference.sum(axis=1, dtype=np.float64)
             sums[rows, points] += difference.reshape(*difference.shape[:2], -1).sum(axis=2, dtype=np.float64)
-            # As long as an example had no gradient that is not zero, every one of it is looked at.
+            # Once an example has had a gradient that is not zero, its others need no look.
             if not largest[rows].all():
                 flat = gradient.reshape(len(gradient), -1)
                 largest[rows, 0] = np.maximum(largest[rows, 0], np.abs(flat).max(axis=1))
     values = tuple(total / n_samples for total in totals)
     at_references = scores_at_references(problem).astype(np.float64)
-    delta, relative_delta = convergence_delta(values, problem.scores, at_references.mean(axis=1))
     residuals = sums - (problem.scores.astype(np.float64)[:, np.newaxis] - at_references[:, chosen])
-    return Found(
-        values=values,
-        delta=delta,
-        relative_delta=relative_delta,
-        warnings=(
+    return found_with_delta(
+        problem,
+        values,
+        at_references.mean(axis=1),
+        lambda relative_delta: _bias_warnings(residuals, relative_delta, noisy=ends is not None),
+        before=(
             *(noise_warnings(problem, ends) if ends is not None else ()),
             *equal_reference_warnings(problem),
-            *_bias_warnings(residuals, relative_delta, noisy=ends is not None),
-            *zero_gradient_warnings(seen),
         ),
+        after=zero_gradient_warnings(seen),
     )
 
 
@@ -117,35 +122,65 @@ def standard_error(residuals: Array) -> Array:
     return error
 
 
-def _bias_warnings(
-    residuals: Array, relative_delta: Array, *, noisy: bool
-) -> list[tuple[str, type[ExplainWarning]]]:
-    """Tell of the examples whose sum is off by more than drawing explains.
+def _bias_warnings(residuals: Array, relative_delta: Array, *, noisy: bool) -> Warnings:
+    """Warn of the examples whose sum is off by more than drawing explains.
 
-    `residuals`, of shape (N, K), are what each sample by itself misses of the difference of the scores at the
-    example and at its reference.
+    `residuals`, shape (N, K), say how far each sample alone is from the difference of the scores at the example and
+    at its reference.
     """
     from scipy.special import stdtrit
 
     count = residuals.shape[1]
     if count < 2:
-        return []
+        return ()
     error = standard_error(residuals)
     beyond = np.abs(residuals.mean(axis=1)) > stdtrit(count - 1, 1 - _BY_CHANCE / 2) * error
     off = np.flatnonzero(beyond & (relative_delta > WORST_RELATIVE_DELTA))
     if off.size == 0:
-        return []
+        return ()
     cause = (
         "The noise itself may move the score, which stdevs=0 leaves out; or the score"
         if noisy
         else "The score"
     )
-    return [
+    return (
         (
-            f"The values of example{'s' if off.size > 1 else ''} {off.tolist()} miss the difference of the scores by "
+            f"The values of {examples_named(off)} miss the difference of the scores by "
             f"up to {relative_delta[off].max():.1%}, more than drawing samples explains: more samples do not mend it. "
             f"{cause} may jump where its gradient does not show it (a rounding, an argmax, a gradient that the model "
             "defines itself).",
             ConvergenceWarning,
-        )
-    ]
+        ),
+    )
+
+
+ROWS = (
+    Method(
+        name="expected_gradients",
+        aliases=("gradient_shap",),
+        family="path",
+        summary="How much each input adds to the score, compared with a set of references; sums to the mean "
+        "difference.",
+        paper="Erion et al. 2019, arXiv:1906.10670; Lundberg & Lee 2017, arXiv:1705.07874",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=expected_gradients,
+        options=(
+            whole_number(
+                "n_samples",
+                200,
+                1,
+                "Number of gradients an example, each at a place of a line from a reference.",
+            ),
+            non_negative(
+                "stdevs",
+                0.0,
+                "Standard deviation of noise on the input, as a share of each example's range.",
+            ),
+        ),
+        uses_baseline=True,
+        takes_references=True,
+        refused_engines={
+            "captum": "it draws references, places and noise itself, unseeded and others for each example"
+        },
+    ),
+)

@@ -1,16 +1,23 @@
-"""Integrated gradients along a path that each example's gradients choose."""
+"""Guided integrated gradients: along a path that each example's gradients choose."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
-from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.completeness import (
+    baselines_of,
+    convergence_warnings,
+    equal_baseline_warnings,
+    found_with_delta,
+    scores_at_baseline,
+)
+from explain.algorithms.method import Method
+from explain.algorithms.options import from_0_to_1, one_of, whole_number
 from explain.inputs.examples import Array
 from explain.inputs.masking import spread_mask
 from explain.running.problem import Found, Problem
 
-# Within which the distance that is left counts as the one that is wanted, relative and absolute.
+# The tolerance, relative and absolute, within which the distance left equals the distance wanted.
 _CLOSE = 1e-9
 
 _REMEDY = (
@@ -31,8 +38,7 @@ def guided_integrated_gradients(problem: Problem) -> Found:
     together, each on a path of its own, in float64. A step counts with the mean of the gradients at both its ends;
     with ``rule="riemann_left"`` with that where it begins, as in the paper's published code.
     """
-    (inputs,), baselines = problem.examples.inputs, problem.baselines
-    assert baselines is not None, "the catalogue says that this method needs a baseline"
+    (inputs,), baselines = problem.examples.inputs, baselines_of(problem)
     at_baseline = scores_at_baseline(problem)
     count, n_steps = len(inputs), problem.options["n_steps"]
     start = baselines[0].reshape(count, -1).astype(np.float64)
@@ -56,16 +62,12 @@ def guided_integrated_gradients(problem: Problem) -> Found:
             after = gradient if trapezoid else before
         values += (moved - point) * (before + after) / 2
         point = moved
-    found = (values.reshape(inputs.shape),)
-    delta, relative_delta = convergence_delta(found, problem.scores, at_baseline)
-    return Found(
-        values=found,
-        delta=delta,
-        relative_delta=relative_delta,
-        warnings=(
-            *equal_baseline_warnings((inputs,), baselines),
-            *convergence_warnings(relative_delta, _REMEDY),
-        ),
+    return found_with_delta(
+        problem,
+        (values.reshape(inputs.shape),),
+        at_baseline,
+        lambda relative_delta: convergence_warnings(relative_delta, _REMEDY),
+        before=equal_baseline_warnings((inputs,), baselines),
     )
 
 
@@ -122,3 +124,32 @@ def _advanced(
         point[moving] = np.where(chosen, towards, here)
         moving = moving[ratio > 1]
     return point
+
+
+ROWS = (
+    Method(
+        name="guided_integrated_gradients",
+        aliases=("guided_ig",),
+        family="path",
+        summary="Integrated gradients along a path that avoids steep gradients, and with them noise.",
+        paper="Kapishnikov et al. 2021, arXiv:2106.09788",
+        needs=frozenset({"outputs", "gradients"}),
+        implementation=guided_integrated_gradients,
+        options=(
+            whole_number("n_steps", 50, 1, "Number of steps of the path."),
+            from_0_to_1(
+                "fraction", 0.25, "Which part of the positions, those of least gradient, moves at once."
+            ),
+            from_0_to_1(
+                "max_dist", 0.02, "How far a position may be off the straight path, as a share of it."
+            ),
+            one_of(
+                "rule",
+                "trapezoid",
+                ("trapezoid", "riemann_left"),
+                "Which gradients count for a step: those at both its ends, or where it begins.",
+            ),
+        ),
+        uses_baseline=True,
+    ),
+)

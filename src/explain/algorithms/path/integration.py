@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
-from explain.errors import ConvergenceWarning, ExplainWarning, OptionError
+from explain.algorithms.completeness import WORST_RELATIVE_DELTA, baselines_of, convergence_delta
+from explain.algorithms.example_warnings import Warnings
+from explain.algorithms.path.nested_rules import REFINED, distinct, is_new, levels, nested, weights_of
+from explain.errors import ConvergenceWarning, OptionError
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
 from explain.running.quadrature import nodes_and_weights
 
-# Without another wish a fixed number of steps is taken as Captum takes it.
 FIXED_RULE = "gauss_legendre"
+"""The rule for a fixed number of steps where the options name none: Captum's."""
 
 # From the difference of two successive maps to a bound on the later one's error that holds for 95 % of examples.
 # Where gradients jump at random places, the errors of the two are independent and fall as one over the steps;
@@ -23,16 +24,10 @@ FIXED_RULE = "gauss_legendre"
 # slope of 3 was found on a deep one. benchmarks/calibration.py holds both against the true error.
 _BOUND, _SLOPE = 1.4, 3.0
 
-# How a rule is refined so that all earlier nodes stay nodes: from n to how many, beginning with how many.
-_REFINED: dict[str, tuple[Callable[[int], int], int]] = {
-    "midpoint": (lambda n_steps: 3 * n_steps, 5),
-    "fejer": (lambda n_steps: 2 * n_steps + 1, 3),
-}
-
 
 @dataclass(frozen=True)
 class Integral:
-    """The mean gradient along each example's path, and how it was had.
+    """The mean gradient along each example's path, and how it was integrated.
 
     Parameters
     ----------
@@ -52,7 +47,7 @@ class Integral:
     steps: Array
     rule: str
     map_error: Array | None = None
-    warnings: tuple[tuple[str, type[ExplainWarning]], ...] = ()
+    warnings: Warnings = ()
 
 
 def fixed_steps(options: Any, count: int, otherwise: int) -> Array:
@@ -93,11 +88,11 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
     for n_steps in np.unique(steps):
         rows = np.flatnonzero(steps == n_steps)
         alphas, weights = nodes_and_weights(rule, int(n_steps), problem.backend.dtype)
-        nested = _nested(rule, int(n_steps))
-        sums = _path_gradients(problem, rows, alphas, np.stack([weights, *nested.values()]))
+        refined_from = nested(rule, int(n_steps))
+        sums = _path_gradients(problem, rows, alphas, np.stack([weights, *refined_from.values()]))
         for total, part in zip(gradients, sums, strict=True):
             total[rows] = part[0]
-        for fewer in nested:
+        for fewer in refined_from:
             later, earlier = (tuple(part[row] for part in sums) for row in range(2))
             error[rows] = _bound(_moved(problem, rows), later, earlier, n_steps / fewer)
     return Integral(gradients, steps.copy(), rule, None if np.isnan(error).any() else error)
@@ -115,13 +110,13 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
     count, options = len(problem.examples), problem.options
     tolerance, most = options["tolerance"], options["max_steps"]
     rule = options["rule"] or ("midpoint" if problem.backend.has_kinks(problem.examples) else "fejer")
-    if rule not in _REFINED:
+    if rule not in REFINED:
         raise OptionError(
             f"rule={rule!r} cannot be refined to a tolerance: give n_steps a number, or rule one of "
-            f"{', '.join(map(repr, _REFINED))}, or None."
+            f"{', '.join(map(repr, REFINED))}, or None."
         )
-    levels = _levels(rule, most)
-    rules = [nodes_and_weights(rule, n_steps) for n_steps in levels]
+    numbers = levels(rule, most)
+    rules = [nodes_and_weights(rule, n_steps) for n_steps in numbers]
     gradients = tuple(np.zeros_like(array) for array in problem.examples.inputs)
     steps, error = np.zeros(count, np.int64), np.full(count, np.inf)
     active = np.arange(count)
@@ -135,21 +130,21 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
         return tuple(np.sum(one, axis=0) for one in zip(*parts, strict=True))
 
     earlier: tuple[Array, ...] = ()
-    for level in range(1, len(levels)):
+    for level in range(1, len(numbers)):
         # The first two levels are taken together: the nodes of the one are among the other's.
-        new = np.flatnonzero(_is_new(rule, levels[level]) | (level == 1))
-        shares, weights = _distinct(_weights_of(rules, levels, level, new))
+        new = np.flatnonzero(is_new(rule, numbers[level]) | (level == 1))
+        shares, weights = distinct(weights_of(rules, level, new))
         taken.append((shares, _path_gradients(problem, active, rules[level][0][new], weights)))
         if level == 1:
             earlier = mean_gradients(0)
         later = mean_gradients(level)
-        growth = levels[level] / levels[level - 1]
+        growth = numbers[level] / numbers[level - 1]
         moved = _moved(problem, active)
         error[active] = _bound(moved, later, earlier, growth)
-        steps[active] = levels[level]
+        steps[active] = numbers[level]
         for total, part in zip(gradients, later, strict=True):
             total[active] = part
-        # What is not finite will not become so, and is told of elsewhere.
+        # An error of NaN is not above the tolerance: what is not finite is refused after the method.
         left = (error[active] > tolerance) | (
             convergence_delta(
                 tuple(step * part for step, part in zip(moved, later, strict=True)),
@@ -160,112 +155,19 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
         )
         if not left.any():
             break
-        if problem.backend.fixed_batch_size is not None:
-            # A stateful model keeps a state for each row of its batch: every example stays in its own.
+        if problem.in_rows:
+            # All examples go on, each in its own row.
             left[:] = True
         active, earlier = active[left], tuple(part[left] for part in later)
         taken = [(shares, tuple(one[:, left] for one in sums)) for shares, sums in taken]
     far = np.flatnonzero(error > tolerance)
-    warnings = () if far.size == 0 else (_too_far(far, error, tolerance, most),)
+    warnings = () if far.size == 0 else _too_far(far, error, tolerance, most)
     return Integral(gradients, steps, rule, error, warnings)
-
-
-def _levels(rule: str, most: int) -> list[int]:
-    """Give the numbers of steps of the refinements of a rule, none above `most`: at least two.
-
-    Examples
-    --------
-    >>> _levels("midpoint", 405), _levels("fejer", 100)
-    ([5, 15, 45, 135, 405], [3, 7, 15, 31, 63])
-    """
-    refined, first = _REFINED[rule]
-    while refined(first) > most:
-        first -= 1
-    levels = [first]
-    while refined(levels[-1]) <= most:
-        levels.append(refined(levels[-1]))
-    return levels
-
-
-def _is_new(rule: str, n_steps: int) -> Array:
-    """Tell which nodes of a refined rule the one before it has not."""
-    place = np.arange(n_steps)
-    new: Array = place % 3 != 1 if rule == "midpoint" else place % 2 == 0
-    return new
-
-
-def _weights_of(rules: list[tuple[Array, Array]], levels: list[int], level: int, new: Array) -> Array:
-    """Give the weights, in every level from the first, of the nodes that are new at `level`; shape (levels, K).
-
-    Zero in the levels that do not have the node.
-    """
-    nodes = rules[level][0][new]
-    weights = np.zeros((len(levels), len(new)))
-    for row, (own_nodes, own_weights) in enumerate(rules):
-        if row >= level - 1:
-            nearest = np.abs(own_nodes[:, np.newaxis] - nodes).argmin(axis=0)
-            # Far under the distance of two nodes, and above what the same node differs by for rounding.
-            same = np.abs(own_nodes[nearest] - nodes) < 1e-12
-            weights[row] = np.where(same, own_weights[nearest], 0)
-    return weights
-
-
-def _distinct(weights: Array) -> tuple[Array, Array]:
-    """Write rows of weights as shares of as few rows as will do: most rules weigh old nodes alike.
-
-    Returns
-    -------
-    shares : numpy.ndarray
-        Shape (rows, M).
-    distinct : numpy.ndarray
-        Shape (M, K); ``shares @ distinct`` gives the weights.
-
-    Examples
-    --------
-    >>> shares, distinct = _distinct(np.array([[1.0, 1.0], [0.5, 0.5], [0.0, 0.0]]))
-    >>> shares.tolist(), distinct.tolist()
-    ([[1.0], [0.5], [0.0]], [[1.0, 1.0]])
-    """
-    distinct: list[Array] = []
-    shares = np.zeros((len(weights), len(weights)))
-    for row, one in enumerate(weights):
-        if not one.any():
-            continue
-        for place, other in enumerate(distinct):
-            share = one.sum() / other.sum()
-            if np.allclose(one, share * other, rtol=1e-5, atol=0):
-                shares[row, place] = share
-                break
-        else:
-            shares[row, len(distinct)] = 1
-            distinct.append(one)
-    return shares[:, : len(distinct)], np.stack(distinct)
-
-
-def _nested(rule: str, n_steps: int) -> dict[int, Array]:
-    """Give the weights, on the same nodes, of the rule that a rule refines, by its steps; none where there is none.
-
-    Examples
-    --------
-    >>> {steps: weights.tolist() for steps, weights in _nested("midpoint", 3).items()}
-    {1: [0.0, 1.0, 0.0]}
-    """
-    place = np.arange(n_steps)
-    if rule == "midpoint" and n_steps % 3 == 0:
-        fewer, old = n_steps // 3, place % 3 == 1
-    elif rule == "fejer" and n_steps % 2 == 1 and n_steps > 1:
-        fewer, old = n_steps // 2, place % 2 == 1
-    else:
-        return {}
-    weights = np.zeros(n_steps)
-    weights[old] = nodes_and_weights(rule, fewer)[1]
-    return {fewer: weights}
 
 
 def _path_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array) -> tuple[Array, ...]:
     """Give sums over the gradients of some examples, one array an input of shape (M, N, ...)."""
-    assert problem.baselines is not None
-    examples, baselines = problem.examples, problem.baselines
+    examples, baselines = problem.examples, baselines_of(problem)
     if len(rows) < len(examples):
         examples, baselines = examples.rows(rows), tuple(base[rows] for base in baselines)
     dtype = problem.backend.dtype
@@ -276,8 +178,7 @@ def _path_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array
 
 def _moved(problem: Problem, rows: Array) -> tuple[Array, ...]:
     """Give input − baseline of some examples, one array an input."""
-    assert problem.baselines is not None
-    ends, starts = problem.examples.inputs, problem.baselines
+    ends, starts = problem.examples.inputs, baselines_of(problem)
     return tuple(end[rows] - start[rows] for end, start in zip(ends, starts, strict=True))
 
 
@@ -314,11 +215,14 @@ def _squares(values: Array) -> Array:
     return total
 
 
-def _too_far(far: Array, error: Array, tolerance: float, most: int) -> tuple[str, type[ExplainWarning]]:
+def _too_far(far: Array, error: Array, tolerance: float, most: int) -> Warnings:
     named = ", ".join(f"{row} ({error[row]:.1%})" for row in far)
     return (
-        f"The map has not reached tolerance={tolerance:g} within {most} steps for "
-        f"example{'s' if far.size > 1 else ''} (estimated error) {named}: the best map found is given. Raise max_steps "
-        "(each tripling divides the error by about three) or tolerance; or take a baseline nearer to the input.",
-        ConvergenceWarning,
+        (
+            f"The map has not reached tolerance={tolerance:g} within {most} steps for "
+            f"example{'s' if far.size > 1 else ''} (estimated error) {named}: the best map found is given. Raise "
+            "max_steps (each tripling divides the error by about three) or tolerance; or take a baseline nearer to the "
+            "input.",
+            ConvergenceWarning,
+        ),
     )

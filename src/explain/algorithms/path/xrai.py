@@ -1,4 +1,4 @@
-"""XRAI: whole regions of a picture, ranked by what integrated gradients say of them."""
+"""XRAI: regions of a picture, ranked by their integrated gradients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.completeness import convergence_delta, convergence_warnings
+from explain.algorithms.completeness import convergence_warnings, found_with_delta
+from explain.algorithms.method import Method, Option
+from explain.algorithms.options import is_positive, one_of, whole_number, whole_number_or_none
 from explain.algorithms.path.integration import FIXED_RULE
 from explain.errors import OptionError
 from explain.inputs.examples import Array
@@ -71,12 +73,11 @@ def xrai(problem: Problem) -> Found:
     values = (each[..., 0] if channel is None else np.moveaxis(each, -1, channel),)
     if options["channels"] != "sum":
         return Found(values=values)
-    delta, relative_delta = convergence_delta(values, problem.scores, at_baselines)
-    return Found(
-        values=values,
-        delta=delta,
-        relative_delta=relative_delta,
-        warnings=convergence_warnings(relative_delta, _REMEDY),
+    return found_with_delta(
+        problem,
+        values,
+        at_baselines,
+        lambda relative_delta: convergence_warnings(relative_delta, _REMEDY),
     )
 
 
@@ -167,3 +168,42 @@ def region_map(attribution: Array, regions: Masks, least: int) -> Array:
     if free.any():
         ranked[free] = flat[free].mean()
     return ranked.reshape(attribution.shape)
+
+
+ROWS = (
+    Method(
+        name="xrai",
+        title="XRAI",
+        aliases=(),
+        family="path",
+        summary="Which regions of a picture add most to the score: integrated gradients, region by region.",
+        paper="Kapishnikov et al. 2019, arXiv:1906.02825",
+        needs=frozenset({"outputs", "path_gradients"}),
+        implementation=xrai,
+        kinds=("image",),
+        options=(
+            whole_number("n_steps", 50, 1, "Number of gradients along each of the two paths."),
+            one_of("channels", "sum", ("sum", "max"), "What of a pixel's channels counts for its region."),
+            Option(
+                "scales",
+                SCALES,
+                "numbers above 0, at least one",
+                lambda value: (
+                    isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value))
+                ),
+                "Scales of the segmentations: the greater, the larger the regions.",
+                tuple,
+                list,
+            ),
+            whole_number_or_none(
+                "dilation",
+                "How many pixels regions grow by. None: 5 of every 224.",
+            ),
+            whole_number_or_none(
+                "min_pixel_diff",
+                "How many new pixels a region adds at least. None: 50 of every 224 × 224.",
+                1,
+            ),
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Occlusion: what the score loses where a window that slides over the input hides it."""
+"""Occlusion: the score that is lost where a sliding window hides the input."""
 
 from __future__ import annotations
 
@@ -9,15 +9,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.completeness import baselines_of, equal_baseline_warnings
+from explain.algorithms.method import Method, Option
+from explain.algorithms.options import is_count_or_counts, is_counts, plain_counts
 from explain.algorithms.perturbation.perturbed_scores import lost_scores
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.problem import Found, Problem
 
-# A window this wide leaves an object's parts to tell apart, and a few hundred windows whatever the picture's size.
+# Windows of this share of a side still separate an object's parts, and number a few hundred at any picture size.
 _PARTS_OF_A_SIDE = 8
+
+
+def occlusion(problem: Problem) -> Found:
+    """Hide the input under a sliding window of the baseline; a position has the mean of what its windows cost.
+
+    Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901; the values are those of
+    Captum's ``Occlusion``: the mean of F(x) − F(x with the window hidden) over the windows that cover the position.
+    """
+    inputs, baselines = problem.examples.inputs, baselines_of(problem)
+    windows = resolve_windows(
+        inputs[0].shape[1:],
+        problem.layout,
+        problem.options["sliding_window_shapes"],
+        problem.options["strides"],
+    )
+    lost = lost_scores(problem, Occluded(inputs, baselines, windows))
+    return Found(
+        values=(windows.mean_over_windows(lost),), warnings=equal_baseline_warnings(inputs, baselines)
+    )
 
 
 @dataclass(frozen=True)
@@ -113,26 +134,6 @@ class Occluded:
         return (formed.reshape(-1, *end.shape[1:]),)
 
 
-def occlusion(problem: Problem) -> Found:
-    """Hide the input under a sliding window of the baseline; a position has the mean of what its windows cost.
-
-    Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901; the values are those of
-    Captum's ``Occlusion``: the mean of F(x) − F(x with the window hidden) over the windows that cover the position.
-    """
-    inputs, baselines = problem.examples.inputs, problem.baselines
-    assert baselines is not None, "the catalogue says that this method needs a baseline"
-    windows = resolve_windows(
-        inputs[0].shape[1:],
-        problem.layout,
-        problem.options["sliding_window_shapes"],
-        problem.options["strides"],
-    )
-    lost = lost_scores(problem, Occluded(inputs, baselines, windows))
-    return Found(
-        values=(windows.mean_over_windows(lost),), warnings=(*equal_baseline_warnings(inputs, baselines),)
-    )
-
-
 def resolve_windows(
     sides: tuple[int, ...],
     layout: Layout,
@@ -200,3 +201,40 @@ def _check_length(name: str, given: tuple[int, ...], letters: str, sides: tuple[
             f"{name}={given} has {len(given)} numbers, but an example has {len(sides)} axes ({letters}), of shape "
             f"{sides}: give one number for each, without the batch axis."
         )
+
+
+ROWS = (
+    Method(
+        name="occlusion",
+        aliases=("sliding_window",),
+        family="perturbation",
+        of_whole_places=True,
+        summary="What the score loses where a sliding window hides the input.",
+        paper="Zeiler & Fergus 2013, arXiv:1311.2901",
+        needs=frozenset({"outputs"}),
+        implementation=occlusion,
+        of_shape=True,
+        options=(
+            Option(
+                "sliding_window_shapes",
+                None,
+                "one whole number of at least 1 for each axis of an example, or None",
+                lambda value: value is None or is_counts(value),
+                "Extent of the window along each axis of x but the batch's. None: an eighth of each side of a "
+                "picture, a step of a sequence, all channels together; a column of a table.",
+                plain_counts,
+                per_input=is_counts,
+            ),
+            Option(
+                "strides",
+                None,
+                "a whole number of at least 1, one such number for each axis of an example, or None",
+                lambda value: value is None or is_count_or_counts(value),
+                "How far the window moves. None: half of its extent, at least 1.",
+                plain_counts,
+                per_input=lambda value: False,
+            ),
+        ),
+        uses_baseline=True,
+    ),
+)

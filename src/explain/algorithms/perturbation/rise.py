@@ -1,4 +1,4 @@
-"""RISE: which places a score needs, found by dimming random parts of the input."""
+"""RISE: the score where random masks keep or dim each place."""
 
 from __future__ import annotations
 
@@ -7,20 +7,47 @@ from math import ceil
 
 import numpy as np
 
-from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
+from explain.algorithms.completeness import baselines_of, equal_baseline_warnings
+from explain.algorithms.method import Method, Option
+from explain.algorithms.options import is_count_or_counts, is_number, plain_counts, whole_number
 from explain.algorithms.perturbation.perturbed_scores import perturbed_scores
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.problem import Found, Problem
 
-USUAL_GRID_SIZE = 7
+_USUAL_GRID_SIZE = 7
 
 # Masks are drawn in groups, each from a seed of its own: any mask can be formed again without those before it.
 _GROUP = 64
 
 # How many values of masks are in memory at once while the scores are shared out.
 _VALUES_AT_ONCE = 2**20
+
+
+def rise(problem: Problem) -> Found:
+    """Dim random parts of the input to the baseline; a place has the mean score where it is kept, less that of all.
+
+    Petsiuk, Das & Saenko, *RISE: Randomized input sampling for explanation of black-box models*, arXiv:1806.07421.
+    The paper's map is Σ F(xₖ) mₖ / (N p). Here the sum is divided by Σ mₖ, of which N p is the expectation, and the
+    mean score is taken off: a constant added to the score then changes nothing, and a sign says whether a place
+    raises or lowers the score.
+    """
+    inputs, baselines, options = problem.examples.inputs, baselines_of(problem), problem.options
+    masked, cells = masked_axes(inputs[0].shape, problem.layout, options["grid_size"])
+    masks = RandomMasks(
+        tuple(inputs[0].shape[axis] for axis in masked),
+        cells,
+        options["preservation_probability"],
+        problem.seed,
+        inputs[0].dtype,
+    )
+    shape = tuple(side if axis in masked else 1 for axis, side in enumerate(inputs[0].shape))[1:]
+    differences = tuple(end - start for end, start in zip(inputs, baselines, strict=True))
+    dimmed = Dimmed(baselines, differences, masks, shape, options["n_masks"])
+    by_place = mean_where_kept(perturbed_scores(problem, dimmed), masks)
+    values = np.broadcast_to(by_place.reshape(-1, *shape), inputs[0].shape)
+    return Found(values=(values,), warnings=equal_baseline_warnings(inputs, baselines))
 
 
 @dataclass(frozen=True)
@@ -134,32 +161,6 @@ class Dimmed:
         return (together.reshape(-1, *start.shape[1:]),)
 
 
-def rise(problem: Problem) -> Found:
-    """Dim random parts of the input to the baseline; a place has the mean score where it is kept, less that of all.
-
-    Petsiuk, Das & Saenko, *RISE: Randomized input sampling for explanation of black-box models*, arXiv:1806.07421.
-    The paper's map is Σ F(xₖ) mₖ / (N p). Here the sum is divided by Σ mₖ, of which N p is the expectation, and the
-    mean score is taken off: a constant added to the score then changes nothing, and a sign says whether a place
-    raises or lowers the score.
-    """
-    inputs, baselines, options = problem.examples.inputs, problem.baselines, problem.options
-    assert baselines is not None, "the catalogue says that this method needs a baseline"
-    masked, cells = masked_axes(inputs[0].shape, problem.layout, options["grid_size"])
-    masks = RandomMasks(
-        tuple(inputs[0].shape[axis] for axis in masked),
-        cells,
-        options["preservation_probability"],
-        problem.seed,
-        inputs[0].dtype,
-    )
-    shape = tuple(side if axis in masked else 1 for axis, side in enumerate(inputs[0].shape))[1:]
-    differences = tuple(end - start for end, start in zip(inputs, baselines, strict=True))
-    dimmed = Dimmed(baselines, differences, masks, shape, options["n_masks"])
-    by_place = mean_where_kept(perturbed_scores(problem, dimmed), masks)
-    values = np.broadcast_to(by_place.reshape(-1, *shape), inputs[0].shape)
-    return Found(values=(values,), warnings=(*equal_baseline_warnings(inputs, baselines),))
-
-
 def mean_where_kept(scores: Array, masks: RandomMasks) -> Array:
     """Give the mean score weighted by how far each place was kept, less the mean score: (N, masks) to (N, places)."""
     centred = scores - scores.mean(axis=1, keepdims=True)
@@ -208,7 +209,7 @@ def masked_axes(
             )
         columns = tuple(range(1, len(shape)))
         return columns, tuple(shape[axis] for axis in columns)
-    sizes = USUAL_GRID_SIZE if grid_size is None else grid_size
+    sizes = _USUAL_GRID_SIZE if grid_size is None else grid_size
     along = (sizes,) * len(extent) if isinstance(sizes, int) else sizes
     if len(along) != len(extent):
         raise OptionError(
@@ -217,3 +218,40 @@ def masked_axes(
         )
     # A side with no more positions than cells needs no interpolation: each position is a cell.
     return extent, tuple(min(cells, shape[axis]) for cells, axis in zip(along, extent, strict=True))
+
+
+ROWS = (
+    Method(
+        name="rise",
+        title="RISE",
+        aliases=("randomized_input_sampling",),
+        family="perturbation",
+        of_whole_places=True,
+        summary="How much higher the score is where a place is kept, over random masks.",
+        paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
+        needs=frozenset({"outputs"}),
+        implementation=rise,
+        of_shape=True,
+        options=(
+            whole_number("n_masks", 2000, 2, "Number of random masks."),
+            Option(
+                "grid_size",
+                None,
+                "a whole number of at least 1, one such number for each axis of space and time, or None",
+                lambda value: value is None or is_count_or_counts(value),
+                "How many random cells lie along each axis of space and time. None: 7; in a table each column is "
+                "one.",
+                plain_counts,
+                per_input=lambda value: False,
+            ),
+            Option(
+                "preservation_probability",
+                0.5,
+                "a number between 0 and 1",
+                lambda value: is_number(value) and 0 < value < 1,
+                "How likely a cell is kept.",
+            ),
+        ),
+        uses_baseline=True,
+    ),
+)

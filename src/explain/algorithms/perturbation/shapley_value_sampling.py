@@ -1,15 +1,21 @@
-"""Shapley values, estimated by adding features in random orders."""
+"""Shapley value sampling: features added in random orders."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.completeness import convergence_delta, scores_at_baseline
-from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
-from explain.algorithms.perturbation.perturbed_scores import at_positions, perturbed_scores
+from explain.algorithms.completeness import (
+    baselines_of,
+    convergence_delta,
+    equal_baseline_warnings,
+    scores_at_baseline,
+)
+from explain.algorithms.feature_values import at_positions, drawn_by_count, features_of
+from explain.algorithms.method import Method
+from explain.algorithms.options import FEATURE_MASK, whole_number
+from explain.algorithms.perturbation.perturbed_scores import perturbed_scores
 from explain.inputs.examples import Array
-from explain.inputs.features import resolve_features
 from explain.running.coalitions import Coalitions, Presence
 from explain.running.problem import Found, Problem
 
@@ -22,18 +28,14 @@ def shapley_value_sampling(problem: Problem) -> Found:
     each order the gains sum to F(x) − F(baseline), and so do the features' values: the convergence delta, taken over
     features rather than positions, is rounding.
     """
-    inputs, baselines = problem.examples.inputs, problem.baselines
-    assert baselines is not None, "the catalogue says that this method needs a baseline"
+    inputs, baselines = problem.examples.inputs, baselines_of(problem)
     at_baseline = scores_at_baseline(problem)
-    features = resolve_features(
-        problem.options["feature_mask"], inputs[0], problem.layout, problem.examples.mask
-    )
+    features = features_of(problem)
     n_samples, between = problem.options["n_samples"], len(features) - 1
     # When each feature is added: the same for all examples of as many features, whatever else is in the batch.
-    ranks = {
-        int(count): np.argsort(drawn_orders(int(count), n_samples, problem.seed), axis=1)
-        for count in np.unique(features.counts)
-    }
+    ranks = drawn_by_count(
+        features, lambda count: np.argsort(drawn_orders(count, n_samples, problem.seed), axis=1)
+    )
 
     def added(row: int, points: slice) -> Presence:
         order, step = np.divmod(np.arange(points.start, points.stop), between)
@@ -55,7 +57,7 @@ def shapley_value_sampling(problem: Problem) -> Found:
         values=(at_positions(features, by_feature),),
         delta=delta,
         relative_delta=relative_delta,
-        warnings=(*equal_baseline_warnings(inputs, baselines),),
+        warnings=equal_baseline_warnings(inputs, baselines),
     )
 
 
@@ -71,3 +73,22 @@ def drawn_orders(n_features: int, n_samples: int, seed: int) -> npt.NDArray[np.i
     generator = np.random.default_rng((seed, n_features))
     orders: Array = generator.permuted(np.tile(np.arange(n_features), (n_samples, 1)), axis=1)
     return orders
+
+
+ROWS = (
+    Method(
+        name="shapley_value_sampling",
+        aliases=("shapley_sampling", "shapley_values"),
+        family="perturbation",
+        of_whole_places=True,
+        summary="The mean gain of each feature where features are added in random orders; sums to the difference.",
+        paper="Castro, Gómez & Tejada 2009; Mitchell et al. 2021, arXiv:2104.12199",
+        needs=frozenset({"outputs"}),
+        implementation=shapley_value_sampling,
+        options=(
+            whole_number("n_samples", 25, 1, "Number of random orders."),
+            FEATURE_MASK,
+        ),
+        uses_baseline=True,
+    ),
+)

@@ -1,4 +1,4 @@
-"""Surrogates: a linear model of which features are in place, fitted to the scores of coalitions of them."""
+"""LIME: a sparse linear model of which features are in place, fitted to the scores of coalitions."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import warnings
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
-from explain.algorithms.completeness import convergence_delta, scores_at_baseline
-from explain.algorithms.path.integrated_gradients import equal_baseline_warnings
-from explain.algorithms.surrogate.coalition_draws import (
-    WeightedCoalitions,
-    shapley_coalitions,
-    uniform_coalitions,
+from explain.algorithms.completeness import baselines_of, equal_baseline_warnings
+from explain.algorithms.example_warnings import Warnings, examples_named
+from explain.algorithms.feature_values import at_positions, drawn_by_count, features_of
+from explain.algorithms.method import Method
+from explain.algorithms.options import FEATURE_MASK, non_negative, one_of, positive, whole_number
+from explain.algorithms.surrogate.coalition_draws import uniform_coalitions
+from explain.algorithms.surrogate.coalition_scores import (
+    Floats,
+    coalition_scores,
+    underdetermined_warnings,
 )
-from explain.errors import ExplainWarning, OptionError, SurrogateWarning
+from explain.errors import OptionError, SurrogateWarning
 from explain.inputs.examples import Array
-from explain.inputs.features import Features, resolve_features
-from explain.running.coalitions import Coalitions, Presence
-from explain.running.expansion import expanded_scores
+from explain.inputs.features import Features
+from explain.running.coalitions import Presence
 from explain.running.problem import Found, Problem
-
-Floats = npt.NDArray[np.float64]
 
 # Scikit-learn's own 1e-4 ends the descent at coefficients that another rounding of the scores moves by as much.
 _TOLERANCE, _MOST_ROUNDS = 1e-9, 20_000
-_ROUNDING = 1e-12
 
 
 def lime(problem: Problem) -> Found:
@@ -38,12 +37,11 @@ def lime(problem: Problem) -> Found:
     feature's coefficient.
     """
     options = problem.options
-    features = _features(problem)
-    drawn = {
-        int(count): uniform_coalitions(int(count), options["n_samples"], problem.seed)
-        for count in np.unique(features.counts)
-    }
-    scores = _scores(problem, features, drawn)
+    features = features_of(problem)
+    drawn = drawn_by_count(
+        features, lambda count: uniform_coalitions(count, options["n_samples"], problem.seed)
+    )
+    scores = coalition_scores(problem, features, drawn)
     coefficients = np.zeros((len(features.counts), len(features)))
     short, unfinished = [], []
     for row, count in enumerate(features.counts):
@@ -55,113 +53,14 @@ def lime(problem: Problem) -> Found:
         if not finished:
             unfinished.append(row)
     return Found(
-        values=(_by_position(features, coefficients),),
+        values=(at_positions(features, coefficients),),
         warnings=(
-            *equal_baseline_warnings(problem.examples.inputs, _baselines(problem)),
-            *_underdetermined(short, features, options["n_samples"]),
+            *equal_baseline_warnings(problem.examples.inputs, baselines_of(problem)),
+            *underdetermined_warnings(short, features, options["n_samples"]),
             *_unfinished(unfinished, options["alpha"]),
             *_all_zero(coefficients, scores, options),
         ),
     )
-
-
-def kernel_shap(problem: Problem) -> Found:
-    """Estimate the Shapley value of each feature: the linear model that the Shapley kernel fits best.
-
-    Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv:1705.07874; how coalitions are
-    drawn: `explain.algorithms.coalition_draws.shapley_coalitions`. The values of an example's features sum to the
-    difference of its scores at input and baseline, by construction. Where all coalitions are scored they are the
-    Shapley values themselves.
-    """
-    n_samples = problem.options["n_samples"]
-    features = _features(problem)
-    drawn = {
-        int(count): shapley_coalitions(int(count), n_samples, problem.seed)
-        for count in np.unique(features.counts)
-    }
-    at_baseline = scores_at_baseline(problem)
-    scores = _scores(problem, features, {count: one.presence for count, one in drawn.items()})
-    shapley = np.zeros((len(features.counts), len(features)))
-    short: list[int] = []
-    for count, coalitions in drawn.items():
-        rows = np.flatnonzero(features.counts == count)
-        start = at_baseline[rows].astype(np.float64)
-        gains = scores[rows, : len(coalitions.weights)] - start[:, np.newaxis]
-        shapley[rows, :count], rank = _shared_out(coalitions, gains, problem.scores[rows] - start)
-        if rank < count - 1:
-            short += rows.tolist()
-    delta, relative_delta = convergence_delta((shapley,), problem.scores, at_baseline)
-    # The sum is met by construction; what rounding leaves differs between machines, and says nothing.
-    met = relative_delta < _ROUNDING
-    delta, relative_delta = np.where(met, 0.0, delta), np.where(met, 0.0, relative_delta)
-    return Found(
-        values=(_by_position(features, shapley),),
-        delta=delta,
-        relative_delta=relative_delta,
-        warnings=(
-            *equal_baseline_warnings(problem.examples.inputs, _baselines(problem)),
-            *_underdetermined(sorted(short), features, n_samples),
-        ),
-    )
-
-
-def _features(problem: Problem) -> Features:
-    return resolve_features(
-        problem.options["feature_mask"], problem.examples.inputs[0], problem.layout, problem.examples.mask
-    )
-
-
-def _baselines(problem: Problem) -> tuple[Array, ...]:
-    assert problem.baselines is not None, "the catalogue says that this method needs a baseline"
-    return problem.baselines
-
-
-def _scores(problem: Problem, features: Features, drawn: Mapping[int, Presence]) -> Floats:
-    """Give the score of every coalition of every example, shape (N, K), for draws by number of features."""
-    most = max(len(presence) for presence in drawn.values())
-    if most == 0:
-        return np.zeros((len(features.counts), 0))
-
-    def present(row: int, points: slice) -> Presence:
-        presence = drawn[int(features.counts[row])]
-        if len(presence) == 0:
-            return np.ones((points.stop - points.start, 1), bool)
-        # An example with fewer coalitions than another has its last one again in the places left over, unread.
-        return presence[np.minimum(np.arange(points.start, points.stop), len(presence) - 1)]
-
-    expansion = Coalitions(problem.examples.inputs, _baselines(problem), features, most, present)
-    # A model with a fixed batch may keep a state for each row of it.
-    in_rows = problem.backend.fixed_batch_size is not None
-    scores = expanded_scores(problem.backend, problem.examples, expansion, problem.executor, in_rows=in_rows)
-    return scores.astype(np.float64)
-
-
-def _by_position(features: Features, coefficients: Floats) -> Array:
-    """Give every position its feature's coefficient, and padding zero."""
-    return np.stack([features.spread(row, one) for row, one in enumerate(coefficients)])
-
-
-def _shared_out(coalitions: WeightedCoalitions, gains: Floats, totals: Floats) -> tuple[Floats, int]:
-    """Solve the weighted least squares of coalitions' gains over the baseline, values summing to the totals.
-
-    The values are an equal share of the total plus what lies across that: φ = total / F + Q θ, where the columns of
-    Q are orthonormal and each sums to zero. So the sum is met exactly, and no feature is singled out to be what the
-    others leave. Where coalitions are too few, the solution nearest to equal shares is taken.
-
-    Returns
-    -------
-    tuple
-        The values, shape (rows, F), and the rank of the system, F − 1 where it is determined.
-    """
-    count = coalitions.presence.shape[1]
-    if count < 2:
-        return np.broadcast_to(totals[:, np.newaxis], (len(totals), count)).copy(), count - 1
-    basis = np.linalg.qr(np.eye(count)[:, 1:] - 1 / count)[0]
-    roots = np.sqrt(coalitions.weights)[:, np.newaxis]
-    equal = totals[:, np.newaxis] / count
-    rest = gains - coalitions.presence.sum(axis=1) * equal
-    across, _, rank, _ = np.linalg.lstsq(roots * (coalitions.presence @ basis), roots * rest.T)
-    return equal + across.T @ basis.T, int(rank)
 
 
 def _similarities(problem: Problem, features: Features, row: int, presence: Presence) -> Floats:
@@ -170,7 +69,7 @@ def _similarities(problem: Problem, features: Features, row: int, presence: Pres
     A sample is made of whole features of the input x and of the baseline b. So its norm and its product with x are
     sums, over features, of what the feature has of x·x, x·b or b·b, and no sample is formed for it.
     """
-    (inputs,), (base,) = problem.examples.inputs, _baselines(problem)
+    (inputs,), (base,) = problem.examples.inputs, baselines_of(problem)
     mode, width = problem.options["distance_mode"], problem.options["kernel_width"]
     place = features.indices[row].reshape(-1) + 1
     x, b = (array[row].reshape(-1).astype(np.float64) for array in (inputs, base))
@@ -213,7 +112,7 @@ def _fit(problem: Problem, presence: Presence, scores: Floats, weights: Floats) 
 
     alpha = problem.options["alpha"]
     if alpha == 0:
-        # What both penalised models come to, by a solver that stands up to it.
+        # The limit of both penalised models, by a solver that is stable there.
         model = LinearRegression()
     elif problem.options["interpretable_model"] == "ridge":
         model = Ridge(alpha)
@@ -226,47 +125,57 @@ def _fit(problem: Problem, presence: Presence, scores: Floats, weights: Floats) 
     return coefficients, not any(issubclass(one.category, ConvergenceWarning) for one in caught)
 
 
-def _underdetermined(
-    rows: list[int], features: Features, n_samples: int
-) -> tuple[tuple[str, type[ExplainWarning]], ...]:
+def _unfinished(rows: list[int], alpha: float) -> Warnings:
     if not rows:
         return ()
     return (
         (
-            f"n_samples={n_samples} is too few for example{'s' if len(rows) > 1 else ''} {rows} with up to "
-            f"{int(features.counts[rows].max())} features: the samples do not determine a coefficient for each. Raise "
-            "n_samples to several times the number of features, or give a coarser feature_mask, so that there are "
-            "fewer; where kernel_width leaves weight on few samples only, give a greater one.",
-            SurrogateWarning,
-        ),
-    )
-
-
-def _unfinished(rows: list[int], alpha: float) -> tuple[tuple[str, type[ExplainWarning]], ...]:
-    if not rows:
-        return ()
-    return (
-        (
-            f"The Lasso of example{'s' if len(rows) > 1 else ''} {rows} was stopped after {_MOST_ROUNDS} rounds, "
+            f"The Lasso of {examples_named(rows)} was stopped after {_MOST_ROUNDS} rounds, "
             f"before its coefficients had settled. Raise alpha (now {alpha}), or take interpretable_model='ridge'.",
             SurrogateWarning,
         ),
     )
 
 
-def _all_zero(
-    coefficients: Floats, scores: Floats, options: Mapping[str, object]
-) -> tuple[tuple[str, type[ExplainWarning]], ...]:
-    """Tell where the penalty, which is in units of the score, has left nothing of scores that do differ."""
+def _all_zero(coefficients: Floats, scores: Floats, options: Mapping[str, object]) -> Warnings:
+    """Warn of the examples whose scores differ but whose coefficients the penalty, in units of the score, made zero."""
     rows = np.flatnonzero(~coefficients.any(axis=1) & (np.ptp(scores, axis=1) > 0))
     if rows.size == 0:
         return ()
     spread = float(np.ptp(scores[rows], axis=1).max())
     return (
         (
-            f"Every coefficient is zero for example{'s' if rows.size > 1 else ''} {rows.tolist()}: beside scores that "
+            f"Every coefficient is zero for {examples_named(rows)}: beside scores that "
             f"differ by no more than {spread:.3g}, the penalty alpha={options['alpha']} outweighs every feature. "
             "Lower alpha, which is in units of the score, or take interpretable_model='ridge'.",
             SurrogateWarning,
         ),
     )
+
+
+ROWS = (
+    Method(
+        name="lime",
+        title="LIME",
+        aliases=("local_surrogate",),
+        family="surrogate",
+        of_whole_places=True,
+        summary="Which features a sparse linear model needs to imitate the score near the input.",
+        paper="Ribeiro, Singh & Guestrin 2016, arXiv:1602.04938",
+        needs=frozenset({"outputs"}),
+        implementation=lime,
+        options=(
+            whole_number("n_samples", 500, 2, "Number of random coalitions of features that are scored."),
+            FEATURE_MASK,
+            one_of("interpretable_model", "lasso", ("lasso", "ridge"), "The linear model that is fitted."),
+            non_negative(
+                "alpha",
+                0.01,
+                "Its penalty, for the Lasso in units of the score; 0 is plain least squares.",
+            ),
+            one_of("distance_mode", "cosine", ("cosine", "euclidean"), "How far a sample is from the input."),
+            positive("kernel_width", 1.0, "The distance at which a sample's weight has fallen to 0.61."),
+        ),
+        uses_baseline=True,
+    ),
+)

@@ -1,0 +1,28 @@
+"""Deconvolution."""
+
+from __future__ import annotations
+
+from explain.algorithms.backward_rules.rule_gradients import rectified
+from explain.algorithms.method import Method
+from explain.running.problem import Found, Problem
+
+
+def deconvolution(problem: Problem) -> Found:
+    """Take the gradient, in whose place every ReLU hands on the positive part of what arrives, open or not.
+
+    Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901.
+    """
+    return rectified(problem, "deconvolution")
+
+
+ROWS = (
+    Method(
+        name="deconvolution",
+        aliases=("deconvnet",),
+        family="backward rules",
+        summary="The score brought back to the input with every ReLU handing on what arrives and is positive.",
+        paper="Zeiler & Fergus 2013, arXiv:1311.2901",
+        needs=frozenset({"outputs", "backward_rules"}),
+        implementation=deconvolution,
+    ),
+)

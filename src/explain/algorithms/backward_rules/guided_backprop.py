@@ -1,0 +1,29 @@
+"""Guided backpropagation."""
+
+from __future__ import annotations
+
+from explain.algorithms.backward_rules.rule_gradients import rectified
+from explain.algorithms.method import Method
+from explain.running.problem import Found, Problem
+
+
+def guided_backprop(problem: Problem) -> Found:
+    """Take the gradient, of which every ReLU hands on the positive part only.
+
+    Springenberg, Dosovitskiy, Brox & Riedmiller, *Striving for simplicity: the all convolutional net*,
+    arXiv:1412.6806. A ReLU hands on what is positive, and only where it is open.
+    """
+    return rectified(problem, "guided")
+
+
+ROWS = (
+    Method(
+        name="guided_backprop",
+        aliases=("guided_backpropagation",),
+        family="backward rules",
+        summary="The gradient with every ReLU handing on its positive part only: what excites the score.",
+        paper="Springenberg, Dosovitskiy, Brox & Riedmiller 2014, arXiv:1412.6806",
+        needs=frozenset({"outputs", "backward_rules"}),
+        implementation=guided_backprop,
+    ),
+)

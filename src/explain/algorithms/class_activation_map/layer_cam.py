@@ -1,0 +1,34 @@
+"""LayerCAM: places of a layer, weighted one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from explain.algorithms.class_activation_map.layer_maps import found_over_input, units_and_gradients
+from explain.algorithms.method import Method
+from explain.running.problem import Found, Problem
+
+
+def layer_cam(problem: Problem) -> Found:
+    """Weight each place of each channel by its own positive gradient.
+
+    Jiang et al., *LayerCAM*, IEEE TIP 2021; compared with its kin in arXiv:2309.14304.
+    """
+    units, gradients = units_and_gradients(problem)
+    return found_over_input(problem, (np.maximum(gradients, 0) * units).sum(axis=-1), gradients)
+
+
+ROWS = (
+    Method(
+        name="layer_cam",
+        title="LayerCAM",
+        aliases=("layercam",),
+        family="class activation map",
+        summary="Where a layer lights up and its own gradient raises the score, place by place.",
+        paper="Jiang et al. 2021, IEEE TIP 30; see arXiv:2309.14304",
+        needs=frozenset({"outputs", "gradients", "layers"}),
+        implementation=layer_cam,
+        layer="map",
+        drawn="unsigned",
+    ),
+)

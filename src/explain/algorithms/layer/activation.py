@@ -1,0 +1,28 @@
+"""What a layer gives."""
+
+from __future__ import annotations
+
+from explain.algorithms.method import Method
+from explain.running.problem import Found, Problem
+
+
+def activation(problem: Problem) -> Found:
+    """Give what the layer gives.
+
+    Yosinski et al., *Understanding neural networks through deep visualization*, arXiv:1506.06579.
+    """
+    return Found(values=problem.examples.inputs)
+
+
+ROWS = (
+    Method(
+        name="activation",
+        aliases=("layer_activation",),
+        family="layer",
+        summary="What a layer gives: how much each of its units is excited.",
+        paper="Yosinski et al. 2015, arXiv:1506.06579",
+        needs=frozenset({"outputs", "layers"}),
+        implementation=activation,
+        layer="must",
+    ),
+)
