@@ -58,20 +58,17 @@ class Method:
 
     Parameters
     ----------
-    name : str
-        Canonical name: Captum's class name in snake case.
+    implementation : callable
+        The function from a `Problem` to what it finds. Its name is the method's, and the folder of its file the
+        family.
     aliases : tuple of str
         Other names that users type.
-    family : str
-        Its family: the name of the folder that its file is in, with spaces.
     summary : str
         What it shows, in a sentence.
     paper : str
         The paper, with its arXiv number.
     needs : frozenset of str
         Primitives that the backend must provide.
-    implementation : callable
-        The function from a `Problem` to what it finds.
     options : tuple of Option
         What a user can set, besides the arguments that every method takes.
     kinds : tuple of str
@@ -103,13 +100,11 @@ class Method:
         Libraries that have the method and are refused, and why.
     """
 
-    name: str
+    implementation: Callable[[Problem], Found]
     aliases: tuple[str, ...]
-    family: str
     summary: str
     paper: str
     needs: frozenset[Primitive]
-    implementation: Callable[[Problem], Found]
     options: tuple[Option, ...] = ()
     kinds: tuple[Kind, ...] = KINDS
     uses_baseline: bool = False
@@ -123,6 +118,17 @@ class Method:
     title: str = ""
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Canonical name: Captum's class name in snake case."""
+        return self.implementation.__name__
+
+    @property
+    def family(self) -> str:
+        """Kind of method: the name of the folder that its file is in, with spaces."""
+        folder = self.implementation.__module__.rpartition(".")[0].rpartition(".")[2]
+        return folder.replace("_", " ")
 
     @property
     def takes_inputs_together(self) -> bool:

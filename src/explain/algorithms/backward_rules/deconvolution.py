@@ -17,12 +17,10 @@ def deconvolution(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="deconvolution",
+        deconvolution,
         aliases=("deconvnet",),
-        family="backward rules",
         summary="The score brought back to the input with every ReLU handing on what arrives and is positive.",
         paper="Zeiler & Fergus 2013, arXiv:1311.2901",
         needs=frozenset({"outputs", "backward_rules"}),
-        implementation=deconvolution,
     ),
 )

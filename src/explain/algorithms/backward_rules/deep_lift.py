@@ -52,14 +52,12 @@ def incomplete_warnings(relative_delta: Array) -> Warnings:
 
 ROWS = (
     Method(
-        name="deep_lift",
+        deep_lift,
         title="DeepLift",
         aliases=("deeplift",),
-        family="backward rules",
         summary="How much each input adds to the score, by slopes from a baseline; sums to the difference.",
         paper="Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685",
         needs=frozenset({"outputs", "backward_rules"}),
-        implementation=deep_lift,
         uses_baseline=True,
         layer="may",
     ),

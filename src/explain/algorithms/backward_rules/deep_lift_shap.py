@@ -58,14 +58,12 @@ def deep_lift_shap(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="deep_lift_shap",
+        deep_lift_shap,
         title="DeepLIFT-SHAP",
         aliases=("deeplift_shap", "deepliftshap", "deep_shap"),
-        family="backward rules",
         summary="DeepLift averaged over a set of references; sums to the mean difference.",
         paper="Lundberg & Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
         needs=frozenset({"outputs", "backward_rules"}),
-        implementation=deep_lift_shap,
         uses_baseline=True,
         takes_references=True,
     ),

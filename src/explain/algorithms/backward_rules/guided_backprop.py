@@ -18,12 +18,10 @@ def guided_backprop(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="guided_backprop",
+        guided_backprop,
         aliases=("guided_backpropagation",),
-        family="backward rules",
         summary="The gradient with every ReLU handing on its positive part only: what excites the score.",
         paper="Springenberg, Dosovitskiy, Brox & Riedmiller 2014, arXiv:1412.6806",
         needs=frozenset({"outputs", "backward_rules"}),
-        implementation=guided_backprop,
     ),
 )

@@ -51,14 +51,12 @@ def _grown_warnings(values: tuple[Array, ...], scores: Array) -> Warnings:
 
 ROWS = (
     Method(
-        name="lrp",
+        lrp,
         title="LRP",
         aliases=("layer_wise_relevance_propagation", "layerwise_relevance_propagation"),
-        family="backward rules",
         summary="How much of the score each input contributes: shared out layer by layer as it was summed up.",
         paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
         needs=frozenset({"outputs", "backward_rules"}),
-        implementation=lrp,
         layer="may",
         options=(
             one_of(

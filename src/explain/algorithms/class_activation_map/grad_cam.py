@@ -40,26 +40,22 @@ def grad_cam_plus_plus(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="grad_cam",
+        grad_cam,
         title="Grad-CAM",
         aliases=("gradcam",),
-        family="class activation map",
         summary="Where a layer's channels that raise the score light up, weighted by their mean gradient.",
         paper="Selvaraju et al. 2016, arXiv:1610.02391",
         needs=frozenset({"outputs", "gradients", "layers"}),
-        implementation=grad_cam,
         layer="map",
         drawn="unsigned",
     ),
     Method(
-        name="grad_cam_plus_plus",
+        grad_cam_plus_plus,
         title="Grad-CAM++",
         aliases=("gradcam++", "grad_cam++", "gradcam_plus_plus"),
-        family="class activation map",
         summary="As Grad-CAM, with weights that also count small and repeated objects.",
         paper="Chattopadhay et al. 2017, arXiv:1710.11063",
         needs=frozenset({"outputs", "gradients", "layers"}),
-        implementation=grad_cam_plus_plus,
         layer="map",
         drawn="unsigned",
     ),

@@ -26,14 +26,12 @@ def guided_grad_cam(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="guided_grad_cam",
+        guided_grad_cam,
         title="Guided Grad-CAM",
         aliases=("guided_gradcam", "guidedgradcam"),
-        family="class activation map",
         summary="The fine detail of guided backpropagation where Grad-CAM lights up.",
         paper="Selvaraju et al. 2016, arXiv:1610.02391",
         needs=frozenset({"outputs", "gradients", "layers", "backward_rules"}),
-        implementation=guided_grad_cam,
         layer="map",
     ),
 )

@@ -20,14 +20,12 @@ def layer_cam(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="layer_cam",
+        layer_cam,
         title="LayerCAM",
         aliases=("layercam",),
-        family="class activation map",
         summary="Where a layer lights up and its own gradient raises the score, place by place.",
         paper="Jiang et al. 2021, IEEE TIP 30; see arXiv:2309.14304",
         needs=frozenset({"outputs", "gradients", "layers"}),
-        implementation=layer_cam,
         layer="map",
         drawn="unsigned",
     ),

@@ -76,14 +76,12 @@ class _MaskedByChannels:
 
 ROWS = (
     Method(
-        name="score_cam",
+        score_cam,
         title="Score-CAM",
         aliases=("scorecam",),
-        family="class activation map",
         summary="Where a layer's channels light up, weighted by the score of the input masked with each.",
         paper="Wang et al. 2019, arXiv:1910.01279",
         needs=frozenset({"outputs", "layers"}),
-        implementation=score_cam,
         uses_baseline=True,
         layer="map",
         drawn="unsigned",

@@ -21,14 +21,12 @@ def input_x_gradient(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="input_x_gradient",
+        input_x_gradient,
         aliases=("input_x_gradients", "gradient_x_input", "gradient_x_activation"),
         title="Input × gradient",
-        family="gradient",
         summary="The input times its gradient: what each input adds to a score that is linear in it.",
         paper="Shrikumar et al. 2016, arXiv:1605.01713",
         needs=frozenset({"outputs", "gradients"}),
-        implementation=input_x_gradient,
         begins_with_gradients=True,
         layer="may",
         reference_engines=("captum", "tf-explain"),

@@ -19,13 +19,11 @@ def saliency(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="saliency",
+        saliency,
         aliases=("gradient", "vanilla_gradients"),
-        family="gradient",
         summary="Which inputs the score is most sensitive to: its signed gradient.",
         paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034",
         needs=frozenset({"outputs", "gradients"}),
-        implementation=saliency,
         begins_with_gradients=True,
         layer="may",
         reference_engines=("captum", "tf-explain"),

@@ -16,13 +16,11 @@ def activation(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="activation",
+        activation,
         aliases=("layer_activation",),
-        family="layer",
         summary="What a layer gives: how much each of its units is excited.",
         paper="Yosinski et al. 2015, arXiv:1506.06579",
         needs=frozenset({"outputs", "layers"}),
-        implementation=activation,
         layer="must",
     ),
 )

@@ -103,13 +103,11 @@ def _path(problem: Problem, alphas: Array) -> StraightPath:
 
 ROWS = (
     Method(
-        name="conductance",
+        conductance,
         aliases=("layer_conductance", "neuron_conductance"),
-        family="layer",
         summary="How much of the score's change from the baseline flows through each unit of a layer.",
         paper="Dhamdhere, Sundararajan & Yan 2018, arXiv:1805.12233",
         needs=frozenset({"outputs", "gradients", "layers"}),
-        implementation=conductance,
         options=(
             whole_number("n_steps", 50, 1, "Number of steps along the path of the input."),
             one_of("rule", "gauss_legendre", RULES, "Rule of integration whose nodes the steps lie between."),

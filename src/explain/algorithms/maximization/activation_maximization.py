@@ -106,13 +106,11 @@ def _real_positions(problem: Problem, start: Array) -> Array:
 
 ROWS = (
     Method(
-        name="activation_maximization",
+        activation_maximization,
         aliases=("maximize", "feature_visualization"),
-        family="maximization",
         summary="The input that most excites the score, found by climbing its gradient within the bounds.",
         paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034; Mahendran & Vedaldi 2014, arXiv:1412.0035",
         needs=frozenset({"outputs", "gradients"}),
-        implementation=activation_maximization,
         options=(
             whole_number("n_steps", 128, 1, "Number of steps of Adam."),
             non_negative(

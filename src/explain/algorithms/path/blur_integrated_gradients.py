@@ -226,13 +226,11 @@ def _unblurred_warnings(inputs: Array, last: Array) -> Warnings:
 
 ROWS = (
     Method(
-        name="blur_integrated_gradients",
+        blur_integrated_gradients,
         aliases=("blur_ig",),
-        family="path",
         summary="How much the detail that a blur takes away adds to the score; needs no baseline.",
         paper="Xu, Venugopalan & Sundararajan 2020, arXiv:2004.03383",
         needs=frozenset({"outputs", "gradients"}),
-        implementation=blur_integrated_gradients,
         kinds=("image", "volume", "sequence"),
         options=(
             whole_number("n_steps", 100, 1, "Number of steps from the input to the most blurred one."),

@@ -156,14 +156,12 @@ def _bias_warnings(residuals: Array, relative_delta: Array, *, noisy: bool) -> W
 
 ROWS = (
     Method(
-        name="expected_gradients",
+        expected_gradients,
         aliases=("gradient_shap",),
-        family="path",
         summary="How much each input adds to the score, compared with a set of references; sums to the mean "
         "difference.",
         paper="Erion et al. 2019, arXiv:1906.10670; Lundberg & Lee 2017, arXiv:1705.07874",
         needs=frozenset({"outputs", "gradients"}),
-        implementation=expected_gradients,
         options=(
             whole_number(
                 "n_samples",

@@ -128,13 +128,11 @@ def _advanced(
 
 ROWS = (
     Method(
-        name="guided_integrated_gradients",
+        guided_integrated_gradients,
         aliases=("guided_ig",),
-        family="path",
         summary="Integrated gradients along a path that avoids steep gradients, and with them noise.",
         paper="Kapishnikov et al. 2021, arXiv:2106.09788",
         needs=frozenset({"outputs", "gradients"}),
-        implementation=guided_integrated_gradients,
         options=(
             whole_number("n_steps", 50, 1, "Number of steps of the path."),
             from_0_to_1(

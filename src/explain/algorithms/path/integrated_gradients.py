@@ -47,16 +47,7 @@ def with_convergence(
 ) -> Found:
     """Give values, whichever engine integrated, with their convergence delta and warnings.
 
-    Parameters
-    ----------
-    problem : Problem
-        What the values explain.
-    values : tuple of numpy.ndarray
-        One array an input, of its shape.
-    integral : Integral
-        How they were integrated.
-    at_baseline : numpy.ndarray
-        The scores at the baseline, shape (N,).
+    `at_baseline` has the score of each example's baseline, shape (N,).
     """
     found = found_with_delta(
         problem,
@@ -82,13 +73,11 @@ def _is_steps(value: Any) -> bool:
 
 ROWS = (
     Method(
-        name="integrated_gradients",
+        integrated_gradients,
         aliases=("ig",),
-        family="path",
         summary="How much each input adds to the score, compared with a baseline; sums to the difference.",
         paper="Sundararajan, Taly & Yan 2017, arXiv:1703.01365",
         needs=frozenset({"outputs", "path_gradients"}),
-        implementation=integrated_gradients,
         options=(
             Option(
                 "n_steps",

@@ -172,14 +172,12 @@ def region_map(attribution: Array, regions: Masks, least: int) -> Array:
 
 ROWS = (
     Method(
-        name="xrai",
+        xrai,
         title="XRAI",
         aliases=(),
-        family="path",
         summary="Which regions of a picture add most to the score: integrated gradients, region by region.",
         paper="Kapishnikov et al. 2019, arXiv:1906.02825",
         needs=frozenset({"outputs", "path_gradients"}),
-        implementation=xrai,
         kinds=("image",),
         options=(
             whole_number("n_steps", 50, 1, "Number of gradients along each of the two paths."),

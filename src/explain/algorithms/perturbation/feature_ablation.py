@@ -33,14 +33,12 @@ def feature_ablation(problem: Problem) -> Found:
 
 ROWS = (
     Method(
-        name="feature_ablation",
+        feature_ablation,
         aliases=("ablation",),
-        family="perturbation",
         of_whole_places=True,
         summary="What the score loses where one feature at a time is replaced by the baseline.",
         paper="Kokhlikyan et al. 2020, arXiv:2009.07896",
         needs=frozenset({"outputs"}),
-        implementation=feature_ablation,
         options=(FEATURE_MASK,),
         uses_baseline=True,
     ),

@@ -116,14 +116,12 @@ def _features_of_all(problem: Problem) -> Features:
 
 ROWS = (
     Method(
-        name="feature_permutation",
+        feature_permutation,
         aliases=("permutation",),
-        family="perturbation",
         of_whole_places=True,
         summary="What the score loses where one feature at a time is that of another example of the batch.",
         paper="Fisher, Rudin & Dominici 2018, arXiv:1801.01489",
         needs=frozenset({"outputs"}),
-        implementation=feature_permutation,
         options=(FEATURE_MASK,),
     ),
 )

@@ -205,14 +205,12 @@ def _check_length(name: str, given: tuple[int, ...], letters: str, sides: tuple[
 
 ROWS = (
     Method(
-        name="occlusion",
+        occlusion,
         aliases=("sliding_window",),
-        family="perturbation",
         of_whole_places=True,
         summary="What the score loses where a sliding window hides the input.",
         paper="Zeiler & Fergus 2013, arXiv:1311.2901",
         needs=frozenset({"outputs"}),
-        implementation=occlusion,
         of_shape=True,
         options=(
             Option(

@@ -222,15 +222,13 @@ def masked_axes(
 
 ROWS = (
     Method(
-        name="rise",
+        rise,
         title="RISE",
         aliases=("randomized_input_sampling",),
-        family="perturbation",
         of_whole_places=True,
         summary="How much higher the score is where a place is kept, over random masks.",
         paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
         needs=frozenset({"outputs"}),
-        implementation=rise,
         of_shape=True,
         options=(
             whole_number("n_masks", 2000, 2, "Number of random masks."),

@@ -77,14 +77,12 @@ def drawn_orders(n_features: int, n_samples: int, seed: int) -> npt.NDArray[np.i
 
 ROWS = (
     Method(
-        name="shapley_value_sampling",
+        shapley_value_sampling,
         aliases=("shapley_sampling", "shapley_values"),
-        family="perturbation",
         of_whole_places=True,
         summary="The mean gain of each feature where features are added in random orders; sums to the difference.",
         paper="Castro, Gómez & Tejada 2009; Mitchell et al. 2021, arXiv:2104.12199",
         needs=frozenset({"outputs"}),
-        implementation=shapley_value_sampling,
         options=(
             whole_number("n_samples", 25, 1, "Number of random orders."),
             FEATURE_MASK,

@@ -86,15 +86,13 @@ def _shared_out(coalitions: WeightedCoalitions, gains: Floats, totals: Floats) -
 
 ROWS = (
     Method(
-        name="kernel_shap",
+        kernel_shap,
         title="Kernel SHAP",
         aliases=("shap",),
-        family="surrogate",
         of_whole_places=True,
         summary="How much each feature adds to the score on average over all coalitions: its Shapley value.",
         paper="Lundberg & Lee 2017, arXiv:1705.07874; Covert & Lee 2020, arXiv:2012.01536",
         needs=frozenset({"outputs"}),
-        implementation=kernel_shap,
         options=(
             whole_number(
                 "n_samples",

@@ -155,15 +155,13 @@ def _all_zero(coefficients: Floats, scores: Floats, options: Mapping[str, object
 
 ROWS = (
     Method(
-        name="lime",
+        lime,
         title="LIME",
         aliases=("local_surrogate",),
-        family="surrogate",
         of_whole_places=True,
         summary="Which features a sparse linear model needs to imitate the score near the input.",
         paper="Ribeiro, Singh & Guestrin 2016, arXiv:1602.04938",
         needs=frozenset({"outputs"}),
-        implementation=lime,
         options=(
             whole_number("n_samples", 500, 2, "Number of random coalitions of features that are scored."),
             FEATURE_MASK,
