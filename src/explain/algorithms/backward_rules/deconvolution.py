@@ -8,7 +8,7 @@ from explain.running.problem import Found, Problem
 
 
 def deconvolution(problem: Problem) -> Found:
-    """Take the gradient, in whose place every ReLU hands on the positive part of what arrives, open or not.
+    """Take the gradient, with every ReLU passing on the positive part of what arrives, open or not.
 
     Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901.
     """

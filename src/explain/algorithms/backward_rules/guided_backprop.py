@@ -8,10 +8,10 @@ from explain.running.problem import Found, Problem
 
 
 def guided_backprop(problem: Problem) -> Found:
-    """Take the gradient, of which every ReLU hands on the positive part only.
+    """Take the gradient, with every ReLU passing on its positive part only.
 
     Springenberg, Dosovitskiy, Brox & Riedmiller, *Striving for simplicity: the all convolutional net*,
-    arXiv:1412.6806. A ReLU hands on what is positive, and only where it is open.
+    arXiv:1412.6806. A ReLU passes on what is positive, and only where it is open.
     """
     return rectified(problem, "guided")
 

@@ -18,12 +18,12 @@ _MOST_GROWTH = 1000
 
 
 def lrp(problem: Problem) -> Found:
-    """Share the score out to the inputs as relevance, layer by layer.
+    """Distribute the score to the inputs as relevance, layer by layer.
 
     Bach et al., *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation*,
     doi:10.1371/journal.pone.0130140; the composite of rules is that of Kohlbrenner et al., *Towards best practice in
     explaining neural network decisions with LRP*, arXiv:1910.09840; gates as in Arras et al., arXiv:1706.07206. The
-    values of an example sum to its score, less what biases and epsilon took.
+    values of an example sum to its score, less what biases and epsilon absorb.
     """
     inputs, rule = problem.examples.inputs, problem.options["rule"]
     shares, _ = rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"]))
@@ -42,8 +42,8 @@ def _grown_warnings(values: tuple[Array, ...], scores: Array) -> Warnings:
     return (
         (
             f"The relevance of {examples_named(far)} is in all more than {_MOST_GROWTH} "
-            "times the score, of both signs: on its way back it was shared out by sums near zero again and again, and "
-            "what cancels out hides what does not. Raise epsilon, for example to 0.25, or use integrated_gradients.",
+            "times the score, of both signs: the backward pass divided it by sums near zero again and again, and terms "
+            "that cancel out hide those that do not. Raise epsilon, for example to 0.25, or use integrated_gradients.",
             RelevanceWarning,
         ),
     )

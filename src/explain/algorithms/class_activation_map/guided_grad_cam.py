@@ -10,10 +10,10 @@ from explain.running.problem import Found, Problem
 
 
 def guided_grad_cam(problem: Problem) -> Found:
-    """Multiply what guided backpropagation finds at each position by the Grad-CAM map there.
+    """Multiply guided backpropagation at each position by the Grad-CAM map there.
 
     Selvaraju et al., *Grad-CAM*, arXiv:1610.02391, section 3.2: the fine detail of the one where the other, which
-    tells classes apart, lights up.
+    separates classes, lights up.
     """
     detail, region = guided_backprop(problem), grad_cam(problem)
     (signed,), (shared,) = detail.values, region.values

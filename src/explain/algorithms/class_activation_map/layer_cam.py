@@ -12,7 +12,7 @@ from explain.running.problem import Found, Problem
 def layer_cam(problem: Problem) -> Found:
     """Weight each place of each channel by its own positive gradient.
 
-    Jiang et al., *LayerCAM*, IEEE TIP 2021; compared with its kin in arXiv:2309.14304.
+    Jiang et al., *LayerCAM*, IEEE TIP 2021; compared with similar methods in arXiv:2309.14304.
     """
     units, gradients = units_and_gradients(problem)
     return found_over_input(problem, (np.maximum(gradients, 0) * units).sum(axis=-1), gradients)

@@ -14,7 +14,7 @@ from explain.running.resampling import resampled
 
 
 def units_and_gradients(problem: Problem) -> tuple[Array, Array]:
-    """Give what the layer gives and the gradients of the scores to it, batch first and channels last, in float64."""
+    """Give the layer's activations and the gradients of the scores to them, batch first, channels last, in float64."""
     call = problem.call
     assert call is not None
     backend, examples = layered(problem), problem.examples

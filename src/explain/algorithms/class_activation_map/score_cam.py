@@ -37,14 +37,14 @@ def score_cam(problem: Problem) -> Found:
 
 @dataclass(frozen=True)
 class _MaskedByChannels:
-    """An expansion: each point keeps of the input what one channel of a layer lights up.
+    """An expansion: each point is the input masked by one channel of a layer.
 
     Parameters
     ----------
     ends, baselines : tuple of numpy.ndarray
-        One array, shape (N, ...): the input, and what stands where a channel is dark.
+        One array, shape (N, ...): the input, and what replaces it where a channel is zero.
     units : numpy.ndarray
-        What the layer gives, batch first and channels last.
+        The layer's activations, batch first and channels last.
     layout : Layout
         Axes of the input, batch first.
     """

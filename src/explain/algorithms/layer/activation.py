@@ -1,4 +1,4 @@
-"""What a layer gives."""
+"""The activations of a layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from explain.running.problem import Found, Problem
 
 
 def activation(problem: Problem) -> Found:
-    """Give what the layer gives.
+    """Give the activations of the layer.
 
     Yosinski et al., *Understanding neural networks through deep visualization*, arXiv:1506.06579.
     """

@@ -1,4 +1,4 @@
-"""Conductance: what of the score flows through the units of a layer."""
+"""Conductance: how much of the score flows through the units of a layer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _REMEDY = (
 
 
 def conductance(problem: Problem) -> Found:
-    """Share out the change of the score along a straight path of the input to the units of a layer.
+    """Attribute the change of the score along a straight path of the input to the units of a layer.
 
     Dhamdhere, Sundararajan & Yan, *How important is a neuron?*, arXiv:1805.12233. From one point of the path to the
     next each unit gets the gradient of the score to it, at the first of the two, times its own change. With a
-    neuron: what of that unit's conductance comes from each input.
+    neuron: how much of that unit's conductance comes from each input.
     """
     if problem.neuron is not None:
         return _through_neuron(problem, problem.neuron)

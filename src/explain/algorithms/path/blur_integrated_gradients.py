@@ -88,7 +88,7 @@ class BlurPath:
     Parameters
     ----------
     sources : numpy.ndarray of float64
-        The inputs, batch first and channels last, in which order they are blurred whatever their layout.
+        The inputs, batch first and channels last, whatever their layout.
     lengths : numpy.ndarray of int, optional
         How many steps of each sequence are real, shape (N,): it is blurred as if it ended there.
     layout : Layout
@@ -165,7 +165,7 @@ def gaussian_blur(sources: Array, sigma: float, edges: Edges) -> Array:
     sigma : float
         Standard deviation in positions.
     edges : str
-        ``"reflect"`` mirrors at the edge, so that the sum is kept; ``"zeros"`` lets zeros in from beyond it.
+        ``"reflect"`` mirrors at the edge, so that the sum is kept; ``"zeros"`` takes zeros beyond it.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def gaussian_blur(sources: Array, sigma: float, edges: Edges) -> Array:
     for axis in range(1, sources.ndim - 1):
         matrix = _blur_matrix(sources.shape[axis], sigma, edges)
         moved = np.moveaxis(sources, axis, 1)
-        # A product an example, of a shape that does not depend on how many there are: so does no bit of it.
+        # One product per example: its shape, and so every bit of it, does not depend on the number of examples.
         flat = matrix @ np.ascontiguousarray(moved).reshape(*moved.shape[:2], -1)
         sources = np.moveaxis(flat.reshape(moved.shape), 1, axis)
     return sources
@@ -184,7 +184,7 @@ def gaussian_blur(sources: Array, sigma: float, edges: Edges) -> Array:
 def _blur_matrix(size: int, sigma: float, edges: Edges) -> Array:
     """Give the matrix that blurs an axis, shape (size, size).
 
-    A wide Gaussian reaches hundreds of positions; as a matrix it costs no more than the axis is long.
+    A wide Gaussian reaches hundreds of positions; as a matrix its cost depends on the length of the axis only.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def _blur_matrix(size: int, sigma: float, edges: Edges) -> Array:
 
 
 def _unblurred_warnings(inputs: Array, last: Array) -> Warnings:
-    # An even picture is blurred to itself but for rounding.
+    # A picture of one value is blurred to itself, up to rounding.
     scale = np.abs(inputs).reshape(len(inputs), -1).max(axis=1)
     moved = np.abs(inputs - last).reshape(len(inputs), -1).max(axis=1)
     same = np.flatnonzero(moved <= 1e-6 * scale)

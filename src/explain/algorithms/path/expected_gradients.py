@@ -21,7 +21,7 @@ from explain.inputs.examples import Array
 from explain.running.expansion import gradient_blocks
 from explain.running.problem import Found, Problem
 
-# A delta that sampling alone makes this large once in a hundred thousand examples has another cause.
+# Where sampling alone gives so large a delta with less than this probability, the delta has another cause.
 _BY_CHANCE = 1e-5
 
 
@@ -70,7 +70,7 @@ def expected_gradients(problem: Problem) -> Found:
 
 
 def draws(n_samples: int, count: int, seed: int) -> tuple[npt.NDArray[np.intp], Array]:
-    """Draw a reference and a place on its line for every sample, as evenly as chance allows.
+    """Draw a reference and a place on its line for every sample, stratified.
 
     A sample's place is drawn in its own of as many equal parts of [0, 1]. The references come in rounds, each a
     random order of all of them: none comes twice before all have come, and each comes at places all along its line.
@@ -107,9 +107,9 @@ def draws(n_samples: int, count: int, seed: int) -> tuple[npt.NDArray[np.intp], 
 def standard_error(residuals: Array) -> Array:
     """Give the standard error of the mean of samples that were drawn part by part, shape (N,), from (N, K).
 
-    Half the mean squared difference of neighbours estimates the variance within the parts, and what the parts
-    differ by in the whole, of which the mean has no error, has no say in it (Wolter, *Introduction to variance
-    estimation*, 2007, chapter 8).
+    Half the mean squared difference of neighbours estimates the variance within the parts. Differences between the
+    parts cause no error of the mean, and do not enter (Wolter, *Introduction to variance estimation*, 2007,
+    chapter 8).
 
     Examples
     --------
@@ -146,7 +146,7 @@ def _bias_warnings(residuals: Array, relative_delta: Array, *, noisy: bool) -> W
     return (
         (
             f"The values of {examples_named(off)} miss the difference of the scores by "
-            f"up to {relative_delta[off].max():.1%}, more than drawing samples explains: more samples do not mend it. "
+            f"up to {relative_delta[off].max():.1%}, more than drawing samples explains: more samples do not help. "
             f"{cause} may jump where its gradient does not show it (a rounding, an argmax, a gradient that the model "
             "defines itself).",
             ConvergenceWarning,

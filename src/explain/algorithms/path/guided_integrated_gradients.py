@@ -72,11 +72,11 @@ def guided_integrated_gradients(problem: Problem) -> Found:
 
 
 def _ranks(problem: Problem, fraction: float) -> Array:
-    """Give, for each example, the place in order of size of the greatest gradient that is still moved, shape (N,)."""
+    """Give the rank by size of the greatest gradient whose position moves in a round, for each example, shape (N,)."""
     (inputs,), mask = problem.examples.inputs, problem.examples.mask
     sizes = np.full(len(inputs), inputs[0].size)
     if mask is not None:
-        # Padding never moves, and is no part of what a fraction is taken of.
+        # Padding never moves and does not count for the fraction.
         real = np.broadcast_to(spread_mask(mask, problem.layout), inputs.shape)
         sizes = real.reshape(len(inputs), -1).sum(axis=1)
     ranks: Array = np.floor(fraction * (sizes - 1)).astype(np.int64)
@@ -109,14 +109,14 @@ def _advanced(
         here, limit = point[moving], ahead[moving]
         left = np.abs(here - end[moving]).sum(axis=1)
         steep = np.where(here == limit, np.inf, steepness[moving])
-        # What is already at its limit, or moves nowhere, ranks last.
+        # Positions at their limit, and positions that do not move at all, rank last.
         threshold = [np.partition(one, rank)[rank] for one, rank in zip(steep, ranks[moving], strict=True)]
         chosen = (steep <= np.array(threshold)[:, np.newaxis]) & (steep != np.inf)
         room = (np.abs(here - limit) * chosen).sum(axis=1)
         near = np.abs(left - wanted[moving]) <= np.maximum(
             _CLOSE * np.maximum(left, np.abs(wanted[moving])), _CLOSE
         )
-        # Without room nothing is left that could move, but for rounding.
+        # Without room no position can move, up to rounding.
         going = ~near & (room > 0)
         moving, here, limit, chosen = moving[going], here[going], limit[going], chosen[going]
         ratio = (left[going] - wanted[moving]) / room[going]

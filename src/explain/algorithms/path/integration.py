@@ -20,8 +20,8 @@ FIXED_RULE = "gauss_legendre"
 
 # From the difference of two successive maps to a bound on the later one's error that holds for 95 % of examples.
 # Where gradients jump at random places, the errors of the two are independent and fall as one over the steps;
-# 1.4 was found on ReLU networks of pictures. The further apart the two maps are, the less that has set in: the
-# slope of 3 was found on a deep one. benchmarks/calibration.py holds both against the true error.
+# 1.4 was found on ReLU networks of pictures. The further apart the two maps are, the less the errors have begun to
+# fall so: the slope of 3 was found on a deep network. benchmarks/calibration.py compares both with the true error.
 _BOUND, _SLOPE = 1.4, 3.0
 
 
@@ -34,7 +34,7 @@ class Integral:
     gradients : tuple of numpy.ndarray
         One array an input, of its shape; none where another engine gave the values.
     steps : numpy.ndarray of int
-        How many gradients each is the weighted mean of, shape (N,).
+        The number of gradients in each weighted mean, shape (N,).
     rule : str
         The rule of integration.
     map_error : numpy.ndarray, optional
@@ -101,11 +101,11 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
 def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
     """Refine each example's integral until the estimated error of its map is within the tolerance.
 
-    And, beyond that, as long as its sum misses the difference of the scores by more than is warned of: a map can
-    be near in the mean and far in its sum, where the difference is small beside the map.
+    Refine it further while its relative delta is large enough for a warning: a map with a small mean error can have a
+    wrong sum, where the difference of the scores is small beside the map.
 
-    Where gradients may jump, the midpoint rule is tripled; where they are smooth, Fejér's rule, which converges
-    as fast as Gauss–Legendre, is doubled. Both use every gradient again that was taken before.
+    Where gradients may jump, triple the midpoint rule; where they are smooth, double Fejér's rule, which converges as
+    fast as Gauss–Legendre. Both reuse every earlier gradient.
     """
     count, options = len(problem.examples), problem.options
     tolerance, most = options["tolerance"], options["max_steps"]
@@ -131,7 +131,7 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
 
     earlier: tuple[Array, ...] = ()
     for level in range(1, len(numbers)):
-        # The first two levels are taken together: the nodes of the one are among the other's.
+        # The first two levels are taken together: the second has the nodes of the first.
         new = np.flatnonzero(is_new(rule, numbers[level]) | (level == 1))
         shares, weights = distinct(weights_of(rules, level, new))
         taken.append((shares, _path_gradients(problem, active, rules[level][0][new], weights)))
@@ -187,16 +187,15 @@ def _bound(
 ) -> Array:
     """Bound the error of the later of two maps, relative to its size, shape (N,), from their difference.
 
-    No wider than where the gradients of all nodes are as good as drawn at random: there errors fall as one over
-    the root of the steps, and that of a mean of g n drawings, of which the earlier has n, is the difference
-    over √(g − 1).
+    The bound is at most that for gradients at random nodes: there errors fall as one over the root of the steps, and
+    the error of a mean of g n draws, of which the earlier mean has n, is the difference over √(g − 1).
 
     Parameters
     ----------
     moved : tuple of numpy.ndarray
-        Input − baseline, which makes maps of the mean gradients that follow.
+        Input − baseline; times the mean gradients it gives the maps.
     growth : float
-        How many times the steps of the earlier the later has.
+        The steps of the later map over those of the earlier.
     """
     size, difference = np.zeros(len(later[0])), np.zeros(len(later[0]))
     for step, after, before in zip(moved, later, earlier, strict=True):

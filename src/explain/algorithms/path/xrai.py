@@ -21,8 +21,8 @@ Masks = npt.NDArray[np.bool_]
 SCALES = (50, 100, 150, 250, 500, 1200)
 """Scales of Felzenszwalb and Huttenlocher's segmentation: the greater, the larger its segments."""
 
-# What the scales are made for: pictures of this size, with values from -1 to 1, and segments of at least so many
-# pixels. Every picture is brought to that for its segmentation.
+# The scales are made for pictures of this size, with values from -1 to 1, and segments of at least so many
+# pixels. Every picture is scaled to that for its segmentation.
 _SIDE, _SIGMA, _LEAST_SEGMENT = 224, 0.8, 150
 # By how much segments grow, and how many new pixels a region adds at least, in a picture of that size.
 _DILATION, _LEAST_GAIN = 5, 50
@@ -128,7 +128,7 @@ def segments(picture: Array, scales: Sequence[float], radius: int) -> Masks:
         for label, place in enumerate(find_objects(labels + 1)):
             if place is None:
                 continue
-            # Beyond its own surroundings a region does not grow.
+            # A region grows within its surroundings only.
             around = tuple(slice(max(0, part.start - radius), part.stop + radius) for part in place)
             grown = np.zeros(labels.shape, bool)
             grown[around] = distance_transform_edt(labels[around] != label) <= radius
@@ -156,7 +156,7 @@ def region_map(attribution: Array, regions: Masks, least: int) -> Array:
     """
     flat, masks = attribution.ravel(), regions.reshape(len(regions), -1)
     ranked, free = np.zeros(flat.shape), np.ones(flat.shape, bool)
-    # Of each region, what is not taken yet: brought up to date by what is, so that each pixel is looked at once.
+    # The pixels of each region that are not taken yet: updated as pixels are taken, so that each is read once.
     counts, sums = masks.sum(axis=1), masks @ flat
     while (counts >= least).any():
         gains = np.where(counts >= least, sums / np.maximum(counts, 1), -np.inf)

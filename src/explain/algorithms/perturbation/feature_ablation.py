@@ -14,7 +14,7 @@ from explain.running.problem import Found, Problem
 
 
 def feature_ablation(problem: Problem) -> Found:
-    """Replace one feature at a time by the baseline; each of its positions has what the score loses.
+    """Replace one feature at a time by the baseline; each of its positions gets what the score loses.
 
     Captum's ``FeatureAblation`` (Kokhlikyan et al., *Captum*, arXiv:2009.07896): F(x) − F(x without the feature), the
     whole of it at every position of the feature.

@@ -19,7 +19,7 @@ from explain.running.problem import Found, Problem
 
 
 def feature_permutation(problem: Problem) -> Found:
-    """Exchange one feature at a time between the examples; each of its positions has what the score loses.
+    """Exchange one feature at a time between the examples; each of its positions gets what the score loses.
 
     Fisher, Rudin & Dominici, *All models are wrong, but many are useful*, arXiv:1801.01489; the values are those of
     Captum's ``FeaturePermutation``. An example is compared with other examples of its batch, so that its values
@@ -53,7 +53,7 @@ class Exchanged:
     indices : numpy.ndarray of int
         The feature of every position, the same for all examples, of the shape of one.
     real : numpy.ndarray of bool
-        What is no padding, shaped to broadcast over the inputs.
+        False for padding; broadcasts over the inputs.
     permutations : numpy.ndarray of int
         For each feature from which example each example takes it, shape (features, N).
     """

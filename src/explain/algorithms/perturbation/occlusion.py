@@ -23,7 +23,7 @@ _PARTS_OF_A_SIDE = 8
 
 
 def occlusion(problem: Problem) -> Found:
-    """Hide the input under a sliding window of the baseline; a position has the mean of what its windows cost.
+    """Hide the input under a sliding window of the baseline; a position gets the mean score that its windows cost.
 
     Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901; the values are those of
     Captum's ``Occlusion``: the mean of F(x) − F(x with the window hidden) over the windows that cover the position.
@@ -95,7 +95,7 @@ class Windows:
         return mean
 
     def _sum_along(self, axis: int, by_window: Array) -> Array:
-        """Sum, along one axis, what the windows have that cover each of its positions."""
+        """Sum, along one axis, the values of the windows that cover each position."""
         side, starts = self.sides[axis], self.strides[axis] * np.arange(self.counts[axis])
         moved = np.moveaxis(by_window, axis + 1, -1)
         total = np.zeros((*moved.shape[:-1], side))
@@ -113,7 +113,7 @@ class Occluded:
     Parameters
     ----------
     ends, baselines : tuple of numpy.ndarray
-        One array, shape (N, ...): the input, and what stands in a window.
+        One array, shape (N, ...): the input, and what a window shows.
     windows : Windows
         The windows, one a point.
     """

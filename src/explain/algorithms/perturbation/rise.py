@@ -21,12 +21,12 @@ _USUAL_GRID_SIZE = 7
 # Masks are drawn in groups, each from a seed of its own: any mask can be formed again without those before it.
 _GROUP = 64
 
-# How many values of masks are in memory at once while the scores are shared out.
+# How many values of masks are in memory at once while scores are summed over them.
 _VALUES_AT_ONCE = 2**20
 
 
 def rise(problem: Problem) -> Found:
-    """Dim random parts of the input to the baseline; a place has the mean score where it is kept, less that of all.
+    """Dim random parts of the input to the baseline; a place gets the mean score where it is kept, less that of all.
 
     Petsiuk, Das & Saenko, *RISE: Randomized input sampling for explanation of black-box models*, arXiv:1806.07421.
     The paper's map is Σ F(xₖ) mₖ / (N p). Here the sum is divided by Σ mₖ, of which N p is the expectation, and the
@@ -61,7 +61,7 @@ class RandomMasks:
     cells : tuple of int
         How many cells lie along each; as many as it has positions where nothing is interpolated.
     probability : float
-        With which a cell is kept.
+        That a cell is kept.
     seed : int
         Seed of the draws.
     dtype : numpy.dtype
@@ -172,7 +172,7 @@ def mean_where_kept(scores: Array, masks: RandomMasks) -> Array:
         formed = masks.formed(points).reshape(-1, places).astype(np.float64)
         total += centred[:, points] @ formed
         kept += formed.sum(axis=0)
-    # A place that no mask kept: nothing is known of it.
+    # A place that no mask kept has the value zero.
     return np.divide(total, kept, out=np.zeros_like(total), where=kept > 0)
 
 

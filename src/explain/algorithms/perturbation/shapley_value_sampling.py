@@ -21,7 +21,7 @@ from explain.running.problem import Found, Problem
 
 
 def shapley_value_sampling(problem: Problem) -> Found:
-    """Add the features to the baseline in random orders; a feature has its mean gain, at each of its positions.
+    """Add the features to the baseline in random orders; a feature gets its mean gain, at each of its positions.
 
     Castro, Gómez & Tejada, *Polynomial calculation of the Shapley value based on sampling*, 2009; a survey of such
     estimators is Mitchell et al., arXiv:2104.12199. The values are those of Captum's ``ShapleyValueSampling``. In
@@ -46,7 +46,7 @@ def shapley_value_sampling(problem: Problem) -> Found:
     scores = perturbed_scores(problem, expansion).reshape(len(inputs[0]), n_samples, between)
     by_feature = np.zeros((len(inputs[0]), len(features)))
     for row, count in enumerate(features.counts):
-        # The ends of every chain are known; an example of fewer features has all of them before the others have.
+        # The scores at both ends of an order are known; an example with fewer features reaches its end earlier.
         first, last = (
             np.full((n_samples, 1), float(one[row]), np.float64) for one in (at_baseline, problem.scores)
         )

@@ -1,4 +1,4 @@
-"""Which coalitions of features a surrogate is fitted to, and what each counts for: one draw a number of features."""
+"""The coalitions of features that a surrogate is fitted to, and their weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from explain.running.coalitions import Presence
 
 @dataclass(frozen=True)
 class WeightedCoalitions:
-    """Coalitions, and what each counts for.
+    """Coalitions and their weights.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ def shapley_coalitions(n_features: int, n_samples: int, seed: int) -> WeightedCo
 
     A coalition of s out of F features has the weight (F − 1) / (C(F, s) · s · (F − s)) in the kernel (Lundberg & Lee,
     arXiv:1705.07874): all coalitions of a size together 1 / (s · (F − s)), up to a factor. The empty and the full one,
-    whose weights are infinite, are left to be met exactly, and are counted among the `n_samples`.
+    whose weights are infinite, are constraints of the fit, and count among the `n_samples`.
 
-    Sizes are gone through from both ends, where a coalition weighs most. A size is taken whole as long as its
-    share of what is left of `n_samples` pays for all its coalitions. Of the others, sizes are drawn by their weights
+    Sizes are taken from both ends, where a coalition weighs most. A size is taken whole while its share of the
+    `n_samples` that are left covers all its coalitions. Of the others, sizes are drawn by their weights
     and coalitions of that size uniformly, each with its complement (Covert & Lee, arXiv:2012.01536). With
     ``2**n_features <= n_samples`` every size is taken whole.
 

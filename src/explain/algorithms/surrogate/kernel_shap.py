@@ -64,9 +64,9 @@ def kernel_shap(problem: Problem) -> Found:
 def _shared_out(coalitions: WeightedCoalitions, gains: Floats, totals: Floats) -> tuple[Floats, int]:
     """Solve the weighted least squares of coalitions' gains over the baseline, values summing to the totals.
 
-    The values are an equal share of the total plus what lies across that: φ = total / F + Q θ, where the columns of
-    Q are orthonormal and each sums to zero. So the sum is met exactly, and no feature is singled out to be what the
-    others leave. Where coalitions are too few, the solution nearest to equal shares is taken.
+    The values are an equal share of the total plus a part that sums to zero: φ = total / F + Q θ, where the columns
+    of Q are orthonormal and each sums to zero. So the sum is met exactly, and no feature is eliminated to meet it.
+    Where coalitions are too few, take the solution nearest to equal shares.
 
     Returns
     -------

@@ -106,7 +106,7 @@ def _rank(presence: Presence, weights: Floats) -> int:
 
 
 def _fit(problem: Problem, presence: Presence, scores: Floats, weights: Floats) -> tuple[Floats, bool]:
-    """Fit the linear model; give its coefficients, and whether the fit came to its end."""
+    """Fit the linear model; give its coefficients, and whether the fit converged."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import Lasso, LinearRegression, Ridge
 
