@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from explain.algorithms.example_warnings import Warnings, examples_named
+from explain.backends.found import Found
 from explain.errors import BaselineError, BaselineWarning, ConvergenceWarning
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 WORST_RELATIVE_DELTA = 0.05
 """The largest relative delta that gives no warning; above it an integral with n_steps='auto' is refined further."""

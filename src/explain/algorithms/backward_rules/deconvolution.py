@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from explain.algorithms.backward_rules.rule_gradients import rectified
 from explain.algorithms.method import Method
-from explain.running.problem import Found, Problem
+from explain.backends.found import Found
+from explain.running.problem import Problem
 
 
 def deconvolution(problem: Problem) -> Found:

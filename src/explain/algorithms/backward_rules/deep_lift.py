@@ -12,8 +12,9 @@ from explain.algorithms.completeness import (
 )
 from explain.algorithms.example_warnings import Warnings, zero_gradient_warnings
 from explain.algorithms.method import Method
+from explain.backends.found import Found
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def deep_lift(problem: Problem) -> Found:

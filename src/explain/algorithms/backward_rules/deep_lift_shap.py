@@ -14,8 +14,9 @@ from explain.algorithms.references import (
     references_of,
     scores_at_references,
 )
+from explain.backends.found import Found
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def deep_lift_shap(problem: Problem) -> Found:

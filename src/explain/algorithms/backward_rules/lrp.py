@@ -8,9 +8,10 @@ from explain.algorithms.backward_rules.rule_gradients import rule_gradients
 from explain.algorithms.example_warnings import Warnings, examples_named, zero_gradient_warnings
 from explain.algorithms.method import Method
 from explain.algorithms.options import one_of, positive
+from explain.backends.found import Found
 from explain.errors import RelevanceWarning
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # How many times its score the absolute relevance of an example may sum to without a warning. Without z⁺ and with a
 # small epsilon a hundred times is common in convolutional networks.

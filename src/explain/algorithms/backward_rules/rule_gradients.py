@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.backends.found import Found
 from explain.backends.protocol import Rule
 from explain.errors import PlainGradientWarning
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def rule_gradients(

@@ -10,7 +10,8 @@ from explain.algorithms.class_activation_map.layer_maps import (
     units_and_gradients,
 )
 from explain.algorithms.method import Method
-from explain.running.problem import Found, Problem
+from explain.backends.found import Found
+from explain.running.problem import Problem
 
 
 def grad_cam(problem: Problem) -> Found:

@@ -6,7 +6,8 @@ from explain.algorithms.backward_rules.guided_backprop import guided_backprop
 from explain.algorithms.class_activation_map.grad_cam import grad_cam
 from explain.algorithms.class_activation_map.layer_maps import channels_of
 from explain.algorithms.method import Method
-from explain.running.problem import Found, Problem
+from explain.backends.found import Found
+from explain.running.problem import Problem
 
 
 def guided_grad_cam(problem: Problem) -> Found:

@@ -6,7 +6,8 @@ import numpy as np
 
 from explain.algorithms.class_activation_map.layer_maps import found_over_input, units_and_gradients
 from explain.algorithms.method import Method
-from explain.running.problem import Found, Problem
+from explain.backends.found import Found
+from explain.running.problem import Problem
 
 
 def layer_cam(problem: Problem) -> Found:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.example_warnings import examples_named, zero_gradient_warnings
+from explain.backends.found import Found
 from explain.errors import ZeroMapWarning
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.layer_view import layered
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.running.resampling import resampled
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from explain.algorithms.class_activation_map.layer_maps import found_over_input, over_input
 from explain.algorithms.completeness import baselines_of
 from explain.algorithms.method import Method
+from explain.backends.found import Found
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.expansion import expanded_scores
 from explain.running.layer_view import activations_of
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def score_cam(problem: Problem) -> Found:

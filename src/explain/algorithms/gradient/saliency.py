@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from explain.algorithms.example_warnings import zero_gradient_warnings
 from explain.algorithms.method import Method
-from explain.running.problem import Found, Problem
+from explain.backends.found import Found
+from explain.running.problem import Problem
 
 
 def saliency(problem: Problem) -> Found:

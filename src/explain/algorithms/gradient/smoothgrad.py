@@ -5,11 +5,12 @@ from __future__ import annotations
 from explain.algorithms.example_warnings import Warnings, examples_named, zero_gradient_warnings
 from explain.algorithms.method import Method, Option
 from explain.algorithms.options import non_negative, whole_number
+from explain.backends.found import Found
 from explain.errors import NoiseWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import expanded_means, expanded_moments
 from explain.running.noise import NoisyPoints
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def smoothgrad(problem: Problem) -> Found:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from explain.algorithms.method import Method
-from explain.running.problem import Found, Problem
+from explain.backends.found import Found
+from explain.running.problem import Problem
 
 
 def activation(problem: Problem) -> Found:

@@ -8,11 +8,12 @@ from explain.algorithms.completeness import baselines_of, convergence_warnings, 
 from explain.algorithms.example_warnings import zero_gradient_warnings
 from explain.algorithms.method import Method
 from explain.algorithms.options import one_of, whole_number
+from explain.backends.found import Found
 from explain.inputs.examples import Array, Target
 from explain.inputs.target import picked
-from explain.running.expansion import StraightPath, block_of
+from explain.running.expansion import StraightPath, expanded_block
 from explain.running.layer_view import layered
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.running.quadrature import RULES, nodes_and_weights
 
 _REMEDY = (
@@ -42,7 +43,7 @@ def conductance(problem: Problem) -> Found:
     before: dict[int, tuple[Array, Array]] = {}
 
     def compute(rows: slice, points: slice) -> tuple[Array, Array]:
-        return backend.units_and_gradients(call, block_of(examples, path, rows, points))
+        return backend.units_and_gradients(call, expanded_block(examples, path, rows, points))
 
     over = problem.executor.over_blocks(len(examples), len(alphas), compute, in_rows=outer.in_rows)
     for rows, _, (units, gradients) in over:
@@ -79,7 +80,7 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
 
     def compute(rows: slice, points: slice) -> tuple[Array, tuple[Array, ...]]:
         every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
-        moved = block_of(examples, path, rows, points)
+        moved = expanded_block(examples, path, rows, points)
         _, to_units = backend.units_and_gradients(call, moved)
         slopes = picked(to_units, indices[every]).reshape(rows.stop - rows.start, -1) * weights[points]
         return slopes, before.gradients(moved.with_target(Target(indices[every])))[0]

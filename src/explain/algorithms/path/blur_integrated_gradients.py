@@ -13,11 +13,12 @@ from explain.algorithms.completeness import convergence_warnings, found_with_del
 from explain.algorithms.example_warnings import Warnings, examples_named, zero_gradient_warnings
 from explain.algorithms.method import Method, Option
 from explain.algorithms.options import is_positive, one_of, positive, whole_number
+from explain.backends.found import Found
 from explain.errors import BaselineWarning
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.expansion import gradient_blocks
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Edges = Literal["reflect", "zeros"]
 _EDGES: tuple[str, ...] = get_args(Edges)

@@ -16,10 +16,11 @@ from explain.algorithms.references import (
     references_of,
     scores_at_references,
 )
+from explain.backends.found import Found
 from explain.errors import ConvergenceWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import gradient_blocks
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # Where sampling alone gives so large a delta with less than this probability, the delta has another cause.
 _BY_CHANCE = 1e-5

@@ -13,9 +13,10 @@ from explain.algorithms.completeness import (
 )
 from explain.algorithms.method import Method
 from explain.algorithms.options import from_0_to_1, one_of, whole_number
+from explain.backends.found import Found
 from explain.inputs.examples import Array
 from explain.inputs.masking import spread_mask
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # The tolerance, relative and absolute, within which the distance left equals the distance wanted.
 _CLOSE = 1e-9

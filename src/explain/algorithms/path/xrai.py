@@ -11,9 +11,10 @@ from explain.algorithms.completeness import convergence_warnings, found_with_del
 from explain.algorithms.method import Method, Option
 from explain.algorithms.options import is_positive, one_of, whole_number, whole_number_or_none
 from explain.algorithms.path.integration import FIXED_RULE
+from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.running.quadrature import nodes_and_weights
 
 Masks = npt.NDArray[np.bool_]

@@ -9,8 +9,9 @@ from explain.algorithms.feature_values import at_positions, features_of
 from explain.algorithms.method import Method
 from explain.algorithms.options import FEATURE_MASK
 from explain.algorithms.perturbation.perturbed_scores import lost_scores
+from explain.backends.found import Found
 from explain.running.coalitions import Coalitions, Presence
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def feature_ablation(problem: Problem) -> Found:

@@ -11,11 +11,12 @@ from explain.algorithms.feature_values import at_positions
 from explain.algorithms.method import Method
 from explain.algorithms.options import FEATURE_MASK
 from explain.algorithms.perturbation.perturbed_scores import lost_scores
+from explain.backends.found import Found
 from explain.errors import InputError, OptionError
 from explain.inputs.examples import Array
 from explain.inputs.features import Features, resolve_features
 from explain.inputs.masking import spread_mask
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def feature_permutation(problem: Problem) -> Found:

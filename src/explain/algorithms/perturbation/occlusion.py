@@ -13,10 +13,11 @@ from explain.algorithms.completeness import baselines_of, equal_baseline_warning
 from explain.algorithms.method import Method, Option
 from explain.algorithms.options import is_count_or_counts, is_counts, plain_counts
 from explain.algorithms.perturbation.perturbed_scores import lost_scores
+from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # Windows of this share of a side still separate an object's parts, and number a few hundred at any picture size.
 _PARTS_OF_A_SIDE = 8

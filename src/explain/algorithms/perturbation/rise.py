@@ -11,10 +11,11 @@ from explain.algorithms.completeness import baselines_of, equal_baseline_warning
 from explain.algorithms.method import Method, Option
 from explain.algorithms.options import is_count_or_counts, is_number, plain_counts, whole_number
 from explain.algorithms.perturbation.perturbed_scores import perturbed_scores
+from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 _USUAL_GRID_SIZE = 7
 

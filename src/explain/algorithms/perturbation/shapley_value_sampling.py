@@ -15,9 +15,10 @@ from explain.algorithms.feature_values import at_positions, drawn_by_count, feat
 from explain.algorithms.method import Method
 from explain.algorithms.options import FEATURE_MASK, whole_number
 from explain.algorithms.perturbation.perturbed_scores import perturbed_scores
+from explain.backends.found import Found
 from explain.inputs.examples import Array
 from explain.running.coalitions import Coalitions, Presence
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def shapley_value_sampling(problem: Problem) -> Found:

@@ -19,7 +19,8 @@ from explain.algorithms.surrogate.coalition_scores import (
     coalition_scores,
     underdetermined_warnings,
 )
-from explain.running.problem import Found, Problem
+from explain.backends.found import Found
+from explain.running.problem import Problem
 
 _ROUNDING = 1e-12
 

@@ -18,11 +18,12 @@ from explain.algorithms.surrogate.coalition_scores import (
     coalition_scores,
     underdetermined_warnings,
 )
+from explain.backends.found import Found
 from explain.errors import OptionError, SurrogateWarning
 from explain.inputs.examples import Array
 from explain.inputs.features import Features
 from explain.running.coalitions import Presence
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # Scikit-learn's own 1e-4 ends the descent at coefficients that another rounding of the scores moves by as much.
 _TOLERANCE, _MOST_ROUNDS = 1e-9, 20_000
