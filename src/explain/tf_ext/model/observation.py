@@ -73,7 +73,12 @@ _SETTINGS = (
 
 
 def observe(
-    model: Any, inputs: Sequence[Array | None], layout: Layout, wiring: Wiring | None, *, layers: bool
+    model: Any,
+    inputs: Sequence[Array | None],
+    layout: Layout,
+    wiring: Wiring | None = None,
+    *,
+    layers: bool = True,
 ) -> Observation | None:
     """Run a model in its own mode, see `explain.backends.protocol.Extension.observe`; its state is restored.
 
