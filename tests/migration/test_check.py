@@ -23,7 +23,7 @@ from explain.errors import (
     TargetError,
 )
 from explain.migration.check import METHODS
-from explain.migration.diagnosis.verdict import first_leap
+from explain.migration.diagnosis.first_divergence import first_leap
 from explain.migration.presentation.page import as_html
 
 layers = keras.layers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import explain
-from explain.command_line.shared import errors_on_one_line, read_array
+from explain.command_line.failure import errors_on_one_line, read_array
 from explain.errors import ExplainError, InputError, OptionError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from rich.console import Console
 
 import explain
 from explain.command_line.check_migration import check_migration
-from explain.command_line.shared import errors_on_one_line, read_array
+from explain.command_line.failure import errors_on_one_line, read_array
 from explain.errors import OptionError
 
 if TYPE_CHECKING:

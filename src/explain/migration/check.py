@@ -18,11 +18,11 @@ from explain.explanation.arguments import optional_count, seed_of
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.migration.comparison.alignment import aligned_calls
-from explain.migration.comparison.matching import Model
-from explain.migration.comparison.sides import Side, outputs_of, run, same_inputs, second_side
-from explain.migration.comparison.stages import attribution_row, class_rows, layer_rows, output_rows
-from explain.migration.diagnosis.verdict import first_divergence, harmless, made_good
+from explain.migration.diagnosis.first_divergence import first_divergence, harmless, made_good
+from explain.migration.measurement.alignment import aligned_calls
+from explain.migration.measurement.given_models import Side, outputs_of, run, same_inputs, second_side
+from explain.migration.measurement.matching import Model
+from explain.migration.measurement.rows import attribution_row, class_rows, layer_rows, output_rows
 from explain.migration.report import MigrationReport, Row, Tolerances
 from explain.results.attribution import Attribution
 from explain.running.locks import ONE_CALL_AT_A_TIME

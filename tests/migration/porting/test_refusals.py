@@ -14,7 +14,7 @@ from torch import nn
 import explain
 from explain.backends.protocol import extension_for
 from explain.errors import ModelNotBuiltError, PortError, UnsupportedModelError
-from explain.migration.porting.agreement import setting_differences
+from explain.migration.porting.setting_differences import setting_differences
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.padding import same_padding
 
@@ -283,7 +283,7 @@ def test_an_extension_that_reads_no_layers_is_told_so(monkeypatch):
         name = "elsewhere"
 
     model = nn.Linear(4, 3)
-    monkeypatch.setattr("explain.migration.porting.port.extension_for", lambda one: Elsewhere())
+    monkeypatch.setattr("explain.migration.porting.transfer.extension_for", lambda one: Elsewhere())
     with pytest.raises(PortError, match=r"'elsewhere' does not read the layers.*parameters"):
         explain.port(model, model)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.inputs.examples import Array
-from explain.migration.comparison.distance import apart
+from explain.migration.measurement.distance import apart
 from explain.results.names import number
 
 Floats = npt.NDArray[np.float64]

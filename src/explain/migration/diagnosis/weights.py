@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from explain.inputs.examples import Array
-from explain.migration.comparison.distance import apart, flatten_order
 from explain.migration.diagnosis.hypotheses import Hypothesis, flattening, gate_order, is_explained, of_inputs
-from explain.migration.diagnosis.remedies import Diagnosis, Here
+from explain.migration.diagnosis.known_causes import Diagnosis, Here
+from explain.migration.measurement.distance import apart, flatten_order
 from explain.parameters.canonical import ParameterLayer
 from explain.results.names import percent
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from explain.errors import PortError
 from explain.migration.porting.dependence import contradict, follow_each_other, owners
-from explain.migration.porting.names import is_telling, plain_name
+from explain.migration.porting.layer_names import is_telling, plain_name
 from explain.parameters.canonical import ParameterLayer
 
 Reason = Literal["mapping", "name", "order", "shape", "follows"]

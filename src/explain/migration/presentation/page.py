@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from explain.errors import ExplainError
 from explain.inputs.layout import Layout
-from explain.migration.presentation.figures import plot_layers
-from explain.migration.presentation.words import (
+from explain.migration.presentation.layer_chart import plot_layers
+from explain.migration.presentation.report_text import (
     STAGE_TITLES,
     error_text,
     figure_words,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from explain.migration.presentation.words import (
+from explain.migration.presentation.report_text import (
     STAGE_TITLES,
     error_text,
     figure_words,

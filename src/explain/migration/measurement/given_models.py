@@ -18,7 +18,7 @@ from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout
 from explain.inputs.structure import Structure, structure_of
 from explain.inputs.wiring import Wiring
-from explain.migration.comparison.distance import apart
+from explain.migration.measurement.distance import apart
 from explain.results.names import framework_name
 
 # Rounding of float32 in a preprocessing.

@@ -10,13 +10,13 @@ import numpy as np
 
 from explain.backends.observation import ObservedCall
 from explain.inputs.examples import Array
-from explain.migration.comparison.alignment import Aligned
-from explain.migration.comparison.distance import apart
-from explain.migration.comparison.matching import MOVES_ONLY, Model
 from explain.migration.diagnosis.hypotheses import of_activations, of_border, of_dropped, of_inputs
-from explain.migration.diagnosis.remedies import Diagnosis, Here
+from explain.migration.diagnosis.known_causes import Diagnosis, Here
 from explain.migration.diagnosis.weights import GATES, of_weights
-from explain.migration.porting.agreement import setting_differences
+from explain.migration.measurement.alignment import Aligned
+from explain.migration.measurement.distance import apart
+from explain.migration.measurement.matching import MOVES_ONLY, Model
+from explain.migration.porting.setting_differences import setting_differences
 from explain.parameters.canonical import ParameterLayer
 from explain.results.names import percent
 

@@ -10,7 +10,7 @@ import numpy as np
 from explain.backends.protocol import Extension, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
-from explain.migration.porting.reading import as_taken
+from explain.migration.porting.both_models import as_taken
 from explain.results.similarity import relative_l2
 
 

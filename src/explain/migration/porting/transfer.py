@@ -9,11 +9,11 @@ from typing import Any
 
 from explain.backends.protocol import extension_for
 from explain.errors import PortError, PortWarning
-from explain.migration.porting.agreement import Difference, setting_differences
-from explain.migration.porting.carrying import Carried, carried
-from explain.migration.porting.outcome import outputs_apart
+from explain.migration.porting.both_models import read_both
+from explain.migration.porting.outputs import outputs_apart
 from explain.migration.porting.pairing import Pairing, pair_layers
-from explain.migration.porting.reading import read_both
+from explain.migration.porting.setting_differences import Difference, setting_differences
+from explain.migration.porting.target_tensors import Carried, carried
 from explain.parameters.canonical import ParameterLayer
 from explain.results.comparison import figure_text
 from explain.results.names import number

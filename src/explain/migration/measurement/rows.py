@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from explain.inputs.examples import Array
-from explain.migration.comparison.alignment import Aligned
-from explain.migration.comparison.distance import apart
+from explain.migration.measurement.alignment import Aligned
+from explain.migration.measurement.distance import apart
 from explain.migration.report import Row, Stage, Tolerances
 from explain.results.attribution import Attribution
 from explain.results.comparison import compare

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explain.migration.comparison.alignment import Aligned
-from explain.migration.comparison.distance import flatten_order
-from explain.migration.comparison.matching import Model
 from explain.migration.diagnosis.hypotheses import flattening
+from explain.migration.measurement.alignment import Aligned
+from explain.migration.measurement.distance import flatten_order
+from explain.migration.measurement.matching import Model
 
 CAUSES = {
     "height and width": "Exchange the two axes of space: of the kernel, or of the picture before it reaches the model.",

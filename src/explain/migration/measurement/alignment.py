@@ -9,8 +9,8 @@ import numpy as np
 
 from explain.backends.observation import ObservedCall
 from explain.inputs.examples import Array
-from explain.migration.comparison.distance import difference, without_zeros_around
-from explain.migration.comparison.matching import Match, Model, Parts, matched_calls
+from explain.migration.measurement.distance import difference, without_zeros_around
+from explain.migration.measurement.matching import Match, Model, Parts, matched_calls
 
 
 @dataclass(frozen=True, eq=False)

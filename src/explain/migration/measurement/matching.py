@@ -11,7 +11,7 @@ from math import prod
 from typing import Any, TypeVar
 
 from explain.backends.observation import Observation, ObservedCall
-from explain.migration.comparison.distance import apart, difference
+from explain.migration.measurement.distance import apart, difference
 from explain.parameters.canonical import ParameterLayer
 
 # What only moves values, or nothing at all: the two frameworks need not have it at the same places.

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from explain.inputs.examples import Array
-from explain.migration.comparison.alignment import Aligned
-from explain.migration.comparison.matching import Model
-from explain.migration.comparison.sides import Side, same_inputs
-from explain.migration.comparison.stages import label
-from explain.migration.diagnosis.causes import diagnose, diagnose_outputs, differing_settings
-from explain.migration.diagnosis.remedies import Diagnosis
+from explain.migration.diagnosis.known_causes import Diagnosis
+from explain.migration.diagnosis.search import diagnose, diagnose_outputs, differing_settings
+from explain.migration.measurement.alignment import Aligned
+from explain.migration.measurement.given_models import Side, same_inputs
+from explain.migration.measurement.matching import Model
+from explain.migration.measurement.rows import label
 from explain.migration.report import Divergence, Row
 from explain.results.names import number
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from explain.migration.presentation.words import error_text, is_first_divergence
+from explain.migration.presentation.report_text import error_text, is_first_divergence
 from explain.migration.report import MigrationReport, Row
 from explain.render.parts.drawing import TICK_SIZE, quiet_axes
 from explain.render.parts.page import MARGIN
