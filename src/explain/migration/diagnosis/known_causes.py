@@ -1,13 +1,8 @@
-"""What a divergence may come from, and the place at which one is looked for."""
+"""The causes that a divergence may have, each with its remedy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from explain.migration.diagnosis.hypotheses import flattening
-from explain.migration.measurement.alignment import Aligned
-from explain.migration.measurement.distance import flatten_order
-from explain.migration.measurement.matching import Model
 
 CAUSES = {
     "height and width": "Exchange the two axes of space: of the kernel, or of the picture before it reaches the model.",
@@ -35,21 +30,21 @@ CAUSES = {
     "gradient": "Look for what stops or changes a gradient in one of the models: detach, stop_gradient, a custom one.",
     "unknown": "Compare the two layers' code by hand, with what they are given and what they give.",
 }
-"""The likely causes by name, each with what to do."""
+"""The remedies by the name of the cause."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A likely cause.
+    """The likely cause of a divergence.
 
     Parameters
     ----------
     cause : str
         One of `CAUSES`.
     evidence : str
-        What speaks for it.
+        The findings that point to it.
     at_input : bool
-        Whether it lies before the first layer.
+        Whether the models diverge before their first layer.
     """
 
     cause: str
@@ -58,40 +53,5 @@ class Diagnosis:
 
     @property
     def remedy(self) -> str:
-        """What to do."""
+        """What to do about it."""
         return CAUSES[self.cause]
-
-
-@dataclass(frozen=True, eq=False)
-class Here:
-    """A pair of calls in their models, and whether it is the first."""
-
-    pair: Aligned
-    a: Model
-    b: Model
-    is_first: bool = False
-
-    @property
-    def names(self) -> str:
-        """What the layer is called, in both models."""
-        one, other = self.pair.a.name, self.pair.b.name
-        return one if one == other else f"{one} (a) and {other} (b)"
-
-    @property
-    def map_before(self) -> tuple[int, ...] | None:
-        """The map whose flattening reaches the layer, channels last, if it is one."""
-        inputs = self.pair.inputs[0]
-        if inputs is None or inputs.ndim != 2:
-            return None
-        width = inputs.shape[1]
-        of_a = self.a.flattened_before(self.a.observation.calls.index(self.pair.a), width)
-        return of_a or self.b.flattened_before(self.b.observation.calls.index(self.pair.b), width)
-
-    @property
-    def flattened_as_in_b(self) -> str | None:
-        """The order of the map's axes in which its values reach the layer in b; None if they are other values."""
-        shape, (one, other) = self.map_before, self.pair.inputs
-        if shape is None or one is None or other is None:
-            return None
-        rows = one if self.a.flattens_channels_last else one[:, flatten_order(shape)]
-        return flattening(rows.T, other.T, shape)

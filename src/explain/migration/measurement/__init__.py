@@ -1,1 +1,1 @@
-"""Two models laid beside each other, layer by layer."""
+"""How far apart two models are: in their outputs, classes, layers and attributions."""
