@@ -1,4 +1,4 @@
-"""`explain.port`: the weights of one model in another of the same architecture, all or none."""
+"""`explain.port`: copies the weights of one model into another of the same architecture, all or none."""
 
 from __future__ import annotations
 
@@ -9,84 +9,23 @@ from typing import Any
 
 from explain.backends.protocol import extension_for
 from explain.errors import PortError, PortWarning
-from explain.migration.porting.both_models import read_both
+from explain.migration.porting.both_models import BothModels
+from explain.migration.porting.fitting import Layers, Pair
 from explain.migration.porting.outputs import outputs_apart
 from explain.migration.porting.pairing import Pairing, pair_layers
+from explain.migration.porting.result import Port, PortRow, port_table
 from explain.migration.porting.setting_differences import Difference, setting_differences
-from explain.migration.porting.target_tensors import Carried, carried
+from explain.migration.porting.target_tensors import ported_layer
 from explain.parameters.canonical import ParameterLayer
-from explain.results.comparison import figure_text
 from explain.results.names import number
 from explain.running.locks import ONE_CALL_AT_A_TIME
 
-# In which mode a layer is does not belong to its weights.
-_OF_THE_MOMENT = {"training"}
-# Rounding, also of half precision.
+# Settings that the call of the model changes, not its weights.
+_NOT_COMPARED = {"training"}
+# Relative L2 of the outputs: rounding, also in half precision.
 _SAME_OUTPUT = 1e-2
-# What a model may end in or leave to its loss.
-_ENDS = ("softmax", "log_softmax", "sigmoid")
-
-
-@dataclass(frozen=True)
-class PortRow:
-    """A layer of the source and what it went to.
-
-    Attributes
-    ----------
-    source, target : str
-        The names of the two; empty where there is none.
-    kind : str
-        What they do, as in `explain.parameters.canonical.ParameterLayer`.
-    shapes : str
-        The shapes of the tensors in canonical axes.
-    reason : str
-        Why they were paired, as in `explain.migration.porting.pairing.Pair`; or what is the matter.
-    notes : tuple of str
-        What was done to the tensors besides moving axes; which model ends in a softmax, where only one does.
-    """
-
-    source: str
-    target: str
-    kind: str
-    shapes: str
-    reason: str
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Port:
-    """What was carried over. Its `str` is a table.
-
-    Attributes
-    ----------
-    source_framework, target_framework : str
-        The frameworks of the two models.
-    rows : tuple of PortRow
-        One a layer, in the order of the target's.
-    set_aside : tuple of str
-        Layers of either model that the mapping left out.
-    apart : float, optional
-        Where examples were given, how far the outputs of the two models are apart on them, in relative L2, before a
-        softmax that they end in; None where that was not seen.
-    """
-
-    source_framework: str
-    target_framework: str
-    rows: tuple[PortRow, ...]
-    set_aside: tuple[str, ...] = ()
-    apart: float | None = None
-
-    def __str__(self) -> str:
-        """Give the table of what went where."""
-        count = len(self.rows)
-        head = f"{count} layer{'s' * (count != 1)} ported from {self.source_framework} to {self.target_framework}"
-        left = f"\nleft out: {', '.join(self.set_aside)}" if self.set_aside else ""
-        seen = (
-            ""
-            if self.apart is None
-            else f"\noutputs on x: {figure_text('relative_l2', self.apart)} apart (relative L2)"
-        )
-        return f"{head}\n{_table(self.rows)}{left}{seen}"
+# Activations that a model may end in, or leave to its loss.
+_ENDINGS = ("softmax", "log_softmax", "sigmoid")
 
 
 def port(
@@ -98,40 +37,41 @@ def port(
 ) -> Port:
     """Copy the weights of one model into another of the same architecture, in whichever framework each is.
 
-    Layers are paired by names that agree, by order and by shape. What differs between the frameworks besides axes is
-    seen to: gate orders, PyTorch's two biases, running statistics, and the order in which a map is flattened. Nothing
-    is changed unless every tensor finds its place and means the same there.
+    Layers are paired by names that agree, by order and by shape. Besides axes, the port converts gate orders, PyTorch's
+    two biases, running statistics, and the order in which a map is flattened. The target changes only if every tensor
+    can be ported and means the same there.
 
     Parameters
     ----------
     source_model : torch.nn.Module or keras.Model
-        Where the weights are. It is only read.
+        The model with the weights. It is only read.
     target_model : torch.nn.Module or keras.Model
-        Where they go, in place, in its own precision and on its own device. Optimisers keep their parameters.
+        The model that gets them, in place, in its own precision and on its own device. Optimisers keep their
+        parameters.
     mapping : Mapping of str to str or None, optional
-        From names of the source's layers to names of the target's, where the pairing is not clear. A name of either
-        with None leaves that layer as it is.
+        From layer names of the source to layer names of the target, where the pairing is not clear. None leaves the
+        layer of that name, in either model, as it is.
     x : array_like, or tuple or dict of array_like, optional
-        A small batch, as the source takes it. Both models are run on it, and are as they were afterwards: layers are
-        then taken in the order in which they are called, not in which they are defined, how a map is flattened is
-        seen, and so is whether the two models then give the same: else there is a `PortWarning`. Without it a model of
-        PyTorch is taken to flatten with the channels first.
+        A small batch, as the source takes it. Both models are run on it and restored. Layers are then taken in the
+        order of their calls, not of their definitions, and the order in which a map is flattened is observed. A
+        `PortWarning` tells if the outputs of the two models differ afterwards. Without `x`, a PyTorch model is assumed
+        to flatten with the channels first.
 
     Returns
     -------
     Port
-        What went where. Its `str` is a table.
+        Which layer went where. Its `str` is a table.
 
     Raises
     ------
     PortError
-        If a layer has no partner, the partner is ambiguous, a tensor does not fit, or would not mean the same there
-        (another padding, epsilon, activation…). The message has the table of what matched and what did not. The target
-        is as it was.
+        If a layer has no partner, the partner is ambiguous, a tensor does not fit, or would not mean the same in the
+        target (another padding, epsilon, activation…). The message has the table of what matched and what did not. The
+        target is unchanged.
     ModelNotBuiltError
         If one of the models has no weights yet.
     UnsupportedModelError
-        If one of them is no model.
+        If one of them is not a model of a known framework.
     ModelCallError
         If the source fails on `x`.
 
@@ -144,81 +84,83 @@ def port(
     5 layers ported from torch to tensorflow
     ...
     """
-    here, there = extension_for(source_model), extension_for(target_model)
+    models = BothModels(source_model, target_model, extension_for(source_model), extension_for(target_model))
     with ONE_CALL_AT_A_TIME:
-        source, target = read_both(here, there, source_model, target_model, x)
+        source, target = models.layers(x)
         pairing = pair_layers(source, target, mapping)
-        problems = list(pairing.problems)
-        planned: dict[int, Carried] = {}
-        reasons: dict[int, str] = {}
-        ends: dict[int, tuple[str, ...]] = {}
-        for pair in pairing.pairs:
-            differences = [
-                difference
-                for difference in setting_differences(pair.source, pair.target)
-                if difference.setting not in _OF_THE_MOMENT
-            ]
-            if pair.source is source[-1] and pair.target is target[-1]:
-                ends[id(pair)] = tuple(_of_the_end(one) for one in differences if _of_the_end(one))
-                differences = [one for one in differences if not _of_the_end(one)]
-            found = [
-                f"{pair.source.label} → {pair.target.label}, {one.setting}: {one.sentence}"
-                for one in differences
-            ]
-            try:
-                planned[id(pair)] = carried(pair, source, target)
-            except PortError as error:
-                found.append(f"{pair.source.label} → {pair.target.label}: {error}")
-            if found:
-                problems.extend(found)
-                reasons[id(pair)] = "does not carry over"
-        rows = _rows(pairing, planned, reasons, ends)
-        if problems or not pairing.pairs:
+        plans = [_plan(pair, source, target) for pair in pairing.pairs]
+        rows = (*(plan.row for plan in plans), *_rows_without_partner(pairing))
+        problems = [*pairing.problems, *(problem for plan in plans for problem in plan.problems)]
+        if problems or not plans:
             raise PortError(_refusal(problems or ["Neither model has layers that hold parameters."], rows))
-        there.write_parameters(target_model, [planned[id(pair)].layer for pair in pairing.pairs])
-        apart = None if x is None else outputs_apart(here, there, source_model, target_model, x)
+        models.target_extension.write_parameters(target_model, [plan.layer for plan in plans])
+        apart = None if x is None else outputs_apart(models, x)
     if apart is not None and not apart <= _SAME_OUTPUT:
         warnings.warn(
-            f"Every weight found its place, and yet the outputs of the two models on x are {number(apart)} apart "
-            "(relative L2): they compute something else between their layers, or a layer went to the wrong one. "
+            f"All weights were ported, but the outputs of the two models on x are {number(apart)} apart (relative L2): "
+            "the models compute something else between their layers, or a layer was paired with the wrong one. "
             "explain.check_migration(source_model, target_model, x) says where.",
             PortWarning,
             stacklevel=2,
         )
-    return Port(here.name, there.name, rows, tuple(one.label for one in pairing.set_aside), apart)
+    names = models.source_extension.name, models.target_extension.name
+    return Port(*names, rows, tuple(one.label for one in pairing.set_aside), apart)
 
 
-def _of_the_end(difference: Difference) -> str:
-    """Say which model ends in probabilities where the other gives what they are made from; empty for anything else.
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What a pair of layers needs: the target's layer with its new tensors, its row, and what prevents the port."""
 
-    The weights mean the same, and so do the scores that are explained: logits.
+    layer: ParameterLayer
+    row: PortRow
+    problems: tuple[str, ...]
+
+
+def _plan(pair: Pair, source: Layers, target: Layers) -> _Plan:
+    differences = [
+        one for one in setting_differences(pair.source, pair.target) if one.setting not in _NOT_COMPARED
+    ]
+    layer, notes, ending_notes = pair.target, (), []
+    if pair.source is source[-1] and pair.target is target[-1]:
+        ending_notes = [_ending_note(one) for one in differences if _ending_note(one)]
+        differences = [one for one in differences if not _ending_note(one)]
+    names = f"{pair.source.label} → {pair.target.label}"
+    problems = [f"{names}, {one.setting}: {one.sentence}" for one in differences]
+    try:
+        ported = ported_layer(pair, source, target)
+        layer, notes = ported.layer, ported.notes
+    except PortError as error:
+        problems.append(f"{names}: {error}")
+    reason = "does not carry over" if problems else pair.reason
+    row = PortRow(
+        pair.source.label,
+        pair.target.label,
+        pair.target.kind,
+        _shapes(pair.target),
+        reason,
+        (*notes, *ending_notes),
+    )
+    return _Plan(layer, row, tuple(problems))
+
+
+def _ending_note(difference: Difference) -> str:
+    """Say which model ends in a softmax or sigmoid that the other lacks; empty for any other difference.
+
+    The weights then compute the same logits in both.
     """
     if difference.setting != "activation":
         return ""
     one, other = difference.a, difference.b
-    if one is None and other in _ENDS:
+    if one is None and other in _ENDINGS:
         return f"the target ends in a {other}"
-    return f"the source ends in a {one}" if other is None and one in _ENDS else ""
+    return f"the source ends in a {one}" if other is None and one in _ENDINGS else ""
 
 
-def _rows(
-    pairing: Pairing,
-    planned: Mapping[int, Carried],
-    reasons: Mapping[int, str],
-    ends: Mapping[int, tuple[str, ...]],
-) -> tuple[PortRow, ...]:
-    rows = []
-    for pair in pairing.pairs:
-        notes = (*(planned[id(pair)].notes if id(pair) in planned else ()), *ends.get(id(pair), ()))
-        reason = reasons.get(id(pair), pair.reason)
-        rows.append(
-            PortRow(
-                pair.source.label, pair.target.label, pair.target.kind, _shapes(pair.target), reason, notes
-            )
-        )
-    rows += [PortRow(one.label, "", one.kind, _shapes(one), "no partner") for one in pairing.left_source]
-    rows += [PortRow("", one.label, one.kind, _shapes(one), "no partner") for one in pairing.left_target]
-    return tuple(rows)
+def _rows_without_partner(pairing: Pairing) -> list[PortRow]:
+    return [
+        *(PortRow(one.label, "", one.kind, _shapes(one), "no partner") for one in pairing.left_source),
+        *(PortRow("", one.label, one.kind, _shapes(one), "no partner") for one in pairing.left_target),
+    ]
 
 
 def _shapes(layer: ParameterLayer) -> str:
@@ -232,18 +174,5 @@ def _refusal(problems: Sequence[str], rows: Sequence[PortRow]) -> str:
     listed = "\n".join(f"- {problem}" for problem in problems)
     return (
         f"Nothing was ported: {count} thing{'s do' if count != 1 else ' does'} not carry over.\n{listed}\n"
-        f"What matched and what did not:\n{_table(rows)}"
-    )
-
-
-def _table(rows: Sequence[PortRow]) -> str:
-    cells = [("source", "target", "kind", "tensors, channels last", "paired by")]
-    cells += [
-        (row.source or "—", row.target or "—", row.kind, row.shapes, "; ".join((row.reason, *row.notes)))
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
+        f"What matched and what did not:\n{port_table(rows)}"
     )
