@@ -122,7 +122,7 @@ class ExplainGolden:
         Returns
         -------
         Figures
-            How far each example is from its golden.
+            As for `check`.
 
         Raises
         ------

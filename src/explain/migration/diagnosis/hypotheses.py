@@ -95,7 +95,7 @@ def of_activations(a: Array, b: Array, whole: float) -> Hypothesis | None:
         for first, second, one, other in (("b", "a", a, b), ("a", "b", b, a)):
             if is_explained(function(one), other, whole):
                 return Hypothesis("activation", f"{first} applies {name} where {second} applies none")
-    # Two activations of the same values can only be told if one of them has an inverse.
+    # Two activations of the same values can be recognised only if one of them has an inverse.
     for name, inverse in INVERSES.items():
         for other_name, other_function in ACTIVATIONS.items():
             if other_name != name and is_explained(other_function(inverse(a)), b, whole):

@@ -5,30 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CAUSES = {
-    "height and width": "Exchange the two axes of space: of the kernel, or of the picture before it reaches the model.",
+    "height and width": "Exchange height and width: of the kernel, or of the picture before the model.",
     "channel order": "Give both models their channels in the same order, RGB or BGR: in the preprocessing, or in the "
     "first layer's kernel.",
-    "value range": "Scale the input of both models alike, for example both to [0, 1]; a layer that rescales belongs "
+    "value range": "Scale the input of both models alike, for example both to [0, 1]; put a layer that rescales "
     "into both models or into neither.",
-    "preprocessing": "Compare the two preprocessings step by step: what reaches the first layer is not the same.",
-    "padding": "Pad alike: PyTorch's padding=p puts p zeros at both ends, 'same' as few as the size needs, with "
-    "strides unevenly. Put a layer of zeros in front and pad with 'valid'.",
-    "epsilon": "Set the same epsilon: PyTorch's batch normalisation has 1e-5 by default, Keras's 1e-3.",
-    "training mode": "Run both models as in inference: call model.eval() in PyTorch, and no Keras layer with "
+    "preprocessing": "Compare the two preprocessings step by step: the inputs of the first layer are not the same.",
+    "padding": "Use the same padding: PyTorch's padding=p adds p zeros at both ends, 'same' as few as the size needs, "
+    "with strides unevenly. Put a zero-padding layer before and pad with 'valid'.",
+    "epsilon": "Set the same epsilon: the default of batch normalisation is 1e-5 in PyTorch and 1e-3 in Keras.",
+    "training mode": "Run both models in inference mode: call model.eval() in PyTorch, and no Keras layer with "
     "training=True.",
     "flatten order": "Reorder the rows of the dense layer's kernel, or flatten in the same order: PyTorch flattens "
     "channels first, Keras channels last. explain.port does it.",
     "gate order": "Reorder the gates: PyTorch's GRU has r, z, n and Keras's z, r, n; both have i, f, g, o in an LSTM. "
     "explain.port does it.",
     "weights": "Copy this layer's weights again, from the same checkpoint: explain.port copies all of them.",
-    "precision": "Compare the models in one precision, or allow for its rounding with tolerances=.",
+    "precision": "Compare the models in one precision, or allow for the rounding with tolerances=.",
     "activation": "Apply the same activation in both models.",
-    "pooling": "Pool alike: the same window, strides and rule at the border.",
-    "time order": "Give both models the steps in the same order, and the axes as each wants them.",
-    "settings": "Set the layer alike in both models.",
-    "architecture": "Compare the two architectures: a layer is missing in one of them, or gives another shape.",
+    "pooling": "Use the same pool: window, strides and padding.",
+    "time order": "Give both models the steps in the same order, and the axes in the order that each takes.",
+    "settings": "Give the layer the same settings in both models.",
+    "architecture": "Compare the two architectures: a layer is missing in one of them, or has another output shape.",
     "gradient": "Look for what stops or changes a gradient in one of the models: detach, stop_gradient, a custom one.",
-    "unknown": "Compare the two layers' code by hand, with what they are given and what they give.",
+    "unknown": "Compare the code of the two layers by hand, with their inputs and outputs.",
 }
 """The remedies by the name of the cause."""
 

@@ -151,7 +151,7 @@ def _of_rows(place: Place, name: str, own: Array | None, actual: Array) -> Diagn
     return Diagnosis(
         "flatten order",
         f"The rows of the {name} of {place.names} stand for the values of the flattened map in the order {order}, but "
-        f"they reach it in b in {'another' if right is None else f'the order {right}'}.",
+        f"the input in b has {'another order' if right is None else f'the order {right}'}.",
     )
 
 

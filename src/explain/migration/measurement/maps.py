@@ -81,9 +81,9 @@ def target_of_second(target: Any, models: Sequence[ObservedModel]) -> Any:
 def why_not_comparable(few: Sequence[GivenModel], rows: Sequence[Row]) -> str:
     """Say why the maps of the two models cannot be compared; empty if they can."""
     if not same_inputs(*few):
-        return "The two are given different inputs (put each preprocessing into its model to compare what they explain)"
+        return "The two models get different inputs (put each preprocessing into its model to compare attributions)"
     if any(row.stage == "outputs" and row.error == math.inf for row in rows):
-        return "The two give different outputs, which have no target in common"
+        return "The two models have different outputs, without a common target"
     return ""
 
 
