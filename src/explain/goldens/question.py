@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
 from explain.backends.protocol import extension_for
 from explain.errors import GoldenError
-from explain.explanation.arguments import layout_of
 from explain.goldens.file import Golden, golden_of
 from explain.goldens.fingerprints import weights_fingerprint
 from explain.inputs.arrays import as_input
+from explain.inputs.layout import layout_of
 from explain.results.attribution import Attribution
 from explain.results.view import input_name
 
@@ -86,7 +87,8 @@ def _canonical(model: Any, x: Any, options: Mapping[str, Any]) -> Any:
     """Give the input of a model with its batch first and its channels last."""
     extension = extension_for(model, options.get("framework"))
     host = as_input(x, extension, model=model)
-    return layout_of(options.get("layout"), extension, model, host.ndim).to_canonical(host)
+    default = partial(extension.default_layout, model, host.ndim)
+    return layout_of(options.get("layout"), default).to_canonical(host)
 
 
 def as_explanation(attribution: Attribution) -> Explanation:
