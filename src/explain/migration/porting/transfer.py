@@ -120,7 +120,9 @@ def _plan(pair: Pair, source: Layers, target: Layers) -> _Plan:
     differences = [
         one for one in setting_differences(pair.source, pair.target) if one.setting not in _NOT_COMPARED
     ]
-    layer, notes, ending_notes = pair.target, (), []
+    layer = pair.target
+    notes: tuple[str, ...] = ()
+    ending_notes: list[str] = []
     if pair.source is source[-1] and pair.target is target[-1]:
         ending_notes = [_ending_note(one) for one in differences if _ending_note(one)]
         differences = [one for one in differences if not _ending_note(one)]
