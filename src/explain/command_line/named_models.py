@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from explain.backends.protocol import extensions
+from explain.backends.discovery import extensions
 from explain.errors import ExplainError, UnsupportedModelError
 from explain.zoo import load as load_zoo_model
 from explain.zoo import names as zoo_names

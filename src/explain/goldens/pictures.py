@@ -13,8 +13,8 @@ from explain.goldens.figures import MOST_SHOWN
 from explain.goldens.file import Golden
 from explain.inputs.layout import Layout
 from explain.render import figure_png, plot, shared_scale
+from explain.render.colours import Scale
 from explain.results.attribution import Attribution
-from explain.results.heatmap import Scale
 from explain.results.view import default_channels, drawn_as, maps_of, view
 
 # Resolution of the picture beside a golden, which is committed with the sources.

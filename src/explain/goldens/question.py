@@ -12,7 +12,7 @@ import numpy as np
 
 from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import GoldenError
 from explain.goldens.file import Golden, golden_of
 from explain.goldens.fingerprints import weights_fingerprint

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import PortError, PortWarning
 from explain.migration.porting.both_models import BothModels
 from explain.migration.porting.fitting import Layers, Pair
