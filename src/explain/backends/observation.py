@@ -11,6 +11,9 @@ import numpy as np
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
+ModelInputs = Sequence[Array | None]
+"""The inputs of a model as it takes them; None for one that is passed as None."""
+
 
 @dataclass(frozen=True, eq=False)
 class ObservedCall:

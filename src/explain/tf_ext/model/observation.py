@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from explain.backends.observation import (
     CallLog,
+    ModelInputs,
     Observation,
     ObservedCall,
     first_in,
@@ -18,7 +19,6 @@ from explain.backends.observation import (
     plain_settings,
 )
 from explain.errors import InputError, LayoutError
-from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.calls import replaced, wired
@@ -73,12 +73,7 @@ _SETTINGS = (
 
 
 def observe(
-    model: Any,
-    inputs: Sequence[Array | None],
-    layout: Layout,
-    wiring: Wiring | None = None,
-    *,
-    layers: bool = True,
+    model: Any, inputs: ModelInputs, layout: Layout, wiring: Wiring | None = None, *, layers: bool = True
 ) -> Observation | None:
     """Run a model in its own mode, see `explain.backends.protocol.Extension.observe`; its state is restored.
 

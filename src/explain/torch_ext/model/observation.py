@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from explain.backends.observation import (
     CallLog,
+    ModelInputs,
     Observation,
     ObservedCall,
     first_in,
@@ -71,12 +72,7 @@ _SETTINGS = (
 
 
 def observe(
-    model: Any,
-    inputs: Sequence[Array | None],
-    layout: Layout,
-    wiring: Wiring | None = None,
-    *,
-    layers: bool = True,
+    model: Any, inputs: ModelInputs, layout: Layout, wiring: Wiring | None = None, *, layers: bool = True
 ) -> Observation | None:
     """Run a model in its own mode, see `explain.backends.protocol.Extension.observe`; its state is restored.
 
