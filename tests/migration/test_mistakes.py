@@ -160,9 +160,10 @@ INTRODUCTION = """# How often a migration check is right
 `tests/migration/` takes pairs of correct models, PyTorch and Keras, plants the known mistakes of porting in them, and
 calls `explain.check_migration` to find the first layer at which the two diverge, and the cause. A verdict is right if
 *both* are right: the layer is the first one whose output differs from that of the correct model, by the frameworks' own
-forward passes, and the cause is the planted one. Each mistake is planted three times in every model that allows it, with
-three seeds. A seed changes the weights, the examples, the layer, the way in which the mistake is made, and which of the
-two models is broken. The weights have the size of trained ones; the statistics of the batch norms are those of data.
+forward passes, and the cause is the planted one. Each mistake is planted three times in every model that allows it,
+with three seeds. A seed changes the weights, the examples, the layer, the way in which the mistake is made, and which
+of the two models is broken. The weights have the size of trained ones; the statistics of the batch norms are those of
+data.
 
 The held-out models were written before the check was tried on them, by somebody other than the author of the check, who
 did not read them. What the author knew of them: their figures by mistake, of which 100 of 111 were right at first
