@@ -1,4 +1,4 @@
-"""The layers of two models side by side: what reaches them, what they give, and how far it is apart."""
+"""Pairs of layers of two models: their inputs, their outputs, and how far apart these are."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import numpy as np
 
 from explain.backends.observation import ObservedCall
 from explain.inputs.examples import Array
-from explain.migration.comparison.distance import difference, without_zeros_around
-from explain.migration.comparison.matching import Match, Model, Parts, matched_calls
+from explain.migration.measurement.distance import difference, without_zeros_around
+from explain.migration.measurement.matching import Match, ObservedModel, Parts, matched_calls
 
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """Two calls of layers that do the same in the two models.
+    """Two calls, one in each model, of layers that do the same.
 
     Parameters
     ----------
     a, b : ObservedCall
-        Of either model.
+        The calls.
     inputs : tuple of numpy.ndarray
-        What reaches them, or the first layer of several that are one in the other model; None where it was not seen.
-        Zeros that only one model has put around it before are left off.
+        The inputs of the calls, or of the first layer of several that are one layer in the other model; None if they
+        were not seen. Zeros that only one model pads with beforehand are removed.
     parts : tuple of (ParameterLayer, ParameterLayer)
-        The parameters of the two, part by part; none for layers without any.
+        The parameters of the two layers, part by part; empty for layers without parameters.
     zeros : str
-        Which zeros were left off, empty if none.
+        Which zeros were removed, in words; empty if none.
     error : float
-        Relative L2 of what they give; infinite if it has not the same shape.
+        Relative L2 of the outputs; infinite if their shapes differ.
     before : float, optional
-        The same of what reaches them; None if it cannot be compared.
+        Relative L2 of the inputs; None if they cannot be compared.
     """
 
     a: ObservedCall
@@ -43,24 +43,24 @@ class Aligned:
     before: float | None
 
 
-def aligned_calls(a: Model, b: Model) -> tuple[Aligned, ...]:
+def aligned_calls(a: ObservedModel, b: ObservedModel) -> tuple[Aligned, ...]:
     """Align the calls of two models' layers, in the order in which the first model makes them."""
     calls = a.observation.calls, b.observation.calls
     found = []
     for match in matched_calls(a, b):
         one, other = calls[0][match.a], calls[1][match.b]
-        inputs, zeros = _laid_beside(calls[0][match.begins[0]].inputs, calls[1][match.begins[1]].inputs)
+        inputs, zeros = _without_padding(calls[0][match.begins[0]].inputs, calls[1][match.begins[1]].inputs)
         error = _gap(a, b, match, (one.outputs, other.outputs), one.operation)
         before = None
         if inputs[0] is not None and inputs[1] is not None:
-            reaching = _gap(a, b, match, (inputs[0], inputs[1]))
-            before = None if math.isinf(reaching) else reaching
+            gap = _gap(a, b, match, (inputs[0], inputs[1]))
+            before = None if math.isinf(gap) else gap
         found.append(Aligned(one, other, inputs, match.parts, zeros, error, before))
     return tuple(found)
 
 
-def _laid_beside(a: Array | None, b: Array | None) -> tuple[tuple[Array | None, Array | None], str]:
-    """Leave off zeros that only one of the models has put around what reaches a layer; say which."""
+def _without_padding(a: Array | None, b: Array | None) -> tuple[tuple[Array | None, Array | None], str]:
+    """Remove zeros that only one of the models pads the input of a layer with, and say which."""
     if a is None or b is None:
         return (a, b), ""
     one, other = without_zeros_around(a, b)
@@ -68,8 +68,10 @@ def _laid_beside(a: Array | None, b: Array | None) -> tuple[tuple[Array | None, 
     return (one, other), f"zeros make it {a.shape[1:-1]} in a and {b.shape[1:-1]} in b" if padded else ""
 
 
-def _gap(a: Model, b: Model, match: Match, arrays: tuple[Array, Array], operation: str = "") -> float:
-    """Say how far two arrays are apart, in whichever order of axes and values the two models may have them."""
+def _gap(
+    a: ObservedModel, b: ObservedModel, match: Match, arrays: tuple[Array, Array], operation: str = ""
+) -> float:
+    """Give how far two arrays are apart, in any order of axes and flattened values that the models may use."""
     first, second = arrays
     alike = a.flattens_channels_last == b.flattens_channels_last
     flat = None if alike or first.ndim != 2 else a.flattened_before(match.a, first.shape[1])

@@ -1,4 +1,4 @@
-"""What two layers are set to besides their tensors, and why tensors would not mean the same under other settings."""
+"""Settings in which two layers differ, so that the same tensors do not mean the same in both."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Difference(NamedTuple):
     setting : str
         Its name.
     a, b : plain value
-        What it is in the one and in the other.
+        Its value in the first layer and in the second.
     sentence : str
-        Why the same tensors do not give the same then, and what to do.
+        Why the same tensors then give other outputs, and what to do.
     """
 
     setting: str
@@ -31,49 +31,51 @@ class Difference(NamedTuple):
 
 _RECURRENT = ("simple_rnn", "lstm", "gru")
 
-# What must be the same, and why; a setting that either side does not know, None, is passed over.
+# The settings that must be equal, and why; a setting that is unknown (None) in either layer is not compared.
 _WHY: Mapping[str, str] = {
-    "strides": "The kernel goes on by {a} places in one and by {b} in the other: give both the same strides.",
-    "dilation": "The places of the kernel are {a} apart in one and {b} in the other: give both the same dilation.",
-    "groups": "The channels are in {a} groups in one and in {b} in the other: give both the same number.",
-    "padding_mode": "What is put around the input is {a} in one and {b} in the other: Keras's layers put zeros only.",
-    "zeros": "A layer before puts zeros of {a} around the input in one and of {b} in the other.",
+    "strides": "The kernel moves by {a} in one and by {b} in the other: give both the same strides.",
+    "dilation": "The kernel is dilated by {a} in one and by {b} in the other: give both the same dilation.",
+    "groups": "The channels form {a} groups in one and {b} in the other: give both the same number.",
+    "padding_mode": "The padding mode is {a} in one and {b} in the other: layers of Keras pad with zeros only.",
+    "zeros": "A layer before pads the input with zeros of {a} in one and of {b} in the other.",
     "axis": "The axes that are normalised are {a} in one and {b} in the other: give both the same axes.",
     "centered": (
-        "One takes the mean away before it divides and the other does not: LayerNorm and RMSNorm are two things."
+        "One subtracts the mean before it divides and the other does not: LayerNorm and RMSNorm are different layers."
     ),
     "batch_statistics": (
-        "One normalises by the batch it is given, having no running statistics, and the other by its running "
-        "statistics: make it with track_running_stats=True."
+        "One has no running statistics and normalises by the batch, the other by its running statistics: create it "
+        "with track_running_stats=True."
     ),
     "training": (
         "One is in training mode and normalises by its batch, the other by its running statistics: call eval(), or "
         "call the Keras model with training=False."
     ),
-    "mask_zero": "One masks steps whose id is 0 and the other reads them: give both the same mask_zero.",
-    "max_norm": "One shortens vectors that are longer than max_norm={a}, the other max_norm={b}: Keras's never does.",
-    "pooling": "One adds up the vectors of a bag ({a}), the other gives each ({b}): they are two things.",
-    "num_heads": "The heads are {a} in one and {b} in the other: give both the same number.",
-    "extra_bias": "One has a key and a value of its own beside those given (add_bias_kv), which Keras's has not.",
-    "extra_zeros": "One attends to zeros beside what is given (add_zero_attn), which Keras's does not.",
-    "attention_axes": "Attention goes along axes {a} in one and {b} in the other.",
+    "mask_zero": "One masks steps with id 0 and the other does not: give both the same mask_zero.",
+    "max_norm": "One limits the norm of vectors by max_norm={a}, the other by max_norm={b}: Keras never does.",
+    "pooling": "One adds up the vectors of a bag ({a}), the other returns each ({b}): they are different layers.",
+    "num_heads": "There are {a} heads in one and {b} in the other: give both the same number.",
+    "extra_bias": "One adds a key and a value of its own (add_bias_kv), which Keras does not have.",
+    "extra_zeros": "One also attends to zeros (add_zero_attn), which Keras does not.",
+    "attention_axes": "Attention is along axes {a} in one and {b} in the other.",
     "go_backwards": "One reads its steps from last to first and the other from first to last.",
     "merge_mode": (
-        "The two directions are put together by {a!r} in one and by {b!r} in the other: PyTorch's are beside each "
-        "other, which is merge_mode='concat'."
+        "The two directions are merged by {a!r} in one and by {b!r} in the other: PyTorch concatenates them, which is "
+        "merge_mode='concat'."
     ),
     "reset_after": (
-        "One resets the state before it is multiplied and the other after: a GRU of PyTorch is one of Keras with "
-        "reset_after=True only."
+        "One resets the state before the multiplication and the other after: a GRU of PyTorch needs one of Keras with "
+        "reset_after=True."
     ),
-    "recurrent_activation": ("The gates are {a} in one and {b} in the other: PyTorch's are always sigmoid."),
+    "recurrent_activation": (
+        "The gates use {a} in one and {b} in the other: those of PyTorch always use sigmoid."
+    ),
 }
 
 
 def setting_differences(a: ParameterLayer, b: ParameterLayer) -> list[Difference]:
     """Give the settings in which two layers differ, so that the same tensors do not mean the same in both.
 
-    Whether one of them is in training mode is among them.
+    The mode, training or inference, counts as a setting.
 
     Parameters
     ----------
@@ -107,42 +109,39 @@ def _differences(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]:
             "epsilon",
             one,
             other,
-            f"What is added to the variance is {one:g} in one and {other:g} in the other: make the target with "
-            f"epsilon={one:g} (eps in PyTorch). Keras's own is 1e-3, PyTorch's 1e-5.",
+            f"Epsilon, added to the variance, is {one:g} in one and {other:g} in the other: create the target with "
+            f"epsilon={one:g} (eps in PyTorch). The default is 1e-3 in Keras, 1e-5 in PyTorch.",
         )
     yield from _of_padding(a, b)
     yield from _of_activation(a, b)
 
 
 def _of_padding(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]:
-    one, other = _padding_as_seen(a), _padding_as_seen(b)
-    if one is None or other is None or one == other or _zeros_by_code(a, b, one, other):
+    one, other = _resolved_padding(a), _resolved_padding(b)
+    if one is None or other is None or one == other or _pads_by_code(a, b, one, other):
         return
     shown = f"{_zeros(one)} in one and {_zeros(other)} in the other"
+    padded = f"The input is padded with {shown}"
     if isinstance(one, str) or isinstance(other, str):
         why = (
-            f"What is put around the input is {shown}: with a stride above 1, padding='same' depends on the input's "
-            "size, which the model does not state. State it in keras.Input, or put a ZeroPadding layer before a "
-            "convolution with padding='valid'."
+            f"{padded}: with a stride above 1, padding='same' depends on the input's size, which the model does not "
+            "state. State it in keras.Input, or put a ZeroPadding layer before a convolution with padding='valid'."
         )
     elif a.kind == "transposed_convolution":
         why = (
-            f"What is left off the output's edges is {_sides(one)} in one and {_sides(other)} in the other. Keras's "
-            "padding='valid' leaves off nothing, which is padding=0 in PyTorch; leave off more by a Cropping layer."
+            f"The output is cropped by {_edges(one)} in one and {_edges(other)} in the other. padding='valid' in Keras "
+            "crops nothing, like padding=0 in PyTorch; crop more with a Cropping layer."
         )
     elif any(before != after for before, after in (*one, *other)):
         why = (
-            f"What is put around the input is {shown}. With a stride above 1, Keras's padding='same' puts an odd zero "
-            "after, PyTorch's padding as many before as after: put a ZeroPadding layer (nn.ZeroPad2d) before a "
-            "convolution that does not pad."
+            f"{padded}. With a stride above 1, padding='same' in Keras adds an odd zero at the end, and padding in "
+            "PyTorch as many before as after: put a ZeroPadding layer (nn.ZeroPad2d) before a convolution that does "
+            "not pad."
         )
     else:
-        why = (
-            f"What is put around the input is {shown}: give both the same padding, in Keras by 'same' or by a "
-            "ZeroPadding layer before."
-        )
+        why = f"{padded}: give both the same padding, in Keras by 'same' or by a ZeroPadding layer before."
     if "sizes" not in a.settings or "sizes" not in b.settings:
-        why += " What is put around it by code before the layer is seen on x, a batch of examples."
+        why += " Padding by code before the layer is seen on x, a batch of examples: give it."
     yield Difference("padding", one, other, why)
 
 
@@ -152,22 +151,22 @@ def _of_activation(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]
         a.settings.get("activation_known", False) and b.settings.get("activation_known", False)
     )
     if known and one != other:
-        shown = [name or "nothing" for name in (one, other)]
+        shown = [name or "none" for name in (one, other)]
         remedy = (
-            "PyTorch's LSTM and GRU have tanh, its RNN tanh or relu."
+            "LSTM and GRU of PyTorch use tanh, its RNN tanh or relu."
             if a.kind in _RECURRENT
-            else "give both the same activation, and neither logits where the other gives probabilities."
+            else "give both the same activation; if one returns logits, the other must not return probabilities."
         )
         yield Difference(
             "activation",
             one,
             other,
-            f"What is applied to what it gives is {shown[0]} in one and {shown[1]} in the other: {remedy}",
+            f"The activation is {shown[0]} in one and {shown[1]} in the other: {remedy}",
         )
 
 
-def _padding_as_seen(layer: ParameterLayer) -> Any:
-    """Give a layer's padding, that which depends on the size of its input resolved where one was seen."""
+def _resolved_padding(layer: ParameterLayer) -> Any:
+    """Give the padding of a layer; one that depends on the input's size is resolved if an input was seen."""
     settings = layer.settings
     padding, sizes = settings.get("padding"), settings.get("sizes")
     if not isinstance(padding, str) or sizes is None:
@@ -176,10 +175,10 @@ def _padding_as_seen(layer: ParameterLayer) -> Any:
     return resolved_padding(padding, sizes, kernel, settings["strides"], settings["dilation"])
 
 
-def _zeros_by_code(a: ParameterLayer, b: ParameterLayer, one: Any, other: Any) -> bool:
-    """Tell whether code before one of two convolutions puts as many zeros around as the other puts itself.
+def _pads_by_code(a: ParameterLayer, b: ParameterLayer, one: Any, other: Any) -> bool:
+    """Tell whether code before one of two convolutions pads with as many zeros as the other convolution itself.
 
-    Then what the one is given is so much larger, as was seen. Where the zeros lie is not.
+    Its input is then larger by that number. The positions of the zeros are unknown.
     """
     sizes, other_sizes = a.settings.get("sizes"), b.settings.get("sizes")
     if sizes is None or other_sizes is None or sizes == other_sizes or a.kind != "convolution":
@@ -199,13 +198,13 @@ def _pads(layer: ParameterLayer) -> bool:
 
 
 def _zeros(padding: Any) -> str:
-    """Give a padding in words: zeros before and after each axis."""
+    """Describe a padding: zeros before and after each axis."""
     if isinstance(padding, str):
         return repr(padding)
-    return f"{_sides(padding)} zeros" if any(map(any, padding)) else "nothing"
+    return f"{_edges(padding)} zeros" if any(map(any, padding)) else "nothing"
 
 
-def _sides(padding: Any) -> str:
+def _edges(padding: Any) -> str:
     if len(set(padding)) == 1:
         return f"{padding[0][0]} before and {padding[0][1]} after"
     return " and ".join(f"{before} before and {after} after" for before, after in padding)

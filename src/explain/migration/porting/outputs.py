@@ -1,4 +1,4 @@
-"""Whether two models give the same on some examples, once the weights of the one are in the other."""
+"""Whether source and target give the same outputs once the weights are ported."""
 
 from __future__ import annotations
 
@@ -10,37 +10,31 @@ import numpy as np
 from explain.backends.protocol import Extension, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
-from explain.migration.porting.reading import as_taken
+from explain.migration.porting.both_models import BothModels
 from explain.results.similarity import relative_l2
 
 
-def outputs_apart(
-    here: Extension, there: Extension, source_model: Any, target_model: Any, x: Any
-) -> float | None:
-    """Give the relative L2 of the outputs of two models, both in inference mode, before a softmax that they end in.
+def outputs_apart(models: BothModels, x: Any) -> float | None:
+    """Give the relative L2 of the outputs of both models in inference mode, before a softmax at their end.
 
     Parameters
     ----------
-    here, there : Extension
-        Of the source and of the target.
-    source_model, target_model : object
-        The models.
+    models : BothModels
+        Source and target.
     x : array_like
         A batch, as the source takes it.
 
     Returns
     -------
     float, optional
-        None where it cannot be told: of several inputs or outputs, or for a target that does not take `x`.
+        None if it is unknown: for several inputs or outputs, or a target that does not take `x`.
     """
     if isinstance(x, (Mapping, tuple, list)):
         return None
     try:
-        moved = as_taken(x, here, there, source_model, target_model)
-        a, b = (
-            _outputs(extension, model, array)
-            for extension, model, array in ((here, source_model, x), (there, target_model, moved))
-        )
+        moved = models.as_target_takes(x)
+        a = _outputs(models.source_extension, models.source, x)
+        b = _outputs(models.target_extension, models.target, moved)
     except ExplainError:
         return None
     candidates = [b] if b.ndim < 3 else [b, np.moveaxis(b, 1, -1), np.moveaxis(b, -1, 1)]

@@ -1,46 +1,43 @@
-"""What a layer of the target must hold to do what its partner in the source does."""
+"""The tensors that a layer of the target needs to compute what its partner in the source does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from explain.errors import PortError
+from explain.migration.porting.fitting import Layers, Pair
 from explain.migration.porting.flattening import (
     reordered,
     reordering,
     reordering_of_outputs,
     with_outputs_reordered,
 )
-from explain.migration.porting.pairing import Pair
 from explain.parameters.canonical import Array, ParameterLayer
 
-Layers = Sequence[ParameterLayer]
-
-# What a layer does without a tensor is what it does with this in all its places.
+# The values of a tensor with which a layer computes the same as without it.
 _NEUTRAL = {"gamma": 1.0, "moving_variance": 1.0, "beta": 0.0, "moving_mean": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
-class Carried:
-    """What is carried over from one layer to its partner.
+class PortedLayer:
+    """A layer of the target with the tensors that it gets.
 
     Attributes
     ----------
     layer : ParameterLayer
-        The target's layer with the tensors that it must hold.
+        The layer of the target with its new tensors.
     notes : tuple of str
-        What was done to them besides, in words.
+        What was done to the tensors besides moving axes, in words.
     """
 
     layer: ParameterLayer
     notes: tuple[str, ...] = ()
 
 
-def carried(pair: Pair, source_layers: Layers, target_layers: Layers) -> Carried:
-    """Give what a layer of the target must hold: the source's tensors, in the target's order and none too many.
+def ported_layer(pair: Pair, source_layers: Layers, target_layers: Layers) -> PortedLayer:
+    """Give a layer of the target with the tensors of its partner, in the order of the target and without extra ones.
 
     Parameters
     ----------
@@ -52,14 +49,14 @@ def carried(pair: Pair, source_layers: Layers, target_layers: Layers) -> Carried
     Raises
     ------
     PortError
-        If a tensor has no place in the target and is not neutral, does not fit, or is not finite; or if it cannot be
-        told in which order a map was flattened.
+        If the target lacks a tensor that is not neutral, a tensor does not fit or is not finite, or the order in which
+        a map is flattened is unknown.
 
     Examples
     --------
     >>> here = ParameterLayer("a", "dense", {"kernel": np.ones((3, 2))})
     >>> there = ParameterLayer("b", "dense", {"kernel": np.zeros((3, 2)), "bias": np.full(2, 7.0)})
-    >>> found = carried(Pair(here, there, "order"), [here], [there])
+    >>> found = ported_layer(Pair(here, there, "order"), [here], [there])
     >>> found.layer.tensors["bias"].tolist(), found.notes
     ([0.0, 0.0], ('bias of zeros',))
     """
@@ -83,9 +80,9 @@ def carried(pair: Pair, source_layers: Layers, target_layers: Layers) -> Carried
         }
         for name in set(tensors) - set(target.tensors):
             _refuse_unless_neutral(source, target, name, tensors.pop(name))
-        for name, held in target.tensors.items():
+        for name, own in target.tensors.items():
             if name not in tensors:
-                tensors[name] = _neutral(source, target, name, held)
+                tensors[name] = _neutral(source, target, name, own)
                 notes.append(f"{name} of {'ones' if tensors[name].any() else 'zeros'}")
     for name, tensor in tensors.items():
         if tuple(tensor.shape) != target.shapes[name]:
@@ -95,16 +92,13 @@ def carried(pair: Pair, source_layers: Layers, target_layers: Layers) -> Carried
             )
         if not np.isfinite(tensor).all():
             raise PortError(f"{name} of {source.label!r} in the source has values that are not finite.")
-    return Carried(replace(target, tensors={name: tensors[name] for name in target.tensors}), tuple(notes))
-
-
-def expected_tensors(pair: Pair, source_layers: Layers, target_layers: Layers) -> dict[str, Array]:
-    """Give the tensors that the target's layer of a pair must hold, in canonical axes, see `carried`."""
-    return dict(carried(pair, source_layers, target_layers).layer.tensors)
+    return PortedLayer(
+        replace(target, tensors={name: tensors[name] for name in target.tensors}), tuple(notes)
+    )
 
 
 def _by_names_or_shapes(source: ParameterLayer, target: ParameterLayer) -> dict[str, Array]:
-    """Give the tensors of a layer of which nothing else is known: by name, or where only one has a shape, by that."""
+    """Give the tensors of a layer of unknown kind: by name, or by shape if only one tensor has it."""
     if source.shapes == target.shapes:
         return dict(source.tensors)
     found: dict[str, Array] = {}
@@ -114,38 +108,38 @@ def _by_names_or_shapes(source: ParameterLayer, target: ParameterLayer) -> dict[
             same = [name]
         if len(same) != 1:
             raise PortError(
-                f"{source.label!r} holds {source.shapes} and {target.label!r} {target.shapes}: which is which cannot "
-                "be told. Give them the same names."
+                f"{source.label!r} has the tensors {source.shapes} and {target.label!r} {target.shapes}: which one "
+                "goes where is unclear. Give them the same names."
             )
         found[name] = source.tensors[same[0]]
     return found
 
 
-def _as_shaped(tensor: Array, held: Array | None, kind: str) -> Array:
-    """Give what is normalised along several axes with its channels where the target has them."""
-    if held is None or kind != "layer_normalization" or tensor.shape == held.shape:
+def _as_shaped(tensor: Array, own: Array | None, kind: str) -> Array:
+    """Move the channels of a layer normalisation of several axes to where the target has them."""
+    if own is None or kind != "layer_normalization" or tensor.shape == own.shape:
         return tensor
     moved = np.moveaxis(tensor, 0, -1)
-    return moved if moved.shape == held.shape else np.moveaxis(tensor, -1, 0)
+    return moved if moved.shape == own.shape else np.moveaxis(tensor, -1, 0)
 
 
 def _refuse_unless_neutral(source: ParameterLayer, target: ParameterLayer, name: str, tensor: Array) -> None:
-    value = _value_of_nothing(name)
+    value = _neutral_value(name)
     if value is None or (tensor != value).any():
         raise PortError(
-            f"{source.label!r} of the source has a {name}, for which {target.label!r} of the target has no place: make "
-            "it with one."
+            f"{source.label!r} of the source has a {name}, and {target.label!r} of the target has no place for it: "
+            "create it with one."
         )
 
 
-def _neutral(source: ParameterLayer, target: ParameterLayer, name: str, held: Array) -> Array:
-    value = _value_of_nothing(name)
+def _neutral(source: ParameterLayer, target: ParameterLayer, name: str, own: Array) -> Array:
+    value = _neutral_value(name)
     if value is None:
         raise PortError(
-            f"{target.label!r} of the target has a {name}, which {source.label!r} of the source has not."
+            f"{target.label!r} of the target has a {name}, and {source.label!r} of the source has none."
         )
-    return np.full_like(held, value)
+    return np.full_like(own, value)
 
 
-def _value_of_nothing(name: str) -> float | None:
+def _neutral_value(name: str) -> float | None:
     return 0.0 if name.endswith("bias") else _NEUTRAL.get(name)

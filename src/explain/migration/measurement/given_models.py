@@ -1,4 +1,4 @@
-"""The two models of a migration check, each with its input as it takes it, and their runs."""
+"""The two models of a migration check, each with its input in its own layout, and their runs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout, layout_of
 from explain.inputs.structure import Structure, structure_of
 from explain.inputs.wiring import Wiring
-from explain.migration.comparison.distance import apart
+from explain.migration.measurement.distance import apart
 from explain.results.names import framework_name
 
-# Rounding of float32 in a preprocessing.
+# Inputs are the same if they differ by the float32 rounding of a preprocessing.
 _SAME_INPUT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class GivenModel:
     """One of the two models with its input, or its inputs.
 
     Parameters
@@ -35,15 +35,15 @@ class Side:
     model : object
         The model.
     extension : Extension
-        Its framework's.
+        The extension of its framework.
     inputs : tuple of numpy.ndarray
-        As the model takes them; None for one that it is given as None.
+        As the model takes them; None for an input that is None.
     layouts : tuple of Layout
-        Their axes.
+        Their layouts.
     structure : Structure, optional
-        How several are held together.
+        The tuple, list or dict that holds several inputs.
     wiring : Wiring, optional
-        How the model is called with several.
+        How the model is called with several inputs.
     """
 
     model: Any
@@ -54,8 +54,16 @@ class Side:
     wiring: Wiring | None = None
 
     @classmethod
-    def given(cls, name: str, model: Any, x: Any, layout: Any) -> Side:
-        """Check a model and an input that are given for each other."""
+    def checked(cls, name: str, model: Any, x: Any, layout: Any) -> GivenModel:
+        """Check that a model and its input fit each other.
+
+        Parameters
+        ----------
+        name : str
+            The argument that gave the model, for messages.
+        model, x, layout
+            As in `explain.check_migration`.
+        """
         extension = _extension_of(name, model)
         parted = structure_of(x, lambda one: to_host(one, extension) is not None)
         if parted is None:
@@ -77,7 +85,7 @@ class Side:
 
     @property
     def canonical(self) -> tuple[Array, ...]:
-        """The inputs, batch first and channels last; what is None is left out."""
+        """The inputs, batch first and channels last, without those that are None."""
         return tuple(
             layout.to_canonical(one)
             for one, layout in zip(self.inputs, self.layouts, strict=True)
@@ -91,17 +99,17 @@ class Side:
 
     @property
     def x(self) -> Any:
-        """The input as `explain.attribute` takes it."""
+        """The input, or the inputs, as `explain.attribute` takes them."""
         return self.inputs[0] if self.structure is None else self.structure.rebuilt(self.inputs)
 
     @property
     def layout(self) -> Any:
-        """Its layout as `explain.attribute` takes it."""
+        """The layout, or layouts, as `explain.attribute` takes them."""
         return self.layouts[0] if self.structure is None else self.structure.rebuilt(self.layouts)
 
     @property
     def main_layout(self) -> Layout:
-        """The axes of the first input that has numbers which can be moved, else of the first."""
+        """The layout of the first input of floating-point numbers, else of the first input."""
         given = [pair for pair in zip(self.inputs, self.layouts, strict=True) if pair[0] is not None]
         return next(
             (layout for one, layout in given if one is not None and one.dtype.kind == "f"), given[0][1]
@@ -109,26 +117,34 @@ class Side:
 
     @property
     def title(self) -> str:
-        """The model in words."""
+        """The class and the framework of the model, for people."""
         return f"{type(self.model).__name__} ({framework_name(self.extension.name)})"
 
-    def rows(self, rows: range) -> Side:
-        """Give the same with some of the examples only."""
+    def examples(self, rows: range) -> GivenModel:
+        """Give the model with some of the examples."""
         taken = tuple(
             None if one is None else np.take(one, rows, axis=layout.batch_axis)
             for one, layout in zip(self.inputs, self.layouts, strict=True)
         )
         return replace(self, inputs=taken)
 
-    def first(self, count: int) -> Side:
-        """Give the same with the first examples only."""
-        return self.rows(range(min(count, self.count)))
+    def first(self, count: int) -> GivenModel:
+        """Give the model with the first examples."""
+        return self.examples(range(min(count, self.count)))
 
 
-def second_side(a: Side, model: Any, x_b: Any, layout_b: Any) -> Side:
-    """Give the second model with its own input, or with the first one's in its layout."""
+def second_model(a: GivenModel, model: Any, x_b: Any, layout_b: Any) -> GivenModel:
+    """Give the second model with its own input, or else with the input of the first one in its own layout.
+
+    Parameters
+    ----------
+    a : GivenModel
+        The first model.
+    model, x_b, layout_b
+        As in `explain.check_migration`.
+    """
     if x_b is not None:
-        b = Side.given("model_b", model, x_b, layout_b)
+        b = GivenModel.checked("model_b", model, x_b, layout_b)
         if b.count != a.count:
             raise InputError(
                 f"x_b has {b.count} examples and x {a.count}: give the same examples, in the same order."
@@ -136,9 +152,11 @@ def second_side(a: Side, model: Any, x_b: Any, layout_b: Any) -> Side:
         return b
     extension = _extension_of("model_b", model)
     stated = extension.stated_input_shape(model) if a.structure is None else None
-    given = [layout_b] if a.structure is None else a.structure.spread(layout_b, "layout_b", error=LayoutError)
+    stated_layouts = (
+        [layout_b] if a.structure is None else a.structure.spread(layout_b, "layout_b", error=LayoutError)
+    )
     moved, layouts = [], []
-    for one, own, layout in zip(a.inputs, a.layouts, given, strict=True):
+    for one, own, layout in zip(a.inputs, a.layouts, stated_layouts, strict=True):
         if one is None or one.dtype.kind != "f":
             axes = own
         else:
@@ -154,35 +172,37 @@ def second_side(a: Side, model: Any, x_b: Any, layout_b: Any) -> Side:
         )
         layouts.append(axes)
     if a.structure is None:
-        return Side(model, extension, tuple(moved), tuple(layouts))
-    # Wired anew: the second model may have the batch elsewhere.
-    return Side.given("model_b", model, a.structure.rebuilt(moved), a.structure.rebuilt(layouts))
+        return GivenModel(model, extension, tuple(moved), tuple(layouts))
+    # Checked on its own: the second model may have its batch on another axis.
+    return GivenModel.checked("model_b", model, a.structure.rebuilt(moved), a.structure.rebuilt(layouts))
 
 
-def outputs_of(side: Side, size: int) -> dict[str, Array]:
-    """Give a model's outputs for all examples, each batch first."""
+def outputs_of(given: GivenModel, size: int) -> dict[str, Array]:
+    """Run a model on all examples, `size` at once, and give its outputs by name, batch first."""
     parts = [
-        run(side.rows(range(start, min(start + size, side.count))), layers=False).outputs
-        for start in range(0, side.count, size)
+        observe(given.examples(range(start, min(start + size, given.count))), layers=False).outputs
+        for start in range(0, given.count, size)
     ]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name, array in found.items():
-        if array.ndim == 0 or len(array) != side.count:
+        if array.ndim == 0 or len(array) != given.count:
             raise MigrationError(
-                f"The output {name} of {side.title} has shape {array.shape} for {side.count} examples: it should have "
-                "one row an example. Is layout= right?"
+                f"The output {name} of {given.title} has shape {array.shape} for {given.count} examples: it should "
+                "have one row for each example. Is layout= right?"
             )
     return found
 
 
-def run(side: Side, *, layers: bool) -> Observation:
-    """Run a model as it is given; one whose layers cannot be reached gives its outputs alone."""
-    layout, wiring = side.main_layout, side.wiring
-    observed = side.extension.observe(side.model, side.inputs, layout, wiring, layers=layers)
+def observe(given: GivenModel, *, layers: bool) -> Observation:
+    """Run a model in the mode it is in, and observe its outputs and, if they can be reached, its layers."""
+    layout, wiring = given.main_layout, given.wiring
+    observed = given.extension.observe(given.model, given.inputs, layout, wiring, layers=layers)
     if observed is not None:
         return observed
-    backend = side.extension.open(side.model, Question(layout, score="output", wiring=wiring), side.inputs[0])
-    each = zip(side.inputs, side.layouts, strict=True)
+    backend = given.extension.open(
+        given.model, Question(layout, score="output", wiring=wiring), given.inputs[0]
+    )
+    each = zip(given.inputs, given.layouts, strict=True)
     hosts = [np.ascontiguousarray(axes.to_batch_first(one)) for one, axes in each if one is not None]
     moved = tuple(one.astype(backend.dtype) for one in hosts if one.dtype.kind == "f")
     unmoved = tuple(one for one in hosts if one.dtype.kind != "f")
@@ -192,8 +212,8 @@ def run(side: Side, *, layers: bool) -> Observation:
     return Observation({"": outputs})
 
 
-def same_inputs(a: Side, b: Side) -> bool:
-    """Tell whether both models are given the same, whatever its layout."""
+def same_inputs(a: GivenModel, b: GivenModel) -> bool:
+    """Tell whether both models are given the same values, each in its own layout."""
     return len(a.canonical) == len(b.canonical) and all(
         one.shape == other.shape and apart(one, other) < _SAME_INPUT
         for one, other in zip(a.canonical, b.canonical, strict=True)

@@ -1,4 +1,4 @@
-"""How far apart two arrays are that layers of two models give, whatever order they flatten and how much they keep."""
+"""How far apart two arrays are, the inputs or outputs of layers that flatten, pad or keep steps differently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explain.inputs.examples import Array
 from explain.results.similarity import relative_l2
 
 RECURRENT = ("simple_rnn", "lstm", "gru")
-"""What may give a whole sequence or its last step."""
+"""Layers that return a whole sequence, or its last step."""
 
 
 def difference(
@@ -26,20 +26,21 @@ def difference(
     Parameters
     ----------
     a, b : numpy.ndarray
-        Of one shape. Of a recurrent layer's whole sequence and its last step, the last steps are compared.
+        If a recurrent layer returns the whole sequence in one model and its last step in the other, the last steps are
+        compared.
     operation : str
-        What gave them.
+        The operation whose outputs they are; empty for inputs.
     flattened : tuple of int, optional
-        The map, channels last, that the frameworks flatten in different orders: vectors of its size are compared in
-        one order.
+        The shape, channels last, of a map that the models flatten in different orders: vectors of its size are
+        compared in both orders.
     a_flattens_channels_last : bool
-        Which of the two flattens it with the channels last.
+        Whether the model of `a` flattens it with the channels last, and that of `b` does not.
     """
     if operation in RECURRENT or operation == "bidirectional":
         a, b = _last_steps(a, b), _last_steps(b, a)
     if a.shape != b.shape:
-        # A map of one place, and its vector.
-        a, b = (one.reshape(len(one), *(side for side in one.shape[1:] if side > 1)) for one in (a, b))
+        # A map with one position may be a vector in the other model.
+        a, b = (one.reshape(len(one), *(size for size in one.shape[1:] if size > 1)) for one in (a, b))
     if a.shape != b.shape:
         return math.inf
     error = apart(a, b)
@@ -51,7 +52,7 @@ def difference(
 
 
 def flatten_order(shape: Sequence[int]) -> Array:
-    """Give the places, in a map flattened channels first, of the values in the order of channels last.
+    """Give, for each value of a map flattened channels last, its position in the map flattened channels first.
 
     Examples
     --------
@@ -63,7 +64,7 @@ def flatten_order(shape: Sequence[int]) -> Array:
 
 
 def without_zeros_around(a: Array, b: Array) -> tuple[Array, Array]:
-    """Leave off zeros that a layer has put around one of two maps, where that makes them one shape.
+    """Remove zeros around one of two maps, if that gives them the same shape.
 
     Examples
     --------
@@ -83,19 +84,19 @@ def without_zeros_around(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _without_zeros(array: Array, axis: int, count: int) -> Array:
-    """Leave off so many zeros at the two ends of an axis, as evenly as can be; all or none."""
+    """Remove `count` zeros at the two ends of an axis, as evenly as possible; all or none."""
     if count <= 0:
         return array
     size = array.shape[axis]
     for before in sorted(range(count + 1), key=lambda before: abs(2 * before - count)):
-        left_off = np.take(array, [*range(before), *range(size - count + before, size)], axis)
-        if not left_off.any():
+        removed = np.take(array, [*range(before), *range(size - count + before, size)], axis)
+        if not removed.any():
             return np.take(array, range(before, size - count + before), axis)
     return array
 
 
 def apart(a: Array, b: Array) -> float:
-    """Give the relative L2 of two arrays of one shape, whatever their precision; infinite if only one is finite.
+    """Give the relative L2 of two arrays of one shape, computed in float64; infinite if only one is finite.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def apart(a: Array, b: Array) -> float:
 
 
 def _last_steps(own: Array, other: Array) -> Array:
-    """Give the last step of a whole sequence where the other has only that; of two directions, each its own last."""
+    """Give the last step of a sequence if the other array has only that; of two directions, the last step of each."""
     if own.ndim != 3 or other.ndim != 2:
         return own
     half = own.shape[-1] // 2

@@ -1,4 +1,4 @@
-"""What the table and the page of a migration check both say: the verdict, where two models part, each row."""
+"""The text that the table and the page of a report share: the verdict, the first divergence, the cells of a row."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from explain.migration.report import MigrationReport, Row, Stage
 from explain.results.comparison import TITLES, figure_text
 from explain.results.names import method_name, number
 
-# Of each stage: its name, and what its error is.
 STAGE_TITLES: dict[Stage, tuple[str, str]] = {
     "outputs": ("Outputs", "relative L2"),
     "classes": ("Predicted classes", "share of examples that differ"),
-    "layers": ("Layers", "relative L2 of what they give"),
+    "layers": ("Layers", "relative L2 of their outputs"),
     "attributions": ("Attributions", "median relative L2 of the maps"),
 }
+"""The title of each stage, and the measure of its error."""
 
 _TITLES_OF_FIGURES = set(TITLES.values())
 _RELATIVE = "relative_l2"
@@ -33,7 +33,7 @@ def verdict(report: MigrationReport) -> str:
 
 
 def verdict_sentence(report: MigrationReport) -> str:
-    """Say which models agree, or do not, and on how many examples.
+    """Say whether the two models agree, and on how many examples.
 
     Examples
     --------
@@ -45,31 +45,29 @@ def verdict_sentence(report: MigrationReport) -> str:
     return f"{report.model_a} and {report.model_b} {agree} on {examples}."
 
 
-def where_they_part(report: MigrationReport) -> str:
-    """Say at which layer two models part and by how much; empty where they do not.
+def divergence_sentence(report: MigrationReport) -> str:
+    """Say at which layer the models diverge first and by how much; empty if they do not.
 
     Examples
     --------
     >>> from explain.migration.report import Divergence
-    >>> parted = Divergence("conv2", "conv2d_1", 0.31, 2e-7)
-    >>> print(where_they_part(MigrationReport("a", "b", False, parted, "padding", "", "", (), 1)))
-    First divergence: conv2 | conv2d_1. What the two give is 0.310 apart (relative L2), what reaches them 2.0e-07.
+    >>> first = Divergence("conv2", "conv2d_1", 0.31, 2e-7)
+    >>> print(divergence_sentence(MigrationReport("a", "b", False, first, "padding", "", "", (), 1)))
+    First divergence: conv2 | conv2d_1. Their outputs are 0.310 apart (relative L2), their inputs 2.0e-07.
     """
-    parted = report.first_divergence
-    if parted is None:
+    first = report.first_divergence
+    if first is None:
         return ""
-    names = dict.fromkeys((parted.layer_a, parted.layer_b))
+    names = dict.fromkeys((first.layer_a, first.layer_b))
     apart = (
-        "is not of one shape"
-        if math.isinf(parted.error)
-        else f"is {error_text(parted.error)} apart (relative L2)"
+        "differ in shape" if math.isinf(first.error) else f"are {error_text(first.error)} apart (relative L2)"
     )
-    before = "" if parted.before is None else f", what reaches them {error_text(parted.before)}"
-    return f"First divergence: {' | '.join(names)}. What the two give {apart}{before}."
+    before = "" if first.before is None else f", their inputs {error_text(first.before)}"
+    return f"First divergence: {' | '.join(names)}. Their outputs {apart}{before}."
 
 
 def error_text(value: float | None) -> str:
-    """Write an error or a tolerance; a dash where there is none.
+    """Write an error or a tolerance; a dash if there is none.
 
     Examples
     --------
@@ -93,7 +91,7 @@ def verdict_text(row: Row) -> str:
 
 
 def figure_words(row: Row) -> list[str]:
-    """Write the further figures of a row, each with its name; a dash for one that is not defined.
+    """Write the further figures of a row, each with its name; an undefined figure as a dash.
 
     Examples
     --------
@@ -101,23 +99,23 @@ def figure_words(row: Row) -> list[str]:
     >>> figure_words(Row("attributions", "ig", "ig", 0.1, 0.02, False, figures=figures))
     ['rank correlation 0.9877', 'greatest difference 3.0e-07', 'SSIM –']
     >>> figure_words(Row("layers", "conv1", "conv1", 0.1, 1e-4, False, figures={"before": 1e-7}))
-    ['what reaches them 1.0e-07']
+    ['inputs 1.0e-07']
     """
     words = []
     for name, value in row.figures.items():
-        # What reaches two layers is worth a word where they differ: it says whether they are the first.
+        # The error of the inputs matters if the outputs differ: it tells whether this layer is the first to differ.
         if name == "before" and (row.passed is not False or value is None):
             continue
         similarity = name in _TITLES_OF_FIGURES or "correlation" in name
         kind = name if similarity and name != TITLES[_RELATIVE] else _RELATIVE
         finite = value is None or math.isfinite(value)
         text = figure_text(kind, math.nan if value is None else value) if finite else number(value or 0.0)
-        words.append(f"what reaches them {text}" if name == "before" else f"{name} {text}")
+        words.append(f"inputs {text}" if name == "before" else f"{name} {text}")
     return words
 
 
 def names_of(row: Row) -> tuple[str, str]:
-    """Give what a row's two things are called: a method by its name for people.
+    """Give the two names of a row: layers, or twice the title of a method.
 
     Examples
     --------
@@ -130,7 +128,7 @@ def names_of(row: Row) -> tuple[str, str]:
 
 
 def map_title(name: str) -> str:
-    """Write of which method a map is and, where there are several inputs, of which of them.
+    """Write the method of a map and, with several inputs, the input.
 
     Examples
     --------
@@ -142,7 +140,7 @@ def map_title(name: str) -> str:
 
 
 def is_first_divergence(report: MigrationReport, row: Row) -> bool:
-    """Say whether a row is that of the first layer at which the models part.
+    """Tell whether a row is that of the first divergence.
 
     Examples
     --------
@@ -150,5 +148,5 @@ def is_first_divergence(report: MigrationReport, row: Row) -> bool:
     >>> is_first_divergence(MigrationReport("a", "b", True, None, None, "", "", (row,), 1), row)
     False
     """
-    parted = report.first_divergence
-    return parted is not None and row.stage == "layers" and (row.a, row.b) == (parted.layer_a, parted.layer_b)
+    first = report.first_divergence
+    return first is not None and row.stage == "layers" and (row.a, row.b) == (first.layer_a, first.layer_b)

@@ -1,4 +1,4 @@
-"""Which call of a layer in one model is which in another."""
+"""Which call of a layer in one model corresponds to which call in the other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from math import prod
 from typing import Any, TypeVar
 
 from explain.backends.observation import Observation, ObservedCall
-from explain.migration.comparison.distance import apart, difference
+from explain.migration.measurement.distance import apart, difference
 from explain.parameters.canonical import ParameterLayer
 
-# What only moves values, or nothing at all: the two frameworks need not have it at the same places.
+# Layers that only move values, or do nothing: the frameworks need not have them at the same places.
 MOVES_ONLY = frozenset(
     {
         "flatten",
@@ -27,9 +27,9 @@ MOVES_ONLY = frozenset(
         "zeropadding3d",
     }
 )
-# Weights that are equal up to rounding tell two layers of the same shape apart.
+# Among layers of one shape, those whose weights are equal up to rounding match.
 _SAME_WEIGHTS = 1e-6
-# How much nearer two layers must be behind a normalisation to say that it is folded into one of them.
+# A normalisation counts as folded into a layer if the outputs are this much nearer behind it.
 _FOLDED = 0.1
 
 Item = TypeVar("Item")
@@ -37,13 +37,13 @@ Parts = tuple[tuple[ParameterLayer, ParameterLayer], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """One of the two models, observed.
+class ObservedModel:
+    """One of the two models, with what was observed of its run.
 
     Parameters
     ----------
     observation : Observation
-        Its run.
+        The run.
     parameters : sequence of ParameterLayer
         The layers that hold parameters.
     given : tuple of int
@@ -56,33 +56,34 @@ class Model:
 
     @property
     def flattens_channels_last(self) -> bool:
-        """Whether a map is flattened with its channels last."""
+        """Whether the model flattens a map with its channels last."""
         return self.observation.flattens_channels_last
 
     def flattened_before(self, place: int, width: int) -> tuple[int, ...] | None:
-        """Give the last map before a call, channels last, of so many values: flattened, it may be what reaches it."""
+        """Give the shape of the last map with `width` values before a call: its input may be this map, flattened."""
         calls = [call for call in self.observation.calls[:place] if call.operation not in MOVES_ONLY]
         seen = [call.outputs.shape[1:] for call in calls]
         shapes = (shape for shape in (*reversed(seen), self.given) if len(shape) > 1 and prod(shape) == width)
         return next(shapes, None)
 
     def parts(self, call: ObservedCall) -> tuple[ParameterLayer, ...]:
-        """Give the parameters of the layer that was called: several sets for one of several parts."""
+        """Give the parameters of the layer that was called: one set for each of its parts."""
         return tuple(one for one in self.parameters if one.name == call.name)
 
 
 @dataclass(frozen=True)
 class Match:
-    """A call of a layer in either model, by their places among the calls.
+    """A pair of calls, one in each model, that do the same.
 
     Parameters
     ----------
     a, b : int
-        The calls.
+        The positions of the calls among all calls of their model.
     begins : tuple of (int, int)
-        The calls at which what they do begins: two recurrent layers in the one may be one of two in the other.
+        The calls at which the computation begins: two recurrent layers in one model may be one layer of two parts in
+        the other.
     parts : tuple of (ParameterLayer, ParameterLayer)
-        Their parameters, part by part.
+        The parameters, part by part.
     """
 
     a: int
@@ -93,7 +94,7 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class _Unit:
-    """One set of parameters at one call of its layer: which call of the model, and which set of the layer."""
+    """One set of parameters at one call of its layer: the position of the call, and of the set in its layer."""
 
     call: int
     place: int
@@ -104,11 +105,11 @@ class _Unit:
         return self.layer.kind, tuple(sorted(self.layer.shapes.items()))
 
 
-def matched_calls(a: Model, b: Model) -> list[Match]:
+def matched_calls(a: ObservedModel, b: ObservedModel) -> list[Match]:
     """Match the calls of two models' layers, in the order in which the first model makes them.
 
-    Layers that hold parameters are matched by what they do and the shapes of what they hold, and among equals by their
-    weights, then their names, then their order. What lies between them, by order and by what it does.
+    Layers with parameters are matched by their kind and the shapes of their tensors; several of one kind and shape by
+    their weights, then their names, then their order. Layers between them are matched by order and kind.
     """
     calls = a.observation.calls, b.observation.calls
     found = _whole_calls(_matched_units(_units(a), _units(b)))
@@ -116,7 +117,7 @@ def matched_calls(a: Model, b: Model) -> list[Match]:
     return sorted(_folded(found, *calls), key=lambda one: (one.a, one.b))
 
 
-def _units(model: Model) -> list[_Unit]:
+def _units(model: ObservedModel) -> list[_Unit]:
     return [
         _Unit(call, place, layer)
         for call, seen in enumerate(model.observation.calls)
@@ -139,13 +140,13 @@ def _matched_units(a: Sequence[_Unit], b: Sequence[_Unit]) -> list[tuple[_Unit, 
         if counts[1][signature] == count:
             group = [[unit for unit in units if unit.signature == signature] for units in (a, b)]
             take(_matched_equals(*group))
-    # What has no equal on the other side may have another shape there: in order, by what it does.
+    # The rest may have other shapes in the other model: match it in order, by kind.
     take(_in_order(left_a, left_b, lambda unit: unit.layer.kind))
     return found
 
 
 def _matched_equals(a: Sequence[_Unit], b: Sequence[_Unit]) -> list[tuple[_Unit, _Unit]]:
-    """Match units of one signature: by weights, by names, by order."""
+    """Match units of one signature: by weights, then by names, then by order."""
     found, rest_a, rest_b = [], list(a), list(b)
     for same in (_same_weights, _same_name):
         for one in list(rest_a):
@@ -181,7 +182,7 @@ def _in_order(a: Sequence[Item], b: Sequence[Item], key: Callable[[Item], Any]) 
 
 
 def _whole_calls(matched: Sequence[tuple[_Unit, _Unit]]) -> list[Match]:
-    """Match calls whose last parts are matched, since what they give is then the same thing, with all their parts."""
+    """Match the calls whose last parts are matched: their outputs then correspond, and so do all their parts."""
     last = [
         {unit.call: unit for unit in sorted(units, key=lambda unit: (unit.call, unit.place))}
         for units in ([one for one, _ in matched], [other for _, other in matched])
@@ -200,28 +201,28 @@ def _whole_calls(matched: Sequence[tuple[_Unit, _Unit]]) -> list[Match]:
 def _between(
     pairs: Sequence[tuple[int, int]], a: Sequence[ObservedCall], b: Sequence[ObservedCall]
 ) -> list[Match]:
-    """Match the calls without parameters between those that are matched already."""
+    """Match the calls without parameters that lie between matched calls."""
     found = []
     taken = {one for one, _ in pairs}, {other for _, other in pairs}
 
-    def gap(calls: Sequence[ObservedCall], side: int, start: int, end: int) -> list[tuple[int, str]]:
+    def unmatched(calls: Sequence[ObservedCall], model: int, start: int, end: int) -> list[tuple[int, str]]:
         return [
             (place, calls[place].operation)
             for place in range(start + 1, end)
-            if place not in taken[side] and calls[place].operation not in MOVES_ONLY
+            if place not in taken[model] and calls[place].operation not in MOVES_ONLY
         ]
 
     for (start_a, start_b), (end_a, end_b) in pairwise([(-1, -1), *pairs, (len(a), len(b))]):
-        gaps = gap(a, 0, start_a, end_a), gap(b, 1, start_b, end_b)
+        gaps = unmatched(a, 0, start_a, end_a), unmatched(b, 1, start_b, end_b)
         for (one, _), (other, _) in _in_order(gaps[0], gaps[1], lambda seen: seen[1]):
             found.append(Match(one, other, (one, other)))
     return found
 
 
 def _folded(found: Sequence[Match], a: Sequence[ObservedCall], b: Sequence[ObservedCall]) -> list[Match]:
-    """Match a batch normalisation that only one model has with the layer in the other that it is folded into.
+    """Match a batch normalisation of one model with the layer of the other that it is folded into.
 
-    Only where that brings the two together: a batch normalisation that is simply missing stays unmatched.
+    Only if their outputs then agree: a batch normalisation that is missing in the other model stays unmatched.
     """
     taken = {one.a for one in found}, {one.b for one in found}
 
@@ -239,6 +240,6 @@ def _folded(found: Sequence[Match], a: Sequence[ObservedCall], b: Sequence[Obser
 
 
 def _normalised_next(calls: Sequence[ObservedCall], place: int, taken: Container[int]) -> list[int]:
-    """Give the call after one if it is a batch normalisation that has no like in the other model."""
+    """Give the next call if it is a batch normalisation without a match in the other model."""
     after = range(place + 1, min(place + 2, len(calls)))
     return [one for one in after if one not in taken and calls[one].operation == "batch_normalization"]

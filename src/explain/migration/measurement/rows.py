@@ -1,15 +1,16 @@
-"""The four comparisons of two models, each a list of rows: outputs, classes, layers, attributions."""
+"""The rows of a report: comparisons of outputs, classes, layers and attributions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from explain.inputs.examples import Array
-from explain.migration.comparison.alignment import Aligned
-from explain.migration.comparison.distance import apart
+from explain.migration.measurement.activation_functions import ENDINGS
+from explain.migration.measurement.alignment import Aligned
+from explain.migration.measurement.distance import apart
 from explain.migration.report import Row, Stage, Tolerances
 from explain.results.attribution import Attribution
 from explain.results.comparison import compare
@@ -18,38 +19,38 @@ from explain.results.comparison import compare
 def output_rows(
     a: Mapping[str, Array], b: Mapping[str, Array], tolerances: Tolerances
 ) -> tuple[list[Row], dict[str, tuple[Array, Array]], list[str]]:
-    """Compare outputs; where only one of the models ends in a softmax or sigmoid, as what it would give with it.
+    """Compare outputs; if only one model ends in a softmax or sigmoid, apply that to the other's output first.
 
     Returns
     -------
     (list of Row, dict of str to (numpy.ndarray, numpy.ndarray), list of str)
-        A row for each output; each pair as it was compared, channels last; what is worth knowing.
+        A row for each output; the pairs that were compared, channels last; notes.
     """
     rows, pairs, notes = [], {}, []
-    # By their names where both have the same, else by their places.
+    # By name if both models have the same names, else by position.
     names = list(a) if set(a) == set(b) else [*a, *list(b)[len(a) :]]
-    for place, name in enumerate(names):
-        if place >= min(len(a), len(b)):
+    for position, name in enumerate(names):
+        if position >= min(len(a), len(b)):
             only = "a" if len(a) > len(b) else "b"
             rows.append(_row("outputs", name, math.inf, tolerances.outputs, f"only {only} has this output"))
             continue
-        given = b[name] if set(a) == set(b) else list(b.values())[place]
+        given = b[name] if set(a) == set(b) else list(b.values())[position]
         one, other = a[name], _arranged(a[name], given)
         if one.size == other.size and one.shape != other.shape and 1 in (one.shape[-1], other.shape[-1]):
-            # One number an example, with an axis of its own or without.
+            # One number for each example, with an axis of its own or without.
             one, other = one.reshape(len(one), -1), other.reshape(len(other), -1)
         if one.shape != other.shape:
             note = f"shape {one.shape} in a and {given.shape} in b"
             rows.append(_row("outputs", name, math.inf, tolerances.outputs, note))
             continue
-        strange = [which for which, array in (("a", one), ("b", other)) if not np.isfinite(array).all()]
-        if strange:
-            note = f"NaN or infinite in {' and '.join(strange)}"
+        not_finite = [which for which, array in (("a", one), ("b", other)) if not np.isfinite(array).all()]
+        if not_finite:
+            note = f"NaN or infinite in {' and '.join(not_finite)}"
             rows.append(_row("outputs", name, math.inf, tolerances.outputs, note))
             continue
         error, note = apart(one, other), ""
         if error > tolerances.outputs:
-            found = _ended_alike(one, other, tolerances.outputs)
+            found = _with_same_ending(one, other, tolerances.outputs)
             if found is not None:
                 one, other, note = found
                 notes.append(f"{_title(name)}: {note}.")
@@ -61,7 +62,7 @@ def output_rows(
 
 
 def class_rows(pairs: Mapping[str, tuple[Array, Array]], tolerances: Tolerances) -> list[Row]:
-    """Compare the predicted classes of every output that has several; a tie may go either way."""
+    """Compare the predicted classes of every output that has several; ties are not counted."""
     rows = []
     for name, (a, b) in pairs.items():
         if a.ndim < 2 or a.shape[-1] < 2:
@@ -73,7 +74,7 @@ def class_rows(pairs: Mapping[str, tuple[Array, Array]], tolerances: Tolerances)
             ]
             for x in (a, b)
         ]
-        # Two outputs as near each other as the models' outputs may be are no decision.
+        # Two classes are tied if their outputs are as near each other as the tolerance of the outputs.
         room = tolerances.outputs * np.maximum(np.abs(a).max(-1), np.abs(b).max(-1))
         differ = one != other
         ties = differ & (np.minimum(*margins) <= room)
@@ -85,7 +86,7 @@ def class_rows(pairs: Mapping[str, tuple[Array, Array]], tolerances: Tolerances)
 
 
 def layer_rows(aligned: Sequence[Aligned], tolerances: Tolerances) -> list[Row]:
-    """Say how far apart the layers of the two models are, in the order of the first one's."""
+    """Give a row for each pair of layers, in the order of the first model."""
     return [
         Row(
             stage="layers",
@@ -104,7 +105,7 @@ def layer_rows(aligned: Sequence[Aligned], tolerances: Tolerances) -> list[Row]:
 
 
 def attribution_row(name: str, a: Attribution, b: Attribution, tolerances: Tolerances) -> Row:
-    """Compare two maps of every example; a few examples at a kink may be apart, so the median counts."""
+    """Compare two maps by the median over the examples, since a few examples may lie at a kink of the model."""
     found = compare(a, b)
     error = float(np.median(found.relative_l2))
     figures = {
@@ -125,7 +126,7 @@ def attribution_row(name: str, a: Attribution, b: Attribution, tolerances: Toler
 
 
 def label(name: str, call: int) -> str:
-    """Name a call of a layer: which one, from the second on.
+    """Name a call of a layer, with its number from the second call on.
 
     Examples
     --------
@@ -152,7 +153,7 @@ def _row(
 
 
 def _arranged(a: Array, b: Array) -> Array:
-    """Lay b out as a is: its channels first or last, whichever is nearer."""
+    """Give b in the layout of a: with its channels first or last, whichever is nearer."""
     candidates = [b]
     if b.ndim > 2:
         candidates += [np.moveaxis(b, 1, -1), np.moveaxis(b, -1, 1)]
@@ -160,27 +161,15 @@ def _arranged(a: Array, b: Array) -> Array:
     return min(fitting, key=lambda one: apart(a, one)) if fitting else b
 
 
-def _ended_alike(a: Array, b: Array, tolerance: float) -> tuple[Array, Array, str] | None:
-    """Bring both outputs to probabilities where one of the models gives these and the other what they are made from."""
-    for name, function in _ENDS.items():
+def _with_same_ending(a: Array, b: Array, tolerance: float) -> tuple[Array, Array, str] | None:
+    """Apply the softmax or sigmoid that only one model ends in to the output of the other."""
+    for name, function in ENDINGS.items():
         for first, second, one, other in (("a", "b", a, b), ("b", "a", b, a)):
-            ended = function(np.asarray(one, np.float64))
-            if apart(ended, other) <= tolerance:
-                pair = (ended, other) if first == "a" else (other, ended)
-                return *pair, f"{second} ends in a {name} and {first} does not; compared behind it"
+            applied = function(np.asarray(one, np.float64))
+            if apart(applied, other) <= tolerance:
+                pair = (applied, other) if first == "a" else (other, applied)
+                return *pair, f"{second} ends in a {name} and {first} does not; compared after it"
     return None
-
-
-def _softmax(a: Array) -> Array:
-    raised = np.exp(a - a.max(-1, keepdims=True))
-    return np.asarray(raised / raised.sum(-1, keepdims=True))
-
-
-_ENDS: dict[str, Callable[[Array], Array]] = {
-    "softmax": _softmax,
-    "log-softmax": lambda a: np.log(_softmax(a)),
-    "sigmoid": lambda a: 0.5 * (1 + np.tanh(a / 2)),
-}
 
 
 def _mean(values: Array) -> float | None:

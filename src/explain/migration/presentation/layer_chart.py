@@ -1,4 +1,4 @@
-"""The figure of a migration check: how far the layers of two models are apart, in the models' order."""
+"""The chart of a report: the error of each layer, in the order of the models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from explain.migration.presentation.words import error_text, is_first_divergence
+from explain.migration.presentation.report_text import error_text, is_first_divergence
 from explain.migration.report import MigrationReport, Row
 from explain.render.parts.axes import TICK_SIZE, quiet_axes
 from explain.render.parts.page import MARGIN
@@ -25,7 +25,7 @@ _AXIS_ROOM = 0.36
 _HEAD_ROOM = 0.2
 _NAME_SIZE = 7.5
 
-# Two forms besides two colours, for whoever tells colours badly.
+# Two shapes besides two colours, for readers who cannot tell the colours.
 _PASSED: dict[str, Any] = {"marker": "o", "color": "#1f4e79", "s": 22}
 _DIFFERS: dict[str, Any] = {"marker": "D", "color": "#d1761a", "s": 26}
 _MADE_GOOD: dict[str, Any] = {
@@ -40,18 +40,18 @@ _MADE_GOOD: dict[str, Any] = {
 def plot_layers(report: MigrationReport) -> Figure | None:
     """Draw the error of every layer, from the first at the top to the last, on a logarithmic axis.
 
-    An error of zero stands at the left of the axis, outputs of different shapes at its right. Of very many layers not
-    every name is written, but that of the first divergence always is.
+    An error of zero is at the left of the axis, outputs of different shapes at its right. With very many layers, not
+    every name is written; that of the first divergence always is.
 
     Parameters
     ----------
     report : MigrationReport
-        What was found.
+        The report with the layers.
 
     Returns
     -------
     matplotlib.figure.Figure or None
-        None where no layers were compared.
+        None if no layers were compared.
 
     Examples
     --------
@@ -82,12 +82,12 @@ def plot_layers(report: MigrationReport) -> Figure | None:
 
 
 class _LogAxis:
-    """Places on a logarithmic axis that has room for zero at its left and for infinity at its right."""
+    """Positions on a logarithmic axis that has room for zero at its left and for infinity at its right."""
 
     def __init__(self, rows: Sequence[Row], tolerance: float) -> None:
         errors = [row.error for row in rows if row.error is not None]
         exponents = [math.log10(one) for one in errors if 0 < one < math.inf]
-        # The tolerance's own words need room on both sides.
+        # The label of the tolerance needs room on both sides.
         limit = math.log10(tolerance) if 0 < tolerance < math.inf else -4.0
         self.low = math.floor(min([limit - 1, *exponents]) - 0.2)
         self.high = math.ceil(max([limit + 1, *exponents]) + 0.2)
@@ -158,7 +158,7 @@ def _draw_rows(axes: Axes, report: MigrationReport, rows: Sequence[Row], scale: 
 
 
 def _mark_first(axes: Axes, scale: _LogAxis, index: int, error: float) -> None:
-    """Put a ring about the first divergence, and its name to the side on which there is room."""
+    """Draw a ring around the first divergence, and its label on the side that has room."""
     place = scale.place(error)
     axes.scatter(
         [place], [index], s=110, facecolors="none", edgecolors=ALERT, linewidths=1.3, zorder=4, clip_on=False
@@ -181,7 +181,7 @@ def _mark_first(axes: Axes, scale: _LogAxis, index: int, error: float) -> None:
 
 
 def _legend(sheet: Sheet, left: float, top: float, rows: Sequence[Row]) -> None:
-    """Say under the chart what the marks mean."""
+    """Explain the marks under the chart."""
     axes = sheet.axes(left, top, _CHART_WIDTH, line_height(_NAME_SIZE))
     axes.set_xlim(0, _CHART_WIDTH)
     axes.set_ylim(0, 1)
@@ -201,7 +201,7 @@ def _legend(sheet: Sheet, left: float, top: float, rows: Sequence[Row]) -> None:
 
 
 def _written(report: MigrationReport, rows: Sequence[Row], height: float) -> list[int]:
-    """Choose the layers whose names are written: all if there is room, and always the first divergence."""
+    """Choose the layers whose names are written: all if there is room, and the first divergence in any case."""
     apart = math.ceil(0.14 * len(rows) / height)
     fixed = next((index for index, row in enumerate(rows) if is_first_divergence(report, row)), 0)
     return list(range(fixed % apart, len(rows), apart))
