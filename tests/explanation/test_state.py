@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 import pytest
+from models.recurrent import keras_stateful
 
 import explain
 from explain.errors import ModelCallError
@@ -301,9 +302,7 @@ def test_keras_model_that_raises_at_its_second_call(tensorflow_kit):
 
 def test_stateful_rnn_keeps_its_state(tensorflow_kit):
     keras = tensorflow_kit.keras
-    model = keras.Sequential(
-        [keras.Input(batch_shape=(2, 5, 3)), keras.layers.GRU(4, stateful=True), keras.layers.Dense(2)]
-    )
+    model = keras_stateful(keras, keras.layers.GRU(4, stateful=True), (5, 3))
     tensorflow_kit.randomised(model)
     x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
     model(x)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from models.recurrent import TokenReader, keras_last_step
 from torch import nn
 
 import explain
@@ -298,19 +299,7 @@ class TestWhatIsCompared:
     def test_token_ids(self):
         torch.manual_seed(0)
 
-        class Reader(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.embedding, self.rnn, self.fc = (
-                    nn.Embedding(9, 4),
-                    nn.LSTM(4, 5, batch_first=True),
-                    nn.Linear(5, 3),
-                )
-
-            def forward(self, x):
-                return self.fc(self.rnn(self.embedding(x))[0][:, -1])
-
-        a = Reader().eval()
+        a = TokenReader(nn.Embedding(9, 4), nn.LSTM(4, 5, batch_first=True), 5, 3).eval()
         b = keras.Sequential(
             [keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), layers.LSTM(5), layers.Dense(3)]
         )
@@ -456,7 +445,7 @@ class TestCauses:
     def test_steps_from_last_to_first(self):
         def model(**how: object) -> keras.Model:
             keras.utils.set_random_seed(0)
-            return keras.Sequential([keras.Input((7, 4)), layers.GRU(5, **how), layers.Dense(2)])
+            return keras_last_step(keras, layers.GRU(5, **how), (7, 4), "float32")
 
         x = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
         a, b = model(), model(go_backwards=True)

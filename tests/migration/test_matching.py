@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import torch
+from models.recurrent import MeanOfSteps
 from torch import nn
 
 import explain
@@ -94,19 +95,10 @@ def test_a_layer_that_is_called_twice_is_compared_at_both_calls():
 def test_two_layers_of_the_one_are_one_layer_of_the_other():
     torch.manual_seed(0)
 
-    class Stacked(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn = nn.GRU(4, 6, num_layers=2, batch_first=True, bidirectional=True)
-            self.head = nn.Linear(12, 3)
-
-        def forward(self, x):
-            return self.head(self.rnn(x)[0].mean(1))
-
     def layer():
         return layers.Bidirectional(layers.GRU(6, return_sequences=True))
 
-    a = Stacked().eval()
+    a = MeanOfSteps(nn.GRU(4, 6, num_layers=2, batch_first=True, bidirectional=True), 12, 3).eval()
     b = keras.Sequential(
         [keras.Input((7, 4)), layer(), layer(), layers.GlobalAveragePooling1D(), layers.Dense(3)]
     )
