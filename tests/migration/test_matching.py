@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import torch
+from models.convolutional import Branches
 from models.recurrent import MeanOfSteps
 from torch import nn
 
@@ -21,25 +22,6 @@ def observed(model, x, layout):
 
 def named(report):
     return [(row.a, row.b) for row in report.of_stage("layers")]
-
-
-class Branches(nn.Module):
-    """Two equal convolutions side by side, called in one order or the other."""
-
-    def __init__(self, *, turned: bool) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.left, self.right, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Linear(8, 2)
-        self.turned = turned
-
-    def forward(self, x):
-        if self.turned:
-            right = self.right(x)
-            left = self.left(x)
-        else:
-            left = self.left(x)
-            right = self.right(x)
-        return self.head(torch.cat([torch.relu(left).mean((2, 3)), torch.tanh(right).mean((2, 3))], 1))
 
 
 X = np.random.default_rng(0).normal(size=(5, 3, 6, 7)).astype(np.float32)

@@ -69,6 +69,25 @@ class Chain(nn.Module):
         return self.head(self.last(self.fc(x.flatten(1))))
 
 
+class Branches(nn.Module):
+    """Two equal convolutions side by side, called in one order or the other."""
+
+    def __init__(self, *, turned: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.left, self.right, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Linear(8, 2)
+        self.turned = turned
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.turned:
+            right = self.right(x)
+            left = self.left(x)
+        else:
+            left = self.left(x)
+            right = self.right(x)
+        return self.head(torch.cat([torch.relu(left).mean((2, 3)), torch.tanh(right).mean((2, 3))], 1))
+
+
 def two_convolutions() -> nn.Module:
     """Pictures (3, 10, 10) through two convolutions and a pool to five classes."""
     return nn.Sequential(

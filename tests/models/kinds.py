@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 from models.recurrent import LastStep, MeanOfSteps, TokenReader
+from models.several_inputs import PooledPictureAndTable
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -473,11 +474,7 @@ def keras_two_heads(layers: Any) -> Any:
 
 
 def two_inputs() -> nn.Module:
-    def forward(m: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        hidden = functional.relu(m.conv(x)).mean(dim=(2, 3))
-        return m.head(torch.tanh(hidden + m.row(y)))
-
-    return Through(forward, conv=nn.Conv2d(2, 3, 3), row=nn.Linear(4, 3), head=nn.Linear(3, 3))
+    return PooledPictureAndTable(functional.relu, 3)
 
 
 def keras_two_inputs(layers: Any) -> Any:

@@ -94,3 +94,50 @@ def give_weights(twin: LastStep, weights: list[np.ndarray]) -> LastStep:
     for parameter, values in zip(twin.parameters(), weights, strict=True):
         parameter.data = torch.tensor(values.T.copy(), dtype=parameter.dtype)
     return twin
+
+
+def character_rnn(kit: Any, weights: dict[str, tuple[np.ndarray, np.ndarray]]) -> Any:
+    """``forward(input, hidden) -> (output, hidden)``, as in the PyTorch tutorial, in each framework.
+
+    `weights` gives those of its two layers, "hidden" and "output", each a weight (features + hidden, units) and a bias.
+    """
+    joined, hidden_size = weights["hidden"][0].shape
+    classes = len(weights["output"][1])
+    if kit.name == "torch":
+
+        class CharacterRNN(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.hidden_size = hidden_size
+                self.i2h = nn.Linear(joined, hidden_size)
+                self.i2o = nn.Linear(joined, classes)
+                self.softmax = nn.LogSoftmax(dim=1)
+
+            def forward(self, input: torch.Tensor, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                combined = torch.cat((input, hidden), 1)
+                return self.softmax(self.i2o(combined)), self.i2h(combined)
+
+        model = CharacterRNN()
+        for layer, (weight, bias) in ((model.i2h, weights["hidden"]), (model.i2o, weights["output"])):
+            with torch.no_grad():
+                layer.weight.copy_(torch.tensor(weight.T))
+                layer.bias.copy_(torch.tensor(bias))
+        return model
+    keras, tf = kit.keras, kit.tf
+
+    class CharacterRNN(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden_size = hidden_size
+            self.i2h = keras.layers.Dense(hidden_size)
+            self.i2o = keras.layers.Dense(classes, activation="log_softmax")
+
+        def call(self, inputs: Any, hidden: Any) -> Any:
+            combined = tf.concat([inputs, hidden], axis=1)
+            return self.i2o(combined), self.i2h(combined)
+
+    model = CharacterRNN()
+    model(tf.zeros((1, joined - hidden_size)), tf.zeros((1, hidden_size)))
+    model.i2h.set_weights(list(weights["hidden"]))
+    model.i2o.set_weights(list(weights["output"]))
+    return model
