@@ -113,7 +113,10 @@ class TestNumpy(BackendContract):
 
 
 def test_a_toy_backend_runs_every_method_it_has_the_primitives_for(monkeypatch):
-    monkeypatch.setattr("explain.api.extension_for", lambda model, framework: numpy_backend.extension)
+    for step in ("check", "maximization_start"):
+        monkeypatch.setattr(
+            f"explain.explanation.{step}.extension_for", lambda model, framework: numpy_backend.extension
+        )
     (given,) = TestNumpy().models()
     # A single hidden layer of ReLUs is piecewise linear along a path: integrate it exactly, piece by piece.
     network, x = given.model, given.x

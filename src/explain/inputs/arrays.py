@@ -10,6 +10,7 @@ import numpy as np
 from explain.backends.protocol import Extension
 from explain.errors import InputError
 from explain.inputs.examples import Array
+from explain.inputs.structure import SINGLE, Structure
 
 
 def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None) -> Array:
@@ -67,6 +68,28 @@ def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None
             f"infinite, the first at index {tuple(bad[0].tolist())}: mend the data first."
         )
     return array
+
+
+def as_input_of(structure: Structure, name: str, value: Any, extension: Extension, model: Any) -> Array:
+    """Copy a single input, or one of several, to the host.
+
+    One of several may hold whole numbers or masks of any kind, which the model gets as they are.
+
+    Parameters
+    ----------
+    structure : Structure
+        `SINGLE`, or the tuple, list or dict that the inputs come in.
+    name : str
+        The name of the input in it.
+    value, extension, model : object
+        The input, the extension of its framework, and the model.
+    """
+    if structure == SINGLE:
+        return as_input(value, extension, model=model)
+    host = to_host(value, extension)
+    if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
+        return as_input(value, extension, f"x[{name!r}]" if structure.kind == "dict" else f"x[{name}]")
+    return host
 
 
 def to_host(value: Any, extension: Extension) -> Array | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from explain.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,17 @@ class Display:
             return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
         return cls(**{name: frozen(value) for name, value in fields.items()})
+
+
+def display_of(display: Display | Mapping[str, Any] | None) -> Display:
+    """Give a `Display`, also from a mapping of its fields."""
+    if display is None:
+        return Display()
+    if isinstance(display, Display):
+        return display
+    known = [field.name for field in fields(Display)]
+    if not isinstance(display, Mapping) or set(display) - set(known):
+        raise OptionError(
+            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
+        )
+    return Display.from_json(dict(display))

@@ -16,12 +16,12 @@ class Structure:
     Parameters
     ----------
     kind : str
-        ``"tuple"``, ``"list"`` or ``"dict"``.
+        ``"tuple"``, ``"list"`` or ``"dict"``; ``"single"`` for a single input.
     names : tuple of str
         The keys of a dict, in its order; else positions.
     """
 
-    kind: Literal["tuple", "list", "dict"]
+    kind: Literal["single", "tuple", "list", "dict"]
     names: tuple[str, ...]
 
     def rebuilt(self, values: Sequence[Any]) -> Any:
@@ -32,6 +32,8 @@ class Structure:
         >>> Structure("dict", ("a", "b")).rebuilt([1, None])
         {'a': 1, 'b': None}
         """
+        if self.kind == "single":
+            return values[0]
         if self.kind == "dict":
             return dict(zip(self.names, values, strict=True))
         return tuple(values) if self.kind == "tuple" else list(values)
@@ -64,6 +66,8 @@ class Structure:
         >>> Structure("dict", ("a", "b")).spread(0.5, "baseline")
         [0.5, 0.5]
         """
+        if self.kind == "single":
+            return [value]
         if not isinstance(value, (tuple, list, Mapping)) or is_for_all(value):
             return [value] * len(self.names)
         if isinstance(value, Mapping) != (self.kind == "dict"):
@@ -85,6 +89,10 @@ class Structure:
                 "for what is usual), or one for all."
             )
         return list(value)
+
+
+SINGLE = Structure("single", ("",))
+"""The structure of a single input."""
 
 
 def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, list[Any]] | None:
