@@ -10,12 +10,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import random
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pytest
+from figure_texts import assert_no_text_is_clipped_or_overlaps
+from matplotlib.figure import Figure
 from models.kits import TensorFlowKit, TorchKit
 
 matplotlib.use("Agg")
@@ -37,6 +39,12 @@ def torch_kit() -> TorchKit:
 @pytest.fixture
 def tensorflow_kit() -> TensorFlowKit:
     return TensorFlowKit()
+
+
+@pytest.fixture
+def check_text() -> Callable[[Figure], None]:
+    """The check that all the words of a figure can be read."""
+    return assert_no_text_is_clipped_or_overlaps
 
 
 @pytest.fixture
