@@ -12,7 +12,8 @@ from models.recurrent import MeanOfSteps, keras_stateful
 from torch import nn
 
 import explain
-from explain.backends.protocol import Question, extension_for
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Question
 from explain.errors import (
     ConvergenceWarning,
     ExplainError,

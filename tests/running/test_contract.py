@@ -14,7 +14,7 @@ from torch import nn
 
 import explain
 from explain.numpy_ext.recognise import extension as functions_extension
-from explain.running.contract import BackendContract, ContractModel
+from explain.running import BackendContract, ContractModel
 from explain.tf_ext.recognise import extension as tensorflow_extension
 from explain.torch_ext.recognise import extension as torch_extension
 

@@ -1,4 +1,4 @@
-"""What a backend whose layers can be reached answers alike in every framework."""
+"""The part of a backend with accessible layers that is the same in every framework."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from explain.inputs.layers import LayerCall
 
 
 class Layered(ABC):
-    """Sees a model from a layer, or up to one: the same backend in the same session, with a place to enter or leave."""
+    """A backend whose model can start at a layer or end at one, in the same session."""
 
     provides: frozenset[Primitive] = frozenset(
         {"outputs", "gradients", "path_gradients", "layers", "backward_rules"}
     )
-    """The primitives that a model answers whose inside can be reached."""
+    """The primitives of a model whose layers can be accessed."""
 
     fixed_batch_size: int | None = None
     """The only batch size that the model takes, None if any."""
@@ -27,16 +27,16 @@ class Layered(ABC):
     """Whether the model may be given several inputs."""
 
     skips_affine_prefix = True
-    """Whether a path is taken at the end of the model's affine prefix, where it has one."""
+    """Whether a path's gradients are taken at the end of the model's affine prefix, if it has one."""
 
     entry: Any = None
-    """Where the model is entered, if points are what a layer gives."""
+    """Where the model starts, if points are outputs of a layer."""
 
     readers: tuple[tuple[int, Any], ...] = ()
-    """Where moved inputs, by their places, enter that are what an embedding gives for token ids."""
+    """By position the moved inputs that are outputs of an embedding, and where they replace them."""
 
     exit: Any = None
-    """Where the model is left, if what a layer gives is its output."""
+    """Where the model ends, if the output of a layer is explained."""
 
     @property
     @abstractmethod
@@ -45,11 +45,11 @@ class Layered(ABC):
 
     @abstractmethod
     def place_of(self, call: LayerCall) -> Any:
-        """Give the place of a call, at which the model can be entered or left."""
+        """Give the place of a call, where the model can start or end."""
 
     @abstractmethod
     def forget(self) -> None:
-        """Drop what was kept of the model as it was seen before."""
+        """Clear what was cached for the whole model."""
 
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""
@@ -57,7 +57,7 @@ class Layered(ABC):
 
     @abstractmethod
     def activations(self, call: LayerCall, examples: Examples) -> Array:
-        """Give what a layer gives at a call for each example, shape (N, ...)."""
+        """Give the output of a layer at a call for each example, shape (N, ...)."""
 
     @abstractmethod
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -68,10 +68,10 @@ class Layered(ABC):
         """Give units and gradients from one run of the model."""
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
-        """Give what `activations` gives, and the gradient of every example's score to it."""
+        """Give the result of `activations`, and the gradient of every example's score to it."""
         entered = [self.entry, *(reader for _, reader in self.readers)]
         if self.place_of(call) in entered:
-            # What the layer gives there is exchanged already: it is exchanged again for what it gives.
+            # The layer's output is replaced there already: replace it by its own value, and take the gradient to that.
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes
@@ -79,27 +79,27 @@ class Layered(ABC):
         return units[: len(examples)], slopes[: len(examples)]
 
     def padded(self, examples: Examples) -> Examples:
-        """Give as many examples as a fixed batch has, the last one repeated."""
+        """Give as many examples as a fixed batch has, repeating the last one."""
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def at(self, call: LayerCall) -> Self:
-        """Give the same model seen from what a layer gives at a call."""
+        """Give the same model, with the output of a layer at a call as its input."""
         seen = copy(self)
         seen.entry = self.place_of(call)
-        # What is affine in the input may lie before the layer.
+        # The affine prefix of the model may lie before the layer.
         seen.skips_affine_prefix = False
         seen.forget()
         return seen
 
     def reading(self, calls: Mapping[int, LayerCall]) -> Self:
-        """Give the same model with some of its moved inputs put in the place of what a call gives."""
+        """Give the same model with some of its moved inputs put in place of the output of a call."""
         seen = copy(self)
         seen.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
         seen.forget()
         return seen
 
     def until(self, call: LayerCall) -> Self:
-        """Give the model up to what a layer gives at a call, which is then its output."""
+        """Give the model up to the output of a layer at a call."""
         seen = copy(self)
         seen.exit = self.place_of(call)
         seen.forget()

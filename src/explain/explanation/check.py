@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from explain.algorithms.catalogue import find_method
-from explain.backends.protocol import Question, extension_for
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Question
 from explain.errors import OptionError
 from explain.explanation.arguments import (
     check_kinds,

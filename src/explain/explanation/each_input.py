@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from explain.backends.found import Found
 from explain.backends.tokens import Tokens
 from explain.errors import HeldInputWarning, LayerError, UnusedInputWarning
 from explain.explanation.arguments import check_kinds
@@ -17,7 +18,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layers import LayerCall
 from explain.inputs.packing import unpacked
 from explain.running.layer_view import activations_of, layered, resolve_layer
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Solve = Callable[[Problem], Found]
 

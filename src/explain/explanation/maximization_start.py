@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from explain.backends.protocol import Extension, extension_for
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Extension
 from explain.errors import InputError, OptionError, TargetError
 from explain.inputs.arrays import as_input, to_host
 from explain.inputs.baseline import uniform

@@ -13,7 +13,7 @@ import numpy as np
 
 from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import ExplanationChangedError, GoldenError
 from explain.files.atomic_write import replace_file
 from explain.goldens.figures import Figures, Tolerances, figures
@@ -22,8 +22,8 @@ from explain.goldens.fingerprints import weights_fingerprint
 from explain.inputs.arrays import as_input
 from explain.inputs.layout import Layout, layout_of
 from explain.render import figure_png, plot, shared_scale
+from explain.render.colours import Scale
 from explain.results.attribution import Attribution
-from explain.results.heatmap import Scale
 from explain.results.names import method_name
 from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
 

@@ -1,4 +1,4 @@
-"""How an input is turned back into what a person can look at."""
+"""How to turn an input back into a picture, or into named steps or columns."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Display:
     feature_names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Give the fields as plain data that JSON can hold."""
+        """Give the fields as plain data for JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Display:
-        """Rebuild a `Display` from what `to_json` gave; lists become tuples again."""
+        """Rebuild a `Display` from the result of `to_json`; lists become tuples again."""
 
         def frozen(value: Any) -> Any:
             return tuple(frozen(item) for item in value) if isinstance(value, list) else value

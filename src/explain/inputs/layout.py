@@ -1,4 +1,4 @@
-"""Which axis of an input is which, and the one order in which two layouts can be laid side by side."""
+"""The meaning of an input's axes, and the canonical order in which two layouts can be compared."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Layout:
     axes: str
 
     def __post_init__(self) -> None:
-        """Refuse letters that mean nothing before any array is laid out by them."""
+        """Check the letters."""
         if "N" not in self.axes or len(set(self.axes)) != len(self.axes) or set(self.axes) - set(_AXES):
             known = ", ".join(f"{letter} {meaning}" for letter, meaning in _AXES.items())
             raise LayoutError(
@@ -87,7 +87,7 @@ class Layout:
 
     @property
     def kind(self) -> Kind:
-        """What an example is: by its axes."""
+        """What an example is, by its axes."""
         if "T" in self.axes:
             return "sequence"
         spatial = len(self.spatial_axes)

@@ -1,4 +1,4 @@
-"""Several inputs of a model, as a tuple, a list or a dict, and what is given for each of them or for all."""
+"""Several inputs of a model, as a tuple, a list or a dict, and options given for each of them or for all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explain.errors import ExplainError, InputError, OptionError
 
 @dataclass(frozen=True)
 class Structure:
-    """How several inputs are held together.
+    """The container of several inputs.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Structure:
         is_for_all: Callable[[Any], bool] = lambda value: False,
         error: type[ExplainError] = OptionError,
     ) -> list[Any]:
-        """Give what is meant for each input: its own of the same structure, or the same for all.
+        """Give the value for each input: its own from a value of the same structure, or the same for all.
 
         Parameters
         ----------
@@ -55,9 +55,9 @@ class Structure:
         parameter : str
             What the caller calls it.
         is_for_all : callable
-            Tells a tuple, list or mapping that is one value.
+            Recognises a tuple, list or mapping that is one value.
         error : type
-            What is raised where the structures differ.
+            The error if the structures differ.
 
         Examples
         --------
@@ -96,14 +96,14 @@ SINGLE = Structure("single", ("",))
 
 
 def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, list[Any]] | None:
-    """Give the structure of several inputs, and the inputs; None for what is one input.
+    """Give the structure of several inputs, and the inputs; None for a single input.
 
     Parameters
     ----------
     x : object
         As it was given.
     is_array : callable
-        Tells an array or tensor: a list of anything else is no list of inputs.
+        Recognises an array or tensor: a list of anything else is no list of inputs.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, li
     (Structure(kind='dict', names=('a',)), [1.0])
     """
     if type(x).__name__ == "PackedSequence":
-        # A tuple by its class, of the parts of one input.
+        # Its class is a tuple of the parts of one input.
         return None
     if isinstance(x, Mapping):
         odd = [key for key in x if not isinstance(key, str)]

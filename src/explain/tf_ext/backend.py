@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from explain.backends.chunks import ChunkRunner
 from explain.backends.layered import Layered
 from explain.backends.protocol import Finding, Question, Rule
 from explain.backends.scoring import ActivationKind
 from explain.errors import ExplainError, InputError, LayoutError, ScoreError
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layers import LayerCall
 from explain.keras.layers import is_keras_model, layers_of, seed_states
-from explain.running.execution import Executor
 from explain.running.expansion import StraightPath, expanded_gradients
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, Survey, survey
@@ -140,13 +140,8 @@ class TensorFlowBackend(Layered):
         return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: Executor,
-    ) -> tuple[Array, ...]:
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
         """Give weighted sums of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:
             differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))

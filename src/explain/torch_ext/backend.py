@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.chunks import ChunkRunner
 from explain.backends.layered import Layered
 from explain.backends.protocol import Finding, Question, Rule
 from explain.backends.scoring import (
@@ -24,11 +25,10 @@ from explain.backends.scoring import (
 )
 from explain.backends.stepwise import check_step_result, time_axis_of
 from explain.errors import ExplainError, GradientError, InputError, ModelCallError, ScoreError
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.target import picked
 from explain.keras.layers import has_masking, layers_of, recorded_masks, wired
-from explain.running.execution import Executor
 from explain.running.expansion import StraightPath, expanded_gradients
 from explain.torch_ext.affine_prefix.cut import Survey, known_survey, surveyed
 from explain.torch_ext.affine_prefix.path import path_gradients
@@ -56,7 +56,7 @@ from explain.torch_ext.model.scores import (
 )
 from explain.torch_ext.model.state import held_keras_layers, inference_mode
 from explain.torch_ext.model.structure import identities_of
-from explain.torch_ext.model.transfer import keywords_on_device, ordered, to_device, to_host
+from explain.torch_ext.model.transfer import in_order, keywords_on_device, ordered, to_device, to_host
 
 _NOTHING = nullcontext()
 
@@ -186,13 +186,8 @@ class TorchBackend(Layered):
         return tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: Executor,
-    ) -> tuple[Array, ...]:
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
         """Give weighted sums of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:
             differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
@@ -324,10 +319,10 @@ class TorchBackend(Layered):
             if self._question.wiring is not None:
                 unmoved = self.tensors(examples.unmoved)
                 inputs = self._question.wiring.arranged(
-                    inputs, unmoved, lambda one, axis: one.movedim(0, axis)
+                    inputs, unmoved, lambda one, axis: in_order(one.movedim(0, axis))
                 )
             elif layout.batch_axis != 0:
-                inputs[0] = inputs[0].movedim(0, layout.batch_axis)
+                inputs[0] = in_order(inputs[0].movedim(0, layout.batch_axis))
             reading, _ = self._call(inputs, keywords, self._question.output)
         if self.exit is not None:
             reading = Reading(left[0], lambda tensor: tensor, Finding("output"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
+from explain.backends.chunks import ChunkRunner
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ _STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}
 def path_gradients(
     backend: TensorFlowBackend,
     examples: Examples,
-    baselines: tuple[Array, ...],
+    baselines: Arrays,
     alphas: Array,
     weights: Array,
-    executor: Executor,
-) -> tuple[Array, ...]:
+    executor: ChunkRunner,
+) -> Arrays:
     """Give weighted sums of the gradients along the path; see `explain.backends.protocol.Backend.path_gradients`.
 
     The straight path goes through an affine prefix as a straight path: it is run at the two ends only, the
@@ -83,7 +83,7 @@ class _Line:
     backend: TensorFlowBackend
     alphas: Array
     weights: Array
-    executor: Executor
+    executor: ChunkRunner
 
     def sums(
         self,

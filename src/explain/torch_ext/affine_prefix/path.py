@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explain.backends.chunks import ChunkRunner
 from explain.errors import ExplainError
-from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 
@@ -26,11 +26,11 @@ _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 def path_gradients(
     backend: TorchBackend,
     examples: Examples,
-    baselines: tuple[Array, ...],
+    baselines: Arrays,
     alphas: Array,
     weights: Array,
-    executor: Executor,
-) -> tuple[Array, ...]:
+    executor: ChunkRunner,
+) -> Arrays:
     """Give weighted sums of the gradients along the path; see `explain.backends.protocol.Backend.path_gradients`.
 
     The straight path goes through an affine prefix as a straight path: it is run at the two ends only, the
@@ -73,7 +73,7 @@ class _Line:
     backend: TorchBackend
     alphas: Tensor
     weights: Tensor
-    executor: Executor
+    executor: ChunkRunner
     unread: dict[int, Tensor] = field(default_factory=dict)
     """What is given for so many points to a model that was seen not to read them."""
 

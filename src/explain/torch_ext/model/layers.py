@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall, as_calls
-from explain.torch_ext.model.transfer import to_host
+from explain.torch_ext.model.transfer import order_of, to_host
 
 if TYPE_CHECKING:
     from explain.torch_ext.backend import TorchBackend
@@ -116,8 +116,9 @@ class Entry:
                     f"layer={self.call.label!r} gives shape {tuple(output.shape)} here and {tuple(value.shape)} "
                     "before: it cannot be taken for an input."
                 )
-            # A copy: what follows may change it in place, which a leaf does not allow.
-            return value.to(output.dtype, copy=True)
+            # A copy: what follows may change it in place, which a leaf does not allow. Its memory format is that of the
+            # module's output, since what follows may take a view.
+            return value.to(output.dtype, copy=True, memory_format=order_of(output))
 
         with passed_through(self.module, self.call.call, enter):
             yield
