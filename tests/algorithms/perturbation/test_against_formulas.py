@@ -8,6 +8,7 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from models.recurrent import keras_last_step, keras_stateful
 
 import explain
 from explain.algorithms.perturbation.feature_permutation import drawn_permutations
@@ -605,16 +606,14 @@ def test_scores_that_are_no_numbers_are_named(method):
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "feature_permutation"])
 def test_stateful_models_see_each_example_in_its_row(tensorflow_kit, method):
     keras = tensorflow_kit.keras
-    model = keras.Sequential(
-        [keras.Input(batch_shape=(2, 5, 3)), keras.layers.GRU(4, stateful=True), keras.layers.Dense(2)]
-    )
+    model = keras_stateful(keras, keras.layers.GRU(4, stateful=True), (5, 3))
     tensorflow_kit.randomised(model)
     x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
     model(x)
     more = QUICK.get(method, {})
     found = explain.attribute(model, x, method, target=0, **more)
     states = [state.numpy() for state in model.layers[0].states]
-    plain = keras.Sequential([keras.Input((5, 3)), keras.layers.GRU(4), keras.layers.Dense(2)])
+    plain = keras_last_step(keras, keras.layers.GRU(4), (5, 3), "float32")
     plain.set_weights(model.get_weights())
     for row in range(2):
 

@@ -8,6 +8,7 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from models.flattening import Mnist, Reshaping, TakesView, Unflattening
 from torch import nn
 
 import explain
@@ -55,55 +56,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Setting backward hooks:UserWarning",  # Captum's own, on ReLU models.
     "ignore:Input Tensor:UserWarning",  # Captum's, where it switches requires_grad on.
 )
-
-
-class Mnist(nn.Module):
-    """PyTorch's classic example, but smaller: it flattens with a view, as countless tutorials do."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.first, self.second = nn.Conv2d(channels, 4, 3), nn.Conv2d(4, 5, 3)
-        self.pools = nn.ModuleList([nn.MaxPool2d(2), nn.MaxPool2d(2)])
-        self.relus = nn.ModuleList([nn.ReLU(), nn.ReLU(), nn.ReLU()])
-        self.dropout = nn.Dropout2d()
-        self.hidden, self.head = nn.Linear(5 * 2 * 1, 8), nn.Linear(8, 3)
-
-    def flat(self, features):
-        return features.view(-1, self.hidden.in_features)
-
-    def forward(self, x):
-        return self.after(self.first(x))
-
-    def after(self, units):
-        x = self.relus[0](self.pools[0](units))
-        x = self.relus[1](self.pools[1](self.dropout(self.second(x))))
-        return self.head(self.relus[2](self.hidden(self.flat(x))))
-
-
-class Reshaping(Mnist):
-    """The same with what flattens features in any order."""
-
-    def flat(self, features):
-        return features.reshape(-1, self.hidden.in_features)
-
-
-class Unflattening(Mnist):
-    """The same for pictures that are given as rows: what it makes of them is contiguous."""
-
-    def forward(self, x):
-        return super().forward(x.view(-1, self.first.in_channels, 15, 13))
-
-
-class TakesView(nn.Module):
-    """The tutorial's way to flatten, which refuses features that are not in order."""
-
-    def __init__(self):
-        super().__init__()
-        self.convolution = nn.Conv2d(3, 4, 3)
-        self.head = nn.Linear(4 * 6 * 6, 5)
-
-    def forward(self, x):
-        return self.head(torch.relu(self.convolution(x)).view(len(x), -1))
 
 
 def _x():

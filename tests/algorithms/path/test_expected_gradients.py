@@ -6,6 +6,7 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from models.recurrent import keras_stateful
 
 import explain
 from explain.algorithms.path.expected_gradients import draws, standard_error
@@ -251,12 +252,8 @@ def test_padding_is_held(kit):
 def test_models_with_a_fixed_batch(tensorflow_kit):
     # A state a row: an example that were seen in another row would be seen with another's state.
     keras = tensorflow_kit.keras
-    model = keras.Sequential(
-        [
-            keras.Input((4, 3), batch_size=2, dtype="float64"),
-            keras.layers.SimpleRNN(5, stateful=True, dtype="float64"),
-            keras.layers.Dense(2, dtype="float64"),
-        ]
+    model = keras_stateful(
+        keras, keras.layers.SimpleRNN(5, stateful=True, dtype="float64"), (4, 3), "float64"
     )
     x = np.random.default_rng(0).normal(size=(2, 4, 3))
     references = np.random.default_rng(1).normal(size=(3, 4, 3))

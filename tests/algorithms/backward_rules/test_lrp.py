@@ -10,6 +10,17 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - as PyTorch's documentation has it
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
+from models.backward_rules import (
+    Grouped,
+    GroupedFunctional,
+    GroupedReused,
+    in_place_on_a_view,
+    layer_normed,
+    settled,
+    with_weights_of,
+)
+from models.convolutional import TutorialNet, tutorial_in_modules
+from models.recurrent import LastStep, give_weights, keras_last_step
 from torch import nn
 
 import explain
@@ -27,88 +38,13 @@ from explain.inputs.layout import Layout
 CLOSE = {"rtol": 1e-5, "atol": 1e-7}
 
 
-class Distinct(nn.Module):
-    """A network in which every activation is a module of its own, as Captum needs it."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.norm = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.conv2 = nn.Conv2d(4, 4, 3, padding=1, groups=2)
-        self.relu1, self.relu2, self.relu3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
-        self.pool1, self.pool2 = nn.MaxPool2d(2), nn.AvgPool2d(2)
-        self.fc1, self.fc2 = nn.Linear(16, 8), nn.Linear(8, 3)
-
-    def forward(self, x):
-        x = self.pool1(self.relu1(self.norm(self.conv1(x))))
-        x = self.pool2(self.relu2(self.conv2(x)))
-        return self.fc2(self.relu3(self.fc1(x.flatten(1))))
-
-
-class Reused(Distinct):
-    """The same with one ReLU called three times."""
-
-    def forward(self, x):
-        x = self.pool1(self.relu1(self.norm(self.conv1(x))))
-        x = self.pool2(self.relu1(self.conv2(x)))
-        return self.fc2(self.relu1(self.fc1(x.flatten(1))))
-
-
-class Functional(Distinct):
-    """The same with functions, some in place, a dense layer and a convolution whose bias is added by hand."""
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.norm(self.conv1(x)), inplace=True), 2)
-        convolved = F.conv2d(x, self.conv2.weight, padding=1, groups=2)
-        x = F.avg_pool2d((convolved + self.conv2.bias[:, None, None]).clamp(min=0), 2)
-        return self.fc2((x.flatten(1) @ self.fc1.weight.T + self.fc1.bias).relu_())
-
-
-class TutorialNet(nn.Module):
-    """PyTorch's own tutorial, "Training a classifier", as it is written there."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 6, 5)
-        self.pool = nn.MaxPool2d(2, 2)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.fc1 = nn.Linear(16 * 5 * 5, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, 10)
-
-    def forward(self, x):
-        x = self.pool(F.relu(self.conv1(x)))
-        x = self.pool(F.relu(self.conv2(x)))
-        x = torch.flatten(x, 1)
-        x = F.relu(self.fc1(x))
-        x = F.relu(self.fc2(x))
-        x = self.fc3(x)
-        return x  # noqa: RET504 - as it is written there
-
-
 def made(kind):
-    torch.manual_seed(0)
-    model = kind().double().eval()
+    model = settled(kind)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.5, 0.5)
-            module.running_var.uniform_(0.5, 2)
         if isinstance(module, nn.Conv2d):
             # Captum adds a convolution's bias as it is, the rule what of it is positive: here that is the same.
             module.bias.data.abs_()
     return model
-
-
-def like(model, kind):
-    other = kind().double().eval()
-    other.load_state_dict(model.state_dict())
-    return other
-
-
-def distinct_of_tutorial(model):
-    return nn.Sequential(
-        model.conv1, nn.ReLU(), nn.MaxPool2d(2, 2), model.conv2, nn.ReLU(), nn.MaxPool2d(2, 2), nn.Flatten(),
-        model.fc1, nn.ReLU(), model.fc2, nn.ReLU(), model.fc3,
-    )  # fmt: skip
 
 
 def drawn(*shape, seed=1):
@@ -138,10 +74,12 @@ RULES = ["epsilon", "epsilon_plus"]
 @pytest.mark.parametrize("epsilon", [1e-9, 0.1])
 @pytest.mark.parametrize("rule", RULES)
 def test_equal_to_captum_where_every_activation_is_a_module_of_its_own(rule, epsilon):
-    model, x, target = made(Distinct), np.abs(drawn(4, 2, 8, 8)), [0, 1, 2, 1]
-    expected = of_captum(like(model, Distinct), x, target, rule, epsilon)
-    for kind in (Distinct, Reused, Functional):
-        found = explain.attribute(like(model, kind), x, "lrp", target=target, rule=rule, epsilon=epsilon)
+    model, x, target = made(Grouped), np.abs(drawn(4, 2, 8, 8)), [0, 1, 2, 1]
+    expected = of_captum(with_weights_of(model, Grouped), x, target, rule, epsilon)
+    for kind in (Grouped, GroupedReused, GroupedFunctional):
+        found = explain.attribute(
+            with_weights_of(model, kind), x, "lrp", target=target, rule=rule, epsilon=epsilon
+        )
         np.testing.assert_allclose(found.values, expected, **CLOSE)
     plain = explain.attribute(model, x, "input_x_gradient", target=target)
     apart = np.abs(plain.values - expected).max() / np.abs(expected).max()
@@ -153,7 +91,7 @@ def test_equal_to_captum_where_every_activation_is_a_module_of_its_own(rule, eps
 def test_the_tutorials_own_net(rule):
     model, x, target = made(TutorialNet), np.abs(drawn(3, 3, 32, 32)), [0, 4, 9]
     found = explain.attribute(model, x, "LRP", target=target, rule=rule, epsilon=1e-3)
-    expected = of_captum(distinct_of_tutorial(like(model, TutorialNet)), x, target, rule, 1e-3)
+    expected = of_captum(tutorial_in_modules(with_weights_of(model, TutorialNet)), x, target, rule, 1e-3)
     np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-9)
 
 
@@ -204,7 +142,7 @@ def test_tensorflow_gives_captums_numbers(name, rule):
 
 def as_modules(model):
     """Give a model that Captum can take: the tutorial's, or one that has its layers in order already."""
-    return distinct_of_tutorial(model) if hasattr(model, "fc3") else model
+    return tutorial_in_modules(model) if hasattr(model, "fc3") else model
 
 
 class Textbook:
@@ -350,30 +288,12 @@ def lstm_relevance(x, weights, epsilon, target):
 def test_the_gates_of_an_lstm_take_nothing(dtype, tensorflow_kit):
     keras = tensorflow_kit.keras
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((5, 3), dtype=dtype),
-            keras.layers.LSTM(4, dtype=dtype),
-            keras.layers.Dense(2, dtype=dtype),
-        ]
-    )
+    model = keras_last_step(keras, keras.layers.LSTM(4, dtype=dtype), (5, 3), dtype)
     weights = [drawn(*one.shape, seed=seed) for seed, one in enumerate(model.get_weights())]
     model.set_weights(weights)
-
-    class Twin(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn, self.fc = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 2)
-
-        def forward(self, x):
-            return self.fc(self.rnn(x)[0][:, -1])
-
-    twin = Twin().to(getattr(torch, dtype))
     kernel, recurrent, bias, weight, last = weights
-    for parameter, values in zip(
-        twin.parameters(), [kernel.T, recurrent.T, bias, 0 * bias, weight.T, last], strict=True
-    ):
-        parameter.data = torch.tensor(values.copy(), dtype=parameter.dtype)
+    twin = LastStep(nn.LSTM(3, 4, batch_first=True), 4, 2).to(getattr(torch, dtype))
+    give_weights(twin, [kernel, recurrent, bias, 0 * bias, weight, last])
     x = drawn(3, 5, 3).astype(dtype)
     expected = np.stack([lstm_relevance(one.astype(np.float64), weights, 1e-2, 1) for one in x])
     close = {"rtol": 1e-5, "atol": 1e-8} if dtype == "float64" else {"rtol": 1e-3, "atol": 1e-5}
@@ -387,39 +307,21 @@ def test_the_gates_of_a_gru_take_nothing(tensorflow_kit):
     """PyTorch writes h' = n + z (h − n), Keras z h + (1 − z) n: of tiny epsilon both are the same."""
     keras = tensorflow_kit.keras
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((4, 3), dtype="float64"), keras.layers.GRU(4, dtype="float64"),
-         keras.layers.Dense(2, dtype="float64")]
-    )  # fmt: skip
+    model = keras_last_step(keras, keras.layers.GRU(4, dtype="float64"), (4, 3))
     kernel, recurrent, bias, weight, last = weights = [
         drawn(*one.shape, seed=seed) for seed, one in enumerate(model.get_weights())
     ]
     model.set_weights(weights)
-
-    class Twin(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn, self.fc = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
-
-        def forward(self, x):
-            return self.fc(self.rnn(x)[0][:, -1])
 
     def reordered(values):
         """Keras has update, reset, new; PyTorch reset, update, new."""
         update, reset, new = np.split(values, 3, axis=-1)
         return np.concatenate([reset, update, new], axis=-1)
 
-    twin = Twin().double()
-    parts = [
-        reordered(kernel).T,
-        reordered(recurrent).T,
-        reordered(bias[0]),
-        reordered(bias[1]),
-        weight.T,
-        last,
-    ]
-    for parameter, values in zip(twin.parameters(), parts, strict=True):
-        parameter.data = torch.tensor(values.copy())
+    twin = LastStep(nn.GRU(3, 4, batch_first=True), 4, 2).double()
+    give_weights(
+        twin, [reordered(kernel), reordered(recurrent), reordered(bias[0]), reordered(bias[1]), weight, last]
+    )
     x = drawn(3, 4, 3)
     a, b = (explain.attribute(one, x, "lrp", target=1) for one in (model, twin))
     np.testing.assert_allclose(a.scores, b.scores, rtol=1e-6)
@@ -433,26 +335,12 @@ def test_recurrent_layers_are_one_sum_in_both_frameworks(epsilon, tensorflow_kit
     """Whatever the biases are split into, and though one writes x W + (h U + b) and the other (x W + b) + h U."""
     keras = tensorflow_kit.keras
     layer = keras.layers.SimpleRNN(4, activation="tanh", dtype="float64")
-    model = keras.Sequential(
-        [keras.Input((5, 3), dtype="float64"), layer, keras.layers.Dense(2, dtype="float64")]
-    )
-
-    class Twin(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn, self.fc = nn.RNN(3, 4, batch_first=True), nn.Linear(4, 2)
-
-        def forward(self, x):
-            return self.fc(self.rnn(x)[0][:, -1])
-
-    twin = Twin().double()
+    model = keras_last_step(keras, layer, (5, 3))
     kernel, recurrent, bias, weight, last = model.get_weights()
     bias = drawn(*bias.shape)
     model.set_weights([kernel, recurrent, bias, weight, last])
-    for parameter, values in zip(
-        twin.parameters(), [kernel.T, recurrent.T, 3 * bias, -2 * bias, weight.T, last], strict=True
-    ):
-        parameter.data = torch.tensor(values.copy())
+    twin = LastStep(nn.RNN(3, 4, batch_first=True), 4, 2).double()
+    give_weights(twin, [kernel, recurrent, 3 * bias, -2 * bias, weight, last])
     x = drawn(3, 5, 3)
     a, b = (explain.attribute(one, x, "lrp", target=0, epsilon=epsilon) for one in (model, twin))
     np.testing.assert_allclose(a.values, b.values, rtol=1e-5, atol=1e-8)
@@ -677,12 +565,10 @@ def test_what_has_no_rule_is_refused_by_name(kit):
 
 
 def test_norms_and_hidden_operations_are_refused():
-    normed = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2)).double()
     with pytest.raises(UnsupportedModelError, match=r"NativeLayerNorm \(in LayerNorm\(\(4,\)"):
-        explain.attribute(normed, drawn(2, 3), "lrp", target=0)
-    hidden = nn.Sequential(nn.Conv1d(2, 3, 1), nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(12, 2)).double()
+        explain.attribute(layer_normed(), drawn(2, 3), "lrp", target=0)
     with pytest.raises(UnsupportedModelError, match=r"relu_ in place on a view.*inplace=False"):
-        explain.attribute(hidden, drawn(2, 2, 4), "lrp", target=0)
+        explain.attribute(in_place_on_a_view(), drawn(2, 2, 4), "lrp", target=0)
 
 
 def test_options_and_engines_that_are_none(kit):
@@ -699,7 +585,7 @@ def test_options_and_engines_that_are_none(kit):
 
 
 def test_the_model_leaves_as_it_came():
-    model = made(Functional).train()
+    model = made(GroupedFunctional).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     explain.attribute(model, drawn(3, 2, 8, 8), "lrp", target=0)
     assert model.training

@@ -8,106 +8,23 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812 - as PyTorch's documentation has it
+from models.backward_rules import (
+    ManyActivations,
+    ManyActivationsFunctional,
+    ManyActivationsReused,
+    apart,
+    in_place_on_a_view,
+    layer_normed,
+    rows_of_many_activations,
+    settled,
+    with_weights_of,
+)
+from models.convolutional import TutorialNet, tutorial_in_modules
 from torch import nn
 
 import explain
 from explain.errors import BaselineWarning, ConvergenceWarning, UnsupportedModelError
 from explain.inputs.layout import Layout
-
-
-class Copy(nn.Module):
-    """Keeps two modules apart that Captum hooks: of both hooks on one tensor the earlier does not see the later's."""
-
-    def forward(self, x):
-        return x.clone()
-
-
-class Distinct(nn.Module):
-    """A residual network in which every activation is a module of its own and none follows another, for Captum."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.norm = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
-        self.relu1, self.relu2, self.tanh, self.elu = nn.ReLU(), nn.ReLU(), nn.Tanh(), nn.ELU()
-        self.pool1, self.pool2, self.copy = nn.MaxPool2d(2), nn.MaxPool2d(2), Copy()
-        self.fc1, self.fc2, self.fc3 = nn.Linear(16, 8), nn.Linear(8, 6), nn.Linear(6, 3)
-
-    def forward(self, x):
-        x = self.relu1(self.copy(self.pool1(self.norm(self.conv1(x)))))
-        x = self.pool2(self.copy(self.relu2(self.conv2(x) + x)))
-        return self.fc3(self.elu(self.fc2(self.tanh(self.fc1(x.flatten(1))))))
-
-
-class Reused(Distinct):
-    """The same with one ReLU and one pool called twice."""
-
-    def forward(self, x):
-        x = self.relu1(self.pool1(self.norm(self.conv1(x))))
-        x = self.pool1(self.relu1(self.conv2(x) + x))
-        return self.fc3(self.elu(self.fc2(self.tanh(self.fc1(x.flatten(1))))))
-
-
-class Functional(Distinct):
-    """The same with functions, some of them in place."""
-
-    def forward(self, x):
-        x = F.max_pool2d(self.norm(self.conv1(x)), 2).clamp(min=0)
-        x = F.max_pool2d(F.relu(self.conv2(x) + x, inplace=True), 2)
-        return self.fc3(F.elu_(self.fc2(self.fc1(x.flatten(1)).tanh_())))
-
-
-class TutorialNet(nn.Module):
-    """PyTorch's own tutorial, "Training a classifier", as it is written there."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 6, 5)
-        self.pool = nn.MaxPool2d(2, 2)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.fc1 = nn.Linear(16 * 5 * 5, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, 10)
-
-    def forward(self, x):
-        x = self.pool(F.relu(self.conv1(x)))
-        x = self.pool(F.relu(self.conv2(x)))
-        x = torch.flatten(x, 1)
-        x = F.relu(self.fc1(x))
-        x = F.relu(self.fc2(x))
-        x = self.fc3(x)
-        return x  # noqa: RET504 - as it is written there
-
-
-def made(kind):
-    torch.manual_seed(0)
-    model = kind().double().eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.5, 0.5)
-            module.running_var.uniform_(0.5, 2)
-    return model
-
-
-def like(model, kind):
-    other = kind().double().eval()
-    other.load_state_dict(model.state_dict())
-    return other
-
-
-def dense():
-    return nn.Sequential(
-        nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 6), nn.Sigmoid(), nn.Linear(6, 6), nn.LeakyReLU(0.1),
-        nn.Linear(6, 6), nn.Softplus(), nn.Linear(6, 3),
-    )  # fmt: skip
-
-
-def apart(layers):
-    """Give the same layers with each ReLU kept apart from what follows."""
-    return nn.Sequential(
-        *(one for layer in layers for one in ([layer, Copy()] if isinstance(layer, nn.ReLU) else [layer]))
-    ).eval()
 
 
 def drawn(*shape, seed=1):
@@ -126,9 +43,9 @@ def of_captum(model, x, base, target):
     return torch.cat(found).detach().numpy()
 
 
-@pytest.mark.parametrize(("kind", "shape"), [(dense, (5,)), (Distinct, (2, 8, 8))])
+@pytest.mark.parametrize(("kind", "shape"), [(rows_of_many_activations, (5,)), (ManyActivations, (2, 8, 8))])
 def test_equal_to_captum_where_every_activation_is_a_module_of_its_own(kind, shape):
-    model, x, base, target = made(kind), drawn(4, *shape), drawn(4, *shape, seed=2), [0, 1, 2, 1]
+    model, x, base, target = settled(kind), drawn(4, *shape), drawn(4, *shape, seed=2), [0, 1, 2, 1]
     found = explain.attribute(model, x, "deep_lift", target=target, baseline=base)
     np.testing.assert_allclose(found.values, of_captum(model, x, base, target), rtol=1e-6, atol=1e-8)
     assert (found.relative_delta < 1e-9).all()
@@ -136,10 +53,15 @@ def test_equal_to_captum_where_every_activation_is_a_module_of_its_own(kind, sha
     assert np.abs(plain.values * (x - base) - found.values).max() > 0.1 * np.abs(found.values).max()
 
 
-@pytest.mark.parametrize("kind", [Reused, Functional])
+@pytest.mark.parametrize("kind", [ManyActivationsReused, ManyActivationsFunctional])
 def test_reused_and_functional_activations_are_like_any_other(kind):
-    model, x, base, target = made(Distinct), drawn(4, 2, 8, 8), drawn(4, 2, 8, 8, seed=2), [0, 1, 2, 1]
-    found = explain.attribute(like(model, kind), x, "deep_lift", target=target, baseline=base)
+    model, x, base, target = (
+        settled(ManyActivations),
+        drawn(4, 2, 8, 8),
+        drawn(4, 2, 8, 8, seed=2),
+        [0, 1, 2, 1],
+    )
+    found = explain.attribute(with_weights_of(model, kind), x, "deep_lift", target=target, baseline=base)
     np.testing.assert_allclose(found.values, of_captum(model, x, base, target), rtol=1e-6, atol=1e-8)
 
 
@@ -157,17 +79,8 @@ def test_captum_is_not_complete_where_a_pool_follows_a_relu():
 
 
 def test_the_tutorials_own_net():
-    model, x, target = made(TutorialNet), drawn(3, 3, 32, 32), [0, 4, 9]
-    layers = [
-        model.conv1,
-        nn.ReLU(),
-        nn.MaxPool2d(2, 2),
-        model.conv2,
-        nn.ReLU(),
-        nn.MaxPool2d(2, 2),
-        nn.Flatten(),
-    ]
-    distinct = apart([*layers, model.fc1, nn.ReLU(), model.fc2, nn.ReLU(), model.fc3])
+    model, x, target = settled(TutorialNet), drawn(3, 3, 32, 32), [0, 4, 9]
+    distinct = apart(tutorial_in_modules(model))
     found = explain.attribute(model, x, "deeplift", target=target)
     np.testing.assert_allclose(
         found.values, of_captum(distinct, x, np.zeros_like(x), target), rtol=1e-6, atol=1e-9
@@ -282,12 +195,10 @@ def test_products_of_what_depends_on_the_input_are_refused(kit):
 
 
 def test_gates_and_norms_are_refused():
-    normed = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2)).double()
     with pytest.raises(UnsupportedModelError, match=r"NativeLayerNorm \(in LayerNorm\(\(4,\)"):
-        explain.attribute(normed, drawn(2, 3), "deep_lift", target=0)
-    hidden = nn.Sequential(nn.Conv1d(2, 3, 1), nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(12, 2)).double()
+        explain.attribute(layer_normed(), drawn(2, 3), "deep_lift", target=0)
     with pytest.raises(UnsupportedModelError, match=r"relu_ in place on a view.*inplace=False"):
-        explain.attribute(hidden, drawn(2, 2, 4), "deep_lift", target=0)
+        explain.attribute(in_place_on_a_view(), drawn(2, 2, 4), "deep_lift", target=0)
 
 
 def test_another_way_for_the_baseline_is_refused():
@@ -311,7 +222,7 @@ def test_what_has_no_gradient_shows_in_the_delta(kit):
 
 
 def test_the_model_leaves_as_it_came():
-    model = made(Functional).train()
+    model = settled(ManyActivationsFunctional).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     explain.attribute(model, drawn(3, 2, 8, 8), "deep_lift", target=0)
     assert model.training
@@ -322,16 +233,16 @@ def test_the_model_leaves_as_it_came():
         assert not any(hooks)
 
 
-@pytest.mark.parametrize(("kind", "shape"), [(dense, (5,)), (Distinct, (2, 8, 8))])
+@pytest.mark.parametrize(("kind", "shape"), [(rows_of_many_activations, (5,)), (ManyActivations, (2, 8, 8))])
 def test_over_a_set_of_references_it_is_captums_deep_lift_shap(kind, shape):
-    model, x, references, target = made(kind), drawn(4, *shape), drawn(3, *shape, seed=2), [0, 1, 2, 1]
+    model, x, references, target = settled(kind), drawn(4, *shape), drawn(3, *shape, seed=2), [0, 1, 2, 1]
     found = explain.attribute(model, x, "deep_lift_shap", target=target, baseline=references)
     expected = np.mean(
         [of_captum(model, x, np.broadcast_to(one, x.shape), target) for one in references], axis=0
     )
     np.testing.assert_allclose(found.values, expected, rtol=1e-6, atol=1e-8)
     assert (found.relative_delta < 1e-9).all()
-    if kind is dense:
+    if kind is rows_of_many_activations:
         # Captum's own mean over the set; of pictures in a batch its rule for pools mixes up those beside each other.
         captums = captum.attr.DeepLiftShap(model)
         for index, label in enumerate(target):

@@ -7,10 +7,10 @@ import io
 import math
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from html_pages import Page
 from PIL import Image
 
 import explain
@@ -27,7 +27,6 @@ ROWS = (
     Row("layers", "fc", "dense", math.inf, 1e-4, False),
     Row("attributions", "grad_cam", "grad_cam", 0.4, 0.02, False, figures={"rank correlation": 0.9}),
 )
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 def report(**changes):
@@ -48,40 +47,25 @@ def report(**changes):
     return MigrationReport(**{**values, **changes})
 
 
-class Page(HTMLParser):
-    """Collects what a test asks of a page, and checks that every element is closed."""
+class ReportPage(Page):
+    """Collects the cells of its tables too, row by row, and no words of its style sheet."""
 
     def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.elements, self.open, self.text, self.rows = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
+        self.rows = []
+        super().__init__(text)
 
     def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
+        super().handle_starttag(tag, attrs)
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
             self.rows[-1].append("")
 
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
     def handle_data(self, data):
         if "style" not in self.open:
-            self.text.append(data)
+            super().handle_data(data)
         if {"td", "th"} & set(self.open):
             self.rows[-1][-1] += data
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def words(self):
-        return " ".join("".join(self.text).split())
 
 
 def pictures(page):
@@ -119,7 +103,7 @@ def html():
 
 @pytest.fixture(scope="module")
 def page(html):
-    return Page(html)
+    return ReportPage(html)
 
 
 def test_the_page_needs_no_other_file_and_runs_nothing(html, page):
@@ -157,7 +141,7 @@ def test_the_verdict_comes_first_then_where_they_part_and_why(page):
 
 def test_a_pass_is_said_and_nothing_of_a_divergence():
     rows = (ROWS[2],)
-    words = Page(
+    words = ReportPage(
         as_html(report(passed=True, first_divergence=None, cause=None, evidence="", remedy="", rows=rows))
     ).words
     assert "✓ Passed Net (PyTorch) and Net (TensorFlow) agree on 20 examples." in words
@@ -216,7 +200,9 @@ def test_of_many_examples_the_least_similar_are_shown():
 
 def test_what_cannot_be_drawn_says_why_and_the_rest_is_there():
     a, b = maps()
-    page = Page(as_html(report(attributions={"saliency": (a, replace(b, target=(1, 2, 1))), "ig": maps(1)})))
+    page = ReportPage(
+        as_html(report(attributions={"saliency": (a, replace(b, target=(1, 2, 1))), "ig": maps(1)}))
+    )
     assert "There is no picture: a and b explain different things" in page.words
     assert "The only example." in page.words
     assert len(pictures(page)) == 3
@@ -224,14 +210,14 @@ def test_what_cannot_be_drawn_says_why_and_the_rest_is_there():
 
 def test_a_report_from_a_file_says_that_it_has_no_maps(html, tmp_path):
     loaded = load_report(report(attributions={"saliency": maps()}).save(tmp_path / "report.json"))
-    page = Page(loaded.to_html(tmp_path / "new" / "report.html").read_text(encoding="utf-8"))
+    page = ReportPage(loaded.to_html(tmp_path / "new" / "report.html").read_text(encoding="utf-8"))
     assert "There are no pictures: this report has no maps." in page.words
     assert len(pictures(page)) == 1
-    assert page.rows == Page(html).rows
+    assert page.rows == ReportPage(html).rows
 
 
 def test_without_layers_there_is_no_chart():
-    page = Page(as_html(report(rows=ROWS[:2], first_divergence=None)))
+    page = ReportPage(as_html(report(rows=ROWS[:2], first_divergence=None)))
     assert not page.all("img")
     assert "Finding" in page.words
 
@@ -258,7 +244,7 @@ def test_every_name_is_escaped():
             attributions={strange: (a, b)},
         )
     )
-    page = Page(html)
+    page = ReportPage(html)
     assert {"script"}.isdisjoint(name for name, _ in page.elements)
     assert all(one["src"].startswith("data:") for one in page.all("img"))
     assert len(pictures(page)) == 3
@@ -298,7 +284,7 @@ def test_maps_of_real_models_in_both_frameworks(name):
         method: (explained("torch", method), explained("tensorflow", method)) for method in METHODS[name]
     }
     html = as_html(report(attributions=pairs))
-    page = Page(html)
+    page = ReportPage(html)
     shown = pictures(page)
     assert len(shown) == 1 + 2 * len(pairs)
     assert page.words.count("The 4 least similar of the 5 examples") == len(pairs)
@@ -329,6 +315,6 @@ def test_tables_and_volumes():
         )
 
     pairs = {"ig": pair("NC", (2, 5)), "saliency": pair("NCDHW", (2, 1, 4, 5, 6))}
-    page = Page(as_html(report(attributions=pairs)))
+    page = ReportPage(as_html(report(attributions=pairs)))
     assert len(pictures(page)) == 5
     assert "There is no picture" not in page.words

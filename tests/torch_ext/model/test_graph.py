@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from models.recurrent import LastStep
 from torch import nn
 
 import explain
@@ -85,18 +86,6 @@ def test_what_bends_and_what_jumps_are_told_apart(dtype):
     assert told == {name: name in KINKED for name in told}
 
 
-class Last(nn.Module):
-    """The last step of a sequence of what a layer gives, classified."""
-
-    def __init__(self, layer, width):
-        super().__init__()
-        self.layer, self.head = layer, nn.Linear(width, 3)
-
-    def forward(self, x):
-        found = self.layer(x)
-        return self.head((found[0] if isinstance(found, tuple) else found)[:, -1])
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_sequence_models_are_told_apart(dtype):
     layers = {
@@ -107,7 +96,9 @@ def test_sequence_models_are_told_apart(dtype):
         "transformer": nn.TransformerEncoderLayer(6, 2, 8, activation="gelu", batch_first=True),
         "kinked transformer": nn.TransformerEncoderLayer(6, 2, 8, activation="relu", batch_first=True),
     }
-    told = {name: has_kinks(Last(layer, 6).to(dtype), SEQUENCES, "NTC") for name, layer in layers.items()}
+    told = {
+        name: has_kinks(LastStep(layer, 6, 3).to(dtype), SEQUENCES, "NTC") for name, layer in layers.items()
+    }
     assert told == {name: name.startswith("kinked") for name in told}
 
 

@@ -8,6 +8,7 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
+from models.convolutional import globally_pooled
 from torch import nn
 
 import explain
@@ -22,16 +23,7 @@ X = np.random.default_rng(0).normal(size=(3, 2, 8, 6))
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(2, 5, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(5, 7, 3, padding=1),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(7, 4),
-    ).double()
+    return globally_pooled().double()
 
 
 def parts(net, layer, target=1):

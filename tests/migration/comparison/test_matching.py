@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import torch
+from models.convolutional import Branches
+from models.recurrent import MeanOfSteps
 from torch import nn
 
 import explain
@@ -20,25 +22,6 @@ def observed(model, x, layout):
 
 def named(report):
     return [(row.a, row.b) for row in report.of_stage("layers")]
-
-
-class Branches(nn.Module):
-    """Two equal convolutions side by side, called in one order or the other."""
-
-    def __init__(self, *, turned: bool) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.left, self.right, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Linear(8, 2)
-        self.turned = turned
-
-    def forward(self, x):
-        if self.turned:
-            right = self.right(x)
-            left = self.left(x)
-        else:
-            left = self.left(x)
-            right = self.right(x)
-        return self.head(torch.cat([torch.relu(left).mean((2, 3)), torch.tanh(right).mean((2, 3))], 1))
 
 
 X = np.random.default_rng(0).normal(size=(5, 3, 6, 7)).astype(np.float32)
@@ -94,19 +77,10 @@ def test_a_layer_that_is_called_twice_is_compared_at_both_calls():
 def test_two_layers_of_the_one_are_one_layer_of_the_other():
     torch.manual_seed(0)
 
-    class Stacked(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn = nn.GRU(4, 6, num_layers=2, batch_first=True, bidirectional=True)
-            self.head = nn.Linear(12, 3)
-
-        def forward(self, x):
-            return self.head(self.rnn(x)[0].mean(1))
-
     def layer():
         return layers.Bidirectional(layers.GRU(6, return_sequences=True))
 
-    a = Stacked().eval()
+    a = MeanOfSteps(nn.GRU(4, 6, num_layers=2, batch_first=True, bidirectional=True), 12, 3).eval()
     b = keras.Sequential(
         [keras.Input((7, 4)), layer(), layer(), layers.GlobalAveragePooling1D(), layers.Dense(3)]
     )

@@ -8,7 +8,17 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812 - as PyTorch's tutorial has it
+from models.backward_rules import (
+    Residual,
+    ResidualFunctional,
+    ResidualReused,
+    in_place_on_a_view,
+    rectified_rows,
+    settled,
+    with_weights_of,
+)
+from models.convolutional import TutorialNet, tutorial_in_modules
+from models.recurrent import LastStep, give_weights, keras_last_step
 from torch import nn
 
 import explain
@@ -16,83 +26,6 @@ from explain.errors import OptionError, PlainGradientWarning, UnsupportedModelEr
 from explain.inputs.layout import Layout
 
 RECTIFIED = {"guided_backprop": captum.attr.GuidedBackprop, "deconvolution": captum.attr.Deconvolution}
-
-
-class Distinct(nn.Module):
-    """A residual network in which every activation is a module of its own, as Captum needs it."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.norm = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
-        self.relu1, self.relu2, self.relu3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
-        self.pool1, self.pool2 = nn.MaxPool2d(2), nn.AvgPool2d(2)
-        self.fc1, self.fc2 = nn.Linear(16, 8), nn.Linear(8, 3)
-
-    def forward(self, x):
-        x = self.pool1(self.relu1(self.norm(self.conv1(x))))
-        x = self.pool2(self.relu2(self.conv2(x) + x))
-        return self.fc2(self.relu3(self.fc1(x.flatten(1))))
-
-
-class Reused(Distinct):
-    """The same with one ReLU called three times."""
-
-    def forward(self, x):
-        x = self.pool1(self.relu1(self.norm(self.conv1(x))))
-        x = self.pool2(self.relu1(self.conv2(x) + x))
-        return self.fc2(self.relu1(self.fc1(x.flatten(1))))
-
-
-class Functional(Distinct):
-    """The same with functions, one in place, one a clamp, one a method."""
-
-    def forward(self, x):
-        x = F.max_pool2d(F.relu(self.norm(self.conv1(x)), inplace=True), 2)
-        x = F.avg_pool2d((self.conv2(x) + x).clamp(min=0), 2)
-        return self.fc2(self.fc1(x.flatten(1)).relu_())
-
-
-class TutorialNet(nn.Module):
-    """PyTorch's own tutorial, "Training a classifier", as it is written there."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 6, 5)
-        self.pool = nn.MaxPool2d(2, 2)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.fc1 = nn.Linear(16 * 5 * 5, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, 10)
-
-    def forward(self, x):
-        x = self.pool(F.relu(self.conv1(x)))
-        x = self.pool(F.relu(self.conv2(x)))
-        x = torch.flatten(x, 1)
-        x = F.relu(self.fc1(x))
-        x = F.relu(self.fc2(x))
-        x = self.fc3(x)
-        return x  # noqa: RET504 - as it is written there
-
-
-def made(kind, seed=0):
-    torch.manual_seed(seed)
-    model = kind().double().eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.5, 0.5)
-            module.running_var.uniform_(0.5, 2)
-    return model
-
-
-def like(model, kind):
-    other = kind().double().eval()
-    other.load_state_dict(model.state_dict())
-    return other
-
-
-def dense():
-    return nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 3))
 
 
 def drawn(*shape, seed=1):
@@ -113,9 +46,9 @@ def zoo_in_order(name):
 
 
 @pytest.mark.parametrize("method", RECTIFIED)
-@pytest.mark.parametrize(("kind", "shape"), [(dense, (5,)), (Distinct, (2, 8, 8))])
+@pytest.mark.parametrize(("kind", "shape"), [(rectified_rows, (5,)), (Residual, (2, 8, 8))])
 def test_equal_to_captum_where_every_relu_is_a_module_of_its_own(method, kind, shape):
-    model, x, target = made(kind), drawn(4, *shape), [0, 1, 2, 1]
+    model, x, target = settled(kind), drawn(4, *shape), [0, 1, 2, 1]
     found = explain.attribute(model, x, method, target=target)
     expected = of_captum(method, model, x, target)
     np.testing.assert_allclose(found.values, expected, rtol=1e-6, atol=1e-8)
@@ -124,22 +57,20 @@ def test_equal_to_captum_where_every_relu_is_a_module_of_its_own(method, kind, s
 
 
 @pytest.mark.parametrize("method", RECTIFIED)
-@pytest.mark.parametrize("kind", [Reused, Functional])
+@pytest.mark.parametrize("kind", [ResidualReused, ResidualFunctional])
 def test_reused_and_functional_relus_are_like_any_other(method, kind):
-    model, x, target = made(Distinct), drawn(4, 2, 8, 8), [0, 1, 2, 1]
-    found = explain.attribute(like(model, kind), x, method, target=target)
+    model, x, target = settled(Residual), drawn(4, 2, 8, 8), [0, 1, 2, 1]
+    found = explain.attribute(with_weights_of(model, kind), x, method, target=target)
     np.testing.assert_allclose(found.values, of_captum(method, model, x, target), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("method", RECTIFIED)
 def test_the_tutorials_own_net(method):
-    model, x, target = made(TutorialNet), drawn(3, 3, 32, 32), [0, 4, 9]
-    distinct = nn.Sequential(
-        model.conv1, nn.ReLU(), nn.MaxPool2d(2, 2), model.conv2, nn.ReLU(), nn.MaxPool2d(2, 2), nn.Flatten(),
-        model.fc1, nn.ReLU(), model.fc2, nn.ReLU(), model.fc3,
-    )  # fmt: skip
+    model, x, target = settled(TutorialNet), drawn(3, 3, 32, 32), [0, 4, 9]
     found = explain.attribute(model, x, method, target=target)
-    np.testing.assert_allclose(found.values, of_captum(method, distinct, x, target), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        found.values, of_captum(method, tutorial_in_modules(model), x, target), rtol=1e-6, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("method", RECTIFIED)
@@ -183,7 +114,7 @@ def test_keras_models_in_every_style(method, tensorflow_kit):
     subclassed(x)
     found = [explain.attribute(model, x, method, target=1) for model in (plain, reused, nested, subclassed)]
     weights = [np.array(one) for one in plain.get_weights()]
-    captums = dense().double()
+    captums = rectified_rows().double()
     for parameter, values in zip(captums.parameters(), weights, strict=True):
         parameter.data = torch.tensor(values.T.copy())
     expected = of_captum(method, captums, x, [1] * 4)
@@ -232,7 +163,7 @@ def test_without_a_relu_the_map_is_the_gradient_and_says_so(method, kit):
 
 @pytest.mark.parametrize("method", RECTIFIED)
 def test_the_model_leaves_as_it_came(method):
-    model = made(Reused).train()
+    model = settled(ResidualReused).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     explain.attribute(model, drawn(3, 2, 8, 8), method, target=0)
     assert model.training
@@ -242,7 +173,7 @@ def test_the_model_leaves_as_it_came(method):
         hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks
         assert not any(hooks)
     plain = explain.attribute(model, drawn(3, 2, 8, 8), "saliency", target=0)
-    again = explain.attribute(like(model, Reused), drawn(3, 2, 8, 8), "saliency", target=0)
+    again = explain.attribute(with_weights_of(model, ResidualReused), drawn(3, 2, 8, 8), "saliency", target=0)
     np.testing.assert_array_equal(plain.values, again.values)
 
 
@@ -251,24 +182,10 @@ def test_recurrent_relus_are_met(method, tensorflow_kit):
     """Keras's loops are written out; PyTorch writes them out by itself: both see the ReLU of every step."""
     keras = tensorflow_kit.keras
     layer = keras.layers.SimpleRNN(4, activation="relu", dtype="float64")
-    model = keras.Sequential(
-        [keras.Input((5, 3), dtype="float64"), layer, keras.layers.Dense(2, dtype="float64")]
-    )
-
-    class Twin(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn, self.fc = nn.RNN(3, 4, nonlinearity="relu", batch_first=True), nn.Linear(4, 2)
-
-        def forward(self, x):
-            return self.fc(self.rnn(x)[0][:, -1])
-
-    twin = Twin().double()
+    model = keras_last_step(keras, layer, (5, 3))
     kernel, recurrent, bias, weight, last = model.get_weights()
-    for parameter, values in zip(
-        twin.parameters(), [kernel.T, recurrent.T, bias, 0 * bias, weight.T, last], strict=True
-    ):
-        parameter.data = torch.tensor(values.copy())
+    twin = LastStep(nn.RNN(3, 4, nonlinearity="relu", batch_first=True), 4, 2).double()
+    give_weights(twin, [kernel, recurrent, bias, 0 * bias, weight, last])
     x = drawn(3, 5, 3)
     a, b = (explain.attribute(one, x, method, target=0) for one in (model, twin))
     np.testing.assert_allclose(a.values, b.values, rtol=1e-6, atol=1e-10)
@@ -278,9 +195,8 @@ def test_recurrent_relus_are_met(method, tensorflow_kit):
 
 @pytest.mark.parametrize("method", RECTIFIED)
 def test_what_hides_a_relu_is_refused(method, tensorflow_kit):
-    hidden = nn.Sequential(nn.Conv1d(2, 3, 1), nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(12, 2)).double()
     with pytest.raises(UnsupportedModelError, match=r"relu_ in place on a view.*inplace=False"):
-        explain.attribute(hidden, drawn(2, 2, 4), method, target=0)
+        explain.attribute(in_place_on_a_view(), drawn(2, 2, 4), method, target=0)
     scripted = torch.jit.script(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double())
     with pytest.raises(UnsupportedModelError, match="backward_rules"):
         explain.attribute(scripted, drawn(2, 3), method, target=0)
