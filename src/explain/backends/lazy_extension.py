@@ -44,17 +44,17 @@ class LazyExtension:
 
     def default_layout(self, model: Any, ndim: int) -> Layout:
         """Give the layout that is usual for the model's first layers."""
-        layout: Layout = self._own("inspection").default_layout(model, ndim)
+        layout: Layout = self._own("model.inspection").default_layout(model, ndim)
         return layout
 
     def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
         """Give ``model.input_shape`` without the batch axis, where the model has it."""
-        shape: tuple[int | None, ...] | None = self._own("inspection").stated_input_shape(model)
+        shape: tuple[int | None, ...] | None = self._own("model.inspection").stated_input_shape(model)
         return shape
 
     def reads_token_ids(self, model: Any) -> bool:
         """Tell whether the model has an embedding layer that can be reached."""
-        found: bool = self._own("inspection").reads_token_ids(model)
+        found: bool = self._own("model.inspection").reads_token_ids(model)
         return found
 
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:

@@ -23,14 +23,14 @@ from explain.running.expansion import StraightPath, expanded_gradients
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, Survey, survey
 from explain.tf_ext.affine_prefix.path import path_gradients
-from explain.tf_ext.backward_rules.rule_gradients import rule_gradients
-from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
+from explain.tf_ext.backward_rules.deep_lift import rule_gradients
+from explain.tf_ext.model.forward_pass import Beside, Computation
+from explain.tf_ext.model.inspection import call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.model.kept import Answers
 from explain.tf_ext.model.layers import Entry, activations, layer_calls, named_layers, units_and_gradients
 from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.model.state import assigns, inference_mode, preserved_variables
-from explain.tf_ext.model.trace_keeping import Trace, specifications_of, traced, traces_of
-from explain.tf_ext.model.traces import Beside, Computation
+from explain.tf_ext.model.tracing import Trace, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import precision_of_points, to_device, to_host
 
 
@@ -242,7 +242,7 @@ class TensorFlowBackend(Layered):
     def run(
         self, name: str, examples: Examples, *arguments: Any, cut: ModuleCut | SourceCut | None = None
     ) -> Any:
-        """Run one of the computations of `explain.tf_ext.model.traces` on tensors."""
+        """Run one of the computations of `explain.tf_ext.model.forward_pass` on tensors."""
         return self._run(name, examples, *arguments, cut=cut)[0]
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:

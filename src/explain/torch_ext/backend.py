@@ -32,8 +32,8 @@ from explain.running.execution import Executor
 from explain.running.expansion import StraightPath, expanded_gradients
 from explain.torch_ext.affine_prefix.cut import Survey, known_survey, surveyed
 from explain.torch_ext.affine_prefix.path import path_gradients
-from explain.torch_ext.backward_rules.rule_gradients import rule_gradients
-from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
+from explain.torch_ext.backward_rules.deep_lift import rule_gradients
+from explain.torch_ext.model.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.model.kept import Answers
 from explain.torch_ext.model.layers import (
     Entry,

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from explain.backends.relevance import Flow
 from explain.errors import UnsupportedModelError
-from explain.tf_ext.backward_rules.backward_pass import (
+from explain.tf_ext.backward_rules.backward import (
     ALSO_AFFINE,
     ELEMENTWISE,
     POOLS,

@@ -23,7 +23,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.layers import is_keras_model, layers_of, replaced, wired
 from explain.running.random_state import preserved_random_state
-from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
+from explain.tf_ext.model.inspection import call_error, first_layer_complaint, inspect_model
 from explain.tf_ext.model.layers import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import precision_of_points, to_device, to_host

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from explain.backends.relevance import Flow
 from explain.errors import UnsupportedModelError
-from explain.torch_ext.backward_rules.backward_pass import (
+from explain.torch_ext.backward_rules.tape import (
     ALSO_AFFINE,
     ELEMENTWISE,
     POOLS,

@@ -23,7 +23,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.layers import wired
-from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
+from explain.torch_ext.model.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.model.layers import has_channels_last, named_layers
 from explain.torch_ext.model.state import inference_mode
 from explain.torch_ext.model.transfer import ordered, to_device, to_host

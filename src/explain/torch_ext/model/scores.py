@@ -15,7 +15,7 @@ from explain.errors import TargetError
 from explain.inputs.examples import Target
 from explain.inputs.layout import Layout
 from explain.keras.layers import layers_of, recorded_activations
-from explain.torch_ext.inspection import Inspection
+from explain.torch_ext.model.inspection import Inspection
 
 _FUNCTIONAL: dict[str, ActivationKind] = {
     "SoftmaxBackward0": "softmax",

@@ -24,13 +24,13 @@ from explain.errors import GradientError, InputError, ScoreError, UnsupportedMod
 from explain.keras.layers import held_masks, is_keras_model, kept_losses, layers_of, recorded_masks, wired
 from explain.tf_ext.affine_prefix.cut import ModuleCut, Seen, SourceCut, entered, noted_calls
 from explain.tf_ext.affine_prefix.path import along, weighted_sums
-from explain.tf_ext.backward_rules.relevance import relevance_backward
-from explain.tf_ext.backward_rules.rule_gradients import (
+from explain.tf_ext.backward_rules.deep_lift import (
     rectified_backward,
     rescaled_backward,
     unrolled_layers,
 )
-from explain.tf_ext.inspection import Inspection
+from explain.tf_ext.backward_rules.relevance import relevance_backward
+from explain.tf_ext.model.inspection import Inspection
 from explain.tf_ext.model.layers import Entry, entered_at, named_layers, watched_calls
 from explain.tf_ext.model.recurrent import last_output
 from explain.tf_ext.model.scores import (

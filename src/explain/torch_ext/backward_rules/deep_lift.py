@@ -16,7 +16,8 @@ from explain.backends.protocol import Rule
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError, UnsupportedModelError
 from explain.inputs.examples import Array, Examples
-from explain.torch_ext.backward_rules.backward_pass import (
+from explain.torch_ext.backward_rules.relevance import relevance_hooks, unfused
+from explain.torch_ext.backward_rules.tape import (
     ALSO_AFFINE,
     ELEMENTWISE,
     ON_A_VIEW,
@@ -30,7 +31,6 @@ from explain.torch_ext.backward_rules.backward_pass import (
     run_on_tape,
     unknown,
 )
-from explain.torch_ext.backward_rules.relevance import relevance_hooks, unfused
 from explain.torch_ext.model.graph import is_affine_kind, name_of
 from explain.torch_ext.model.transfer import to_host
 

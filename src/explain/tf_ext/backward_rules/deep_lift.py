@@ -18,7 +18,7 @@ from explain.backends.protocol import Rule
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Array, Examples
 from explain.keras.layers import replaced
-from explain.tf_ext.backward_rules.backward_pass import (
+from explain.tf_ext.backward_rules.backward import (
     ALSO_AFFINE,
     CALLS,
     ELEMENTWISE,
