@@ -5,15 +5,54 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Self
 
-from explain.backends.protocol import Primitive
+from explain.backends.inspection import Inspection
+from explain.backends.places import Place
+from explain.backends.protocol import Primitive, Question
+from explain.errors import ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 
 
+@dataclass(frozen=True)
+class LastPass:
+    """A forward pass over examples, kept for the gradients that are asked for next.
+
+    Parameters
+    ----------
+    examples : Examples
+        What the model was run on.
+    results : object
+        What the extension keeps of it.
+    """
+
+    examples: Examples
+    results: Any
+
+    def is_over(self, examples: Examples) -> bool:
+        """Tell whether it was over these very inputs, whatever the target."""
+        return self.examples.inputs is examples.inputs and self.examples.held is examples.held
+
+
 class Layered(ABC):
-    """Sees a model from a layer, or up to one: the same backend in the same session, with a place to enter or leave."""
+    """An opened model that can be entered or left at a layer: then it is the same backend in the same session.
+
+    Parameters
+    ----------
+    model_name : str
+        Class name of the model.
+    inspection : Inspection
+        The kind of the model.
+    question : Question
+        What is asked of it.
+
+    Raises
+    ------
+    ScoreError
+        If probabilities are asked of a model whose layers cannot be reached.
+    """
 
     provides: frozenset[Primitive] = frozenset(
         {"outputs", "gradients", "path_gradients", "layers", "backward_rules"}
@@ -29,14 +68,30 @@ class Layered(ABC):
     skips_affine_prefix = True
     """Whether a path is taken at the end of the model's affine prefix, where it has one."""
 
-    entry: Any = None
-    """Where the model is entered, if points are what a layer gives."""
+    entry: Place | None = None
+    """Where the model is entered, if the points are the output of a layer."""
 
-    readers: tuple[tuple[int, Any], ...] = ()
-    """Where moved inputs, by their places, enter that are what an embedding gives for token ids."""
+    readers: tuple[tuple[int, Place], ...] = ()
+    """Where the moved inputs enter, by their places, that are the output of an embedding."""
 
-    exit: Any = None
-    """Where the model is left, if what a layer gives is its output."""
+    exit: Place | None = None
+    """Where the model is left, if the output of a layer is what is explained."""
+
+    last_pass: LastPass | None = None
+    """The forward pass that `outputs` kept for the gradients of the same examples."""
+
+    def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
+        if inspection.opaque and question.score not in ("logit", "output"):
+            raise ScoreError(
+                f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
+                "known what its output is: say score='output', or give the original model."
+            )
+        self.model_name = model_name
+        self.inspection = inspection
+        self.question = question
+        self.fixed_batch_size = inspection.fixed_batch_size
+        if not inspection.has_layers:
+            self.provides = self.provides - {"layers"}
 
     @property
     @abstractmethod
@@ -44,12 +99,12 @@ class Layered(ABC):
         """The layers of the model by name."""
 
     @abstractmethod
-    def place_of(self, call: LayerCall) -> Any:
+    def place_of(self, call: LayerCall) -> Place:
         """Give the place of a call, at which the model can be entered or left."""
 
-    @abstractmethod
     def forget(self) -> None:
-        """Drop what was kept of the model as it was seen before."""
+        """Drop what was kept of the model as it was entered and left before."""
+        self.last_pass = None
 
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""
@@ -71,7 +126,7 @@ class Layered(ABC):
         """Give what `activations` gives, and the gradient of every example's score to it."""
         entered = [self.entry, *(reader for _, reader in self.readers)]
         if self.place_of(call) in entered:
-            # What the layer gives there is exchanged already: it is exchanged again for what it gives.
+            # The layer's output is replaced there already: it is replaced once more by the units themselves.
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The kinds of operations, by their names in a framework, that relevance is shared out by.
+
+    Parameters
+    ----------
+    sums : collection of str
+        Each value of the result is a sum of what several values contribute.
+    additions : collection of str
+        Those of them that add their operands place by place.
+    scales : collection of str
+        Each value times a constant.
+    gates : collection of str
+        Sigmoids, the bounded rectifier that hard ones are made of, and the error function of GELU.
+    """
+
+    sums: Collection[str]
+    additions: Collection[str]
+    scales: Collection[str]
+    gates: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -21,6 +43,10 @@ class Flow:
         Those each value of which is a sum of what several values of an operand, or several operands, contribute.
     additions : collection of operations
         Those sums that add their operands place by place, constants among them.
+    kinds : Kinds
+        The names of kinds in the framework.
+    name_of : callable
+        Gives the name of an operation's kind.
 
     Examples
     --------
@@ -36,10 +62,46 @@ class Flow:
     carriers: Collection[Any]
     sums: Collection[Any]
     additions: Collection[Any]
+    kinds: Kinds = field(default_factory=lambda: Kinds((), (), (), ()))
+    name_of: Callable[[Any], str] = str
     _consumers: dict[Any, list[Any]] = field(default_factory=dict, init=False)
 
+    @classmethod
+    def of(
+        cls,
+        operands: Mapping[Any, Sequence[Any]],
+        affine: Collection[Any],
+        kinds: Kinds,
+        name_of: Callable[[Any], str],
+        keeps_shape: Callable[[Any], bool],
+    ) -> Flow:
+        """Sort operations by their kinds.
+
+        Parameters
+        ----------
+        operands : Mapping of operations to sequences of operations
+            As above.
+        affine : collection of operations
+            Those that are affine in their operands; the inputs are not among them.
+        kinds, name_of
+            As above.
+        keeps_shape : callable
+            Tells whether the result of an operation has the shape of each of its operands.
+        """
+        named = {one: name_of(one) for one in affine}
+        return cls(
+            operands=operands,
+            carriers={
+                one for one, name in named.items() if name not in kinds.sums and name not in kinds.scales
+            },
+            sums={one for one, name in named.items() if name in kinds.sums},
+            additions={one for one, name in named.items() if name in kinds.additions and keeps_shape(one)},
+            kinds=kinds,
+            name_of=name_of,
+        )
+
     def __post_init__(self) -> None:
-        """Turn the arrows round."""
+        """Find what takes the result of each operation."""
         for operation, operands in self.operands.items():
             for operand in operands:
                 self._consumers.setdefault(operand, []).append(operation)
@@ -89,6 +151,17 @@ class Flow:
             else:
                 break
         return found
+
+    def gate_among(self, factors: Sequence[Any], gates: Collection[Any]) -> int | None:
+        """Give which of the factors of a product is a gate: one of some, or affine in one. None if not just one is."""
+        affine = (self.kinds.additions, self.kinds.scales)
+        through = {
+            one
+            for one, operands in self.operands.items()
+            if len(operands) == 1 and any(self.name_of(one) in names for names in affine)
+        }
+        found = [place for place, one in enumerate(factors) if self.comes_from(one, gates, through)]
+        return found[0] if len(found) == 1 else None
 
     def comes_from(self, operation: Any, kinds: Collection[Any], through: Collection[Any]) -> bool:
         """Tell whether an operation, or all that it carries on, is one of some; others may be gone through."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import psutil
 import tensorflow as tf
@@ -11,21 +11,23 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.running.execution import UNSEEN
 
-if TYPE_CHECKING:
-    from explain.tf_ext.backend import TensorFlowBackend
-
 # Beside every result of the forward pass, most of which the backward pass reads again, the gradients on their way.
 _BEYOND_RESULTS = 1.5
 
 
-def bytes_per_point(backend: TensorFlowBackend, examples: Examples) -> int:
+def bytes_per_point(examples: Examples, bytes_of_results: Callable[[], int]) -> int:
     """Estimate the memory that one more example needs while its gradient is taken, in bytes.
 
-    Every result on the way from input to score is counted, as the trace tells their shapes.
+    Parameters
+    ----------
+    examples : Examples
+        Any number of them.
+    bytes_of_results : callable
+        Gives the size of every result on the way from input to score, as a trace tells their shapes, else 0.
     """
     inputs = sum(array[:1].nbytes for array in examples.inputs)
     try:
-        seen = backend.survey(examples).bytes_per_point
+        seen = bytes_of_results()
     except ExplainError:
         # The model does not take the input: it says so when it is called on it.
         seen = 0

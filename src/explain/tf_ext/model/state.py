@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,11 +12,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.ops import stateful_random_ops
 
-from explain.keras.layers import is_keras_model, layers_of
-
-_ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
-# The gradient of picking from a tensor, which makes a new one.
-_NO_ASSIGNMENT = "ScatterNd"
+from explain.keras.layers import held_masks, is_keras_model, kept_losses, layers_of
 
 
 @contextmanager
@@ -58,14 +54,12 @@ def preserved_variables(model: Any) -> Iterator[None]:
             variable.assign(value)
 
 
-def assigns(graph: Any) -> bool:
-    """Tell whether running a graph assigns to any variable."""
-    definition = graph.as_graph_def()
-    nodes = [
-        *definition.node,
-        *(node for function in definition.library.function for node in function.node_def),
-    ]
-    return any(
-        "Assign" in node.op or (node.op.startswith(_ASSIGNMENTS) and node.op != _NO_ASSIGNMENT)
-        for node in nodes
-    )
+@contextmanager
+def held_keras_layers(layers: Sequence[Any], masks: Sequence[Any]) -> Iterator[None]:
+    """Fix the masks that Keras layers compute from values, and restore the losses that a call leaves on them."""
+    with kept_losses(layers), held_masks(layers, masks, _masked):
+        yield
+
+
+def _masked(inputs: Any, mask: Any) -> Any:
+    return tf.where(mask[..., None], inputs, tf.zeros((), inputs.dtype))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.keras.layers import has_masking, layers_of
+from explain.keras.inspection import input_shape_of
+from explain.keras.layers import has_masking, is_keras_model, layers_of
 
 _PLAIN = frozenset({bool, int, float, str})
 
@@ -64,7 +65,9 @@ _kept: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
 
 
 def structure_of(model: Any) -> Structure:
-    """Give the structure of a built Keras model."""
+    """Give the structure of a built Keras model; of another model only the precision of its variables."""
+    if not is_keras_model(model):
+        return Structure(precision=_precision_of(getattr(model, "variables", ())))
     layers = layers_of(model)
     identities: list[int] = []
     for layer in layers:
@@ -88,23 +91,9 @@ def structure_of(model: Any) -> Structure:
             masking=has_masking(layers),
             input_shape=input_shape_of(model),
             batch_size=_batch_size_of(model),
-            precision=precision_of(model.variables),
+            precision=_precision_of(model.variables),
         )
     return known.latest
-
-
-def input_shape_of(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of a Keras model's only input, batch axis included, None where it is not stated."""
-    try:
-        shape = model.input_shape
-    # A subclassed model raises one or the other, depending on the version of Keras.
-    except (AttributeError, ValueError):
-        return None
-    if isinstance(shape, list) and len(shape) == 1:
-        shape = shape[0]
-    if isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape):
-        return shape
-    return None
 
 
 def _batch_size_of(model: Any) -> int | None:
@@ -117,7 +106,7 @@ def _batch_size_of(model: Any) -> int | None:
     return next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
 
 
-def precision_of(variables: Sequence[Any]) -> Any:
+def _precision_of(variables: Sequence[Any]) -> Any:
     """Give the precision in which points are formed for weights: float64 or, for half precision too, float32."""
     for variable in variables:
         dtype = tf.as_dtype(variable.dtype)

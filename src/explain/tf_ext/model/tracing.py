@@ -10,17 +10,32 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.protocol import Finding
-from explain.tf_ext.affine_prefix.cut import Survey
+
+_ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
+# The gradient of picking from a tensor, which makes a new one.
+_NO_ASSIGNMENT = "ScatterNd"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trace:
-    """A function of flat tensors, and what was found out while it was traced."""
+    """A computation that was traced.
+
+    Parameters
+    ----------
+    function : callable
+        Of flat tensors.
+    finding : Finding, optional
+        What was found out about the score at the first reading of the output.
+    assigns : bool
+        Whether running it assigns to any variable.
+    seen : object
+        What was looked for in the trace, if anything was.
+    """
 
     function: Callable[..., Any]
-    finding: Finding | None = None
-    assigns: bool = False
-    survey: Survey | None = None
+    finding: Finding | None
+    assigns: bool
+    seen: Any = None
 
 
 _kept: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
@@ -51,3 +66,16 @@ def traced(
 def specifications_of(tensors: Sequence[Any], fixed_batch_size: int | None = None) -> list[Any]:
     """Give the specifications of flat tensors with the batch axis left open."""
     return [tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
+
+
+def assigns(graph: Any) -> bool:
+    """Tell whether running a graph assigns to any variable."""
+    definition = graph.as_graph_def()
+    nodes = [
+        *definition.node,
+        *(node for function in definition.library.function for node in function.node_def),
+    ]
+    return any(
+        "Assign" in node.op or (node.op.startswith(_ASSIGNMENTS) and node.op != _NO_ASSIGNMENT)
+        for node in nodes
+    )

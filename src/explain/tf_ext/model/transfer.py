@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 
 from explain.inputs.examples import Array
-from explain.tf_ext.model.structure import Structure, precision_of
 
 
 def to_device(array: Array, dtype: Any) -> Any:
@@ -34,12 +33,3 @@ def to_host(tensor: Any) -> Array:
         tensor = tf.cast(tensor, tf.float32)
     array: Array = tensor.numpy()
     return array
-
-
-def precision_of_points(structure: Structure, model: Any, like: Any) -> Any:
-    """Follow the model's weights, else its input."""
-    of_weights = structure.precision or precision_of(getattr(model, "variables", ()))
-    if of_weights is not None:
-        return of_weights
-    name = getattr(getattr(like, "dtype", None), "name", None)
-    return tf.float64 if name == "float64" else tf.float32

@@ -6,20 +6,20 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.score_graph import Survey
+from explain.backends.scoring import Reading
 from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.graph import ScoreGraph
+from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import gradients_of_scores, pick_scores
-
-if TYPE_CHECKING:
-    from explain.torch_ext.backend import TorchBackend
 
 # How far the rest of the model, run from the cut, may be from the whole: rounding, never another function.
 _SAME_OUTPUT = {torch.float32: 1e-3, torch.float64: 1e-9}
@@ -40,22 +40,6 @@ class _Reached(BaseException):
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What one run of a model on a few examples showed.
-
-    Parameters
-    ----------
-    kinked : bool
-        Whether anything between input and score is not known to be smooth.
-    cut : ModuleCut or SourceCut, optional
-        Where the affine prefix ends, if there is one through which alone the score depends on the input.
-    """
-
-    kinked: bool
-    cut: ModuleCut | SourceCut | None = None
-
-
-@dataclass(frozen=True)
 class ModuleCut:
     """The affine prefix ends at a module's output.
 
@@ -68,7 +52,7 @@ class ModuleCut:
 
     module: nn.Module
 
-    def prefix(self, backend: TorchBackend, points: Tensor, examples: Examples) -> Tensor:
+    def prefix(self, opened: OpenedModel, points: Tensor, examples: Examples) -> Tensor:
         """Run the model up to the cut."""
         forward = self.module.forward
 
@@ -76,13 +60,13 @@ class ModuleCut:
             raise _Reached(forward(*arguments, **keywords))
 
         try:
-            backend.read((points,), examples, within=_replaced([(self.module, stop)]))
+            opened.read((points,), examples, within=_replaced([(self.module, stop)]))
         except _Reached as reached:
             return reached.value
         raise CutLostError
 
     def gradients(
-        self, backend: TorchBackend, form: Callable[[], Tensor], points: Tensor, examples: Examples
+        self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
         """Run the model from the cut; give the gradient of the scores to what enters there, and the outputs.
 
@@ -104,7 +88,7 @@ class ModuleCut:
             return _entry(token, form, taken)
 
         within = _replaced([(self.module, enter)])
-        explained = backend.read((points,), examples, within=within).explained
+        explained = opened.read((points,), examples, within=within).explained
         gradients_of_scores(explained, examples.target, (token,))
         if not entered or len(taken) != 1:
             raise CutLostError
@@ -123,13 +107,13 @@ class SourceCut:
 
     transform: Callable[[Any], Any]
 
-    def prefix(self, backend: TorchBackend, points: Tensor, examples: Examples) -> Tensor:
+    def prefix(self, opened: OpenedModel, points: Tensor, examples: Examples) -> Tensor:
         """Run the whole model."""
-        source: Tensor = backend.read((points,), examples).source
+        source: Tensor = opened.read((points,), examples).source
         return source
 
     def gradients(
-        self, backend: TorchBackend, form: Callable[[], Tensor], points: Tensor, examples: Examples
+        self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
         """Give the gradient of the scores to what the outputs are made from, and the outputs."""
         source = form().requires_grad_()
@@ -162,94 +146,108 @@ def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Te
     return entry(token, form, taken)
 
 
-@dataclass(frozen=True)
-class KnownSurvey:
-    """What is kept of a survey: nothing that holds the model.
-
-    Parameters
-    ----------
-    kinked, has_cut : bool
-        Whether it has kinks, and an affine prefix.
-    """
+class _Known(NamedTuple):
+    """What is kept of a survey: nothing that holds the model."""
 
     kinked: bool
     has_cut: bool
 
 
-_known: weakref.WeakKeyDictionary[Any, dict[Hashable, KnownSurvey]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, dict[Hashable, _Known]] = weakref.WeakKeyDictionary()
 
 
-def known_survey(model: Any, key: Hashable) -> KnownSurvey | None:
-    """Give what is kept of a model's survey under a key, if anything is."""
+def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
+    """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
+    known = _known_of(opened.model, _key(opened, examples)) if opened.survey is None else None
+    return survey(opened, examples).kinked if known is None else known.kinked
+
+
+def survey(opened: OpenedModel, examples: Examples) -> Survey:
+    """Look for kinks and for the end of the model's affine prefix, once as it is entered and left now.
+
+    A model that is known to have no prefix is not run again; one that has it must show it to every opened model.
+    """
+    if opened.survey is None:
+        key = _key(opened, examples)
+        known = _known_of(opened.model, key)
+        if known is not None and not known.has_cut:
+            opened.survey = Survey(known.kinked)
+        else:
+            opened.survey = _survey(opened, opened.padded(examples))
+            _keep(opened.model, key, opened.survey)
+    return opened.survey
+
+
+def _key(opened: OpenedModel, examples: Examples) -> Hashable:
+    """Give what a survey depends on, None where that cannot be told: a caller's function may do anything."""
+    question = opened.question
+    if question.forward_kwargs or examples.target.function is not None:
+        return None
+    how = question.score, question.output, question.layout, examples.mask is None, *examples.companions
+    where = tuple(place and place.call for place in (opened.entry, opened.exit))
+    shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
+    wired = question.wiring, tuple((place, reader.call) for place, reader in opened.readers)
+    return opened.inspection.structure.token(), where, how, wired, *shapes
+
+
+def _known_of(model: Any, key: Hashable) -> _Known | None:
+    """Give what is kept of a model's survey under a key; nothing is of a model that cannot be referred to weakly."""
     try:
         return _known.get(model, {}).get(key)
     except TypeError:
         return None
 
 
-def surveyed(backend: TorchBackend, model: Any, key: Hashable, examples: Examples) -> Survey:
-    """Survey a model, unless it is known to have no affine prefix: one that has it must show it at every call.
-
-    Parameters
-    ----------
-    model : object
-        With which the answer is kept; of one that cannot be held weakly nothing is.
-    key : hashable
-        What the answer depends on; with None nothing is kept.
-    """
-    known = known_survey(model, key)
-    if known is not None and not known.has_cut:
-        return Survey(known.kinked)
-    found = survey(backend, examples)
-    if key is not None:
-        with suppress(TypeError):
-            kept = _known.setdefault(model, {})
-            if len(kept) >= _KEPT_SURVEYS:
-                # A model that counts its calls is another one each time.
-                kept.clear()
-            kept[key] = KnownSurvey(found.kinked, found.cut is not None)
-    return found
+def _keep(model: Any, key: Hashable, found: Survey) -> None:
+    if key is None:
+        return
+    with suppress(TypeError):
+        kept = _known.setdefault(model, {})
+        if len(kept) >= _KEPT_SURVEYS:
+            # A model that counts its calls is another one each time.
+            kept.clear()
+        kept[key] = _Known(found.kinked, found.cut is not None)
 
 
-def survey(backend: TorchBackend, examples: Examples) -> Survey:
+def _survey(opened: OpenedModel, examples: Examples) -> Survey:
     """Run the model on a few examples, and look for kinks and for the end of its affine prefix."""
-    count = backend.fixed_batch_size or _telling_count(examples)
+    count = opened.fixed_batch_size or _telling_count(examples)
     few = examples.rows(np.arange(count) % len(examples))
-    points = tuple(tensor.requires_grad_() for tensor in backend.tensors(few.inputs))
+    points = tuple(tensor.requires_grad_() for tensor in opened.tensors(few.inputs))
     if len(points) != 1:
-        return _survey_of_several(backend, points, few)
+        return _survey_of_several(opened, points, few)
     calls: list[_Call] = []
     flow = ValueFlow(points[0])
     try:
-        with flow, _seen(backend.leaf_modules, flow, calls):
-            reading = backend.read(points, few)
+        with flow, _seen(opened.leaf_modules, flow, calls):
+            reading = opened.read(points, few)
     except ExplainError:
         # What fails because it is watched is not looked into; what fails by itself says so when it is run.
         return Survey(kinked=True)
-    explained = reading.explained
-    # What picks a class from the outputs is ours, and chooses nothing by the input.
-    root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
+    explained, root = reading.explained, _root(reading, few)
     if root is None:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
     cut, node = _find_cut(graph, flow, reading, calls, count)
-    if isinstance(cut, ModuleCut) and not _leads_to(
-        cut, backend, points[0].detach(), few, explained.detach()
-    ):
+    if isinstance(cut, ModuleCut) and not _leads_to(cut, opened, points[0].detach(), few, explained.detach()):
         cut = node = None
-    return Survey(graph.has_kinks(beyond=node), cut)
+    return Survey(graph.has_kinks(beyond={node}), cut)
 
 
-def _survey_of_several(backend: TorchBackend, points: tuple[Tensor, ...], few: Examples) -> Survey:
+def _survey_of_several(opened: OpenedModel, points: tuple[Tensor, ...], few: Examples) -> Survey:
     """Look for kinks on the way from each of several inputs; a prefix of them all is not looked for."""
     try:
-        reading = backend.read(points, few)
-        explained = reading.explained
-        root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
+        root = _root(opened.read(points, few), few)
     except ExplainError:
         # What fails says so when it is run.
         return Survey(kinked=True)
     return Survey(root is None or any(ScoreGraph(root, point).has_kinks() for point in points))
+
+
+def _root(reading: Reading, examples: Examples) -> Any:
+    """Give the node of the scores; what picks a class from the outputs is ours, and chooses nothing by the input."""
+    explained, target = reading.explained, examples.target
+    return (explained if target.function is None else pick_scores(explained, target)).grad_fn
 
 
 def _telling_count(examples: Examples) -> int:
@@ -269,7 +267,7 @@ class _Call:
 
 
 def _find_cut(
-    graph: ScoreGraph, flow: ValueFlow, reading: Any, calls: list[_Call], count: int
+    graph: ScoreGraph, flow: ValueFlow, reading: Reading, calls: list[_Call], count: int
 ) -> tuple[ModuleCut | SourceCut | None, Any]:
     """Find what ends an affine prefix, and its node: the logits if all is affine, else the first module that works."""
 
@@ -288,13 +286,13 @@ def _find_cut(
 
 
 def _leads_to(
-    cut: ModuleCut, backend: TorchBackend, points: Tensor, examples: Examples, expected: Tensor
+    cut: ModuleCut, opened: OpenedModel, points: Tensor, examples: Examples, expected: Tensor
 ) -> bool:
     """Tell whether the model run from the cut gives the outputs of the whole model."""
     try:
         with torch.no_grad():
-            entering = cut.prefix(backend, points, examples)
-        _, found = cut.gradients(backend, entering.clone, points, examples)
+            entering = cut.prefix(opened, points, examples)
+        _, found = cut.gradients(opened, entering.clone, points, examples)
     except (CutLostError, ExplainError):
         # Run from the cut the model fails, or goes another way: it is run whole.
         return False

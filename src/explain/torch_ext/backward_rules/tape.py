@@ -1,40 +1,26 @@
-"""What backward passes with a rule have in common: a run on a tape, and what is refused.
-
-Operations are told by the nodes of the autograd graph, not by modules: a module that is called twice and a function
-that is no module are then like any other.
-"""
+"""A run of a model on a tape: the operations on the way from the input, and the tensors that go into them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
-from explain.torch_ext.model.graph import ScoreGraph, name_of, names
+from explain.torch_ext.backward_rules.backward import operations_between
+from explain.torch_ext.backward_rules.kinds import no_rule
+from explain.torch_ext.model.graph import name_of
+from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
 
-if TYPE_CHECKING:
-    from explain.torch_ext.backend import TorchBackend
-
-# From the gradients that a node gives and the gradients that it was given to other gradients that it gives.
-Hook = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
-
-POOLS = names("MaxPool2DWithIndices MaxPool3DWithIndices AdaptiveMaxPool2D AdaptiveMaxPool3D")
-# One value in, one value out.
-ELEMENTWISE = names(
-    "Relu ClampMin ClampMax Clamp Threshold Hardtanh Hardtanh LeakyRelu Elu Celu Sigmoid Tanh Softplus Gelu Silu Mish "
-    "Hardsigmoid Hardswish LogSigmoid Exp Exp2 Expm1 Log Log1P Log2 Sqrt Abs Sin Cos Erf"
-)
-# Whole recurrent layers, or steps of them, in one operation.
-FUSED = names("MkldnnRnnLayer CudnnRnn MiopenRnn ThnnFusedLstmCell ThnnFusedGruCell")
-# What graph.py does not count among the affine operations, since no prefix needs it.
-ALSO_AFFINE = names("Rsub MaskedFill Cumsum Movedim")
 # An operation in place on a view of a larger tensor, whatever it was.
-ON_A_VIEW = "CopySlices"
+_ON_A_VIEW = "CopySlices"
 
 
 class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -101,21 +87,52 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.values[place] = value.clone()
 
 
-def run_on_tape(backend: TorchBackend, examples: Examples, tape: Tape) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Run the model on a tape; give the points and the scores, shape (N,)."""
-    points = backend.tensors(examples.inputs, grad=True)
-    with tape:
-        scores = pick_scores(backend.read(points, examples).explained, examples.target)
-    tape.end(scores)
-    return points, scores
+@dataclass(frozen=True)
+class Run:
+    """A run of a model on a tape.
 
+    Parameters
+    ----------
+    opened : OpenedModel
+        The model.
+    tape : Tape
+        The tape.
+    points : tuple of torch.Tensor
+        What it was run on.
+    scores : torch.Tensor
+        The scores, shape (N,).
+    """
 
-def nodes_on_the_way(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
-    """Give the nodes through which the scores depend on the inputs, without the inputs themselves."""
-    found: dict[Any, None] = {}
-    for point in points:
-        found.update(dict.fromkeys(ScoreGraph(scores.grad_fn, point).nodes))
-    return found
+    opened: OpenedModel
+    tape: Tape
+    points: tuple[Tensor, ...]
+    scores: Tensor
+
+    @classmethod
+    def on(cls, tape: Tape, opened: OpenedModel, examples: Examples) -> Run:
+        """Run a model on a tape."""
+        points = opened.tensors(examples.inputs, grad=True)
+        with tape:
+            scores = pick_scores(opened.read(points, examples).explained, examples.target)
+        tape.end(scores)
+        return cls(opened, tape, points, scores)
+
+    @cached_property
+    def nodes(self) -> dict[Any, None]:
+        """The operations through which the scores depend on the points."""
+        return operations_between(self.scores, self.points)
+
+    def no_rule(self, method: str, node: Any) -> UnsupportedModelError:
+        """Give the error for an operation without a rule."""
+        if name_of(node).endswith(_ON_A_VIEW):
+            return _on_a_view(next(iter(sorted(self.tape.on_views)), "an assignment"))
+        return no_rule(method, node, self.nodes, self.opened.model_name, self.opened.leaf_modules)
+
+    def refuse_hidden(self, *words: str) -> None:
+        """Raise `UnsupportedModelError` if an operation with one of these words in its name is hidden by a view."""
+        hidden = [name for name in self.tape.on_views if any(word in name for word in words)]
+        if hidden and any(name_of(node).endswith(_ON_A_VIEW) for node in self.nodes):
+            raise _on_a_view(hidden[0])
 
 
 def is_input(node: Any) -> bool:
@@ -134,40 +151,9 @@ def _edge_into(tensor: Tensor) -> tuple[Any, int]:
     return ("made by none", id(tensor)) if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
 
 
-def unknown(method: str, backend: TorchBackend, node: Any, nodes: Mapping[Any, None], tape: Tape) -> str:
-    """Say which operation has no rule, and in which module it is, where one can be seen."""
-    name = name_of(node)
-    if name.endswith(ON_A_VIEW):
-        return on_a_view(next(iter(sorted(tape.on_views)), "an assignment"))
-    made_by = _modules_that_make(backend, node)
-    where = f" (in {made_by})" if made_by else ""
-    ways = sum(below in nodes for below, _ in node.next_functions)
-    what = f"{name or node.name()}{where}"
-    if ways > 1:
-        what += f", of {ways} tensors that all depend on the input,"
-    hint = " Explain the logit: score='logit'." if name in ("Softmax", "LogSoftmax") else ""
-    if name in FUSED and method == "LRP":
-        hint = " It is a whole step of a recurrent layer: move the model to the CPU, where it is run piece by piece."
-    return (
-        f"{method} has no rule for the operation {what} of {backend.model_name}, through which the score "
-        f"depends on the input; taken for linear, it would make the values wrong.{hint} Use integrated_gradients, "
-        "which needs no rules."
-    )
-
-
-def _modules_that_make(backend: TorchBackend, node: Any) -> str:
-    """Name the modules of the model that end in such an operation."""
-    inside: list[str] = []
-    for module in backend.leaf_modules:
-        kind = type(module).__name__.lower().replace("norm", "")
-        if kind and kind[:4] in name_of(node).lower():
-            inside.append(str(module))
-    return ", ".join(dict.fromkeys(inside))
-
-
-def on_a_view(operation: str) -> str:
-    """Say that an operation is hidden."""
-    return (
+def _on_a_view(operation: str) -> UnsupportedModelError:
+    """Give the error for an operation that is hidden."""
+    return UnsupportedModelError(
         f"The model runs {operation.removeprefix('aten.').split('.')[0]} in place on a view of another tensor, which "
         "hides the operation from the backward pass (ReLU(inplace=True) after a Flatten, for example). Build that "
         "module with inplace=False, or use integrated_gradients, which needs no rules."

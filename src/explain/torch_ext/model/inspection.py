@@ -10,57 +10,45 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.inspection import Complaint, Inspection, model_call_error
 from explain.backends.stepwise import is_stepwise
 from explain.backends.tokens import is_embedding
-from explain.errors import (
-    ExplainError,
-    InputError,
-    LayoutError,
-    ModelCallError,
-    ModelNotBuiltError,
-    UnsupportedModelError,
-)
+from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
 from explain.inputs.wiring import Wiring
-from explain.keras.layers import is_keras_model, layers_of
+from explain.keras import inspection as keras_inspection
+from explain.keras.layers import is_keras_model
 from explain.torch_ext.model.structure import Structure, structure_of
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, kw_only=True)
+class TorchInspection(Inspection):
     """A model, unwrapped, and what kind it is.
 
     Parameters
     ----------
-    model : callable
-        The original behind a compiled, parallel or exported wrapper.
-    opaque : bool
-        True if its layers cannot be reached.
-    stepwise : bool
-        True if it takes one step of a sequence at a time.
     several : bool
         True if it is given several inputs.
     keras : bool
         True for a Keras model that runs on torch.
-    fixed_batch_size : int, optional
-        The only batch size that it takes.
     structure : Structure
         Its modules.
     """
 
-    model: Any
-    opaque: bool
-    stepwise: bool = False
     several: bool = False
     keras: bool = False
-    fixed_batch_size: int | None = None
     structure: Structure = field(default_factory=Structure)
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether its modules can be reached, and each gives one output for a whole sequence."""
+        return super().has_layers and not self.keras
 
-def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> Inspection:
+
+def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> TorchInspection:
     """Unwrap a model and tell its kind.
 
     Parameters
@@ -73,25 +61,26 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         Where its inputs come from, if the caller gives several: a state is then one of them.
     """
     original = _unwrapped(model)
+    several = wiring is not None
     if not isinstance(original, nn.Module):
-        return Inspection(original, opaque=True, several=wiring is not None)
+        return TorchInspection(model=original, opaque=True, several=several)
     structure = structure_of(original)
     if structure.lazy:
         raise ModelNotBuiltError(
             f"model of type {type(original).__name__} has layers whose shape is not known yet (Lazy modules): call it "
             "once on a batch before explaining it."
         )
-    if isinstance(original, torch.jit.ScriptModule):
-        return Inspection(original, opaque=True, several=wiring is not None, structure=structure)
-    if isinstance(original, torch.fx.GraphModule) and _is_flat(original):
-        size = _exported_batch_size(original)
-        several = wiring is not None
-        return Inspection(original, True, several=several, fixed_batch_size=size, structure=structure)
-    return Inspection(
-        original,
+    is_flat = isinstance(original, torch.fx.GraphModule) and _is_flat(original)
+    if is_flat or isinstance(original, torch.jit.ScriptModule):
+        size = _exported_batch_size(original) if isinstance(original, torch.fx.GraphModule) else None
+        return TorchInspection(
+            model=original, opaque=True, several=several, fixed_batch_size=size, structure=structure
+        )
+    return TorchInspection(
+        model=original,
         opaque=False,
-        stepwise=wiring is None and is_stepwise(_forward_of(original), given),
-        several=wiring is not None,
+        stepwise=not several and is_stepwise(_forward_of(original), given),
+        several=several,
         keras=is_keras_model(original),
         structure=structure,
     )
@@ -107,8 +96,7 @@ def default_layout(model: Any, ndim: int) -> Layout:
     """
     original = _unwrapped(model)
     if is_keras_model(original):
-        first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers_of(original))
-        return usual_layout(ndim, "first" if first else "last")
+        return keras_inspection.default_layout(original, ndim)
     if ndim != 3:
         return usual_layout(ndim, "first")
     inspection = inspect_model(model)
@@ -134,28 +122,27 @@ def default_layout(model: Any, ndim: int) -> Layout:
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
     """Give the shape of one example where the model has an ``input_shape``, without the batch axis."""
     original = _unwrapped(model)
+    if is_keras_model(original):
+        return keras_inspection.stated_input_shape(original)
     shape = getattr(original, "input_shape", None)
-    if not isinstance(shape, tuple):
-        return None
-    # Keras counts the batch axis in, everybody else leaves it out.
-    return shape[1:] if is_keras_model(original) else shape
+    return shape if isinstance(shape, tuple) else None
 
 
 def reads_token_ids(model: Any) -> bool:
     """Tell whether the model has an embedding layer that can be reached."""
     inspection = inspect_model(model)
-    hidden = inspection.opaque or inspection.keras or inspection.stepwise
-    return not hidden and any(map(is_embedding, inspection.structure.modules))
+    return inspection.has_layers and any(map(is_embedding, inspection.structure.modules))
 
 
-def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:
-    """Follow the model's parameters, else its input.
+def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.device, torch.dtype]:
+    """Give the device and the dtype of the model's parameters, else of its input.
 
     Raises
     ------
     UnsupportedModelError
         If any is on the device "meta", where nothing has a value.
     """
+    modules = inspection.structure.modules
     own = (
         tensor
         for module in modules
@@ -178,14 +165,8 @@ def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.dev
     return torch.device("cpu"), torch.float64 if getattr(like, "dtype", None) == np.float64 else torch.float32
 
 
-def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:
-    """Tell what is wrong with an input's shape for the model's first convolution or recurrent layer.
-
-    Returns
-    -------
-    tuple of str and bool, optional
-        What is wrong and what to do, and whether it is the order of the axes; None if nothing is seen.
-    """
+def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | None:
+    """Tell what is wrong with an input's shape for the model's first convolution or recurrent layer, if anything is."""
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         return None
     for name, module in model.named_modules():
@@ -196,55 +177,43 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
         if isinstance(module, nn.RNNBase):
             if shape[-1] == module.input_size:
                 return None
-            return (
-                f"layer {name!r} wants {module.input_size} features on the last axis, x has shape {shape}",
-                False,
+            return Complaint(
+                f"layer {name!r} wants {module.input_size} features on the last axis, x has shape {shape}"
             )
     return None
 
 
-def call_error(inspection: Inspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
-    """Say what was wrong with the input, not several, where that can be seen, else what the model said."""
+def call_error(inspection: TorchInspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
+    """Say what is wrong with the input, if it is one and that can be seen, else what the model said."""
     inputs = [one for one in given if isinstance(one, Tensor)]
-    if inspection.several:
-        shapes = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
-        return ModelCallError(
-            f"The model raised {type(cause).__name__} for inputs of shapes {shapes}: {cause}. Does it take these "
-            "inputs, in this order or by these names? A tuple goes to it by position, a dict by name."
-        )
-    only = inputs[0]
-    shape = tuple(only.shape)
-    complaint = None if inspection.stepwise else first_layer_complaint(inspection.model, shape)
+    complaint = None
+    if not (inspection.several or inspection.stepwise):
+        complaint = first_layer_complaint(inspection.model, tuple(inputs[0].shape))
     if complaint is not None:
-        text, is_order = complaint
-        return (LayoutError if is_order else InputError)(
-            f"The model cannot take x: {text}. (It said: {cause})"
-        )
-    return ModelCallError(
-        f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {only.dtype}: {cause}. "
-        "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
-    )
+        return complaint.error(f" (It said: {cause})")
+    names = "A tuple goes to it by position, a dict by name." if inspection.several else None
+    return model_call_error(cause, [(tuple(one.shape), str(one.dtype)) for one in inputs], names)
 
 
-def _convolution_complaint(
-    name: str, ndim: int, channels: int, shape: tuple[int, ...]
-) -> tuple[str, bool] | None:
+def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int, ...]) -> Complaint | None:
     wanted = {3: "(N, C, T)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}[ndim]
     if len(shape) == ndim - 1 and shape[0] == channels:
-        return (
-            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}",
-            False,
+        return Complaint(
+            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}"
         )
     if len(shape) != ndim:
-        return f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}", False
+        return Complaint(f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}")
     if shape[1] != channels and shape[-1] == channels:
-        return (
+        return Complaint(
             f"x has shape {shape} with {channels} channels last, but layer {name!r} wants channels first, {wanted}: "
             "give np.moveaxis(x, -1, 1)",
-            True,
+            is_order=True,
         )
     if shape[1] != channels:
-        return f"layer {name!r} wants {channels} channels on axis 1, {wanted}; x has shape {shape}", True
+        return Complaint(
+            f"layer {name!r} wants {channels} channels on axis 1, {wanted}; x has shape {shape}",
+            is_order=True,
+        )
     return None
 
 

@@ -1,23 +1,18 @@
-"""The layers of a PyTorch model while it runs: which are called, what they give, and another thing in its place."""
+"""The layers of a PyTorch model while it runs: which are called, and where it is entered or left."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from explain.errors import LayerError
-from explain.inputs.examples import Array, Examples
+from explain.backends.places import Place
 from explain.inputs.layers import LayerCall, as_calls
-from explain.torch_ext.model.transfer import to_host
-
-if TYPE_CHECKING:
-    from explain.torch_ext.backend import TorchBackend
 
 # Layers that tell which axis has the channels; what lies between them, an activation or a dropout, keeps it.
 _CHANNELS_FIRST = (
@@ -51,8 +46,20 @@ def has_channels_last(module: nn.Module, before: bool) -> bool:
     return before or isinstance(module, _CHANNELS_LAST)
 
 
-def layer_calls(backend: TorchBackend, examples: Examples, *, channels_last: bool) -> tuple[LayerCall, ...]:
-    """Run one example; give every call of a module. `channels_last` says where the input's channels are."""
+def layer_calls(
+    layers: Mapping[str, nn.Module], run: Callable[[], object], *, channels_last: bool
+) -> tuple[LayerCall, ...]:
+    """Give every call of a module, in the order in which they end.
+
+    Parameters
+    ----------
+    layers : Mapping of str to torch.nn.Module
+        The modules by name.
+    run : callable
+        Runs the model.
+    channels_last : bool
+        Whether the channels of its input are the last axis.
+    """
     seen: list[tuple[str, tuple[int, ...], bool]] = []
     last = channels_last
 
@@ -65,138 +72,69 @@ def layer_calls(backend: TorchBackend, examples: Examples, *, channels_last: boo
 
         return see
 
-    few = examples.rows(slice(0, 1))
     with torch.no_grad(), ExitStack() as stack:
-        for name, module in backend.named_layers.items():
+        for name, module in layers.items():
             stack.enter_context(_watched(module, note(name)))
-        backend.read(backend.tensors(few.inputs), few)
+        run()
     return as_calls(seen, ".")
 
 
-def activations(backend: TorchBackend, call: LayerCall, examples: Examples) -> Array:
-    """Give what a module gives at a call for each example, shape (N, ...)."""
-    with torch.no_grad():
-        given = backend.until(call).read(backend.tensors(examples.inputs), examples).source
-    return to_host(given.contiguous())
-
-
-def units_and_gradients(backend: TorchBackend, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
-    """Give what a module gives at a call, and the gradients of the scores to it; what is before it needs no graph."""
-    with backend.place_of(call).opened() as found:
-        explained = backend.read(backend.tensors(examples.inputs), examples).explained
-    (gradient,) = backend.gradients_of(explained, examples, found[-1:])
-    return to_host(found[-1].detach().contiguous()), to_host(gradient.contiguous())
-
-
 @dataclass(frozen=True)
-class Entry:
-    """Where a model is entered, or left: at what a module gives at one of its calls.
+class TorchPlace(Place):
+    """The output of a module at one of its calls; see `explain.backends.places.Place`."""
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The module.
-    call : LayerCall
-        Which of its calls.
-    """
-
-    module: nn.Module
-    call: LayerCall
+    layer: nn.Module
 
     @contextmanager
-    def entered(self, value: Tensor) -> Iterator[None]:
-        """Put a value in the place of what the module gives."""
-        met = False
+    def passed_through(self, function: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """Replace the output by what a function makes of it."""
+        count = -1
+        thread = threading.get_ident()
 
-        def enter(output: Tensor) -> Tensor:
-            nonlocal met
-            met = True
-            if output.shape != value.shape:
-                raise LayerError(
-                    f"layer={self.call.label!r} gives shape {tuple(output.shape)} here and {tuple(value.shape)} "
-                    "before: it cannot be taken for an input."
-                )
-            # A copy: what follows may change it in place, which a leaf does not allow.
-            return value.to(output.dtype, copy=True)
+        def hook(module: nn.Module, arguments: Any, output: Any) -> Any:
+            nonlocal count
+            if threading.get_ident() != thread:
+                return None
+            count += 1
+            if count != self.call.call:
+                return None
+            return (function(output[0]), *output[1:]) if isinstance(output, tuple) else function(output)
 
-        with passed_through(self.module, self.call.call, enter):
+        handle = self.layer.register_forward_hook(hook)
+        try:
             yield
-            if not met:
-                raise _missed(self.call)
+        finally:
+            handle.remove()
+
+    def fits(self, output: Tensor, value: Tensor) -> bool:
+        """Tell whether a value has the shape of the output."""
+        return output.shape == value.shape
+
+    def in_place_of(self, output: Tensor, value: Tensor) -> Tensor:
+        """Give a copy of a value: what follows may change it in place, which a leaf does not allow."""
+        return value.to(output.dtype, copy=True)
+
+    def copied(self, output: Tensor) -> Tensor:
+        """Give a copy of the output: what follows may change it in place."""
+        return output.clone()
 
     @contextmanager
     def opened(self) -> Iterator[list[Tensor]]:
-        """Keep what the module gives as a leaf, from which the graph begins, in the precision of points."""
+        """Keep the output as a leaf, at which the graph begins, in the precision of points."""
         found: list[Tensor] = []
 
         def open_up(output: Tensor) -> Tensor:
             wide = output.dtype if output.dtype == torch.float64 else torch.float32
             found.append(output.detach().to(wide).requires_grad_())
-            # A copy: what follows may change it in place, which a leaf does not allow.
-            return found[-1].to(output.dtype, copy=True)
+            return self.in_place_of(output, found[-1])
 
-        with passed_through(self.module, self.call.call, open_up):
+        with self._called_once(open_up):
             yield found
-            if not found:
-                raise _missed(self.call)
-
-    @contextmanager
-    def kept(self) -> Iterator[list[Tensor]]:
-        """Keep what the module gives."""
-        found: list[Tensor] = []
-
-        def keep(output: Tensor) -> Tensor:
-            # What follows may change it in place.
-            found.append(output.clone())
-            return output
-
-        with passed_through(self.module, self.call.call, keep):
-            yield found
-            if not found:
-                raise _missed(self.call)
-
-
-@contextmanager
-def entered_at(
-    readers: Sequence[tuple[int, Entry]], entry: Entry | None, moved: Sequence[Tensor], value: Tensor | None
-) -> Iterator[None]:
-    """Put values in the places at which a model is entered: some of its moved inputs at `readers`, one at `entry`."""
-    with ExitStack() as stack:
-        for place, reader in readers:
-            stack.enter_context(reader.entered(moved[place]))
-        if entry is not None and value is not None:
-            stack.enter_context(entry.entered(value))
-        yield
-
-
-@contextmanager
-def passed_through(module: nn.Module, call: int, function: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Let what a module gives at one of its calls go through a function.
-
-    Of a module that gives several things, an LSTM its states, the first.
-    """
-    count = -1
-    thread = threading.get_ident()
-
-    def hook(module: nn.Module, arguments: Any, output: Any) -> Any:
-        nonlocal count
-        if threading.get_ident() != thread:
-            return None
-        count += 1
-        if count != call:
-            return None
-        return (function(output[0]), *output[1:]) if isinstance(output, tuple) else function(output)
-
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
 def _watched(module: nn.Module, see: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
-    """Show what a module gives, at each of its calls, to a function."""
+    """Show the output of a module, at each of its calls, to a function."""
     thread = threading.get_ident()
 
     def hook(module: nn.Module, arguments: Any, output: Any) -> None:
@@ -209,10 +147,3 @@ def _watched(module: nn.Module, see: Callable[[nn.Module, Tensor], None]) -> Ite
         yield
     finally:
         handle.remove()
-
-
-def _missed(call: LayerCall) -> LayerError:
-    return LayerError(
-        f"layer={call.label!r} was not called this time: the model goes other ways through its layers for other "
-        "inputs. Name a layer that it always calls."
-    )

@@ -107,7 +107,7 @@ def observe(
     if inspection.opaque or inspection.stepwise or inspection.keras:
         return None
     network: nn.Module = inspection.model
-    device, dtype = device_and_dtype(inspection.structure.modules, inputs[0])
+    device, dtype = device_and_dtype(inspection, inputs[0])
     wide = dtype if dtype == torch.float64 else torch.float32
     points = [
         None

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explain.backends.scoring import ActivationKind, RecordedActivation
+from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation
 from explain.errors import TargetError
 from explain.inputs.examples import Target
 from explain.inputs.layout import Layout
 from explain.keras.layers import layers_of, recorded_activations
-from explain.torch_ext.model.inspection import Inspection
+from explain.torch_ext.model.inspection import TorchInspection
 
 _FUNCTIONAL: dict[str, ActivationKind] = {
     "SoftmaxBackward0": "softmax",
@@ -38,32 +38,15 @@ _RESHAPING = (
 )
 
 
-class TorchArithmetic:
-    """PyTorch's operations; see `explain.backends.scoring.Arithmetic`."""
-
-    def softmax(self, tensor: Tensor, axis: int) -> Tensor:
-        """Softmax along an axis."""
-        return torch.softmax(tensor, axis)
-
-    def log_softmax(self, tensor: Tensor, axis: int) -> Tensor:
-        """Log-softmax along an axis."""
-        return torch.log_softmax(tensor, axis)
-
-    def sigmoid(self, tensor: Tensor) -> Tensor:
-        """Logistic function."""
-        return torch.sigmoid(tensor)
-
-    def log_sigmoid(self, tensor: Tensor) -> Tensor:
-        """Logarithm of the logistic function."""
-        return nn.functional.logsigmoid(tensor)
-
-    def exp(self, tensor: Tensor) -> Tensor:
-        """Exponential function."""
-        return torch.exp(tensor)
-
-    def log(self, tensor: Tensor) -> Tensor:
-        """Natural logarithm."""
-        return torch.log(tensor)
+ARITHMETIC = Arithmetic(
+    softmax=torch.softmax,
+    log_softmax=torch.log_softmax,
+    sigmoid=torch.sigmoid,
+    log_sigmoid=nn.functional.logsigmoid,
+    exp=torch.exp,
+    log=torch.log,
+)
+"""PyTorch's operations on tensors."""
 
 
 class ActivationRecorder:
@@ -71,11 +54,11 @@ class ActivationRecorder:
 
     Parameters
     ----------
-    inspection : Inspection
+    inspection : TorchInspection
         The model; one whose layers cannot be reached records nothing.
     """
 
-    def __init__(self, inspection: Inspection) -> None:
+    def __init__(self, inspection: TorchInspection) -> None:
         # Keras layers do not call hooks.
         self._keras_layers = layers_of(inspection.model) if inspection.keras else []
         self._activations = inspection.structure.activations
@@ -175,15 +158,10 @@ def _places(indices: Tensor) -> tuple[Tensor, ...]:
     return (torch.arange(len(indices), device=indices.device), *indices.unbind(dim=1))
 
 
-def class_axis(outputs: Tensor, layout: Layout) -> int:
+def class_axis(layout: Layout) -> int:
     """Give the axis of the classes where no activation says: the last where the input's channels are last."""
     axes = layout.batch_first.axes
     return -1 if len(axes) > 2 and axes[-1] == "C" else 1
-
-
-def is_single(outputs: Sequence[Any] | Tensor) -> bool:
-    """Tell whether there is one output an example."""
-    return isinstance(outputs, Tensor) and outputs.ndim > 0 and outputs.numel() == outputs.shape[0]
 
 
 def _axis_of(module: nn.Module, logits: Tensor) -> int:

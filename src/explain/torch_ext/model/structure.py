@@ -41,6 +41,20 @@ class Structure:
     lazy: bool = False
     stock: bool = False
 
+    def token(self) -> tuple[int, ...]:
+        """Give the same numbers as long as modules, their attributes, hooks and lists hold the same objects.
+
+        Found when it is asked for: of a small model that takes longer than its call.
+        """
+        found: list[int] = []
+        for module in self.modules:
+            found.append(id(module))
+            for value in module.__dict__.values():
+                found.append(id(value))
+                if isinstance(value, (dict, list)):
+                    found.extend(map(id, value.values() if isinstance(value, dict) else value))
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class _Traits:
@@ -93,18 +107,6 @@ def structure_of(model: Any) -> Structure:
         if below:
             left.extend(one for one in reversed(below.values()) if one is not None)
     return Structure(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
-
-
-def identities_of(structure: Structure) -> tuple[int, ...]:
-    """Give what changes when a module, an attribute or a hook of one, or what a list of it holds is another object."""
-    found: list[int] = []
-    for module in structure.modules:
-        found.append(id(module))
-        for value in module.__dict__.values():
-            found.append(id(value))
-            if isinstance(value, (dict, list)):
-                found.extend(map(id, value.values() if isinstance(value, dict) else value))
-    return tuple(found)
 
 
 @lru_cache(maxsize=512)

@@ -1,0 +1,302 @@
+"""A TensorFlow model opened: arrays to its device, and computations on tensors, traced where the model allows it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from explain.backends.layered import Layered
+from explain.backends.protocol import Finding, Question
+from explain.backends.scoring import ActivationKind
+from explain.errors import ExplainError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layers import LayerCall
+from explain.running.random_state import preserved_random_state
+from explain.tf_ext.model.forward_pass import Beside, TensorFlowForwardPass
+from explain.tf_ext.model.inspection import (
+    TensorFlowInspection,
+    call_error,
+    device_and_dtype,
+    first_layer_complaint,
+    inspect_model,
+)
+from explain.tf_ext.model.layers import TensorFlowPlace, named_layers
+from explain.tf_ext.model.memory import is_out_of_memory
+from explain.tf_ext.model.state import inference_mode, preserved_variables
+from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced, traces_of
+from explain.tf_ext.model.transfer import to_device
+
+Look = Callable[[Any, TensorFlowForwardPass], Any]
+
+
+class OpenedModel(Layered):
+    """One TensorFlow model, opened: what its affine prefix, its paths and its backward rules are found with.
+
+    Parameters
+    ----------
+    model : keras.Model or callable
+        The model as the user gave it.
+    question : Question
+        What is asked of it.
+    like : object
+        The input as it was given: a model without weights follows its dtype.
+    """
+
+    inspection: TensorFlowInspection
+
+    def __init__(self, model: Any, question: Question, like: Any) -> None:
+        inspection = inspect_model(model, question.forward_kwargs, question.wiring)
+        self.model = model
+        super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
+        self.device_name, self._precision = device_and_dtype(inspection, like)
+        self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
+        self._eager = inspection.eager
+        self._functional: ActivationKind | None = None
+        self._own_traces: dict[Any, Trace] = {}
+
+    @property
+    def named_layers(self) -> Mapping[str, Any]:
+        """The layers of the model by name."""
+        return named_layers(self.model)
+
+    @property
+    def rounds_points(self) -> bool:
+        """Whether the model computes in less precision than points are formed in."""
+        return bool(getattr(self.model, "compute_dtype", self._precision.name) != self._precision.name)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Restore TensorFlow's random state on exit; the mode is an argument of each call."""
+        with inference_mode():
+            yield
+
+    def place_of(self, call: LayerCall) -> TensorFlowPlace:
+        """Give the place of a call, at which the model can be entered or left."""
+        return TensorFlowPlace(weakref.ref(self.named_layers[call.name]), call)
+
+    def tensors(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
+        """Bring host arrays to the model's device, in the precision of points."""
+        return tuple(to_device(array, self._precision) for array in arrays)
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        *arguments: Any,
+        static: tuple[Hashable, ...] = (),
+    ) -> Any:
+        """Run a computation on tensors.
+
+        Parameters
+        ----------
+        function : callable
+            From a `TensorFlowForwardPass`, what is static, tensors, and what goes beside them row by row, to tensors.
+            A trace of it is kept: it holds what it refers to.
+        examples : Examples
+            What goes beside the points.
+        *arguments
+            The tensors, nested as `function` takes them.
+        static : tuple of hashable
+            What a trace of the function holds for good.
+        """
+        return self.found(function, examples, *arguments, static=static)[0]
+
+    def found(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        *arguments: Any,
+        static: tuple[Hashable, ...] = (),
+    ) -> tuple[Any, Finding | None]:
+        """Run a computation as `run` does; give what was found out about the score, too."""
+        inputs = (*arguments, self._beside(examples))
+        trace = self._traced_or_none(function, examples, inputs, static)
+        try:
+            if trace is not None:
+                with preserved_variables(self.model) if trace.assigns else nullcontext():
+                    return trace.function(*tf.nest.flatten(inputs)), trace.finding
+            if function is TensorFlowForwardPass.outputs:
+                self._functional = self._functional_of_a_trace(examples, inputs)
+            forward = self._forward_pass(examples, self._functional)
+            with preserved_variables(self.model), preserved_random_state():
+                return function(forward, *static, *inputs), forward.findings[0]
+        except ExplainError:
+            raise
+        except Exception as cause:  # Foreign code, which may raise anything.
+            raise self._call_error(cause, arguments[0]) from cause
+
+    def seen(self, function: Callable[..., Any], examples: Examples, look: Look) -> Any:
+        """Look at the trace of a computation of points; None for a model that cannot be traced.
+
+        Parameters
+        ----------
+        function : callable
+            As for `run`.
+        examples : Examples
+            One is enough.
+        look : callable
+            From the graph of the trace and the forward pass that made it to what is kept with the trace.
+        """
+        padded = self.padded(examples.rows(slice(0, 1)))
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        trace = self._traced_or_none(function, padded, inputs, (), look)
+        return None if trace is None else trace.seen
+
+    def called_layers(self, examples: Examples) -> list[tuple[str, Any]]:
+        """Give each call of a layer, its name and its output: of a trace, or of a run on one example."""
+        padded = self.padded(examples.rows(slice(0, 1)))
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        forward = self._forward_pass(padded)
+        if not self._eager:
+            # Foreign code that cannot be traced may raise anything; it is run all the same.
+            with suppress(Exception), preserved_random_state():
+                # The trace is not kept: what was noted belongs to it.
+                traced(forward.layer_calls, inputs, self._specifications(inputs))
+                return forward.notes
+        forward.notes.clear()
+        try:
+            with preserved_variables(self.model), preserved_random_state():
+                forward.layer_calls(*inputs)
+        except ExplainError:
+            raise
+        except Exception as cause:  # Foreign code, which may raise anything.
+            raise self._call_error(cause, inputs[0]) from cause
+        return forward.notes
+
+    def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
+        """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
+        beside = self._beside(examples)
+        forward = self._forward_pass(examples)
+        # The caller traces it, and would otherwise rewrite its control flow.
+        return tf.autograph.experimental.do_not_convert(lambda point: forward.outputs((point,), beside))
+
+    def check_shape(self, examples: Examples) -> None:
+        """Refuse an input that does not fit the shape that the model states, before Keras stretches it.
+
+        Raises
+        ------
+        InputError, LayoutError
+            With what to do.
+        """
+        question = self.question
+        if self.inspection.stepwise or self.entry is not None or question.wiring is not None:
+            return
+        count, *one = examples.inputs[0].shape
+        one.insert(question.layout.batch_axis, count)
+        complaint = first_layer_complaint(self.inspection, tuple(one))
+        if complaint is not None:
+            raise complaint.error()
+
+    def _call_error(self, cause: Exception, points: Sequence[Any]) -> ExplainError:
+        return call_error(cause, points, several=self.question.wiring is not None)
+
+    def _traced_or_none(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        static: tuple[Hashable, ...],
+        look: Look | None = None,
+    ) -> Trace | None:
+        """Find or make the trace of a computation; None for a model that must run operation by operation."""
+        if self._eager:
+            return None
+        try:
+            return self._trace(function, examples, inputs, static, look)
+        except ExplainError:
+            raise
+        # The model is foreign code, which may raise anything, also only because it is being traced: run as it
+        # is, it may work after all, and else says what is wrong with the input rather than with the trace.
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            self._eager = True
+            return None
+
+    def _trace(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        static: tuple[Hashable, ...],
+        look: Look | None,
+    ) -> Trace:
+        """Find the trace for inputs of this signature, or make it."""
+        flat = tf.nest.flatten(inputs)
+        companions, mask, held, outer, _, _ = inputs[-1]
+        question = self.question
+        # What cannot be part of a key is traced for this call alone.
+        alone = bool(question.forward_kwargs) or examples.target.function is not None
+        kept = self._own_traces if alone else traces_of(self.model)
+        key = (
+            function,
+            static,
+            self.entry,
+            self.exit,
+            question.score,
+            question.output,
+            question.layout,
+            tuple(companions),
+            len(mask),
+            len(held),
+            len(outer),
+            self.readers,
+            question.wiring,
+            len(inputs[0]),
+            tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat),
+            self.inspection.structure.token,
+        )
+        if key not in kept:
+            forward = self._forward_pass(examples)
+            # The model's own code runs while it is traced, and not again.
+            with preserved_random_state():
+                run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
+            finding = forward.findings[0] if forward.findings else None
+            kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
+        return kept[key]
+
+    def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
+        """Ask a trace that is not run which activation made the output: without one no operation tells."""
+        if self.inspection.opaque:
+            return None
+        forward = self._forward_pass(examples)
+        try:
+            traced(forward.outputs, inputs, self._specifications(inputs))
+        except Exception:  # Foreign code that cannot be traced may raise anything; it is run all the same.
+            return None
+        return forward.functionals[-1]
+
+    def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
+        return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
+
+    def _forward_pass(
+        self, examples: Examples, functional: ActivationKind | None = None
+    ) -> TensorFlowForwardPass:
+        return TensorFlowForwardPass.of(
+            self.model,
+            self.inspection,
+            question=self.question,
+            target_function=examples.target.function,
+            functional=functional,
+            entry=self.entry,
+            exit=self.exit,
+            readers=self.readers,
+        )
+
+    def _beside(self, examples: Examples) -> Beside:
+        """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""
+        precision = self._precision
+        companions = {name: to_device(array, precision) for name, array in examples.companions.items()}
+        mask = () if examples.mask is None else (tf.constant(examples.mask),)
+        held = tuple(tf.constant(one) for one in examples.held)
+        indices = examples.target.indices
+        if indices is None:
+            indices = np.zeros((len(examples), 0), np.int64)
+        outer, unmoved = self.tensors(examples.outer), self.tensors(examples.unmoved)
+        return companions, mask, held, outer, unmoved, tf.constant(indices)

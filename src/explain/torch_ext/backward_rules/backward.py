@@ -1,0 +1,69 @@
+"""A backward pass in which some operations hand on something else than their gradient.
+
+Operations are told by the nodes of the autograd graph, not by modules: a module that is called twice and a function
+that is no module are then like any other. Nothing is done to the model: a rule is a hook on a node of one graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explain.backends.scoring import no_gradient_reason
+from explain.errors import GradientError
+from explain.torch_ext.model.graph import ScoreGraph
+
+# From the gradients that a node gives and the gradients that it was given to other gradients that it gives.
+HandOn = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
+
+
+@dataclass
+class Rules:
+    """What operations hand on.
+
+    Parameters
+    ----------
+    hand_on : Mapping of nodes to callables
+        Called after a node has run.
+    prepare : Mapping of nodes to callables
+        Called before a node runs: from the gradients that arrive to those that it is run on.
+    """
+
+    hand_on: Mapping[Any, HandOn]
+    prepare: Mapping[Any, Callable[[tuple[Any, ...]], tuple[Any, ...]]] = field(default_factory=dict)
+
+
+def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
+    """Give the nodes through which the scores depend on the points, those of the points included."""
+    found: dict[Any, None] = {}
+    for point in points:
+        found.update(dict.fromkeys(ScoreGraph(scores.grad_fn, point).operations))
+    return found
+
+
+def backward(
+    scores: Tensor, points: Sequence[Tensor], rules: Rules, model_name: str
+) -> tuple[tuple[Tensor, ...], int]:
+    """Go back from scores to points; give what arrives there, and how many operations a rule changed.
+
+    Raises
+    ------
+    GradientError
+        If nothing arrives.
+    """
+    for node, hook in rules.hand_on.items():
+        node.register_hook(hook)
+    for node, prehook in rules.prepare.items():
+        node.register_prehook(prehook)
+    found = torch.autograd.grad(scores.sum(), points, allow_unused=True)
+    if all(gradient is None for gradient in found):
+        raise GradientError(no_gradient_reason(model_name))
+    gradients = tuple(
+        torch.zeros_like(point) if gradient is None else gradient
+        for point, gradient in zip(points, found, strict=True)
+    )
+    return gradients, len(rules.hand_on) + len(rules.prepare)

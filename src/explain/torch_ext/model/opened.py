@@ -1,0 +1,185 @@
+"""A PyTorch model opened: arrays to its device, forward passes, and the gradients of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explain.backends.layered import Layered
+from explain.backends.places import entering
+from explain.backends.protocol import Question
+from explain.backends.score_graph import Survey
+from explain.backends.scoring import ActivationKind, Reading, no_gradient_reason
+from explain.errors import GradientError, ModelCallError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layers import LayerCall
+from explain.keras.layers import layers_of
+from explain.torch_ext.model.forward_pass import TorchForwardPass
+from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
+from explain.torch_ext.model.layers import TorchPlace, named_layers
+from explain.torch_ext.model.memory import is_out_of_memory
+from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
+from explain.torch_ext.model.state import held_keras_layers, inference_mode
+from explain.torch_ext.model.transfer import keywords_on_device, ordered, to_device
+
+
+class OpenedModel(Layered):
+    """One PyTorch model, opened: what its affine prefix, its paths and its backward rules are found with.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or callable
+        The model as the user gave it.
+    question : Question
+        What is asked of it.
+    like : object
+        The input as it was given: a model without parameters follows its dtype and device.
+    """
+
+    inspection: TorchInspection
+
+    survey: Survey | None = None
+    """What a survey of the model showed, as it is entered and left now."""
+
+    def __init__(self, model: Any, question: Question, like: Any) -> None:
+        inspection = inspect_model(model, question.forward_kwargs, question.wiring)
+        self.model = inspection.model
+        name = getattr(self.model, "__name__", type(self.model).__name__)
+        super().__init__(name, inspection, question)
+        self.device, self._model_dtype = device_and_dtype(inspection, like)
+        self.device_name = str(self.device)
+        # Half precision holds the points too coarsely: they are formed in float32 and rounded by the model.
+        self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
+        self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
+        self._recorder = ActivationRecorder(inspection)
+        self._keras_layers = layers_of(self.model) if inspection.keras else []
+        self._functional: ActivationKind | None = None
+        self._put_back: Callable[[], None] = lambda: None
+        # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
+        # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
+        # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
+        single = self._model_dtype == torch.float32
+        self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
+
+    @property
+    def leaf_modules(self) -> list[nn.Module]:
+        """The modules without modules in them; none where they cannot be reached, or belong to Keras."""
+        hidden = self.inspection.opaque or self.inspection.keras
+        modules = self.inspection.structure.modules
+        return [] if hidden else [module for module in modules if not any(module.children())]
+
+    @property
+    def named_layers(self) -> Mapping[str, nn.Module]:
+        """The modules of the model by name."""
+        return named_layers(self.model)
+
+    @property
+    def rounds_points(self) -> bool:
+        """Whether the model computes in less precision than points are formed in."""
+        return self._model_dtype != self._precision
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Put the model in inference mode; restore it on exit."""
+        with inference_mode(self.model, self.inspection.structure, self.device) as self._put_back:
+            yield
+
+    def place_of(self, call: LayerCall) -> TorchPlace:
+        """Give the place of a call, at which the model can be entered or left."""
+        return TorchPlace(self.named_layers[call.name], call)
+
+    def forget(self) -> None:
+        """Drop what was kept of the model as it was entered and left before."""
+        super().forget()
+        self.survey = None
+
+    def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
+        """Bring host arrays to the model's device, in the precision of points.
+
+        With `grad` those of floating-point numbers are leaves that require gradients, in the model's memory order.
+        """
+        last = grad and self._channels_last
+        found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
+        return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
+
+    def scores_of(self, points: Sequence[Tensor], examples: Examples) -> Tensor:
+        """Give the scores at points on the device, differentiable; the reference engine runs on this."""
+        return pick_scores(self.read(points, examples).explained, examples.target)
+
+    def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[Tensor, ...]:
+        """Give the gradients of the scores to points on the device."""
+        return self.gradients_of(self.read(points, examples).explained, examples, points)
+
+    def gradients_of(
+        self, explained: Tensor, examples: Examples, points: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Give the gradients of the scores of an output to tensors that it was computed from.
+
+        Raises
+        ------
+        GradientError
+            If the scores depend on none of them.
+        """
+        gradients = gradients_of_scores(explained, examples.target, points)
+        if all(gradient is None for gradient in gradients):
+            raise GradientError(no_gradient_reason(self.model_name))
+        return tuple(
+            torch.zeros_like(point) if gradient is None else gradient
+            for point, gradient in zip(points, gradients, strict=True)
+        )
+
+    def read(
+        self,
+        points: Sequence[Tensor],
+        examples: Examples,
+        within: AbstractContextManager[None] | None = None,
+    ) -> Reading:
+        """Run the model on points, batch first; give what the explained output is made from, batch first.
+
+        `within` is entered once the model's state is restored, and left when the model has run.
+        """
+        try:
+            return self._read(points, examples, within)
+        except ModelCallError as error:
+            if not self._channels_last or within is not None or is_out_of_memory(error.__cause__ or error):
+                raise
+            # A model that takes a view of its features wants them in order; if that is not it, it fails again.
+            self._channels_last = False
+            return self._read(points, examples, None)
+
+    def _read(
+        self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
+    ) -> Reading:
+        # A kept pass would be a second graph in memory, and belongs to a state that is overwritten now.
+        self.last_pass = None
+        self._put_back()
+        dtype, question = self._model_dtype, self.question
+        given = points if self.entry is None else self.tensors(examples.outer)
+        contexts: list[AbstractContextManager[Any]] = [] if within is None else [within]
+        if self._keras_layers:
+            contexts.append(held_keras_layers(self._keras_layers, examples.held, self.device))
+        contexts += entering(self.readers, self.entry, given, points[0] if points else None)
+        common, companions = question.forward_kwargs, examples.companions
+        keywords = keywords_on_device(common, companions, self.device, dtype) if common or companions else {}
+        forward = TorchForwardPass(
+            inspection=self.inspection,
+            question=question,
+            functional=self._functional,
+            entry=self.entry,
+            exit=self.exit,
+            readers=self.readers,
+            recorder=self._recorder,
+        )
+        moved = [ordered(one, dtype, channels_last=self._channels_last) for one in given]
+        unmoved = self.tensors(examples.unmoved)
+        mask = None
+        if self.inspection.stepwise and examples.mask is not None:
+            mask = torch.from_numpy(examples.mask).to(self.device)
+        reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
+        self._functional = forward.functional
+        return reading
