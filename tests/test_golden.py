@@ -43,7 +43,7 @@ FIXED = {
     "smoothgrad_squared": {"n_samples": 16},
     "vargrad": {"n_samples": 16},
     "expected_gradients": {"n_samples": 40},
-    # Back through 28 steps of tanh relevance grows with a smaller one, see docs/conventions.md.
+    # Back through 28 steps of tanh relevance grows with a smaller one, see docs/decisions.md.
     "lrp": {"epsilon": 0.25},
 }
 # At which layer a method is asked that is about one; a model that takes one step at a time has none to be reached.

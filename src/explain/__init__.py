@@ -1,9 +1,10 @@
 """One attribution interface over PyTorch and TensorFlow: same weights, same numbers, same picture."""
 
 from importlib.metadata import version as _version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from explain import errors
+from explain.lazy_names import importer as _importer
 
 if TYPE_CHECKING:
     from explain import migration, render, zoo
@@ -53,16 +54,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its home at its first use."""
-    import importlib
-
-    if name not in _HOMES:
-        raise AttributeError(f"module 'explain' has no attribute {name!r}; it has {', '.join(__all__)}")
-    module = importlib.import_module(_HOMES[name])
-    value = module if _HOMES[name] == f"explain.{name}" else getattr(module, name)
-    globals()[name] = value
-    return value
+__getattr__ = _importer(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

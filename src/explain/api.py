@@ -1,43 +1,24 @@
-"""The two calls, `attribute` and `maximize`: check what is given, run it, warn."""
+"""The two calls, `attribute` and `maximize`: check the arguments, pose the problem, run it, wrap it up."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, cast, overload
+from typing import Any, overload
 
-import numpy as np
-
-from explain.algorithms.catalogue import find_method
-from explain.backends.protocol import Extension, Question, extension_for
-from explain.errors import InputError, OptionError, TargetError
-from explain.explanation.arguments import (
-    OWN_ENGINE,
-    bounds_of,
-    check_neuron,
-    display_of,
-    engine_of,
-    first_of,
-    layout_of,
-    optional_count,
-    score_of,
-    seed_of,
-)
-from explain.explanation.given_inputs import one_given, several_given
-from explain.explanation.request import Request
-from explain.explanation.run import run, warn
-from explain.inputs.arrays import as_input, split_forward_kwargs, to_host
-from explain.inputs.baseline import BaselineLike, uniform
+from explain.explanation.arguments import OWN_ENGINE
+from explain.explanation.check import checked_request
+from explain.explanation.maximization_start import start_of
+from explain.explanation.pose import posed
+from explain.explanation.run import run
+from explain.explanation.wrap_up import wrap_up
+from explain.inputs.baseline import BaselineLike
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.layers import LayerLike
 from explain.inputs.layout import Layout
-from explain.inputs.structure import structure_of
 from explain.inputs.target import TargetLike
 from explain.results.attribution import Attribution
-
-# Where a maximized input starts: noise a tenth as wide as the bounds, about their middle. Wider noise
-# stays visible in what is found, none at all starts every class at a point where they may be alike.
-_START_WIDTH = 0.1
 
 
 @overload
@@ -108,18 +89,18 @@ def attribute(
     display: Display | Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Any:
-    """Say which parts of an input a model used.
+    """Attribute the score of a model to the parts of its input.
 
     Parameters
     ----------
     model : torch.nn.Module, keras.Model, a scikit-learn estimator or a function of tensors or arrays
-        The model; it leaves as it came. For a plain function say which framework's with `framework`.
+        The model; it is restored after the call. For a plain function give `framework`.
     x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
         an embedding layer also token ids, whole numbers of shape (N, T): each gets one value.
         Of a model that takes several inputs: a tuple or list goes to it by position, a dict by name, to a Keras model
         as Keras takes them. All are explained together. None is passed on as it is. Whole numbers that no embedding
-        reads, and masks, are held as they are. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
+        reads, and masks, stay fixed. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
         ``feature_mask``, ``sliding_window_shapes``, ``strides`` and ``grid_size`` may then be of the same structure,
         with one entry an input; anything else holds for all.
     method : str
@@ -138,7 +119,7 @@ def attribute(
     output : int or str, optional
         Which of several outputs, by position or by key.
     layer : str, (str, int) or a layer, optional
-        Explains what a layer of the model gives instead of its input: the layer's name, its name and which of its
+        Explains the output of a layer instead of the input of the model: the layer's name, its name and which of its
         calls, or the layer itself. For class activation maps: the layer whose map is taken, by default the last that
         has one.
     neuron : int or tuple of int, optional
@@ -192,51 +173,33 @@ def attribute(
     >>> a.values.shape, a.score, bool((a.relative_delta < 0.05).all())
     ((2, 3, 32, 32), 'logit', True)
     """
-    row = find_method(method)
-    if baseline is not None and not row.uses_baseline:
-        raise OptionError(
-            f"baseline is not used by {row.name}, which compares the input with nothing: leave it out."
-        )
-    if layer is not None and row.layer == "none":
-        raise OptionError(f"layer is not used by {row.name}, which explains the input: leave it out.")
-    if layer is None and row.layer == "must":
-        raise OptionError(
-            f"layer is not given, but {row.name} is about a layer: name one, for example layer='conv2'."
-        )
-    if neuron is not None:
-        check_neuron(row, layer, target)
-    extension = extension_for(model, framework)
-    about: dict[str, Any] = {"layout": layout, "bounds": bounds, "display": display}
-    parted = structure_of(x, lambda one: to_host(one, extension) is not None)
-    if parted is None:
-        given = one_given(x, extension, model, row, options=options, **about)
-    else:
-        beside: dict[str, Any] = {**about, "options": options, "baseline": baseline, "lengths": lengths}
-        structure, values = parted
-        given = several_given(structure, values, extension, model, row, **beside)
-    axes = given.layout
-    taken = (given.wiring and given.wiring.names) or ()
-    count = given.x.shape[axes.batch_axis]
-    common, companions = split_forward_kwargs(forward_kwargs, count, extension, taken)
-    request = Request(
-        model=model,
-        given=given,
-        method=row,
-        extension=extension,
-        engine=engine_of(engine, row, extension),
-        question=Question(axes, score_of(score), output, common, given.wiring),
-        companions=companions,
+    request = checked_request(
+        model,
+        x,
+        method,
         target=target,
         baseline=baseline,
+        score=score,
+        output=output,
         layer=layer,
         neuron=neuron,
+        layout=layout,
         lengths=lengths,
-        batch_size=optional_count("batch_size", batch_size),
-        memory_budget=optional_count("memory_budget", memory_budget),
-        seed=seed_of(seed),
+        forward_kwargs=forward_kwargs,
+        framework=framework,
+        engine=engine,
+        batch_size=batch_size,
+        memory_budget=memory_budget,
+        bounds=bounds,
+        seed=seed,
+        display=display,
+        options=options,
     )
-    result, notes = run(request)
-    warn(notes, stacklevel=2)
+    with posed(request) as problem:
+        found = run(problem)
+    result, notes = wrap_up(problem, found)
+    for message, category in notes:
+        warnings.warn(message, category, stacklevel=2)
     return result
 
 
@@ -253,22 +216,22 @@ def maximize(
     display: Display | Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> Attribution:
-    """Find the input that most excites a score, from seeded noise.
+    """Find the input that maximizes a score, starting from seeded noise.
 
     Parameters
     ----------
     model : torch.nn.Module, keras.Model, or a function of tensors
-        The model; it leaves as it came.
+        The model; it is restored after the call.
     target : int, sequence of int, tuple of int, sequence of tuple of int, or callable
-        What to excite. A list finds one input for each entry. A model with a single output needs none.
+        The score to maximize. A list finds one input for each entry. A model with a single output needs none.
     shape : sequence of int, optional
         Shape of one input without the batch axis, e.g. (3, 32, 32). By default what the model states.
     bounds : tuple of float, optional
         Least and greatest valid value, kept at every step. By default those of `display` or of the model.
     like : array, optional
-        A batch of inputs to take the shape, and failing all else the bounds, from.
+        A batch of inputs, for the shape and, where nothing else states them, the bounds.
     layout : str, optional
-        One letter an axis, the batch axis N included, where it cannot be known.
+        One letter an axis, the batch axis N included, where the model does not tell.
     seed : int
         Seed of the start and of the jitter.
     framework, display
@@ -295,71 +258,17 @@ def maximize(
     >>> m.values.shape, bool(m.history[-1] > m.history[0])
     ((1, 3, 32, 32), True)
     """
-    extension = extension_for(model, framework)
-    shown = display_of(display)
-    example = None if like is None else as_input(like, extension, name="like")
-    span = bounds_of(first_of(bounds, shown.bounds, extension.stated_bounds(model), _span_of(example)))
-    if span is None:
-        raise OptionError(
-            "bounds are not known: give bounds=(least, greatest) of a valid input, for example bounds=(0, 1), or "
-            "like=x with a batch of inputs."
-        )
-    if shape is None and example is not None:
-        axes = layout_of(layout, extension, model, example.ndim)
-        axes.check(example)
-        one = tuple(np.delete(example.shape, axes.batch_axis).tolist())
-    else:
-        one = _stated_shape(extension, model) if shape is None else tuple(shape)
-        axes = layout_of(layout, extension, model, len(one) + 1)
-    listed = to_host(target, extension)
-    target = target if listed is None else listed.tolist()
-    count = len(target) if isinstance(target, (list, range)) else 1
-    if count == 0:
-        raise TargetError("target is an empty list: give at least one target.")
-    full = (*one[: axes.batch_axis], count, *one[axes.batch_axis :])
+    start = start_of(model, target, shape, bounds, like, layout, seed, framework, display)
     found: Attribution = attribute(
         model,
-        _start(full, axes, span, seed),
+        start.x,
         method="activation_maximization",
-        target=target,
-        layout=axes,
-        bounds=span,
+        target=start.target,
+        layout=start.layout,
+        bounds=start.bounds,
         seed=seed,
         framework=framework,
-        display=shown,
+        display=start.display,
         **arguments,
     )
     return found
-
-
-def _start(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], seed: int) -> Array:
-    """Draw the noise to start from: the same for every target, and the same picture in every layout."""
-    least, greatest = bounds
-    middle, half = (least + greatest) / 2, (greatest - least) / 2
-    width = _START_WIDTH * half
-    one = (*shape[: layout.batch_axis], 1, *shape[layout.batch_axis + 1 :])
-    noise = layout.from_batch_first(
-        uniform(
-            layout.to_batch_first(np.empty(one)).shape,
-            layout.batch_first,
-            (middle - width, middle + width),
-            seed,
-        )
-    )
-    return np.broadcast_to(noise, shape).astype(np.float32)
-
-
-def _span_of(example: Array | None) -> tuple[float, float] | None:
-    return None if example is None else (float(example.min()), float(example.max()))
-
-
-def _stated_shape(extension: Extension, model: Any) -> tuple[int, ...]:
-    """Give the shape that the model states, or say how to give it."""
-    stated = extension.stated_input_shape(model)
-    if stated is None or None in stated:
-        known = "does not state" if stated is None else f"leaves open in part ({stated})"
-        raise InputError(
-            f"shape is not known: the model {known} the shape of its input. Give shape= without the batch axis, for "
-            "example shape=(3, 32, 32), or like=x with a batch of inputs."
-        )
-    return cast("tuple[int, ...]", stated)

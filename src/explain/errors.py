@@ -1,6 +1,6 @@
-"""Errors and warnings: each names what was given, what was expected and what to do next.
+"""Errors and warnings: each message says what was given, what was expected and what to do next.
 
-Every error is an `ExplainError` and also the standard class a caller would catch without knowing us.
+Every error is an `ExplainError` and also a subclass of the standard error that fits.
 """
 
 
@@ -29,11 +29,11 @@ class InputError(ExplainError, ValueError):
 
 
 class LayoutError(InputError):
-    """The axes of `x` are not in the order that the model wants, or their order cannot be known."""
+    """The axes of `x` are not in the order that the model takes, or their order is unknown."""
 
 
 class UnsupportedInputError(InputError):
-    """The method does not apply to inputs of this kind: a method for pictures, and a table."""
+    """The method does not apply to inputs of this kind, such as a method for pictures to a table."""
 
 
 class TargetError(ExplainError, ValueError):
@@ -57,7 +57,7 @@ class OptionError(ExplainError, ValueError):
 
 
 class LayerError(ExplainError, ValueError):
-    """`layer` names no layer of the model, or one at which the model cannot be seen."""
+    """`layer` names no layer of the model, or one that the method cannot use."""
 
 
 class MemoryBudgetError(ExplainError, MemoryError):
@@ -85,19 +85,19 @@ class ComparisonError(ExplainError, ValueError):
 
 
 class PortError(ExplainError, ValueError):
-    """The weights of one model do not all find their place in another, or would not mean the same there."""
+    """Not all weights of one model have a place in another, or they would not mean the same there."""
 
 
 class MigrationError(ExplainError, ValueError):
-    """Two models cannot be checked against each other as asked, or a file is no report of such a check."""
+    """Two models cannot be compared as asked, or a file is no report of such a check."""
 
 
 class GoldenError(ExplainError, ValueError):
-    """A golden explanation is missing, damaged, or of another question."""
+    """A golden explanation is missing, damaged, or answers another question."""
 
 
 class ExplanationChangedError(ExplainError, AssertionError):
-    """An explanation is no longer that of its golden."""
+    """An explanation differs from its golden."""
 
 
 class RenderError(ExplainError, ValueError):
@@ -113,19 +113,19 @@ class DataError(ExplainError, OSError):
 
 
 class ExplainWarning(UserWarning):
-    """Base of every warning that `explain` gives."""
+    """Base of every warning that `explain` issues."""
 
 
 class PortWarning(ExplainWarning):
-    """Every weight found its place, and yet the two models do not give the same on the examples that were given."""
+    """Every weight was ported, but the two models give different outputs on the given examples."""
 
 
 class OutOfMemoryWarning(ExplainWarning):
-    """Memory ran out on the way: the call went on in smaller chunks, with the same result."""
+    """Memory ran out: the call continued in smaller chunks, with the same result."""
 
 
 class ConvergenceWarning(ExplainWarning):
-    """An integral has not converged: its map's error, or what its values miss in their sum, is too large."""
+    """An integral has not converged: the error of its map, or of the sum of its values, is too large."""
 
 
 class NonDeterministicWarning(ExplainWarning):
@@ -137,19 +137,19 @@ class ProbabilityScoreWarning(ExplainWarning):
 
 
 class OpaqueModelWarning(ExplainWarning):
-    """The model's inside cannot be reached, so a terminal softmax could not be looked for."""
+    """The layers of the model are hidden, so it could not be searched for a terminal softmax."""
 
 
 class BaselineWarning(ExplainWarning):
-    """A baseline equals the input, so that nothing lies between them to attribute."""
+    """A baseline equals the input, so there is no difference to attribute."""
 
 
 class NoiseWarning(ExplainWarning):
-    """Noise is a share of an example's range, and an example has none: no noise was added."""
+    """Noise is a share of an example's range, and the range of an example is zero: no noise was added."""
 
 
 class PlainGradientWarning(ExplainWarning):
-    """A method that changes the backward pass met nothing to change: its map is the plain gradient."""
+    """A method that changes the backward pass found nothing to change: its map is the plain gradient."""
 
 
 class ZeroGradientWarning(ExplainWarning):
@@ -157,15 +157,15 @@ class ZeroGradientWarning(ExplainWarning):
 
 
 class RelevanceWarning(ExplainWarning):
-    """Relevance has grown to many times the score on its way back: what cancels out hides what does not."""
+    """Relevance grew to many times the score in the backward pass: terms that cancel hide those that do not."""
 
 
 class ZeroMapWarning(ExplainWarning):
-    """A class activation map is zero everywhere: nothing that the layer gives raises the score."""
+    """A class activation map is zero everywhere: no output of the layer raises the score."""
 
 
 class HeldInputWarning(ExplainWarning):
-    """One of several inputs was held as it is: it holds whole numbers that no embedding reads, or suits no method."""
+    """One of several inputs stayed fixed: it holds integers that no embedding reads, or no method applies to it."""
 
 
 class UnusedInputWarning(ExplainWarning):
@@ -173,4 +173,4 @@ class UnusedInputWarning(ExplainWarning):
 
 
 class SurrogateWarning(ExplainWarning):
-    """A surrogate model says less than it seems to: too few samples for its features, or too strong a penalty."""
+    """A surrogate model is unreliable: too few samples for its features, or too strong a penalty."""

@@ -91,10 +91,10 @@ def test_seeds(kit):
 
 
 def test_start_is_the_same_picture_in_every_layout_and_for_every_target():
-    from explain.api import _start
+    from explain.explanation.maximization_start import noise
 
-    last = _start((2, 4, 5, 3), Layout("NHWC"), (-2.0, 6.0), 3)
-    first = _start((2, 3, 4, 5), Layout("NCHW"), (-2.0, 6.0), 3)
+    last = noise((2, 4, 5, 3), Layout("NHWC"), (-2.0, 6.0), 3)
+    first = noise((2, 3, 4, 5), Layout("NCHW"), (-2.0, 6.0), 3)
     np.testing.assert_array_equal(np.moveaxis(last, -1, 1), first)
     np.testing.assert_array_equal(first[0], first[1])
     # A tenth of the range's width about its middle.

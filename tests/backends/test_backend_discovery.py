@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 import explain
-from explain.backends.protocol import extension_for, extensions
+from explain.backends.discovery import extension_for, extensions
 from explain.errors import FrameworkNotInstalledError, UnsupportedModelError
 
 THIRD_PARTY = '''
 """A backend of somebody else's: linear models in NumPy."""
 from contextlib import contextmanager, nullcontext
 import numpy as np
-from explain.backends.protocol import Finding
-from explain.inputs.layout import default_layout
+from explain.backends import Finding, default_layout
 
 
 class Linear:

@@ -48,18 +48,22 @@ def test_every_guide_has_something_to_run():
 def test_table_of_methods_is_the_catalogues():
     rows = [
         [cell.strip() for cell in line.strip("|").split(" | ")]
-        for line in (DOCS / "conventions.md").read_text(encoding="utf-8").split("\n## ")[1].splitlines()
+        for line in (DOCS / "conventions" / "methods.md")
+        .read_text(encoding="utf-8")
+        .split("\n## ")[1]
+        .splitlines()
         if line.startswith("| `")
     ]
     found = {cells[0].strip("`"): cells[1:] for cells in rows}
     for row in explain.methods():
-        aliases, family, needs, options, baseline, engines = found[row.name]
+        aliases, family, needs, options, baseline, engines, paper = found[row.name]
         assert aliases == ", ".join(f"`{alias}`" for alias in row.aliases)
         assert family == row.family
         assert needs == ", ".join(f"`{need}`" for need in sorted(row.needs))
         assert options == (", ".join(f"`{one.name}={one.default!r}`" for one in row.options) or "–")
         assert baseline == ("yes" if row.uses_baseline else "–")
         assert engines == (", ".join(f"`{engine}`" for engine in row.reference_engines) or "–")
+        assert re.sub(r"\[(.+?)\]\(.+?\)", r"\1", paper) == row.paper
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import explain
-from explain.backends.protocol import Question, extension_for
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Question
 from explain.errors import (
     ConvergenceWarning,
     ExplainError,

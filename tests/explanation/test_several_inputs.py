@@ -402,7 +402,7 @@ def test_what_is_held_is_held_at_references_too():
     for one, some in zip(found, references, strict=False):
         np.testing.assert_allclose(one.values, (TABLE - some.mean(0)) * gate, **CLOSE)
     assert (found[0].relative_delta < 1e-9).all()
-    with pytest.raises(BaselineError, match="'2', which is held"):
+    with pytest.raises(BaselineError, match="'2', which stays fixed"):
         explain.attribute(
             Gated(),
             (TABLE, TABLE, gate),

@@ -24,10 +24,10 @@ from explain.errors import (
     ZooError,
 )
 from explain.gallery import BATCH_SIZE, generate, generator, write_readme_picture
-from explain.gallery import results as results_module
+from explain.gallery import computation as results_module
+from explain.gallery.computation import explain_model
 from explain.gallery.exhibits import exhibit
 from explain.gallery.page import summary, write_page
-from explain.gallery.results import explain_model
 from explain.inputs.layout import Layout
 
 FEW = {

@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 
 from explain import zoo
+from explain.gallery.colour_bar import colour_bar
+from explain.gallery.computation import logits, repeated
 from explain.gallery.describe import map_alt, picture_alt, where
 from explain.gallery.exhibits import EXHIBITS, choose
-from explain.gallery.letters import draw_letters, wanted_letters
-from explain.gallery.results import logits, repeated
+from explain.gallery.letters import draw_letters, strongest_letters
 from explain.gallery.settings import integration_words, option_words
-from explain.gallery.tiles import colour_bar, image_data_uri
 from explain.inputs.display import Display
 from explain.render import shared_scale
+from explain.render.png import image_data_uri
 from explain.results.attribution import Attribution
 from explain.zoo.preprocessing import ALPHABET
 from explain.zoo.pretrained import PRETRAINED
@@ -130,17 +131,17 @@ def test_colour_bars_are_honest():
     assert [tick.text for tick in zero.ticks] == ["0 everywhere"]
 
 
-def test_wanted_letters_are_the_greatest_in_order():
+def test_strongest_letters_are_the_greatest_in_order():
     found = np.full((1, 2, len(ALPHABET)), 0.5, np.float32)
     found[0, 1, [ALPHABET.index(letter) for letter in "xyz"]] = 1.0, 0.7, 0.9
     a = Attribution(found, found, "NTC", "activation_maximization", np.ones(1), framework="torch")
     a = a.with_display(bounds=Display(bounds=(0, 1)).bounds)
     # Equal ones in the order of the alphabet.
-    assert [[letter.name for letter in step] for step in wanted_letters(a, 0)] == [
+    assert [[letter.name for letter in step] for step in strongest_letters(a, 0)] == [
         ["a", "b", "c"],
         ["x", "z", "y"],
     ]
-    assert wanted_letters(a, 0)[1][0].value == "1"
+    assert strongest_letters(a, 0)[1][0].value == "1"
     texts = [text.get_text() for axes in draw_letters([a, a]).axes for text in axes.texts]
     assert texts == ["a", "b", "c", "x", "z", "y"] * 2
 

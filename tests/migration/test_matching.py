@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.inputs.layout import Layout
 
 layers = keras.layers

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from explain.backends.protocol import Finding
-from explain.inputs.layout import default_layout
-from explain.running.expansion import StraightPath, expanded_gradients
+from explain.backends import Finding, default_layout
+from explain.running import StraightPath, expanded_gradients
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ def shapley(function, rows, target=None):
 
 
 def test_a_classifier_given_whole():
-    with pytest.warns(ProbabilityScoreWarning, match=r"that is what LogisticRegression\.predict_proba gives"):
+    with pytest.warns(
+        ProbabilityScoreWarning, match=r"because LogisticRegression\.predict_proba returns one"
+    ):
         a = explain.attribute(LOGISTIC, SOME, "kernel_shap", target=1)
     assert (a.score, a.model, a.framework) == ("probability", "LogisticRegression.predict_proba", "numpy")
     np.testing.assert_allclose(a.scores, LOGISTIC.predict_proba(SOME)[:, 1])

@@ -246,14 +246,14 @@ def test_the_output_is_explained_as_it_is_and_says_so():
         a = explained(linear, score="logit")
     assert a.score == "output"
     with pytest.warns(
-        ProbabilityScoreWarning, match=r"Probabilities hardly move.*one that returns logits.*'output'"
+        ProbabilityScoreWarning, match=r"Probabilities hardly change.*one that returns logits.*'output'"
     ):
         a = explained(
             lambda x: np.exp(linear(x)) / np.exp(linear(x)).sum(axis=1, keepdims=True), score="logit"
         )
     assert a.score == "probability"
     for score in ("probability", "log_probability"):
-        with pytest.raises(ScoreError, match=f"score='{score}' cannot be had of linear.*score='output'"):
+        with pytest.raises(ScoreError, match=f"score='{score}' is not available for linear.*score='output'"):
             explained(linear, score=score)
 
 

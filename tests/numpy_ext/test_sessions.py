@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import explain
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import ModelCallError, OpaqueModelWarning, ScoreError, UnsupportedModelError
 
 RNG = np.random.default_rng(0)

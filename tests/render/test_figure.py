@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from explain.errors import RenderError
 from explain.inputs.display import Display
 from explain.render import heatmaps, most_relevant_slice, plot, shared_scale, slice_volume
-from explain.render.html import figure_png
+from explain.render.png import figure_png
 from explain.results.attribution import Attribution
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 
 from explain.render import plot, plot_pair
-from explain.render.integration import (
+from explain.render.parts.sheet import ALERT, MUTED
+from explain.results.integration import (
     Difference,
     differences_text,
     integration_differences,
@@ -17,7 +18,6 @@ from explain.render.integration import (
     steps_text,
     tolerance_of,
 )
-from explain.render.parts.sheet import ALERT, MUTED
 from explain.results.names import percent_at_most
 
 

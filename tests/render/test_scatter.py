@@ -8,7 +8,7 @@ from matplotlib.text import Text
 
 from explain.errors import ComparisonError, RenderError
 from explain.render import plot_scatter
-from explain.render.html import figure_png
+from explain.render.png import figure_png
 from explain.results.comparison import compare
 
 

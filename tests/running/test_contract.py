@@ -13,7 +13,7 @@ from torch import nn
 
 import explain
 from explain.numpy_ext.recognise import extension as functions_extension
-from explain.running.contract import BackendContract, ContractModel
+from explain.running import BackendContract, ContractModel
 from explain.tf_ext.recognise import extension as tensorflow_extension
 from explain.torch_ext.recognise import extension as torch_extension
 
@@ -120,7 +120,10 @@ class TestNumpy(BackendContract):
 
 
 def test_a_toy_backend_runs_every_method_it_has_the_primitives_for(monkeypatch):
-    monkeypatch.setattr("explain.api.extension_for", lambda model, framework: numpy_backend.extension)
+    for step in ("check", "maximization_start"):
+        monkeypatch.setattr(
+            f"explain.explanation.{step}.extension_for", lambda model, framework: numpy_backend.extension
+        )
     (given,) = TestNumpy().models()
     # A single hidden layer of ReLUs is piecewise linear along a path: integrate it exactly, piece by piece.
     network, x = given.model, given.x

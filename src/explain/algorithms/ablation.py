@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import at_positions, lost_scores
+from explain.backends.found import Found
 from explain.errors import InputError, OptionError
 from explain.inputs.examples import Array
 from explain.inputs.features import Features, resolve_features
 from explain.inputs.masking import spread_mask
 from explain.running.coalitions import Coalitions, Presence
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def feature_ablation(problem: Problem) -> Found:

@@ -8,12 +8,13 @@ import numpy as np
 
 from explain.algorithms.backward_rules import guided_backprop
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.backends.found import Found
 from explain.errors import ExplainWarning, ZeroMapWarning
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.expansion import expanded_scores
 from explain.running.layer_view import activations_of, layered
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.running.resampling import resampled
 
 

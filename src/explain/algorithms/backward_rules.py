@@ -7,10 +7,11 @@ import numpy as np
 from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.path import equal_baseline_warnings
+from explain.backends.found import Found
 from explain.backends.protocol import Rule
 from explain.errors import ExplainWarning, PlainGradientWarning, RelevanceWarning
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # So many times its score the sizes of an example's relevance may sum to. Without z⁺ and with a small epsilon a
 # hundred times is common in convolutional networks.

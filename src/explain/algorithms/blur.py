@@ -11,11 +11,12 @@ import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.backends.found import Found
 from explain.errors import BaselineWarning, ExplainWarning
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.expansion import gradient_blocks
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Edges = Literal["reflect", "zeros"]
 EDGES: tuple[str, ...] = get_args(Edges)

@@ -8,8 +8,9 @@ from explain.algorithms.backward_rules import incomplete_warnings
 from explain.algorithms.completeness import convergence_delta
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
+from explain.backends.found import Found
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def deep_lift_shap(problem: Problem) -> Found:

@@ -9,10 +9,11 @@ from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_de
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.references import equal_reference_warnings, reference_paths, scores_at_references
 from explain.algorithms.smoothing import noise_warnings, noisy_points
+from explain.backends.found import Found
 from explain.errors import ConvergenceWarning, ExplainWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import gradient_blocks
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # A delta that sampling alone makes this large once in a hundred thousand examples has another cause.
 _BY_CHANCE = 1e-5

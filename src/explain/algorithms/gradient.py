@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from explain.backends.found import Found
 from explain.errors import ExplainWarning, ZeroGradientWarning
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def saliency(problem: Problem) -> Found:

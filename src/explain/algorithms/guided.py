@@ -6,9 +6,10 @@ import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
 from explain.algorithms.path import equal_baseline_warnings
+from explain.backends.found import Found
 from explain.inputs.examples import Array
 from explain.inputs.masking import spread_mask
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # Within which the distance that is left counts as the one that is wanted, relative and absolute.
 _CLOSE = 1e-9

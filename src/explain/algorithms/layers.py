@@ -6,11 +6,12 @@ import numpy as np
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.backends.found import Found
 from explain.inputs.examples import Array, Target
 from explain.inputs.target import picked
 from explain.running.expansion import StraightPath
 from explain.running.layer_view import layered
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.running.quadrature import nodes_and_weights
 
 _REMEDY = (

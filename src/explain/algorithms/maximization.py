@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # Adam with the customary decay rates; a denominator floor of a hundredth of the gradient's greatest root
 # mean square, since below it a position's gradient is rounding noise that would still take full steps and

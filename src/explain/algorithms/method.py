@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal, overload
 
+from explain.backends.found import Found
 from explain.backends.protocol import Primitive
 from explain.errors import OptionError
 from explain.inputs.layout import KINDS, Kind
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Drawn = Literal["signed", "unsigned", "input"]
 LayerUse = Literal["none", "may", "must", "map"]

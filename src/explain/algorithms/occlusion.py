@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import lost_scores
+from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 # A window this wide leaves an object's parts to tell apart, and a few hundred windows whatever the picture's size.
 _PARTS_OF_A_SIDE = 8

@@ -7,9 +7,10 @@ import numpy as np
 from explain.algorithms.completeness import convergence_delta, convergence_warnings, scores_at_baseline
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.integration import Integral, integrate
+from explain.backends.found import Found
 from explain.errors import BaselineWarning, ExplainWarning
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 _REMEDY = (
     "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "

@@ -9,10 +9,11 @@ import numpy as np
 
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import perturbed_scores
+from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 USUAL_GRID_SIZE = 7
 

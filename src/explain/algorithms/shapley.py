@@ -8,10 +8,11 @@ import numpy.typing as npt
 from explain.algorithms.completeness import convergence_delta, scores_at_baseline
 from explain.algorithms.path import equal_baseline_warnings
 from explain.algorithms.perturbation import at_positions, perturbed_scores
+from explain.backends.found import Found
 from explain.inputs.examples import Array
 from explain.inputs.features import resolve_features
 from explain.running.coalitions import Coalitions, Presence
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def shapley_value_sampling(problem: Problem) -> Found:

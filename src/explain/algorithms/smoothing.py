@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.backends.found import Found
 from explain.errors import ExplainWarning, NoiseWarning
 from explain.inputs.examples import Array
 from explain.running.expansion import expanded_means, expanded_moments
 from explain.running.noise import NoisyPoints
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 
 def smoothgrad(problem: Problem) -> Found:

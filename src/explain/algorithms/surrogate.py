@@ -11,12 +11,13 @@ import numpy.typing as npt
 from explain.algorithms.coalition_draws import WeightedCoalitions, shapley_coalitions, uniform_coalitions
 from explain.algorithms.completeness import convergence_delta, scores_at_baseline
 from explain.algorithms.path import equal_baseline_warnings
+from explain.backends.found import Found
 from explain.errors import ExplainWarning, OptionError, SurrogateWarning
 from explain.inputs.examples import Array
 from explain.inputs.features import Features, resolve_features
 from explain.running.coalitions import Coalitions, Presence
 from explain.running.expansion import expanded_scores
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Floats = npt.NDArray[np.float64]
 

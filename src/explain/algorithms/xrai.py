@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from explain.algorithms.completeness import convergence_delta, convergence_warnings
 from explain.algorithms.integration import FIXED_RULE
+from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.running.quadrature import nodes_and_weights
 
 Masks = npt.NDArray[np.bool_]

@@ -1,1 +1,61 @@
-"""The narrow waist: what a framework must answer, and what every answer shares."""
+"""The narrow waist: what a framework must answer, and what every answer shares.
+
+Third-party backends import from here: the protocol, and the classes of inputs that it uses. See
+docs/guides/new-backend.md.
+"""
+
+from explain.backends.chunks import ChunkRunner
+from explain.backends.discovery import ENTRY_POINT_GROUP, extension_for, extensions
+from explain.backends.found import Found
+from explain.backends.observation import Observation, ObservedCall
+from explain.backends.protocol import (
+    Backend,
+    Extension,
+    Finding,
+    LayeredBackend,
+    PosedProblem,
+    Primitive,
+    Question,
+    Rule,
+    ScoreKind,
+)
+from explain.backends.scoring import opaque_finding, pick_output
+from explain.inputs.arrays import TensorReader
+from explain.inputs.examples import Array, Arrays, Examples, Target
+from explain.inputs.layers import LayerCall
+from explain.inputs.layout import Layout, default_layout
+from explain.inputs.target import picked
+from explain.inputs.wiring import Wiring
+from explain.parameters.canonical import ParameterLayer
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "Array",
+    "Arrays",
+    "Backend",
+    "ChunkRunner",
+    "Examples",
+    "Extension",
+    "Finding",
+    "Found",
+    "LayerCall",
+    "LayeredBackend",
+    "Layout",
+    "Observation",
+    "ObservedCall",
+    "ParameterLayer",
+    "PosedProblem",
+    "Primitive",
+    "Question",
+    "Rule",
+    "ScoreKind",
+    "Target",
+    "TensorReader",
+    "Wiring",
+    "default_layout",
+    "extension_for",
+    "extensions",
+    "opaque_finding",
+    "pick_output",
+    "picked",
+]

@@ -1,15 +1,44 @@
-"""How work is cut: rows of examples, and blocks of the points that each is expanded to."""
+"""Cuts work into chunks: rows of examples, or blocks of the points that they are expanded to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import ceil
+from typing import Protocol, TypeVar
 
 Block = tuple[slice, slice]
 
+_Result = TypeVar("_Result")
+
+
+class ChunkRunner(Protocol):
+    """Runs a computation chunk by chunk: the part of an executor that a backend uses."""
+
+    @property
+    def size(self) -> int:
+        """How many points a chunk holds now."""
+
+    def over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
+        """Compute `count` examples, a point each; give the rows of each chunk and what was computed."""
+
+    def over_groups(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
+        """Compute `count` examples group by group, where the points of a group are run in chunks."""
+
+    def over_blocks(
+        self, count: int, n_points: int, compute: Callable[[slice, slice], _Result], *, in_rows: bool = False
+    ) -> Iterator[tuple[slice, slice, _Result]]:
+        """Compute `count` examples at `n_points` points each; give rows, points and what was computed, block by block.
+
+        Each point comes once. With `in_rows` every point of an example is in the example's own row of the
+        batch.
+        """
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Tell whether an error, or what it was raised from, says that memory ran out."""
+
 
 def row_chunks(count: int, size: int) -> Iterator[slice]:
-    """Cut `count` rows into as few slices of at most `size` as will do, of nearly equal lengths.
+    """Cut `count` rows into the fewest slices of at most `size`, of nearly equal lengths.
 
     Examples
     --------
@@ -26,8 +55,8 @@ def row_chunks(count: int, size: int) -> Iterator[slice]:
 def blocks(count: int, n_points: int, size: Callable[[], int]) -> Iterator[Block]:
     """Cut `count` examples of `n_points` points each into blocks of at most `size()` points.
 
-    Yields (rows, points) slices: whole examples where one fits, else parts of one example's points. The size
-    is asked for before every block, so that it may change on the way.
+    Yields (rows, points) slices: whole examples if one fits, else parts of one example's points. `size` is
+    called before every block, so that the size may change.
 
     Examples
     --------
@@ -64,5 +93,5 @@ def blocks_in_rows(count: int, n_points: int, size: int) -> Iterator[Block]:
 
 
 def _even(left: int, size: int) -> int:
-    """Give the length of the next of as few pieces as will do, all nearly equal."""
+    """Give the length of the next piece, for the fewest pieces of nearly equal lengths."""
     return ceil(left / ceil(left / size))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
 from explain.backends.places import Place
@@ -44,6 +44,9 @@ class ForwardPass(ABC):
     readers : tuple of (int, Place)
         Where the moved inputs enter, by their places, that are the output of an embedding.
     """
+
+    arithmetic: ClassVar[Arithmetic]
+    """The framework's operations on tensors."""
 
     inspection: Inspection
     question: Question
@@ -147,17 +150,12 @@ class ForwardPass(ABC):
         reading = read_output(
             chosen,
             self.question.score,
-            self._arithmetic,
+            self.arithmetic,
             terminal=terminal_activation(chosen, recorded),
             functional=functional,
             class_axis=self._class_axis(chosen),
         )
         return reading, result
-
-    @property
-    @abstractmethod
-    def _arithmetic(self) -> Arithmetic:
-        """The framework's operations on tensors."""
 
     @abstractmethod
     def _run(

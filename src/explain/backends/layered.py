@@ -1,9 +1,9 @@
-"""What a backend whose layers can be reached answers alike in every framework."""
+"""The part of a backend with accessible layers that is the same in every framework."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,19 +13,19 @@ from explain.backends.places import Place
 from explain.backends.protocol import Primitive, Question
 from explain.errors import ScoreError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layers import LayerCall, as_calls
 
 
 @dataclass(frozen=True)
 class LastPass:
-    """A forward pass over examples, kept for the gradients that are asked for next.
+    """A forward pass, cached for the gradients of the same examples.
 
     Parameters
     ----------
     examples : Examples
         What the model was run on.
     results : object
-        What the extension keeps of it.
+        What the extension caches of it.
     """
 
     examples: Examples
@@ -37,7 +37,7 @@ class LastPass:
 
 
 class Layered(ABC):
-    """An opened model that can be entered or left at a layer: then it is the same backend in the same session.
+    """A backend whose model can start at a layer or end at one, in the same session.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ class Layered(ABC):
     Raises
     ------
     ScoreError
-        If probabilities are asked of a model whose layers cannot be reached.
+        If probabilities are asked of a model whose layers cannot be accessed.
     """
 
     provides: frozenset[Primitive] = frozenset(
         {"outputs", "gradients", "path_gradients", "layers", "backward_rules"}
     )
-    """The primitives that a model answers whose inside can be reached."""
+    """The primitives of a model whose layers can be accessed."""
 
     fixed_batch_size: int | None = None
     """The only batch size that the model takes, None if any."""
@@ -65,20 +65,23 @@ class Layered(ABC):
     takes_several_inputs = True
     """Whether the model may be given several inputs."""
 
+    separator = "/"
+    """What stands between the names of a layer and of one inside it."""
+
     skips_affine_prefix = True
-    """Whether a path is taken at the end of the model's affine prefix, where it has one."""
+    """Whether a path's gradients are taken at the end of the model's affine prefix, if it has one."""
 
     entry: Place | None = None
-    """Where the model is entered, if the points are the output of a layer."""
+    """Where the model starts, if points are outputs of a layer."""
 
     readers: tuple[tuple[int, Place], ...] = ()
-    """Where the moved inputs enter, by their places, that are the output of an embedding."""
+    """By position the moved inputs that are outputs of an embedding, and where they replace them."""
 
     exit: Place | None = None
-    """Where the model is left, if the output of a layer is what is explained."""
+    """Where the model ends, if the output of a layer is explained."""
 
     last_pass: LastPass | None = None
-    """The forward pass that `outputs` kept for the gradients of the same examples."""
+    """The forward pass that `outputs` cached for `gradients`."""
 
     def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
         if inspection.opaque and question.score not in ("logit", "output"):
@@ -100,11 +103,34 @@ class Layered(ABC):
 
     @abstractmethod
     def place_of(self, call: LayerCall) -> Place:
-        """Give the place of a call, at which the model can be entered or left."""
+        """Give the place of a call, where the model can start or end."""
+
+    @abstractmethod
+    def called_layers(self, examples: Examples) -> Sequence[tuple[str, tuple[int | None, ...]]]:
+        """Run one example; give each call of a layer as its name and the shape of its output, in order of their ends.
+
+        An output that is no map of the input has an empty shape.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def has_channels_last(layer: Any, before: bool) -> bool:
+        """Tell whether the output of a layer has its channels last, from whether its input has."""
 
     def forget(self) -> None:
-        """Drop what was kept of the model as it was entered and left before."""
+        """Clear what was cached for the whole model."""
         self.last_pass = None
+
+    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+        """Give every call of a layer, in the order in which they end."""
+        layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
+        found: list[tuple[str, tuple[int, ...], bool]] = []
+        for name, shape in self.called_layers(examples):
+            last = self.has_channels_last(layers[name], last)
+            sizes = tuple(size for size in shape[1:] if size is not None)
+            if sizes and len(sizes) == len(shape) - 1:
+                found.append((name, sizes, last or len(sizes) == 1))
+        return as_calls(found, self.separator)
 
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""
@@ -112,7 +138,7 @@ class Layered(ABC):
 
     @abstractmethod
     def activations(self, call: LayerCall, examples: Examples) -> Array:
-        """Give what a layer gives at a call for each example, shape (N, ...)."""
+        """Give the output of a layer at a call for each example, shape (N, ...)."""
 
     @abstractmethod
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -123,10 +149,10 @@ class Layered(ABC):
         """Give units and gradients from one run of the model."""
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
-        """Give what `activations` gives, and the gradient of every example's score to it."""
+        """Give the result of `activations`, and the gradient of every example's score to it."""
         entered = [self.entry, *(reader for _, reader in self.readers)]
         if self.place_of(call) in entered:
-            # The layer's output is replaced there already: it is replaced once more by the units themselves.
+            # The layer's output is replaced there already: replace it by its own value, and take the gradient to that.
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes
@@ -134,27 +160,27 @@ class Layered(ABC):
         return units[: len(examples)], slopes[: len(examples)]
 
     def padded(self, examples: Examples) -> Examples:
-        """Give as many examples as a fixed batch has, the last one repeated."""
+        """Give as many examples as a fixed batch has, repeating the last one."""
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def at(self, call: LayerCall) -> Self:
-        """Give the same model seen from what a layer gives at a call."""
+        """Give the same model, with the output of a layer at a call as its input."""
         seen = copy(self)
         seen.entry = self.place_of(call)
-        # What is affine in the input may lie before the layer.
+        # The affine prefix of the model may lie before the layer.
         seen.skips_affine_prefix = False
         seen.forget()
         return seen
 
     def reading(self, calls: Mapping[int, LayerCall]) -> Self:
-        """Give the same model with some of its moved inputs put in the place of what a call gives."""
+        """Give the same model with some of its moved inputs put in place of the output of a call."""
         seen = copy(self)
         seen.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
         seen.forget()
         return seen
 
     def until(self, call: LayerCall) -> Self:
-        """Give the model up to what a layer gives at a call, which is then its output."""
+        """Give the model up to the output of a layer at a call."""
         seen = copy(self)
         seen.exit = self.place_of(call)
         seen.forget()

@@ -1,4 +1,4 @@
-"""An extension whose framework is imported when a model is opened, and not before."""
+"""An extension that imports its framework when it opens a model, and not before."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from explain.backends.found import Found
 from explain.backends.observation import Observation
-from explain.backends.protocol import Backend, Question
+from explain.backends.protocol import Backend, PosedProblem, Question
 from explain.errors import FrameworkNotInstalledError
-from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
-from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
-
-if TYPE_CHECKING:
-    from explain.running.problem import Found, Problem
 
 
 class LazyExtension:
-    """What both our extensions share: they answer from modules that import their framework when asked.
+    """The common base of our two extensions: it calls modules that import the framework, and imports them on first use.
 
     A subclass gives the names below, and recognises models and tensors without importing anything.
     """
@@ -30,10 +26,10 @@ class LazyExtension:
     """Name of the framework, as in ``framework=``, of its module, and of its extra."""
 
     title: str
-    """Name of the framework in words."""
+    """Name of the framework for messages."""
 
     package: str
-    """The package that holds the modules ``inspection``, ``backend`` and ``reference_engine``."""
+    """The package that holds the modules ``backend``, ``model.inspection`` and ``reference_engine``."""
 
     backend_class: str
     """Name of the class in ``backend``."""
@@ -43,17 +39,17 @@ class LazyExtension:
         return str(self._framework().__version__)
 
     def default_layout(self, model: Any, ndim: int) -> Layout:
-        """Give the layout that is usual for the model's first layers."""
+        """Give the usual layout for the model's first layers."""
         layout: Layout = self._own("model.inspection").default_layout(model, ndim)
         return layout
 
     def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
-        """Give ``model.input_shape`` without the batch axis, where the model has it."""
+        """Give ``model.input_shape`` without the batch axis, if the model has it."""
         shape: tuple[int | None, ...] | None = self._own("model.inspection").stated_input_shape(model)
         return shape
 
     def reads_token_ids(self, model: Any) -> bool:
-        """Tell whether the model has an embedding layer that can be reached."""
+        """Tell whether the model has an accessible embedding layer."""
         found: bool = self._own("model.inspection").reads_token_ids(model)
         return found
 
@@ -66,7 +62,7 @@ class LazyExtension:
         backend: Backend = getattr(self._own("backend"), self.backend_class)(model, question, like)
         return backend
 
-    def run_reference_engine(self, problem: Problem) -> Found:
+    def run_reference_engine(self, problem: PosedProblem) -> Found:
         """Run the problem in the reference engine."""
         found: Found = self._own("reference_engine").run(problem)
         return found
@@ -76,36 +72,27 @@ class LazyExtension:
         return self._own("model_files").load_model(path)
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
-        """Give the layers that hold parameters, in canonical axes; with a batch as the model uses them on it."""
+        """Give the layers that hold parameters, in canonical axes; with a batch in the order of their use."""
         layers: tuple[ParameterLayer, ...] = self._own("parameters.access").read_parameters(model)
         if x is not None:
             layers = self._own("parameters.use").as_used_on(model, layers, x)
         return layers
 
-    def observe(
-        self,
-        model: Any,
-        inputs: Sequence[Array | None],
-        layout: Layout,
-        wiring: Wiring | None = None,
-        *,
-        layers: bool = True,
-    ) -> Observation | None:
-        """Run a model as it is given, and give what it and its layers gave."""
-        observed: Observation | None = self._own("model.observation").observe(
-            model, inputs, layout, wiring, layers=layers
-        )
+    def observe(self, model: Any, *inputs_and_layout: Any, **options: Any) -> Observation | None:
+        """Run a model unchanged, and give the outputs of the model and its layers."""
+        observe = self._own("model.observation").observe
+        observed: Observation | None = observe(model, *inputs_and_layout, **options)
         return observed
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
-        """Give a model's layers the tensors of `layers`, all or none."""
+        """Write the tensors of `layers` to a model's layers, all or none."""
         self._own("parameters.access").write_parameters(model, layers)
 
     def _own(self, module: str) -> Any:
         """Import one of the package's modules that imports the framework."""
         self._framework()
         name = f"{self.package}.{module}"
-        # What is loaded is found here in a fraction of the time.
+        # For a loaded module this takes a fraction of the time of import_module.
         return sys.modules.get(name) or importlib.import_module(name)
 
     def _framework(self) -> Any:

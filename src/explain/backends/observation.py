@@ -1,4 +1,4 @@
-"""What the layers of a model gave while it ran once, laid out the same in every framework."""
+"""The outputs of a model's layers in one run, in one layout for every framework."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explain.inputs.examples import Array
 
 @dataclass(frozen=True, eq=False)
 class ObservedCall:
-    """One call of a layer that calls no other one.
+    """One call of a layer that contains no other layers.
 
     Parameters
     ----------
@@ -22,19 +22,19 @@ class ObservedCall:
     call : int
         Which of its calls.
     operation : str
-        What it does, the same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
+        The same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
     inputs : numpy.ndarray, optional
-        What it was given, batch first, channels or features last; of several things the first.
+        Its input, batch first, channels or features last; the first if there are several.
     outputs : numpy.ndarray
-        What it gave, laid out so, before an activation that the layer itself applies.
+        Its output in the same layout, before an activation that the layer itself applies.
     activation : str, optional
-        The activation that it applies itself.
+        The activation that the layer applies itself.
     settings : Mapping
-        What it is set to, if it holds no parameters: the sizes of a pool.
+        The settings of a layer without parameters, such as the sizes of a pool.
     dtype : str
-        The precision of what it gave.
+        The precision of its output.
     has_known_axes : bool
-        Whether it is known which axis has the channels; else they may be the first after the batch or the last.
+        Whether the channel axis is known; else it may be the first after the batch or the last.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Observation:
     Parameters
     ----------
     outputs : Mapping of str to numpy.ndarray
-        What the model gave, each batch first, its other axes as the model has them; by its keys, or its places. The
-        name of a single output is empty.
+        The model's outputs, batch first, the other axes in the model's order; by key, or by position. The name of a
+        single output is empty.
     calls : tuple of ObservedCall
-        Every call of a layer without layers in it, in the order in which they ended.
+        Every call of a layer that contains no other layers, in the order in which the calls ended.
     is_training : bool
         Whether the model itself was in training mode.
     flattens_channels_last : bool
-        Whether the model's maps, and so what it flattens, have their channels last.
+        Whether the model's maps have their channels last, and so in what order it flattens them.
     """
 
     outputs: Mapping[str, Array]
@@ -72,16 +72,16 @@ class Observation:
 
 
 def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
-    """Lay an array of a layer out batch first and channels last.
+    """Bring an array of a layer to batch first and channels last.
 
     Parameters
     ----------
     array : numpy.ndarray
-        As the layer has it.
+        In the layer's own layout.
     batch_axis : int
-        Where the model's input has its batch; what has fewer than three axes has it first.
+        The batch axis of the model's input; arrays of fewer than three axes have the batch first.
     channels_last : bool
-        Whether its channels are the last axis already, else the first beside the batch.
+        Whether the channels are the last axis already; else they are the first beside the batch.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
 
 
 def batch_first(array: Array, batch_axis: int) -> Array:
-    """Give a model's output batch first; one with fewer than three axes has no time, and is so already.
+    """Give a model's output batch first; one of fewer than three axes has no time axis and is batch first already.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def batch_first(array: Array, batch_axis: int) -> Array:
 
 
 def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> dict[str, Any]:
-    """Give the tensors in what a model gave by their names: a dict's keys, else their places; a single one has none.
+    """Give the tensors in a model's output by name: a dict's keys, else positions; a single one has an empty name.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> 
 
 
 def first_in(value: Any) -> Any:
-    """Give the first thing in nested tuples, lists and dicts.
+    """Give the first item in nested tuples, lists and dicts.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What layer-wise relevance propagation asks of a graph of operations, whichever framework drew it."""
+"""The analysis of a graph of operations for layer-wise relevance propagation, the same for every framework."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds of operations, by their names in a framework, that relevance is shared out by.
+    """The kinds of operations that relevance is propagated by, as their names in a framework.
 
     Parameters
     ----------
     sums : collection of str
-        Each value of the result is a sum of what several values contribute.
+        Operations that sum contributions of several values.
     additions : collection of str
-        Those of them that add their operands place by place.
+        Those sums that add their operands elementwise.
     scales : collection of str
         Each value times a constant.
     gates : collection of str
-        Sigmoids, the bounded rectifier that hard ones are made of, and the error function of GELU.
+        Sigmoids, the bounded rectifier in hard sigmoids, and the error function in GELU.
     """
 
-    sums: Collection[str]
-    additions: Collection[str]
-    scales: Collection[str]
-    gates: Collection[str]
+    sums: Collection[str] = ()
+    additions: Collection[str] = ()
+    scales: Collection[str] = ()
+    gates: Collection[str] = ()
 
 
 @dataclass(frozen=True)
 class Flow:
-    """The operations through which a score depends on an input, and of what kind they are.
+    """The operations through which a score depends on an input, and their kinds.
 
     Parameters
     ----------
     operands : Mapping of operations to sequences of operations
-        Of each operation, those whose results it takes; the inputs are among them and take none.
+        The operands of each operation; inputs are operations without operands.
     carriers : collection of operations
-        Those that put values in other places and leave them what they are.
+        Operations that move values and do not change them.
     sums : collection of operations
-        Those each value of which is a sum of what several values of an operand, or several operands, contribute.
+        Operations that sum contributions of several values of an operand, or of several operands.
     additions : collection of operations
-        Those sums that add their operands place by place, constants among them.
+        Those sums that add their operands elementwise, constants included.
     kinds : Kinds
         The names of kinds in the framework.
     name_of : callable
-        Gives the name of an operation's kind.
+        From an operation to the name of its kind.
 
     Examples
     --------
-    A dense layer as it is written by hand, a product of matrices and the addition of a bias, is one sum:
+    A dense layer written by hand, a matrix product and the addition of a bias, is one sum:
 
     >>> operands = {"x": [], "product": ["x"], "bias": ["product"], "relu": ["bias"]}
     >>> flow = Flow(operands, carriers=(), sums=("product", "bias"), additions=("bias",))
@@ -62,7 +62,7 @@ class Flow:
     carriers: Collection[Any]
     sums: Collection[Any]
     additions: Collection[Any]
-    kinds: Kinds = field(default_factory=lambda: Kinds((), (), (), ()))
+    kinds: Kinds = field(default_factory=Kinds)
     name_of: Callable[[Any], str] = str
     _consumers: dict[Any, list[Any]] = field(default_factory=dict, init=False)
 
@@ -79,21 +79,18 @@ class Flow:
 
         Parameters
         ----------
-        operands : Mapping of operations to sequences of operations
+        operands, kinds, name_of
             As above.
         affine : collection of operations
-            Those that are affine in their operands; the inputs are not among them.
-        kinds, name_of
-            As above.
+            Operations that are affine in their operands; inputs are not among them.
         keeps_shape : callable
             Tells whether the result of an operation has the shape of each of its operands.
         """
         named = {one: name_of(one) for one in affine}
+        changing = kinds.sums, kinds.scales
         return cls(
             operands=operands,
-            carriers={
-                one for one, name in named.items() if name not in kinds.sums and name not in kinds.scales
-            },
+            carriers={one for one, name in named.items() if not any(name in names for names in changing)},
             sums={one for one, name in named.items() if name in kinds.sums},
             additions={one for one, name in named.items() if name in kinds.additions and keeps_shape(one)},
             kinds=kinds,
@@ -101,22 +98,22 @@ class Flow:
         )
 
     def __post_init__(self) -> None:
-        """Find what takes the result of each operation."""
+        """Collect the consumers of each operation."""
         for operation, operands in self.operands.items():
             for operand in operands:
                 self._consumers.setdefault(operand, []).append(operation)
 
     def completed(self, apart: Collection[Any] = ()) -> set[Any]:
-        """Give the sums that are no part of a greater one.
+        """Give the sums that are not part of a larger one.
 
-        A sum is a part where all that takes it are additions, and these add nothing but such sums, and constants. So a
-        bias belongs to its layer, and the two products of a recurrent layer, of its input and of its state, are one
-        sum; the two ways of a residual block are not, since one of them comes from a non-linearity.
+        A sum is a part if all its consumers are additions, and these add only such sums and constants. So a bias
+        belongs to its layer, and the two products of a recurrent layer, of its input and of its state, are one sum;
+        the two branches of a residual block are not, since one of them comes from a non-linearity.
 
         Parameters
         ----------
         apart : collection of operations
-            Sums to leave out: neither given nor parts of others.
+            Sums to leave out: they are not given and not parts of others.
         """
         inner = {one for one in self.sums if one not in apart}
         taken_by = {one: set(self._beyond(one)) for one in inner}
@@ -131,14 +128,14 @@ class Flow:
             inner = left
 
     def with_constants(self, operation: Any, movers: Collection[Any]) -> list[Any]:
-        """Give the operations from one to the last that only adds constants to what it made, both included.
+        """Give the operations from one to the last that only adds constants to its result, both included.
 
         Parameters
         ----------
         operation : operation
             The first.
         movers : collection of operations
-            The carriers that may lie between: those that leave no value out that counts, and give none twice.
+            The carriers that may lie between: those that drop no relevant value and repeat none.
         """
         way, found = [operation], [operation]
         while len(takers := self._consumers.get(way[-1], [])) == 1:
@@ -153,7 +150,7 @@ class Flow:
         return found
 
     def gate_among(self, factors: Sequence[Any], gates: Collection[Any]) -> int | None:
-        """Give which of the factors of a product is a gate: one of some, or affine in one. None if not just one is."""
+        """Give the position of the factor of a product that is a gate, or affine in one; None if not just one is."""
         affine = (self.kinds.additions, self.kinds.scales)
         through = {
             one
@@ -164,7 +161,7 @@ class Flow:
         return found[0] if len(found) == 1 else None
 
     def comes_from(self, operation: Any, kinds: Collection[Any], through: Collection[Any]) -> bool:
-        """Tell whether an operation, or all that it carries on, is one of some; others may be gone through."""
+        """Tell whether all origins of an operation are in `kinds`, looking through carriers and `through`."""
         left, seen = [operation], set()
         while left:
             one = left.pop()
@@ -178,7 +175,7 @@ class Flow:
         return True
 
     def _beyond(self, operation: Any) -> Iterator[Any]:
-        """Go through what takes the result of an operation, carriers gone through; None is the score."""
+        """Iterate over the consumers of an operation, looking through carriers; None is the score."""
         left, seen = [operation], set()
         while left:
             takers = self._consumers.get(left.pop(), [])
@@ -193,7 +190,7 @@ class Flow:
                     yield taker
 
     def _before(self, operation: Any) -> Iterator[Any]:
-        """Go through what makes the operands of an operation, carriers gone through."""
+        """Iterate over the producers of an operation's operands, looking through carriers."""
         left, seen = list(self.operands[operation]), set()
         while left:
             one = left.pop()

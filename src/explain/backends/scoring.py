@@ -1,6 +1,6 @@
-"""Which scalar is explained: from a model's output, and the activation that made it, to a score.
+"""From a model's output, and the activation that made it, to the scalar that is explained.
 
-Written once for every framework: the extension brings its tensors' arithmetic and what it recorded.
+Written once for every framework: the extension supplies tensor arithmetic and the recorded activations.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _PROBABILITY_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class RecordedActivation:
-    """A call of an activation layer that was seen while the model ran.
+    """A call of an activation layer, recorded while the model ran.
 
     Parameters
     ----------
     kind : str
         ``"softmax"``, ``"log_softmax"`` or ``"sigmoid"``.
     logits, output : tensor
-        What went in and what came out.
+        Its input and its output.
     axis : int
         The axis of the classes.
     """
@@ -43,7 +43,7 @@ class RecordedActivation:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The few operations on tensors that scores are made of.
+    """The tensor operations that scores need.
 
     Parameters
     ----------
@@ -62,18 +62,18 @@ class Arithmetic:
 
 
 def terminal_activation(output: Any, recorded: Sequence[RecordedActivation]) -> RecordedActivation | None:
-    """Give the recorded activation whose own output is what the model returned, None if there is none."""
+    """Give the recorded activation whose output the model returned, None if there is none."""
     return next((one for one in reversed(recorded) if one.output is output), None)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model's output is, and how the explained output is had from it.
+    """A model's output, and how to compute the explained output from it.
 
     Parameters
     ----------
     source : tensor
-        The logits, where they are known, else what the model returned; shape (N, ...).
+        The logits if they are known, else the model's output; shape (N, ...).
     transform : callable
         From the source to the explained output, row by row.
     finding : Finding
@@ -99,7 +99,7 @@ def read_output(
     functional: ActivationKind | None,
     class_axis: int,
 ) -> Reading:
-    """Tell how a model's output is turned into the output that is explained.
+    """Find the transform from a model's output to the explained output.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ def read_output(
     terminal : RecordedActivation, optional
         The activation layer whose output it is.
     functional : str, optional
-        The activation that made it, where that was no layer and so cannot be taken off.
+        The activation that made it, if it is not a layer and so cannot be removed.
     class_axis : int
-        The axis of the classes, where no activation says.
+        The axis of the classes, if no activation defines it.
     """
     if wanted == "output":
         return Reading(output, same, Finding("output"))
@@ -155,12 +155,12 @@ def _activation(
 
 
 def read_opaque(output: Any, wanted: ScoreKind, functional: ActivationKind | None) -> Reading:
-    """Take the output of a model whose inside cannot be reached for what it is."""
+    """Explain the output of a model with hidden layers as it is."""
     return Reading(output, same, opaque_finding(wanted, functional))
 
 
 def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:
-    """Tell what is explained of a model whose inside cannot be reached: its output, whatever that is."""
+    """Say what is explained of a model with hidden layers: its output as it is."""
     if wanted == "output" or functional is None:
         return Finding("output", opaque=wanted != "output")
     held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
@@ -180,8 +180,8 @@ def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -
         else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
     )
     return (
-        f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly move where the model is "
-        f"sure, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if it is meant."
+        f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly change where the model is "
+        f"sure, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if you want it."
     )
 
 

@@ -1,6 +1,6 @@
 """Models that take one step of a sequence at a time: ``forward(input, hidden) -> (output, hidden)``.
 
-They are recognised by their signature and run over whole, padded sequences by the extension.
+An extension recognises them by their signature and runs them over whole, padded sequences.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool
     forward : callable
         ``forward`` of a torch module, ``call`` of a Keras model.
     given : container of str
-        Keyword arguments that the caller passes himself: a state among them is the caller's affair.
+        Keyword arguments that the caller passes: a state among them is the caller's to supply.
 
     Examples
     --------
@@ -46,12 +46,12 @@ def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool
 
 
 def time_axis_of(layout: Layout) -> int:
-    """Give the axis of time, batch first.
+    """Give the time axis, batch first.
 
     Raises
     ------
     LayoutError
-        If there is none, so that there are no steps to take.
+        If there is none.
     """
     axis = layout.batch_first.time_axis
     if axis is None:
@@ -62,7 +62,7 @@ def time_axis_of(layout: Layout) -> int:
     return axis
 
 
-# Reading a signature takes longer than a small model does.
+# Reading a signature takes longer than running a small model.
 _known: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
 
@@ -95,7 +95,7 @@ def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> A
     Raises
     ------
     UnsupportedModelError
-        If the model tells its state in none of these ways.
+        If the model states its initial state in none of these ways.
     """
     for name in ("init_hidden", "initHidden"):
         start = getattr(model, name, None)
@@ -111,7 +111,7 @@ def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> A
 
 
 def check_step_result(result: Any) -> None:
-    """Raise `UnsupportedModelError` unless a step gave an output and the next state."""
+    """Raise `UnsupportedModelError` unless a step returned an output and the next state."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise UnsupportedModelError(
             "A model that takes one step and a hidden state must return (output, hidden); this one returned "
@@ -136,8 +136,8 @@ def unrolled(
     state : tensor, or nested tuples or lists of tensors
         The state before the first step.
     choose : callable, optional
-        From a step's place, a new and an old tensor to the new one where the step is real and the old one where
-        it is padding; None where every step is real.
+        From a step's number, a new and an old tensor to the new one where the step is real and the old one where
+        it is padding; None if every step is real.
 
     Examples
     --------

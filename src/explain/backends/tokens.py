@@ -1,4 +1,4 @@
-"""Token ids: a model that reads them is explained at what its embedding gives for each, one number a token."""
+"""Token ids: a model that reads them is explained at the output of its embedding, with one number a token."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask
 
 _EMBEDDINGS = ("Embedding", "EmbeddingBag")
-# Vectors are small beside what the model makes of them.
+# The vectors are small compared with the model's activations.
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """A batch of token ids, and what the model's embedding gives for them.
+    """A batch of token ids, and the embedding that reads them.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ class Tokens:
     call : LayerCall
         The embedding.
     layout : Layout
-        Axes of what the embedding gives, batch first.
+        Axes of the embedding's output, batch first.
     padding : int
-        The id that stands for no token.
+        The id of padding.
     vectors_of : callable
-        From ids of that shape to what the embedding gives for them, in the precision of points.
+        From ids of that shape to the embedding's output, in the precision of points.
     """
 
     ids: Array
@@ -49,10 +49,10 @@ class Tokens:
     def baseline(
         self, given: Any, vectors: Array, mask: Mask | None, bounds: tuple[float, float] | None, seed: int
     ) -> tuple[Array, Mapping[str, Any]]:
-        """Give the vectors of the baseline, and how it came about.
+        """Give the vectors of the baseline, and the rule that it follows.
 
-        None is the padding token, a whole number that token, an array of them one a place; a rule or other numbers
-        are meant of the vectors.
+        None is the padding token, an integer is that token, an array of integers has one a position; a rule or other
+        numbers apply to the vectors.
         """
         values = np.asarray(self.padding if given is None else given) if not isinstance(given, str) else None
         if values is None or values.dtype.kind not in "iu":
@@ -73,7 +73,7 @@ class Tokens:
 def seen_as_tokens(
     backend: Backend, examples: Examples, layout: Layout
 ) -> tuple[Tokens, LayeredBackend, Examples]:
-    """See a model that reads token ids from its embedding; give the tokens, the model and the examples there.
+    """Start a model that reads token ids at its embedding; give the tokens, that model, and its examples.
 
     Raises
     ------
@@ -105,16 +105,16 @@ def seen_as_tokens(
 
 
 def vectors_at(backend: LayeredBackend, call: LayerCall, examples: Examples) -> Array:
-    """Give what an embedding gives for examples, shape (N, T, C), in the precision of points."""
+    """Give the output of an embedding for examples, shape (N, T, C), in the precision of points."""
     parts = [backend.activations(call, examples.rows(rows)) for rows in row_chunks(len(examples), _AT_ONCE)]
     return np.ascontiguousarray(np.concatenate(parts), dtype=backend.dtype)
 
 
 def padding_id(embedding: object) -> int:
-    """Give the id that stands for no token."""
+    """Give the id of padding."""
     return getattr(embedding, "padding_idx", None) or 0
 
 
 def is_embedding(layer: object) -> bool:
-    """Tell from its class whether a layer turns whole numbers into vectors."""
+    """Tell by its class whether a layer maps integers to vectors."""
     return any(base.__name__ in _EMBEDDINGS for base in type(layer).__mro__)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from explain import zoo
-from explain.backends.protocol import extensions
+from explain.backends.discovery import extensions
 from explain.errors import ExplainError, UnsupportedModelError
 
 _FORMS = (

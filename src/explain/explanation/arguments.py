@@ -1,49 +1,29 @@
-"""The arguments of a call that mean the same for every model, each checked by itself."""
+"""Checks of arguments that need nothing but the argument, the method and the extension."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, cast
 
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
 from explain.backends.protocol import SCORE_KINDS, Extension, ScoreKind
-from explain.errors import EngineError, OptionError, ScoreError
-from explain.inputs.display import Display
+from explain.errors import EngineError, OptionError, ScoreError, UnsupportedInputError
 from explain.inputs.layout import Layout
 
 OWN_ENGINE = "explain"
 
 
-def first_of(*choices: Any) -> Any:
-    """Give the first choice that was made."""
-    return next((choice for choice in choices if choice is not None), None)
-
-
-def layout_of(layout: str | Layout | None, extension: Extension, model: Any, ndim: int) -> Layout:
-    """Take the layout as given, else as is usual for the model."""
-    if isinstance(layout, Layout):
-        return layout
-    if layout is None:
-        return extension.default_layout(model, ndim)
-    if not isinstance(layout, str):
-        raise OptionError(
-            f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'."
-        )
-    return Layout(layout)
-
-
 def engine_of(engine: str, row: Method, extension: Extension) -> str:
-    """Refuse an engine that is not there for this framework and method."""
+    """Refuse an engine that this framework or method does not have."""
     reference = extension.reference_engine
     if engine == OWN_ENGINE:
         return engine
     if engine != reference:
         known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
         raise EngineError(
-            f"engine={engine!r} is not there for a {extension.name} model: give one of {known}."
+            f"engine={engine!r} does not exist for a {extension.name} model: give one of {known}."
         )
     if engine not in row.reference_engines:
         reason = row.refused_engines.get(engine, "it has no such method")
@@ -54,7 +34,7 @@ def engine_of(engine: str, row: Method, extension: Extension) -> str:
 
 
 def check_neuron(row: Method, layer: Any, target: Any) -> None:
-    """Refuse a neuron of no layer, beside a target, or for a method that has none."""
+    """Refuse a neuron without a layer, together with a target, or for a method that takes none."""
     if row.layer != "may" and not row.through_neuron:
         takers = ", ".join(one.name for one in methods() if one.layer == "may" or one.through_neuron)
         raise OptionError(f"neuron is not used by {row.name}: leave it out, or take one of {takers}.")
@@ -67,7 +47,7 @@ def check_neuron(row: Method, layer: Any, target: Any) -> None:
 
 
 def score_of(score: str) -> ScoreKind:
-    """Refuse what is no kind of score."""
+    """Refuse an unknown kind of score."""
     if score not in SCORE_KINDS:
         raise ScoreError(
             f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}."
@@ -76,7 +56,7 @@ def score_of(score: str) -> ScoreKind:
 
 
 def optional_count(name: str, value: int | None) -> int | None:
-    """Refuse what is no whole number of at least 1."""
+    """Refuse anything but None and a whole number of at least 1."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
@@ -85,36 +65,21 @@ def optional_count(name: str, value: int | None) -> int | None:
 
 
 def seed_of(seed: int) -> int:
-    """Refuse what is no seed."""
+    """Refuse anything but a whole number of at least 0."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
         raise OptionError(f"seed={seed!r} is out of range: give a whole number of at least 0.")
     return int(seed)
 
 
-def bounds_of(bounds: Any) -> tuple[float, float] | None:
-    """Refuse what is no range."""
-    if bounds is None:
-        return None
-    try:
-        least, greatest = (float(value) for value in bounds)
-    except (TypeError, ValueError):
-        least = greatest = float("nan")
-    if not -float("inf") < least < greatest < float("inf"):
-        raise OptionError(
-            f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1)."
-        )
-    return least, greatest
-
-
-def display_of(display: Display | Mapping[str, Any] | None) -> Display:
-    """Give a display, of a mapping too."""
-    if display is None:
-        return Display()
-    if isinstance(display, Display):
-        return display
-    known = [field.name for field in fields(Display)]
-    if not isinstance(display, Mapping) or set(display) - set(known):
-        raise OptionError(
-            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
-        )
-    return Display.from_json(dict(display))
+def check_kinds(method: Method, layouts: Sequence[Layout]) -> None:
+    """Refuse a method that applies to none of the inputs."""
+    if any(layout.kind in method.kinds for layout in layouts):
+        return
+    *others, last = (f"{kind}s" for kind in method.kinds)
+    applies = f"{', '.join(others)} and {last}" if others else last
+    kinds = " and ".join(f"by layout={layout.axes!r} an example is a {layout.kind}" for layout in layouts)
+    raise UnsupportedInputError(
+        f"method={method.name!r} is for {applies}, but {kinds}: "
+        "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "
+        'example layout="NHW" for pictures without channels.'
+    )

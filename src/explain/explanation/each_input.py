@@ -1,47 +1,44 @@
-"""From a packed problem to what is found for each of several inputs, and what must be told of each."""
+"""A problem of several inputs run for each input: all together, or one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from explain.algorithms.method import Method
+from explain.backends.found import Found
 from explain.backends.tokens import Tokens
-from explain.errors import HeldInputWarning, LayerError, UnsupportedInputError, UnusedInputWarning
+from explain.errors import HeldInputWarning, LayerError, UnusedInputWarning
+from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
-from explain.explanation.request import Request
+from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
-from explain.explanation.wrap_up import Asked, Note, Notes, wrap_up
 from explain.inputs.examples import Array
 from explain.inputs.layers import LayerCall
-from explain.inputs.layout import Layout
 from explain.inputs.packing import unpacked
-from explain.results.attribution import Attribution
 from explain.running.layer_view import activations_of, layered, resolve_layer
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 
 Solve = Callable[[Problem], Found]
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What was found for one of several inputs.
+    """What was found for an input.
 
     Parameters
     ----------
     given : GivenInput
         The input.
     problem, found : Problem, Found
-        As they are told of it; none where there is nothing to tell.
+        The problem of this input, and its solution; None for an input without a map.
     notes : list of (message, category)
-        What must be told of it alone.
+        The warnings about this input.
     tokens : Tokens, optional
         For token ids.
     together : tuple of str
-        The inputs that were moved together with it.
+        The inputs that were explained together with it.
     """
 
     given: GivenInput
@@ -53,7 +50,7 @@ class Explained:
 
 
 def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> list[Explained]:
-    """Explain each input of a packed problem: all together, or one by one where a method needs their axes."""
+    """Explain each input of a packed problem: all together, or one by one if the method needs their axes."""
     solved = (_together if request.method.takes_inputs_together else _one_by_one)(
         request, view, problem, solve
     )
@@ -61,47 +58,9 @@ def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: S
     return [found.get(given.name) or _held(request, view, problem, given) for given in request.given.several]
 
 
-def results_of(asked: Asked, each: Sequence[Explained]) -> tuple[Any, Notes]:
-    """Give the results in the structure of the inputs, and every warning once."""
-    results: list[Attribution | None] = []
-    told: Notes = []
-    structure = asked.request.given.structure
-    assert structure is not None
-    for one in each:
-        given, problem, found = one.given, one.problem, one.found
-        notes = asked.notes(one.notes)
-        told += [note for note in notes if note not in told]
-        if problem is None or found is None:
-            results.append(None)
-            continue
-        request = replace(
-            asked.request,
-            question=replace(asked.request.question, layout=given.layout),
-            given=replace(asked.request.given, options=given.options, display=given.display),
-        )
-        own = replace(asked, request=request, baseline_rule=asked.baseline_rule.get(given.name, {}))
-        result = wrap_up(own, problem, found, notes, one.tokens)
-        results.append(replace(result, input_name=given.name, together=one.together))
-    return structure.rebuilt(results), told
-
-
-def refuse_kinds(method: Method, layouts: Sequence[Layout]) -> None:
-    """Refuse a method that is for none of some inputs."""
-    if any(layout.kind in method.kinds for layout in layouts):
-        return
-    *others, last = (f"{kind}s" for kind in method.kinds)
-    applies = f"{', '.join(others)} and {last}" if others else last
-    told = " and ".join(f"by layout={layout.axes!r} an example is a {layout.kind}" for layout in layouts)
-    raise UnsupportedInputError(
-        f"method={method.name!r} is for {applies}, but {told}: "
-        "take another method; or, if x is one of these all the same, say which axis is which with layout=, for "
-        'example layout="NHW" for pictures without channels.'
-    )
-
-
 def _together(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     found = solve(problem)
-    # An engine takes the inputs apart, and gives one array for each.
+    # A reference engine takes separate inputs, and gives one array for each.
     is_packed = request.engine != request.extension.reference_engine
     values = unpacked(found.values[0], view.backend.parts) if is_packed else found.values
     names = tuple(one.given.name for one in view.moved)
@@ -116,7 +75,7 @@ def _together(request: Request, view: SeveralInputs, problem: Problem, solve: So
 
 def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     method = request.method
-    refuse_kinds(method, [one.layout for one in view.moved])
+    check_kinds(method, [one.layout for one in view.moved])
     failures: list[LayerError] = []
     for place, one in enumerate(view.moved):
         name, alone = one.given.name, view.alone(problem, place)
@@ -131,7 +90,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
                 failures.append(cause)
                 reason = str(cause)
         if reason:
-            text = f"The input {name!r} was held as it is and has no map (None): {reason}"
+            text = f"The input {name!r} stays fixed and has no map (None): {reason}"
             yield Explained(one.given, notes=[(text, HeldInputWarning)])
             continue
         found = solve(alone)
@@ -144,7 +103,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
 
 
 def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenInput) -> Explained:
-    """Give zeros to an input that was held as it is, and nothing to one that is None."""
+    """Give zeros to an input that stays fixed, and nothing to one that is None."""
     if given.host is None:
         return Explained(given)
     host = given.batch_first
@@ -152,7 +111,7 @@ def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenI
     if host.dtype.kind in "iu":
         text = (
             f"The input {given.name!r} has dtype {host.dtype}, and no embedding that can be reached reads it: it was "
-            "held as it is, and its values are zero. That is right for masks, lengths and positions (give a mask as "
+            "kept fixed, and its values are zero. That is right for masks, lengths and positions (give a mask as "
             f"bool to leave this out); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
         )
         notes.append((text, HeldInputWarning))
@@ -176,14 +135,14 @@ def _unused(name: str) -> Note:
 
 
 def _moves_the_score(view: SeveralInputs, problem: Problem, place: int) -> bool:
-    """Tell whether any score changes when one input does."""
+    """Check whether any score changes with one input."""
     rows = _changed(problem.examples.inputs[0], view.backend.parts[place].columns)
     same, other = (problem.scores_at((one,)) for one in (problem.examples.inputs[0], rows))
     return not np.array_equal(same, other)
 
 
 def _changed(rows: Array, columns: slice) -> Array:
-    """Give packed examples of which one input is another: noise as wide as it and one is added."""
+    """Give packed examples with noise on one input, as wide as its range plus one."""
     other = rows.copy()
     noise = np.random.default_rng(0).normal(size=rows[:, columns].shape)
     other[:, columns] += (noise * (1 + np.ptp(rows[:, columns]))).astype(rows.dtype)
@@ -191,7 +150,7 @@ def _changed(rows: Array, columns: slice) -> Array:
 
 
 def _reader(alone: Problem) -> Callable[[LayerCall], bool]:
-    """Give what tells whether a layer's output depends on the input."""
+    """Give a function that checks whether a layer's output depends on the input."""
     one = alone.examples.rows(slice(0, 1))
     (array,) = one.inputs
     flat = array.reshape(1, -1)

@@ -1,9 +1,10 @@
-"""Each of several inputs as the caller gave it, with what is given for it, checked and brought to the host."""
+"""The inputs of a call with the arguments that belong to each, checked and copied to the host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -13,36 +14,36 @@ from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
 from explain.backends.protocol import Extension
 from explain.errors import BaselineError, InputError, LayoutError
-from explain.explanation.arguments import bounds_of, display_of, first_of, layout_of
-from explain.inputs.arrays import as_input, to_host
-from explain.inputs.display import Display
+from explain.inputs.arrays import as_input_of, to_host
+from explain.inputs.bounds import bounds_of
+from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
-from explain.inputs.layout import Layout
-from explain.inputs.structure import Structure
+from explain.inputs.layout import Layout, layout_of
+from explain.inputs.structure import SINGLE, Structure, structure_of
 from explain.inputs.wiring import Wiring
 
-# What is held as it is needs no more of a layout than that it can be laid out.
-_HELD = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
+# For inputs that stay fixed: their axes are not used, but a layout of the right rank is.
+_FIXED = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
 
 
 @dataclass(frozen=True)
 class GivenInput:
-    """One of several inputs.
+    """An input with its arguments.
 
     Parameters
     ----------
     name : str
-        Its key, or its position.
+        Its key or its position among several inputs; empty for a single input.
     host : numpy.ndarray, optional
-        As the model wants it, on the host; None where the model gets None.
+        The input on the host, in the model's layout; None where the model gets None.
     layout : Layout
         Its axes.
     options : Mapping
-        The method's options, its own where they are given for each input.
+        The method's options, those of this input where the caller gives one an input.
     baseline, lengths : object
-        As given for it.
+        As given for this input.
     has_own_baseline : bool
-        Whether its baseline was given for it alone.
+        Whether the caller gives a baseline for this input alone.
     bounds : tuple of float, optional
         Its least and greatest valid value.
     display : Display
@@ -61,7 +62,7 @@ class GivenInput:
 
     @property
     def is_moved(self) -> bool:
-        """Whether it holds numbers in floating point, which can be moved."""
+        """Whether it is in floating point: methods change such inputs, and keep all others fixed."""
         return self.host is not None and self.host.dtype.kind == "f"
 
     @property
@@ -73,24 +74,25 @@ class GivenInput:
 
 @dataclass(frozen=True)
 class Given:
-    """What a call is about, with what is given for it.
+    """All inputs of a call, with their arguments.
 
     Parameters
     ----------
     x : numpy.ndarray
-        The input on the host, in the model's layout; the first of several that is moved.
+        The input on the host, in the model's layout; of several inputs the first in floating point.
     like : object
-        The same as it was given, whose dtype and device a model without parameters follows.
+        The same as the caller gives it: a model without parameters runs in its dtype and on its device.
     layout : Layout
         Its axes.
     options : Mapping
-        The method's options, defaults filled in; those that several inputs share.
+        The method's options with defaults filled in; of several inputs those that they share.
     bounds : tuple of float, optional
         Least and greatest valid value.
     display : Display
         How it is drawn.
     structure, several, wiring : Structure, tuple of GivenInput, Wiring
-        How several inputs are held together, each of them, and where each comes from when the model is called.
+        Of several inputs: the tuple, list or dict that they come in, each of them, and how the model is called with
+        them.
     """
 
     x: Array
@@ -103,32 +105,14 @@ class Given:
     several: tuple[GivenInput, ...] = ()
     wiring: Wiring | None = None
 
+    @property
+    def as_one(self) -> GivenInput:
+        """The whole as a single input, for a result that is not one of several."""
+        return GivenInput("", self.x, self.layout, self.options, bounds=self.bounds, display=self.display)
 
-def one_given(
+
+def given_inputs(
     x: Any,
-    extension: Extension,
-    model: Any,
-    row: Method,
-    *,
-    options: Mapping[str, Any],
-    layout: Any,
-    bounds: Any,
-    display: Any,
-) -> Given:
-    """Check one input and what is given for it; parameters as in `explain.attribute`."""
-    resolved = row.resolve_options(options, methods())
-    host = as_input(x, extension, model=model)
-    ids = host.dtype.kind == "i"
-    axes = Layout("NT") if ids and layout is None else layout_of(layout, extension, model, host.ndim)
-    axes.check(host)
-    shown = display_of(display)
-    span = bounds_of(first_of(bounds, shown.bounds, extension.stated_bounds(model)))
-    return Given(host, x, axes, resolved, span, shown)
-
-
-def several_given(
-    structure: Structure,
-    values: Sequence[Any],
     extension: Extension,
     model: Any,
     row: Method,
@@ -140,13 +124,16 @@ def several_given(
     bounds: Any,
     display: Any,
 ) -> Given:
-    """Check several inputs, and spread to them what is given for each or for all; parameters as in `explain.attribute`.
+    """Check one input or several, each with its own arguments or with those for all.
+
+    Parameters are those of `explain.attribute`.
 
     Raises
     ------
     InputError
-        If one of them cannot be explained, or their numbers of examples differ.
+        If an input cannot be explained, or their numbers of examples differ; other errors name the argument.
     """
+    structure, values = structure_of(x, lambda one: to_host(one, extension) is not None) or (SINGLE, [x])
     each = _options_of_each(row, options, structure)
     baselines = structure.spread(baseline, "baseline", error=BaselineError)
     layouts = structure.spread(layout, "layout", error=LayoutError)
@@ -156,8 +143,12 @@ def several_given(
     own_baseline = isinstance(baseline, (tuple, list, Mapping))
     found = []
     for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
-        host = None if value is None else _on_host(value, extension, f"x[{_key(structure, name)}]")
-        axes = _axes(layouts[place], extension, model, host)
+        host, axes = None, Layout("N")
+        if value is not None or structure == SINGLE:
+            host = as_input_of(structure, name, value, extension, model)
+            default = partial(_default_axes, structure, host, extension, model)
+            axes = layout_of(layouts[place], default)
+            axes.check(host)
         shown = display_of(displays[place])
         found.append(
             GivenInput(
@@ -166,20 +157,22 @@ def several_given(
                 layout=axes,
                 options=each[place],
                 baseline=baselines[place],
-                # One list of lengths is for all sequences there are.
+                # One list of lengths is for all inputs that are sequences.
                 lengths=None if _are_numbers(lengths) and axes.time_axis is None else of_lengths[place],
                 has_own_baseline=own_baseline and baselines[place] is not None,
-                bounds=bounds_of(first_of(all_bounds[place], shown.bounds, extension.stated_bounds(model))),
+                bounds=bounds_of(all_bounds[place], shown.bounds, extension.stated_bounds(model)),
                 display=shown,
             )
         )
-    _check_counts(found)
-    # A model follows what can be moved, if anything can.
+    # A model without parameters takes dtype and device from an input that changes, if there is one.
     first = next((place for place, one in enumerate(found) if one.is_moved), None)
     if first is None:
         first = next(place for place, one in enumerate(found) if one.host is not None)
     one = found[first]
     assert one.host is not None
+    if structure == SINGLE:
+        return Given(one.host, x, one.layout, one.options, one.bounds, one.display)
+    _check_counts(found)
     return Given(
         one.host,
         values[first],
@@ -194,7 +187,7 @@ def several_given(
 
 
 def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
-    """Say where each input comes from when the model is called: what is in floating point is moved."""
+    """Say how the model is called with the inputs that change, those in floating point, and those that stay fixed."""
     moved = [one.name for one in inputs if one.is_moved]
     unmoved = [one.name for one in inputs if one.host is not None and not one.is_moved]
     return Wiring(
@@ -207,12 +200,8 @@ def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
     )
 
 
-def _key(structure: Structure, name: str) -> str:
-    return repr(name) if structure.kind == "dict" else name
-
-
 def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structure) -> list[dict[str, Any]]:
-    """Resolve the options of each input: those that are per input may be given for each."""
+    """Resolve the options of each input; those marked `per_input` may have one value an input."""
     own = {option.name: option.per_input for option in row.options if option.per_input is not None}
     spread = {
         name: structure.spread(value, name, own[name]) if name in own else [value] * len(structure.names)
@@ -224,36 +213,25 @@ def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structu
     ]
 
 
-def _on_host(value: Any, extension: Extension, name: str) -> Array:
-    """Bring one input to the host: floating point is checked as one input is, whole numbers and masks are taken."""
-    host = to_host(value, extension)
-    if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
-        return as_input(value, extension, name)
-    return host
-
-
-def _axes(layout: Any, extension: Extension, model: Any, host: Array | None) -> Layout:
-    if host is None:
-        return Layout("N")
-    if layout is not None:
-        axes = layout_of(layout, extension, model, host.ndim)
-        axes.check(host)
-        return axes
-    if host.ndim == 1 or host.dtype.kind != "f":
-        if host.ndim not in _HELD:
+def _default_axes(structure: Structure, host: Array, extension: Extension, model: Any) -> Layout:
+    """Give the layout of an input whose layout is not stated."""
+    if structure == SINGLE and host.dtype.kind == "i":
+        return Layout("NT")
+    if structure != SINGLE and (host.ndim == 1 or host.dtype.kind != "f"):
+        if host.ndim not in _FIXED:
             raise LayoutError(f"x has an input of shape {host.shape}: give its layout, one letter an axis.")
-        return Layout(_HELD[host.ndim])
-    return layout_of(None, extension, model, host.ndim)
+        return Layout(_FIXED[host.ndim])
+    return extension.default_layout(model, host.ndim)
 
 
 def _check_counts(inputs: Sequence[GivenInput]) -> None:
     counts = {one.name: one.host.shape[one.layout.batch_axis] for one in inputs if one.host is not None}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
+        counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise InputError(
-            f"The inputs of x differ in their numbers of examples: {told}. Each should have one row an example; what "
-            "is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, say so "
-            "with layout=."
+            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row an example; "
+            "what is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, "
+            "say so with layout=."
         )
 
 

@@ -1,4 +1,4 @@
-"""A model that is given one input: how it is opened, seen and compared."""
+"""A call with a single input: the input prepared for the backend, and its baseline."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from explain.running.problem import Problem
 
 @dataclass(frozen=True)
 class Compared:
-    """What inputs are compared with.
+    """The baselines or references of a call.
 
     Parameters
     ----------
     baselines, references : tuple of numpy.ndarray, optional
-        One baseline an input; or the set that all are compared with.
+        One baseline an input; or the set of references that all examples are compared with.
     rule : Mapping
-        How it came about; of several inputs by their names.
+        Where they come from; of several inputs by their names.
     """
 
     baselines: tuple[Array, ...] | None = None
@@ -41,16 +41,16 @@ class Compared:
 
 @dataclass(frozen=True)
 class OneInput:
-    """A request about one input, seen: the opened model and the examples.
+    """The input of a request, prepared for the backend.
 
     Parameters
     ----------
     backend : Backend
-        The model; seen from its embedding where it reads token ids.
+        The model; for token ids the same model entered at its embedding.
     examples : Examples
-        Batch first, in the backend's precision.
+        The examples, batch first, in the backend's precision.
     layout : Layout
-        The axes of what is moved, batch first.
+        The axes of the input that methods change, batch first.
     tokens : Tokens, optional
         For a model that reads token ids.
     """
@@ -61,8 +61,8 @@ class OneInput:
     tokens: Tokens | None = None
 
     @classmethod
-    def seen(cls, request: Request, backend: Backend) -> OneInput:
-        """See the input of a request, inside the backend's session."""
+    def prepared(cls, request: Request, backend: Backend) -> OneInput:
+        """Prepare the input of a request, inside the backend's session."""
         layout = request.question.layout.batch_first
         host = request.question.layout.to_batch_first(request.given.x)
         are_ids = host.dtype.kind == "i"
@@ -77,7 +77,7 @@ class OneInput:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """One input is not packed."""
+        """Give no parts: a single input is not packed."""
         return ()
 
     def options(self, request: Request) -> Mapping[str, Any]:
@@ -85,15 +85,15 @@ class OneInput:
         return request.given.options
 
     def without_mask(self, problem: Problem) -> Problem:
-        """Give a problem that is posed at a layer next: its mask may hold there."""
+        """Give the problem before it is posed at a layer: the mask of a single input may apply there."""
         return problem
 
     def separate(self, problem: Problem) -> Problem:
-        """Give the problem as a library takes it that has an engine."""
+        """Give the problem in the form that a reference engine takes."""
         return problem
 
     def again(self, backend: Backend) -> Backend:
-        """See another opening of the model as this one is seen."""
+        """Prepare another backend of the same model in the same way."""
         return backend if self.tokens is None else cast(LayeredBackend, backend).at(self.tokens.call)
 
     def compared(self, request: Request, examples: Examples) -> Compared:
@@ -119,7 +119,7 @@ class OneInput:
 
 
 def laid_out(request: Request, baseline: Any, host: Array, layout: Layout) -> Any:
-    """Bring a baseline that is an array of the input's rank to the host, batch first, as the input was."""
+    """Copy a baseline array to the host, batch first if it has the rank of the input."""
     array = to_host(baseline, request.extension)
     if array is None:
         return baseline
@@ -127,11 +127,11 @@ def laid_out(request: Request, baseline: Any, host: Array, layout: Layout) -> An
 
 
 def check_ids(method: Method, layout: Layout) -> None:
-    """Refuse token ids where they cannot be explained."""
+    """Refuse token ids if the method or the layout does not allow them."""
     if method.drawn == "input" or method.takes_references:
         raise UnsupportedInputError(
-            f"method={method.name!r} cannot be used on token ids, which are no numbers to be moved: take another "
-            "method, such as integrated_gradients."
+            f"method={method.name!r} cannot be used on token ids, which cannot change gradually: take "
+            "another method, such as integrated_gradients."
         )
     if layout.axes != "NT"[: len(layout.axes)]:
         raise LayoutError(f"layout={layout.axes!r}, but token ids are of shape (N, T): give them so.")

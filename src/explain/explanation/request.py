@@ -1,4 +1,4 @@
-"""What a caller asked for, each part checked by itself."""
+"""The checked request of a caller, and the form of a warning about it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,34 @@ from typing import Any
 
 from explain.algorithms.method import Method
 from explain.backends.protocol import Extension, Question
+from explain.errors import ExplainWarning
 from explain.explanation.given_inputs import Given
 from explain.inputs.examples import Array
+
+Note = tuple[str, type[ExplainWarning]]
+"""A warning: its message and its class."""
+
+Notes = list[Note]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asked for, each part checked by itself.
+    """What a caller asks for, each argument checked by itself.
 
     Parameters
     ----------
     model, given : object, Given
-        The model as given; the input, or several, with what is given for each.
+        The model as given; the input or inputs, with the arguments that belong to each.
     method : Method
         The row of the catalogue.
     extension, engine : Extension, str
-        Whose model it is; who computes.
+        The extension of the model's framework; the engine that computes.
     question : Question
-        What is asked of the model.
+        The part of the request that the backend is opened with.
     companions : Mapping
         Keyword arguments of the model with one row an example.
     target, baseline, layer, neuron, lengths : object
-        As given; what they mean depends on the model's output and layout.
+        As given: checked against the model's outputs and layers when the problem is posed.
     batch_size, memory_budget, seed
         As in `explain.attribute`.
     """

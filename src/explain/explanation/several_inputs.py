@@ -1,4 +1,4 @@
-"""A model that is given several inputs: how they are packed, read, compared, and explained together or one by one."""
+"""A call with several inputs: packed into one row an example for the backend, and their baselines."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from explain.running.problem import Problem
 
 @dataclass(frozen=True)
 class MovedInput:
-    """An input that is moved: numbers, or what an embedding gives for token ids.
+    """An input that methods change: numbers, or the embedding vectors of token ids.
 
     Parameters
     ----------
     given : GivenInput
         As the caller gave it.
     array : numpy.ndarray
-        What is moved, batch first.
+        The values that change, batch first.
     layout : Layout
         Its axes, batch first.
     mask : numpy.ndarray of bool, optional
@@ -51,7 +51,7 @@ class MovedInput:
 
     @property
     def real(self) -> Mask:
-        """Which of its positions are no padding, of its shape."""
+        """Which of its positions are not padding, in its own shape."""
         if self.mask is None:
             return np.ones(self.array.shape, bool)
         return np.broadcast_to(spread_mask(self.mask, self.layout), self.array.shape)
@@ -59,18 +59,18 @@ class MovedInput:
 
 @dataclass(frozen=True)
 class SeveralInputs:
-    """A request about several inputs, seen: the opened model and the examples, one packed row each.
+    """The inputs of a request, prepared for the backend: one packed row an example.
 
     Parameters
     ----------
     backend : Joint
-        The model as one of a single input.
+        The model as one with a single input.
     examples : Examples
-        Packed.
+        The packed examples.
     moved : tuple of MovedInput
-        The inputs that are moved, in the order in which they are packed.
+        The inputs that methods change, in the order in which they are packed.
     calls : Mapping
-        Which embedding reads each of those that are token ids, by its place among them.
+        For token ids: the call of the embedding that reads them, by their place in `moved`.
     """
 
     backend: Joint
@@ -79,16 +79,16 @@ class SeveralInputs:
     calls: Mapping[int, LayerCall]
     layout: Layout = PACKED
     tokens: None = None
-    """What is told of all inputs at once, such as what a layer gives, is not told by tokens."""
+    """A result about all inputs at once, such as that of a layer, has no token axis."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Where they lie in a packed row."""
+        """Where each input lies in a packed row."""
         return self.backend.parts
 
     @classmethod
-    def seen(cls, request: Request, backend: Backend) -> SeveralInputs:
-        """See the inputs of a request, inside the backend's session."""
+    def prepared(cls, request: Request, backend: Backend) -> SeveralInputs:
+        """Prepare the inputs of a request, inside the backend's session."""
         if request.method.drawn == "input":
             raise UnsupportedInputError(
                 f"method={request.method.name!r} looks for one input, but x holds several: hold the others in a "
@@ -128,12 +128,12 @@ class SeveralInputs:
         return cls(joint, replace(examples, mask=None if real.all() else real), tuple(moved), calls)
 
     def again(self, backend: Backend) -> Backend:
-        """See another opening of the model as this one is seen."""
+        """Prepare another backend of the same model in the same way."""
         inner = cast(LayeredBackend, backend)
         return Joint(inner.reading(self.calls) if self.calls else inner, self.backend.parts)
 
     def compared(self, request: Request, examples: Examples) -> Compared:
-        """Resolve the baselines of all inputs that are moved."""
+        """Resolve the baselines of all inputs that methods change."""
         method = request.method
         if not method.uses_baseline:
             return Compared()
@@ -141,7 +141,7 @@ class SeveralInputs:
         own = [one.name for one in request.given.several if one.has_own_baseline and one.name not in names]
         if own:
             raise BaselineError(
-                f"baseline is given for {', '.join(map(repr, own))}, which is held as it is: give None there, or the "
+                f"baseline is given for {', '.join(map(repr, own))}, which stays fixed: give None there, or the "
                 "input in floating point if it is a quantity."
             )
         found, rules = [], {}
@@ -159,7 +159,7 @@ class SeveralInputs:
         return Compared(baselines=(self._as_rows(found),), rule=rules)
 
     def options(self, request: Request) -> Mapping[str, Any]:
-        """Give the options of the packed problem: features are numbered on through all inputs."""
+        """Give the options of the packed problem: feature numbers continue from one input to the next."""
         options = dict(request.given.options)
         if "feature_mask" not in options:
             return options
@@ -168,19 +168,19 @@ class SeveralInputs:
             for one in self.moved
         ]
         arrays, layouts = [one.array for one in self.moved], [one.layout for one in self.moved]
-        # What is exchanged between examples must be the same in each.
+        # A method that exchanges features between examples needs the same features in each.
         of_each = joint_features(given, arrays, layouts, alike=not request.method.uses_baseline)
         return {**options, "feature_mask": packed(of_each, self.backend.parts, np.int64, len(self.examples))}
 
     def without_mask(self, problem: Problem) -> Problem:
-        """Give a problem that is posed at a layer next: if one input is padded, its mask may hold there."""
+        """Give the problem before it is posed at a layer: only the mask of a single padded input may apply there."""
         masks = [one.mask for one in self.moved if one.mask is not None]
         return replace(
             problem, examples=replace(problem.examples, mask=masks[0] if len(masks) == 1 else None)
         )
 
     def separate(self, problem: Problem) -> Problem:
-        """Give the packed problem with its inputs apart, as a library takes them that knows tuples."""
+        """Give the packed problem with separate inputs, as a reference engine takes them."""
         backend, baselines = cast(Joint, problem.backend), problem.baselines
         if baselines is not None and problem.outer is None:
             baselines = unpacked(baselines[0], self.backend.parts)
@@ -193,7 +193,7 @@ class SeveralInputs:
         )
 
     def alone(self, problem: Problem, place: int) -> Problem:
-        """Pose the problem of one input, the others as they are."""
+        """Pose the problem of one input, with the others fixed."""
         one, part = self.moved[place], self.backend.parts[place]
         rows = problem.examples.inputs[0]
         bases = problem.baselines
@@ -214,7 +214,7 @@ class SeveralInputs:
         )
 
     def shown(self, problem: Problem, place: int) -> Problem:
-        """Give the packed problem as it is told of one of its inputs."""
+        """Give the packed problem as the result of one of its inputs records it."""
         one, bases = self.moved[place], problem.baselines
         return replace(
             problem,
@@ -246,7 +246,7 @@ def _part(rows: Array, part: Part) -> Array:
 
 
 def _for_vectors(feature_mask: Any, *, is_token: bool) -> Any:
-    """Give numbers for tokens, one each, to all numbers of their vectors."""
+    """Spread the feature number of each token over its embedding vector."""
     if not is_token or feature_mask is None or isinstance(feature_mask, str):
         return feature_mask
     return np.asarray(feature_mask)[..., np.newaxis]
@@ -269,7 +269,7 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
 
 
 def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> dict[int, LayerCall]:
-    """Find which call of an embedding reads each input of whole numbers, by its place; none where none does."""
+    """Find the call of an embedding that reads each input of whole numbers, by the place of the input."""
     backend, examples = seen
     numbers = [place for place, one in enumerate(unmoved) if one.batch_first.dtype.kind in "iu"]
     if not numbers or "layers" not in backend.provides:
@@ -282,7 +282,7 @@ def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> 
     found: dict[int, LayerCall] = {}
     for place in numbers:
         ids = one.unmoved[place]
-        # What an embedding gives for it changes when it does, and only then.
+        # The embedding that reads it is the one whose output changes with it.
         other = np.where(ids == ids.min(), ids.max(), ids.min()) if np.ptp(ids) else np.where(ids == 0, 1, 0)
         changed = _with_unmoved(one, place, other.astype(ids.dtype))
         for call in calls:

@@ -1,9 +1,9 @@
-"""From what a method found to the result: checked, laid out as the input was, with all that made it."""
+"""The last step of a call: the solution checked, laid out as the input is, and recorded with all that made it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -12,77 +12,66 @@ import numpy as np
 
 from explain.backends.protocol import Finding
 from explain.backends.tokens import Tokens
-from explain.errors import ExplainWarning, GradientError
-from explain.explanation.request import Request
+from explain.errors import (
+    GradientError,
+    OpaqueModelWarning,
+    OutOfMemoryWarning,
+    ProbabilityScoreWarning,
+)
+from explain.explanation.each_input import Explained
+from explain.explanation.pose import Posed
+from explain.explanation.request import Notes
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.masking import Mask, spread_mask
-from explain.inputs.target import TargetLabels
 from explain.results.attribution import Attribution
-from explain.running.problem import Found, Problem
+from explain.running.execution import Executor
+from explain.running.problem import Problem
+from explain.running.steadiness import UNSTEADY_NOTE
 
-Note = tuple[str, type[ExplainWarning]]
-Notes = list[Note]
 
-
-@dataclass(frozen=True)
-class Asked:
-    """A request, and what was resolved of it.
+def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
+    """Give the result of a call and its warnings, each once.
 
     Parameters
     ----------
-    request : Request
-        What was asked.
-    finding : Finding
-        What kind of score was explained.
-    labels : tuple
-        What was explained for each example.
-    baseline_rule : Mapping
-        How the baseline came about; of several inputs by their names.
-    predicted : numpy.ndarray, optional
-        The predicted class of each example.
-    before, after : list of (message, category)
-        The warnings that stand before and after those of the method.
-    neurons : tuple
-        The unit of a layer that was asked for, for each example, if one was.
-    """
+    posed : Posed
+        The request and its problem.
+    explained : sequence of Explained
+        What was found: one entry for each of several inputs, else one.
 
-    request: Request
-    finding: Finding
-    labels: TargetLabels
-    baseline_rule: Mapping[str, Any]
-    predicted: Array | None
-    before: Notes
-    after: Notes
-    neurons: TargetLabels = ()
-
-    def notes(self, own: Sequence[Note]) -> Notes:
-        """Give all warnings, those of the method among them."""
-        return [*self.before, *own, *self.after]
-
-
-def wrap_up(
-    asked: Asked, problem: Problem, found: Found, notes: Notes, tokens: Tokens | None = None
-) -> Attribution:
-    """Give the result of a request.
-
-    Parameters
-    ----------
-    asked, problem, found
-        What was asked, posed and found.
-    notes : list of (message, category)
-        The warnings that are given.
-    tokens : Tokens, optional
-        For a model that reads token ids.
+    Returns
+    -------
+    Attribution, or several in the structure of the inputs
+        None in place of an input without a map.
+    list of (message, category)
+        The warnings, in the order in which they are given.
 
     Raises
     ------
     GradientError
         If a value is NaN or infinite.
     """
-    request, mask = asked.request, problem.examples.mask
+    before = _score_notes(posed.finding)
+    after = [*([UNSTEADY_NOTE] if posed.unsteady else []), *_memory_notes(posed.problem.executor)]
+    structure = None if posed.is_of_layer else posed.request.given.structure
+    results: list[Attribution | None] = []
+    given: Notes = []
+    for one in explained:
+        notes = [*before, *one.notes, *after]
+        given += [note for note in notes if note not in given]
+        results.append(_result(posed, one, notes, is_only=structure is None))
+    return (results[0] if structure is None else structure.rebuilt(results)), given
+
+
+def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) -> Attribution | None:
+    """Give the result of one input, the only one or one of several; None if it has no map."""
+    request, problem, found, tokens = posed.request, explained.problem, explained.found, explained.tokens
+    if problem is None or found is None:
+        return None
+    given = explained.given
     at_input = problem.outer is None
-    layout = request.question.layout if at_input and tokens is None else problem.layout
+    layout = given.layout if at_input and tokens is None else problem.layout
     values = found.values[0]
     if not np.isfinite(values).all():
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
@@ -91,29 +80,31 @@ def wrap_up(
             "overflowed, or an operation has none at that point (a square root or a norm at zero). Explain in "
             "float64, or give a baseline away from that point."
         )
+    mask = problem.examples.mask
     if mask is not None and request.method.drawn != "input":
         values = np.where(spread_mask(mask, problem.layout), values, 0)
 
     def result(array: Array) -> Array:
         return np.ascontiguousarray(layout.from_batch_first(array), np.float32)
 
+    rules = posed.baseline_rule
     attribution = Attribution(
         values=result(values),
         inputs=result(problem.examples.inputs[0]),
         layout=layout.axes,
         layer="" if problem.call is None else problem.call.label,
-        neuron=asked.neurons,
+        neuron=posed.neurons,
         method=request.method.name,
         engine=request.engine,
         framework=problem.backend.name,
         model=problem.backend.model_name,
-        target=asked.labels,
-        score=asked.finding.score,
+        target=posed.targets,
+        score=posed.finding.score,
         scores=problem.scores if found.scores is None else found.scores,
-        # The prediction was made where the climb started.
-        predicted=None if request.method.drawn == "input" else asked.predicted,
+        # The prediction is that of the start of the climb, not of the input that it finds.
+        predicted=None if request.method.drawn == "input" else posed.predicted,
         baseline=None if problem.baselines is None else result(problem.baselines[0]),
-        baseline_rule=asked.baseline_rule,
+        baseline_rule=rules if is_only else rules.get(given.name, {}),
         delta=found.delta,
         relative_delta=found.relative_delta,
         steps=found.steps,
@@ -122,7 +113,7 @@ def wrap_up(
         batch_size=problem.executor.used,
         mask=_shown_mask(problem),
         history=found.history,
-        options=request.method.recorded_options(request.given.options),
+        options=request.method.recorded_options(given.options),
         seed=request.seed,
         versions={
             "explain": _own_version(),
@@ -130,28 +121,60 @@ def wrap_up(
             "numpy": np.__version__,
         },
         notes=tuple(message for message, _ in notes),
-        display=_shown(request.given.display, problem),
+        display=_shown(given.display, problem),
+        input_name=given.name,
+        together=explained.together,
     )
     if not at_input or tokens is None:
         return attribution
     return _by_token(attribution, tokens, of_whole_places=request.method.of_whole_places)
 
 
+def _score_notes(finding: Finding) -> Notes:
+    """Warn where the score is not the one that was asked for, or could not be checked."""
+    notes: Notes = []
+    if finding.opaque and not finding.reason:
+        notes.append(
+            (
+                "The model's inside cannot be reached, so a terminal softmax or sigmoid could not be looked for: its "
+                "output is explained as it is. Say score='output' if that is meant; to explain logits, give the "
+                "original module, or a function that returns them.",
+                OpaqueModelWarning,
+            )
+        )
+    if finding.reason:
+        notes.append((finding.reason, ProbabilityScoreWarning))
+    return notes
+
+
+def _memory_notes(executor: Executor) -> Notes:
+    """Warn where memory ran out during the call."""
+    most = executor.halved_to
+    if most is None:
+        return []
+    text = (
+        f"Memory ran out on the way: the call went on in chunks of at most {most} "
+        f"point{'s' if most > 1 else ''}, and its result is the same. Give batch_size={most}, or a memory_budget, to "
+        "spare the attempts that failed."
+    )
+    return [(text, OutOfMemoryWarning)]
+
+
 def _by_token(result: Attribution, tokens: Tokens, *, of_whole_places: bool) -> Attribution:
-    """Give each token the sum over the numbers of its vector; their mean where each has the value of the token."""
+    """Give each token the sum over its embedding vector; the mean where each number has the value of the token."""
     merged = result.values.mean if of_whole_places else result.values.sum
     return replace(
         result,
         values=merged(axis=-1, dtype=np.float64).astype(np.float32),
         inputs=tokens.ids.astype(np.float32),
-        # Its vectors are of another shape than the ids; its rule says which token it is.
+        # The vectors of the baseline do not have the shape of the ids; the rule records the token.
         baseline=None,
         layout="NT"[: tokens.ids.ndim],
     )
 
 
 def _shown(display: Display, problem: Problem) -> Display:
-    """Give the display of what was explained: that of the input does not fit what a layer gives."""
+    """Give the display of what is explained: at a layer, that of the input does not fit."""
     return display if problem.outer is None else Display(classes=display.classes)
 
 
@@ -161,7 +184,7 @@ def _own_version() -> str:
 
 
 def _shown_mask(problem: Problem) -> Mask | None:
-    """Give the mask to draw: the one that was given or found, else the one that the model works out."""
+    """Give the mask to draw: that of the examples, else the one that the model computes."""
     if problem.examples.mask is not None:
         return problem.examples.mask
     axis = problem.layout.time_axis

@@ -1,4 +1,4 @@
-"""Writing a file so that no reader ever sees half of it."""
+"""Writes a file atomically: a reader never sees half of it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that a failure leaves an older one whole.
+    """Write a file under a temporary name and rename it, so that a failure leaves an older file intact.
 
     Parameters
     ----------
     path : pathlib.Path
         The file to write or replace.
     content : bytes
-        What it will hold.
+        Its content.
 
     Raises
     ------
     OSError
-        If the file cannot be written; what was there before is then still there.
+        If the file cannot be written; an older file is kept.
 
     Examples
     --------

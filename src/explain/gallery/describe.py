@@ -1,4 +1,4 @@
-"""What is seen in a map, in words, for those who cannot see it."""
+"""Maps and pictures in words, for readers who cannot see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COLUMNS = ("left", "middle", "right")
 
 
 def where(heatmap: npt.ArrayLike) -> str:
-    """Say in which ninth of a map its relevance lies, by the centre of gravity of its absolute values.
+    """Say in which ninth of a map its relevance lies, by the centre of gravity of the absolute values.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def map_alt(heatmap: npt.ArrayLike, what: str, target: str, *, signed: bool = Tr
 
 
 def picture_alt(pixels: npt.ArrayLike, what: str) -> str:
-    """Say how light a picture is, and where it is lightest, after what it is.
+    """Say what a picture is, how light it is, and where it is lightest.
 
     Parameters
     ----------

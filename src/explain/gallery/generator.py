@@ -1,4 +1,4 @@
-"""Makes the gallery: loads the twins, has everything computed, writes the figures and the page."""
+"""Make the gallery: load the twins, run every method, write the figures and the pages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from explain.algorithms.catalogue import find_method
 from explain.algorithms.catalogue import methods as catalogue
 from explain.errors import FrameworkNotInstalledError
 from explain.files.atomic_write import replace_file
+from explain.gallery.computation import Options, explain_model
+from explain.gallery.elements import About, Link
 from explain.gallery.letters import draw_letters
-from explain.gallery.page import About, Link, about_pretrained, figure_file, page_file, write_page
+from explain.gallery.model_results import MethodResult, ModelResults
+from explain.gallery.page import about_pretrained, figure_file, page_file, write_page
 from explain.gallery.readme import PICTURE_FILE, write_readme_picture
-from explain.gallery.results import MethodResult, ModelResults, Options, explain_model
 from explain.render import figure_png, plot, plot_pair
 from explain.results.view import view
 from explain.zoo.parameters import Framework
@@ -44,7 +46,7 @@ def generate(
 ) -> Path:
     """Make the gallery: a page of the seed models, one of each pretrained network, and a PNG for every method on each.
 
-    A page holds all its images and needs no other file and no network. Two runs on one machine give the
+    A page contains all its images and needs no other file and no network. Two runs on one machine give the
     same bytes.
 
     Parameters
@@ -52,15 +54,15 @@ def generate(
     out : str or os.PathLike
         The folder; it is made if it is missing, and files of the same names are replaced.
     models : sequence of str, optional
-        Names of models; if not given, all seed models, and ``"efficientnet_lite0"`` where its extra is installed.
+        Names of models. By default all seed models, and ``"efficientnet_lite0"`` where its extra is installed.
     methods : sequence of str, optional
-        Names or aliases; the whole catalogue if not given.
+        Names or aliases. By default the whole catalogue.
     frameworks : sequence of str, optional
-        Of ``"torch"`` and ``"tensorflow"``; those that are installed if not given.
+        Of ``"torch"`` and ``"tensorflow"``. By default those that are installed.
     seed : int
         Seed of everything random.
     count : int, optional
-        Samples of each model; as many as its exhibit says if not given.
+        Samples of each model. By default the number of its exhibit.
     options : Mapping of str to Mapping, optional
         By method name: options other than the default.
     progress : callable
@@ -69,12 +71,12 @@ def generate(
     Returns
     -------
     pathlib.Path
-        The page of the seed models; that of a pretrained network, where no seed model was asked for.
+        The page of the seed models, or that of a pretrained network if no seed model was named.
 
     Raises
     ------
     explain.errors.FrameworkNotInstalledError
-        If a framework that was asked for, or every framework, is missing.
+        If a framework in `frameworks`, or every framework, is missing.
     explain.errors.ZooError, explain.errors.MethodError
         If a name is unknown.
 
@@ -133,12 +135,12 @@ def generate(
 
 
 def _models(
-    asked: Sequence[str] | None,
+    names: Sequence[str] | None,
 ) -> tuple[tuple[str, ...], tuple[PretrainedModel, ...], tuple[str, ...]]:
-    """Give the seed models and the pretrained ones to show, and what to say of those that are left out."""
-    if asked is not None:
-        pretrained = tuple(PRETRAINED[name] for name in asked if name in PRETRAINED)
-        return tuple(zoo.seed_model(name).name for name in asked if name not in PRETRAINED), pretrained, ()
+    """Give the seed models and the pretrained ones to show, and what to say of those that cannot be shown."""
+    if names is not None:
+        pretrained = tuple(PRETRAINED[name] for name in names if name in PRETRAINED)
+        return tuple(zoo.seed_model(name).name for name in names if name not in PRETRAINED), pretrained, ()
     lacking = {model.name: missing_packages(model) for model in PRETRAINED.values()}
     notes = tuple(
         f"{model.name}, a network of real size, is shown on a page of its own where its packages are installed; here "
@@ -152,7 +154,7 @@ def _models(
 
 def _figure(name: str, result: MethodResult) -> Figure:
     """Draw one method on one model, all of its examples."""
-    # The seed model's name says more than its class, which is the same for several.
+    # The seed model's name, since several share a class.
     both = [replace(one, model=name) for one in result.attributions.values()]
     if result.method.drawn == "input" and view(both[0]) == "rows":
         return draw_letters(both)

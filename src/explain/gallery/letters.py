@@ -1,4 +1,4 @@
-"""A sequence of letters that was found: which letters each step wants most, and the figure of it."""
+"""A sequence of letters found by activation maximization: the strongest letters of each step, and their figure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explain.inputs.layout import Layout
-from explain.render.kinds.sequence import visible
-from explain.render.parts.caption import head, target_of, write_lines
+from explain.render.colours import Scale, css_color
+from explain.render.parts.caption import head, target_text
 from explain.render.parts.contrast import text_color
+from explain.render.parts.lines import write_lines
 from explain.render.parts.sheet import MUTED, Sheet, line_height
+from explain.render.parts.steps import visible
 from explain.results.attribution import Attribution
-from explain.results.heatmap import Scale
-from explain.results.names import class_name, framework_name, number
+from explain.results.names import framework_name, number
 from explain.zoo.preprocessing import ALPHABET
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ COLUMNS = 3
 
 @dataclass(frozen=True)
 class Letter:
-    """A letter, how much it is wanted, and the two colours that say so."""
+    """A letter, its value, and the two colours that show the value."""
 
     name: str
     value: str
@@ -39,8 +40,10 @@ class Letter:
     ink: str
 
 
-def wanted_letters(attribution: Attribution, example: int, most: int = 3) -> tuple[tuple[Letter, ...], ...]:
-    """Give the letters with the greatest values at each step of a one-hot sequence that was found.
+def strongest_letters(
+    attribution: Attribution, example: int, most: int = 3
+) -> tuple[tuple[Letter, ...], ...]:
+    """Give the letters with the greatest values at each step of a sequence that was found.
 
     Parameters
     ----------
@@ -54,14 +57,14 @@ def wanted_letters(attribution: Attribution, example: int, most: int = 3) -> tup
     Returns
     -------
     tuple of tuple of Letter
-        By step, the most wanted first.
+        By step, the strongest first.
 
     Examples
     --------
     >>> found = np.zeros((1, 2, len(ALPHABET)), np.float32)
     >>> found[0, 0, 0], found[0, 1, 1] = 1, 1
     >>> a = Attribution(found, found, "NTC", "activation_maximization", np.ones(1))
-    >>> [step[0].name for step in wanted_letters(a, 0)]
+    >>> [step[0].name for step in strongest_letters(a, 0)]
     ['a', 'b']
     """
     values = Layout(attribution.layout).to_canonical(np.asarray(attribution.values, np.float64))[example]
@@ -69,9 +72,9 @@ def wanted_letters(attribution: Attribution, example: int, most: int = 3) -> tup
     scale = Scale(0.0, 1.0, False, 100.0)
     steps = []
     for step in values:
-        # Stable, so that equal letters come in the order of the alphabet on every machine.
+        # Stable: equal letters come in the order of the alphabet on every machine.
         order = np.argsort(-step, kind="stable")[:most]
-        # From the middle of the bounds, where an input of no use stays, to their upper end.
+        # From the middle of the bounds, where an input without effect stays, to the upper bound.
         sizes = np.clip((step[order] - least) / (greatest - least) * 2 - 1, 0, 1)
         colors = scale.colors(sizes)
         steps.append(
@@ -79,7 +82,7 @@ def wanted_letters(attribution: Attribution, example: int, most: int = 3) -> tup
                 Letter(
                     visible(ALPHABET[index]),
                     number(float(step[index])),
-                    "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in color[:3]),
+                    css_color(color),
                     text_color(color),
                 )
                 for index, color in zip(order, colors, strict=True)
@@ -89,7 +92,7 @@ def wanted_letters(attribution: Attribution, example: int, most: int = 3) -> tup
 
 
 def draw_letters(attributions: Sequence[Attribution]) -> Figure:
-    """Draw the letters most wanted at each step, for every target and side by side for every framework.
+    """Draw the strongest letters of each step, for every target, side by side for every framework.
 
     Parameters
     ----------
@@ -110,7 +113,7 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
     """
     first = attributions[0]
     count = len(first)
-    tables = [[wanted_letters(one, example) for one in attributions] for example in range(count)]
+    tables = [[strongest_letters(one, example) for one in attributions] for example in range(count)]
     steps, ranks = len(tables[0][0]), len(tables[0][0][0])
     width, height = steps * CELL, ranks * CELL
     block_width = len(attributions) * (width + GAP) + GAP
@@ -123,16 +126,16 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
     sheet_width = max(2 * MARGIN + columns * block_width - 2 * GAP, 4.0)
     sheet = Sheet(sheet_width, top + rows * block_height - GAP + MARGIN)
     write_lines(sheet, MARGIN, MARGIN, header, sheet_width - 2 * MARGIN)
-    # One pair of axes in inches for all: a pair for each table would take most of the time.
+    # One pair of axes in inches for all: one for each table would take most of the time.
     axes = sheet.axes(0, 0, sheet.width, sheet.height)
     axes.set_xlim(0, sheet.width)
     axes.set_ylim(sheet.height, 0)
     axes.axis("off")
     for example, table in enumerate(tables):
-        # Down the columns, as one reads a list.
+        # Column by column.
         column, row = divmod(example, rows)
         left, upper = MARGIN + column * block_width, top + row * block_height
-        name = class_name(first, target_of(first, example))
+        name = target_text(first, example)
         below = sheet.write(left, upper, name, 9.5, weight="bold")
         for which, (one, letters) in enumerate(zip(attributions, table, strict=True)):
             at = left + which * (width + GAP)

@@ -1,4 +1,4 @@
-"""The picture at the top of the README, by the lines that the README shows.
+"""The picture at the top of the README, by the calls that the README shows.
 
 python -m explain.gallery.readme docs/images/readme.png
 """
@@ -10,8 +10,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import explain
+from explain import zoo
+from explain.api import attribute
 from explain.files.atomic_write import replace_file
+from explain.render import figure_png, plot_pair
+from explain.results.attribution import Attribution
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +23,7 @@ PICTURE_FILE = "readme.png"
 
 
 def draw_readme_picture() -> Figure:
-    """Draw what the README shows, by the lines that it shows.
+    """Draw the picture of the README by the same calls as the README.
 
     Returns
     -------
@@ -28,17 +31,14 @@ def draw_readme_picture() -> Figure:
         Two pictures, each explained in both frameworks.
     """
 
-    def ig(framework: str) -> explain.Attribution:
-        net, photos = (
-            explain.zoo.load("cifar_keras", framework),
-            explain.zoo.samples("cifar_keras", framework),
-        )
-        found: explain.Attribution = explain.attribute(
+    def ig(framework: str) -> Attribution:
+        net, photos = zoo.load("cifar_keras", framework), zoo.samples("cifar_keras", framework)
+        found: Attribution = attribute(
             net, photos.x[[13, 16]], method="ig", batch_size=64, display=photos.display
         )
         return found
 
-    return explain.render.plot_pair(ig("torch"), ig("tensorflow"))
+    return plot_pair(ig("torch"), ig("tensorflow"))
 
 
 def write_readme_picture(path: str | os.PathLike[str] = "docs/images/readme.png") -> Path:
@@ -56,7 +56,7 @@ def write_readme_picture(path: str | os.PathLike[str] = "docs/images/readme.png"
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, explain.render.figure_png(draw_readme_picture()))
+    replace_file(target, figure_png(draw_readme_picture()))
     return target
 
 

@@ -1,153 +1,32 @@
-"""From results to what the page shows: headings, tiles, captions and figures, in words and images."""
+"""From results to the elements of a page: headings, images, captions and figures of similarity."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from explain.gallery.colour_bar import ColourBar, colour_bar
 from explain.gallery.describe import map_alt, picture_alt
-from explain.gallery.letters import Letter, wanted_letters
-from explain.gallery.results import MethodResult, ModelResults
+from explain.gallery.elements import NO_TEXT, Item, Line, MethodSection, Panel
+from explain.gallery.letters import strongest_letters
+from explain.gallery.model_results import MethodResult, ModelResults
 from explain.gallery.settings import integration_words, option_words
-from explain.gallery.tiles import ColourBar, colour_bar, image_data_uri
 from explain.render import Scale, picture, sequence_html, shared_scale
 from explain.render.kinds.maximization import found_picture
-from explain.render.parts.caption import delta_line, map_error_line, score_text, steps_line, target_of
-from explain.render.parts.drawing import SMALL_IMAGE
+from explain.render.parts.caption import delta_line, map_error_line, score_text, steps_line, target_text
+from explain.render.parts.panels import SMALL_IMAGE
 from explain.render.parts.sheet import ALERT
+from explain.render.png import image_data_uri
+from explain.render.web_page import PageImage
 from explain.results.attribution import Attribution
+from explain.results.canonical_axes import canonical
 from explain.results.comparison import TITLES
-from explain.results.names import class_name, framework_name, method_name, number
-from explain.results.view import canonical_inputs, default_channels, drawn_as, input_name, maps_of, view
-
-_NO_TEXT = Markup("")
-
-
-@dataclass(frozen=True)
-class Tile:
-    """An image and what is seen in it; and whether it is so fine that its pixels are not to be seen one by one."""
-
-    image: str
-    alt: str
-    fine: bool = False
-
-
-def _tile(pixels: npt.NDArray[Any], alt: str) -> Tile:
-    return Tile(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of words, and whether it says that something is too high."""
-
-    text: str
-    alert: bool = False
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What one framework gave for one example.
-
-    Attributes
-    ----------
-    label : str
-        The framework.
-    lines : tuple of Line
-        Score, steps, estimated error of the map and convergence delta; coloured what is too high.
-    tile : Tile, optional
-        The map or the picture.
-    text : Markup
-        The coloured text of a sequence.
-    letters : tuple of tuple of Letter
-        For a sequence that was found: the letters most wanted at each step.
-    """
-
-    label: str
-    lines: tuple[Line, ...]
-    tile: Tile | None = None
-    text: Markup = _NO_TEXT
-    letters: tuple[tuple[Letter, ...], ...] = ()
-
-
-@dataclass(frozen=True)
-class Item:
-    """One example in every framework.
-
-    Attributes
-    ----------
-    title : str
-        The class that is explained.
-    detail : str
-        The true class.
-    wrong : bool
-        Whether the true class is another.
-    start : Tile, optional
-        The input, or what a layer gave.
-    start_label : str
-        Which of the two.
-    panels : tuple of Panel
-        One a framework.
-    figures : tuple of (str, str)
-        How alike the two are: names and values.
-    """
-
-    title: str
-    detail: str
-    wrong: bool
-    start: Tile | None
-    panels: tuple[Panel, ...]
-    figures: tuple[tuple[str, str], ...]
-    start_label: str = "input"
-
-
-@dataclass(frozen=True)
-class MethodSection:
-    """One method on one model.
-
-    Attributes
-    ----------
-    id : str
-        Of the element.
-    title, summary, paper : str
-        From the catalogue.
-    settings : str
-        What was computed: score, options, baseline.
-    remark : str
-        What is seen.
-    notes : tuple of str
-        The warnings that were given.
-    kind : {"pictures", "rows", "characters", "found", "found letters", "none"}
-        How it is laid out.
-    bar : ColourBar, optional
-        The one scale of all its maps.
-    bar_words : str
-        What the colours mean.
-    items : tuple of Item
-        One an example.
-    file : str
-        The PNG that shows the same.
-    fine : bool
-        Whether its images want room.
-    """
-
-    id: str
-    title: str
-    summary: str
-    paper: str
-    settings: str
-    remark: str
-    notes: tuple[str, ...]
-    kind: str
-    bar: ColourBar | None
-    bar_words: str
-    items: tuple[Item, ...]
-    file: str
-    fine: bool = False
+from explain.results.names import framework_name, method_name, number
+from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
 
 
 def method_section(results: ModelResults, result: MethodResult, file: str) -> MethodSection:
@@ -199,6 +78,11 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
     )
 
 
+def _tile(pixels: npt.NDArray[Any], alt: str) -> PageImage:
+    """Make a tile of pixels, fine where they are too many to be seen one by one."""
+    return PageImage(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
+
+
 def _item(
     results: ModelResults,
     result: MethodResult,
@@ -207,7 +91,7 @@ def _item(
     scale: Scale,
 ) -> Item:
     first = result.first
-    target = class_name(first, target_of(first, index))
+    target = target_text(first, index)
     true = results.classes[index]
     characters = view(first) == "characters"
     panels = []
@@ -224,12 +108,12 @@ def _item(
                 label=name,
                 lines=_lines(one, index),
                 tile=None if characters else _tile(scale.colors(own[index])[..., :3], alt),
-                text=Markup(sequence_html(one, index, scale)) if characters else _NO_TEXT,
+                text=Markup(sequence_html(one, index, scale)) if characters else NO_TEXT,
             )
         )
     start = None
     if not characters:
-        shown = picture(canonical_inputs(first)[index], first.display)
+        shown = picture(canonical(first, first.inputs)[index], first.display)
         alt = f"{input_name(first).capitalize()}, true class {true}"
         start = _tile(shown.pixels, picture_alt(shown.pixels, alt))
     return Item(
@@ -244,7 +128,7 @@ def _item(
 
 
 def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
-    """Give the words beside a map: the score, then how good the integral is."""
+    """Give the words beside a map: the score, then the quality of the integral."""
     made = (
         steps_line(attribution, index),
         map_error_line(attribution, index),
@@ -257,7 +141,7 @@ def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
 def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
     items = []
     for index in range(len(result.first)):
-        target = class_name(result.first, target_of(result.first, index))
+        target = target_text(result.first, index)
         panels = []
         for framework, one in result.attributions.items():
             name = framework_name(framework)
@@ -267,14 +151,14 @@ def _found_items(result: MethodResult, *, letters: bool) -> tuple[Item, ...]:
                 pixels = found_picture(one, index).pixels
                 alt = picture_alt(pixels, f"The input that {name} found for {target}, score {reached}")
                 tile = _tile(pixels, alt)
-            shown = wanted_letters(one, index) if letters else ()
+            shown = strongest_letters(one, index) if letters else ()
             panels.append(Panel(name, (Line(reached),), tile=tile, letters=shown))
         items.append(Item(target, "", False, None, tuple(panels), _figures(result, index)))
     return tuple(items)
 
 
 def _reached(attribution: Attribution, index: int) -> str:
-    """Say from which score to which an input was moved."""
+    """Give the score at the start and at the end of a maximization."""
     if attribution.history is None:
         return number(float(attribution.scores[index]))
     start, end = (float(attribution.history[at, index]) for at in (0, -1))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from explain.render.integration import CHOICE_OPTIONS, steps_text, tolerance_of
 from explain.results.attribution import Attribution
+from explain.results.integration import CHOICE_OPTIONS, steps_text, tolerance_of
 from explain.results.names import percent
 
 
 def integration_words(attribution: Attribution) -> list[str]:
-    """Say by which rule and in how many steps an integral was made, and for which error of the map.
+    """Say by which rule and in how many steps an integral was computed, and for which error of the map.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def integration_words(attribution: Attribution) -> list[str]:
 
 
 def option_words(attribution: Attribution, separator: str) -> list[str]:
-    """Write the options of a method by their names; those that chose the steps of an integral are left out.
+    """Write the options of a method by their names, without those that chose the steps of an integral.
 
     Examples
     --------
@@ -45,9 +45,9 @@ def option_words(attribution: Attribution, separator: str) -> list[str]:
     >>> option_words(a, ": ")
     ['n_steps: 4', 'rate: 0.5']
     """
-    told = CHOICE_OPTIONS if attribution.steps is not None else ()
+    covered = CHOICE_OPTIONS if attribution.steps is not None else ()
     shown: Mapping[str, Any] = {
-        name: value for name, value in attribution.options.items() if name not in told
+        name: value for name, value in attribution.options.items() if name not in covered
     }
     return [
         f"{name}{separator}{f'{value:g}' if isinstance(value, float) else value}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,18 +13,17 @@ import numpy as np
 
 from explain.algorithms.catalogue import find_method, methods
 from explain.api import attribute
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import ExplanationChangedError, GoldenError
-from explain.explanation.arguments import layout_of
 from explain.files.atomic_write import replace_file
 from explain.goldens.figures import Figures, Tolerances, figures
 from explain.goldens.file import Golden, golden_of, read_golden
 from explain.goldens.fingerprints import weights_fingerprint
 from explain.inputs.arrays import as_input
-from explain.inputs.layout import Layout
+from explain.inputs.layout import Layout, layout_of
 from explain.render import figure_png, plot, shared_scale
+from explain.render.colours import Scale
 from explain.results.attribution import Attribution
-from explain.results.heatmap import Scale
 from explain.results.names import method_name
 from explain.results.view import default_channels, drawn_as, input_name, maps_of, view
 
@@ -98,7 +98,8 @@ def _canonical(model: Any, x: Any, options: Mapping[str, Any]) -> Any:
     """Lay an input out batch first and channels last."""
     extension = extension_for(model, options.get("framework"))
     host = as_input(x, extension, model=model)
-    return layout_of(options.get("layout"), extension, model, host.ndim).to_canonical(host)
+    default = partial(extension.default_layout, model, host.ndim)
+    return layout_of(options.get("layout"), default).to_canonical(host)
 
 
 def as_explanation(attribution: Attribution) -> Explanation:

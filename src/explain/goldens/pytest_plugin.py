@@ -11,10 +11,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from explain.results.attribution import Attribution
     from explain.goldens.check import Explanation
     from explain.goldens.figures import Figures
     from explain.goldens.file import Golden
+    from explain.results.attribution import Attribution
 
 _UPDATED = "explain golden written"
 

@@ -1,25 +1,38 @@
-"""The input and what goes with it, checked and brought to the host."""
+"""Checks the input and its companions, and copies them to the host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from explain.backends.protocol import Extension
 from explain.errors import InputError
 from explain.inputs.examples import Array
+from explain.inputs.structure import SINGLE, Structure
 
 
-def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None) -> Array:
-    """Bring an input to the host as a finite, non-empty, floating array, or as token ids for a model that reads them.
+class TensorReader(Protocol):
+    """What the check of an input needs of a framework's extension; the first part of `explain.backends.Extension`."""
+
+    def is_tensor(self, value: object) -> bool:
+        """Tell whether `value` is a tensor of this framework."""
+
+    def to_numpy(self, tensor: Any) -> Array:
+        """Copy a tensor of this framework, on any device, to a host array."""
+
+    def reads_token_ids(self, model: Any) -> bool:
+        """Tell whether a layer of the model maps integers to vectors; called for an input of integers."""
+
+
+def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = None) -> Array:
+    """Give an input as a host array: finite, non-empty and floating, or token ids for a model that reads them.
 
     Parameters
     ----------
     x : object
         As it was given.
-    extension : Extension
+    extension : TensorReader
         Whose model it is.
     name : str
         What the caller calls it.
@@ -64,15 +77,37 @@ def as_input(x: Any, extension: Extension, name: str = "x", *, model: Any = None
         bad = np.argwhere(~np.isfinite(array))
         raise InputError(
             f"{name} has {len(bad)} value{'s' if len(bad) > 1 else ''} that {'are' if len(bad) > 1 else 'is'} NaN or "
-            f"infinite, the first at index {tuple(bad[0].tolist())}: mend the data first."
+            f"infinite, the first at index {tuple(bad[0].tolist())}: correct the data first."
         )
     return array
 
 
-def to_host(value: Any, extension: Extension) -> Array | None:
+def as_input_of(structure: Structure, name: str, value: Any, extension: TensorReader, model: Any) -> Array:
+    """Copy a single input, or one of several, to the host.
+
+    One of several may hold whole numbers or masks of any kind, which the model gets as they are.
+
+    Parameters
+    ----------
+    structure : Structure
+        `SINGLE`, or the tuple, list or dict that the inputs come in.
+    name : str
+        The name of the input in it.
+    value, extension, model : object
+        The input, the extension of its framework, and the model.
+    """
+    if structure == SINGLE:
+        return as_input(value, extension, model=model)
+    host = to_host(value, extension)
+    if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
+        return as_input(value, extension, f"x[{name!r}]" if structure.kind == "dict" else f"x[{name}]")
+    return host
+
+
+def to_host(value: Any, extension: TensorReader) -> Array | None:
     """Give an array or a tensor as a host array, None for anything else.
 
-    bfloat16, which NumPy does not know, comes as float32.
+    bfloat16, which NumPy does not know, becomes float32.
     """
     if isinstance(value, np.ndarray):
         return value
@@ -82,9 +117,9 @@ def to_host(value: Any, extension: Extension) -> Array | None:
 
 
 def split_forward_kwargs(
-    forward_kwargs: Mapping[str, Any] | None, count: int, extension: Extension, taken: Sequence[str] = ()
+    forward_kwargs: Mapping[str, Any] | None, count: int, extension: TensorReader, taken: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Tell what is the same for every example from what has one row an example.
+    """Separate keyword arguments that are the same for every example from those with one row an example.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an input is compared with: the baseline of a path."""
+"""The baseline: what an input is compared with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RULES = ("zeros", "mean", "blur", "uniform")
 
 BaselineLike = float | str | Array | None
 
-# A blur this wide leaves only where light and dark lie; a narrower one leaves edges to attribute to nothing.
+# A blur this wide keeps only regions of light and dark; a narrower one keeps edges, which then get no attribution.
 _BLUR_SHARE_OF_SIDE = 1 / 8
 
 
@@ -30,7 +30,7 @@ def resolve_baseline(
     seed: int = 0,
     mask: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Array, Mapping[str, Any]]:
-    """Give the baseline of each example and how it came about.
+    """Give the baseline of each example and the rule that it follows.
 
     Parameters
     ----------
@@ -46,17 +46,17 @@ def resolve_baseline(
     bounds : tuple of float, optional
         Least and greatest valid value; needed by ``"uniform"``.
     seed : int
-        Seed of ``"uniform"``; drawn in one order of axes whatever the layout, so that both frameworks get
+        Seed of ``"uniform"``; drawn in one order of axes for every layout, so that both frameworks get
         the same baseline.
     mask : numpy.ndarray of bool, optional
-        Where a step is real, shape (N, T). Padding is held: there the baseline equals the input.
+        Where a step is real, shape (N, T). At padding the baseline equals the input.
 
     Returns
     -------
     numpy.ndarray
         The baseline, of the shape and dtype of `inputs`.
     Mapping
-        ``{"rule": ...}`` with what else is needed to repeat it.
+        ``{"rule": ...}`` with the values needed to reproduce it.
 
     Raises
     ------
@@ -71,13 +71,16 @@ def resolve_baseline(
     [[[0.5, 0.5], [2.5, 2.5]]]
     """
     real = np.ones((1,) * inputs.ndim, bool) if mask is None else spread_mask(mask, layout)
-    values, rule = _of_real_positions(baseline, inputs, layout, bounds, seed, real)
+    if baseline is None or isinstance(baseline, str):
+        values, rule = _by_rule("zeros" if baseline is None else baseline, inputs, layout, bounds, seed, real)
+    else:
+        values, rule = _as_given(baseline, inputs)
     values = np.where(real, values, inputs)
     return np.ascontiguousarray(values, dtype=inputs.dtype), rule
 
 
 def resolve_references(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str, Any]]:
-    """Give the set of reference examples that every input is compared with, and how it came about.
+    """Give the set of reference examples that every input is compared with, and its record in the result.
 
     Parameters
     ----------
@@ -137,7 +140,7 @@ def resolve_references(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str
 
 
 def _finite(baseline: Any, dtype: npt.DTypeLike, expected: str) -> Array:
-    """Give an array of finite numbers, or say what was expected."""
+    """Give an array of finite numbers, or raise an error that says what was expected."""
     try:
         values: Array = np.asarray(baseline, dtype=dtype)
     except (TypeError, ValueError) as cause:
@@ -149,18 +152,7 @@ def _finite(baseline: Any, dtype: npt.DTypeLike, expected: str) -> Array:
     return values
 
 
-def _of_real_positions(
-    baseline: Any,
-    inputs: Array,
-    layout: Layout,
-    bounds: tuple[float, float] | None,
-    seed: int,
-    real: npt.NDArray[np.bool_],
-) -> tuple[Array, Mapping[str, Any]]:
-    if baseline is None:
-        return np.zeros_like(inputs), {"rule": "zeros"}
-    if isinstance(baseline, str):
-        return _by_rule(baseline, inputs, layout, bounds, seed, real)
+def _as_given(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str, Any]]:
     values = _finite(
         baseline,
         inputs.dtype,
@@ -191,7 +183,7 @@ def _by_rule(
     if rule == "zeros":
         return np.zeros_like(inputs), {"rule": rule}
     if rule == "mean":
-        # A table has no extent: its mean over the only axis there is.
+        # A table has no axis of space or time: take the mean over its only axis.
         axes = extent or tuple(range(1, inputs.ndim))
         mean = inputs.mean(axis=axes, keepdims=True, where=np.broadcast_to(real, inputs.shape))
         return np.broadcast_to(mean, inputs.shape), {"rule": rule}
@@ -205,7 +197,7 @@ def _by_rule(
 
         sigma = max(inputs.shape[axis] for axis in extent) * _BLUR_SHARE_OF_SIDE
         weight = np.broadcast_to(real, inputs.shape).astype(np.float64)
-        # The share of the Gaussian that lies on real positions: one everywhere where nothing is padding.
+        # The share of the Gaussian on real positions: one everywhere without padding.
         share = gaussian_filter(weight, sigma=sigma, axes=extent, mode="nearest")
         blurred = gaussian_filter(inputs * weight, sigma=sigma, axes=extent, mode="nearest")
         return np.divide(blurred, share, out=np.zeros_like(blurred), where=share > 0), {
@@ -228,7 +220,7 @@ def _by_rule(
 
 
 def uniform(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float], seed: int) -> Array:
-    """Draw uniform values in one order of axes, then lay them out: the same picture in every layout.
+    """Draw uniform values in one order of axes, then transpose them: the same picture in every layout.
 
     Examples
     --------
@@ -245,12 +237,12 @@ def uniform(shape: tuple[int, ...], layout: Layout, bounds: tuple[float, float],
 def drawn_in_one_order(
     shape: tuple[int, ...], layout: Layout, draw: Callable[[tuple[int, ...]], Array]
 ) -> Array:
-    """Draw in one order of axes, batch first and channels last, and lay the draws out.
+    """Draw in one order of axes, batch first and channels last, and transpose the draws to the layout.
 
     Parameters
     ----------
     shape : tuple of int
-        What is wanted, in the order of `layout`.
+        The wanted shape, in the order of `layout`.
     layout : Layout
         The axes, batch first.
     draw : callable

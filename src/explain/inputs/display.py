@@ -1,9 +1,12 @@
-"""How an input is turned back into what a person can look at."""
+"""How to turn an input back into a picture, or into named steps or columns."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from explain.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,28 @@ class Display:
     feature_names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Give the fields as plain data that JSON can hold."""
+        """Give the fields as plain data for JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Display:
-        """Rebuild a `Display` from what `to_json` gave; lists become tuples again."""
+        """Rebuild a `Display` from the result of `to_json`; lists become tuples again."""
 
         def frozen(value: Any) -> Any:
             return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
         return cls(**{name: frozen(value) for name, value in fields.items()})
+
+
+def display_of(display: Display | Mapping[str, Any] | None) -> Display:
+    """Give a `Display`, also from a mapping of its fields."""
+    if display is None:
+        return Display()
+    if isinstance(display, Display):
+        return display
+    known = [field.name for field in fields(Display)]
+    if not isinstance(display, Mapping) or set(display) - set(known):
+        raise OptionError(
+            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
+        )
+    return Display.from_json(dict(display))

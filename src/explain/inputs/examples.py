@@ -1,4 +1,4 @@
-"""The examples that are being explained, with everything that must stay beside them row by row."""
+"""The examples that are explained, with everything that belongs to them row by row."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Rows = slice | npt.NDArray[np.intp]
+
+Arrays = tuple[Array, ...]
+"""One array an input."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,12 @@ class Examples:
     mask : numpy.ndarray of bool, optional
         True where a step of a padded sequence is real, shape (N, T).
     held : tuple of numpy.ndarray
-        What a backend computes once, from the input, and keeps for every point: the masks that a model
-        works out from values.
+        What a backend computes once from the input and keeps for every point: masks that a model computes
+        from values.
     outer : tuple of numpy.ndarray
-        Where `inputs` are what a layer gave: the inputs of the model itself, which it is still called with.
+        If `inputs` are outputs of a layer: the inputs of the model itself, with which it is still called.
     unmoved : tuple of numpy.ndarray
-        Of a model of several inputs those that stay as they are at every point: masks, lengths, token ids.
+        Those of several inputs that stay fixed at every point: masks, lengths, token ids.
     """
 
     inputs: tuple[Array, ...]
@@ -65,7 +68,7 @@ class Examples:
         return int((self.inputs or self.unmoved)[0].shape[0])
 
     def rows(self, rows: Rows) -> Examples:
-        """Give the examples at `rows` (a slice, or indices that may repeat); themselves, if that is all of them."""
+        """Give the examples at `rows` (a slice, or indices that may repeat); `self` if that is all of them."""
         if isinstance(rows, slice) and rows == slice(0, len(self)):
             return self
         indices = self.target.indices
@@ -80,20 +83,20 @@ class Examples:
         )
 
     def with_inputs(self, inputs: tuple[Array, ...]) -> Examples:
-        """Give the same examples seen at other inputs."""
+        """Give the same examples with other inputs."""
         return replace(self, inputs=inputs)
 
     def without_inputs(self) -> Examples:
-        """Give what goes beside the inputs, to be repeated for many points without a copy of what they replace."""
+        """Give the examples with empty inputs, to repeat the rest for many points without a copy of the inputs."""
         return self.with_inputs(tuple(array.reshape(len(array), -1)[:, :0] for array in self.inputs))
 
     def at_layer(self, activations: Array, mask: npt.NDArray[np.bool_] | None) -> Examples:
-        """Give the same examples seen at a layer, where they are what it gave; `mask` is that of its own steps."""
+        """Give the same examples at a layer, with its output as inputs; `mask` is that of the layer's own steps."""
         outer = self.outer or self.inputs
         return replace(self, inputs=(activations,), mask=mask, outer=outer)
 
     def without_layer(self) -> Examples:
-        """Give examples that are seen at a layer as they are at the input of the model."""
+        """Undo `at_layer`: give the examples at the input of the model."""
         return replace(self, inputs=self.outer, outer=())
 
     def with_target(self, target: Target) -> Examples:

@@ -18,7 +18,7 @@ from explain.inputs.masking import Mask, spread_mask
 
 FEATURE_RULES = ("elements", "positions", "grid", "superpixels")
 
-# What a rule aims at: few enough that a hundred model calls say something of each, enough to see a shape.
+# The target of a rule: few enough that a hundred model calls inform about each, enough to show a shape.
 _SUPERPIXELS = 50
 _GRID_PARTS = 8
 _DEFAULT_RULE = {"image": "superpixels", "volume": "grid", "sequence": "positions", "table": "elements"}
@@ -31,7 +31,7 @@ class Features:
     Parameters
     ----------
     indices : numpy.ndarray of int64
-        From 0 on, shape (N, ...) as the input, batch first; -1 where a position is never removed: padding.
+        From 0 on, shape (N, ...) as the input, batch first; -1 at padding, which is never removed.
     counts : numpy.ndarray of int64
         The number of features of each example, shape (N,).
     """
@@ -44,7 +44,7 @@ class Features:
         return int(self.counts.max())
 
     def spread(self, row: int, by_feature: Array, padding: Any = 0) -> Array:
-        """Give each position of an example what its feature has: (..., F) to (..., *shape of an example).
+        """Give each position of an example the value of its feature: (..., F) to (..., *shape of an example).
 
         Examples
         --------
@@ -55,7 +55,7 @@ class Features:
         with_padding = np.concatenate(
             [by_feature, np.full((*by_feature.shape[:-1], 1), padding, by_feature.dtype)], axis=-1
         )
-        # Unlike indexing, this lays its result out points first, which is then gone through faster.
+        # Unlike indexing, take gives a result with points first in memory, which is then faster to read.
         spread: Array = with_padding.take(self.indices[row], axis=-1)
         return spread
 
@@ -67,7 +67,7 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
     ----------
     feature_mask : None, str or array of int
         None: superpixels of a picture, steps of a sequence, columns of a table, a grid in a volume. Or a rule:
-        ``"elements"`` (every value by itself), ``"positions"`` (every place in space or time, its channels
+        ``"elements"`` (every value by itself), ``"positions"`` (every position in space or time, its channels
         together), ``"grid"`` (each axis of space or time in eight parts), ``"superpixels"`` (SLIC, about fifty).
         Or numbers from 0 on, of a shape that broadcasts to the input's, batch first.
     inputs : numpy.ndarray
@@ -115,10 +115,10 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
 def joint_features(
     given: Sequence[Any], inputs: Sequence[Array], layouts: Sequence[Layout], *, alike: bool = False
 ) -> list[Array]:
-    """Number the features of several inputs, each by a rule or an array of its own: one array an input, of its shape.
+    """Number the features of several inputs, each by its own rule or array: one array an input, of its shape.
 
-    The numbers of arrays hold as they are: one that two inputs have is one feature of both. The features that a rule
-    finds are numbered on after them.
+    Numbers in arrays are kept: a number that two inputs share is one feature of both. The features of rules get the
+    numbers after them.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def joint_features(
     inputs, layouts : sequence of numpy.ndarray, sequence of Layout
         The inputs, batch first.
     alike : bool
-        Whether features should be the same in all examples: then a grid stands for superpixels.
+        Whether features should be the same in all examples: then a grid replaces superpixels.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def is_feature_mask(value: Any) -> bool:
 
 
 def recorded_feature_mask(value: Any) -> Any:
-    """Give what a result says of a feature mask: a rule, or an array's shape and the beginning of its hash."""
+    """Give the record of a feature mask in a result: a rule, or an array's shape and the start of its hash."""
     array = None if value is None or isinstance(value, str) else _as_array(value)
     if array is None:
         return value
@@ -169,10 +169,10 @@ def recorded_feature_mask(value: Any) -> Any:
 
 
 def _as_array(value: Any) -> Array | None:
-    """Give an array, of a framework's tensor too."""
+    """Convert to an array, also from a framework's tensor."""
     try:
         return np.asarray(value)
-    # A tensor on a device, or one that is no numbers at all, may raise anything.
+    # A tensor on a device, or one without numbers, may raise anything.
     except Exception:
         return None
 
@@ -189,7 +189,7 @@ def _given(feature_mask: Any, inputs: Array) -> Array:
 
 
 def _elements(shape: tuple[int, ...], layout: Layout) -> Array:
-    """Number the values of an example in one order of axes, so that what is drawn for a number is the same for twins.
+    """Number the values of an example in one order of axes, so that a number gets the same random draw in twin models.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def _elements(shape: tuple[int, ...], layout: Layout) -> Array:
 
 
 def _parts(shape: tuple[int, ...], layout: Layout, most: int | None) -> Array:
-    """Number the places in space and time, each axis cut into at most so many parts."""
+    """Number the positions in space and time, with each axis cut into at most `most` parts."""
     extent = [index for index, letter in enumerate(layout.axes) if letter in "TDHW"]
     if not extent:
         raise OptionError(
@@ -223,7 +223,7 @@ def _parts(shape: tuple[int, ...], layout: Layout, most: int | None) -> Array:
 
 
 def _superpixels(inputs: Array, layout: Layout) -> Array:
-    """Segment every picture by SLIC, in one order of axes, so that twins get the same superpixels."""
+    """Segment every picture by SLIC, in one order of axes, so that twin models get the same superpixels."""
     if layout.kind != "image":
         raise OptionError(
             f"feature_mask='superpixels' needs a picture, but layout={layout.axes!r} is none: give 'positions', "

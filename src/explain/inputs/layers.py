@@ -1,4 +1,4 @@
-"""Which layer of a model is meant, and how its output is laid out."""
+"""Finds a layer of a model by name, and the layout of its output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXTENT = "TDHW"
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a layer, as it was seen.
+    """One recorded call of a layer.
 
     Parameters
     ----------
@@ -27,13 +27,13 @@ class LayerCall:
     call : int
         Which of its calls: 0 for the first.
     shape : tuple of int
-        Shape of what it gives for one example.
+        Shape of its output for one example.
     channels_last : bool
-        Whether its channels or features are the last axis, else the first after the batch.
+        Whether its channels or features are the last axis; else they are the first after the batch.
     is_only_call : bool
         Whether the model calls it just once.
     is_leaf : bool
-        Whether it calls no other layer that was seen.
+        Whether it contains no other recorded layer.
     """
 
     name: str
@@ -45,7 +45,7 @@ class LayerCall:
 
     @property
     def label(self) -> str:
-        """The call in words.
+        """The call for messages.
 
         Examples
         --------
@@ -55,9 +55,9 @@ class LayerCall:
         return self.name if self.is_only_call else f"{self.name}[{self.call}]"
 
     def layout(self, of_input: Layout) -> Layout:
-        """Give the axes of what the layer gives, for an input of that layout, batch first.
+        """Give the axes of the layer's output, batch first, for an input of that layout.
 
-        Space and time are named as in the input where there are as many of them; else time, or space from the last.
+        The axes of space and time have the names of the input's if there are equally many; else T, HW or DHW by number.
 
         Examples
         --------
@@ -79,7 +79,7 @@ class LayerCall:
 
 
 def as_calls(seen: Sequence[tuple[str, tuple[int, ...], bool]], separator: str) -> tuple[LayerCall, ...]:
-    """Number the calls that were seen, as (name, shape of one example, channels last), in their order.
+    """Number recorded calls, given as (name, shape of one example, channels last), in order.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def as_calls(seen: Sequence[tuple[str, tuple[int, ...], bool]], separator: str) 
 
 
 def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:
-    """Find the call that is meant.
+    """Find a call by the layer's name, or by the layer itself.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
     Raises
     ------
     LayerError
-        If there is no such layer, the model does not call it, or calls it several times and it is not said which.
+        If there is no such layer, or the model never calls it, or `layer` does not say which of several calls.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
         name = names.get(id(name), name)
     own = [one for one in calls if one.name == name]
     if not own and isinstance(name, str):
-        # A layer inside another one may go by its last name, where no other has it.
+        # A layer inside another one may be named by the last part of its name, if that is unique.
         inner = {one.name for one in calls if one.name.endswith((f".{name}", f"/{name}"))}
         own = [one for one in calls if len(inner) == 1 and one.name in inner]
     if not own:
@@ -162,7 +162,7 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
 
 
 def with_maps(calls: Sequence[LayerCall], layout: Layout) -> list[LayerCall]:
-    """Give the calls of layers without layers in them that give a map over the input's axes, the last first.
+    """Give the calls of layers without inner layers whose output is a map over the input's axes, the last call first.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def with_maps(calls: Sequence[LayerCall], layout: Layout) -> list[LayerCall]:
 
 
 def has_map(call: LayerCall, layout: Layout) -> bool:
-    """Tell whether a call gives a map: as many axes of space or time as the input, and more than one place.
+    """Tell whether a call's output is a map: as many axes of space or time as the input, and more than one position.
 
     Examples
     --------

@@ -1,7 +1,8 @@
-"""Which axis of an input is which, and the one order in which two layouts can be laid side by side."""
+"""The meaning of an input's axes, and the canonical order in which two layouts can be compared."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
@@ -9,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from explain.errors import LayoutError
+from explain.errors import LayoutError, OptionError
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +57,7 @@ class Layout:
     axes: str
 
     def __post_init__(self) -> None:
-        """Refuse letters that mean nothing before any array is laid out by them."""
+        """Check the letters."""
         if "N" not in self.axes or len(set(self.axes)) != len(self.axes) or set(self.axes) - set(_AXES):
             known = ", ".join(f"{letter} {meaning}" for letter, meaning in _AXES.items())
             raise LayoutError(
@@ -86,7 +87,7 @@ class Layout:
 
     @property
     def kind(self) -> Kind:
-        """What an example is: by its axes."""
+        """What an example is, by its axes."""
         if "T" in self.axes:
             return "sequence"
         spatial = len(self.spatial_axes)
@@ -163,3 +164,29 @@ def default_layout(ndim: int, channels: ChannelOrder) -> Layout:
             'with layout=, for example layout="NHW".'
         )
     return Layout(usual[ndim])
+
+
+def layout_of(layout: str | Layout | None, default: Callable[[], Layout]) -> Layout:
+    """Give the layout that the caller states, else the default one.
+
+    Parameters
+    ----------
+    layout : str or Layout, optional
+        One letter an axis.
+    default : callable
+        Gives the layout that is usual for the model; called if none is stated.
+
+    Raises
+    ------
+    OptionError
+        If `layout` is of another type; a `LayoutError` if it has other letters.
+    """
+    if isinstance(layout, Layout):
+        return layout
+    if layout is None:
+        return default()
+    if not isinstance(layout, str):
+        raise OptionError(
+            f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'."
+        )
+    return Layout(layout)

@@ -1,4 +1,4 @@
-"""Which steps of a padded sequence are real: found once, from the input, and held from then on."""
+"""Which steps of a padded sequence are real: determined once, from the input, and fixed for all points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def resolve_mask(lengths: Any, inputs: Array, layout: Layout) -> Mask | None:
-    """Give the (N, T) mask of real steps, or None where every step is real.
+    """Give the (N, T) mask of real steps, or None if every step is real.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def resolve_mask(lengths: Any, inputs: Array, layout: Layout) -> Mask | None:
 
 
 def _one_hot_mask(inputs: Array, layout: Layout) -> Mask | None:
-    """Find the padding of a one-hot sequence; anything that is not clearly one has none."""
+    """Find the padding of a one-hot sequence; any other input has none."""
     if layout.time_axis is None or layout.channel_axis is None:
         return None
     steps = np.moveaxis(inputs, layout.channel_axis, -1)

@@ -1,4 +1,4 @@
-"""Several inputs in one array: an example a row, each input a part of it, in one order of axes for all frameworks."""
+"""Several inputs in one array: one row an example, one part an input, in one order of axes for all frameworks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
 PACKED = Layout("NT")
-"""The layout of packed examples: a row of single values, of which a mask may say which are real."""
+"""The layout of packed examples: a row of single values, with a mask of real ones."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """An input that is moved, and where it lies in a packed example.
+    """A moved input, and its position in a packed example.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Part:
     layout : Layout
         Its axes, batch first.
     columns : slice
-        Where it lies.
+        Its columns.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class Part:
     columns: slice
 
     def flat(self, array: Array) -> Array:
-        """Give an array of this input, shape (..., *shape), as rows: channels last, whatever the framework's order."""
+        """Give an array of this input, shape (..., *shape), as rows: channels last in every framework."""
         before = array.ndim - len(self.shape)
         axis = self.layout.channel_axis
         if axis is not None:
@@ -61,7 +61,7 @@ class Part:
 
 
 def parts_of(shapes: Sequence[tuple[int, ...]], layouts: Sequence[Layout]) -> tuple[Part, ...]:
-    """Lay inputs side by side, by the shape of one example and the axes, batch first, of each.
+    """Place inputs side by side, by the shape of one example and the axes, batch first, of each.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Several inputs of a model, as a tuple, a list or a dict, and what is given for each of them or for all."""
+"""Several inputs of a model, as a tuple, a list or a dict, and options given for each of them or for all."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from explain.errors import ExplainError, InputError, OptionError
 
 @dataclass(frozen=True)
 class Structure:
-    """How several inputs are held together.
+    """The container of several inputs.
 
     Parameters
     ----------
     kind : str
-        ``"tuple"``, ``"list"`` or ``"dict"``.
+        ``"tuple"``, ``"list"`` or ``"dict"``; ``"single"`` for a single input.
     names : tuple of str
         The keys of a dict, in its order; else positions.
     """
 
-    kind: Literal["tuple", "list", "dict"]
+    kind: Literal["single", "tuple", "list", "dict"]
     names: tuple[str, ...]
 
     def rebuilt(self, values: Sequence[Any]) -> Any:
@@ -32,6 +32,8 @@ class Structure:
         >>> Structure("dict", ("a", "b")).rebuilt([1, None])
         {'a': 1, 'b': None}
         """
+        if self.kind == "single":
+            return values[0]
         if self.kind == "dict":
             return dict(zip(self.names, values, strict=True))
         return tuple(values) if self.kind == "tuple" else list(values)
@@ -43,7 +45,7 @@ class Structure:
         is_for_all: Callable[[Any], bool] = lambda value: False,
         error: type[ExplainError] = OptionError,
     ) -> list[Any]:
-        """Give what is meant for each input: its own of the same structure, or the same for all.
+        """Give the value for each input: its own from a value of the same structure, or the same for all.
 
         Parameters
         ----------
@@ -53,9 +55,9 @@ class Structure:
         parameter : str
             What the caller calls it.
         is_for_all : callable
-            Tells a tuple, list or mapping that is one value.
+            Recognises a tuple, list or mapping that is one value.
         error : type
-            What is raised where the structures differ.
+            The error if the structures differ.
 
         Examples
         --------
@@ -64,6 +66,8 @@ class Structure:
         >>> Structure("dict", ("a", "b")).spread(0.5, "baseline")
         [0.5, 0.5]
         """
+        if self.kind == "single":
+            return [value]
         if not isinstance(value, (tuple, list, Mapping)) or is_for_all(value):
             return [value] * len(self.names)
         if isinstance(value, Mapping) != (self.kind == "dict"):
@@ -87,15 +91,19 @@ class Structure:
         return list(value)
 
 
+SINGLE = Structure("single", ("",))
+"""The structure of a single input."""
+
+
 def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, list[Any]] | None:
-    """Give the structure of several inputs, and the inputs; None for what is one input.
+    """Give the structure of several inputs, and the inputs; None for a single input.
 
     Parameters
     ----------
     x : object
         As it was given.
     is_array : callable
-        Tells an array or tensor: a list of anything else is no list of inputs.
+        Recognises an array or tensor: a list of anything else is no list of inputs.
 
     Raises
     ------
@@ -108,7 +116,7 @@ def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, li
     (Structure(kind='dict', names=('a',)), [1.0])
     """
     if type(x).__name__ == "PackedSequence":
-        # A tuple by its class, of the parts of one input.
+        # Its class is a tuple of the parts of one input.
         return None
     if isinstance(x, Mapping):
         odd = [key for key in x if not isinstance(key, str)]

@@ -1,4 +1,4 @@
-"""From what a caller says is to be explained to one scalar an example."""
+"""From the caller's target to one scalar an example."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TargetLabels = tuple[int | tuple[int, ...] | str | None, ...]
 
 
 def predicted_classes(outputs: Array) -> npt.NDArray[np.int64] | None:
-    """Give the class with the greatest output, shape (N,), or None where outputs are not (N, classes)."""
+    """Give the class with the greatest output, shape (N,), or None if outputs are not (N, classes)."""
     if outputs.ndim != 2 or outputs.shape[1] < 2:
         return None
     classes: npt.NDArray[np.int64] = outputs.argmax(axis=1).astype(np.int64)
@@ -26,7 +26,7 @@ def predicted_classes(outputs: Array) -> npt.NDArray[np.int64] | None:
 
 
 def expected_target(target: TargetLike, count: int) -> Target:
-    """Give the target as it can be told before the outputs are known, without indices where it cannot.
+    """Give the target as far as it is known before the outputs are; without indices if it is not.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
     Target
         The resolved target.
     tuple
-        What to write into the result, one entry an example.
+        What the result records, one entry an example.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def picked(outputs: Array, indices: npt.NDArray[np.int64]) -> Array:
     >>> picked(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1], [0]])).tolist()
     [2.0, 3.0]
     """
-    # Of a single example a view, which is faster than indices.
+    # For a single example a view is faster than indices.
     rows = slice(None) if len(outputs) == 1 else np.arange(len(outputs))
     found: Array = outputs[(rows, *(indices[0] if len(outputs) == 1 else indices.T))]
     return found
@@ -143,7 +143,7 @@ def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
         return [(int(target),)] * count
     if isinstance(target, tuple) and target and all(_is_int(index) for index in target):
         return [tuple(int(index) for index in target)] * count
-    # A framework's tensor of class numbers is as good as a list of them.
+    # A framework's tensor of class numbers counts as a list of them.
     listed = (
         target.tolist()
         if hasattr(target, "tolist")

@@ -1,8 +1,8 @@
-"""How a model of several inputs is called: where each of its inputs comes from, and the name it goes by."""
+"""How a model of several inputs is called: the source and the name of each input."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,12 @@ class Wiring:
     Parameters
     ----------
     sources : tuple of (bool, int) or None
-        For each input whether it is among those that are moved, and its place there; or among those that stay as
-        they are. None for an input that is None.
+        For each input: whether it is one of the moved inputs, or of the fixed ones, and its position among them. None
+        for an input that is None.
     batch_axes : tuple of int
-        Which axis of each has the examples, as the model wants it.
+        The batch axis of each, as the model takes it.
     names : tuple of str, optional
-        The names they go by; None where they go by their position.
+        Their names; None if they are passed by position.
 
     Examples
     --------
@@ -35,7 +35,7 @@ class Wiring:
     def arranged(
         self, moved: Sequence[Any], unmoved: Sequence[Any], lay_out: Callable[[Any, int], Any]
     ) -> list[Any]:
-        """Give the inputs in the model's order; `lay_out` brings the examples, which come first, to an axis."""
+        """Give the inputs in the model's order; `lay_out` moves the batch axis from the front to another position."""
         found: list[Any] = []
         for source, axis in zip(self.sources, self.batch_axes, strict=True):
             if source is None:
@@ -47,7 +47,7 @@ class Wiring:
         return found
 
     def arguments(self, inputs: Sequence[Any], *, as_one: bool) -> tuple[list[Any], dict[str, Any]]:
-        """Give positional and keyword arguments; `as_one` for a model that takes all its inputs as one argument.
+        """Give positional and keyword arguments; `as_one` for a model that takes all inputs as one argument.
 
         Examples
         --------
@@ -60,3 +60,18 @@ class Wiring:
             return ([list(inputs)], {}) if as_one else (list(inputs), {})
         by_name = dict(zip(self.names, inputs, strict=True))
         return ([by_name], {}) if as_one else ([], by_name)
+
+
+def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
+    """Give the inputs of a model one by one, and how it is called with them if there are several.
+
+    Examples
+    --------
+    >>> inputs_and_wiring({"a": 1, "b": 2})
+    ([1, 2], Wiring(sources=(), batch_axes=(0, 0), names=('a', 'b')))
+    """
+    if isinstance(x, Mapping):
+        return list(x.values()), Wiring((), (0,) * len(x), tuple(x))
+    if isinstance(x, tuple):
+        return list(x), Wiring((), (0,) * len(x))
+    return [x], None

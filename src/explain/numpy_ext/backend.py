@@ -1,4 +1,4 @@
-"""Answers the primitives that need no gradient, for one function of NumPy arrays."""
+"""The primitives that need no gradient, for one function of NumPy arrays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ from typing import Any
 import numpy as np
 import psutil
 
-from explain.backends.protocol import Finding, Primitive, Question, Rule, ScoreKind
-from explain.backends.scoring import opaque_finding, pick_output
+from explain.backends import (
+    Array,
+    Arrays,
+    ChunkRunner,
+    Examples,
+    Finding,
+    Primitive,
+    Question,
+    Rule,
+    ScoreKind,
+    opaque_finding,
+    pick_output,
+    picked,
+)
 from explain.errors import (
     GradientError,
     InputError,
@@ -19,24 +31,21 @@ from explain.errors import (
     TargetError,
     UnsupportedModelError,
 )
-from explain.inputs.examples import Array, Examples
-from explain.inputs.target import picked
 from explain.numpy_ext.callables import ArrayFunction
-from explain.running.execution import UNSEEN, Executor
-from explain.running.random_state import preserved_random_state
+from explain.running import UNSEEN, preserved_random_state
 
 
 class NumPyBackend:
-    """One function of arrays; see `explain.backends.protocol.Backend`.
+    """One function of arrays; see `explain.backends.Backend`.
 
     Parameters
     ----------
     function : ArrayFunction
         The model.
     question : Question
-        What is asked of it.
+        What is explained of it.
     like : object
-        The input as it was given, whose precision is followed.
+        The input as given, which determines the precision.
     """
 
     name = "numpy"
@@ -60,12 +69,12 @@ class NumPyBackend:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Keep the caller's random states."""
+        """Restore the caller's random states on exit."""
         with preserved_random_state():
             yield
 
     def hold(self, examples: Examples) -> Examples:
-        """Hold nothing: nothing is seen of the inside."""
+        """Hold nothing: no layer is visible."""
         return examples
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
@@ -96,7 +105,7 @@ class NumPyBackend:
         return outputs[:count], self._finding
 
     def _given(self, examples: Examples) -> tuple[list[Array], dict[str, Array]]:
-        """Give the arguments of the function: copies, for what it does to them must not reach the next point."""
+        """Give the arguments of the function: copies, since the function may write into them."""
         own, wiring, layout = self._function.dtype, self._question.wiring, self._question.layout
 
         def copied(array: Array) -> Array:
@@ -111,18 +120,18 @@ class NumPyBackend:
         return wiring.arguments(arranged, as_one=False)
 
     def _array(self, result: Any) -> Array:
-        """Give a result, or the one that is wanted of several, as an array.
+        """Give a result, or the chosen one of several, as an array.
 
-        It is a copy: a function may write its next answer over this one.
+        It is a copy, since a function may write its next result into the same memory.
         """
         if _are_several(result):
             result = pick_output(result, self._question.output)
         else:
-            # Refuses a choice where there is nothing to choose.
+            # Raises an error if `output` chooses among one.
             pick_output(None, self._question.output)
         try:
             outputs = np.array(result)
-        # A tensor on a device or in a graph, lists of unequal lengths, and what else foreign code may return.
+        # Foreign code may return a tensor on a device or in a graph, lists of unequal lengths, and more.
         except Exception as cause:
             raise ScoreError(
                 f"{self.model_name} gave a {type(result).__name__}, which cannot be made an array "
@@ -133,11 +142,11 @@ class NumPyBackend:
                 f"{self.model_name} gave a {type(result).__name__} of dtype {outputs.dtype}, which are no numbers: "
                 "explain a function that returns scores, such as predict_proba or decision_function."
             )
-        # Never less than it gave: a small difference of large scores would be lost.
+        # Never less precision than the result has: a small difference of large scores would be lost.
         return outputs.astype(np.result_type(outputs, self.dtype), copy=False)
 
     def reseeded(self) -> AbstractContextManager[None]:
-        """NumPy's random state moves on by itself."""
+        """Change nothing: NumPy's random state advances by itself."""
         return nullcontext()
 
     def scores(self, examples: Examples) -> Array:
@@ -155,28 +164,23 @@ class NumPyBackend:
         return scores.reshape(len(examples))
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
-        """Refuse: a function of arrays has no gradient that could be asked for."""
+        """Raise an error: a function of arrays has no gradient."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: Executor,
-    ) -> tuple[Array, ...]:
-        """Refuse, as `gradients` does."""
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
+        """Raise an error, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
-        """Refuse, as `gradients` does."""
+        """Raise an error, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
     def has_kinks(self, examples: Examples) -> bool:
-        """Tell that nothing is known to be smooth."""
+        """Say yes: no operation is known to be smooth."""
         return True
 
     def bytes_per_point(self, examples: Examples) -> int:
@@ -188,25 +192,25 @@ class NumPyBackend:
         return int(psutil.virtual_memory().available)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
-        """Tell Python's and NumPy's error of memory, and what ONNX Runtime says."""
+        """Recognise the out-of-memory errors of Python, NumPy and ONNX Runtime."""
         return isinstance(error, MemoryError) or "Failed to allocate memory" in str(error)
 
     def synchronize(self) -> None:
-        """Wait for nothing."""
+        """Do nothing: the function has finished when it returns."""
 
 
 def _finding(function: ArrayFunction, wanted: ScoreKind) -> Finding:
-    """Tell what kind of score is explained."""
+    """Find the kind of score that is explained."""
     known = function.score
     if wanted in ("probability", "log_probability") and known != wanted:
         what = (
-            "it is not known what its output is"
+            "the kind of its output is unknown"
             if known is None
             else f"its output is a {known.replace('_', ' ')}"
         )
         raise ScoreError(
-            f"score={wanted!r} cannot be had of {function.name}, a function of arrays: {what}. Say score='output', and "
-            "give a function that returns what is to be explained."
+            f"score={wanted!r} is not available for {function.name}, a function of arrays: {what}. Say "
+            "score='output', and give a function that returns the scores to explain."
         )
     if known is None:
         return opaque_finding(wanted, None)
@@ -214,15 +218,15 @@ def _finding(function: ArrayFunction, wanted: ScoreKind) -> Finding:
         return Finding("output" if wanted == "output" else known)
     return Finding(
         known,
-        reason=f"The explained score is a {known.replace('_', ' ')}, for that is what {function.name} gives. "
-        "Probabilities hardly move where the model is sure. Give a function that returns logits, such as "
-        f"decision_function, where there is one; say score={known!r} if it is meant.",
+        reason=f"The explained score is a {known.replace('_', ' ')}, because {function.name} returns one. "
+        "Probabilities hardly change where the model is sure. Give a function that returns logits, such as "
+        f"decision_function, if there is one; say score={known!r} if you want the {known.replace('_', ' ')}.",
     )
 
 
 def _are_several(result: Any) -> bool:
-    """Tell several outputs from one, which may be a list of plain numbers, or a data frame with its columns."""
+    """Distinguish several outputs from one, which may be a list of numbers, or a data frame with its columns."""
     if isinstance(result, (list, tuple)):
-        # A list of arrays is what a classifier of several outputs gives.
+        # A classifier of several outputs returns a list of arrays.
         return any(getattr(one, "ndim", 0) for one in result)
     return isinstance(result, Mapping)

@@ -1,4 +1,4 @@
-"""One shape for all that computes with arrays: a function of an array and keyword arguments."""
+"""One form for every model of arrays: a function of arrays and keyword arguments."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from explain.backends.protocol import ScoreKind
+from explain.backends import ScoreKind
 from explain.errors import ScoreError, UnsupportedModelError
 
-# What an estimator's methods give, in the order in which they are worth explaining.
+# The scores of an estimator's methods, in order of preference.
 _METHODS: Mapping[str, ScoreKind] = {
     "predict_proba": "probability",
     "decision_function": "logit",
     "predict": "output",
     "predict_log_proba": "log_probability",
 }
-# The method that a caller names by the score.
+# The method that a score selects.
 _BY_SCORE = {"probability": "predict_proba", "log_probability": "predict_log_proba"}
 _SESSION_DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
@@ -30,17 +30,17 @@ class ArrayFunction:
     Parameters
     ----------
     call : callable
-        From an array of examples, and keyword arguments, to what the model returns.
+        From an array of examples, and keyword arguments, to the model's result.
     name : str
-        What to call the model.
+        The model's name in messages.
     dtype : numpy.dtype, optional
-        The only precision that it takes.
+        The only precision that it accepts.
     fixed_batch_size : int, optional
-        The only batch size that it takes.
+        The only batch size that it accepts.
     score : str, optional
-        The kind of score that it gives, where that is known.
+        The kind of score that it returns, if known.
     takes_several : bool
-        Whether it may be given several inputs.
+        Whether it accepts several inputs.
     """
 
     call: Callable[..., Any]
@@ -59,12 +59,12 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
     model : object
         The model.
     score : str
-        What is to be explained: it picks the method of an estimator that is given whole.
+        The score to explain: it selects the method of an estimator.
 
     Raises
     ------
     UnsupportedModelError
-        If an estimator has no method that gives scores, or a session takes no floating point.
+        If an estimator has no method that returns scores, or a session takes no floating point.
     ScoreError
         If an estimator has no method for the score.
 
@@ -83,7 +83,7 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
 
 
 def is_estimator(model: object) -> bool:
-    """Tell a scikit-learn estimator, or a class derived from one, from its class."""
+    """Recognise a scikit-learn estimator, or a class derived from one, by its class."""
     return any(
         base.__name__ == "BaseEstimator" and base.__module__.split(".")[0] == "sklearn"
         for base in type(model).__mro__
@@ -91,7 +91,7 @@ def is_estimator(model: object) -> bool:
 
 
 def is_session(model: object) -> bool:
-    """Tell an ONNX Runtime session from its class."""
+    """Recognise an ONNX Runtime session by its class."""
     return any(
         base.__name__ == "InferenceSession" and base.__module__.split(".")[0] == "onnxruntime"
         for base in type(model).__mro__
@@ -99,23 +99,23 @@ def is_session(model: object) -> bool:
 
 
 def stated_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of an example that a session states, None for what states none."""
+    """Give the shape of an example that a session states, None for any other model."""
     if not is_session(model):
         return None
     sizes = model.get_inputs()[0].shape
-    # A session whose input may have any rank states no sizes at all.
+    # A session with an input of any rank states no sizes.
     return tuple(size if isinstance(size, int) else None for size in sizes[1:]) if sizes else None
 
 
 def _method_of(model: Any, score: ScoreKind) -> str:
-    """Choose the method of an estimator that gives what is to be explained."""
+    """Choose the method of an estimator for a score."""
     there = [name for name in _METHODS if hasattr(model, name) and not _gives_classes(model, name)]
     wanted = _BY_SCORE.get(score)
     if wanted is not None:
         if wanted in there:
             return wanted
         raise ScoreError(
-            f"score={score!r} cannot be had of a {type(model).__name__}, which has no {wanted}: "
+            f"score={score!r} is not available for a {type(model).__name__}, which has no {wanted}: "
             + (f"say score='output' to explain its {there[0]}." if there else "it has no scores at all.")
         )
     if there:
@@ -144,7 +144,7 @@ def _gives_classes(estimator: Any, name: str) -> bool:
 
 
 def _is_classifier(estimator: Any) -> bool:
-    # Whoever holds an estimator has imported scikit-learn.
+    # Whoever has an estimator has imported scikit-learn.
     from sklearn.base import is_classifier
 
     return bool(is_classifier(estimator))
@@ -158,7 +158,7 @@ def _of_session(session: Any) -> ArrayFunction:
     inputs = [one.name for one in session.get_inputs()]
 
     def call(*given: Any, **keywords: Any) -> Mapping[str, Any]:
-        # Of several inputs some may be left out.
+        # Some of several inputs may be None.
         by_name = {name: one for name, one in zip(inputs, given, strict=False) if one is not None}
         return dict(zip(names, session.run(names, {**by_name, **keywords}), strict=True))
 

@@ -1,1 +1,1 @@
-"""The layers of a model that hold parameters, in axes that belong to no framework."""
+"""The layers of a model that hold parameters, in canonical axes."""

@@ -1,7 +1,7 @@
-"""The layers of a model that hold parameters, written as neither framework writes them.
+"""The layers of a model that hold parameters, in canonical axes, which are neither framework's own.
 
-Both extensions read a model's layers into this form and write them back from it, so that what is compared, paired and
-carried over is the same for every pair of frameworks.
+Both extensions read a model's layers into this form and write them back from it, so that comparing, pairing and porting
+are the same for every pair of frameworks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ParameterLayer:
     name : str
         The layer's name in its model, as `explain.attribute` takes it with ``layer=``.
     kind : str
-        What the layer does; ``"weights"`` for one that is known by its tensors only.
+        What the layer does; ``"weights"`` for a layer of which only the tensors are known.
     tensors : Mapping of str to numpy.ndarray
         Its parameters and statistics in canonical axes, channels or features last:
 
@@ -59,14 +59,14 @@ class ParameterLayer:
 
         A tensor that the layer does not have is left out.
     settings : Mapping of str to plain values
-        What it is set to besides: ``strides``, ``padding``, ``dilation``, ``groups``, ``epsilon``, ``activation``…
-        And what is known of its place in the model: ``after``, the names of the layers with parameters that its inputs
-        come from; ``flattened``, the maps that were put in a row to be its input (`explain.parameters.flattened.Row`),
-        None if none was. What is not known is left out, or None.
+        Its other settings: ``strides``, ``padding``, ``dilation``, ``groups``, ``epsilon``, ``activation``…
+        And its place in the model: ``after``, the names of the layers with parameters that its inputs come from;
+        ``flattened``, the maps that were flattened to its input (`explain.parameters.flattened.Row`), None if there
+        was none. Unknown settings are left out, or None.
     part : str
-        Which part of the layer, of one that holds several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
+        Which part of a layer that has several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
     channels_last : bool
-        Whether the layer's own framework has its channels last, which is also how what it gives is flattened.
+        Whether the layer has channels last in its own framework, which also decides how its output is flattened.
     """
 
     name: str
@@ -78,14 +78,14 @@ class ParameterLayer:
 
     @property
     def label(self) -> str:
-        """The layer in words, with its part where it has several.
+        """The layer for messages, with its part if it has several.
 
         Examples
         --------
         >>> ParameterLayer("lstm", "lstm", {}, part="l1").label
         'lstm (l1)'
         """
-        # A model may be a layer itself.
+        # The model itself may be the layer.
         name = self.name or "(model)"
         return f"{name} ({self.part})" if self.part else name
 
@@ -102,7 +102,7 @@ class ParameterLayer:
 
 
 def swapped_gates(tensor: Array) -> Array:
-    """Give a GRU's tensor (..., 3 · hidden) with its gates r, z, n in the order z, r, n, and the other way round.
+    """Give a GRU's tensor (..., 3 · hidden) with its gates r, z, n in the order z, r, n, or the reverse.
 
     Examples
     --------

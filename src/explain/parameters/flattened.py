@@ -1,4 +1,4 @@
-"""A row of features and what it was made of: maps put in a row, with their channels first or last, and vectors."""
+"""A row of features and its parts: flattened maps, with channels first or last, and vectors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Block(NamedTuple):
     Attributes
     ----------
     positions, channels : int
-        The size of the map that was put in a row; of a vector one position.
+        The size of the flattened map; a vector has one position.
     channels_last : bool, optional
-        Whether the channels of one position are beside each other; None where that cannot be told.
+        Whether the channels of one position are adjacent; None if unknown.
     spatial : bool, optional
-        Whether it is a map of space, of which each framework has the channels where it has them, and no sequence, whose
-        features are last in both; None where that cannot be told.
+        Whether it is a map of space, whose channel axis depends on the framework, or else a sequence, whose features
+        are last in both; None if unknown.
     """
 
     positions: int
@@ -30,7 +30,7 @@ class Block(NamedTuple):
 
     @property
     def width(self) -> int:
-        """How many features it is."""
+        """The number of features."""
         return self.positions * self.channels
 
 
@@ -38,7 +38,7 @@ Row = tuple[Block, ...]
 
 
 def without_vectors(row: Row) -> Row | None:
-    """Give a row, None for one in which no map was put.
+    """Give a row, None for one without a map.
 
     Examples
     --------
@@ -49,21 +49,21 @@ def without_vectors(row: Row) -> Row | None:
 
 
 def block_of(touched: npt.NDArray[np.bool_], channels: int, channel: int) -> tuple[int, Block] | None:
-    """Tell from the features that one channel of a map goes to where the map is in a row, and how it was put there.
+    """Find a map's position and order in a row by the features that depend on one of its channels.
 
     Parameters
     ----------
     touched : numpy.ndarray of bool, shape (features)
         Which features change with the channel.
     channels : int
-        How many the map has.
+        How many channels the map has.
     channel : int
-        Which one of them it is.
+        Which of them it is.
 
     Returns
     -------
     (int, Block), optional
-        The place of its first feature, and the map; None if the map does not lie in the row as it is.
+        The index of its first feature, and the map; None if the row does not contain the map unchanged.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def block_of(touched: npt.NDArray[np.bool_], channels: int, channel: int) -> tup
 
 
 def row_of(blocks: Sequence[tuple[int, Block]], width: int) -> Row | None:
-    """Put the maps that were found in a row together, with vectors where there are none; None if they overlap.
+    """Join the maps found in a row, with vectors between them; None if maps overlap.
 
     Examples
     --------
@@ -103,14 +103,14 @@ def row_of(blocks: Sequence[tuple[int, Block]], width: int) -> Row | None:
 
 
 def order_between(row: Row, source: Sequence[bool], target: Sequence[bool]) -> npt.NDArray[np.intp]:
-    """Give, for every feature of a row in the target's order, which one it is in the source's.
+    """Give, for every feature of a row in the target's order, its index in the source's.
 
     Parameters
     ----------
     row : tuple of Block
         The sizes.
     source, target : sequence of bool
-        Of each block, whether its channels are last.
+        Whether each block has channels last.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How much a convolution pads its input, in numbers for each axis: neither framework's words for it."""
+"""How much a convolution pads its input, as numbers for each axis instead of a framework's own names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ def same_padding(size: int, kernel: int, stride: int = 1, dilation: int = 1) -> 
     Parameters
     ----------
     size, kernel, stride, dilation : int
-        Of the axis: how many places the input and the kernel have, how far the kernel goes each time and how far
-        apart its places are.
+        The sizes of input and kernel along the axis, and the kernel's stride and dilation.
 
     Examples
     --------
@@ -35,14 +34,14 @@ def resolved_padding(
     strides: Sequence[int],
     dilation: Sequence[int],
 ) -> str | Pairs:
-    """Give a convolution's padding in numbers where it can be known, else as it came.
+    """Give a convolution's padding in numbers if it can be known, else unchanged.
 
     Parameters
     ----------
     padding : str or tuple of (int, int)
         ``"same"``, ``"valid"``, ``"causal"``, or numbers already.
     sizes : sequence of int or None
-        How many places the input has along each axis of space, None where that is not known.
+        The size of the input along each axis of space, None if unknown.
     kernel, strides, dilation : sequence of int
         Of each axis.
 
@@ -61,7 +60,7 @@ def resolved_padding(
         return tuple(((side - 1) * apart, 0) for side, apart in zip(kernel, dilation, strict=True))
     if padding != "same":
         return padding
-    # With a stride of 1 it is the same for every size.
+    # With a stride of 1 the padding is the same for every size.
     known = [size if stride > 1 else 1 for size, stride in zip(sizes, strides, strict=True)]
     if None in known:
         return "same"
@@ -72,16 +71,16 @@ def resolved_padding(
 
 
 def cropping(reach: int, stride: int, length_at_stride: int) -> tuple[int, int]:
-    """Give what TensorFlow leaves off before and after an axis of a transposed convolution that pads "same".
+    """Give what TensorFlow crops before and after an axis of a transposed convolution with padding "same".
 
     Parameters
     ----------
     reach : int
-        How many places the kernel spans.
+        The extent of the kernel.
     stride : int
         Of the convolution that it transposes.
     length_at_stride : int
-        How many places longer than ``(size - 1) * stride`` what it gives is.
+        The length of the output minus ``(size - 1) * stride``.
 
     Examples
     --------
@@ -94,7 +93,7 @@ def cropping(reach: int, stride: int, length_at_stride: int) -> tuple[int, int]:
 
 
 def added(pairs: Pairs, more: Pairs) -> Pairs:
-    """Give the zeros of two paddings together.
+    """Add two paddings.
 
     Examples
     --------

@@ -1,26 +1,25 @@
-"""How the layers that hold parameters are used when their model runs: in which order, and on what.
+"""How a model uses its layers with parameters when it runs: in which order, and on what input.
 
-Which map was put in a row before a layer is seen by spoiling one channel of the map: the features that are others then
-are that channel's.
+Which map was flattened before a layer is found by setting one channel of the map to NaN: the features that change are
+that channel's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import ModelCallError
-from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import Array, ParameterLayer
 from explain.parameters.flattened import Block, Row, block_of, row_of, without_vectors
 
-# Parts of a layer that are given its input.
+# Parts of a layer that read its input.
 _FIRST_PARTS = ("", "l0", "l0_reverse", "forward", "backward")
-# Through how many maps before a layer is looked for what was put in a row.
+# How many maps before a layer are tried as its flattened input.
 _MAPS_LOOKED_AT = 12
 
 _MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
@@ -40,9 +39,9 @@ class Use:
     takes, gives : tuple of int
         The shapes of its first input and of its output, batch axis included; empty for what is no tensor.
     features : numpy.ndarray, shape (features), optional
-        Of an input (N, features) or (N, steps, features).
+        Features of an input (N, features) or (N, steps, features).
     after : str, optional
-        The layer whose output is its first input, as it is.
+        The layer whose unchanged output is its first input.
     """
 
     name: str
@@ -53,24 +52,24 @@ class Use:
 
 
 class Run(Protocol):
-    """Runs a model on its examples and notes each use of a layer with parameters, in the order in which they begin."""
+    """Runs a model on its examples and records each use of a layer with parameters, in order of their start."""
 
     def __call__(self, spoiled: int | None = None, axis: int = -1, channel: int = 0) -> list[Use]:
-        """Run; what the use number `spoiled` gives has not-a-number at a place of an axis, all along the others."""
+        """Run, with NaN in the output of use number `spoiled`, at index `channel` of an axis."""
 
 
 def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
-    """Give layers in the order in which they are first used, and what was seen of each, in its settings.
+    """Give layers in the order of their first use, with what was observed of each in its settings.
 
-    Those are ``"flattened"``, what was put in a row before it; ``"sizes"``, of a convolution those of its input along
-    each axis of space; ``"after"``, the layer whose output it is given as it is. Layers that are not used come last.
+    Those are ``"flattened"``, what was flattened to its input; ``"sizes"``, the sizes of a convolution's input along
+    each axis of space; ``"after"``, the layer whose unchanged output is its input. Layers without a use come last.
 
     Parameters
     ----------
     layers : sequence of ParameterLayer
-        Of the model.
+        The model's layers.
     run : Run
-        Runs it.
+        Runs the model.
     """
     uses = run()
     kinds = {one.name: one for one in layers}
@@ -103,25 +102,10 @@ def _takes_rows(layer: ParameterLayer, use: Use) -> bool:
     return layer.kind in _TAKE_ROWS and len(use.takes) in ranks
 
 
-def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
-    """Give the inputs of a model one by one, and how it is called with them if there are several.
-
-    Examples
-    --------
-    >>> inputs_and_wiring({"a": 1, "b": 2})
-    ([1, 2], Wiring(sources=(), batch_axes=(0, 0), names=('a', 'b')))
-    """
-    if isinstance(x, Mapping):
-        return list(x.values()), Wiring((), (0,) * len(x), tuple(x))
-    if isinstance(x, tuple):
-        return list(x), Wiring((), (0,) * len(x))
-    return [x], None
-
-
 def _rows(
     uses: Sequence[Use], wanted: Sequence[int], layers: dict[str, ParameterLayer], run: Run
 ) -> dict[int, Row | None]:
-    """Give the rows that are found out, by the number of the use; None for one in which no map was put."""
+    """Give the rows that were found, by the number of the use; None for a row without a map."""
     maps = [
         place for place, use in enumerate(uses) if layers[use.name].kind in _MAKE_MAPS and len(use.gives) > 2
     ]
@@ -138,7 +122,7 @@ def _rows(
         try:
             spoiled = run(number, axis, channel)
         except ModelCallError:
-            # It does not take what is no number: nothing is seen.
+            # The model does not run on NaN: nothing can be observed.
             doubtful.update(takers)
             break
         for place in takers:
@@ -147,7 +131,7 @@ def _rows(
                 continue
             found = block_of(touched, channels, channel)
             if found is None:
-                # It goes through what mixes channels: in which order it was put in a row cannot be seen.
+                # An operation between them mixes channels: the order of the row cannot be observed.
                 doubtful.add(place)
                 continue
             blocks[place].append(found)
@@ -157,7 +141,7 @@ def _rows(
     for place in wanted:
         row = row_of(blocks[place], uses[place].takes[-1])
         if not any(number < place for number in maps):
-            # The input itself may be a map that is put in a row, which only the model's graph tells.
+            # The input itself may be a flattened map, which only the model's graph shows.
             continue
         if place not in rows and place not in doubtful and row is not None:
             rows[place] = without_vectors(row)
@@ -165,7 +149,7 @@ def _rows(
 
 
 def _touched(before: Use, after: Use | None) -> npt.NDArray[np.bool_] | None:
-    """Tell which features changed, what is no number included; None where the model went another way."""
+    """Find the features that changed, NaN included; None if the model took another branch."""
     if after is None or after.name != before.name or before.features is None or after.features is None:
         return None
     if before.features.shape != after.features.shape:

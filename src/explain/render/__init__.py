@@ -1,59 +1,58 @@
-"""Drawing: values to heatmaps, heatmaps to colours, and figures of every kind of input.
+"""From a result to a picture: colours, figures of every kind of input, HTML.
 
-Nothing here is loaded before it is used, so that neither `import explain` nor `import explain.render` waits
-for matplotlib.
+Every name is imported on first use, so that neither `import explain` nor `import explain.render` imports matplotlib.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from explain.lazy_names import importer
 
 if TYPE_CHECKING:
+    from explain.render.colours import Scale, shared_scale
     from explain.render.figure import plot
-    from explain.render.html import figure_data_uri, figure_png, sequence_html
-    from explain.render.kinds.sequence import Step, draw_characters, steps
+    from explain.render.html import sequence_html
+    from explain.render.kinds.image import draw_step_margin
+    from explain.render.kinds.maximization import draw_score_curve
+    from explain.render.kinds.scatter import draw_scatter, plot_scatter
+    from explain.render.kinds.sequence import draw_characters
     from explain.render.kinds.table import draw_features, features
     from explain.render.kinds.volume import most_relevant_slice, slice_volume
     from explain.render.pair import plot_pair
-    from explain.render.parts.drawing import (
-        draw_colorbar,
-        draw_heatmap,
-        draw_overlay,
-        draw_picture,
-        draw_score_curve,
-        draw_step_margin,
-    )
+    from explain.render.parts.colour_bar import draw_colorbar
+    from explain.render.parts.panels import draw_heatmap, draw_overlay, draw_picture
     from explain.render.parts.pictures import Picture, picture
-    from explain.render.scatter import draw_scatter, plot_scatter
-    from explain.results.heatmap import Scale, heatmaps, shared_scale
+    from explain.render.parts.steps import Step, steps
+    from explain.render.png import figure_data_uri, figure_png
+    from explain.results.heatmap import heatmaps
 
 _HOME = {
     "Picture": "explain.render.parts.pictures",
-    "Scale": "explain.results.heatmap",
-    "Step": "explain.render.kinds.sequence",
+    "Scale": "explain.render.colours",
+    "Step": "explain.render.parts.steps",
     "draw_characters": "explain.render.kinds.sequence",
-    "draw_colorbar": "explain.render.parts.drawing",
+    "draw_colorbar": "explain.render.parts.colour_bar",
     "draw_features": "explain.render.kinds.table",
-    "draw_heatmap": "explain.render.parts.drawing",
-    "draw_overlay": "explain.render.parts.drawing",
-    "draw_picture": "explain.render.parts.drawing",
-    "draw_scatter": "explain.render.scatter",
-    "draw_score_curve": "explain.render.parts.drawing",
-    "draw_step_margin": "explain.render.parts.drawing",
+    "draw_heatmap": "explain.render.parts.panels",
+    "draw_overlay": "explain.render.parts.panels",
+    "draw_picture": "explain.render.parts.panels",
+    "draw_scatter": "explain.render.kinds.scatter",
+    "draw_score_curve": "explain.render.kinds.maximization",
+    "draw_step_margin": "explain.render.kinds.image",
     "features": "explain.render.kinds.table",
-    "figure_data_uri": "explain.render.html",
-    "figure_png": "explain.render.html",
+    "figure_data_uri": "explain.render.png",
+    "figure_png": "explain.render.png",
     "heatmaps": "explain.results.heatmap",
     "most_relevant_slice": "explain.render.kinds.volume",
     "picture": "explain.render.parts.pictures",
     "plot": "explain.render.figure",
     "plot_pair": "explain.render.pair",
-    "plot_scatter": "explain.render.scatter",
+    "plot_scatter": "explain.render.kinds.scatter",
     "sequence_html": "explain.render.html",
-    "shared_scale": "explain.results.heatmap",
+    "shared_scale": "explain.render.colours",
     "slice_volume": "explain.render.kinds.volume",
-    "steps": "explain.render.kinds.sequence",
+    "steps": "explain.render.parts.steps",
 }
 
 __all__ = [
@@ -85,15 +84,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load the module that holds `name` when it is first asked for."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
-    """List what can be asked for."""
+    """List the public names."""
     return sorted(__all__)

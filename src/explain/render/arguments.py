@@ -10,108 +10,41 @@ import numpy as np
 
 from explain.errors import RenderError
 from explain.inputs.display import Display
-from explain.inputs.layout import Layout
+from explain.render.colours import DEFAULT_PERCENTILE, Scale, check_percentile, shared_scale
+from explain.render.drawn import Drawn
 from explain.results.attribution import Attribution
-from explain.results.comparison import Comparison
-from explain.results.heatmap import ChannelRule, Floats, Scale, check_percentile, is_signed, shared_scale
+from explain.results.comparison import Comparison, compare
+from explain.results.heatmap import ChannelRule, Floats, is_signed
 from explain.results.view import maps_of
 
 Grouping = Literal["shared", "panel", "example"]
 
-_CHANNEL_WORDS = {
-    "sum": "sum over",
-    "mean": "mean over",
-    "abs_sum": "sum of |values| over",
-    "abs_max": "greatest |value| over",
-}
 
+@dataclass(frozen=True)
+class Choices:
+    """What a caller chose for a figure, not yet checked; see `explain.render.plot` for each."""
 
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """What a figure shows: one or two attributions, which of their examples, their maps and scales.
-
-    Attributes
-    ----------
-    attributions : tuple of Attribution
-        One, or the two of a pair.
-    examples : tuple of int
-        The examples shown, in order.
-    maps : tuple of numpy.ndarray
-        The maps of each attribution, (N, …), see `explain.results.view.maps_of`.
-    scales : tuple of Scale
-        One for each example shown.
-    shared : bool
-        Whether it is one and the same scale.
-    channels : str
-        The rule by which channels were merged.
-    labels : tuple of str
-        A name for each attribution of a pair.
-    comparison : Comparison, optional
-        How alike the two of a pair are.
-    difference : Attribution, optional
-        What is drawn beside a pair: the second less the first. Its maps are then the last of `maps`, its name the last
-        of `labels`.
-    """
-
-    attributions: tuple[Attribution, ...]
-    examples: tuple[int, ...]
-    maps: tuple[Floats, ...]
-    scales: tuple[Scale, ...]
-    shared: bool
-    channels: ChannelRule
-    labels: tuple[str, ...] = ()
-    comparison: Comparison | None = None
-    difference: Attribution | None = None
-
-    @property
-    def panels(self) -> tuple[Attribution, ...]:
-        """All that is drawn side by side."""
-        return self.attributions if self.difference is None else (*self.attributions, self.difference)
-
-    @property
-    def first(self) -> Attribution:
-        """The attribution that gives the inputs and the names."""
-        return self.attributions[0]
-
-    @property
-    def notes(self) -> list[str]:
-        """The warnings of all the attributions, each once."""
-        return list(dict.fromkeys(note for one in self.attributions for note in one.notes))
-
-    def shown_maps(self) -> list[Floats]:
-        """Give every map that is drawn."""
-        return [maps[example] for maps in self.maps for example in self.examples]
-
-    def scale_words(self, merged: str = "") -> str:
-        """Say what the colours mean; `merged` names what was merged (``"channels"``), if anything was."""
-        clips = any(
-            scale.extend(*(maps[example] for maps in self.maps)) != "neither"
-            for scale, example in zip(self.scales, self.examples, strict=True)
-        )
-        words = ["attribution"]
-        if merged and self._merges():
-            words.append(f"{_CHANNEL_WORDS[self.channels]} {merged}")
-        if clips:
-            words.append(f"clipped at the {self.scales[0].percentile:g}th percentile")
-        return ", ".join(words)
-
-    def _merges(self) -> bool:
-        """Whether there is more than one channel to merge."""
-        return bool(Layout(self.first.layout).to_canonical(self.first.values).shape[-1] > 1)
+    examples: int | Sequence[int] | None = None
+    max_examples: int = 8
+    display: Display | None = None
+    scale: Grouping | Scale = "shared"
+    channels: ChannelRule = "sum"
+    percentile: float = DEFAULT_PERCENTILE
 
 
 def check_arguments(
-    attributions: Sequence[Attribution],
-    *,
-    examples: int | Sequence[int] | None,
-    display: Display | None,
-    scale: Grouping | Scale,
-    channels: ChannelRule,
-    percentile: float,
-    max_examples: int,
-    groupings: tuple[Grouping, ...],
+    attributions: Sequence[Attribution], choices: Choices, groupings: tuple[Grouping, ...] = ("shared",)
 ) -> Drawn:
     """Check the arguments of a figure and find its maps and scales.
+
+    Parameters
+    ----------
+    attributions : sequence of Attribution
+        One, or the two of a pair.
+    choices : Choices
+        The arguments of the figure.
+    groupings : tuple of str
+        What this figure takes for ``scale``, besides a `Scale`.
 
     Raises
     ------
@@ -120,6 +53,7 @@ def check_arguments(
     """
     for attribution in attributions:
         check_attribution("attribution", attribution)
+    display = choices.display
     if display is not None:
         if not isinstance(display, Display):
             raise RenderError(
@@ -127,11 +61,11 @@ def check_arguments(
                 "Display(mean=0.5, scale=0.5)."
             )
         attributions = [replace(one, display=display) for one in attributions]
-    check_percentile(percentile)
-    chosen = _check_examples(examples, len(attributions[0]), max_examples)
-    maps = tuple(maps_of(one, channels) for one in attributions)
-    scales, shared = _scales(maps, chosen, scale, channels, percentile, groupings)
-    return Drawn(tuple(attributions), chosen, maps, scales, shared, channels)
+    check_percentile(choices.percentile)
+    chosen = _check_examples(choices.examples, len(attributions[0]), choices.max_examples)
+    maps = tuple(maps_of(one, choices.channels) for one in attributions)
+    scales, shared = _scales(maps, chosen, choices, groupings)
+    return Drawn(tuple(attributions), chosen, maps, scales, shared, choices.channels)
 
 
 def check_attribution(name: str, given: object) -> None:
@@ -143,15 +77,38 @@ def check_attribution(name: str, given: object) -> None:
         )
 
 
+def check_pair(
+    a: Attribution, b: Attribution, labels: Any = None, comparison: Any = None
+) -> tuple[Comparison, tuple[str, str]]:
+    """Check two attributions, their names and their comparison; give those that the caller did not.
+
+    Raises
+    ------
+    RenderError
+        If `a` or `b` is no attribution, or `labels` or `comparison` does not belong to them.
+    ComparisonError
+        If the two explain different things.
+    """
+    check_attribution("a", a)
+    check_attribution("b", b)
+    if comparison is None:
+        comparison = compare(a, b)
+    elif not isinstance(comparison, Comparison) or len(comparison) != len(a):
+        raise RenderError(
+            f"comparison={comparison!r} does not belong to these {len(a)} examples: give what "
+            "explain.compare(a, b) returned, or leave it out."
+        )
+    names = comparison.labels if labels is None else labels
+    if isinstance(names, str) or len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise RenderError(f"labels={labels!r} does not name the two attributions: give two str.")
+    return comparison, (names[0], names[1])
+
+
 def _scales(
-    maps: tuple[Floats, ...],
-    chosen: tuple[int, ...],
-    scale: Grouping | Scale,
-    channels: ChannelRule,
-    percentile: float,
-    groupings: tuple[Grouping, ...],
+    maps: tuple[Floats, ...], chosen: tuple[int, ...], choices: Choices, groupings: tuple[Grouping, ...]
 ) -> tuple[tuple[Scale, ...], bool]:
     """Find one scale for all that is shown, or one for each example."""
+    scale, channels, percentile = choices.scale, choices.channels, choices.percentile
     signed = is_signed(channels)
     if isinstance(scale, Scale):
         if scale.signed != signed:
@@ -173,22 +130,22 @@ def _scales(
 
 
 def _check_examples(examples: Any, count: int, max_examples: Any) -> tuple[int, ...]:
-    """Find the examples to show: those asked for, or the first ones."""
+    """Find the examples to show: those that the caller chose, or the first ones."""
     if not isinstance(max_examples, int | np.integer) or isinstance(max_examples, bool) or max_examples < 1:
         raise RenderError(f"max_examples={max_examples!r} is not a whole number of at least 1.")
     if count == 0:
         raise RenderError("attribution has no examples: there is nothing to draw.")
     if examples is None:
         return tuple(range(min(count, int(max_examples))))
-    asked = np.atleast_1d(np.asarray(examples))
-    if asked.ndim != 1 or asked.size == 0 or not np.issubdtype(asked.dtype, np.integer):
+    chosen = np.atleast_1d(np.asarray(examples))
+    if chosen.ndim != 1 or chosen.size == 0 or not np.issubdtype(chosen.dtype, np.integer):
         raise RenderError(
             f"examples={examples!r} is not an int or a list of int: give at least one, from 0 to {count - 1}."
         )
-    outside = [int(one) for one in asked if not 0 <= one < count]
+    outside = [int(one) for one in chosen if not 0 <= one < count]
     if outside:
         raise RenderError(
             f"examples={examples!r} asks for {', '.join(map(str, outside))} but there are {count} examples: "
             f"give indices from 0 to {count - 1}."
         )
-    return tuple(int(one) for one in asked)
+    return tuple(int(one) for one in chosen)

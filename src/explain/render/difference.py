@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from explain.render.arguments import Drawn
-from explain.results.heatmap import Floats, Scale, is_signed, shared_scale
-from explain.results.view import View, canonical_inputs, view
+from explain.render.colours import Scale, shared_scale
+from explain.render.drawn import Drawn
+from explain.results.canonical_axes import canonical
+from explain.results.heatmap import Floats, is_signed
+from explain.results.view import View, view
 
-# What a difference is magnified by. One that cannot be seen a hundred times larger is none worth a picture: on a scale
-# of its own the rounding of two equal models would glare.
+# By what a difference is magnified. It is not drawn on a scale of its own: there the rounding of two equal models would
+# look like a large difference.
 MAGNIFICATIONS = (100, 10, 1)
 
 # The axes of the maps of every way of drawing.
@@ -30,18 +32,15 @@ def with_difference(drawn: Drawn) -> Drawn:
     Returns
     -------
     Drawn
-        With a third map and its label, which says how far it is magnified.
+        With a third map and its label, which gives the magnification.
 
     Examples
     --------
     >>> from explain.results.attribution import Attribution
-    >>> from explain.render.arguments import check_arguments
+    >>> from explain.render.arguments import Choices, check_arguments
     >>> x = np.ones((1, 4, 4), np.float32)
     >>> a, b = (Attribution(size * x, x, "NHW", "saliency", np.ones(1)) for size in (1, 1.05))
-    >>> pair = check_arguments(
-    ...     [a, b], examples=None, display=None, scale="shared", channels="sum", percentile=99.0, max_examples=8,
-    ...     groupings=("shared",),
-    ... )
+    >>> pair = check_arguments([a, b], Choices())
     >>> with_difference(replace(pair, labels=("torch", "keras"))).labels
     ('torch', 'keras', 'difference × 10')
     """
@@ -50,10 +49,10 @@ def with_difference(drawn: Drawn) -> Drawn:
     times = _magnification(gap, drawn.examples, drawn.scales)
     gap = times * gap
     name = "difference" if is_signed(drawn.channels) else "|difference|"
-    # Sequences and tables are drawn from attributions: this is one of what is left when channels are merged.
+    # Sequences and tables are drawn from attributions: make one of the maps, whose channels are merged.
     layout = _LAYOUTS[view(drawn.first)]
     values = np.nan_to_num(gap).astype(np.float32)
-    inputs = canonical_inputs(drawn.first).astype(np.float32) if layout == "NC" else values
+    inputs = canonical(drawn.first, drawn.first.inputs).astype(np.float32) if layout == "NC" else values
     found = replace(drawn.first, values=values, inputs=inputs, layout=layout, baseline=None)
     return replace(
         drawn,

@@ -1,21 +1,20 @@
-"""The figure of one attribution, whatever its inputs are."""
+"""The figure of one attribution, for every kind of input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from explain.inputs.display import Display
 from explain.inputs.layout import Layout
-from explain.render.arguments import check_arguments, check_attribution
-from explain.render.kinds.image import plot_images
-from explain.render.kinds.maximization import plot_maximization
-from explain.render.kinds.sequence import plot_characters
-from explain.render.kinds.table import plot_tables
+from explain.render.arguments import Choices, check_arguments, check_attribution
+from explain.render.colours import DEFAULT_PERCENTILE, Scale
+from explain.render.kinds.by_view import figure_of
 from explain.render.kinds.volume import most_relevant_slice, slice_volume
 from explain.results.attribution import Attribution
-from explain.results.heatmap import DEFAULT_PERCENTILE, ChannelRule, Scale
-from explain.results.view import default_channels, drawn_as, view
+from explain.results.heatmap import ChannelRule
+from explain.results.view import default_channels, view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,31 +36,30 @@ def plot(
     colours. Sequences with ``display.step_names``: each step on the colour of its relevance, with bars under
     it; without names: the input and the map as rows over time, and the sum of each step beside it. Tables:
     bars from the largest to the smallest. Volumes: for each example the slice with the largest sum of
-    |values|. Activation maximization: where it started, what was found, and the score along the way.
+    |values|. Activation maximization: the start, the input that was found, and the score at every step.
 
     Parameters
     ----------
     attribution : Attribution
         What to draw.
     examples : int or sequence of int, optional
-        Which examples; the first `max_examples` if not given.
+        Which examples. By default the first `max_examples`.
     display : Display, optional
         How to draw the input, instead of ``attribution.display``.
     scale : {"shared", "panel"} or Scale
         One scale and one colour bar for all examples, one for each, or the scale of another figure.
     channels : {"sum", "mean", "abs_sum", "abs_max"}, optional
-        How the channels of a place are merged, see `explain.render.heatmaps`. Not given: ``"sum"``, ``"mean"`` for
-        methods that take whole places away, or
-        ``"abs_sum"`` for methods whose values have no sign by the catalogue.
+        How the channels of a place are merged, see `explain.render.heatmaps`. By default ``"sum"``, ``"mean"``
+        for methods that remove whole places, or ``"abs_sum"`` for methods whose values have no sign by the catalogue.
     percentile : float
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
     max_examples : int
-        How many examples are drawn where `examples` does not say.
+        How many examples are drawn by default.
 
     Returns
     -------
     matplotlib.figure.Figure
-        It shows itself in notebooks, is not known to pyplot, and is saved by its ``savefig``.
+        Notebooks show it, pyplot does not know it; save it with its ``savefig``.
 
     Raises
     ------
@@ -84,21 +82,6 @@ def plot(
         count = Layout(attribution.layout).to_canonical(attribution.values).shape[1]
         slices = [f"slice {depth + 1} of {count}" for depth in depths]
         attribution = slice_volume(attribution, depths)
-    drawn = check_arguments(
-        [attribution],
-        examples=examples,
-        display=display,
-        scale=scale,
-        channels=channels,
-        percentile=percentile,
-        max_examples=max_examples,
-        groupings=("shared", "panel"),
-    )
-    how = view(drawn.first)
-    if drawn_as(drawn.first) == "input":
-        return plot_maximization(drawn)
-    if how == "characters":
-        return plot_characters(drawn)
-    if how == "table":
-        return plot_tables(drawn)
-    return plot_images(drawn, slices)
+    choices = Choices(examples, max_examples, display, scale, channels, percentile)
+    drawn = check_arguments([attribution], choices, ("shared", "panel"))
+    return figure_of(replace(drawn, remarks=tuple(slices)))

@@ -1,24 +1,19 @@
-"""Attributions as HTML that stands alone: coloured text, and figures as data URIs. Everything is escaped."""
+"""Sequences as HTML: text in the colours of its relevance. Everything is escaped."""
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from explain.errors import RenderError
 from explain.render.arguments import check_attribution
-from explain.render.kinds.sequence import steps, visible
+from explain.render.colours import Scale, css_color, shared_scale
 from explain.render.parts.contrast import text_color
+from explain.render.parts.steps import steps, visible
 from explain.results.attribution import Attribution
-from explain.results.heatmap import ChannelRule, Scale, is_signed, shared_scale
+from explain.results.heatmap import ChannelRule, is_signed
 from explain.results.names import number
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def sequence_html(
@@ -28,20 +23,18 @@ def sequence_html(
 
     Parameters
     ----------
-    attribution : Attribution
-        Of sequences, with ``display.step_names``.
-    example : int
-        Which one.
+    attribution, example
+        As for `explain.render.steps`.
     scale : Scale, optional
-        What the colours mean; that of this example alone if not given. Give one to all that are compared.
+        What the colours mean. By default the scale of this example alone; give one scale to all that are compared.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
-        How the features of a step are merged, see `explain.render.heatmaps`.
+        As for `explain.render.steps`.
 
     Returns
     -------
     str
         One ``<span class="explain-sequence">`` with a ``<span>`` for each step; the number is its tooltip.
-        Padding is left out.
+        Padding has none.
 
     Raises
     ------
@@ -67,50 +60,9 @@ def sequence_html(
         scale = shared_scale(relevance, signed=is_signed(channels))
     spans = []
     for step, color in zip(shown, scale.colors(relevance), strict=True):
-        background = "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in color[:3])
+        background = css_color(color)
         title = html.escape(f"{step.name}: {number(step.relevance)}")
         style = f"background:{background};color:{text_color(color)};padding:.15em .25em;white-space:pre"
         spans.append(f'<span style="{style}" title="{title}">{html.escape(visible(step.name))}</span>')
     note = ' title="all zero"' if not relevance.any() else ""
     return f'<span class="explain-sequence"{note}>{"".join(spans)}</span>'
-
-
-def figure_png(figure: Figure) -> bytes:
-    """Give a figure as a PNG file whose bytes depend on nothing but the picture.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        From `explain.render.plot`, or any other.
-
-    Returns
-    -------
-    bytes
-        The file; no date, no version in it.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> figure_png(Figure(figsize=(1, 1))) == figure_png(Figure(figsize=(1, 1)))
-    True
-    """
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=figure.dpi, metadata={"Software": None})
-    return stream.getvalue()
-
-
-def figure_data_uri(figure: Figure) -> str:
-    """Give a figure as a ``data:`` URI, to be the source of an image in a page that needs no other file.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        From `explain.render.plot`, or any other.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> figure_data_uri(Figure(figsize=(1, 1)))[:22]
-    'data:image/png;base64,'
-    """
-    return "data:image/png;base64," + base64.b64encode(figure_png(figure)).decode("ascii")

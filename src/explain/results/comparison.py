@@ -8,23 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from explain.errors import ComparisonError
-from explain.inputs.layout import Layout
-from explain.render.integration import CHOICE_OPTIONS, integration_differences
 from explain.results.attribution import Attribution
-from explain.results.heatmap import heatmaps
-from explain.results.names import class_name, framework_name, listed, method_name, number
+from explain.results.canonical_axes import canonical, without_padding
+from explain.results.differences import check_same_question, permitted_differences
+from explain.results.heatmap import Floats, heatmaps
+from explain.results.names import framework_name, listed, method_name
 from explain.results.similarity import pearson, relative_l2, spearman, ssim, top_overlap
-from explain.results.view import drawn_as, view
-
-Floats = npt.NDArray[np.float64]
+from explain.results.view import view
 
 FIGURES = ("relative_l2", "pearson", "spearman", "top_overlap", "ssim")
-
-# Inputs are equal when they differ by no more than float32 rounding in a preprocessing.
-INPUT_TOLERANCE = 1e-5
 
 TITLES = {
     "relative_l2": "relative L2",
@@ -39,7 +33,7 @@ TITLES = {
 class Comparison:
     """How alike two attributions are, example by example.
 
-    All arrays have shape (N,), of float64; NaN means that the figure is not defined for that example.
+    All arrays have shape (N,) and are float64; NaN means that the figure is not defined for that example.
 
     Attributes
     ----------
@@ -62,9 +56,9 @@ class Comparison:
         Undefined for what is no image (tables, named steps, volumes), for maps under 7 wide or high, for
         padded sequences, and where that range is zero (both maps zero).
     labels : tuple of str
-        What to call the two, from what tells them apart.
+        Names of the two, from what distinguishes them.
     differences : tuple of str
-        What differs between the two besides their values, and may: framework, model, method, options, the
+        What differs between the two besides their values, and is allowed to: framework, model, method, options, the
         steps and the rule of their integrals, the chunk size…
 
     Examples
@@ -122,7 +116,7 @@ class Comparison:
         return "\n".join(lines)
 
     def texts(self, example: int) -> dict[str, str]:
-        """Give the figures of one example as they are written, by their names.
+        """Write the figures of one example, by their names.
 
         Examples
         --------
@@ -133,7 +127,7 @@ class Comparison:
         return {name: figure_text(name, float(getattr(self, name)[example])) for name in FIGURES}
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything as plain data that JSON can hold; an undefined figure is None."""
+        """Give everything as plain data for JSON; an undefined figure is None."""
 
         def plain(value: float) -> float | None:
             return None if math.isnan(value) else float(value)
@@ -150,9 +144,8 @@ class Comparison:
 def compare(a: Attribution, b: Attribution) -> Comparison:
     """Measure how alike two attributions of the same inputs, targets and kind of score are.
 
-    Layouts are matched here: channels-first and channels-last, or time-first and batch-first, compare as
-    they are. Padding is left out. Frameworks, models, methods, their options and baselines may differ; the
-    result lists them.
+    The two may have different layouts: channels first and last, time first and batch first. Padding is ignored.
+    Frameworks, models, methods, their options and baselines may differ; the result lists them.
 
     Parameters
     ----------
@@ -167,7 +160,7 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
     Raises
     ------
     ComparisonError
-        If the two explain different things (and which), or a value is NaN or infinite.
+        If the two explain different things, which it lists, or a value is NaN or infinite.
 
     Examples
     --------
@@ -187,8 +180,8 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
             )
     if not len(a) or not len(b):
         raise ComparisonError("a or b has no examples: there is nothing to compare.")
-    values = (_canonical(a, a.values), _canonical(b, b.values))
-    _check_same_question(a, b)
+    values = (canonical(a, a.values), canonical(b, b.values))
+    check_same_question(a, b)
     for name, one in zip("ab", values, strict=True):
         bad = ~np.isfinite(one).reshape(len(one), -1).all(axis=1)
         if bad.any():
@@ -197,15 +190,14 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
                 "can be said of them. Leave them out, or look for what made them."
             )
     figures: dict[str, list[float]] = {name: [] for name in FIGURES}
-    for example in range(len(a)):
-        one, other = (_real(a, value[example], example).ravel() for value in values)
+    for one, other in zip(*(without_padding(a, each) for each in values), strict=True):
         figures["relative_l2"].append(relative_l2(one, other))
         figures["pearson"].append(pearson(one, other))
         figures["spearman"].append(spearman(one, other))
         figures["top_overlap"].append(top_overlap(one, other))
     figures["ssim"] = _ssim_of_maps(a, b)
     arrays = {name: np.array(column, np.float64) for name, column in figures.items()}
-    return Comparison(**arrays, labels=_labels(a, b), differences=tuple(_differences(a, b)))
+    return Comparison(**arrays, labels=_labels(a, b), differences=tuple(permitted_differences(a, b)))
 
 
 def figure_text(name: str, value: float) -> str:
@@ -232,133 +224,8 @@ def _ssim_of_maps(a: Attribution, b: Attribution) -> list[float]:
     return [ssim(one, other) for one, other in pairs]
 
 
-def _canonical(attribution: Attribution, array: npt.NDArray[Any]) -> Floats:
-    """Lay an array of the inputs' shape out batch first, channels last, in float64."""
-    layout = Layout(attribution.layout)
-    layout.check(array)
-    return layout.to_canonical(np.asarray(array, np.float64))
-
-
-def _real(attribution: Attribution, canonical: Floats, example: int) -> Floats:
-    """Leave the padding of one sequence out."""
-    if attribution.mask is None or Layout(attribution.layout).time_axis is None:
-        return canonical
-    return np.asarray(canonical[np.asarray(attribution.mask[example], bool)])
-
-
-def _check_same_question(a: Attribution, b: Attribution) -> None:
-    """Refuse two attributions that explain different things; say all that differs."""
-    inputs = _canonical(a, a.inputs), _canonical(b, b.inputs)
-    found = []
-    if len(a) != len(b):
-        found.append(f"the number of examples: {len(a)} and {len(b)}")
-    elif inputs[0].shape != inputs[1].shape:
-        found.append(
-            f"the inputs' shape, batch first and channels last: {inputs[0].shape} and {inputs[1].shape}"
-        )
-    else:
-        found += _input_difference(*inputs)
-        found += _target_difference(a, b)
-        masks = [
-            np.ones(inputs[0].shape[:2], bool) if one.mask is None else np.asarray(one.mask) for one in (a, b)
-        ]
-        if a.mask is not None or b.mask is not None:
-            unlike = np.flatnonzero((masks[0] != masks[1]).any(axis=1))
-            if unlike.size:
-                found.append(f"the padding (mask) of examples {listed(list(unlike))}")
-    if a.score != b.score:
-        found.append(f"the kind of score: {a.score!r} and {b.score!r}")
-    if (drawn_as(a) == "input") != (drawn_as(b) == "input"):
-        found.append(
-            f"the kind of result: an input that was found and an attribution ({a.method}, {b.method})"
-        )
-    if found:
-        raise ComparisonError(
-            "a and b explain different things and cannot be compared. They differ in "
-            + "; ".join(found)
-            + ". Explain the same x with the same target= and score= for both."
-        )
-
-
-def _input_difference(a: Floats, b: Floats) -> list[str]:
-    """Say in which examples inputs differ by more than rounding, and by how much."""
-    gap = np.abs(a - b).reshape(len(a), -1).max(axis=1, initial=0.0)
-    size = np.maximum(np.abs(a), np.abs(b)).reshape(len(a), -1).max(axis=1, initial=0.0)
-    # Negated, so that NaN in an input counts as a difference.
-    unlike = np.flatnonzero(~(gap <= INPUT_TOLERANCE * np.maximum(size, 1e-30)))
-    if not unlike.size:
-        return []
-    return [f"the inputs of examples {listed(list(unlike))}, by up to {number(float(gap[unlike].max()))}"]
-
-
-def _target_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say in which examples the targets differ."""
-    if a.target == b.target:
-        return []
-    if len(a.target) != len(b.target):
-        return [f"the targets: {a.target} and {b.target}"]
-    unlike = [index for index, pair in enumerate(zip(a.target, b.target, strict=True)) if pair[0] != pair[1]]
-    first = unlike[0]
-    names = [class_name(one, one.target[first]) for one in (a, b)]
-    return [
-        f"the targets of examples {listed(list(unlike))} (example {first}: {names[0]} and {names[1]}; two "
-        "models may predict different classes, so give target= to both)"
-    ]
-
-
-def _differences(a: Attribution, b: Attribution) -> list[str]:
-    """List what may differ between two attributions that are compared, and does."""
-    plain = ("framework", "model", "layer", "method", "engine", "layout", "seed")
-    found = [
-        f"{name}: {getattr(a, name)} | {getattr(b, name)}"
-        for name in plain
-        if getattr(a, name) != getattr(b, name)
-    ]
-    for one in integration_differences(a, b):
-        found.append(f"{one.name}: {one.one} | {one.other}" + (f" ({one.where})" if one.where else ""))
-    # Two integrals whose steps are known differ by those, however they were chosen.
-    told = CHOICE_OPTIONS if a.steps is not None and b.steps is not None else ()
-    for option in sorted((set(a.options) | set(b.options)) - set(told)):
-        mine, theirs = (options.get(option, "–") for options in (a.options, b.options))
-        if not np.array_equal(np.asarray(mine, object), np.asarray(theirs, object)):
-            found.append(f"option {option}: {mine} | {theirs}")
-    return found + _baseline_difference(a, b) + _score_difference(a, b)
-
-
-def _baseline_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say how the baselines differ, if both have one or only one has; sets of references by their number."""
-    kinds = [_baseline_kind(one) for one in (a, b)]
-    if any("references" in kind for kind in kinds):
-        return [f"baseline: {kinds[0]} | {kinds[1]}"] if kinds[0] != kinds[1] else []
-    if (a.baseline is None) != (b.baseline is None):
-        return ["baseline: only " + ("a" if b.baseline is None else "b") + " has one"]
-    if a.baseline is None or b.baseline is None:
-        return []
-    gap = np.abs(_canonical(a, a.baseline) - _canonical(b, b.baseline))
-    unlike = np.flatnonzero(gap.reshape(len(gap), -1).max(axis=1, initial=0.0) > INPUT_TOLERANCE)
-    if not unlike.size:
-        return []
-    rules = [str(one.baseline_rule.get("rule", "given")) for one in (a, b)]
-    where = f"examples {listed(list(unlike))}, by up to {number(float(gap.max()))}"
-    return [f"baseline: {rules[0]} | {rules[1]} ({where})"]
-
-
-def _baseline_kind(a: Attribution) -> str:
-    if a.baseline_rule.get("rule") == "references":
-        return f"{a.baseline_rule['count']} references"
-    return "none" if a.baseline is None else "one an example"
-
-
-def _score_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say how far the explained scores lie apart where that is more than rounding."""
-    one, other = (np.asarray(x.scores, np.float64) for x in (a, b))
-    gap = np.abs(one - other).max(initial=0.0)
-    size = max(np.abs(one).max(initial=0.0), np.abs(other).max(initial=0.0))
-    return [f"scores: by up to {number(float(gap))}"] if gap > 1e-3 * size else []
-
-
 def _labels(a: Attribution, b: Attribution) -> tuple[str, str]:
-    """Name the two by what tells them apart."""
+    """Name the two by what distinguishes them."""
     words = []
     if a.framework != b.framework:
         words.append((framework_name(a.framework), framework_name(b.framework)))

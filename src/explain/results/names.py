@@ -31,7 +31,7 @@ def number(value: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """Write a fraction as a percentage that never claims an exact zero.
+    """Write a fraction as a percentage; only an exact zero is written as 0.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def percent(fraction: float) -> str:
 
 
 def percent_at_most(fraction: float) -> str:
-    """Write an upper bound as a percentage of two figures, rounded up so that it stays one.
+    """Write an upper bound as a percentage of two figures, rounded up.
 
     Examples
     --------
@@ -57,12 +57,12 @@ def percent_at_most(fraction: float) -> str:
         return f"{number(size)} %"
     size = max(size, 1e-3)
     unit = 10.0 ** (math.floor(math.log10(size)) - 1)
-    # 100 × 0.07 is a last bit above 7, which is no reason to say 7.1.
+    # 100 × 0.07 is a last bit above 7: without the slack it would be written as 7.1.
     return f"{number(unit * math.ceil(size / unit - 1e-9))} %"
 
 
 def class_name(attribution: Attribution, target: Any) -> str:
-    """Name a target: the class where its name is known, else what was given.
+    """Name a target: by the class's name if it is known, else as it was given.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def framework_name(framework: str) -> str:
 
 
 def listed(numbers: Sequence[int], most: int = 8) -> str:
-    """Write example numbers, cut off where they would fill a message.
+    """Write example numbers, only the first ones if there are many.
 
     Examples
     --------

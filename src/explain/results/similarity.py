@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 # The part of the values that counts as the top.
 TOP = 0.1
 
-# The window of the structural similarity; a smaller map has no room for it.
+# The window of the structural similarity, which needs maps of at least this size.
 SSIM_WINDOW = 7
 
 
@@ -27,7 +27,7 @@ def relative_l2(a: Floats, b: Floats) -> float:
     largest = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
     if largest == 0:
         return 0.0
-    # Divided first, so that no square of a tiny or huge value leaves the range of floats.
+    # Divided first: the square of a tiny or huge value would leave the range of floats.
     a, b = a / largest, b / largest
     return float(np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b)))
 
@@ -62,7 +62,7 @@ def spearman(a: Floats, b: Floats) -> float:
 
 
 def top_overlap(a: Floats, b: Floats) -> float:
-    """Give the part of the largest tenth (by size) that two flat arrays have in common; see `Comparison`.
+    """Give the share of the largest tenth (by size) that two flat arrays have in common; see `Comparison`.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def ssim(a: Floats, b: Floats) -> float:
 
 
 def _membership(sizes: Floats, count: int) -> Floats:
-    """Give to what part each element is among the `count` largest: 1, 0, or a share of the tied places."""
+    """Give how far each element is among the `count` largest: 1, 0, or a share of the tied places."""
     threshold = np.partition(sizes, sizes.size - count)[sizes.size - count]
     above, tied = sizes > threshold, sizes == threshold
     return np.asarray(above + tied * ((count - above.sum()) / tied.sum()), np.float64)

@@ -1,17 +1,15 @@
-"""Which way an attribution is drawn, and the maps that this way draws."""
+"""How an attribution is drawn, and the maps that are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Drawn
 from explain.errors import RenderError
-from explain.inputs.layout import Layout
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats, heatmaps
 
@@ -66,12 +64,12 @@ def drawn_as(attribution: Attribution) -> Drawn:
     Parameters
     ----------
     attribution : Attribution
-        Of any method; one that the catalogue does not know is taken for signed.
+        Of any method; one that the catalogue does not know counts as signed.
 
     Returns
     -------
     {"signed", "unsigned", "input"}
-        Maps with two signs, maps with one, or an input that was found.
+        Maps with two signs, maps with one, or the input that a maximization found.
 
     Examples
     --------
@@ -84,7 +82,7 @@ def drawn_as(attribution: Attribution) -> Drawn:
 
 
 def input_name(attribution: Attribution) -> str:
-    """Say what the inputs of an attribution are: those of the model, or what a layer gave.
+    """Say what the inputs of an attribution are: those of the model, or the output of a layer.
 
     Examples
     --------
@@ -99,7 +97,7 @@ def input_name(attribution: Attribution) -> str:
 
 
 def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
-    """Give the channel rule that fits: signs are kept unless no method of these has any.
+    """Give the default channel rule: it keeps signs, unless all these methods give values without sign.
 
     Examples
     --------
@@ -156,16 +154,3 @@ def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
             )
         maps[~mask] = np.nan
     return maps
-
-
-def canonical_inputs(attribution: Attribution) -> npt.NDArray[Any]:
-    """Give the inputs batch first and channels last, as float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> ones = np.ones((1, 3, 2, 2), np.float32)
-    >>> canonical_inputs(Attribution(ones, ones, "NCHW", "saliency", np.ones(1))).shape
-    (1, 2, 2, 3)
-    """
-    return Layout(attribution.layout).to_canonical(np.asarray(attribution.inputs, np.float64))

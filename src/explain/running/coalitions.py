@@ -1,4 +1,4 @@
-"""Examples with some of their features in place and the others replaced by the baseline."""
+"""Examples with some features present and the others replaced by the baseline."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Coalitions:
     Parameters
     ----------
     ends, baselines : tuple of numpy.ndarray
-        One array, shape (N, ...): the input, and what stands in the place of a feature that is absent.
+        One array, shape (N, ...): the input, and the values of features that are absent.
     features : Features
         The feature of every position.
     n_points : int
         Points an example.
     present : callable
-        From the row of an example and a slice of its points to which features are in place, (points, F). Asked block
-        by block, so that it need not be held for all points at once.
+        From the row of an example and a slice of its points to which features are present, shape (points, F). It is
+        called block by block, so that the answer for all points is never in memory at once.
 
     Examples
     --------

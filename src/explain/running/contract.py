@@ -1,6 +1,6 @@
 """The contract of a backend, as tests that a backend's own test suite runs.
 
-A third party's backend subclasses `BackendContract`, supplies models, and pytest does the rest.
+A third-party backend subclasses `BackendContract` and supplies models; pytest does the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ContractModel:
     model : object
         A smooth model (no ReLU at a tie) in double precision, with logits of shape (N, classes), at least 2.
     x : numpy.ndarray of float64
-        At least three examples (two, if the model takes just two at once), in the model's layout.
+        At least three examples (two, if the model takes only two at once), in the model's layout.
     layout : str
         Their axes, batch first.
     """
@@ -43,10 +43,10 @@ class ContractModel:
 
 
 class BackendContract:
-    """Every primitive, held against finite differences and against the other primitives.
+    """Every primitive, tested against finite differences and against the other primitives.
 
-    Subclass it in a test module, and give `extension` and `models`. A primitive that a backend does not provide is
-    left out; what can be asked of the others is asked all the same.
+    Subclass it in a test module, and give `extension` and `models`. Primitives that a backend does not provide are not
+    tested.
 
     Examples
     --------
@@ -66,14 +66,14 @@ class BackendContract:
     def _opened(self, given: ContractModel) -> Iterator[tuple[Backend, Examples]]:
         question = Question(Layout(given.layout), score="output")
         backend = self.extension.open(given.model, question, given.x)
-        # A backend is given no more examples at once than its model takes.
+        # A backend gets no more examples at once than its model takes.
         x = given.x[: backend.fixed_batch_size].astype(backend.dtype)
         classes = np.arange(len(x), dtype=np.int64)[:, np.newaxis] % 2
         with backend.session():
             yield backend, backend.hold(Examples((x,), Target(indices=classes)))
 
     def test_recognises_its_models_and_nothing_else(self) -> None:
-        """The recogniser takes the backend's models, and no stranger."""
+        """The recogniser accepts the backend's models, and nothing else."""
         for given in self.models():
             assert self.extension.recognises(given.model), given.name
         for stranger in (3, "model", None, np.zeros(3), object()):
@@ -160,7 +160,7 @@ class BackendContract:
                 np.testing.assert_allclose(one, found[0], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_rules_without_a_relu_are_the_gradient(self) -> None:
-        """`rule_gradients` changes nothing where there is nothing to change, and says so; rows stay in their place."""
+        """`rule_gradients` of a model without a ReLU is the gradient, with a count of zero; rows do not mix."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 if "backward_rules" not in backend.provides:
@@ -173,7 +173,7 @@ class BackendContract:
             np.testing.assert_allclose(alone, gradient[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_rescaled_gradients_share_out_the_difference_of_the_scores(self) -> None:
-        """`rule_gradients` by the rescale rule, times (input − baseline), add up; or the model is refused by name."""
+        """`rule_gradients` by the rescale rule, times (input − baseline), add up, or an error is raised."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 if "backward_rules" not in backend.provides:
@@ -188,7 +188,7 @@ class BackendContract:
             np.testing.assert_allclose(shared, expected, rtol=1e-8, atol=1e-10, err_msg=given.name)
 
     def test_relevance_is_shared_out_to_what_is_there(self) -> None:
-        """`rule_gradients` by the epsilon rules: rows stay in their place, and a great epsilon absorbs all."""
+        """`rule_gradients` by the epsilon rules: rows do not mix, and a large epsilon absorbs everything."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 if "backward_rules" not in backend.provides:
@@ -204,8 +204,8 @@ class BackendContract:
                     np.testing.assert_allclose(alone, shares[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
                     np.testing.assert_allclose(absorbed, 0, atol=1e-12, err_msg=given.name)
 
-    def test_memory_is_told(self) -> None:
-        """A point needs at least its own input, and there is some memory."""
+    def test_memory_is_estimated(self) -> None:
+        """A point needs at least its own input, and some memory is free."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 need = backend.bytes_per_point(examples)
@@ -215,7 +215,7 @@ class BackendContract:
                 backend.synchronize()
 
     def test_rows_do_not_mix(self) -> None:
-        """An example's score and gradient are its own, whoever is beside it."""
+        """An example's score and gradient do not depend on the other examples."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 second = examples.rows(slice(1, 2))
@@ -238,7 +238,7 @@ class BackendContract:
                 np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_the_same_call_gives_the_same_bytes(self) -> None:
-        """Nothing is carried from one call to the next."""
+        """No call changes the result of the next."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 pairs = [(backend.scores(examples), backend.scores(examples))]
@@ -248,15 +248,15 @@ class BackendContract:
             for first, second in pairs:
                 assert np.array_equal(first, second), given.name
 
-    def test_memory_that_runs_out_is_told(self) -> None:
-        """Python's own error of memory is known, and no other is taken for it."""
+    def test_memory_errors_are_recognised(self) -> None:
+        """Python's own out-of-memory error is recognised, and no other error is taken for it."""
         for given in self.models():
             with self._opened(given) as (backend, _):
                 assert backend.is_out_of_memory(MemoryError()), given.name
                 assert not backend.is_out_of_memory(ValueError("shape")), given.name
 
     def test_the_examples_are_left_as_they_are(self) -> None:
-        """A backend writes into nothing that it is given."""
+        """A backend does not write into its arguments."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 before = examples.inputs[0].copy()

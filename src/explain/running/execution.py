@@ -1,4 +1,4 @@
-"""Runs any expansion of examples chunk by chunk, within a memory budget. Knows no method."""
+"""Runs any expansion of examples chunk by chunk, within a memory budget. Independent of methods."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from explain.errors import ExplainError, MemoryBudgetError, OutOfMemoryError
 from explain.inputs.examples import Examples
 from explain.running.tuning import Tuning, tuning_of
 
-# What is left to the caller, to other processes and to what the estimate of a point's need leaves out.
+# The rest is for the caller, other processes, and what the estimate of a point's memory leaves out.
 SHARE_OF_FREE_MEMORY = 0.25
 
 UNSEEN = 256
-"""How many times its input a point is taken to need, in a model that cannot be looked into: those of a deep one."""
+"""Estimated memory of a point, in multiples of its input, where the layers cannot be seen: that of a deep model."""
 
-# Where the search for the fastest chunk begins: sixty-four points were it, or near it, for small networks on a
-# CPU; beyond about a million input values a chunk, activations rather than calls are what costs.
+# Where the search for the fastest chunk starts: for small networks on a CPU, sixty-four points were the fastest or
+# near it; beyond about a million input values a chunk, activations cost more than calls.
 _FIRST_SIZE = 64
 _FIRST_INPUT_VALUES = 2**20
 
@@ -28,30 +28,29 @@ _Result = TypeVar("_Result")
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Tell Python's own error of memory that ran out, for backends that know no other."""
+    """Recognise Python's own out-of-memory error, for backends that raise no other."""
     return isinstance(error, MemoryError)
 
 
 class Executor:
-    """Cuts examples, and what they are expanded to, into chunks, and runs them.
+    """Cuts examples, and the points they are expanded to, into chunks, and runs them.
 
-    Where memory runs out for a chunk, the chunk is halved and the work goes on from there, in smaller chunks from
-    then on.
+    When memory runs out for a chunk, the executor halves it and continues from there with smaller chunks.
 
     Parameters
     ----------
     size : int
         How many points a chunk holds; with `tuning`, at first.
     limit : callable, optional
-        Gives the most points that the memory budget allows; asked once, when something must be cut.
+        Gives the most points that the memory budget allows; called once, when something must be cut.
     tuning : callable, optional
-        Gives what finds the fastest size; asked once, when something must be cut. Without one `size` is kept.
+        Gives what finds the fastest size; called once, when something must be cut. Without it `size` is kept.
     synchronize : callable
-        Waits until the device has done what it was given, so that a timing is one.
+        Waits until the device has finished, so that timings are right.
     is_out_of_memory : callable
         Tells whether an error says that memory ran out.
     may_halve : bool
-        Whether a smaller chunk needs less memory: not where a model takes one size of batch only.
+        Whether a smaller chunk needs less memory: False for a model that takes one batch size only.
 
     Examples
     --------
@@ -115,17 +114,17 @@ class Executor:
             yield from row_chunks(count, self.size)
 
     def groups(self, count: int) -> Iterator[slice]:
-        """Cut `count` examples into groups for which something is kept while their points are gone through.
+        """Cut `count` examples into groups, for which some tensors stay in memory while their points are computed.
 
-        Of an eighth of a chunk's size: half a dozen tensors an example, its path's ends, sums and what they are
-        checked by, are then less than a chunk.
+        A group has an eighth of a chunk's size: half a dozen tensors an example (the ends of its path, the sums and
+        what checks them) then need less memory than a chunk.
         """
         yield from row_chunks(count, max(1, self.size // 8))
 
     def blocks(self, count: int, n_points: int, *, in_rows: bool = False) -> Iterator[Block]:
         """Cut `count` examples that are expanded to `n_points` points each; time what the caller does with each.
 
-        With `in_rows` every point of an example is in the row of the batch that the example has itself.
+        With `in_rows` every point of an example is in the example's own row of the batch.
         """
         self._points = count * n_points
         cut = (
@@ -134,7 +133,7 @@ class Executor:
             else blocks(count, n_points, lambda: self.size)
         )
         while True:
-            # Asked for before the block is cut: cutting it asks for the same.
+            # Read before the block is cut, since cutting reads the same value.
             size = self.size
             block = next(cut, None)
             if block is None:
@@ -164,19 +163,19 @@ class Executor:
     ) -> Iterator[tuple[slice, slice, _Result]]:
         """Compute `count` examples at `n_points` points each, block by block; see `blocks`.
 
-        Gives rows, points and what was computed, of finished blocks only and each point once: what a caller adds up
-        counts nothing twice, whatever had to be begun again.
+        Yields rows, points and the result of finished blocks only, each point once: a caller that adds up results
+        counts nothing twice, even if blocks were restarted.
         """
         for rows, points in self.blocks(count, n_points, in_rows=in_rows):
             yield from self._in_halves(rows, points, compute)
 
     def ran_out(self, error: BaseException) -> bool:
-        """Tell whether memory ran out, also where that was put into words on the way."""
+        """Tell whether memory ran out, also if the error was wrapped in one of ours."""
         cause: BaseException | None = error
         while cause is not None:
             if not isinstance(cause, ExplainError) and self._is_out_of_memory(cause):
                 return True
-            # What was given up once is not tried again in smaller parts.
+            # A block that already failed at its smallest size is not retried in smaller parts.
             cause = None if isinstance(cause, OutOfMemoryError) else cause.__cause__
         return False
 
@@ -200,7 +199,7 @@ class Executor:
     ) -> tuple[_Result] | None:
         """Compute a block; None where memory ran out and half of it may be tried.
 
-        When this has returned, the error is gone, and with it what its traceback kept in memory.
+        When this returns, the error is freed, and with it what its traceback kept in memory.
         """
         try:
             return (compute(rows, points),)
@@ -244,7 +243,7 @@ def _no_smaller(may_halve: bool, size: int) -> str:
         what = f"Memory ran out for a batch of {size}, the only size that this model takes"
         remedy = "build the model for smaller batches"
     return (
-        f"{what}: {remedy}, free what else is in memory, move the model to a device that has more, or take a method "
+        f"{what}: {remedy}, free other memory, move the model to a device that has more, or use a method "
         "that needs no gradients, such as method='occlusion'."
     )
 
@@ -264,13 +263,13 @@ def executor_for(
     backend : Backend
         The opened model.
     model : object
-        The model itself, with which what is found out is kept.
+        The model itself, by which the tuning is cached.
     examples : Examples
         What is explained.
     batch_size : int, optional
-        How many points to hold in memory at once. None looks for the fastest.
+        How many points to keep in memory at once. None searches for the fastest.
     memory_budget : int, optional
-        How many bytes the points of a chunk may need together. None takes a quarter of what is free.
+        How many bytes the points of a chunk may need together. None takes a quarter of the free memory.
 
     Raises
     ------
@@ -314,7 +313,7 @@ def executor_for(
 
 
 def first_size(examples: Examples) -> int:
-    """Give the chunk size at which the search begins: 64, fewer where the inputs are large.
+    """Give the chunk size at which the search starts: 64, fewer if the inputs are large.
 
     Examples
     --------

@@ -9,14 +9,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from explain.backends.chunks import Block
+from explain.backends.chunks import Block, ChunkRunner
 from explain.backends.protocol import Backend
 from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
 
 
 class Expansion(Protocol):
-    """What an example is expanded to: its points are formed a block at a time, never all at once."""
+    """The points that an example is expanded to, formed a block at a time, never all at once."""
 
     @property
     def n_points(self) -> int:
@@ -50,7 +49,7 @@ class StraightPath:
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
         """Form points by the same two elementwise operations, in the same order, as on a device.
 
-        Points that differ in their last bit fall on different sides of a kink.
+        Points that differ in their last bit can fall on different sides of a kink.
         """
         formed = []
         for start, difference in zip(self.starts, self.differences, strict=True):
@@ -62,7 +61,7 @@ class StraightPath:
 
 @dataclass(frozen=True)
 class ReferencePaths:
-    """Points on straight lines from the references of a set to an example: each point has its own reference.
+    """Points on straight lines from the references of a set to an example; each point has its own reference.
 
     Parameters
     ----------
@@ -75,7 +74,7 @@ class ReferencePaths:
     alphas : numpy.ndarray
         Where on the line, from 0 at the reference to 1, shape (K,), in the precision of the points.
     real : numpy.ndarray of bool, optional
-        Where a position is real, broadcasting over the input. Padding stays as it is in the example.
+        True at positions that are no padding, broadcast over the input. Padding keeps the example's values.
     """
 
     ends: Expansion
@@ -124,9 +123,14 @@ class Repeated:
 
 
 def expanded_scores(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> Array:
-    """Give the score of every point, in float64: a model may compute in more precision than its points have.
+    """Give the score of every point, in float64, since a model may compute in higher precision than its points.
 
     Shape (N, points).
     """
@@ -146,7 +150,7 @@ def expanded_gradients(
     examples: Examples,
     expansion: Expansion,
     weights: Array,
-    executor: Executor,
+    executor: ChunkRunner,
     *,
     in_rows: bool = False,
 ) -> tuple[Array, ...]:
@@ -167,7 +171,12 @@ def expanded_gradients(
 
 
 def expanded_means(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> tuple[Array, ...]:
     """Give the means of the gradients over the points of each example, in double precision; see `expanded_moments`."""
     totals = tuple(np.zeros(array.shape) for array in examples.inputs)
@@ -178,14 +187,19 @@ def expanded_means(
 
 
 def expanded_moments(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """Give the means and the variances of the gradients over the points of each example, in double precision.
 
-    Those of a block are joined to those of all before it (Chan, Golub & LeVeque, "Updating formulae and a pairwise
-    algorithm for computing sample variances", 1979): the mean of the squares less the square of the mean would lose
-    a variance that is small beside the mean. One array an input, of its shape; the variance is over all points, not
-    over all but one.
+    The moments of each block are merged with those of the blocks before it (Chan, Golub & LeVeque, "Updating formulae
+    and a pairwise algorithm for computing sample variances", 1979): the mean of the squares minus the square of the
+    mean would lose a variance that is small beside the mean. One array an input, of its shape; the variance divides by
+    the number of points, not by one less.
     """
     means, squares = (tuple(np.zeros(one.shape) for one in examples.inputs) for _ in range(2))
     for rows, points, gradients in gradient_blocks(backend, examples, expansion, executor, in_rows=in_rows):
@@ -202,9 +216,14 @@ def expanded_moments(
 
 
 def gradient_blocks(
-    backend: Backend, examples: Examples, expansion: Expansion, executor: Executor, *, in_rows: bool = False
+    backend: Backend,
+    examples: Examples,
+    expansion: Expansion,
+    executor: ChunkRunner,
+    *,
+    in_rows: bool = False,
 ) -> Iterator[tuple[slice, slice, tuple[Array, ...]]]:
-    """Go through the gradients at all points, a block at a time; the points of an example come in their order.
+    """Compute the gradients at all points, a block at a time; the points of an example come in order.
 
     Yields the rows and the points of a block, and one array an input of shape (rows, points, ...).
     """

@@ -1,4 +1,4 @@
-"""A model of several inputs, seen as one that has a single input: all of them packed, or one while the others stay."""
+"""A model of several inputs, wrapped as a model of one: all of them packed, or one while the others stay fixed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Self
 
 import numpy as np
 
+from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.packing import Part, unpacked
-from explain.running.execution import Executor
 
 
 class _Rearranged(ABC):
-    """A backend in front of another one, to which it gives the same examples in another arrangement.
+    """A wrapper of a backend that passes the same examples to it in another arrangement.
 
-    Seen from a layer the two agree on what that gives; then it is the model's own inputs beside it that differ.
+    At a layer both arrange the layer's output alike; only the model's own inputs (`Examples.outer`) differ.
     """
 
     def __init__(self, inner: LayeredBackend) -> None:
@@ -34,7 +34,7 @@ class _Rearranged(ABC):
         self.model_name = inner.model_name
         self.device_name = inner.device_name
         self._at_layer = False
-        # Of the last examples: the inner backend knows them again, and what it kept of them, by identity.
+        # The last examples, as given and rearranged: the inner backend caches by identity.
         self._last: tuple[Any, tuple[Array, ...]] | None = None
 
     @abstractmethod
@@ -47,7 +47,7 @@ class _Rearranged(ABC):
 
     @abstractmethod
     def _beside(self, unmoved: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Give what stays as it is in the inner arrangement."""
+        """Give the inputs that stay fixed, in the inner arrangement."""
 
     def inside(self, examples: Examples) -> Examples:
         """Give examples in the inner arrangement."""
@@ -55,7 +55,7 @@ class _Rearranged(ABC):
         if self._last is None or self._last[0] is not own:
             self._last = own, self._inwards(own, examples.unmoved)
         inner = self._last[1]
-        # A mask of padding tells positions of the outer arrangement.
+        # A padding mask refers to positions of the outer arrangement.
         seen = replace(examples, unmoved=self._beside(examples.unmoved), mask=None)
         return replace(seen, outer=inner) if self._at_layer else seen.with_inputs(inner)
 
@@ -65,7 +65,7 @@ class _Rearranged(ABC):
         return self.inner.named_layers
 
     def session(self) -> AbstractContextManager[None]:
-        """Hold the model."""
+        """Lock the model and put it in inference mode; restore it on exit."""
         return self.inner.session()
 
     def hold(self, examples: Examples) -> Examples:
@@ -77,7 +77,7 @@ class _Rearranged(ABC):
         return self.inner.outputs(self.inside(examples), with_gradients=with_gradients)
 
     def reseeded(self) -> AbstractContextManager[None]:
-        """Let random layers draw otherwise."""
+        """Make random layers draw other numbers."""
         return self.inner.reseeded()
 
     def scores(self, examples: Examples) -> Array:
@@ -85,19 +85,14 @@ class _Rearranged(ABC):
         return self.inner.scores(self.inside(examples))
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
-        """Give the gradients to what is moved, and the scores."""
+        """Give the gradients to the moved inputs, and the scores."""
         gradients, scores = self.inner.gradients(self.inside(examples))
         return self._arranged(gradients), scores
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: Executor,
-    ) -> tuple[Array, ...]:
-        """Give weighted sums of gradients along the straight path of what is moved."""
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
+        """Give weighted sums of gradients along the straight path of the moved inputs."""
         starts = self._starts(baselines, examples)
         return self._arranged(
             self.inner.path_gradients(self.inside(examples), starts, alphas, weights, executor)
@@ -106,7 +101,7 @@ class _Rearranged(ABC):
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
-        """Give what a rule's backward pass brings to what is moved."""
+        """Give the result of a rule's backward pass at the moved inputs."""
         starts = None if baselines is None else self._starts(baselines, examples)
         gradients, changed = self.inner.rule_gradients(self.inside(examples), rule, starts, epsilon)
         return self._arranged(gradients), changed
@@ -140,23 +135,23 @@ class _Rearranged(ABC):
         return self.inner.layer_names()
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
-        """Give what a layer gives at a call."""
+        """Give the output of a layer at a call."""
         return self.inner.activations(call, self.inside(examples))
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
-        """Give what a layer gives at a call, and the gradients to it."""
+        """Give the output of a layer at a call, and the gradients to it."""
         return self.inner.units_and_gradients(call, self.inside(examples))
 
     def at(self, call: LayerCall) -> Self:
-        """Give the same model seen from what a layer gives."""
+        """Give the same model, with a layer's output as its input."""
         return self._in_front_of(self.inner.at(call), at_layer=True)
 
     def until(self, call: LayerCall) -> Self:
-        """Give the model up to what a layer gives."""
+        """Give the model up to a layer's output."""
         return self._in_front_of(self.inner.until(call), at_layer=self._at_layer)
 
     def reading(self, calls: Mapping[int, LayerCall]) -> Self:
-        """Give the same model with inner inputs put in the place of what calls give."""
+        """Give the same model with inner inputs put in place of the outputs of calls."""
         return self._in_front_of(self.inner.reading(calls), at_layer=self._at_layer)
 
     def _in_front_of(self, inner: LayeredBackend, *, at_layer: bool) -> Self:
@@ -172,7 +167,7 @@ class _Rearranged(ABC):
 
 
 class Joint(_Rearranged):
-    """Several inputs as one: each example is a row, of which every input that is moved is a part.
+    """Several inputs as one: each example is a row, and every moved input is a part of it.
 
     Parameters
     ----------
@@ -199,9 +194,9 @@ class Joint(_Rearranged):
 
 
 class Alone(_Rearranged):
-    """One of several inputs by itself, the others as they are in each example.
+    """One of several inputs by itself, the others fixed at the example's values.
 
-    Examples are of the one input; the packed row of all goes first among what stays as it is.
+    Examples hold the one input; the packed row of all inputs is the first of the fixed ones.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A problem posed at a layer: the same question, asked of what the layer gives instead of the input."""
+"""A problem posed at a layer: the same question about the layer's output instead of the input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def resolve_layer(
     mapped: bool,
     reads: Callable[[LayerCall], bool] = lambda call: True,
 ) -> LayerCall:
-    """Find the call of a layer that is meant; without one the last whose map says something.
+    """Find the call of the named layer; without a name, the last one with a map that the score depends on.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def resolve_layer(
     mapped : bool
         Whether a map is needed.
     reads : callable
-        Tells whether what a layer gives depends on the input: of several inputs it need not.
+        Tells whether a layer's output depends on this input: with several inputs it may not.
 
     Raises
     ------
     LayerError
-        If there is none, or it is not said which of several.
+        If there is none, or it is not clear which of several.
     """
     backend = layered(problem)
     calls = backend.layer_calls(problem.examples)
@@ -57,10 +57,10 @@ def resolve_layer(
 
 
 def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
-    """Give the first of some calls, the last of the model's, of whose map the score depends on more than one place.
+    """Give the first of some calls, in reverse order, with a map of which the score depends on more than one place.
 
     A recurrent layer may give a whole sequence of which only the last step is used: its map says nothing, and in
-    another framework the same layer gives that step alone.
+    another framework the same layer gives only that step.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
         try:
             _, slopes = layered(problem).units_and_gradients(call, one)
         except GradientError as cause:
-            # Of a recurrent layer the state may be read and not the sequence, which is what it gives first.
+            # The score may depend on a recurrent layer's state and not on its sequence, which is its first output.
             unread[call] = cause
             continue
         places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
@@ -87,8 +87,8 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
     if alone:
         raise LayerError(
             "Of every layer that gives a map over space or time, the score depends on one place only, as on the last "
-            "step of a recurrent layer: a class activation map would say nothing. Name a layer with layer= if it is "
-            "meant all the same, or use method='integrated_gradients'."
+            "step of a recurrent layer: a class activation map would say nothing. Name a layer with layer= if you "
+            "want it nevertheless, or use method='integrated_gradients'."
         )
     read = [call for call in calls if call not in unread]
     if not read:
@@ -97,24 +97,24 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
 
 
 def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple[Backend, LayerCall]:
-    """Give the model up to a layer, whose units are then what can be explained, and the call of the layer."""
+    """Give the model up to a layer, whose units can then be explained, and the call of the layer."""
     whole = cast(LayeredBackend, backend)
     call = find_call(layer, whole.layer_calls(examples), whole.layer_names())
     return whole.until(call), call
 
 
 def resolve_neuron(problem: Problem, call: LayerCall, neuron: Any) -> tuple[Target, TargetLabels]:
-    """Find the unit of a layer that is meant, for each example; a `TargetError` if there is none such."""
+    """Find the unit of a layer for each example; raise `TargetError` if there is no such unit."""
     return resolve_target(neuron, activations_of(problem, call, problem.examples), "neuron")
 
 
 def layered(problem: Problem) -> LayeredBackend:
-    """Give the backend as one whose layers can be reached: that it is one was checked by its primitives."""
+    """Give the backend as a `LayeredBackend`; its primitives were checked before."""
     return cast(LayeredBackend, problem.backend)
 
 
 def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Array:
-    """Give what a layer gives for examples, a chunk at a time, shape (N, ...), in the precision of points."""
+    """Give the output of a layer for examples, shape (N, ...), in the precision of points; computed chunk by chunk."""
     backend = layered(problem)
     parts = problem.executor.over_rows(
         len(examples), lambda rows: backend.activations(call, examples.rows(rows))
@@ -123,7 +123,7 @@ def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Arr
 
 
 def at_layer(problem: Problem, call: LayerCall) -> Problem:
-    """Pose the same problem at a layer: its inputs are what the layer gives, its baselines what it gives for these."""
+    """Pose the same problem at a layer: inputs and baselines are the layer's outputs for those of the problem."""
     examples, layout = problem.examples, call.layout(problem.layout)
     activations = activations_of(problem, call, examples)
     baselines = problem.baselines

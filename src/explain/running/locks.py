@@ -1,12 +1,12 @@
-"""Explanations take turns, whichever thread they come from."""
+"""One explanation runs at a time, in whichever thread."""
 
 from __future__ import annotations
 
 import threading
 
 ONE_CALL_AT_A_TIME = threading.RLock()
-"""Held for the length of a call.
+"""Locked during a call.
 
-One lock for all models: two models may share layers, and the random states of Python, NumPy and the frameworks,
-which every call puts back, belong to the process.
+One lock for all models: two models may share layers, and every call restores the random states of Python, NumPy and
+the frameworks, which belong to the process.
 """

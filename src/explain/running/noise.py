@@ -1,4 +1,4 @@
-"""Examples with noise added: the same draws for every example, in every layout and whatever the chunk."""
+"""Examples with noise added: the same draws for every example, layout and chunk size."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
 from explain.inputs.packing import Part
 
-# Draws that are kept: 32 MB. Those of further points are drawn when they come, and again for the next example. The
-# number depends on nothing but the shape of an example, for what is drawn must not depend on the chunk.
+# Cached draws: 32 MB. Further points are drawn when they are needed, and again for the next example. The number depends
+# on the shape of an example alone, since draws must not depend on the chunk size.
 _KEPT_VALUES = 2**23
 
 
 class NormalDraws:
     """Standard normal draws for every position of an example, at each of many points.
 
-    What a point gets depends on the seed and its number alone, not on how many points there are. Draws are single
-    precision whatever the model's, so that models of both precisions see the same noise.
+    The noise of a point depends on the seed and the point's number alone, not on how many points there are. Draws are
+    in single precision for every model, so that models of both precisions see the same noise.
 
     Parameters
     ----------
@@ -78,17 +78,17 @@ class NoisyPoints:
     Parameters
     ----------
     examples : Examples
-        What noise is added to; padding gets none, and has no say in the range.
+        The examples; padding gets no noise and does not count in the range.
     layout : Layout
         The axes of the input, batch first.
     stdevs : float
-        Standard deviation of the noise, as a share of the range (greatest less least value) of each example.
+        Standard deviation of the noise, as a share of the range (greatest minus least value) of each example.
     n_points : int
         Points an example.
     seed : int
         Seed of the draws, which are the same for every example.
     parts : sequence of Part
-        Of several inputs that are packed into one: noise is a share of the range of each.
+        Several inputs packed into one: noise is a share of the range of each.
 
     Examples
     --------
@@ -119,20 +119,20 @@ class NoisyPoints:
             ranges = _ranges(x, where)
         self.n_points = n_points
         self.without_range = np.flatnonzero((ranges == 0).reshape(len(x), -1).any(axis=1))
-        """The examples of one value everywhere, in one of their inputs: a share of its range adds nothing there."""
+        """The examples with an input that has one value everywhere: its range is zero, so it gets no noise."""
         self._x = x
         self._scales = (stdevs * ranges * real).astype(x.dtype)
         self._draws = NormalDraws(n_points, x.shape[1:], layout, seed)
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
-        """Form the points of a block, example by example, by the same two operations whatever the framework."""
+        """Form the points of a block, example by example, by the same two operations in every framework."""
         formed = self._scales[rows][:, np.newaxis] * self._draws.at(points)
         formed += self._x[rows][:, np.newaxis]
         return (formed.reshape(-1, *self._x.shape[1:]),)
 
 
 def _ranges(x: Array, where: Array) -> Array:
-    """Give the greatest less the least value of each example that is real, shaped to broadcast over it."""
+    """Give the greatest minus the least value of each example without padding, shaped to broadcast over it."""
     axes = tuple(range(1, x.ndim))
     greatest = x.max(axis=axes, keepdims=True, where=where, initial=-np.inf)
     ranges: Array = greatest - x.min(axis=axes, keepdims=True, where=where, initial=np.inf)

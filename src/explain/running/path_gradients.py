@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Backend
-from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
+from explain.inputs.examples import Array, Arrays, Examples
 from explain.running.expansion import StraightPath, expanded_gradients
 
 
-class Line(Protocol):
-    """The nodes and weights of a path, and how the gradients at its points are summed on a device."""
+class Line(ABC):
+    """The nodes and weights of straight paths, and the sums of gradients along them on a device.
 
-    def sums(self, examples: Examples, starts: tuple[Array, ...]) -> tuple[Array, ...]:
+    Parameters
+    ----------
+    opened : object
+        The extension's opened model.
+    cut : object, optional
+        Where the affine prefix of the model ends, None if it has none.
+    alphas, weights : numpy.ndarray
+        The nodes, shape (K,), and the weights of each sum, shape (M, K).
+    executor : ChunkRunner
+        Cuts the work into chunks.
+    """
+
+    def __init__(self, opened: Any, cut: Any, alphas: Array, weights: Array, executor: ChunkRunner) -> None:
+        self._opened, self._cut = opened, cut
+        self._alphas, self._weights = alphas, weights
+        self._executor = executor
+
+    @abstractmethod
+    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
         """Sum the gradients at points between `starts` and the examples, one array an input of shape (N, M, ...)."""
 
-    def sums_beyond(self, examples: Examples, starts: tuple[Array, ...]) -> tuple[Array, ...] | None:
-        """Sum them where the model's affine prefix ends; None if it has none, or if it is not affine here.
+    @abstractmethod
+    def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
+        """Sum them at the end of the affine prefix; None if there is none, or if it is not affine here.
 
-        A straight path goes through an affine prefix as a straight path: the prefix is run at the two ends only, the
-        gradients are taken and summed where it ends, and the sums are pulled back through it once.
+        The affine prefix maps a straight path to a straight path. So it is run at the two ends only, the gradients are
+        taken and summed at its end, and the sums are pulled back through it once.
         """
 
 
 class AlongPaths(ABC):
-    """What a backend answers for a straight path."""
+    """The `path_gradients` of a backend."""
+
+    line: ClassVar[type[Line]]
+    """The extension's class of lines."""
 
     fixed_batch_size: int | None
     """The only batch size that the model takes, None if any."""
@@ -37,26 +59,21 @@ class AlongPaths(ABC):
     """Whether the model keeps a state for each row of the batch, so that points must stay in their example's row."""
 
     @abstractmethod
-    def line(self, examples: Examples, alphas: Array, weights: Array, executor: Executor) -> Line:
-        """Give the line for all paths to `examples`."""
+    def cut_for(self, examples: Examples, n_nodes: int) -> Any:
+        """Give the end of the model's affine prefix; None if it has none, or skipping it does not pay."""
 
     def path_gradients(
-        self,
-        examples: Examples,
-        baselines: tuple[Array, ...],
-        alphas: Array,
-        weights: Array,
-        executor: Executor,
-    ) -> tuple[Array, ...]:
+        self, examples: Examples, baselines: Arrays, alphas: Array, weights: Array, executor: ChunkRunner
+    ) -> Arrays:
         """Give weighted sums of the gradients along the straight path, accumulated on the device."""
         if self.fixed_batch_size is not None:
             differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
             path, backend = StraightPath(baselines, differences, alphas), cast(Backend, self)
             return expanded_gradients(backend, examples, path, weights, executor, in_rows=self.keeps_rows)
-        line = self.line(examples, alphas, weights, executor)
+        line = self.line(self, self.cut_for(examples, len(alphas)), alphas, weights, executor)
         totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
 
-        def compute(group: slice) -> tuple[Array, ...]:
+        def compute(group: slice) -> Arrays:
             part, starts = examples.rows(group), tuple(start[group] for start in baselines)
             found = line.sums_beyond(part, starts)
             return line.sums(part, starts) if found is None else found

@@ -1,15 +1,14 @@
-"""What a method is given and what it gives back: the two sides of every algorithm."""
+"""What a method is given: an explanation to compute, with everything resolved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from explain.backends.protocol import Backend
-from explain.errors import ExplainWarning
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layers import LayerCall
 from explain.inputs.layout import Layout
@@ -46,13 +45,13 @@ class Problem:
     bounds : tuple of float, optional
         Least and greatest valid input value, for methods that stay within them.
     call : LayerCall, optional
-        The layer that is looked at, for methods that look at one, and where the problem is posed at a layer.
+        The layer, for methods that explain one, and if the problem is posed at a layer.
     neuron : Target, optional
-        The unit of that layer through which the score is looked at, for methods that look through one.
+        The unit of that layer, for methods that explain the score through a unit.
     outer : Problem, optional
         For a problem posed at a layer: the same problem at the input.
     parts : tuple of Part
-        Where several inputs lie in the one packed input that they are seen as; none otherwise.
+        Where several inputs lie in the one packed input; empty if there is no packing.
     """
 
     method: str
@@ -73,17 +72,17 @@ class Problem:
 
     @property
     def in_rows(self) -> bool:
-        """Whether each point must be in its example's own row of the batch: a fixed one may keep states by row."""
+        """Whether each point must be in its example's own row: at a fixed batch size a model may keep states by row."""
         return self.backend.fixed_batch_size is not None
 
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
-        """Give the scores of the examples seen at other inputs, shape (N,)."""
+        """Give the scores of the examples at other inputs, shape (N,)."""
         moved = self.examples.with_inputs(inputs)
         parts = self.executor.over_rows(len(moved), lambda rows: self.backend.scores(moved.rows(rows)))
         return np.concatenate([scores for _, scores in parts])
 
     def gradients_at(self, inputs: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
-        """Give the gradients to the inputs, and the scores, seen at other inputs."""
+        """Give the gradients to the inputs, and the scores, at other inputs."""
         moved = self.examples.with_inputs(inputs)
         over = self.executor.over_rows(len(moved), lambda rows: self.backend.gradients(moved.rows(rows)))
         parts = [found for _, found in over]
@@ -91,36 +90,3 @@ class Problem:
             return parts[0]
         gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
         return gradients, np.concatenate([scores for _, scores in parts])
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a method found.
-
-    Parameters
-    ----------
-    values : tuple of numpy.ndarray
-        One array an input, of its shape.
-    delta, relative_delta : numpy.ndarray, optional
-        Convergence delta of each example, shape (N,).
-    steps, map_error : numpy.ndarray, optional
-        How many gradients each example's integral is made of, and the estimated error of its map, shape (N,).
-    rule : str
-        The rule of integration that was used.
-    scores : numpy.ndarray, optional
-        The scores, where the method moves the input; else those of the problem hold.
-    history : numpy.ndarray, optional
-        The scores along the way, shape (steps + 1, N).
-    warnings : tuple of (message, category)
-        What the caller must be told.
-    """
-
-    values: tuple[Array, ...]
-    delta: Array | None = None
-    relative_delta: Array | None = None
-    steps: Array | None = None
-    rule: str = ""
-    map_error: Array | None = None
-    scores: Array | None = None
-    history: Array | None = None
-    warnings: tuple[tuple[str, type[ExplainWarning]], ...] = field(default=())

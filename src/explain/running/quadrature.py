@@ -26,8 +26,8 @@ def nodes_and_weights(
     n_steps : int
         How many nodes, at least 1 (2 for the trapezoid, whose ends are nodes).
     dtype : numpy.dtype
-        The precision in which the path's points will be formed. Rounding the nodes here, once, is what
-        makes two frameworks see the same points.
+        The precision in which the path's points will be formed. The nodes are rounded
+        here, once, so that both frameworks see the same points.
 
     Raises
     ------

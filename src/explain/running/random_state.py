@@ -1,4 +1,4 @@
-"""The caller's random states, put back as they were."""
+"""Restores the caller's random states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 @contextmanager
 def preserved_random_state() -> Iterator[None]:
-    """Put the random states of Python and NumPy back on any exit: a model's own code may draw from them.
+    """Restore the random states of Python and NumPy on any exit: a model's own code may draw from them.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def preserved_random_state() -> Iterator[None]:
     try:
         yield
     finally:
-        # Compared first, which is faster than being put back for nothing.
+        # Comparing is faster than restoring an unchanged state.
         if random.getstate() != of_python:
             random.setstate(of_python)
         now: Any = np.random.get_state()

@@ -1,4 +1,4 @@
-"""One linear resampler, in NumPy, for maps of any rank: the same numbers whichever framework made the map."""
+"""One linear resampler, in NumPy, for maps of any rank: the same numbers for the maps of every framework."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from explain.inputs.examples import Array
 
 
 def resampled(values: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array:
-    """Bring some axes of an array to other sizes by linear interpolation between the centres of its cells.
+    """Resize some axes of an array by linear interpolation between the centres of its cells.
 
-    Cells lie side by side over the same extent before and after, and beyond the outermost centres the outermost value
-    holds: what PyTorch calls ``align_corners=False``, and TensorFlow ``half_pixel_centers``.
+    The cells cover the same extent before and after; beyond the outermost centres the outermost value is repeated.
+    PyTorch calls this ``align_corners=False``, TensorFlow ``half_pixel_centers``.
 
     Parameters
     ----------
     values : numpy.ndarray
         Any array.
     axes, sizes : sequence of int
-        Which axes, and the size of each afterwards.
+        The axes, and the new size of each.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def resampled(values: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array
 
 
 def _weights(before: int, after: int) -> Array:
-    """Give the share that each old cell has in each new one, shape (after, before)."""
+    """Give the weight of each old cell in each new one, shape (after, before)."""
     centres = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
     left = np.minimum(np.floor(centres).astype(int), max(before - 2, 0))
     share = centres - left

@@ -1,4 +1,4 @@
-"""Whether a model gives the same output twice for the same input: asked once a model."""
+"""Whether a model is deterministic: checked once a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explain.errors import ExplainWarning, NonDeterministicWarning
 from explain.inputs.examples import Array, Examples
 from explain.running.execution import Executor
 
-# Far above what sums in another order differ by, far below what a dropped unit changes.
+# Far above the differences of sums in another order, far below the effect of a dropped unit.
 _TOLERANCE = 1e-4
 
 UNSTEADY_NOTE: tuple[str, type[ExplainWarning]] = (
@@ -27,18 +27,18 @@ _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
 def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Executor) -> bool:
-    """Tell whether two forward passes over the same examples differ; a model is asked once.
+    """Tell whether two forward passes over the same examples differ; checked once a model.
 
     Parameters
     ----------
     backend : Backend
         The opened model, inside its session.
     model : object
-        The model itself, with which the answer is kept; one that cannot be held weakly is asked every time.
+        The model itself, by which the answer is cached; without weak references it is checked every time.
     examples : Examples
-        What is explained; the first chunk of it is looked at.
+        What is explained; the check uses the first chunk.
     executor : Executor
-        Says how much is a chunk.
+        Determines the chunk.
     """
     try:
         known = _known.get(model)
@@ -54,7 +54,7 @@ def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Exec
         return first, second
 
     _, (first, second) = next(executor.over_rows(len(examples), twice))
-    # What is not finite is refused later, with its own words.
+    # Outputs that are not finite are refused later, with a message of their own.
     scale = np.abs(first, where=np.isfinite(first), out=np.zeros(first.shape)).max(initial=0)
     found = not np.allclose(first, second, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
     with suppress(TypeError):

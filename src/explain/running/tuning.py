@@ -1,4 +1,4 @@
-"""The fastest chunk size for a model, input shape and device: found on the work itself, kept for the process."""
+"""The fastest chunk size for a model, input shape and device, measured on the work itself and cached in the process."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-# A larger or smaller chunk is taken only where it is faster by more than timings of equal sizes differ.
+# Another size is chosen only if it is faster by more than the timings of one size differ.
 _FASTER = 0.96
-# Two sizes whose times are closer than that are timed more often before one is chosen.
+# Two sizes whose times are closer than this are timed more often before one is chosen.
 _CLOSE = (0.88, 1.04)
-# A size's first block pays for what is set up for it; of the others the fastest tells what it can do.
+# The first block of a size includes its set-up; of the others the fastest counts.
 _TIMED_BLOCKS, _BLOCKS_WHERE_CLOSE = 3, 8
 _LARGEST = 4096
-# A block much smaller than its size, the last of an example's, says nothing about the size.
+# A block much smaller than its size, such as an example's last, is not timed.
 _LEAST_FILLED = 0.75
 
 
 @dataclass
 class Tuning:
-    """Climbs from a first chunk size to the fastest, in powers of two, by timing blocks of the work itself.
+    """Searches from a first chunk size for the fastest, in powers of two, by timing blocks of the work itself.
 
-    No work is done twice or for nothing. How sizes compare is kept, so that a later call goes on from there.
+    No work is repeated or wasted. The timings are kept, so that a later call continues from there.
 
     Parameters
     ----------
     bytes_per_point : int, optional
-        What a point needs in memory, once it was measured.
+        Memory that a point needs, once measured.
     seconds : Mapping of int to list of float
         By chunk size: seconds a point took in each full block.
     most : int, optional
@@ -51,7 +51,7 @@ class Tuning:
     def size(self, start: int, limit: int = _LARGEST, points: int = _LARGEST) -> int:
         """Give the chunk size to use next, at most `limit`, beginning at `start`.
 
-        A size that work of so many `points` cannot fill is not tried on it.
+        A size that needs more than `points` to be filled is not tried.
         """
         limit = min(limit, _LARGEST)
         start, most = min(start, limit), min(limit, int(points / _LEAST_FILLED))
@@ -83,7 +83,7 @@ class Tuning:
         return start
 
     def record(self, size: int, points: int, seconds: float) -> None:
-        """Note how long a block of `points` points took, cut for chunks of `size`."""
+        """Record the time of a block of `points` points, cut for chunks of `size`."""
         if points >= _LEAST_FILLED * size:
             timings = self.seconds.setdefault(size, [])
             if len(timings) <= _BLOCKS_WHERE_CLOSE:
@@ -104,14 +104,14 @@ _kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Tuning]] = weakref.WeakKeyD
 
 
 def tuning_of(model: Any, key: Hashable) -> Tuning:
-    """Give what is known of a model's chunks; it goes when the model goes.
+    """Give the tuning of a model; it is freed with the model.
 
     Parameters
     ----------
     model : object
-        The model; of one that cannot be held weakly nothing is kept.
+        The model; without weak references nothing is cached.
     key : hashable
-        Input shape, precision, device, and what else the timing depends on.
+        Input shape, precision, device, and whatever else the timing depends on.
     """
     try:
         return _kept.setdefault(model, {}).setdefault(key, Tuning())

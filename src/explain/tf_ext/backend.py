@@ -11,37 +11,29 @@ import numpy as np
 import tensorflow as tf
 
 from explain.backends.layered import LastPass
-from explain.backends.protocol import Finding, Question, Rule
+from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.keras.layers import is_keras_model, layers_of, seed_states
-from explain.running.execution import Executor
 from explain.running.path_gradients import AlongPaths
-from explain.tf_ext.affine_prefix.cut import has_kinks, survey
+from explain.tf_ext.affine_prefix import cut
+from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.tf_ext.affine_prefix.path import Line
-from explain.tf_ext.backward_rules.gradients import rule_gradients
+from explain.tf_ext.backward_rules import gradients
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
-from explain.tf_ext.model.layers import layer_calls
 from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.transfer import to_host
 
 
 class TensorFlowBackend(AlongPaths, OpenedModel):
-    """One TensorFlow model, opened; see `explain.backends.protocol.Backend`.
+    """One TensorFlow model, opened as `OpenedModel` says; see `explain.backends.protocol.Backend`."""
 
-    Parameters
-    ----------
-    model : keras.Model or callable
-        The model as the user gave it.
-    question : Question
-        What is asked of it.
-    like : object
-        The input as it was given: a model without weights follows its dtype.
-    """
-
-    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "tensorflow"
+    line = Line
+    is_out_of_memory = staticmethod(is_out_of_memory)
+    rule_gradients = gradients.rule_gradients
+    has_kinks = cut.has_kinks
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
@@ -111,24 +103,9 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         is_same = bool(gradients) and np.array_equal(indices.numpy()[: len(examples)], target)
         return (gradients, scores) if is_same else None
 
-    def line(self, examples: Examples, alphas: Array, weights: Array, executor: Executor) -> Line:
-        """Give the line for all paths to `examples`."""
-        return Line(self, examples, alphas, weights, executor)
-
-    def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
-    ) -> tuple[tuple[Array, ...], int]:
-        """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines, epsilon)
-
-    def has_kinks(self, examples: Examples) -> bool:
-        """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
-        return has_kinks(self, examples)
-
-    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
-        """Give every call of a layer, in the order in which they end."""
-        channels_last = self.question.layout.axes[-1] == "C"
-        return layer_calls(self.named_layers, self.called_layers(examples), channels_last=channels_last)
+    def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
+        """Give the end of the model's affine prefix; None if it has none, or rounds the points."""
+        return survey(self, examples).cut if self.skips_affine_prefix and not self.rounds_points else None
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""

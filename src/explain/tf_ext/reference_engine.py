@@ -7,9 +7,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from explain.algorithms.gradient import zero_gradient_warnings
+from explain.backends.found import Found
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.inputs.examples import Array
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.tf_ext.backend import TensorFlowBackend
 
 

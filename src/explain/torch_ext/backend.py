@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from explain.backends.layered import LastPass
-from explain.backends.protocol import Finding, Question, Rule
+from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.target import picked
 from explain.keras.layers import has_masking, recorded_masks
-from explain.running.execution import Executor
 from explain.running.path_gradients import AlongPaths
-from explain.torch_ext.affine_prefix.cut import has_kinks
+from explain.torch_ext.affine_prefix import cut
+from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.torch_ext.affine_prefix.path import Line
-from explain.torch_ext.backward_rules.gradients import rule_gradients
-from explain.torch_ext.model.layers import layer_calls
+from explain.torch_ext.backward_rules import gradients
+from explain.torch_ext.model.layers import noted_calls
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
@@ -32,20 +32,13 @@ _NOTHING = nullcontext()
 
 
 class TorchBackend(AlongPaths, OpenedModel):
-    """One PyTorch model, opened; see `explain.backends.protocol.Backend`.
+    """One PyTorch model, opened as `OpenedModel` says; see `explain.backends.protocol.Backend`."""
 
-    Parameters
-    ----------
-    model : torch.nn.Module or callable
-        The model as the user gave it.
-    question : Question
-        What is asked of it.
-    like : object
-        The input as it was given: a model without parameters follows its dtype and device.
-    """
-
-    is_out_of_memory = staticmethod(is_out_of_memory)
     name = "torch"
+    line = Line
+    is_out_of_memory = staticmethod(is_out_of_memory)
+    rule_gradients = gradients.rule_gradients
+    has_kinks = cut.has_kinks
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """So many points, or input values of points, are needed for a prefix to save what a survey costs: a few runs."""
 
@@ -104,32 +97,22 @@ class TorchBackend(AlongPaths, OpenedModel):
         )
         return tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
 
-    def line(self, examples: Examples, alphas: Array, weights: Array, executor: Executor) -> Line:
-        """Give the line for all paths to `examples`; of few points the model's affine prefix is not looked for."""
-        points, values = (
-            len(examples) * len(alphas),
-            sum(array.size for array in examples.inputs) * len(alphas),
-        )
+    def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
+        """Give the end of the model's affine prefix; None if it has none, rounds the points, or points are few."""
+        points, values = len(examples) * n_nodes, sum(array.size for array in examples.inputs) * n_nodes
         is_worth_it = points >= self.points_worth_a_survey or values >= self.values_worth_a_survey
-        return Line(self, examples if is_worth_it else None, alphas, weights, executor)
+        if not (is_worth_it and self.skips_affine_prefix) or self.rounds_points:
+            return None
+        found: ModuleCut | SourceCut | None = survey(self, examples).cut
+        return found
 
-    def rule_gradients(
-        self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
-    ) -> tuple[tuple[Array, ...], int]:
-        """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
-        return rule_gradients(self, examples, rule, baselines, epsilon)
-
-    def has_kinks(self, examples: Examples) -> bool:
-        """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
-        return has_kinks(self, examples)
-
-    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
-        """Give every call of a module, in the order in which they end."""
+    def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int, ...]]]:
+        """Run one example; give each call of a module as its name and the shape of its output."""
         one = self.padded(examples).rows(slice(0, 1))
-        channels_last = self.question.layout.axes[-1] == "C"
-        return layer_calls(
-            self.named_layers, lambda: self.read(self.tensors(one.inputs), one), channels_last=channels_last
-        )
+        seen: list[tuple[str, tuple[int, ...]]] = []
+        with torch.no_grad(), noted_calls(self.named_layers, seen):
+            self.read(self.tensors(one.inputs), one)
+        return seen
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""

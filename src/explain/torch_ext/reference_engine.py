@@ -12,9 +12,10 @@ from explain.algorithms.completeness import scores_at_baseline
 from explain.algorithms.gradient import zero_gradient_warnings
 from explain.algorithms.integration import FIXED_RULE, Integral, fixed_steps
 from explain.algorithms.path import with_convergence
+from explain.backends.found import Found
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.inputs.examples import Array, Examples
-from explain.running.problem import Found, Problem
+from explain.running.problem import Problem
 from explain.torch_ext.backend import TorchBackend
 
 # Captum's own default, which "auto" stands for here.

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import ModelCallError, PortError
 from explain.parameters.flattened import Block, block_of, order_between, row_of, without_vectors
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import explain
 from explain import zoo
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.tf_ext.zoo import efficientnet
 
 KINDS = {

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import ModelNotBuiltError, PortError, UnsupportedModelError
 from explain.migration.porting.agreement import setting_differences
 from explain.parameters.canonical import ParameterLayer

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from explain.algorithms.catalogue import find_method
+from explain.backends.discovery import extension_for
 from explain.backends.observation import Observation
-from explain.backends.protocol import Extension, Question, extension_for
+from explain.backends.protocol import Extension, Question
 from explain.errors import ExplainError, InputError, LayoutError, MigrationError
-from explain.explanation.arguments import layout_of
-from explain.explanation.given_inputs import several_given
+from explain.explanation.given_inputs import given_inputs
 from explain.inputs.arrays import as_input, to_host
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layout import Layout
+from explain.inputs.layout import Layout, layout_of
 from explain.inputs.structure import Structure, structure_of
 from explain.inputs.wiring import Wiring
 from explain.migration.comparison.distance import apart
@@ -60,13 +61,17 @@ class Side:
         if parted is None:
             host = as_input(x, extension, model=model)
             ids = host.dtype.kind == "i" and layout is None
-            axes = Layout("NT") if ids else layout_of(layout, extension, model, host.ndim)
+            axes = (
+                Layout("NT")
+                if ids
+                else layout_of(layout, partial(extension.default_layout, model, host.ndim))
+            )
             axes.check(host)
             return cls(model, extension, (host,), (axes,))
-        structure, values = parted
+        structure, _ = parted
         row = find_method("saliency")
         about: dict[str, Any] = dict.fromkeys(("baseline", "lengths", "bounds", "display"))
-        given = several_given(structure, values, extension, model, row, options={}, layout=layout, **about)
+        given = given_inputs(x, extension, model, row, options={}, layout=layout, **about)
         hosts, axes_of_each = [one.host for one in given.several], [one.layout for one in given.several]
         return cls(model, extension, tuple(hosts), tuple(axes_of_each), structure, given.wiring)
 
@@ -137,7 +142,8 @@ def second_side(a: Side, model: Any, x_b: Any, layout_b: Any) -> Side:
         if one is None or one.dtype.kind != "f":
             axes = own
         else:
-            axes = layout_of(layout, extension, model, one.ndim if stated is None else len(stated) + 1)
+            ndim = one.ndim if stated is None else len(stated) + 1
+            axes = layout_of(layout, partial(extension.default_layout, model, ndim))
             if set(axes.axes) | {"C"} != set(own.axes) | {"C"}:
                 raise InputError(
                     f"x has the axes {own.axes}, but model_b takes {axes.axes}: say which is which with layout= and "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from explain.backends.protocol import extension_for
+from explain.backends.discovery import extension_for
 from explain.errors import PortError, PortWarning
 from explain.migration.porting.agreement import Difference, setting_differences
 from explain.migration.porting.carrying import Carried, carried

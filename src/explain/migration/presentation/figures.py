@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from explain.migration.presentation.words import error_text, is_first_divergence
 from explain.migration.report import MigrationReport, Row
-from explain.render.parts.drawing import TICK_SIZE, quiet_axes
+from explain.render.parts.axes import TICK_SIZE, quiet_axes
 from explain.render.parts.page import MARGIN
 from explain.render.parts.sheet import ALERT, INK, MUTED, RULE, Sheet, elide, line_height, text_width
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from explain.errors import ExplainError
 from explain.inputs.layout import Layout
@@ -26,7 +24,8 @@ from explain.migration.presentation.words import (
 )
 from explain.migration.report import STAGES, MigrationReport, Row, Stage
 from explain.render import figure_data_uri, plot_pair, plot_scatter
-from explain.render.parts.drawing import SMALL_IMAGE
+from explain.render.parts.panels import SMALL_IMAGE
+from explain.render.web_page import PageImage, page_template
 from explain.results.attribution import Attribution
 from explain.results.comparison import TITLES, Comparison, compare
 from explain.results.names import framework_name
@@ -36,14 +35,6 @@ MOST_EXAMPLES = 4
 
 # Of maps with more pixels than a panel of the page has on a screen: a finer picture would only be a larger file.
 _DPI_OF_FINE_MAPS = 90
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture as a ``data:`` URI, and what is seen in it."""
-
-    image: str
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -97,13 +88,13 @@ class MethodSection:
         The method.
     words : str
         Which examples are shown, or why none are.
-    pictures : tuple of Picture
+    pictures : tuple of PageImage
         The maps in pairs with their difference; value against value.
     """
 
     title: str
     words: str
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[PageImage, ...] = ()
 
 
 def as_html(report: MigrationReport) -> str:
@@ -127,14 +118,14 @@ def as_html(report: MigrationReport) -> str:
     (True, False)
     """
     chart = plot_layers(report)
-    return _template().render(
+    return page_template("migration/presentation").render(
         report=report,
         verdict=verdict(report),
         sentence=verdict_sentence(report),
         parted=where_they_part(report),
         facts=_facts(report),
         stages=[_comparisons(report, stage) for stage in STAGES if report.of_stage(stage)],
-        chart=None if chart is None else Picture(figure_data_uri(chart), _chart_alt(report)),
+        chart=None if chart is None else PageImage(figure_data_uri(chart), _chart_alt(report)),
         methods=[method_section(name, *pair) for name, pair in report.attributions.items()],
         tolerances=[
             (STAGE_TITLES[stage][0], error_text(getattr(report.tolerances, stage)), STAGE_TITLES[stage][1])
@@ -169,17 +160,17 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
         if max(Layout(a.layout).to_canonical(a.values).shape[1:-1], default=0) > SMALL_IMAGE:
             maps.set_dpi(_DPI_OF_FINE_MAPS)
         pictures = (
-            Picture(
+            PageImage(
                 figure_data_uri(maps),
                 f"{title}: input, both maps on one scale, and their difference. {_figures(comparison, shown)}",
             ),
-            Picture(
+            PageImage(
                 figure_data_uri(plot_scatter(a, b, comparison=comparison, examples=shown)),
                 f"{title}: every value of the one map against that of the other. {_figures(comparison, shown)}",
             ),
         )
     except ExplainError as cause:
-        # A map that cannot be drawn must not cost the reader the rest of the report.
+        # A map that cannot be drawn must not stop the rest of the report.
         return MethodSection(title, f"There is no picture: {cause}")
     if len(a) == 1:
         words = "The only example."
@@ -266,15 +257,3 @@ def _chart_alt(report: MigrationReport) -> str:
         f"The error of {len(rows)} layers in the models' order, {beyond} of them beyond the tolerance "
         f"{error_text(report.tolerances.layers)}. {where_they_part(report)}"
     ).strip()
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("explain", "migration/presentation"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    return environment.get_template("page.html")

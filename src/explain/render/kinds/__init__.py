@@ -1,1 +1,1 @@
-"""A figure for each kind of input."""
+"""One file for each kind of figure, and the choice among them."""

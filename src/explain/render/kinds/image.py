@@ -3,60 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from explain.render.arguments import Drawn
-from explain.render.parts.caption import example_lines, head
-from explain.render.parts.drawing import (
-    draw_colorbar,
-    draw_heatmap,
-    draw_overlay,
-    draw_picture,
-    draw_step_margin,
-    label_time,
-)
-from explain.render.parts.page import (
-    GAP,
-    MARGIN,
-    Heading,
-    Row,
-    compose,
-    panel_size,
-    panel_target,
-    place_columns,
-)
+from explain.render.colours import Scale, sign_colors
+from explain.render.drawn import Drawn
+from explain.render.parts.axes import label_time, quiet_axes, say_all_zero
+from explain.render.parts.colour_bar import LEAST_BAR, BarColumn
+from explain.render.parts.example_rows import compose_examples
+from explain.render.parts.page import Heading, panel_size, panel_target, place_columns
+from explain.render.parts.panels import draw_heatmap, draw_overlay, draw_picture
 from explain.render.parts.pictures import Picture, picture
-from explain.render.parts.sheet import Sheet
-from explain.results.view import canonical_inputs, input_name, view
+from explain.render.parts.sheet import MUTED, Sheet
+from explain.results.canonical_axes import canonical
+from explain.results.names import number
+from explain.results.view import input_name, view
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORBAR_WIDTH = 0.13
-LEAST_BAR = 1.0
-# The bar's tick labels and its own label stand to its right.
-COLORBAR_ROOM = 0.98
-# The labels of a time axis stand to the left of its panel, those of a margin under it.
+# Room for the labels of a time axis, to the left of its panel, and for those of a margin, under it.
 TIME_ROOM = 0.42
 TICK_ROOM = 0.2
 MARGIN_WIDTH = 1.3
 
 
-def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
-    """Draw images: input, map, overlay; or rows as time: input, map, sum of each step.
-
-    Parameters
-    ----------
-    drawn : Drawn
-        The checked arguments.
-    remarks : sequence of str
-        One more line for the caption of each example of the attribution, if any.
-    """
+def plot_images(drawn: Drawn) -> Figure:
+    """Draw images: input, map, overlay; or rows as time: input, map, sum of each step."""
     rows_as_time = view(drawn.first) == "rows"
-    merged = "" if rows_as_time else "channels"
     pictures = input_pictures(drawn)
     width, height = map_size(drawn)
     names = [
@@ -66,9 +44,9 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
     ]
     widths = [width, width, MARGIN_WIDTH if rows_as_time else width]
     lefts, right = place_columns(names, widths, rooms=(0.0, TIME_ROOM if rows_as_time else 0.0, 0.0))
-    bar_left = right + GAP + 0.04
-
+    bars = BarColumn(drawn, right, height, "" if rows_as_time else "channels")
     margin_limit = longest_margin(drawn) if rows_as_time and drawn.shared else None
+    row_height = max(height + (TICK_ROOM if rows_as_time else 0.0), LEAST_BAR)
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
         example, scale = drawn.examples[index], drawn.scales[index]
@@ -82,39 +60,64 @@ def plot_images(drawn: Drawn, remarks: Sequence[str] = ()) -> Figure:
             draw_step_margin(side, numbers, scale, limit=margin_limit)
         else:
             draw_overlay(side, pictures[index], numbers, scale)
-        if not drawn.shared:
-            cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, bar_height([top], height))
-            draw_colorbar(cax, scale, numbers, label="attribution")
+        bars.draw_row(sheet, top, index)
 
-    rows = [
-        Row(
-            example_lines(drawn.first, example, *([remarks[example]] if remarks else [])),
-            max(height + (TICK_ROOM if rows_as_time else 0.0), LEAST_BAR),
-            partial(draw_row, index),
-        )
-        for index, example in enumerate(drawn.examples)
-    ]
-    sheet, tops = compose(
-        header=head(drawn.attributions, len(drawn.examples)),
+    page = compose_examples(
+        drawn,
+        draw_row,
+        height=lambda index: row_height,
         headings=[Heading(*column) for column in zip(names, lefts, widths, strict=True)],
-        rows=rows,
-        width=bar_left + COLORBAR_WIDTH + COLORBAR_ROOM + MARGIN,
-        notes=drawn.notes,
+        width=bars.page_width,
     )
-    if drawn.shared:
-        cax = sheet.axes(bar_left, tops[0], COLORBAR_WIDTH, bar_height(tops, height))
-        draw_colorbar(cax, drawn.scales[0], *drawn.shown_maps(), label=drawn.scale_words(merged))
-    return sheet.figure
+    bars.draw_shared(page)
+    return page.sheet.figure
+
+
+def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale, *, limit: float | None = None) -> None:
+    """Draw the sum of each step of a (T, C) map as bars beside it, one a row, from top to bottom.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        As high as the map's axes.
+    rows : array_like
+        (T, C); steps of NaN are padding and have no bar.
+    scale : Scale
+        Gives the two colours of the signs.
+    limit : float, optional
+        How far the axis reaches; to the longest bar if not given.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> draw_step_margin(axes, np.ones((4, 5)), Scale(-1, 1, True, 99))
+    >>> [float(bar.get_width()) for bar in axes.patches]
+    [5.0, 5.0, 5.0, 5.0]
+    """
+    sums = np.asarray(rows, np.float64).sum(axis=1)
+    real = np.flatnonzero(~np.isnan(sums))
+    axes.barh(real, sums[real], height=0.8, color=sign_colors(sums[real], scale), linewidth=0)
+    axes.set_ylim(len(sums) - 0.5, -0.5)
+    axes.axvline(0, color=MUTED, linewidth=0.6)
+    limit = (float(np.abs(sums[real]).max(initial=0.0)) if limit is None else limit) or 1.0
+    axes.set_xlim(-1.08 * limit if scale.signed else 0, 1.08 * limit)
+    axes.xaxis.set_major_locator(FixedLocator([-limit, 0, limit] if scale.signed else [0, limit]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick)))
+    axes.yaxis.set_visible(False)
+    quiet_axes(axes, keep=("bottom",))
+    if not sums[real].any():
+        say_all_zero(axes)
 
 
 def input_pictures(drawn: Drawn) -> list[Picture]:
-    """Give the inputs that are shown as pictures."""
-    inputs = canonical_inputs(drawn.first)
+    """Give the inputs of the examples shown, as pictures."""
+    inputs = canonical(drawn.first, drawn.first.inputs)
     return [picture(inputs[example], drawn.first.display) for example in drawn.examples]
 
 
 def input_heading(pictures: Sequence[Picture], name: str = "input") -> str:
-    """Give the heading of the inputs, with what had to be done to show them."""
+    """Give the heading of the inputs, with the notes of their pictures."""
     notes = sorted({one.note for one in pictures if one.note})
     return f"{name} ({'; '.join(notes)})" if notes else name
 
@@ -123,16 +126,11 @@ def map_size(drawn: Drawn) -> tuple[float, float]:
     """Give the width and the height in inches of a map's panel."""
     height, width = drawn.maps[0].shape[1:3]
     if view(drawn.first) == "rows":
-        # Steps and features have no common unit: a map of 200 steps by 3 features need not be a thread.
+        # Steps and features have no common unit: a map of 200 steps by 3 features may be wider than it is.
         height, width = max(height, width // 2, 1), max(width, height // 2, 1)
     return panel_size(height, width, panel_target(len(drawn.examples)))
 
 
-def bar_height(tops: Sequence[float], height: float) -> float:
-    """Give the height of the shared colour bar: that of the first two panels, never too low to read."""
-    return max(height if len(tops) == 1 else tops[1] - tops[0] + height, LEAST_BAR)
-
-
 def longest_margin(drawn: Drawn) -> float:
-    """Give the largest sum of a step in all the maps that are drawn, padding left out."""
+    """Give the largest sum of a step in all the maps that are drawn, without padding."""
     return max(float(np.nanmax(np.abs(one.sum(axis=1)), initial=0.0)) for one in drawn.shown_maps())

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-from explain.render.arguments import Drawn
-from explain.render.kinds.image import (
-    COLORBAR_ROOM,
-    COLORBAR_WIDTH,
-    LEAST_BAR,
-    TIME_ROOM,
-    bar_height,
-    input_heading,
-    input_pictures,
-    map_size,
-)
-from explain.render.parts.caption import PAIR_GAP, SMALL, Line, head, pair_lines, similarity_lines, under_maps
-from explain.render.parts.drawing import draw_colorbar, draw_heatmap, draw_picture, label_time
-from explain.render.parts.page import GAP, MARGIN, Heading, Row, compose, place_columns
+from explain.render.drawn import Drawn
+from explain.render.kinds.image import TIME_ROOM, input_heading, input_pictures, map_size
+from explain.render.parts.axes import label_time
+from explain.render.parts.colour_bar import LEAST_BAR, BarColumn
+from explain.render.parts.example_rows import compose_examples
+from explain.render.parts.lines import SMALL, Line
+from explain.render.parts.page import GAP, Heading, place_columns
+from explain.render.parts.pair_caption import PAIR_GAP, similarity_lines, under_maps
+from explain.render.parts.panels import draw_heatmap, draw_picture
 from explain.render.parts.sheet import Sheet, line_height, wrap
 from explain.results.view import input_name, view
 
@@ -44,7 +38,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         names, [width] * len(names), rooms=(0.0, room, *[0.0] * (len(names) - 2)), least=LEAST_COLUMN
     )
     column = lefts[1] - lefts[0] - GAP
-    bar_left = right + GAP + 0.04
+    bars = BarColumn(drawn, right, height, "" if rows_as_time else "channels")
     middles = [left + width / 2 for left in lefts]
     lines_under = under_maps(drawn.attributions, drawn.examples, column)
     unders = {
@@ -65,34 +59,21 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         for word in unders[example]:
             color = word.line.color
             sheet.write(word.middle, below + word.top, word.text, word.line.size, color=color, align="center")
-        if not drawn.shared:
-            cax = sheet.axes(bar_left, top, COLORBAR_WIDTH, bar_height([top], height))
-            draw_colorbar(cax, scale, *(maps[example] for maps in drawn.maps), label="attribution")
+        bars.draw_row(sheet, top, index)
 
-    def row_height(example: int) -> float:
-        bottom = max(word.top for word in unders[example]) + line_height(SMALL)
+    def row_height(index: int) -> float:
+        bottom = max(word.top for word in unders[drawn.examples[index]]) + line_height(SMALL)
         return max(height + WORDS_GAP + bottom, LEAST_BAR)
 
-    rows = [
-        Row(
-            pair_lines(drawn.attributions, example),
-            row_height(example),
-            partial(draw_row, index),
-        )
-        for index, example in enumerate(drawn.examples)
-    ]
-    sheet, tops = compose(
-        header=head(drawn.attributions, len(drawn.examples)),
+    page = compose_examples(
+        drawn,
+        draw_row,
+        height=row_height,
         headings=[Heading(name, left, width) for name, left in zip(names, (input_left, *lefts), strict=True)],
-        rows=rows,
-        width=bar_left + COLORBAR_WIDTH + COLORBAR_ROOM + MARGIN,
-        notes=drawn.notes,
+        width=bars.page_width,
     )
-    if drawn.shared:
-        cax = sheet.axes(bar_left, tops[0], COLORBAR_WIDTH, bar_height(tops, height))
-        words = drawn.scale_words("" if rows_as_time else "channels")
-        draw_colorbar(cax, drawn.scales[0], *drawn.shown_maps(), label=words)
-    return sheet.figure
+    bars.draw_shared(page)
+    return page.sheet.figure
 
 
 @dataclass(frozen=True)
@@ -119,9 +100,8 @@ def _words_under(
     for middle, lines in zip(middles, lines_under, strict=True):
         wrapped = [(text, line) for line in lines for text in wrap(line.text, column, line.size)]
         placed += [_Words(middle, row * step, text, line) for row, (text, line) in enumerate(wrapped)]
-    if drawn.comparison is not None:
-        top = max(word.top for word in placed) + step + PAIR_GAP
-        centre = sum(middles) / len(middles)
-        both = similarity_lines(drawn.comparison, example, 2 * column + GAP)
-        placed += [_Words(centre, top + row * step, line.text, line) for row, line in enumerate(both)]
+    both = similarity_lines(drawn.comparison, example, 2 * column + GAP)
+    top = max(word.top for word in placed) + step + PAIR_GAP
+    centre = sum(middles) / len(middles)
+    placed += [_Words(centre, top + row * step, line.text, line) for row, line in enumerate(both)]
     return placed

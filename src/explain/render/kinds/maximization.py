@@ -1,38 +1,36 @@
-"""The figure of activation maximizations: where they started, what was found, the score along the way."""
+"""The figure of activation maximizations: the start, the input that was found, the score at every step."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.errors import RenderError
 from explain.inputs.layout import Layout
-from explain.render.arguments import Drawn
+from explain.render.drawn import Drawn
 from explain.render.kinds.image import input_heading
-from explain.render.parts.caption import Line, head, target_of
-from explain.render.parts.drawing import draw_picture, draw_score_curve
-from explain.render.parts.page import (
-    GAP,
-    MARGIN,
-    Heading,
-    Row,
-    compose,
-    panel_size,
-    panel_target,
-    place_columns,
-)
+from explain.render.parts.axes import TICK_SIZE, quiet_axes
+from explain.render.parts.caption import title_line
+from explain.render.parts.example_rows import compose_examples
+from explain.render.parts.lines import Line
+from explain.render.parts.page import GAP, MARGIN, Heading, panel_size, panel_target, place_columns
+from explain.render.parts.panels import draw_picture
 from explain.render.parts.pictures import Picture, picture
 from explain.render.parts.sheet import INK, Sheet
 from explain.results.attribution import Attribution
-from explain.results.names import class_name, number
+from explain.results.names import number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CURVE_WIDTH = 2.2
-# The numbers of the score axis stand to its left, those of the steps under it.
+LEAST_CURVE = 0.6
+# Room for the numbers of the score axis, to its left, and for those of the steps, under it.
 SCORE_ROOM = 0.42
 STEPS_ROOM = 0.22
 
@@ -49,7 +47,6 @@ def found_picture(attribution: Attribution, example: int) -> Picture:
 
     Examples
     --------
-    >>> import numpy as np
     >>> a = Attribution(np.ones((1, 4, 4)), np.zeros((1, 4, 4)), "NHW", "activation_maximization", np.ones(1))
     >>> float(found_picture(a, 0).pixels.mean())
     1.0
@@ -75,33 +72,62 @@ def plot_maximization(drawn: Drawn) -> Figure:
         if curves:
             histories = [np.asarray(one.history)[:, example] for one in drawn.attributions]
             draw_score_curve(
-                sheet.axes(curve_left, top, CURVE_WIDTH, max(height, 0.6)), histories, drawn.labels
+                sheet.axes(curve_left, top, CURVE_WIDTH, max(height, LEAST_CURVE)), histories, drawn.labels
             )
 
     headings = [Heading(name, left, width) for name, left in zip(names, lefts, strict=True)]
     if curves:
         kind = drawn.first.score.replace("_", "-")
         headings.append(Heading(f"{kind} over the steps", curve_left, CURVE_WIDTH))
-    sheet, _ = compose(
-        header=head(drawn.attributions, len(drawn.examples)),
+    row_height = max(height, LEAST_CURVE) + (STEPS_ROOM if curves else 0.0)
+    page = compose_examples(
+        drawn,
+        draw_row,
+        height=lambda index: row_height,
         headings=headings,
-        rows=[
-            Row(
-                _caption(drawn, example),
-                max(height, 0.6) + (STEPS_ROOM if curves else 0.0),
-                partial(draw_row, index),
-            )
-            for index, example in enumerate(drawn.examples)
-        ],
         width=(curve_left + CURVE_WIDTH if curves else right) + 0.1 + MARGIN,
-        notes=drawn.notes,
+        caption=_caption,
     )
-    return sheet.figure
+    return page.sheet.figure
+
+
+def draw_score_curve(axes: Axes, histories: Sequence[npt.ArrayLike], labels: Sequence[str] = ()) -> None:
+    """Draw how the score grew over the steps of an activation maximization.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    histories : sequence of array_like
+        One curve each, of shape (steps + 1,).
+    labels : sequence of str
+        Their names, for the legend; without them none is drawn.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> draw_score_curve(axes, [[0.0, 1.0, 1.5]])
+    >>> len(axes.lines)
+    1
+    """
+    styles = (("#1f4e79", "-", 1.6), ("#d1761a", (0, (4, 2)), 1.6))
+    for index, history in enumerate(histories):
+        color, line, width = styles[index % len(styles)]
+        label = labels[index] if labels else None
+        axes.plot(np.asarray(history), color=color, linestyle=line, linewidth=width, label=label)
+    if labels:
+        axes.legend(fontsize=TICK_SIZE, frameon=False, loc="lower right", labelcolor=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: number(tick)))
+    axes.margins(x=0.02, y=0.08)
+    quiet_axes(axes, keep=("left", "bottom"))
 
 
 def _caption(drawn: Drawn, example: int) -> list[Line]:
-    """Give the target, and the score that each attribution came to."""
-    lines = [Line(class_name(drawn.first, target_of(drawn.first, example)), 9.5, "bold", INK)]
+    """Give the target, and the score that each maximization reached."""
+    lines = [title_line(drawn.first, example)]
     for index, one in enumerate(drawn.attributions):
         reached = number(float(one.scores[example]))
         if one.history is not None:

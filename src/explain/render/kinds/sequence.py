@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from explain.errors import RenderError
-from explain.render.arguments import Drawn
-from explain.render.parts.caption import (
-    SMALL,
-    Line,
-    example_lines,
-    head,
-    lines_height,
-    pair_lines,
-    similarity_lines,
-    under_maps,
-    write_lines,
-)
+from explain.render.colours import Scale, sign_colors
+from explain.render.drawn import Drawn
+from explain.render.parts.axes import say_all_zero
+from explain.render.parts.colour_bar import draw_colorbar
 from explain.render.parts.contrast import text_color
-from explain.render.parts.drawing import draw_colorbar, say_all_zero, sign_colors
-from explain.render.parts.page import CONTENT_LEFT, MARGIN, Row, compose
+from explain.render.parts.example_rows import compose_examples
+from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
+from explain.render.parts.page import CONTENT_LEFT, MARGIN
+from explain.render.parts.pair_caption import similarity_lines, under_maps
 from explain.render.parts.sheet import RULE, Sheet, elide, text_width
-from explain.results.attribution import Attribution
-from explain.results.heatmap import ChannelRule, Floats, Scale
-from explain.results.view import maps_of
+from explain.render.parts.steps import Step, steps, visible
+from explain.results.heatmap import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,83 +36,9 @@ LINE_WIDTH = 8.0
 LINE_GAP = 0.16
 # Between the words over and under the cells of a pair and the cells.
 LABEL_GAP = 0.05
-# A lying colour bar with its ticks and label.
+# A horizontal colour bar with its ticks and label.
 BAR_WIDTH = 2.6
 BAR_ROOM = 0.66
-
-
-@dataclass(frozen=True)
-class Step:
-    """One real step of a sequence.
-
-    Attributes
-    ----------
-    name : str
-        E.g. the character.
-    relevance : float
-        Its attribution, features merged.
-    """
-
-    name: str
-    relevance: float
-
-
-def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "sum") -> list[Step]:
-    """Give the named steps of one sequence, without its padding.
-
-    Parameters
-    ----------
-    attribution : Attribution
-        Of sequences, with ``display.step_names``.
-    example : int
-        Which one.
-    channels : {"sum", "mean", "abs_sum", "abs_max"}
-        How the features of a step are merged, see `explain.render.heatmaps`.
-
-    Returns
-    -------
-    list of Step
-        In order; steps whose mask is False are left out.
-
-    Raises
-    ------
-    RenderError
-        If there are no names, or not one for each step (or each real step).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> values = np.array([[[1.0, 1.0], [0.5, -1.0]]], np.float32)  # (N, T, C)
-    >>> a = Attribution(values, values, "NTC", "saliency", np.ones(1))
-    >>> steps(a.with_display(step_names=(("H", "o"),)), 0)
-    [Step(name='H', relevance=2.0), Step(name='o', relevance=-0.5)]
-    """
-    names = attribution.display.step_names
-    if example >= len(names):
-        raise RenderError(
-            f"display.step_names has names for {len(names)} of {len(attribution)} examples, none for example "
-            f"{example}: give the names of the steps of every example, or none to draw rows over time."
-        )
-    relevance = maps_of(attribution, channels)[example]
-    return _named(names[example], relevance, example)
-
-
-def _named(names: Sequence[str], relevance: Floats, example: int) -> list[Step]:
-    """Join names and numbers: one name for each of all steps, or for each real one."""
-    real = ~np.isnan(relevance)
-    if len(names) == len(relevance):
-        chosen = [name for name, keep in zip(names, real, strict=True) if keep]
-    elif len(names) == real.sum():
-        chosen = list(names)
-    elif len(names) < len(relevance) and real.all() and not relevance[len(names) :].any():
-        # No mask was given; unnamed steps without relevance at the end are padding.
-        chosen, real = list(names), np.arange(len(relevance)) < len(names)
-    else:
-        raise RenderError(
-            f"display.step_names[{example}] has {len(names)} names but the sequence has {len(relevance)} "
-            f"steps ({int(real.sum())} of them real): give a name for each."
-        )
-    return [Step(name, float(value)) for name, value in zip(chosen, relevance[real], strict=True)]
 
 
 def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: int | None = None) -> None:
@@ -130,7 +47,7 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to draw; a line of n cells, each as wide as it is told to be.
+        Where to draw; one line of cells.
     shown : sequence of Step
         The steps, see `steps`.
     scale : Scale
@@ -201,43 +118,33 @@ def plot_characters(drawn: Drawn) -> Figure:
             top = draw_lines(sheet, CONTENT_LEFT, top, sequence, scale, grid) + (
                 LABEL_GAP if drawn.labels else 0.0
             )
-        if drawn.comparison is not None:
-            top = write_lines(
-                sheet, CONTENT_LEFT, top, similarity_lines(drawn.comparison, example, content), content
-            )
+        top = write_lines(
+            sheet, CONTENT_LEFT, top, similarity_lines(drawn.comparison, example, content), content
+        )
         if not drawn.shared:
-            draw_bar_below(sheet, top, scale, [maps[example] for maps in drawn.maps], "attribution")
+            draw_bar_below(sheet, top, scale, drawn.maps_of_example(example), "attribution")
 
     def row_height(index: int) -> float:
+        example = drawn.examples[index]
         height = sum(grid.height(len(sequence)) for sequence in shown[index])
-        for lines in overs.get(drawn.examples[index], []):
+        for lines in overs.get(example, []):
             height += lines_height(lines, content) + 2 * LABEL_GAP
-        if drawn.comparison is not None:
-            height += lines_height(
-                similarity_lines(drawn.comparison, drawn.examples[index], content), content
-            )
+        height += lines_height(similarity_lines(drawn.comparison, example, content), content)
         return height + (0.0 if drawn.shared else BAR_ROOM)
 
-    rows = [
-        Row(
-            pair_lines(drawn.attributions, example) if drawn.labels else example_lines(drawn.first, example),
-            row_height(index),
-            partial(draw_row, index),
-        )
-        for index, example in enumerate(drawn.examples)
-    ]
-    sheet, tops = compose(
-        header=head(drawn.attributions, len(drawn.examples)),
+    page = compose_examples(
+        drawn,
+        draw_row,
+        height=row_height,
         headings=[],
-        rows=rows,
         width=CONTENT_LEFT + content + MARGIN,
-        notes=drawn.notes,
         below=BAR_ROOM if drawn.shared else 0.0,
     )
     if drawn.shared:
-        bottom = tops[-1] + rows[-1].full_height
-        draw_bar_below(sheet, bottom, drawn.scales[0], drawn.shown_maps(), drawn.scale_words("features"))
-    return sheet.figure
+        draw_bar_below(
+            page.sheet, page.bottom, drawn.scales[0], drawn.shown_maps(), drawn.scale_words("features")
+        )
+    return page.sheet.figure
 
 
 @dataclass(frozen=True)
@@ -259,13 +166,13 @@ class CellGrid:
 
 
 def cell_grid(shown: Sequence[Sequence[Step]]) -> CellGrid:
-    """Find cells that hold the names of all the sequences of a figure."""
+    """Find cells wide enough for the names of all the sequences of a figure."""
     names = [step.name for sequence in shown for step in sequence]
     widest = max((text_width(visible(name), CELL_SIZE) for name in names), default=0.0)
     cell = min(max(CELL_HEIGHT, widest + 0.16), CELL_WIDTH_MOST)
     longest = max([1, *(len(sequence) for sequence in shown)])
     fitting = max(1, int(LINE_WIDTH / cell))
-    # As many on every line as on the others, so that no lone cell is left for the last.
+    # The same number on every line, so that the last line is not nearly empty.
     return CellGrid(cell, -(-longest // -(-longest // fitting)))
 
 
@@ -282,19 +189,6 @@ def draw_lines(
 
 
 def draw_bar_below(sheet: Sheet, bottom: float, scale: Scale, maps: Sequence[Floats], label: str) -> None:
-    """Draw a lying colour bar under what ends at `bottom`."""
+    """Draw a horizontal colour bar below `bottom`."""
     cax = sheet.axes(CONTENT_LEFT + 0.15, bottom + 0.16, BAR_WIDTH, 0.11)
     draw_colorbar(cax, scale, *maps, label=label)
-
-
-def visible(name: str) -> str:
-    """Give a sign for a step whose name cannot be seen.
-
-    Examples
-    --------
-    >>> visible("a"), visible(" "), visible("")
-    ('a', '␣', '·')
-    """
-    if not name:
-        return "·"
-    return name if name.strip() else "␣"

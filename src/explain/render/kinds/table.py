@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.errors import RenderError
-from explain.render.arguments import Drawn
-from explain.render.parts.caption import (
-    PAIR_GAP,
-    example_lines,
-    head,
-    lines_height,
-    pair_lines,
-    similarity_lines,
-    under_maps,
-    write_lines,
-)
-from explain.render.parts.drawing import quiet_axes, say_all_zero, sign_colors
-from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading, Row, compose
+from explain.render.colours import Scale, sign_colors
+from explain.render.drawn import Drawn
+from explain.render.parts.axes import quiet_axes, say_all_zero
+from explain.render.parts.example_rows import compose_examples
+from explain.render.parts.lines import lines_height, write_lines
+from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading
+from explain.render.parts.pair_caption import PAIR_GAP, similarity_lines, under_maps
 from explain.render.parts.sheet import INK, MUTED, Sheet, elide, text_width
 from explain.results.attribution import Attribution
-from explain.results.heatmap import ChannelRule, Scale
+from explain.results.canonical_axes import canonical
+from explain.results.heatmap import ChannelRule
 from explain.results.names import number
-from explain.results.view import canonical_inputs, maps_of
+from explain.results.view import maps_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +34,7 @@ PAIR_BARS_WIDTH = 2.6
 NAME_SIZE = 8.0
 NAME_WIDTH_MOST = 2.4
 AXIS_ROOM = 0.24
-# More bars than these are one bar at the end, which says how many it stands for.
+# More features than these share one bar at the end, which says how many they are.
 MOST_FEATURES = 30
 
 
@@ -78,7 +72,7 @@ def features(
     channels : {"sum", "mean", "abs_sum", "abs_max"}
         Whether signs are kept, see `explain.render.heatmaps`.
     order : sequence of int, optional
-        The columns in another order, e.g. that of another attribution; those left out come last, as one.
+        The columns in another order, e.g. that of another attribution; those not in it come last, as one.
 
     Returns
     -------
@@ -92,14 +86,13 @@ def features(
 
     Examples
     --------
-    >>> import numpy as np
     >>> values, inputs = np.array([[0.1, -2]], np.float32), np.array([[7, 8.5]], np.float32)
     >>> a = Attribution(values, inputs, "NC", "saliency", np.ones(1))
     >>> [feature.name for feature in features(a.with_display(feature_names=("age", "mass")), 0)]
     ['mass = 8.5', 'age = 7']
     """
     relevance = maps_of(attribution, channels)[example]
-    inputs = canonical_inputs(attribution)[example]
+    inputs = canonical(attribution, attribution.inputs)[example]
     names = attribution.display.feature_names or tuple(f"feature {index}" for index in range(len(relevance)))
     if len(names) != len(relevance):
         raise RenderError(
@@ -107,7 +100,7 @@ def features(
             "one name a column, or none."
         )
     order = list(feature_order([relevance]) if order is None else order)
-    # A bar for "1 more" would take as much room as that one itself.
+    # A bar for "1 other" would take as much room as that feature's own bar.
     kept = order if len(order) <= MOST_FEATURES + 1 else order[:MOST_FEATURES]
     found = [
         Feature(f"{names[index]} = {number(float(inputs[index]))}", float(relevance[index])) for index in kept
@@ -123,7 +116,6 @@ def feature_order(relevances: Sequence[np.ndarray]) -> list[int]:
 
     Examples
     --------
-    >>> import numpy as np
     >>> feature_order([np.array([1.0, -3.0, 2.0])])
     [1, 2, 0]
     """
@@ -139,7 +131,7 @@ def draw_features(
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to draw; the names stand to its left.
+        Where to draw; the names are written to its left.
     shown : sequence of Feature
         See `features`.
     scale : Scale
@@ -199,36 +191,24 @@ def plot_tables(drawn: Drawn) -> Figure:
             draw_features(axes, shown[index][which], drawn.scales[index], limit=limit, named=which == 0)
             if drawn.labels and which < len(drawn.attributions):
                 write_lines(sheet, at, top + height + AXIS_ROOM, unders[example][which], width)
-        if drawn.comparison is not None:
-            below = top + height + AXIS_ROOM + under_height(example) + PAIR_GAP
-            write_lines(sheet, left, below, similarity_lines(drawn.comparison, example, whole), whole)
+        below = top + height + AXIS_ROOM + under_height(example) + PAIR_GAP
+        write_lines(sheet, left, below, similarity_lines(drawn.comparison, example, whole), whole)
 
     def row_height(index: int) -> float:
-        height = bars_height(shown[index][0]) + AXIS_ROOM + under_height(drawn.examples[index])
-        if drawn.comparison is not None:
-            height += PAIR_GAP
-            height += lines_height(similarity_lines(drawn.comparison, drawn.examples[index], whole), whole)
-        return height
+        example = drawn.examples[index]
+        height = bars_height(shown[index][0]) + AXIS_ROOM + under_height(example)
+        similarity = lines_height(similarity_lines(drawn.comparison, example, whole), whole)
+        return height + (PAIR_GAP + similarity if similarity else 0.0)
 
-    rows = [
-        Row(
-            pair_lines(drawn.attributions, example) if drawn.labels else example_lines(drawn.first, example),
-            row_height(index),
-            partial(draw_row, index),
-        )
-        for index, example in enumerate(drawn.examples)
-    ]
-    sheet, _ = compose(
-        header=head(drawn.attributions, len(drawn.examples)),
-        headings=[
-            Heading(label, at, width)
-            for label, at in zip(drawn.labels or ("attribution",), lefts, strict=True)
-        ],
-        rows=rows,
+    headings = zip(drawn.labels or ("attribution",), lefts, strict=True)
+    page = compose_examples(
+        drawn,
+        draw_row,
+        height=row_height,
+        headings=[Heading(label, at, width) for label, at in headings],
         width=lefts[-1] + width + 0.1 + MARGIN,
-        notes=drawn.notes,
     )
-    return sheet.figure
+    return page.sheet.figure
 
 
 def _both(drawn: Drawn, example: int) -> list[list[Feature]]:
@@ -238,7 +218,7 @@ def _both(drawn: Drawn, example: int) -> list[list[Feature]]:
 
 
 def bars_limit(shown: Sequence[Sequence[Feature]]) -> float:
-    """Give how far the longest bar of several examples reaches; nothing is clipped in bars."""
+    """Give the length of the longest bar of several examples; bars are not clipped."""
     return max((abs(feature.relevance) for one in shown for feature in one), default=0.0)
 
 

@@ -1,1 +1,1 @@
-"""The parts that figures are made of: sheets, pages, captions, pictures, colour bars."""
+"""The parts of figures: sheets, pages, captions, panels, colour bars."""

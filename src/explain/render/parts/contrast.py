@@ -12,7 +12,7 @@ def luminance(color: npt.ArrayLike) -> float:
     Parameters
     ----------
     color : array_like of float
-        Red, green and blue in [0, 1]; an alpha after them is left out.
+        Red, green and blue in [0, 1]; an alpha after them is ignored.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from explain.render.parts.caption import CAPTION_WIDTH, Line, lines_height, write_lines
+from explain.render.parts.lines import CAPTION_WIDTH, Line, lines_height, write_lines
 from explain.render.parts.sheet import ALERT, DPI, MUTED, Sheet, line_height, text_width
 
 MARGIN = 0.22
@@ -43,11 +43,30 @@ class Row:
 
 @dataclass(frozen=True)
 class Heading:
-    """The heading of a column: its words and the left edge and width of the column in inches."""
+    """The heading of a column: its words, and the left edge and the width of the column in inches."""
 
     text: str
     left: float
     width: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page with all rows drawn.
+
+    Attributes
+    ----------
+    sheet : Sheet
+        What the rows are drawn on.
+    tops : list of float
+        The top of each row, in inches.
+    bottom : float
+        Where the last row ends.
+    """
+
+    sheet: Sheet
+    tops: list[float]
+    bottom: float
 
 
 def compose(
@@ -58,7 +77,7 @@ def compose(
     width: float,
     notes: Sequence[str] = (),
     below: float = 0.0,
-) -> tuple[Sheet, list[float]]:
+) -> Page:
     """Lay out a page.
 
     Parameters
@@ -78,8 +97,8 @@ def compose(
 
     Returns
     -------
-    (Sheet, list of float)
-        The sheet with all rows drawn, and the top of each row.
+    Page
+        With all rows drawn.
     """
     inner = width - 2 * MARGIN
     notes_lines = [Line(f"Warning: {note}", 7.5, color=ALERT) for note in notes]
@@ -101,7 +120,7 @@ def compose(
         row.draw(sheet, top)
         top += row.full_height + ROW_GAP
     write_lines(sheet, MARGIN, top - ROW_GAP + below + 0.1, notes_lines, inner)
-    return sheet, tops
+    return Page(sheet, tops, tops[-1] + rows[-1].full_height)
 
 
 def place_columns(
@@ -143,14 +162,14 @@ def place_columns(
 def panel_size(height: int, width: int, target: float) -> tuple[float, float]:
     """Give the width and the height in inches of a panel for an image of so many pixels.
 
-    Small images get a whole number of screen pixels for each of theirs, so that all look alike.
+    Each pixel of a small image gets a whole number of screen pixels, the same for all.
 
     Parameters
     ----------
     height, width : int
         Of the image, in pixels.
     target : float
-        The height in inches to come near to; wide images may be 1.5 times as wide.
+        The wanted height in inches; wide images may be 1.5 times as wide.
 
     Examples
     --------

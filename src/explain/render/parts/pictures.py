@@ -1,4 +1,4 @@
-"""An input as the picture that it was before normalisation."""
+"""An input as a picture, without its normalisation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from explain.errors import RenderError
 from explain.inputs.display import Display
 from explain.results.heatmap import Floats
 
-# What rounding in float32 may add to a picture that lies in [0, 1].
+# How far rounding in float32 may take a picture out of [0, 1].
 _ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture in [0, 1] and what had to be done to show it.
+    """A picture in [0, 1] and what was done to make it.
 
     Attributes
     ----------
@@ -40,10 +40,10 @@ class Picture:
 
 
 def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
-    """Turn one input back into the picture that it was: ``x * scale + mean``, clipped to [0, 1].
+    """Undo the normalisation of one input: ``x * scale + mean``, clipped to [0, 1].
 
     One channel is grey, three are red, green and blue; of any other number the mean is shown in grey. Where
-    `display` says nothing (mean 0, scale 1) and the input leaves [0, 1], its range is stretched to
+    `display` has no normalisation (mean 0, scale 1) and the input leaves [0, 1], its range is stretched to
     [0, 1] (from ``display.bounds`` where given, else its own least and greatest value) and the note says so.
 
     Parameters
@@ -73,7 +73,7 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     inputs = np.asarray(inputs, np.float64)
     if not np.isfinite(inputs).all():
         raise RenderError(
-            "inputs has NaN or infinite values: there is no picture of it. Look for what made them."
+            "inputs has NaN or infinite values: it cannot be drawn as a picture. Look for what made them."
         )
     channels = inputs.shape[-1]
     mean = _per_channel("mean", display.mean, channels)

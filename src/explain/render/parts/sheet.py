@@ -1,8 +1,7 @@
-"""A figure on which everything has its place in inches, so that no text is clipped and none overlaps."""
+"""A figure on which all axes and texts are placed in inches, so that no text is clipped or overlaps another."""
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+
+from explain.render.png import figure_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +30,8 @@ Weight = Literal["normal", "bold"]
 class NotebookFigure(Figure):
     """A `matplotlib.figure.Figure` that a notebook shows without pyplot.
 
-    A bare figure is shown only where pyplot's inline backend has been switched on; this one brings its own
-    picture and touches no global state.
+    Notebooks show a bare figure only with pyplot's inline backend; this one gives its own PNG and changes no
+    global state.
 
     Examples
     --------
@@ -39,16 +40,13 @@ class NotebookFigure(Figure):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make the figure and a canvas of its own that draws with Agg."""
+        """Make the figure and its own Agg canvas."""
         super().__init__(*args, **kwargs)
         FigureCanvasAgg(self)
 
     def _repr_png_(self) -> bytes:
         """Give the picture that IPython shows."""
-        stream = io.BytesIO()
-        # A fixed set of metadata: the default names the matplotlib version.
-        self.savefig(stream, format="png", dpi=self.dpi, metadata={"Software": None})
-        return stream.getvalue()
+        return figure_png(self)
 
 
 class Sheet:
@@ -94,7 +92,7 @@ class Sheet:
             fontweight=weight,
             ha=align,
             va="center_baseline",
-            # Names come from users: a dollar sign in one is a dollar sign.
+            # Names come from users: a dollar sign in one starts no formula.
             parse_math=False,
         )
         return top + height

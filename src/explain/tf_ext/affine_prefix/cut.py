@@ -12,9 +12,10 @@ from typing import Any, Literal
 from explain.backends.score_graph import Survey
 from explain.inputs.examples import Examples
 from explain.keras.layers import replaced
-from explain.tf_ext.model.forward_pass import Beside, TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.tracing import Beside
 
 
 @dataclass(frozen=True)

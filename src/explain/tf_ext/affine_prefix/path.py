@@ -9,47 +9,29 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
-from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
-from explain.tf_ext.model.forward_pass import Beside, TensorFlowForwardPass
+from explain.inputs.examples import Array, Arrays, Examples
+from explain.running import path_gradients
+from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.tracing import Beside
 
 # How far an affine prefix may be from the straight line between its ends: rounding of its sums.
 _STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}
 
 
-class Line:
-    """The nodes and weights of a path; see `explain.running.path_gradients.Line`.
+class Line(path_gradients.Line):
+    """Straight paths of a TensorFlow model; see `explain.running.path_gradients.Line`."""
 
-    Parameters
-    ----------
-    opened : OpenedModel
-        The model.
-    surveyed : Examples
-        Examples on which the model's affine prefix is looked for.
-    alphas, weights : numpy.ndarray
-        The nodes, shape (K,), and the weights of each sum, shape (M, K).
-    executor : Executor
-        Cuts the work into chunks.
-    """
+    _opened: OpenedModel
+    _cut: ModuleCut | SourceCut | None
 
-    def __init__(
-        self, opened: OpenedModel, surveyed: Examples, alphas: Array, weights: Array, executor: Executor
-    ) -> None:
-        self._opened = opened
-        self._alphas, self._weights = alphas, weights
-        self._executor = executor
-        self._cut: ModuleCut | SourceCut | None = None
-        if opened.skips_affine_prefix and not opened.rounds_points:
-            self._cut = survey(opened, surveyed).cut
-
-    def sums(self, examples: Examples, starts: tuple[Array, ...]) -> tuple[Array, ...]:
+    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
         """Sum the gradients at points of the input, one array an input of shape (N, M, ...)."""
         first, differences, _ = self._ends(examples, starts)
         return self._summed(_path_block, examples, (first, differences), first)
 
-    def sums_beyond(self, examples: Examples, starts: tuple[Array, ...]) -> tuple[Array, ...] | None:
+    def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
         """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
         if self._cut is None:
             return None
@@ -58,9 +40,7 @@ class Line:
             self._cut = None
         return found
 
-    def _sums_beyond(
-        self, cut: ModuleCut | SourceCut, examples: Examples, starts: tuple[Array, ...]
-    ) -> tuple[Array, ...] | None:
+    def _sums_beyond(self, cut: ModuleCut | SourceCut, examples: Examples, starts: Arrays) -> Arrays | None:
         opened, static = self._opened, (cut,)
         points, differences, ends = self._ends(examples, starts)
         first, last = (opened.run(_prefix, examples, one, static=static) for one in (points, ends))
@@ -80,7 +60,7 @@ class Line:
         return (np.stack(pulled, axis=1),)
 
     def _ends(
-        self, examples: Examples, starts: tuple[Array, ...]
+        self, examples: Examples, starts: Arrays
     ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
         """Give where the paths start, how far they go, and where they end."""
         ends, first = self._opened.tensors(examples.inputs), self._opened.tensors(starts)
@@ -93,7 +73,7 @@ class Line:
         lines: tuple[tuple[Any, ...], ...],
         like: tuple[Any, ...],
         static: tuple[ModuleCut | SourceCut, ...] = (),
-    ) -> tuple[Array, ...]:
+    ) -> Arrays:
         """Sum the gradients of blocks of points on lines, each a tuple of tensors; shape (N, M, ...) of `like`."""
         totals = tuple(
             np.zeros((len(examples), len(self._weights), *one.shape[1:]), self._opened.dtype) for one in like

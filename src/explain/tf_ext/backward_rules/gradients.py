@@ -11,19 +11,20 @@ import tensorflow as tf
 
 from explain.backends.protocol import Rule
 from explain.errors import UnsupportedModelError
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Arrays, Examples
 from explain.keras.layers import replaced
 from explain.tf_ext.backward_rules.backward import backward
 from explain.tf_ext.backward_rules.deep_lift import rescaled
 from explain.tf_ext.backward_rules.guided import rectified
 from explain.tf_ext.backward_rules.relevance import shared_out
-from explain.tf_ext.model.forward_pass import Beside, TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.tracing import Beside
 
 
 def rule_gradients(
-    opened: OpenedModel, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None, epsilon: float
-) -> tuple[tuple[Array, ...], int]:
+    opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
+) -> tuple[Arrays, int]:
     """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
     padded = opened.padded(examples)
     arguments: list[Any] = [opened.tensors(padded.inputs)]

@@ -12,7 +12,7 @@ import tensorflow as tf
 from explain.backends.forward_pass import ForwardPass
 from explain.backends.places import entering
 from explain.backends.protocol import Finding
-from explain.backends.scoring import ActivationKind, Arithmetic, Reading, RecordedActivation
+from explain.backends.scoring import ActivationKind, Reading, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
 from explain.keras.layers import is_keras_model, layers_of, recorded_masks, wired
@@ -27,10 +27,7 @@ from explain.tf_ext.model.scores import (
     pick_scores,
 )
 from explain.tf_ext.model.state import held_keras_layers
-
-# What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs where the
-# points are what a layer gives, its inputs that stay as they are, target indices.
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
+from explain.tf_ext.model.tracing import Beside
 
 
 @dataclass(kw_only=True)
@@ -51,6 +48,7 @@ class TensorFlowForwardPass(ForwardPass):
         What a computation noted on the way, for whoever looks at its trace.
     """
 
+    arithmetic = ARITHMETIC
     inspection: TensorFlowInspection
     reference: Callable[[], Any]
     target_function: Callable[[Any], Any] | None = None
@@ -133,7 +131,7 @@ class TensorFlowForwardPass(ForwardPass):
         return outputs, gradients, scores, indices
 
     def layer_calls(self, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Give nothing, and note every call of a layer: its name and its output."""
+        """Give nothing, and note every call of a layer: its name and the shape of its output."""
         with noted_calls(named_layers(self.model), self.notes):
             self.read(points, beside)
         # What a trace gives must be a tensor; there need be no points.
@@ -156,10 +154,6 @@ class TensorFlowForwardPass(ForwardPass):
         reading = self.read_inputs(moved, unmoved, mask, keywords, contexts, rows)
         self.findings.append(reading.finding)
         return reading
-
-    @property
-    def _arithmetic(self) -> Arithmetic:
-        return ARITHMETIC
 
     def _run(
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from explain.backends.places import Place
 from explain.backends.tokens import is_embedding
-from explain.inputs.layers import LayerCall, as_calls
 from explain.keras.layers import replaced
 
 
@@ -44,33 +43,6 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     if data_format is not None:
         return bool(data_format != "channels_first")
     return before or is_embedding(layer)
-
-
-def layer_calls(
-    layers: Mapping[str, Any], seen: Sequence[tuple[str, Any]], *, channels_last: bool
-) -> tuple[LayerCall, ...]:
-    """Give every call of a layer, in the order in which they end.
-
-    Parameters
-    ----------
-    layers : Mapping of str to keras.Layer
-        The layers by name.
-    seen : sequence of (str, tf.Tensor)
-        The calls: the name of the layer, and its output.
-    channels_last : bool
-        Whether the channels of the model's input are the last axis.
-    """
-    found: list[tuple[str, tuple[int, ...], bool]] = []
-    last = channels_last
-    for name, output in seen:
-        layer, shape = layers[name], tuple(output.shape)
-        last = has_channels_last(layer, last)
-        if getattr(layer, "go_backwards", False) and len(shape) > 2:
-            # Its steps come from last to first: a map of them would lie the wrong way round on the input.
-            continue
-        if len(shape) >= 2 and None not in shape[1:]:
-            found.append((name, shape[1:], last or len(shape) == 2))
-    return as_calls(found, "/")
 
 
 @dataclass(frozen=True)
@@ -128,23 +100,28 @@ class TensorFlowPlace(Place):
 
 
 @contextmanager
-def noted_calls(layers: Mapping[str, Any], seen: list[tuple[str, Any]]) -> Iterator[None]:
-    """Note the output of every layer, at each of its calls that are not inside a loop of another layer."""
+def noted_calls(layers: Mapping[str, Any], seen: list[tuple[str, tuple[int | None, ...]]]) -> Iterator[None]:
+    """Note the name of every layer and the shape of its output, at each call that is not in a loop of another layer."""
     graph = tf.compat.v1.get_default_graph()
 
-    def noted(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(name: str, layer: Any) -> Callable[..., Any]:
+        own = layer.call
+
         @functools.wraps(own)
         def call(*arguments: Any, **keywords: Any) -> Any:
             output = own(*arguments, **keywords)
             first = output[0] if isinstance(output, (tuple, list)) and output else output
             # What is called in a loop is traced in the loop's own graph.
             if tf.is_tensor(first) and getattr(first, "graph", graph) is graph:
-                seen.append((name, first))
+                shape = tuple(first.shape)
+                # With steps from last to first, a map would lie the wrong way round on the input.
+                is_reversed = getattr(layer, "go_backwards", False) and len(shape) > 2
+                seen.append((name, () if is_reversed else shape))
             return output
 
         return call
 
     with ExitStack() as stack:
         for name, layer in layers.items():
-            stack.enter_context(replaced(layer, "call", noted(name, layer.call)))
+            stack.enter_context(replaced(layer, "call", noted(name, layer)))
         yield

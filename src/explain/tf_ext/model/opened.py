@@ -18,7 +18,7 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.running.random_state import preserved_random_state
-from explain.tf_ext.model.forward_pass import Beside, TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (
     TensorFlowInspection,
     call_error,
@@ -26,13 +26,13 @@ from explain.tf_ext.model.inspection import (
     first_layer_complaint,
     inspect_model,
 )
-from explain.tf_ext.model.layers import TensorFlowPlace, named_layers
+from explain.tf_ext.model.layers import TensorFlowPlace, has_channels_last, named_layers
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.state import inference_mode, preserved_variables
-from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced, traces_of
+from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import to_device
 
-Look = Callable[[Any, TensorFlowForwardPass], Any]
+_Look = Callable[[Any, TensorFlowForwardPass], Any]
 
 
 class OpenedModel(Layered):
@@ -49,6 +49,7 @@ class OpenedModel(Layered):
     """
 
     inspection: TensorFlowInspection
+    has_channels_last = staticmethod(has_channels_last)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         inspection = inspect_model(model, question.forward_kwargs, question.wiring)
@@ -131,7 +132,7 @@ class OpenedModel(Layered):
         except Exception as cause:  # Foreign code, which may raise anything.
             raise self._call_error(cause, arguments[0]) from cause
 
-    def seen(self, function: Callable[..., Any], examples: Examples, look: Look) -> Any:
+    def seen(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
         """Look at the trace of a computation of points; None for a model that cannot be traced.
 
         Parameters
@@ -148,8 +149,8 @@ class OpenedModel(Layered):
         trace = self._traced_or_none(function, padded, inputs, (), look)
         return None if trace is None else trace.seen
 
-    def called_layers(self, examples: Examples) -> list[tuple[str, Any]]:
-        """Give each call of a layer, its name and its output: of a trace, or of a run on one example."""
+    def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int | None, ...]]]:
+        """Give each call of a layer, of a trace or a run on one example, as its name and the shape of its output."""
         padded = self.padded(examples.rows(slice(0, 1)))
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         forward = self._forward_pass(padded)
@@ -202,7 +203,7 @@ class OpenedModel(Layered):
         examples: Examples,
         inputs: tuple[Any, ...],
         static: tuple[Hashable, ...],
-        look: Look | None = None,
+        look: _Look | None = None,
     ) -> Trace | None:
         """Find or make the trace of a computation; None for a model that must run operation by operation."""
         if self._eager:
@@ -225,7 +226,7 @@ class OpenedModel(Layered):
         examples: Examples,
         inputs: tuple[Any, ...],
         static: tuple[Hashable, ...],
-        look: Look | None,
+        look: _Look | None,
     ) -> Trace:
         """Find the trace for inputs of this signature, or make it."""
         flat = tf.nest.flatten(inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,11 @@ from explain.backends.protocol import Finding
 _ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
 # The gradient of picking from a tensor, which makes a new one.
 _NO_ASSIGNMENT = "ScatterNd"
+
+
+# What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs if the
+# points are outputs of a layer, its inputs that stay fixed, target indices.
+Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
 
 
 @dataclass(frozen=True)

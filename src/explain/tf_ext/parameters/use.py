@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from explain.errors import ModelCallError
+from explain.inputs.wiring import inputs_and_wiring
 from explain.keras import parameter_use as keras_parameter_use
 from explain.keras.layers import kept_losses, layers_of, wired
 from explain.parameters.canonical import ParameterLayer
-from explain.parameters.use import Use, as_used, inputs_and_wiring
+from explain.parameters.use import Use, as_used
 from explain.tf_ext.model.layers import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import to_host

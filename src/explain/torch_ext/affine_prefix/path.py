@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from explain.errors import ExplainError
-from explain.inputs.examples import Array, Examples
-from explain.running.execution import Executor
-from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut, survey
+from explain.inputs.examples import Array, Arrays, Examples
+from explain.running import path_gradients
+from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.opened import OpenedModel
 
@@ -20,42 +21,21 @@ from explain.torch_ext.model.opened import OpenedModel
 _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
-class Line:
-    """The nodes and weights of a path; see `explain.running.path_gradients.Line`.
+class Line(path_gradients.Line):
+    """Straight paths of a PyTorch model; see `explain.running.path_gradients.Line`."""
 
-    Parameters
-    ----------
-    opened : OpenedModel
-        The model.
-    surveyed : Examples, optional
-        Examples on which the model's affine prefix is looked for; None looks for none.
-    alphas, weights : numpy.ndarray
-        The nodes, shape (K,), and the weights of each sum, shape (M, K).
-    executor : Executor
-        Cuts the work into chunks.
-    """
+    _opened: OpenedModel
+    _cut: ModuleCut | SourceCut | None
 
-    def __init__(
-        self,
-        opened: OpenedModel,
-        surveyed: Examples | None,
-        alphas: Array,
-        weights: Array,
-        executor: Executor,
-    ) -> None:
-        self._opened = opened
-        self._alphas, self._weights = torch.from_numpy(alphas), torch.from_numpy(weights)
-        self._executor = executor
+    def __init__(self, *about: Any) -> None:
+        super().__init__(*about)
         # What is given for so many points to a model that was seen not to read them.
         self._unread: dict[int, Tensor] = {}
-        self._cut: ModuleCut | SourceCut | None = None
-        if surveyed is not None and opened.skips_affine_prefix and not opened.rounds_points:
-            self._cut = survey(opened, surveyed).cut
 
-    def sums(self, examples: Examples, starts: tuple[Array, ...]) -> tuple[Array, ...]:
+    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
         """Sum the gradients at points of the input, one array an input of shape (N, M, ...)."""
         first = self._opened.tensors(starts)
-        weights = self._weights.to(first[0].device)
+        weights = self._weights_on(first[0].device)
         ends = self._opened.tensors(examples.inputs)
         differences = tuple(end - start for end, start in zip(ends, first, strict=True))
         beside = examples.without_inputs()
@@ -80,7 +60,7 @@ class Line:
             for total, end in zip(totals, ends, strict=True)
         )
 
-    def sums_beyond(self, examples: Examples, starts: tuple[Array, ...]) -> tuple[Array, ...] | None:
+    def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
         """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
         if self._cut is None:
             return None
@@ -93,9 +73,7 @@ class Line:
             self._cut = None
             return None
 
-    def _sums_beyond(
-        self, cut: ModuleCut | SourceCut, examples: Examples, start: Tensor
-    ) -> tuple[Array, ...] | None:
+    def _sums_beyond(self, cut: ModuleCut | SourceCut, examples: Examples, start: Tensor) -> Arrays | None:
         """Sum beyond a cut.
 
         A model may look at its input besides. The first run of each number of points shows whether it does; if not,
@@ -104,7 +82,7 @@ class Line:
         """
         opened = self._opened
         (end,) = opened.tensors(examples.inputs)
-        weights = self._weights.to(end.device)
+        weights = self._weights_on(end.device)
         with torch.no_grad():
             entering_start = cut.prefix(opened, start, examples)
         end.requires_grad_()
@@ -187,7 +165,10 @@ class Line:
         return bool(((true - expected).abs().amax(dim=1) <= _STRAIGHT[true.dtype] * size).all())
 
     def _nodes(self, steps: slice, like: Tensor) -> Tensor:
-        return self._alphas[steps].to(like.device)
+        return torch.from_numpy(self._alphas[steps]).to(like.device)
+
+    def _weights_on(self, device: torch.device) -> Tensor:
+        return torch.from_numpy(self._weights).to(device)
 
     def _along(self, start: Tensor, difference: Tensor, rows: slice, steps: slice) -> Tensor:
         """Form the points start + alpha × difference, example by example, shape (count × steps, ...).

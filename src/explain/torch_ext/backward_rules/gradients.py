@@ -11,7 +11,7 @@ from torch import nn
 from explain.backends.protocol import Rule
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Arrays, Examples
 from explain.torch_ext.backward_rules.backward import backward
 from explain.torch_ext.backward_rules.deep_lift import rescaled
 from explain.torch_ext.backward_rules.guided import rectified
@@ -22,8 +22,8 @@ from explain.torch_ext.model.transfer import to_host
 
 
 def rule_gradients(
-    opened: OpenedModel, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None, epsilon: float
-) -> tuple[tuple[Array, ...], int]:
+    opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
+) -> tuple[Arrays, int]:
     """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
     padded, of_relevance = opened.padded(examples), rule in ("epsilon", "epsilon_plus")
     tape = Tape(hold=of_relevance or rule == "rescale")

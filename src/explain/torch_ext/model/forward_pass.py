@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from explain.backends.forward_pass import ForwardPass
-from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation
+from explain.backends.scoring import ActivationKind, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
 from explain.keras.layers import wired
 from explain.torch_ext.model.inspection import TorchInspection, call_error
+from explain.torch_ext.model.memory_format import in_order
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, class_axis, functional_activation
 
 
@@ -28,12 +29,9 @@ class TorchForwardPass(ForwardPass):
         Records the calls of the model's activation layers.
     """
 
+    arithmetic = ARITHMETIC
     inspection: TorchInspection
     recorder: ActivationRecorder
-
-    @property
-    def _arithmetic(self) -> Arithmetic:
-        return ARITHMETIC
 
     def _run(
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]
@@ -62,7 +60,11 @@ class TorchForwardPass(ForwardPass):
         return class_axis(self.question.layout)
 
     def _with_moved_axis(self, tensor: Tensor, source: int, target: int) -> Tensor:
-        return tensor if source == target else tensor.movedim(source, target)
+        if source == target:
+            return tensor
+        moved = tensor.movedim(source, target)
+        # Of an input, whose batch is moved from the front, a model may take a view.
+        return in_order(moved) if source == 0 else moved
 
     def _steps(self, inputs: Tensor, axis: int) -> Sequence[Tensor]:
         return inputs.unbind(dim=axis)

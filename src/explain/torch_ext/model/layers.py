@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from explain.backends.places import Place
-from explain.inputs.layers import LayerCall, as_calls
+from explain.torch_ext.model.memory_format import order_of
 
 # Layers that tell which axis has the channels; what lies between them, an activation or a dropout, keeps it.
 _CHANNELS_FIRST = (
@@ -33,7 +34,7 @@ def named_layers(model: nn.Module) -> Mapping[str, nn.Module]:
     return {name: module for name, module in model.named_modules() if name}
 
 
-def has_channels_last(module: nn.Module, before: bool) -> bool:
+def has_channels_last(layer: Any, before: bool) -> bool:
     """Tell whether what a module gives has its channels last, from where they were before it.
 
     Examples
@@ -41,42 +42,25 @@ def has_channels_last(module: nn.Module, before: bool) -> bool:
     >>> has_channels_last(nn.Conv2d(3, 8, 3), True), has_channels_last(nn.ReLU(), True)
     (False, True)
     """
-    if isinstance(module, _CHANNELS_FIRST):
+    if isinstance(layer, _CHANNELS_FIRST):
         return False
-    return before or isinstance(module, _CHANNELS_LAST)
+    return before or isinstance(layer, _CHANNELS_LAST)
 
 
-def layer_calls(
-    layers: Mapping[str, nn.Module], run: Callable[[], object], *, channels_last: bool
-) -> tuple[LayerCall, ...]:
-    """Give every call of a module, in the order in which they end.
+@contextmanager
+def noted_calls(layers: Mapping[str, nn.Module], seen: list[tuple[str, tuple[int, ...]]]) -> Iterator[None]:
+    """Note the name of every module and the shape of its output, at each of its calls."""
+    thread = threading.get_ident()
 
-    Parameters
-    ----------
-    layers : Mapping of str to torch.nn.Module
-        The modules by name.
-    run : callable
-        Runs the model.
-    channels_last : bool
-        Whether the channels of its input are the last axis.
-    """
-    seen: list[tuple[str, tuple[int, ...], bool]] = []
-    last = channels_last
+    def hook(name: str, module: nn.Module, arguments: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple) and output else output
+        if isinstance(first, Tensor) and threading.get_ident() == thread:
+            seen.append((name, tuple(first.shape)))
 
-    def note(name: str) -> Callable[[nn.Module, Tensor], None]:
-        def see(module: nn.Module, output: Tensor) -> None:
-            nonlocal last
-            last = has_channels_last(module, last)
-            if output.ndim >= 2:
-                seen.append((name, tuple(output.shape[1:]), last or output.ndim == 2))
-
-        return see
-
-    with torch.no_grad(), ExitStack() as stack:
+    with ExitStack() as stack:
         for name, module in layers.items():
-            stack.enter_context(_watched(module, note(name)))
-        run()
-    return as_calls(seen, ".")
+            stack.callback(module.register_forward_hook(partial(hook, name)).remove)
+        yield
 
 
 @dataclass(frozen=True)
@@ -111,8 +95,11 @@ class TorchPlace(Place):
         return output.shape == value.shape
 
     def in_place_of(self, output: Tensor, value: Tensor) -> Tensor:
-        """Give a copy of a value: what follows may change it in place, which a leaf does not allow."""
-        return value.to(output.dtype, copy=True)
+        """Give a copy of a value: what follows may change it in place, which a leaf does not allow.
+
+        Its memory format is that of the output, since what follows may take a view.
+        """
+        return value.to(output.dtype, copy=True, memory_format=order_of(output))
 
     def copied(self, output: Tensor) -> Tensor:
         """Give a copy of the output: what follows may change it in place."""
@@ -126,24 +113,8 @@ class TorchPlace(Place):
         def open_up(output: Tensor) -> Tensor:
             wide = output.dtype if output.dtype == torch.float64 else torch.float32
             found.append(output.detach().to(wide).requires_grad_())
-            return self.in_place_of(output, found[-1])
+            # A copy: what follows may change it in place, which a leaf does not allow.
+            return found[-1].to(output.dtype, copy=True)
 
         with self._called_once(open_up):
             yield found
-
-
-@contextmanager
-def _watched(module: nn.Module, see: Callable[[nn.Module, Tensor], None]) -> Iterator[None]:
-    """Show the output of a module, at each of its calls, to a function."""
-    thread = threading.get_ident()
-
-    def hook(module: nn.Module, arguments: Any, output: Any) -> None:
-        first = output[0] if isinstance(output, tuple) and output else output
-        if isinstance(first, Tensor) and threading.get_ident() == thread:
-            see(module, first)
-
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()

@@ -25,8 +25,9 @@ from explain.inputs.wiring import Wiring
 from explain.keras.layers import wired
 from explain.torch_ext.model.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.model.layers import has_channels_last, named_layers
+from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.state import inference_mode
-from explain.torch_ext.model.transfer import ordered, to_device, to_host
+from explain.torch_ext.model.transfer import to_device, to_host
 
 # The same words as in Keras.
 _OPERATIONS: tuple[tuple[Any, str], ...] = (

@@ -21,11 +21,12 @@ from explain.inputs.layers import LayerCall
 from explain.keras.layers import layers_of
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
-from explain.torch_ext.model.layers import TorchPlace, named_layers
+from explain.torch_ext.model.layers import TorchPlace, has_channels_last, named_layers
 from explain.torch_ext.model.memory import is_out_of_memory
+from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
 from explain.torch_ext.model.state import held_keras_layers, inference_mode
-from explain.torch_ext.model.transfer import keywords_on_device, ordered, to_device
+from explain.torch_ext.model.transfer import to_device
 
 
 class OpenedModel(Layered):
@@ -42,6 +43,8 @@ class OpenedModel(Layered):
     """
 
     inspection: TorchInspection
+    has_channels_last = staticmethod(has_channels_last)
+    separator = "."
 
     survey: Survey | None = None
     """What a survey of the model showed, as it is entered and left now."""
@@ -164,8 +167,7 @@ class OpenedModel(Layered):
         if self._keras_layers:
             contexts.append(held_keras_layers(self._keras_layers, examples.held, self.device))
         contexts += entering(self.readers, self.entry, given, points[0] if points else None)
-        common, companions = question.forward_kwargs, examples.companions
-        keywords = keywords_on_device(common, companions, self.device, dtype) if common or companions else {}
+        keywords = self._keywords(examples)
         forward = TorchForwardPass(
             inspection=self.inspection,
             question=question,
@@ -183,3 +185,14 @@ class OpenedModel(Layered):
         reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
         self._functional = forward.functional
         return reading
+
+    def _keywords(self, examples: Examples) -> dict[str, Any]:
+        """Bring the model's keyword arguments to its device, for all examples and one row an example.
+
+        The latter come in the model's dtype if they are floating-point numbers.
+        """
+        common, device = self.question.forward_kwargs, self.device
+        found = {name: one.to(device) if isinstance(one, Tensor) else one for name, one in common.items()}
+        for name, array in examples.companions.items():
+            found[name] = to_device(array, device, self._model_dtype, channels_last=False)
+        return found

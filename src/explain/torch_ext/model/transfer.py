@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -46,42 +45,3 @@ def to_host(tensor: Tensor) -> Array:
         tensor = tensor.float()
     array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
     return array
-
-
-def ordered(points: Tensor, dtype: torch.dtype, *, channels_last: bool) -> Tensor:
-    """Bring what holds no whole numbers to a precision, and lay pictures out channels last in memory if that is wanted.
-
-    What their axes mean does not change.
-
-    Examples
-    --------
-    >>> ordered(torch.ones(2, 3, 4, 4), torch.float32, channels_last=True).stride()
-    (48, 1, 12, 3)
-    """
-    points = points.to(dtype) if points.is_floating_point() else points
-    if not any(points.stride()):
-        # One number stands for all of them.
-        return points
-    if channels_last and points.ndim == 4:
-        return points.contiguous(memory_format=torch.channels_last)
-    return points.contiguous()
-
-
-def keywords_on_device(
-    common: Mapping[str, Any], companions: Mapping[str, Array], device: torch.device, dtype: torch.dtype
-) -> dict[str, Any]:
-    """Bring a model's keyword arguments to its device: those for all examples, and those with one row an example.
-
-    The latter come in the model's precision where they are no whole numbers.
-
-    Examples
-    --------
-    >>> rows = {"weight": np.ones(2)}
-    >>> keywords_on_device({"flag": True}, rows, torch.device("cpu"), torch.float32)
-    {'flag': True, 'weight': tensor([1., 1.])}
-    """
-    found = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in common.items()}
-    for name, array in companions.items():
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
-        found[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
-    return found

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from explain.errors import ModelCallError
+from explain.inputs.wiring import inputs_and_wiring
 from explain.keras import parameter_use as keras_parameter_use
 from explain.keras.layers import is_keras_model, wired
 from explain.parameters.canonical import ParameterLayer
-from explain.parameters.use import Use, as_used, inputs_and_wiring
+from explain.parameters.use import Use, as_used
 from explain.torch_ext.model.layers import named_layers
 from explain.torch_ext.model.state import inference_mode
 from explain.torch_ext.model.structure import structure_of

@@ -11,16 +11,17 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from explain.inputs.layout import Layout
-from explain.render.arguments import check_arguments, check_attribution
-from explain.render.parts.caption import SEPARATOR, SMALL, Line, head, lines_height, target_of, write_lines
-from explain.render.parts.drawing import quiet_axes
+from explain.render.arguments import Choices, check_arguments, check_pair
+from explain.render.parts.axes import quiet_axes
+from explain.render.parts.caption import head, target_text
+from explain.render.parts.lines import SEPARATOR, SMALL, Line, lines_height, write_lines
 from explain.render.parts.page import MARGIN
 from explain.render.parts.sheet import INK, MUTED, RULE, Sheet, elide, line_height
 from explain.results.attribution import Attribution
-from explain.results.comparison import TITLES, Comparison, compare
-from explain.results.heatmap import DEFAULT_PERCENTILE, Floats
-from explain.results.names import class_name, number
+from explain.results.canonical_axes import canonical, without_padding
+from explain.results.comparison import TITLES, Comparison
+from explain.results.heatmap import Floats
+from explain.results.names import number
 from explain.results.view import drawn_as
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 SIDE = 1.9
 TITLE_SIZE = 8.5
 _TITLE_ROOM = line_height(TITLE_SIZE) + 0.05
-# For the numbers and the name of the standing axis, and for the numbers of the lying one.
+# For the numbers and the name of the vertical axis, and for the numbers of the horizontal one.
 _AXIS_ROOM = 0.56
 _TICK_ROOM = 0.2
 _GAP = 0.22
@@ -41,7 +42,7 @@ PER_LINE = 4
 
 # More points than these hide each other, and are counted in cells instead.
 MOST_POINTS = 1500
-# So few are drawn larger.
+# Up to this many points are drawn larger.
 _FEW_POINTS = 200
 _CELLS = 48
 _COLOR = "#1f4e79"
@@ -65,26 +66,18 @@ def plot_scatter(
     ----------
     a, b : Attribution
         Of the same inputs, targets and kind of score; they may be laid out differently.
-    labels : tuple of str, optional
-        What to call the two; from what tells them apart if not given.
-    comparison : Comparison, optional
-        What `explain.compare` gave for the two; computed if not given.
-    examples : int or sequence of int, optional
-        Which examples; the first `max_examples` if not given.
-    max_examples : int
-        How many examples are drawn where `examples` does not say.
+    labels, comparison, examples, max_examples
+        As for `explain.render.plot_pair`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        It shows itself in notebooks, is not known to pyplot, and is saved by its ``savefig``.
+        As from `explain.render.plot`.
 
     Raises
     ------
-    ComparisonError
-        If the two explain different things.
-    RenderError
-        If an argument is wrong.
+    ComparisonError, RenderError
+        As `explain.render.plot_pair` does.
 
     Examples
     --------
@@ -95,29 +88,19 @@ def plot_scatter(
     >>> len(plot_scatter(a, b).axes)
     2
     """
-    check_attribution("a", a)
-    check_attribution("b", b)
-    comparison = compare(a, b) if comparison is None else comparison
-    names = comparison.labels if labels is None else labels
-    b = replace(b, display=a.display)
-    drawn = check_arguments(
-        [a, b],
-        examples=examples,
-        display=None,
-        scale="shared",
-        channels="sum",
-        percentile=DEFAULT_PERCENTILE,
-        max_examples=max_examples,
-        groupings=("shared",),
-    )
+    comparison, names = check_pair(a, b, labels, comparison)
+    drawn = check_arguments([a, replace(b, display=a.display)], Choices(examples, max_examples))
     signed = drawn_as(a) != "unsigned"
-    values = [[_values(one, example) for one in drawn.attributions] for example in drawn.examples]
+    flat = [without_padding(one, canonical(one, one.values)) for one in drawn.attributions]
+    values = [[each[example] for each in flat] for example in drawn.examples]
     foot = "Every value of an example, channels apart. On the line the two are equal."
     if max(one.size for one, _ in values) > MOST_POINTS:
         foot += " The darker a cell, the more values are in it, from one to a thousand and more."
-    sheet, places = _laid_out(head([a, b], len(drawn.examples)), len(drawn.examples), [Line(foot, SMALL)])
+    sheet, places = _laid_out(
+        head(drawn.attributions, len(drawn.examples)), len(drawn.examples), [Line(foot, SMALL)]
+    )
     for (left, top), example, both in zip(places, drawn.examples, values, strict=True):
-        title = f"{class_name(a, target_of(a, example))}{SEPARATOR}example {example}"
+        title = f"{target_text(a, example)}{SEPARATOR}example {example}"
         sheet.write(left, top, elide(title, SIDE, TITLE_SIZE, "bold"), TITLE_SIZE, weight="bold")
         axes = sheet.axes(left, top + _TITLE_ROOM, SIDE, SIDE)
         draw_scatter(axes, *both, signed=signed)
@@ -141,7 +124,7 @@ def draw_scatter(axes: Axes, one: Floats, other: Floats, *, signed: bool = True)
     axes : matplotlib.axes.Axes
         Where to draw; as wide as high.
     one, other : numpy.ndarray
-        Of one size: along the lying axis, and along the standing one.
+        Of one size: along the horizontal axis, and along the vertical one.
     signed : bool
         Whether the axes have zero in the middle, else at their beginning.
 
@@ -205,16 +188,7 @@ def _laid_out(
     return sheet, places
 
 
-def _values(attribution: Attribution, example: int) -> Floats:
-    """Give all values of one example in one order whatever the layout, without padding."""
-    layout = Layout(attribution.layout)
-    values = layout.to_canonical(np.asarray(attribution.values, np.float64))[example]
-    if attribution.mask is not None and layout.time_axis is not None:
-        values = values[np.asarray(attribution.mask[example], bool)]
-    return np.asarray(values.ravel())
-
-
 @cache
 def _counts() -> Colormap:
-    """From a light grey blue, which can be seen on white, to nearly black: lightness alone tells the count."""
+    """Give the colours of counts, by lightness alone: from a light grey blue, visible on white, to nearly black."""
     return LinearSegmentedColormap.from_list("counts", ["#b9cfe4", "#1f4e79", "#0a1a29"])

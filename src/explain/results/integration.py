@@ -1,4 +1,4 @@
-"""How an integral was made, in words: its steps, its rule, its error; needs no matplotlib."""
+"""How an integral was computed: its steps, its rule, its error, in the words of pictures and tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RULE_NAMES = {
     "riemann_right": "right Riemann",
 }
 
-# The options that say how steps are chosen; what was chosen stands in the result itself.
+# The options that say how steps are chosen; the steps themselves are in the result.
 CHOICE_OPTIONS = ("n_steps", "rule", "tolerance", "max_steps")
 
 
@@ -76,7 +76,7 @@ def map_error_text(attribution: Attribution, example: int) -> str | None:
 
 
 def tolerance_of(attribution: Attribution) -> float | None:
-    """Give the error of the map that was asked for; None where steps were not chosen by it.
+    """Give the tolerance that the caller set for the error of the map; None if it did not choose the steps.
 
     Examples
     --------
@@ -86,13 +86,13 @@ def tolerance_of(attribution: Attribution) -> float | None:
     0.02
     """
     options = attribution.options
-    # With steps of the caller's own the tolerance, though it has a default, decides nothing.
+    # With a number of steps from the caller, the tolerance has no effect, though it has a default.
     chosen = isinstance(options.get("n_steps"), str) and options.get("tolerance") is not None
     return float(options["tolerance"]) if chosen else None
 
 
 def misses_tolerance(attribution: Attribution, example: int) -> bool:
-    """Tell whether the estimated error of one map is above what was asked for.
+    """Say whether the estimated error of one map is above the tolerance.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def misses_tolerance(attribution: Attribution, example: int) -> bool:
 
 @dataclass(frozen=True)
 class Difference:
-    """A field in which two attributions differ, the two values, and in which examples where not in all."""
+    """A field in which two attributions differ: its two values, and the examples, if not all."""
 
     name: str
     one: str
@@ -123,8 +123,7 @@ class Difference:
 def integration_differences(a: Attribution, b: Attribution) -> list[Difference]:
     """List in which of steps, rule and chunk size two attributions differ.
 
-    What one of the two does not know (a method without steps, a file from before they were kept) is no
-    difference.
+    A field that one of the two does not have (a method without steps, an older file) is no difference.
 
     Parameters
     ----------
@@ -147,11 +146,11 @@ def integration_differences(a: Attribution, b: Attribution) -> list[Difference]:
     found = []
     if a.steps is not None and b.steps is not None:
         one, other = np.asarray(a.steps), np.asarray(b.steps)
-        unlike = np.flatnonzero(one != other)
-        if unlike.size:
-            examples = f"example{'s' if unlike.size > 1 else ''} {listed(list(unlike))}"
-            where = "" if unlike.size == len(one) else examples
-            found.append(Difference("steps", _span(one[unlike]), _span(other[unlike]), where))
+        differing = np.flatnonzero(one != other)
+        if differing.size:
+            examples = f"example{'s' if differing.size > 1 else ''} {listed(list(differing))}"
+            where = "" if differing.size == len(one) else examples
+            found.append(Difference("steps", _span(one[differing]), _span(other[differing]), where))
     if a.rule and b.rule and a.rule != b.rule:
         found.append(Difference("rule", a.rule, b.rule))
     if a.batch_size and b.batch_size and a.batch_size != b.batch_size:

@@ -1,42 +1,15 @@
-"""Maps and pictures as small images for a page: one pixel for each of theirs, enlarged by the browser."""
+"""The colour bar of a page: a row of pixels that the browser enlarges, and its ticks."""
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from explain.render import Scale
+from explain.render.png import image_data_uri
 from explain.results.names import number
-
-
-def image_data_uri(pixels: npt.ArrayLike) -> str:
-    """Give an image as a ``data:`` URI whose bytes depend on nothing but its pixels.
-
-    Parameters
-    ----------
-    pixels : array_like
-        In [0, 1]: (H, W) in grey, (H, W, 3) or (H, W, 4) in colour.
-
-    Returns
-    -------
-    str
-        ``data:image/png;base64,…``
-
-    Examples
-    --------
-    >>> image_data_uri(np.zeros((2, 2)))[:22]
-    'data:image/png;base64,'
-    """
-    eight_bit = np.round(255 * np.clip(np.asarray(pixels, np.float64), 0, 1)).astype(np.uint8)
-    stream = io.BytesIO()
-    # Three channels: PIL compresses grey and colour alike, and no viewer guesses a palette.
-    Image.fromarray(eight_bit).convert("RGB").save(stream, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 @dataclass(frozen=True)

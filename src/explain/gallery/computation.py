@@ -1,10 +1,10 @@
-"""What the gallery shows, computed: every method on a seed model, in every framework, with one setting."""
+"""Run every method on a model, in every framework, with one setting."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,17 @@ import numpy.typing as npt
 from explain import zoo
 from explain.algorithms.method import Method
 from explain.api import attribute, maximize
-from explain.backends.protocol import Question, extension_for
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Question
 from explain.errors import ExplainWarning, InputError, UnsupportedModelError
 from explain.gallery.exhibits import Exhibit, choose, exhibit
+from explain.gallery.model_results import MethodResult, ModelResults
 from explain.inputs.display import Display
 from explain.inputs.examples import Examples
 from explain.inputs.masking import resolve_mask
-from explain.render.integration import CHOICE_OPTIONS
 from explain.results.attribution import Attribution
-from explain.results.comparison import Comparison, compare
+from explain.results.comparison import compare
+from explain.results.integration import CHOICE_OPTIONS
 from explain.zoo import Samples
 from explain.zoo.parameters import Framework
 
@@ -31,61 +33,6 @@ _NO_LAYER = (
 )
 
 Options = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class MethodResult:
-    """One method on one model, in every framework.
-
-    Attributes
-    ----------
-    method : Method
-        The row of the catalogue.
-    attributions : Mapping of str to Attribution
-        By framework, in order; empty where the method does not apply.
-    comparison : Comparison, optional
-        How alike the two are, where there are two.
-    reason : str
-        Why the method does not apply, in the words of the error; empty if it does.
-    """
-
-    method: Method
-    attributions: Mapping[str, Attribution]
-    comparison: Comparison | None = None
-    reason: str = ""
-
-    @property
-    def first(self) -> Attribution:
-        """The attribution that gives the inputs and the names."""
-        return next(iter(self.attributions.values()))
-
-
-@dataclass(frozen=True, eq=False)
-class ModelResults:
-    """Every method on one model.
-
-    Attributes
-    ----------
-    name : str
-        Of the seed model.
-    exhibit : Exhibit
-        How it is shown.
-    classes : tuple of str
-        The true class of each sample shown, in words.
-    methods : tuple of MethodResult
-        In the order of the catalogue.
-    twin_gap : float, optional
-        The greatest difference between the twins' logits on all the samples; None for one framework.
-    told : Mapping of str to (int, int)
-        By framework: how many of all the samples are told, and how many there are.
-    """
-
-    name: str
-    exhibit: Exhibit
-    classes: tuple[str, ...]
-    methods: tuple[MethodResult, ...]
-    twin_gap: float | None
-    told: Mapping[Framework, tuple[int, int]] = field(default_factory=dict)
 
 
 def explain_model(
@@ -111,11 +58,11 @@ def explain_model(
     seed : int
         Seed of everything random.
     count : int, optional
-        How many samples; what the exhibit says if not given.
+        How many samples. By default the number of the exhibit.
     options : Mapping of str to Mapping, optional
         By method: options other than the default.
     progress : callable
-        Called with what has been done, once for each method and framework.
+        Called once for each method and framework, with the two in words.
 
     Returns
     -------
@@ -141,12 +88,12 @@ def explain_model(
             target = None
             if results:
                 before = next(iter(results.values()))
-                # The class that the first framework predicts is explained in both, by the same points.
+                # Both explain the class that the first framework predicts, at the same points.
                 target = list(before.target)
                 common = repeated(common, before)
             try:
                 with warnings.catch_warnings():
-                    # Every warning is also a note of its result, and the page shows it.
+                    # Every warning is also a note of its result, which the page shows.
                     warnings.simplefilter("ignore", ExplainWarning)
                     if method.drawn == "input":
                         results[framework] = _find(
@@ -163,7 +110,7 @@ def explain_model(
                             target,
                             {"score": shown.score, **_references(method, samples[framework]), **common},
                         )
-            # Of one sample there is nothing to exchange: a method that wants a batch does not apply either.
+            # A method that needs several samples does not apply to one: that is an InputError.
             except (InputError, UnsupportedModelError) as error:
                 results, reason = {}, str(error)
                 break
@@ -172,11 +119,11 @@ def explain_model(
         found.append(MethodResult(method, results, compare(*both) if len(both) == 2 else None, reason))
     classes = tuple(first.classes[first.y[index]] for index in chosen)
     outputs = {framework: logits(models[framework], samples[framework]) for framework in models}
-    told = {
+    correct = {
         framework: (int((one.argmax(axis=1) == first.y).sum()), len(first))
         for framework, one in outputs.items()
     }
-    return ModelResults(name, shown, classes, tuple(found), _twin_gap(list(outputs.values())), told)
+    return ModelResults(name, shown, classes, tuple(found), _twin_gap(list(outputs.values())), correct)
 
 
 def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any]:
@@ -185,9 +132,9 @@ def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any
     Parameters
     ----------
     arguments : Mapping
-        Those that `before` was computed with.
+        The arguments of the first result.
     before : Attribution
-        The first result; of a method that integrates nothing, the arguments stay as they are.
+        The first result. If its method does not integrate, the arguments are returned unchanged.
 
     Examples
     --------
@@ -204,7 +151,7 @@ def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any
     return {
         **kept,
         "batch_size": before.batch_size,
-        # A single number where one serves all: every engine takes it.
+        # A single number where all are equal: every engine takes it.
         "n_steps": steps[0] if len(set(steps)) == 1 else steps,
         "rule": before.rule,
     }
@@ -246,12 +193,12 @@ def _explain(
 
 
 def _references(method: Method, samples: Samples) -> dict[str, Any]:
-    """Give all the samples of a seed model as the set that a method compares with, if it does."""
+    """Give all the samples of a seed model as references, for a method that takes some."""
     return {"baseline": samples.x} if method.takes_references else {}
 
 
 def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any]) -> Attribution:
-    """Find the input that most excites each class, or each of those that are shown."""
+    """Find the input with the highest score of each class, or of each class that is shown."""
     shape = samples.x.shape[1:]
     if shown.found_steps is not None:
         shape = (shown.found_steps, *shape[1:])

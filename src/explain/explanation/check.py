@@ -1,0 +1,106 @@
+"""The first step of a call: every argument checked, before the model is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from explain.algorithms.catalogue import find_method
+from explain.backends.discovery import extension_for
+from explain.backends.protocol import Question
+from explain.errors import OptionError
+from explain.explanation.arguments import (
+    check_kinds,
+    check_neuron,
+    engine_of,
+    optional_count,
+    score_of,
+    seed_of,
+)
+from explain.explanation.given_inputs import given_inputs
+from explain.explanation.request import Request
+from explain.inputs.arrays import split_forward_kwargs
+
+
+def checked_request(
+    model: Any,
+    x: Any,
+    method: str,
+    *,
+    target: Any,
+    baseline: Any,
+    score: str,
+    output: int | str | None,
+    layer: Any,
+    neuron: Any,
+    layout: Any,
+    lengths: Any,
+    forward_kwargs: Mapping[str, Any] | None,
+    framework: str | None,
+    engine: str,
+    batch_size: int | None,
+    memory_budget: int | None,
+    bounds: Any,
+    seed: int,
+    display: Any,
+    options: Mapping[str, Any],
+) -> Request:
+    """Check the arguments of `explain.attribute`, each by itself, and copy the inputs to the host.
+
+    The model is not run. What depends on its output or on its layers (whether a target is in range, which layer a name
+    means) is checked when the problem is posed.
+
+    Raises
+    ------
+    explain.errors.ExplainError
+        A subclass that names the parameter, the value, what was expected and what to do next.
+    """
+    row = find_method(method)
+    if baseline is not None and not row.uses_baseline:
+        raise OptionError(
+            f"baseline is not used by {row.name}, which compares the input with nothing: leave it out."
+        )
+    if layer is not None and row.layer == "none":
+        raise OptionError(f"layer is not used by {row.name}, which explains the input: leave it out.")
+    if layer is None and row.layer == "must":
+        raise OptionError(
+            f"layer is not given, but {row.name} is about a layer: name one, for example layer='conv2'."
+        )
+    if neuron is not None:
+        check_neuron(row, layer, target)
+    extension = extension_for(model, framework)
+    given = given_inputs(
+        x,
+        extension,
+        model,
+        row,
+        options=options,
+        baseline=baseline,
+        layout=layout,
+        lengths=lengths,
+        bounds=bounds,
+        display=display,
+    )
+    count = given.x.shape[given.layout.batch_axis]
+    names = (given.wiring and given.wiring.names) or ()
+    common, companions = split_forward_kwargs(forward_kwargs, count, extension, names)
+    request = Request(
+        model=model,
+        given=given,
+        method=row,
+        extension=extension,
+        engine=engine_of(engine, row, extension),
+        question=Question(given.layout, score_of(score), output, common, given.wiring),
+        companions=companions,
+        target=target,
+        baseline=baseline,
+        layer=layer,
+        neuron=neuron,
+        lengths=lengths,
+        batch_size=optional_count("batch_size", batch_size),
+        memory_budget=optional_count("memory_budget", memory_budget),
+        seed=seed_of(seed),
+    )
+    if given.structure is None:
+        check_kinds(row, [given.layout])
+    return request

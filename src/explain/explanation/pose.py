@@ -1,0 +1,174 @@
+"""The second step of a call: the model opened, and the problem posed over its backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from explain.algorithms.catalogue import methods
+from explain.backends.protocol import Backend, Finding
+from explain.errors import UnsupportedModelError
+from explain.explanation.one_input import OneInput
+from explain.explanation.request import Request
+from explain.explanation.score import explained_outputs, scores_of
+from explain.explanation.several_inputs import SeveralInputs
+from explain.inputs.examples import Array, Examples
+from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
+from explain.running.execution import Executor, executor_for
+from explain.running.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
+from explain.running.locks import ONE_CALL_AT_A_TIME
+from explain.running.problem import Problem
+from explain.running.random_state import preserved_random_state
+from explain.running.steadiness import is_unsteady
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A request over an opened model: the problem, and what was found out while it was posed.
+
+    Parameters
+    ----------
+    request : Request
+        What the caller asks for.
+    view : OneInput or SeveralInputs
+        How the inputs are prepared.
+    problem : Problem
+        What the method solves.
+    finding : Finding
+        The kind of score that is explained.
+    targets, neurons : tuple
+        The target of each example; the unit of a layer, where `neuron` is given.
+    baseline_rule : Mapping
+        Where the baseline comes from; of several inputs by their names.
+    predicted : numpy.ndarray, optional
+        The predicted class of each example, shape (N,).
+    unsteady : bool
+        Whether the model gives other outputs when it is called again.
+    is_of_layer : bool
+        Whether the result is about what a layer gives, not about the inputs: it is then one result.
+    """
+
+    request: Request
+    view: OneInput | SeveralInputs
+    problem: Problem
+    finding: Finding
+    targets: TargetLabels
+    neurons: TargetLabels
+    baseline_rule: Mapping[str, Any]
+    predicted: Array | None
+    unsteady: bool
+    is_of_layer: bool
+
+
+@contextmanager
+def posed(request: Request) -> Iterator[Posed]:
+    """Open the model of a request and pose its problem; on exit the model and all random states are restored.
+
+    Calls take turns: a lock is held until the exit.
+
+    Raises
+    ------
+    explain.errors.ExplainError
+        If the model, its outputs or its layers do not fit the request.
+    """
+    # The backend's session restores the random states that the model uses, not those of a target function.
+    target_function = preserved_random_state() if callable(request.target) else nullcontext()
+    with ONE_CALL_AT_A_TIME, target_function:
+        backend: Backend = request.extension.open(request.model, request.question, request.given.like)
+        _check_primitives(request, backend)
+        with backend.session():
+            yield _posed(request, backend)
+
+
+def _posed(request: Request, opened: Backend) -> Posed:
+    method = request.method
+    view = (OneInput if request.given.structure is None else SeveralInputs).prepared(request, opened)
+    backend, examples = view.backend, view.examples
+    executor = executor_for(
+        backend,
+        request.model,
+        examples,
+        batch_size=request.batch_size,
+        memory_budget=request.memory_budget,
+    )
+    examples = _with_held(backend, examples, executor)
+    examples = examples.with_target(expected_target(request.target, len(examples)))
+    # Of the whole model, before a problem at a layer cuts it: the answer is cached with the model.
+    unsteady = is_unsteady(backend, request.model, examples, executor)
+    through = request.neuron is not None and method.through_neuron
+    explains_neuron = request.neuron is not None and not through
+    call = None
+    if explains_neuron:
+        # A unit of a layer is the score, in place of a class: the model ends at that layer.
+        backend, call = up_to_layer(backend, request.layer, examples)
+        request = replace(request, target=request.neuron, layer=None)
+        examples = examples.with_target(expected_target(request.target, len(examples)))
+    backend, outputs, finding = explained_outputs(request, view, backend, examples, executor)
+    target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
+    examples = examples.with_target(target)
+    compared = view.compared(request, examples)
+    problem = Problem(
+        method=method.name,
+        backend=backend,
+        examples=examples,
+        scores=scores_of(backend, examples, outputs, executor),
+        layout=view.layout,
+        options=view.options(request),
+        executor=executor,
+        seed=request.seed,
+        baselines=compared.baselines,
+        references=compared.references,
+        bounds=request.given.bounds,
+        call=call,
+        parts=view.parts,
+    )
+    neurons: TargetLabels = targets if explains_neuron else ()
+    is_of_layer = False
+    if through:
+        call = resolve_layer(problem, request.layer, mapped=False)
+        neuron, neurons = resolve_neuron(problem, call, request.neuron)
+        problem = replace(problem, call=call, neuron=neuron)
+    elif method.layer == "must" or (request.layer is not None and method.layer != "map"):
+        is_of_layer = True
+        problem = view.without_mask(problem)
+        problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False))
+    elif method.layer == "map" and isinstance(view, OneInput):
+        problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True))
+    return Posed(
+        request=request,
+        view=view,
+        problem=problem,
+        finding=finding,
+        targets=targets,
+        neurons=neurons,
+        baseline_rule=compared.rule or {},
+        predicted=predicted_classes(outputs),
+        unsteady=unsteady,
+        is_of_layer=is_of_layer,
+    )
+
+
+def _with_held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
+    """Fill in the masks that the model computes from values, a chunk of examples at a time."""
+    over = executor.over_rows(len(examples), lambda rows: backend.hold(examples.rows(rows)).held)
+    parts = [held for _, held in over]
+    if not parts[0]:
+        return examples
+    return replace(examples, held=tuple(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _check_primitives(request: Request, backend: Backend) -> None:
+    method = request.method
+    needed = method.needs if request.layer is None else method.needs | {"layers"}
+    missing = sorted(needed - backend.provides)
+    if missing:
+        usable = [repr(row.name) for row in methods() if row.needs <= backend.provides]
+        remedy = f"Give method={' or '.join(usable)}." if usable else "No method needs so little."
+        raise UnsupportedModelError(
+            f"method={method.name!r} needs {', '.join(missing)}, which the {backend.name} backend does not provide for "
+            f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}. {remedy}"
+        )

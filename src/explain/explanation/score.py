@@ -1,0 +1,133 @@
+"""Which scalar is explained: the model's output on the examples, and what kind of score it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from explain.backends.protocol import Backend, Finding, ScoreKind
+from explain.backends.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
+from explain.errors import ModelCallError, ScoreError, TargetError
+from explain.explanation.one_input import OneInput
+from explain.explanation.request import Request
+from explain.explanation.several_inputs import SeveralInputs
+from explain.inputs.examples import Array, Examples, Target
+from explain.inputs.target import picked
+from explain.running.execution import Executor
+
+
+def explained_outputs(
+    request: Request, view: OneInput | SeveralInputs, backend: Backend, examples: Examples, executor: Executor
+) -> tuple[Backend, Array, Finding]:
+    """Call the model on the examples.
+
+    Parameters
+    ----------
+    request, view : Request, OneInput or SeveralInputs
+        What the caller asks for, and how the inputs are prepared.
+    backend : Backend
+        The opened model; up to a layer where a neuron of that layer is explained.
+    examples : Examples
+        The examples, with the target as far as it is known before the call.
+    executor : Executor
+        Cuts the work into chunks.
+
+    Returns
+    -------
+    Backend, numpy.ndarray, Finding
+        The backend to go on with, the outputs of shape (N, ...), and the kind of score.
+
+    Raises
+    ------
+    ModelCallError
+        If an output is NaN or infinite.
+    ScoreError
+        If the kind of score cannot be computed from this model.
+    """
+    outputs, finding = _outputs(backend, examples, executor, request.method.begins_with_gradients)
+    if finding.transformed and _is_probability_already(
+        request, plain := _plain(request, view), examples, executor
+    ):
+        # A softmax of probabilities gives wrong scores that look right: explain the output as it is.
+        backend = plain
+        outputs, _ = _outputs(backend, examples, executor)
+        finding = Finding("probability")
+    return backend, outputs, _checked_by_values(finding, outputs)
+
+
+def _outputs(
+    backend: Backend, examples: Examples, executor: Executor, with_gradients: bool = False
+) -> tuple[Array, Finding]:
+    """Call the model on the examples; refuse outputs that are NaN or infinite."""
+
+    def compute(rows: slice) -> tuple[Array, Finding]:
+        # The backend caches the gradients of one chunk only.
+        shared = with_gradients and rows == slice(0, len(examples))
+        return backend.outputs(examples.rows(rows), with_gradients=shared)
+
+    parts = [found for _, found in executor.over_rows(len(examples), compute)]
+    outputs, finding = parts[0]
+    if len(parts) > 1:
+        outputs = np.concatenate([part for part, _ in parts])
+    if not np.isfinite(outputs).all():
+        bad = np.flatnonzero(~np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1))
+        raise ModelCallError(
+            f"The model's output is NaN or infinite for example{'s' if bad.size > 1 else ''} {bad.tolist()}: there is "
+            "nothing to explain. Check its weights and that x is scaled as in training."
+        )
+    return outputs, finding
+
+
+def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
+    """Open the model again, with its output as the score."""
+    question = replace(request.question, score="output")
+    return view.again(request.extension.open(request.model, question, request.given.like))
+
+
+def _is_probability_already(request: Request, plain: Backend, examples: Examples, executor: Executor) -> bool:
+    """Check whether the output that was taken for logits looks like probabilities."""
+    outputs, _ = _outputs(plain, examples, executor)
+    if not looks_like_probabilities(outputs):
+        return False
+    if request.question.score == "log_probability":
+        raise ScoreError(
+            "score='log_probability' cannot be computed: the model's outputs already are probabilities, made by no "
+            "softmax layer. Say score='probability', or return logits from the model."
+        )
+    return True
+
+
+def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
+    """Correct the finding where a logit or an unknown output looks like a probability."""
+    if (
+        finding.reason
+        or finding.score not in ("logit", "output")
+        or (finding.score == "output" and not finding.opaque)
+    ):
+        return finding
+    held: ScoreKind
+    if looks_like_probabilities(outputs):
+        held = "probability"
+    elif looks_like_log_probabilities(outputs):
+        held = "log_probability"
+    else:
+        return finding
+    return replace(finding, score=held, reason=undoable_reason(held, "softmax", opaque=finding.opaque))
+
+
+def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:
+    """Pick the scores from the outputs; only a callable target needs another call of the model."""
+    target: Target = examples.target
+    if target.indices is not None:
+        return picked(outputs, target.indices)
+    parts = []
+    over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
+    for rows, scores in over:
+        if scores.shape != (rows.stop - rows.start,):
+            raise TargetError(
+                f"target, a callable, gave {scores.size} scalars for a batch of {rows.stop - rows.start}: "
+                "it should give one scalar an example, a tensor of shape (N,)."
+            )
+        parts.append(scores)
+    return np.concatenate(parts)

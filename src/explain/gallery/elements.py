@@ -1,0 +1,179 @@
+"""What a page is made of, as data for its template: tiles, lines, panels, items, sections, links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from explain.gallery.colour_bar import ColourBar
+from explain.gallery.letters import Letter
+from explain.render.web_page import PageImage
+
+NO_TEXT = Markup("")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of words, and whether it says that something is too high."""
+
+    text: str
+    alert: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The result of one framework for one example.
+
+    Attributes
+    ----------
+    label : str
+        The framework.
+    lines : tuple of Line
+        Score, steps, estimated error of the map and convergence delta; what is too high is coloured.
+    tile : PageImage, optional
+        The map or the picture.
+    text : Markup
+        The coloured text of a sequence.
+    letters : tuple of tuple of Letter
+        For a sequence found by activation maximization: the strongest letters of each step.
+    """
+
+    label: str
+    lines: tuple[Line, ...]
+    tile: PageImage | None = None
+    text: Markup = NO_TEXT
+    letters: tuple[tuple[Letter, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Item:
+    """One example in every framework.
+
+    Attributes
+    ----------
+    title : str
+        The class that is explained.
+    detail : str
+        The true class.
+    wrong : bool
+        Whether the true class is another.
+    start : PageImage, optional
+        The input, or the output of a layer.
+    start_label : str
+        Which of the two.
+    panels : tuple of Panel
+        One a framework.
+    figures : tuple of (str, str)
+        How alike the two are: names and values.
+    """
+
+    title: str
+    detail: str
+    wrong: bool
+    start: PageImage | None
+    panels: tuple[Panel, ...]
+    figures: tuple[tuple[str, str], ...]
+    start_label: str = "input"
+
+
+@dataclass(frozen=True)
+class MethodSection:
+    """One method on one model.
+
+    Attributes
+    ----------
+    id : str
+        Of the element.
+    title, summary, paper : str
+        From the catalogue.
+    settings : str
+        What was computed: score, options, baseline.
+    remark : str
+        What to see in it.
+    notes : tuple of str
+        The warnings of the calls.
+    kind : {"pictures", "rows", "characters", "found", "found letters", "none"}
+        How it is laid out.
+    bar : ColourBar, optional
+        The one scale of all its maps.
+    bar_words : str
+        What the colours mean.
+    items : tuple of Item
+        One an example.
+    file : str
+        The PNG that shows the same.
+    fine : bool
+        Whether its images need much room.
+    """
+
+    id: str
+    title: str
+    summary: str
+    paper: str
+    settings: str
+    remark: str
+    notes: tuple[str, ...]
+    kind: str
+    bar: ColourBar | None
+    bar_words: str
+    items: tuple[Item, ...]
+    file: str
+    fine: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """One seed model: its description, facts from its card, and its methods."""
+
+    name: str
+    summary: str
+    facts: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    methods: tuple[MethodSection, ...]
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """How alike the frameworks are in one method on one model, over all that is shown."""
+
+    model: str
+    method: str
+    link: str
+    count: int
+    median: str
+    worst: str
+    pearson: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to another page of the gallery: its file, and what it says."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What a page says of itself.
+
+    Attributes
+    ----------
+    title, heading, lead : str
+        In the browser's title, over the page, and in its first sentence, without its end.
+    source, choice : str
+        Of what it was made, and how the samples were chosen.
+    notes : tuple of str
+        What a reader must know first.
+    links : tuple of Link
+        To other pages.
+    """
+
+    title: str = "the gallery"
+    heading: str = "The gallery"
+    lead: str = "Every seed model of explain is shown with every method of its catalogue"
+    source: str = "the weights and the samples that ship with the package"
+    choice: str = "The samples are the first of each class, chosen before any result."
+    notes: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()

@@ -1,0 +1,67 @@
+"""What the gallery shows of a model, as data: each method in every framework, and how far the twins agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from explain.algorithms.method import Method
+from explain.gallery.exhibits import Exhibit
+from explain.results.attribution import Attribution
+from explain.results.comparison import Comparison
+from explain.zoo.parameters import Framework
+
+
+@dataclass(frozen=True, eq=False)
+class MethodResult:
+    """One method on one model, in every framework.
+
+    Attributes
+    ----------
+    method : Method
+        The row of the catalogue.
+    attributions : Mapping of str to Attribution
+        By framework, in order; empty where the method does not apply.
+    comparison : Comparison, optional
+        How alike the two are, where there are two.
+    reason : str
+        Why the method does not apply: the message of the error; empty if it does.
+    """
+
+    method: Method
+    attributions: Mapping[str, Attribution]
+    comparison: Comparison | None = None
+    reason: str = ""
+
+    @property
+    def first(self) -> Attribution:
+        """The attribution that gives the inputs and the names."""
+        return next(iter(self.attributions.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResults:
+    """Every method on one model.
+
+    Attributes
+    ----------
+    name : str
+        Of the seed model.
+    exhibit : Exhibit
+        How it is shown.
+    classes : tuple of str
+        The true class of each sample shown, in words.
+    methods : tuple of MethodResult
+        In the order of the catalogue.
+    twin_gap : float, optional
+        The greatest difference between the twins' logits on all the samples; None for one framework.
+    correct : Mapping of str to (int, int)
+        By framework: how many of all the samples are classified correctly, and how many there are.
+    """
+
+    name: str
+    exhibit: Exhibit
+    classes: tuple[str, ...]
+    methods: tuple[MethodResult, ...]
+    twin_gap: float | None
+    correct: Mapping[Framework, tuple[int, int]] = field(default_factory=dict)

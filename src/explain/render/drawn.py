@@ -1,0 +1,99 @@
+"""What a figure shows: attributions, examples, maps and scales, all checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explain.inputs.layout import Layout
+from explain.render.colours import Scale
+from explain.results.attribution import Attribution
+from explain.results.comparison import Comparison
+from explain.results.heatmap import ChannelRule, Floats
+
+_CHANNEL_WORDS = {
+    "sum": "sum over",
+    "mean": "mean over",
+    "abs_sum": "sum of |values| over",
+    "abs_max": "greatest |value| over",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a figure shows: one or two attributions, which of their examples, their maps and scales.
+
+    Attributes
+    ----------
+    attributions : tuple of Attribution
+        One, or the two of a pair.
+    examples : tuple of int
+        The examples shown, in order.
+    maps : tuple of numpy.ndarray
+        The maps of each attribution, (N, …), see `explain.results.view.maps_of`.
+    scales : tuple of Scale
+        One for each example shown.
+    shared : bool
+        Whether it is one and the same scale.
+    channels : str
+        The rule by which channels were merged.
+    remarks : tuple of str
+        One more line for the caption of each of the N examples, if any.
+    labels : tuple of str
+        A name for each attribution of a pair; empty for one attribution.
+    comparison : Comparison, optional
+        How alike the two of a pair are.
+    difference : Attribution, optional
+        What is drawn beside a pair: the second less the first. Its maps are then the last of `maps`, its name the last
+        of `labels`.
+    """
+
+    attributions: tuple[Attribution, ...]
+    examples: tuple[int, ...]
+    maps: tuple[Floats, ...]
+    scales: tuple[Scale, ...]
+    shared: bool
+    channels: ChannelRule
+    remarks: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    comparison: Comparison | None = None
+    difference: Attribution | None = None
+
+    @property
+    def panels(self) -> tuple[Attribution, ...]:
+        """All that is drawn side by side."""
+        return self.attributions if self.difference is None else (*self.attributions, self.difference)
+
+    @property
+    def first(self) -> Attribution:
+        """The attribution that gives the inputs and the names."""
+        return self.attributions[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """The warnings of all the attributions, each once."""
+        return list(dict.fromkeys(note for one in self.attributions for note in one.notes))
+
+    def maps_of_example(self, example: int) -> list[Floats]:
+        """Give every map of one example."""
+        return [maps[example] for maps in self.maps]
+
+    def shown_maps(self) -> list[Floats]:
+        """Give every map that is drawn."""
+        return [maps[example] for maps in self.maps for example in self.examples]
+
+    def scale_words(self, merged: str = "") -> str:
+        """Say what the colours mean; `merged` names what was merged (``"channels"``), if anything was."""
+        clips = any(
+            scale.extend(*self.maps_of_example(example)) != "neither"
+            for scale, example in zip(self.scales, self.examples, strict=True)
+        )
+        words = ["attribution"]
+        if merged and self._merges():
+            words.append(f"{_CHANNEL_WORDS[self.channels]} {merged}")
+        if clips:
+            words.append(f"clipped at the {self.scales[0].percentile:g}th percentile")
+        return ", ".join(words)
+
+    def _merges(self) -> bool:
+        """Whether there is more than one channel to merge."""
+        return bool(Layout(self.first.layout).to_canonical(self.first.values).shape[-1] > 1)

@@ -1,0 +1,28 @@
+"""Which kind of figure shows what: chosen by the catalogue, the layout and the names that a result carries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from explain.render.drawn import Drawn
+from explain.render.kinds.image import plot_images
+from explain.render.kinds.image_pair import plot_image_pairs
+from explain.render.kinds.maximization import plot_maximization
+from explain.render.kinds.sequence import plot_characters
+from explain.render.kinds.table import plot_tables
+from explain.results.view import drawn_as, view
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def figure_of(drawn: Drawn) -> Figure:
+    """Draw the figure that fits; of volumes it takes one slice each, see `explain.render.slice_volume`."""
+    if drawn_as(drawn.first) == "input":
+        return plot_maximization(drawn)
+    how = view(drawn.first)
+    if how == "characters":
+        return plot_characters(drawn)
+    if how == "table":
+        return plot_tables(drawn)
+    return plot_image_pairs(drawn) if drawn.labels else plot_images(drawn)

@@ -1,0 +1,135 @@
+"""Colour bars: one in given axes, and the column of them at the right of a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+from matplotlib.cm import ScalarMappable
+
+from explain.render.colours import Scale, color_of_zero
+from explain.render.drawn import Drawn
+from explain.render.parts.axes import TICK_SIZE, quiet_ticks
+from explain.render.parts.page import GAP, MARGIN, Page
+from explain.render.parts.sheet import MUTED, RULE, Sheet, wrap
+from explain.results.names import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# How many lines the words along a colour bar may take.
+LABEL_LINES = 3
+
+COLORBAR_WIDTH = 0.13
+LEAST_BAR = 1.0
+# Room for the tick labels and the label of the bar, to its right.
+COLORBAR_ROOM = 0.98
+
+
+def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str = "") -> None:
+    """Draw the colour bar of a scale; it ends in arrows where the maps are clipped.
+
+    Parameters
+    ----------
+    cax : matplotlib.axes.Axes
+        The axes to fill; vertical or horizontal by their shape.
+    scale : Scale
+        The scale of all the panels.
+    *maps : numpy.ndarray
+        Every heatmap that is drawn on it.
+    label : str
+        Written along the bar.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> cax = Figure().add_axes((0.1, 0.1, 0.1, 0.8))
+    >>> draw_colorbar(cax, Scale(-1.0, 1.0, True, 99.0), np.array([2.0]))
+    >>> [tick.get_text() for tick in cax.get_yticklabels()]
+    ['−1', '−0.5', '0', '0.5', '1']
+    """
+    figure = cax.get_figure(root=True)
+    if figure is None:
+        raise RuntimeError("cax belongs to no figure")
+    box = cax.get_position()
+    vertical = box.height * figure.get_figheight() >= box.width * figure.get_figwidth()
+    extend = scale.extend(*maps)
+    bar = figure.colorbar(
+        ScalarMappable(scale.norm, color_of_zero(scale) if scale.all_zero else scale.colormap),
+        cax=cax,
+        orientation="vertical" if vertical else "horizontal",
+        extend=extend,
+        extendfrac=0.05,
+    )
+    if scale.all_zero:
+        ticks = [0.0]
+    elif scale.signed:
+        ticks = [part * scale.vmax for part in (-1, -0.5, 0, 0.5, 1)]
+    else:
+        ticks = [part * scale.vmax for part in (0, 0.25, 0.5, 0.75, 1)]
+    bar.set_ticks(ticks, labels=[number(float(tick)) for tick in ticks])
+    quiet_ticks(bar.ax)
+    bar.outline.set_linewidth(0.5)
+    bar.outline.set_edgecolor(RULE)
+    inches = box.height * figure.get_figheight() if vertical else box.width * figure.get_figwidth()
+    words = "\n".join(wrap("all zero" if scale.all_zero else label, inches, TICK_SIZE, most=LABEL_LINES))
+    bar.set_label(words, size=TICK_SIZE, color=MUTED, labelpad=6 if vertical else 2)
+
+
+@dataclass(frozen=True)
+class BarColumn:
+    """The colour bars at the right of rows of panels: one for all rows that share a scale, else one a row.
+
+    Attributes
+    ----------
+    drawn : Drawn
+        What the figure shows.
+    right : float
+        Where the panels end, in inches.
+    height : float
+        Of a panel, in inches.
+    merged : str
+        What was merged in a map (``"channels"``), for the words along the bar.
+    """
+
+    drawn: Drawn
+    right: float
+    height: float
+    merged: str
+
+    @property
+    def left(self) -> float:
+        """Where the bars begin, in inches."""
+        return self.right + GAP + 0.04
+
+    @property
+    def page_width(self) -> float:
+        """The width of a page that ends with the bars."""
+        return self.left + COLORBAR_WIDTH + COLORBAR_ROOM + MARGIN
+
+    def draw_row(self, sheet: Sheet, top: float, index: int) -> None:
+        """Draw the bar of one row, if each row has a scale of its own."""
+        if not self.drawn.shared:
+            maps = self.drawn.maps_of_example(self.drawn.examples[index])
+            draw_colorbar(
+                self._axes(sheet, top, self.height), self.drawn.scales[index], *maps, label="attribution"
+            )
+
+    def draw_shared(self, page: Page) -> None:
+        """Draw the bar of all rows, if they share a scale; as high as the first two panels."""
+        if self.drawn.shared:
+            tops = page.tops
+            height = self.height if len(tops) == 1 else tops[1] - tops[0] + self.height
+            words = self.drawn.scale_words(self.merged)
+            draw_colorbar(
+                self._axes(page.sheet, tops[0], height),
+                self.drawn.scales[0],
+                *self.drawn.shown_maps(),
+                label=words,
+            )
+
+    def _axes(self, sheet: Sheet, top: float, height: float) -> Axes:
+        """Give the axes of a bar, never too low to read."""
+        return sheet.axes(self.left, top, COLORBAR_WIDTH, max(height, LEAST_BAR))

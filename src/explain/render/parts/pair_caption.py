@@ -1,0 +1,137 @@
+"""The words around the maps of a pair: what both explain, each map's own numbers, how alike the two are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from explain.render.parts.caption import (
+    delta_line,
+    map_error_line,
+    predicted_text,
+    score_text,
+    steps_line,
+    title_line,
+)
+from explain.render.parts.lines import SEPARATOR, SMALL, Line
+from explain.render.parts.sheet import ALERT, INK, MUTED, text_width
+from explain.results.attribution import Attribution
+from explain.results.comparison import TITLES, Comparison
+
+# Between the words under each map of a pair and the words under both.
+PAIR_GAP = 0.05
+# Before which of (label and score, delta, steps, map error) a line is broken: the fewer, the better.
+_BREAKS = ((), (2,), (2, 3), (1, 2, 3))
+
+
+def pair_lines(attributions: Sequence[Attribution], example: int) -> list[Line]:
+    """Give the caption of one example of a pair: what both explain; scores and deltas are written under each map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.array([2.5]), predicted=np.array([3]))
+    >>> [line.text for line in pair_lines([a, a], 0)]
+    ['output', 'predicted class 3', 'example 0']
+    """
+    predicted = list(dict.fromkeys(filter(None, (predicted_text(one, example) for one in attributions))))
+    both = (
+        [predicted[0], *(text.replace("predicted", "and", 1) for text in predicted[1:])] if predicted else []
+    )
+    return [title_line(attributions[0], example), *map(Line, both), Line(f"example {example}")]
+
+
+def under_maps(
+    attributions: Sequence[Attribution],
+    examples: Sequence[int],
+    width: float,
+    labels: Sequence[str] = (),
+) -> dict[int, list[list[Line]]]:
+    """Give the lines under each map of a pair: score, convergence delta, steps and estimated error.
+
+    All the maps of a figure have their words broken at the same places, in as few lines as all fit in.
+
+    Parameters
+    ----------
+    attributions : sequence of Attribution
+        Those side by side.
+    examples : sequence of int
+        The examples shown.
+    width : float
+        Room in inches.
+    labels : sequence of str
+        The names of the attributions, written before the rest. By default none.
+
+    Returns
+    -------
+    dict of int to list of list of Line
+        By example, for each attribution.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "ig", np.array([2.5]), steps=np.array([45]), rule="midpoint")
+    >>> [line.text for line in under_maps([a], [0], 4.0)[0][0]]
+    ['logit 2.5  ·  45 midpoint steps']
+    >>> [line.text for line in under_maps([a], [0], 1.5)[0][0]]
+    ['logit 2.5', '45 midpoint steps']
+    """
+    for breaks in _BREAKS:
+        arranged = {
+            example: [
+                _broken(_parts_under(one, example, label), breaks)
+                for one, label in zip(attributions, labels or [""] * len(attributions), strict=True)
+            ]
+            for example in examples
+        }
+        written = [line for both in arranged.values() for lines in both for line in lines]
+        if all(text_width(line.text, line.size) <= width for line in written):
+            break
+    return arranged
+
+
+def _parts_under(attribution: Attribution, example: int, label: str) -> list[Line | None]:
+    """Give the words under a map, None for each that the attribution does not have."""
+    score = score_text(attribution, example)
+    return [
+        Line(f"{label}{SEPARATOR}{score}" if label else score),
+        delta_line(attribution, example, "delta"),
+        steps_line(attribution, example),
+        map_error_line(attribution, example),
+    ]
+
+
+def _broken(parts: Sequence[Line | None], breaks: Sequence[int]) -> list[Line]:
+    """Join parts to small lines; a line with a part that is coloured is coloured."""
+    lines = []
+    for start, stop in zip((0, *breaks), (*breaks, len(parts)), strict=True):
+        joined = [part for part in parts[start:stop] if part is not None]
+        if joined:
+            color = ALERT if any(part.color == ALERT for part in joined) else MUTED
+            lines.append(Line(SEPARATOR.join(part.text for part in joined), SMALL, color=color))
+    return lines
+
+
+def similarity_lines(comparison: Comparison | None, example: int, width: float) -> list[Line]:
+    """Give the figures of similarity of one pair, on one line if it fits, else on two; none without a comparison.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones(1)
+    >>> for line in similarity_lines(Comparison(0 * one, one, one, one, np.nan * one), 0, 3.0):
+    ...     print(line.text)
+    relative L2 0  ·  Pearson 1.0000  ·  Spearman 1.0000
+    top 10 % 1.0000  ·  SSIM –
+    """
+    if comparison is None:
+        return []
+    parts = [f"{TITLES[name]} {text}" for name, text in comparison.texts(example).items()]
+    whole = SEPARATOR.join(parts)
+    texts = (
+        [whole]
+        if text_width(whole, SMALL) <= width
+        else [SEPARATOR.join(parts[:3]), SEPARATOR.join(parts[3:])]
+    )
+    return [Line(text, SMALL, color=INK) for text in texts]

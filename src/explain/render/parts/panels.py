@@ -1,0 +1,119 @@
+"""Drawing into given axes: a picture, a map, a map over its picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.render.colours import Scale
+from explain.render.parts.axes import frame_panel, say_all_zero
+from explain.render.parts.pictures import Picture
+from explain.results.heatmap import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Up to this many pixels along a side, each is drawn as a square.
+SMALL_IMAGE = 96
+
+
+def draw_picture(axes: Axes, picture: Picture) -> None:
+    """Draw an input as a picture.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    picture : Picture
+        From `explain.render.picture`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> draw_picture(axes, Picture(np.zeros((4, 5))))
+    >>> len(axes.images)
+    1
+    """
+    _show(axes, picture.pixels, cmap="gray", vmin=0.0, vmax=1.0)
+    frame_panel(axes)
+
+
+def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale) -> None:
+    """Draw a heatmap in the colours of a scale; a map that is zero everywhere says so.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    heatmap : array_like
+        (H, W), or (T, C) for rows as time; NaN is padding and grey.
+    scale : Scale
+        What the colours mean.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> draw_heatmap(axes, np.zeros((4, 5)), Scale(-1, 1, True, 99))
+    >>> axes.texts[0].get_text()
+    'all zero'
+    """
+    numbers = np.ma.masked_invalid(np.asarray(heatmap, np.float64))
+    _show(axes, numbers, cmap=scale.colormap, norm=scale.norm)
+    frame_panel(axes)
+    if not numbers.any():
+        say_all_zero(axes)
+
+
+def draw_overlay(axes: Axes, picture: Picture, heatmap: npt.ArrayLike, scale: Scale) -> None:
+    """Draw a heatmap over its input without colour; the stronger a value, the more it covers.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    picture : Picture
+        The input, of the heatmap's height and width.
+    heatmap, scale
+        As for `explain.render.draw_heatmap`; (H, W).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> draw_overlay(axes, Picture(np.zeros((4, 5))), np.ones((4, 5)), Scale(-1, 1, True, 99))
+    >>> len(axes.images)
+    1
+    """
+    numbers = np.asarray(heatmap, np.float64)
+    _show(axes, overlay(picture.grey, numbers, scale))
+    frame_panel(axes)
+    if not numbers.any():
+        say_all_zero(axes)
+
+
+def overlay(grey: Floats, heatmap: Floats, scale: Scale) -> Floats:
+    """Mix the colours of a heatmap into a grey picture, shapes (H, W) and (H, W), to RGB (H, W, 3).
+
+    Examples
+    --------
+    >>> mixed = overlay(np.full((1, 2), 0.5), np.array([[0.0, 3.0]]), Scale(-3, 3, True, 99))
+    >>> bool(np.ptp(mixed[0, 0]) == 0), bool(mixed[0, 1, 0] > mixed[0, 1, 2])
+    (True, True)
+    """
+    # The picture is lightened, so that its black cannot be taken for a dark colour of the map.
+    paper = np.repeat((0.34 + 0.6 * grey)[..., np.newaxis], 3, axis=-1)
+    cover = (0.92 * scale.strength(heatmap) ** 0.6)[..., np.newaxis]
+    return np.asarray((1 - cover) * paper + cover * scale.colors(heatmap)[..., :3])
+
+
+def _show(axes: Axes, pixels: npt.NDArray[Any], **colors: Any) -> None:
+    """Show an array, each pixel a rectangle where there are few; the axes' shape decides the aspect."""
+    few = max(pixels.shape[:2]) <= SMALL_IMAGE
+    # Matplotlib's own choice depends on the panel's exact width: of two panels that differed in a rounding, it smoothed
+    # one and not the other. Values are averaged, not colours.
+    interpolation = "nearest" if few else "hanning"
+    axes.imshow(pixels, aspect="auto", interpolation=interpolation, interpolation_stage="data", **colors)

@@ -1,0 +1,99 @@
+"""The named steps of a sequence: their names, their relevance, and signs for names that cannot be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from explain.errors import RenderError
+from explain.results.attribution import Attribution
+from explain.results.heatmap import ChannelRule, Floats
+from explain.results.view import maps_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """One real step of a sequence.
+
+    Attributes
+    ----------
+    name : str
+        E.g. the character.
+    relevance : float
+        Its attribution, features merged.
+    """
+
+    name: str
+    relevance: float
+
+
+def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "sum") -> list[Step]:
+    """Give the named steps of one sequence, without its padding.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of sequences, with ``display.step_names``.
+    example : int
+        Which one.
+    channels : {"sum", "mean", "abs_sum", "abs_max"}
+        How the features of a step are merged, see `explain.render.heatmaps`.
+
+    Returns
+    -------
+    list of Step
+        In order, without the steps whose mask is False.
+
+    Raises
+    ------
+    RenderError
+        If there are no names, or not one for each step (or each real step).
+
+    Examples
+    --------
+    >>> values = np.array([[[1.0, 1.0], [0.5, -1.0]]], np.float32)  # (N, T, C)
+    >>> a = Attribution(values, values, "NTC", "saliency", np.ones(1))
+    >>> steps(a.with_display(step_names=(("H", "o"),)), 0)
+    [Step(name='H', relevance=2.0), Step(name='o', relevance=-0.5)]
+    """
+    names = attribution.display.step_names
+    if example >= len(names):
+        raise RenderError(
+            f"display.step_names has names for {len(names)} of {len(attribution)} examples, none for example "
+            f"{example}: give the names of the steps of every example, or none to draw rows over time."
+        )
+    relevance = maps_of(attribution, channels)[example]
+    return _named(names[example], relevance, example)
+
+
+def _named(names: Sequence[str], relevance: Floats, example: int) -> list[Step]:
+    """Join names and numbers: one name for each of all steps, or for each real one."""
+    real = ~np.isnan(relevance)
+    if len(names) == len(relevance):
+        chosen = [name for name, keep in zip(names, real, strict=True) if keep]
+    elif len(names) == real.sum():
+        chosen = list(names)
+    elif len(names) < len(relevance) and real.all() and not relevance[len(names) :].any():
+        # No mask was given; unnamed steps without relevance at the end are padding.
+        chosen, real = list(names), np.arange(len(relevance)) < len(names)
+    else:
+        raise RenderError(
+            f"display.step_names[{example}] has {len(names)} names but the sequence has {len(relevance)} "
+            f"steps ({int(real.sum())} of them real): give a name for each."
+        )
+    return [Step(name, float(value)) for name, value in zip(chosen, relevance[real], strict=True)]
+
+
+def visible(name: str) -> str:
+    """Give a sign for a step whose name cannot be seen.
+
+    Examples
+    --------
+    >>> visible("a"), visible(" "), visible("")
+    ('a', '␣', '·')
+    """
+    if not name:
+        return "·"
+    return name if name.strip() else "␣"
