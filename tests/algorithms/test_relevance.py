@@ -13,7 +13,7 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import nn
 
 import explain
-from explain.backends.relevance import Flow
+from explain.backends.operations.relevance import Flow
 from explain.errors import (
     EngineError,
     OptionError,

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from explain.backends.score_graph import Survey
+from explain.backends.operations.score_graph import Survey
 from explain.inputs.examples import Examples
 from explain.keras.layers import replaced
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass

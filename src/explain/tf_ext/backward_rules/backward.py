@@ -16,7 +16,7 @@ import tensorflow as tf
 # What TensorFlow's own backward pass asks for each operation.
 from tensorflow.python.framework.ops import get_gradient_function
 
-from explain.backends.score_graph import names
+from explain.backends.operations.score_graph import names
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
 from explain.tf_ext.backward_rules.kinds import COMPOSITE
@@ -123,3 +123,9 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
         return [None] * len(operation.inputs)
     given = function(operation, *arriving)
     return list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def sloped(operation: Any, arriving: Sequence[Any], rise: Any, step: Any, flat: Any) -> Any:
+    """Hand on rise / step times what arrives at an operation, and its gradient where the step is flat."""
+    slope = rise / tf.where(flat, tf.ones_like(step), step)
+    return tf.where(flat, gradient_of(operation, arriving)[0], arriving[0] * slope)

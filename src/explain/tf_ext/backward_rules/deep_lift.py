@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.backward_rules import NO_DIFFERENCE, NO_SINGLE_DIFFERENCE
+from explain.backends.operations.rules import NO_DIFFERENCE, NO_SINGLE_DIFFERENCE
 from explain.errors import UnsupportedModelError
-from explain.tf_ext.backward_rules.backward import Rules, gradient_of, operations_between
+from explain.tf_ext.backward_rules.backward import Rules, gradient_of, operations_between, sloped
 from explain.tf_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS, no_rule
 from explain.tf_ext.model.graph import is_affine_kind, name_of
 
@@ -84,9 +84,7 @@ def _slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
     """Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
     step = operation.inputs[0] - other.inputs[0]
     rise = operation.outputs[0] - other.outputs[0]
-    alike = _are_alike(step)
-    slope = rise / tf.where(alike, tf.ones_like(step), step)
-    return tf.where(alike, gradient_of(operation, arriving)[0], arriving[0] * slope)
+    return sloped(operation, arriving, rise, step, _are_alike(step))
 
 
 def _are_alike(step: Any) -> Any:

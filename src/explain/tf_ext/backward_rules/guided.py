@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.score_graph import names
+from explain.backends.operations.score_graph import names
 from explain.errors import UnsupportedModelError
 from explain.tf_ext.backward_rules.backward import Rules, gradient_of
 from explain.tf_ext.backward_rules.kinds import COMPOSITE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from explain.backends.backward_rules import no_rule_reason
-from explain.backends.score_graph import names
+from explain.backends.operations.rules import no_rule_reason
+from explain.backends.operations.score_graph import names
 from explain.errors import UnsupportedModelError
 from explain.tf_ext.model.graph import name_of
 

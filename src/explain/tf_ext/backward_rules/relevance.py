@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backends.relevance import Flow, Kinds
-from explain.backends.score_graph import names
-from explain.tf_ext.backward_rules.backward import Rules, gradient_of, operations_between
+from explain.backends.operations.relevance import Flow, Kinds
+from explain.backends.operations.score_graph import names
+from explain.tf_ext.backward_rules.backward import Rules, gradient_of, operations_between, sloped
 from explain.tf_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS, no_rule
 from explain.tf_ext.model.graph import is_affine_kind, name_of
 
@@ -145,11 +145,10 @@ def _added_to(values: Any, epsilon: Any) -> Any:
 
 
 def _unchanged(operation: Any, arriving: Sequence[Any]) -> Any:
-    """Hand on f(z) / z times what arrives, so that the relevance is what it was; the gradient at zero."""
+    """Hand on f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
     entered, made = operation.inputs[0], operation.outputs[0]
     at_zero = tf.abs(entered) < tf.constant(_tiny(entered.dtype), entered.dtype)
-    ratio = made / tf.where(at_zero, tf.ones_like(entered), entered)
-    return tf.where(at_zero, gradient_of(operation, arriving)[0], arriving[0] * ratio)
+    return sloped(operation, arriving, made, entered, at_zero)
 
 
 def _raised(operation: Any, whole: Sequence[Any], arriving: Any, epsilon: Any) -> Sequence[Any]:

@@ -6,8 +6,8 @@ from collections.abc import Container
 from math import prod
 from typing import Any
 
-from explain.backends import score_graph
-from explain.backends.score_graph import Operations, names
+from explain.backends.operations import score_graph
+from explain.backends.operations.score_graph import Operations, names
 
 # Operations by their types. Affine in all their inputs together.
 _ADDITIVE = names(

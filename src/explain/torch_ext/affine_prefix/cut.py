@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.backends.score_graph import Survey
+from explain.backends.operations.score_graph import Survey
 from explain.backends.scoring import Reading
 from explain.errors import ExplainError
 from explain.inputs.examples import Examples

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from explain.backends.score_graph import names
+from explain.backends.operations.score_graph import names
 
 # Operations of ATen. Affine in all that depends on the input together.
 _ADDITIVE = names(

@@ -37,6 +37,18 @@ class Rules:
     prepare: Mapping[Any, Callable[[tuple[Any, ...]], tuple[Any, ...]]] = field(default_factory=dict)
 
 
+def sloped(rise: Tensor, step: Tensor, flat: Tensor) -> HandOn:
+    """Give a rule that hands on rise / step times what arrives, and the gradient where the step is flat."""
+    slope = rise / torch.where(flat, torch.ones_like(step), step)
+
+    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+        if given[0] is None:
+            return None
+        return (torch.where(flat, given[0], arriving[0] * slope), *given[1:])
+
+    return hand_on
+
+
 def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
     """Give the nodes through which the scores depend on the points, those of the points included."""
     found: dict[Any, None] = {}

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explain.backends.backward_rules import NO_DIFFERENCE, NO_SINGLE_DIFFERENCE
+from explain.backends.operations.rules import NO_DIFFERENCE, NO_SINGLE_DIFFERENCE
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
-from explain.torch_ext.backward_rules.backward import HandOn, Rules
+from explain.torch_ext.backward_rules.backward import HandOn, Rules, sloped
 from explain.torch_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS
 from explain.torch_ext.backward_rules.tape import Run, Tape, edge_of, is_input
 from explain.torch_ext.model.graph import is_affine_kind, name_of
@@ -55,15 +55,7 @@ def rescaled(run: Run, at_baselines: Examples) -> Rules:
 def _slope_hook(at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> HandOn:
     """Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
     step, rise = at_input[0] - at_baseline[0], at_input[1] - at_baseline[1]
-    alike = _are_alike(step)
-    slope = rise / torch.where(alike, torch.ones_like(step), step)
-
-    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
-        if given[0] is None:
-            return None
-        return (torch.where(alike, given[0], arriving[0] * slope), *given[1:])
-
-    return hand_on
+    return sloped(rise, step, _are_alike(step))
 
 
 def _are_alike(step: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from explain.backends.backward_rules import no_rule_reason
-from explain.backends.score_graph import names
+from explain.backends.operations.rules import no_rule_reason
+from explain.backends.operations.score_graph import names
 from explain.errors import UnsupportedModelError
 from explain.torch_ext.model.graph import name_of, operands_of
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explain.backends.relevance import Flow, Kinds
-from explain.backends.score_graph import names
-from explain.torch_ext.backward_rules.backward import HandOn, Rules
+from explain.backends.operations.relevance import Flow, Kinds
+from explain.backends.operations.score_graph import names
+from explain.torch_ext.backward_rules.backward import HandOn, Rules, sloped
 from explain.torch_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS
 from explain.torch_ext.backward_rules.tape import Run, edge_of, is_input
 from explain.torch_ext.model.graph import is_affine_kind, name_of, operands_of
@@ -120,16 +120,8 @@ def _stabilised(made: Tensor, epsilon: float) -> _Prepare:
 
 
 def _unchanged_hook(entered: Tensor, made: Tensor) -> HandOn:
-    """Hand on f(z) / z times what arrives, so that the relevance is what it was; the gradient at zero."""
-    at_zero = entered.abs() < torch.finfo(entered.dtype).tiny
-    ratio = made / torch.where(at_zero, torch.ones_like(entered), entered)
-
-    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
-        if given[0] is None:
-            return None
-        return (torch.where(at_zero, given[0], arriving[0] * ratio), *given[1:])
-
-    return hand_on
+    """Hand on f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
+    return sloped(made, entered, entered.abs() < torch.finfo(entered.dtype).tiny)
 
 
 def _signal_hook(gate: int) -> HandOn:

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from explain.backends import score_graph
-from explain.backends.score_graph import Operations, names
+from explain.backends.operations import score_graph
+from explain.backends.operations.score_graph import Operations, names
 
 # Operations by the names of their nodes in the autograd graph, without the ending "Backward0".
 # Affine in all their inputs together.

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.layered import Layered
+from explain.backends.operations.score_graph import Survey
 from explain.backends.places import entering
 from explain.backends.protocol import Question
-from explain.backends.score_graph import Survey
 from explain.backends.scoring import ActivationKind, Reading, no_gradient_reason
 from explain.errors import GradientError, ModelCallError
 from explain.inputs.examples import Array, Examples
