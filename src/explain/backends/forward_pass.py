@@ -1,4 +1,4 @@
-"""A forward pass: a model called as a question asks it, and its output read as what is explained."""
+"""A forward pass: from the inputs of a model to the explained output, the same in every framework."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from explain.errors import InputError, ScoreError
 
 @dataclass(kw_only=True)
 class ForwardPass(ABC):
-    """The steps of a forward pass that are the same in every framework.
+    """The steps of a forward pass.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ class ForwardPass(ABC):
     question : Question
         What is asked of it.
     functional : str, optional
-        The activation that makes the output without being a layer, where that is known from another call.
+        The activation that made the output and is not a layer, if it is known from another call.
     entry, exit : Place, optional
-        Where the model is entered, if the points are the output of a layer; where it is left, if that output is
-        what is explained.
+        Where the model starts, if points are outputs of a layer; where it ends, if the output of a layer is
+        explained.
     readers : tuple of (int, Place)
-        Where the moved inputs enter, by their places, that are the output of an embedding.
+        By position the moved inputs that are outputs of an embedding, and where they replace them.
     """
 
     arithmetic: ClassVar[Arithmetic]
@@ -69,7 +69,7 @@ class ForwardPass(ABC):
         Parameters
         ----------
         moved, unmoved : sequence of tensor
-            The inputs that are explained, and those that stay as they are, batch first.
+            The inputs that are explained, and those that stay fixed, batch first.
         mask : tensor of bool, optional
             Where a step of a sequence is real, shape (N, T).
         keywords : Mapping
@@ -77,7 +77,7 @@ class ForwardPass(ABC):
         contexts : sequence of context managers
             Entered in their order.
         rows : int, optional
-            The number of examples, where it is known.
+            The number of examples, if it is known.
 
         Raises
         ------
@@ -169,11 +169,11 @@ class ForwardPass(ABC):
 
     @abstractmethod
     def _functional_of(self, output: Any) -> ActivationKind | None:
-        """Tell which activation, no layer, made an output, as far as it is known."""
+        """Give the activation that made an output and is not a layer, if it is known."""
 
     @abstractmethod
     def _class_axis(self, output: Any) -> int:
-        """Give the axis of the classes where no activation says."""
+        """Give the axis of the classes if no activation defines it."""
 
     @abstractmethod
     def _with_moved_axis(self, tensor: Any, source: int, target: int) -> Any:

@@ -1,4 +1,4 @@
-"""What can be read off a model without running it, whichever framework it belongs to."""
+"""The properties of a model that are known without running it, the same in every framework."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Inspection:
     model : callable
         What is called: the original behind a wrapper, or the callable of a saved model.
     opaque : bool
-        True if its layers cannot be reached.
+        True if its layers cannot be accessed.
     stepwise : bool
         True if it takes one step of a sequence at a time.
     fixed_batch_size : int, optional
@@ -32,7 +32,7 @@ class Inspection:
 
     @property
     def has_layers(self) -> bool:
-        """Whether its layers can be reached, and each gives one output for a whole sequence."""
+        """Whether its layers can be accessed, and each gives one output for a whole sequence."""
         return not (self.opaque or self.stepwise)
 
 
@@ -68,7 +68,7 @@ def model_call_error(
     given : sequence of (tuple of int, str)
         Shape and dtype of each input.
     names : str, optional
-        How several inputs are handed to the model; None for one input.
+        How several inputs are passed to the model; None for one input.
     """
     raised, said = f"The model raised {type(cause).__name__} for", str(cause).rstrip().removesuffix(".")
     if names is not None:

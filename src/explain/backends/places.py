@@ -1,4 +1,4 @@
-"""Where a model is entered or left: the output of a layer at one of its calls, in every framework."""
+"""A place where a model starts or ends: the output of a layer at one of its calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Place(ABC):
 
     @abstractmethod
     def passed_through(self, function: Callable[[Any], Any]) -> AbstractContextManager[None]:
-        """Replace the output by what a function makes of it."""
+        """Replace the output by the result of a function of it."""
 
     @abstractmethod
     def fits(self, output: Any, value: Any) -> bool:
@@ -92,7 +92,7 @@ class Place(ABC):
 def entering(
     readers: Sequence[tuple[int, Place]], entry: Place | None, moved: Sequence[Any], value: Any
 ) -> list[AbstractContextManager[Any]]:
-    """Give the contexts in which a model is entered: some of its moved inputs at `readers`, `value` at `entry`."""
+    """Give the contexts that start a model at its places: some of its moved inputs at `readers`, `value` at `entry`."""
     contexts: list[AbstractContextManager[Any]] = [place.entered(moved[number]) for number, place in readers]
     if entry is not None and value is not None:
         contexts.append(entry.entered(value))

@@ -1,4 +1,4 @@
-"""What can be read off a Keras model without running it, whichever framework Keras runs on."""
+"""The properties of a Keras model that are known without running it, whichever framework Keras runs on."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def input_shape_of(model: Any) -> tuple[int | None, ...] | None:
 
 
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of one example where the model states it, without the batch axis."""
+    """Give the shape of one example, without the batch axis, if the model states it."""
     shape = input_shape_of(model)
     return shape[1:] if shape else None

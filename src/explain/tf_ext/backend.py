@@ -57,16 +57,18 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         padded = self.padded(examples)
         points = self.tensors(padded.inputs)
         if with_gradients and examples.target.function is None:
-            (outputs, *answers), finding = self.found(TensorFlowForwardPass.answers, padded, points)
+            (outputs, *answers), finding = self.run_with_finding(
+                TensorFlowForwardPass.answers, padded, points
+            )
             self.last_pass = LastPass(examples, answers)
         else:
-            outputs, finding = self.found(TensorFlowForwardPass.outputs, padded, points)
+            outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, padded, points)
         assert finding is not None
         return to_host(outputs)[: len(examples)], finding
 
     @contextmanager
     def reseeded(self) -> Iterator[None]:
-        """Give the seeds that Keras layers keep other values, and restore them on exit."""
+        """Change the seeds that Keras layers store, and restore them on exit."""
         seeds = seed_states(layers_of(self.model)) if is_keras_model(self.model) else []
         before = [seed.numpy().copy() for seed in seeds]
         try:
@@ -81,7 +83,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         """Give one number an example, shape (N,): the output at its target."""
         padded = self.padded(examples)
         scores = self.run(TensorFlowForwardPass.scores, padded, self.tensors(padded.inputs))
-        # Too many, which only a callable target can give, are not cut to length: the caller must be told.
+        # Too many scores, which only a callable target can give, are not truncated: the caller reports them.
         return to_host(scores)[: len(examples)] if len(scores) == len(padded) else to_host(scores)
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -94,7 +96,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
     def _kept_gradients(self, examples: Examples) -> tuple[tuple[Any, ...], Any] | None:
-        """Give the gradients and scores that `outputs` kept, if they are of the target that was resolved since."""
+        """Give the gradients and scores that `outputs` cached, if they are of the target resolved since."""
         last, self.last_pass = self.last_pass, None
         target = examples.target.indices
         if last is None or target is None or not last.is_over(examples):
@@ -104,7 +106,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         return (gradients, scores) if is_same else None
 
     def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
-        """Give the end of the model's affine prefix; None if it has none, or rounds the points."""
+        """Give the end of the model's affine prefix; None without one, or if the model rounds points."""
         return survey(self, examples).cut if self.skips_affine_prefix and not self.rounds_points else None
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
@@ -128,6 +130,6 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         return free_memory(self.device_name)
 
     def synchronize(self) -> None:
-        """Wait until the device has done what it was given."""
+        """Wait until the device has finished its work."""
         if self.device_name != "cpu":
             tf.test.experimental.sync_devices()

@@ -40,12 +40,12 @@ class TorchBackend(AlongPaths, OpenedModel):
     rule_gradients = gradients.rule_gradients
     has_kinks = cut.has_kinks
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
-    """So many points, or input values of points, are needed for a prefix to save what a survey costs: a few runs."""
+    """From so many points, or input values of points, a prefix saves more than the few runs that a survey costs."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
         if isinstance(self.model, torch.jit.ScriptModule):
-            # Its operations are fused out of sight.
+            # Its operations are fused and cannot be seen.
             self.provides = self.provides - {"backward_rules"}
 
     def hold(self, examples: Examples) -> Examples:
@@ -59,7 +59,7 @@ class TorchBackend(AlongPaths, OpenedModel):
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
         padded = self.padded(examples)
-        # With gradients on, since the graph tells which operation made the output.
+        # With gradients enabled, since the graph shows which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
         reading = self.read(points, padded)
         explained = reading.explained
@@ -69,7 +69,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return outputs[: len(examples)], reading.finding
 
     def reseeded(self) -> AbstractContextManager[None]:
-        """PyTorch's random state moves on from one call to the next by itself."""
+        """PyTorch's random state advances from one call to the next by itself."""
         return _NOTHING
 
     def scores(self, examples: Examples) -> Array:
@@ -98,7 +98,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
 
     def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
-        """Give the end of the model's affine prefix; None if it has none, rounds the points, or points are few."""
+        """Give the end of the affine prefix; None without one, for few points, or if the model rounds points."""
         points, values = len(examples) * n_nodes, sum(array.size for array in examples.inputs) * n_nodes
         is_worth_it = points >= self.points_worth_a_survey or values >= self.values_worth_a_survey
         if not (is_worth_it and self.skips_affine_prefix) or self.rounds_points:
@@ -122,7 +122,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return to_host(source.contiguous())[: len(examples)]
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
-        """Give units and gradients from one run of the model; what is before the module needs no graph."""
+        """Give units and gradients from one run of the model, with a graph from the module on only."""
         with self.place_of(call).opened() as found:
             explained = self.read(self.tensors(examples.inputs), examples).explained
         (gradient,) = self.gradients_of(explained, examples, found[-1:])
@@ -143,6 +143,6 @@ class TorchBackend(AlongPaths, OpenedModel):
         return free_memory(self.device)
 
     def synchronize(self) -> None:
-        """Wait until the device has done what it was given."""
+        """Wait until the device has finished its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)

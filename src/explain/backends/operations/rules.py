@@ -1,9 +1,9 @@
-"""What backward passes with a rule share in every framework: when two values are alike, and what is refused."""
+"""The parts of backward passes with a rule that are the same in every framework."""
 
 from __future__ import annotations
 
 NO_DIFFERENCE, NO_SINGLE_DIFFERENCE = 2.0**-26, 2.0**-11
-"""Below so large a difference, in double and in single precision, the gradient is taken instead of a slope.
+"""Below this difference, in double and in single precision, the gradient is used instead of a slope.
 
 It is the root of the precision, below which a quotient of two rounded differences says less than the gradient does.
 Captum has 1e-10, in single precision too.
@@ -11,7 +11,7 @@ Captum has 1e-10, in single precision too.
 
 
 def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name: str, hint: str = "") -> str:
-    """Say that an operation has no rule, and what to do.
+    """Give the message for an operation without a rule, with what to do.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name
     model_name : str
         The model.
     hint : str
-        What else may help.
+        Another remedy.
     """
     several = f", of {ways} tensors that all depend on the input," if ways > 1 else ""
     if kind in ("Softmax", "LogSoftmax"):

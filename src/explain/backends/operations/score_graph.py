@@ -20,7 +20,7 @@ def names(words: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Operations:
-    """What is known of the operations of a framework.
+    """The properties of the operations of a framework.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class ScoreGraph:
     operations : iterable
         The operations of a run, each after its operands.
     source, score : operation
-        The input, None where no operation takes it, and the operation that computes the score.
+        The input, None if no operation takes it, and the operation that computes the score.
     known : Operations
-        What is known of them.
+        Their properties.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class ScoreGraph:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a look at the operations of a model shows.
+    """The result of an analysis of a model's operations.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class Survey:
         Where the affine prefix ends, if there is one through which alone the score depends on the input: a
         ``ModuleCut`` or ``SourceCut`` of the extension.
     bytes_per_point : int
-        The size of all results for one example, where the operations tell it, else 0.
+        The size of all results for one example if it is known, else 0.
     """
 
     kinked: bool

@@ -1,4 +1,4 @@
-"""The affine prefix of a TensorFlow model: where it ends, what it gives, and the rest of the model run from there."""
+"""The affine prefix of a TensorFlow model: where it ends, its output, and the rest of the model run from there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModuleCut:
     Parameters
     ----------
     layer : weakref.ref
-        The layer: a cut is kept with a trace, which keeps no model alive.
+        The layer: a cut is kept with a trace, which must not keep a model alive.
     where : str
         ``"activation"`` or ``"call"``.
     """
@@ -34,7 +34,7 @@ class ModuleCut:
     where: Literal["activation", "call"]
 
     def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Run the model; give what enters at the cut."""
+        """Run the model; give the value at the cut."""
         seen: list[tuple[ModuleCut, Any]] = []
         with _noted_calls(forward.layers, seen):
             forward.read(points, beside)
@@ -43,7 +43,7 @@ class ModuleCut:
     def explained(
         self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
     ) -> Any:
-        """Run the model with a value at the cut, whatever the layer computes: what is not used is not run."""
+        """Run the model with a value at the cut in place of the layer's; a trace does not run what is unused."""
         layer, where = self.layer(), self.where
         own = getattr(layer, where)
 
@@ -57,7 +57,7 @@ class ModuleCut:
 
 @dataclass(frozen=True)
 class SourceCut:
-    """The whole model is affine, up to the logits or whatever the explained output is made from."""
+    """The whole model is affine, up to the logits or to another source of the explained output."""
 
     def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
         """Run the whole model."""
@@ -66,13 +66,13 @@ class SourceCut:
     def explained(
         self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
     ) -> Any:
-        """Turn a value into the explained output; how that is done is known only from a run of the model."""
+        """Transform a value to the explained output; the transform is known only from a run of the model."""
         return forward.read(points, beside).transform(value)
 
 
 @dataclass
 class _Seen:
-    """What was called while a model was traced, and what its output is made from."""
+    """The calls while a model was traced, and the source of its output."""
 
     calls: list[tuple[ModuleCut, Any]]
     source: Any = None
@@ -84,7 +84,7 @@ def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
 
 
 def survey(opened: OpenedModel, examples: Examples) -> Survey:
-    """Look for kinks and for the end of the model's affine prefix in a trace; what cannot be traced shows nothing."""
+    """Look for kinks and for the end of the affine prefix in a trace; a model that cannot be traced may have kinks."""
     loop_steps, n_points = _loop_steps(opened, examples), len(examples.inputs)
 
     def look(graph: Any, forward: TensorFlowForwardPass) -> Survey:
@@ -92,17 +92,17 @@ def survey(opened: OpenedModel, examples: Examples) -> Survey:
         ways = [ScoreGraph(graph, point, score) for point in graph.inputs[:n_points]]
         return Survey(
             kinked=any(way.has_kinks(beyond=way.affine) for way in ways),
-            # Of one input, not of several.
+            # A prefix is looked for with one input only.
             cut=_find_cut(ways[0], seen) if n_points == 1 else None,
             bytes_per_point=max((way.bytes_of_results(loop_steps) for way in ways), default=0),
         )
 
-    found: Survey | None = opened.seen(_noted_scores, examples, look)
+    found: Survey | None = opened.analysed(_noted_scores, examples, look)
     return Survey(kinked=True) if found is None else found
 
 
 def _noted_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-    """Give the scores, and note on the way what a survey looks at."""
+    """Give the scores, and record what a survey needs."""
     seen = _Seen([])
     forward.notes.append(seen)
     with _noted_calls(forward.layers, seen.calls):
@@ -112,9 +112,9 @@ def _noted_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], besid
 
 
 def _loop_steps(opened: OpenedModel, examples: Examples) -> int:
-    """Give how often a loop is gone through."""
+    """Give the number of iterations of a loop."""
     axis = opened.question.layout.batch_first.time_axis
-    # Of several inputs it is not known which is the sequence that a loop goes through.
+    # With several inputs it is not known which is the sequence of a loop.
     if axis is None or opened.question.wiring is not None:
         return 1
     return int((examples.outer or examples.inputs)[0].shape[axis])
@@ -138,7 +138,7 @@ def _find_cut(graph: ScoreGraph, seen: _Seen) -> ModuleCut | SourceCut | None:
 
 @contextmanager
 def _noted_calls(layers: Sequence[Any], seen: list[tuple[ModuleCut, Any]]) -> Iterator[None]:
-    """Note what goes into every layer's activation, and what comes out of every layer."""
+    """Record the input of every layer's activation, and the output of every layer."""
 
     def noted(function: Callable[..., Any], cut: ModuleCut) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -166,6 +166,6 @@ def _noted_calls(layers: Sequence[Any], seen: list[tuple[ModuleCut, Any]]) -> It
 
 
 def _applies_an_activation(layer: Any) -> bool:
-    """Tell whether a layer applies an activation of its own; a recurrent layer's is its cell's."""
+    """Tell whether a layer applies an activation of its own; that of a recurrent layer belongs to its cell."""
     is_property = isinstance(getattr(type(layer), "activation", None), property)
     return callable(getattr(layer, "activation", None)) and not is_property

@@ -16,7 +16,7 @@ from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.tracing import Beside
 
-# How far an affine prefix may be from the straight line between its ends: rounding of its sums.
+# By how much an affine prefix may deviate from the straight line between its ends: by the rounding of sums.
 _STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}
 
 
@@ -45,7 +45,7 @@ class Line(path_gradients.Line):
         points, differences, ends = self._ends(examples, starts)
         first, last = (opened.run(_prefix, examples, one, static=static) for one in (points, ends))
         if first.shape[0] != len(examples):
-            # Time is folded into the batch there.
+            # There the time axis is folded into the batch axis.
             return None
         entering = (first, last - first)
         if not self._is_straight(cut, examples, (points[0], differences[0]), entering):
@@ -62,7 +62,7 @@ class Line(path_gradients.Line):
     def _ends(
         self, examples: Examples, starts: Arrays
     ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-        """Give where the paths start, how far they go, and where they end."""
+        """Give the starts of the paths, the differences, and the ends."""
         ends, first = self._opened.tensors(examples.inputs), self._opened.tensors(starts)
         return first, tuple(end - start for end, start in zip(ends, first, strict=True)), ends
 
@@ -102,10 +102,10 @@ class Line(path_gradients.Line):
         outside: tuple[Any, Any],
         inside: tuple[Any, Any],
     ) -> bool:
-        """Look at a point in the middle of every example's path: does the prefix give the point in its middle?"""
+        """Tell whether the prefix maps the middle of each example's path to the middle behind it."""
         middle = tf.constant(self._alphas[len(self._alphas) // 2 :][:1])
         true = self._opened.run(_prefix, examples, (_along(*outside, middle),), static=(cut,))
-        # Each example by its own size: a large one must not hide another's bend.
+        # Relative to each example's own size, so that a large example does not hide the bend of another.
         axes = list(range(1, len(true.shape)))
         size = tf.reduce_max(tf.abs(true), axis=axes)
         bend = tf.reduce_max(tf.abs(true - _along(*inside, middle)), axis=axes)
@@ -132,7 +132,7 @@ def _path_block(
 def _prefix(
     forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: tuple[Any, ...], beside: Beside
 ) -> Any:
-    """Give what enters at the cut."""
+    """Give the value at the cut."""
     return cut.prefix(forward, points, beside)
 
 
@@ -146,7 +146,7 @@ def _path_block_beyond(
     weights: Any,
     beside: Beside,
 ) -> tuple[Any, ...]:
-    """Give weighted sums of gradients to what enters at the cut, on the same path, shape (N, M, ...)."""
+    """Give weighted sums of gradients to the value at the cut, on the same path, shape (N, M, ...)."""
     repeated = _repeated(beside, nodes)
     value = _along(*entering, nodes)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -170,7 +170,7 @@ def _pulled_back(
     sums: Any,
     beside: Beside,
 ) -> Any:
-    """Bring sums of gradients to what enters at the cut, shape (N, ...), back to the input."""
+    """Pull sums of gradients to the value at the cut, shape (N, ...), back to the input."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(points)
         entering = cut.prefix(forward, points, beside)
@@ -181,7 +181,7 @@ def _along(start: Any, difference: Any, nodes: Any) -> Any:
     """Form the points start + node × difference, example by example, shape (count × nodes, ...).
 
     The same two elementwise operations in the same order as in every extension: points that differ in
-    their last bit flip kinks.
+    their last bit can fall on different sides of a kink.
     """
     steps = tf.reshape(nodes, [1, -1, *([1] * (len(start.shape) - 1))])
     points = start[:, None] + steps * difference[:, None]
@@ -192,7 +192,7 @@ def _weighted_sums(nodes: Any, weights: Any, gradient: Any, like: Any) -> Any:
     """Sum the gradients of each example's points, once for every row of weights, shape (N, M, ...)."""
     size, n_steps = math.prod(like.shape[1:]), tf.shape(nodes)[0]
     by_step = tf.reshape(gradient, [-1, n_steps, size])
-    # Rows of weights come one after another, so that their number, as that of the steps, stays open in a trace.
+    # The rows of weights are concatenated, so that their number, like that of the steps, is not fixed in a trace.
     weights = tf.reshape(weights, [-1, n_steps])
     return tf.reshape(tf.matmul(weights, by_step), [tf.shape(like)[0], -1, *like.shape[1:]])
 

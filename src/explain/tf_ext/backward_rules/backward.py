@@ -1,8 +1,8 @@
-"""A backward pass in which some operations hand on something else than their gradient.
+"""A backward pass in which some operations propagate something else than their gradient.
 
-A trace is gone through from the score to the input, operation by operation, with the gradient that TensorFlow has
-registered for each, or a rule in its place. Layers are not looked at: one that is called twice and a function that is
-no layer are then like any other.
+It goes through a trace from the score to the input, operation by operation, with the gradient that TensorFlow has
+registered for each, or a rule instead. Operations are not layers: so a layer that is called twice and a plain function
+are no special cases.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-# What TensorFlow's own backward pass asks for each operation.
+# TensorFlow's own backward pass looks gradients up here.
 from tensorflow.python.framework.ops import get_gradient_function
 
 from explain.backends.operations.score_graph import names
@@ -22,33 +22,33 @@ from explain.errors import GradientError
 from explain.tf_ext.backward_rules.kinds import COMPOSITE
 from explain.tf_ext.model.graph import name_of
 
-# From an operation and the gradients that arrive at its outputs to those of its inputs.
-HandOn = Callable[[Any, Sequence[Any]], Sequence[Any]]
+# From an operation and the gradients of its outputs to those of its inputs.
+Propagation = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
-# Their gradient stops, or their values do not follow those of their inputs.
+# They have no gradient, or their values do not depend on those of their inputs.
 _STOPS = names("StopGradient Shape ShapeN Size Rank ZerosLike OnesLike")
 
 
 @dataclass
 class Rules:
-    """What operations hand on.
+    """What operations propagate.
 
     Parameters
     ----------
-    hand_on : callable
-        Called for every operation on the way.
+    propagate : callable
+        Called for every operation between points and scores.
     changed : list of operations
-        Those to which a rule applied; `hand_on` fills it.
+        Those to which a rule applied; `propagate` fills it.
     """
 
-    hand_on: HandOn
+    propagate: Propagation
     changed: list[Any] = field(default_factory=list)
 
 
 def backward(
     scores: Any, points: Sequence[Any], rules: Rules, model_name: str
 ) -> tuple[tuple[Any, ...], Any]:
-    """Go back from scores to points; give what arrives there, and how many operations a rule changed.
+    """Propagate from scores to points; give what arrives there, and the number of operations with a rule.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def backward(
             tf.zeros_like(output) if one is None and output.dtype.is_floating else one
             for output, one in zip(operation.outputs, arriving, strict=True)
         ]
-        for tensor, gradient in zip(operation.inputs, rules.hand_on(operation, filled), strict=False):
+        for tensor, gradient in zip(operation.inputs, rules.propagate(operation, filled), strict=False):
             if gradient is not None and tensor.op in dependent:
                 arrived.setdefault(tensor.ref(), []).append(tf.convert_to_tensor(gradient))
     found = [_total(arrived.get(point.ref(), [])) for point in points]
@@ -85,7 +85,7 @@ def _total(gradients: list[Any]) -> Any:
 
 
 def operations_between(scores: Any, points: Sequence[Any]) -> dict[Any, None]:
-    """Give the operations through which the scores depend on the points, as far as a gradient can; in their order."""
+    """Give the operations through which the scores depend differentiably on the points, in their order."""
     dependent: dict[Any, None] = dict.fromkeys(point.op for point in points)
     for operation in scores.graph.get_operations():
         if (
@@ -105,12 +105,12 @@ def operations_between(scores: Any, points: Sequence[Any]) -> dict[Any, None]:
 
 
 def _is_number(tensor: Any) -> bool:
-    # Loops carry their steps in lists.
+    # Loops store their steps in lists.
     return bool(tensor.dtype.is_floating) or tensor.dtype == tf.variant
 
 
 def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-    """Give the gradients of an operation's inputs, as TensorFlow has them registered."""
+    """Give the gradients of an operation's inputs by the function that TensorFlow has registered."""
     if name_of(operation) in COMPOSITE:
         inputs = [tensor for tensor in operation.inputs if _is_number(tensor)]
         pairs = [(y, dy) for y, dy in zip(operation.outputs, arriving, strict=True) if dy is not None]
@@ -126,6 +126,6 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
 
 
 def sloped(operation: Any, arriving: Sequence[Any], rise: Any, step: Any, flat: Any) -> Any:
-    """Hand on rise / step times what arrives at an operation, and its gradient where the step is flat."""
+    """Propagate rise / step times what arrives at an operation, and its gradient where the step is flat."""
     slope = rise / tf.where(flat, tf.ones_like(step), step)
     return tf.where(flat, gradient_of(operation, arriving)[0], arriving[0] * slope)

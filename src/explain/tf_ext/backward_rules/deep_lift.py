@@ -17,7 +17,7 @@ from explain.tf_ext.model.graph import is_affine_kind, name_of
 def rescaled(
     scores: Any, points: Sequence[Any], model_name: str, at_baselines: Any, first: int, second: int
 ) -> Rules:
-    """Let every non-linear operation hand on the slope between its operand at the baseline and at the input.
+    """Let every non-linear operation propagate by its slope between the baseline and the input.
 
     The backward pass raises `UnsupportedModelError` for an operation without a rule.
 
@@ -38,7 +38,7 @@ def rescaled(
         If the model runs other operations for the baseline, or keeps a state between the runs.
     """
     operations = at_baselines.graph.get_operations()
-    # What a trace takes from outside it takes once, at its first use.
+    # A trace captures outside tensors once, at their first use.
     runs = [
         [one for one in run if name_of(one) not in ("Placeholder", "Const")]
         for run in (operations[first:second], operations[second:])
@@ -52,7 +52,7 @@ def rescaled(
     other = dict(zip(*runs, strict=True))
     dependent = operations_between(scores, points)
 
-    def hand_on(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
+    def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
         name = name_of(operation)
         if name in ELEMENTWISE or name in POOLS:
             rules.changed.append(operation)
@@ -62,12 +62,12 @@ def rescaled(
             raise no_rule("DeepLift", operation, dependent, model_name)
         return gradient_of(operation, arriving)
 
-    rules = Rules(hand_on)
+    rules = Rules(propagate)
     return rules
 
 
 def _check_states(first: Sequence[Any], second: Sequence[Any], model_name: str) -> None:
-    """Refuse a model whose second run reads what the first wrote: it would not begin where the first began."""
+    """Refuse a model whose second run reads variables that the first wrote: it would start from another state."""
     written = {one.inputs[0].ref() for one in first if one.type.startswith("Assign") and one.inputs}
     if any(
         one.type == "ReadVariableOp" and one.inputs[0].ref() in written and one.outputs[0].dtype.is_floating
@@ -81,7 +81,7 @@ def _check_states(first: Sequence[Any], second: Sequence[Any], model_name: str) 
 
 
 def _slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
-    """Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
+    """Propagate (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
     step = operation.inputs[0] - other.inputs[0]
     rise = operation.outputs[0] - other.outputs[0]
     return sloped(operation, arriving, rise, step, _are_alike(step))
@@ -92,10 +92,10 @@ def _are_alike(step: Any) -> Any:
 
 
 def _pool_slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
-    """Share out the change of a maximum between the place that has it at the input and that at the baseline.
+    """Divide the change of a maximum between its position at the input and its position at the baseline.
 
-    Captum's rule: with c the greater of both maxima, c − max(b) goes to the input's place and max(x) − c to the
-    baseline's, each divided by what changed at that place.
+    Captum's rule: with c the greater of both maxima, c − max(b) goes to the position at the input and
+    max(x) − c to that at the baseline, each divided by the change of the operand at that position.
     """
     step = operation.inputs[0] - other.inputs[0]
     highest, before = operation.outputs[0], other.outputs[0]

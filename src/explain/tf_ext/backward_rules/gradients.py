@@ -1,4 +1,4 @@
-"""What the backward pass of a rule brings to the inputs of a TensorFlow model."""
+"""The result of a rule's backward pass at the inputs of a TensorFlow model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from explain.tf_ext.model.tracing import Beside
 def rule_gradients(
     opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
 ) -> tuple[Arrays, int]:
-    """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
+    """Give the result of a rule's backward pass at the inputs, and the number of operations with a rule."""
     padded = opened.padded(examples)
     arguments: list[Any] = [opened.tensors(padded.inputs)]
     if baselines is not None:
@@ -40,7 +40,7 @@ def rule_gradients(
 def _rectified(
     forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], beside: Beside
 ) -> tuple[tuple[Any, ...], Any]:
-    """Go back by the rule of guided backpropagation, or of deconvolution."""
+    """Propagate by the rule of guided backpropagation, or of deconvolution."""
     rules = rectified(forward.model_name, deconvolution=rule == "deconvolution")
     return backward(_scores(forward, points, beside), points, rules, forward.model_name)
 
@@ -52,7 +52,7 @@ def _rescaled(
     baselines: tuple[Any, ...],
     beside: Beside,
 ) -> tuple[tuple[Any, ...], Any]:
-    """Go back by DeepLift's rule."""
+    """Propagate by DeepLift's rule."""
     graph = tf.compat.v1.get_default_graph()
     first = 0 if tf.executing_eagerly() else len(graph.get_operations())
     scores = _scores(forward, points, beside)
@@ -65,7 +65,7 @@ def _rescaled(
 def _shared_out(
     forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], epsilon: Any, beside: Beside
 ) -> tuple[tuple[Any, ...], Any]:
-    """Go back by a rule of layer-wise relevance propagation: a point's relevance is what arrives times its value."""
+    """Propagate by a rule of layer-wise relevance propagation: a point's relevance is what arrives times its value."""
     scores = _scores(forward, points, beside)
     rules = shared_out(scores, points, forward.model_name, epsilon, plus=rule == "epsilon_plus")
     return backward(scores, points, rules, forward.model_name)
@@ -81,7 +81,7 @@ _BY_RULE: Mapping[Rule, Callable[..., Any]] = {
 
 
 def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-    """Give the scores in a trace whose operations can be gone through one by one."""
+    """Give the scores in a trace with every operation visible."""
     if tf.executing_eagerly():
         raise UnsupportedModelError(
             f"{forward.model_name} cannot be traced, and only a trace shows what its operations are. Use "
@@ -93,9 +93,9 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
 
 @contextmanager
 def _unrolled(forward: TensorFlowForwardPass, points: tuple[Any, ...]) -> Iterator[None]:
-    """Let recurrent layers write out their steps, where their number is known: a loop hides its operations."""
+    """Unroll recurrent layers if their number of steps is known: a loop hides its operations."""
     axis = forward.question.layout.batch_first.time_axis
-    # Which of several inputs a loop goes through is not known: the steps of each are.
+    # With several inputs it is not known which is the sequence of a loop.
     steps = 1 if forward.question.wiring else None if axis is None else points[0].shape[axis]
     with ExitStack() as stack:
         if steps is not None:

@@ -1,4 +1,4 @@
-"""Guided backpropagation and deconvolution: every ReLU hands on no negative gradient."""
+"""Guided backpropagation and deconvolution: every ReLU propagates no negative gradient."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _RECTIFIERS = names("Relu Relu6")
 
 
 def rectified(model_name: str, *, deconvolution: bool) -> Rules:
-    """Let every ReLU hand on the positive part of its gradient; with `deconvolution` that of what arrives.
+    """Let every ReLU propagate the positive part of its gradient; with `deconvolution` that of what arrives.
 
     The backward pass raises `UnsupportedModelError` for a ReLU that is out of its reach.
     """
 
-    def hand_on(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
+    def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
         if name_of(operation) in _RECTIFIERS:
             rules.changed.append(operation)
             return [tf.nn.relu(arriving[0] if deconvolution else gradient_of(operation, arriving)[0])]
@@ -34,11 +34,11 @@ def rectified(model_name: str, *, deconvolution: bool) -> Rules:
             )
         return gradient_of(operation, arriving)
 
-    rules = Rules(hand_on)
+    rules = Rules(propagate)
     return rules
 
 
 def _calls_a_rectifier(operation: Any) -> bool:
-    """Tell whether any function that a graph can call has a ReLU in it."""
+    """Tell whether any function that a graph can call contains a ReLU."""
     library = operation.graph.as_graph_def().library.function
     return any(node.op in _RECTIFIERS for function in library for node in function.node_def)

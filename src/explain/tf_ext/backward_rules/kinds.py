@@ -1,4 +1,4 @@
-"""The kinds of operations that the rules tell apart, and the refusal of those without a rule."""
+"""The kinds of operations that the rules distinguish, and the error for those without a rule."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ POOLS = names("MaxPool MaxPool3D")
 COMPOSITE = names(
     "While StatelessWhile If StatelessIf Case StatelessCase PartitionedCall StatefulPartitionedCall"
 )
-"""They hold operations of their own, out of reach: loops, and calls of functions."""
+"""They consist of operations that no rule can reach: loops, and calls of functions."""
 ALSO_AFFINE = names("Cumsum")
-"""What `explain.tf_ext.model.graph` does not count among the affine operations, since no prefix needs it."""
+"""Affine operations that `explain.tf_ext.model.graph` leaves out, since no prefix needs them."""
 
 
 def no_rule(method: str, operation: Any, dependent: Container[Any], model_name: str) -> UnsupportedModelError:

@@ -1,8 +1,8 @@
 """Layer-wise relevance propagation, by the operation.
 
-What goes backward is not the relevance R of a tensor a but R / a, as a gradient would: R = a · g. So every operation
-that moves values, scales them by constants or picks one of them hands on its own gradient, and only sums, convolutions
-and non-linearities need a rule.
+The backward pass propagates not the relevance R of a tensor a but R / a, which behaves like a gradient: R = a · g. So
+every operation that moves values, scales them by constants or picks one of them propagates its own gradient, and only
+sums, convolutions and non-linearities need a rule.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _KINDS = Kinds(
     scales=names("Mul RealDiv Neg"),
     gates=names("Sigmoid Relu6 Erf Erfc"),
 )
-# One of the values that go in.
+# They give one of their operands' values.
 _PICKS = POOLS | names("Max Min Maximum Minimum")
 _MOVERS = names("Reshape Squeeze ExpandDims Transpose Identity BatchToSpaceND")
-# A function with a gradient of its own: what it computes is in the trace before it.
+# A function with a custom gradient: its operations are in the trace before it.
 _WRAPPED = "IdentityN"
 
 
 def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any, *, plus: bool) -> Rules:
-    """Let operations share out what arrives as relevance.
+    """Let operations divide what arrives as relevance among their operands.
 
     The backward pass raises `UnsupportedModelError` for an operation without a rule.
 
@@ -52,7 +52,7 @@ def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any
     epsilon : tf.Tensor
         What is added to the size of a sum, once an example.
     plus : bool
-        Whether convolutions share out to what raises them alone.
+        Whether convolutions propagate relevance only to positive contributions.
     """
     flow = _flow(scores, points)
     wholes: dict[Any, list[Any]] = {}
@@ -63,7 +63,7 @@ def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any
                 wholes[one] = flow.with_constants(one, movers)
     completed = flow.completed({one for whole in wholes.values() for one in whole})
 
-    def hand_on(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
+    def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
         if operation not in flow.operands:
             return [None] * len(operation.inputs)
         name = name_of(operation)
@@ -92,7 +92,7 @@ def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any
             return [_unchanged(operation, arriving)]
         raise no_rule("LRP", operation, flow.operands, model_name)
 
-    rules = Rules(hand_on)
+    rules = Rules(propagate)
     return rules
 
 
@@ -125,7 +125,7 @@ def _keeps_shape(operation: Any, operands: Collection[Any]) -> bool:
 
 
 def _gate_of(operation: Any, flow: Flow, model_name: str) -> int:
-    """Give which of two factors is a gate."""
+    """Give the position of the factor that is a gate."""
     gates = [one for one in flow.operands if name_of(one) in _KINDS.gates]
     gate = flow.gate_among([tensor.op for tensor in operation.inputs], gates)
     if gate is None:
@@ -134,7 +134,7 @@ def _gate_of(operation: Any, flow: Flow, model_name: str) -> int:
 
 
 def _tiny(dtype: Any) -> float:
-    """Give the least normal number of a precision; NumPy does not know bfloat16, which has float32's exponents."""
+    """Give the smallest normal number of a dtype; NumPy lacks bfloat16, which has float32's exponents."""
     return float(np.finfo(np.float32 if dtype == tf.bfloat16 else dtype.as_numpy_dtype).tiny)
 
 
@@ -145,19 +145,19 @@ def _added_to(values: Any, epsilon: Any) -> Any:
 
 
 def _unchanged(operation: Any, arriving: Sequence[Any]) -> Any:
-    """Hand on f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
+    """Propagate f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
     entered, made = operation.inputs[0], operation.outputs[0]
     at_zero = tf.abs(entered) < tf.constant(_tiny(entered.dtype), entered.dtype)
     return sloped(operation, arriving, made, entered, at_zero)
 
 
 def _raised(operation: Any, whole: Sequence[Any], arriving: Any, epsilon: Any) -> Sequence[Any]:
-    """Share out the relevance of a convolution to what raises it: (x w)⁺ / (Σ (x w)⁺ + b⁺ + ε) of it each."""
+    """Divide the relevance of a convolution among positive contributions: (x w)⁺ / (Σ (x w)⁺ + b⁺ + ε) each."""
     x, weight = operation.inputs
     made = whole[-1].outputs[0]
     for one in reversed(whole[1:]):
         if name_of(one) not in _ADDITIONS:
-            # What moves values brings them back as it brings back gradients.
+            # An operation that moves values moves them back by its gradient.
             made = gradient_of(one, [made])[0]
     zero = tf.zeros((), x.dtype)
     raising, lowering = tf.maximum(weight, zero), tf.minimum(weight, zero)

@@ -34,7 +34,7 @@ from explain.tf_ext.model.tracing import Beside
 class TensorFlowForwardPass(ForwardPass):
     """One run of a TensorFlow model, or one trace of it; see `explain.backends.forward_pass.ForwardPass`.
 
-    The model is referred to weakly, so that a kept trace keeps no model alive.
+    It refers to the model weakly, so that a kept trace does not keep the model alive.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class TensorFlowForwardPass(ForwardPass):
     target_function : callable, optional
         A callable target.
     findings, functionals : list
-        What was found out at each reading of the model's output, and at each call of the model.
+        The finding of each reading of the output, and the functional activation of each call of the model.
     notes : list
-        What a computation noted on the way, for whoever looks at its trace.
+        Records of a computation for the analysis of its trace.
     """
 
     arithmetic = ARITHMETIC
@@ -58,7 +58,7 @@ class TensorFlowForwardPass(ForwardPass):
 
     @classmethod
     def of(cls, model: Any, inspection: TensorFlowInspection, **asked: Any) -> TensorFlowForwardPass:
-        """Give the forward pass of a model, which is held if it is none of Keras's."""
+        """Give the forward pass of a model; one that is not of Keras is kept alive."""
         if inspection.opaque:
             return cls(reference=lambda: model, inspection=inspection, **asked)
         return cls(reference=weakref.ref(model), inspection=replace(inspection, model=None), **asked)
@@ -108,9 +108,9 @@ class TensorFlowForwardPass(ForwardPass):
         return found[-1], gradient
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
-        """Give outputs, gradients, scores and the target's indices from one run: of the predicted class without one.
+        """Give outputs, gradients, scores and indices of the target, by default the predicted class, from one run.
 
-        Where the target does not fit the outputs there are no gradients: the caller is told why elsewhere.
+        If the target does not fit the outputs there are no gradients: the error is raised elsewhere.
         """
         indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -121,7 +121,7 @@ class TensorFlowForwardPass(ForwardPass):
                 indices = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
             fits = indices.shape[-1] == rank - 1
             if fits and rank > 1:
-                # An index out of range is refused by its value later: here it must only not stop the run.
+                # An index out of range is refused later; here it must not stop the run.
                 indices = tf.clip_by_value(indices, 0, tf.shape(outputs, tf.int64)[1:] - 1)
             scores = pick_scores(outputs, None, indices) if fits else tf.zeros([0], outputs.dtype)
         try:
@@ -131,10 +131,10 @@ class TensorFlowForwardPass(ForwardPass):
         return outputs, gradients, scores, indices
 
     def layer_calls(self, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Give nothing, and note every call of a layer: its name and the shape of its output."""
+        """Record every call of a layer: its name and the shape of its output."""
         with noted_calls(named_layers(self.model), self.notes):
             self.read(points, beside)
-        # What a trace gives must be a tensor; there need be no points.
+        # A trace must return a tensor, and there may be no points.
         return beside[-1]
 
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
@@ -144,7 +144,7 @@ class TensorFlowForwardPass(ForwardPass):
         return tuple(masks)
 
     def read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
-        """Run the model; give what the explained output is made from, batch first."""
+        """Run the model; give its output and the explained output, batch first."""
         companions, masks, held, outer, unmoved, _ = beside
         moved = points if self.entry is None else outer
         value = points[0] if points else None

@@ -1,4 +1,4 @@
-"""What a trace shows of the way from an input to a score: what is affine, what has kinks, how large its results are."""
+"""The operations of a trace between an input and a score: which are affine, which have kinks, how large they are."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 from explain.backends.operations import score_graph
 from explain.backends.operations.score_graph import Operations, names
 
-# Operations by their types. Affine in all their inputs together.
+# Operations by their types. Affine in all their operands together.
 _ADDITIVE = names(
     "Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Reshape Transpose Squeeze ExpandDims StridedSlice Slice Split "
     "SplitV Identity Pad PadV2 MirrorPad Sum Mean AvgPool AvgPool3D GatherV2 GatherNd ReverseV2 Tile BroadcastTo "
     "SpaceToBatchND BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor ResizeBilinear SelectV2"
 )
-# Affine in one of their inputs while the others are held.
+# Affine in one of their operands while the others are constant.
 _LINEAR_IN_EACH = names("Mul MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
-# What makes a prefix worth skipping.
+# Operations that make a prefix worth skipping.
 _COSTLY = names("MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
 _SMOOTH = names(
     "Tanh Sigmoid Softmax LogSoftmax Softplus Exp Expm1 Log Log1p Pow Sqrt Rsqrt Reciprocal RealDiv Erf Erfc Square "
     "SquaredDifference Sin Cos IdentityN StopGradient"
 )
-# What a loop does besides computing.
+# The bookkeeping of a loop.
 _BOOKKEEPING = names(
     "Placeholder Const ReadVariableOp NoOp TensorListReserve TensorListFromTensor TensorListGetItem TensorListSetItem "
     "TensorListStack TensorListElementShape ZerosLike OnesLike Fill"
 )
 _LOOPS = frozenset({"While", "StatelessWhile"})
-# They give a shape, which does not depend on any value.
+# Their results depend on shapes only.
 _SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 
 
@@ -82,7 +82,7 @@ def _is_smooth(operation: Any) -> bool:
 
 
 def _bodies(operation: Any) -> list[Any]:
-    """Give the graph of what a loop repeats, which TensorFlow holds by its name."""
+    """Give the graph of a loop's body, which TensorFlow stores by its name."""
     if name_of(operation) not in _LOOPS:
         return []
     from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
@@ -93,7 +93,7 @@ def _bodies(operation: Any) -> list[Any]:
 
 def _is_smooth_kind(operation: Any) -> bool:
     name = name_of(operation)
-    # A choice may follow the input.
+    # A choice may depend on the input.
     return (name in _SMOOTH or name in _LINEAR_IN_EACH or name in _ADDITIVE) and name != "SelectV2"
 
 
@@ -112,7 +112,7 @@ def is_affine_kind(operation: Any, dependent: Container[Any]) -> bool:
 
 
 def _bytes(tensors: Any) -> int:
-    """Give the bytes of floating-point tensors, sizes that are open counted as one."""
+    """Give the bytes of floating-point tensors; unknown sizes count as one."""
     return sum(
         prod(size or 1 for size in tensor.shape) * tensor.dtype.size
         for tensor in tensors

@@ -1,4 +1,4 @@
-"""What can be read off a TensorFlow model without running it."""
+"""The properties of a TensorFlow model that are known without running it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TensorFlowInspection(Inspection):
     eager : bool
         True if it must be run operation by operation, not as a traced graph.
     structure : Structure
-        What a trace of it holds for good.
+        The values that a trace of it is specialised to.
     """
 
     eager: bool = False
@@ -37,7 +37,7 @@ class TensorFlowInspection(Inspection):
 
 
 def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> TensorFlowInspection:
-    """Tell a model's kind.
+    """Determine the kind of a model.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     given : Mapping
         The keyword arguments that the caller passes.
     wiring : Wiring, optional
-        Where its inputs come from, if the caller gives several: a state is then one of them.
+        The sources of its inputs, if the caller gives several: a state is then one of them.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     """
     if not is_keras_model(model):
         function, size = _callable_of(model, wiring)
-        # Traced by their maker, or a function that may do what no trace can hold.
+        # It is traced already, or a function that may do what no trace can hold.
         return TensorFlowInspection(
             model=function, opaque=True, eager=True, fixed_batch_size=size, structure=structure_of(model)
         )
@@ -85,12 +85,12 @@ def default_layout(model: Any, ndim: int) -> Layout:
 
 
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of one example where the model states it, without the batch axis."""
+    """Give the shape of one example, without the batch axis, if the model states it."""
     return keras_inspection.stated_input_shape(model) if is_keras_model(model) else None
 
 
 def reads_token_ids(model: Any) -> bool:
-    """Tell whether the model has an embedding layer that can be reached."""
+    """Tell whether the model has an accessible embedding layer."""
     return is_keras_model(model) and any(map(is_embedding, layers_of(model)))
 
 
@@ -123,7 +123,7 @@ def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ..
 
 
 def call_error(cause: Exception, inputs: Sequence[Any], *, several: bool) -> ExplainError:
-    """Say what the model said; an input of another shape than it states is refused before."""
+    """Give the error for a model that raised; an input that does not fit the stated shape is refused before."""
     names = "A tuple goes to a Keras model as a list, a dict by its inputs' names." if several else None
     given = [(tuple(one.shape), one.dtype.name) for one in inputs if one is not None]
     return model_call_error(cause, given, names)
@@ -136,7 +136,7 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
 
 
 def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:
-    """Give what to call of a tf.Module, a tf.function, a SavedModel or a function, and its fixed batch size."""
+    """Give the callable of a tf.Module, tf.function, SavedModel or function, and its fixed batch size."""
     signatures = getattr(model, "signatures", None)
     if not callable(model):
         if not signatures:
@@ -148,7 +148,7 @@ def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:
 
 
 def _positional(function: Any) -> Any:
-    """Let a SavedModel's signature, which takes its inputs by name, be called by position."""
+    """Make a SavedModel's signature, which takes its inputs by name, callable by position."""
     structured = getattr(function, "structured_input_signature", None)
     if not structured or structured[0] or len(structured[1]) != 1:
         return function

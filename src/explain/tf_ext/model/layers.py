@@ -16,20 +16,20 @@ from explain.keras.layers import replaced
 
 
 def named_layers(model: Any) -> Mapping[str, Any]:
-    """Give the layers of a model by name, itself left out; one inside another by both names, ``"outer/inner"``."""
+    """Give the layers of a model by name, without the model itself; a nested one by both names, ``"outer/inner"``."""
     found: dict[str, Any] = {}
 
     def walk(layer: Any, path: str) -> None:
         for inner in layer._layers:
             name = f"{path}{inner.name}"
-            # A layer may be held in two places, or have the name of another one.
+            # A layer may be stored in two places, or have the name of another one.
             if any(inner is other for other in found.values()):
                 continue
             while name in found:
                 name += "_"
             found[name] = inner
-            # A recurrent layer's cell takes one step, and is no layer for the whole sequence; of the two layers in
-            # a Bidirectional one gives its steps in the order from last to first.
+            # A recurrent layer's cell takes one step, not the whole sequence; one of the two layers in a
+            # Bidirectional returns its steps from last to first.
             if not hasattr(inner, "cell") and not hasattr(inner, "backward_layer"):
                 walk(inner, f"{name}/")
 
@@ -38,7 +38,7 @@ def named_layers(model: Any) -> Mapping[str, Any]:
 
 
 def has_channels_last(layer: Any, before: bool) -> bool:
-    """Tell whether the output of a layer has its channels last, from where they were before it."""
+    """Tell whether the output of a layer has its channels last, from whether its input has."""
     data_format = getattr(layer, "data_format", None)
     if data_format is not None:
         return bool(data_format != "channels_first")
@@ -49,12 +49,12 @@ def has_channels_last(layer: Any, before: bool) -> bool:
 class TensorFlowPlace(Place):
     """The output of a layer at one of its calls; see `explain.backends.places.Place`.
 
-    The layer is referred to weakly: a place is part of the key of a trace, which keeps no model alive.
+    It refers to the layer weakly: a place is part of the key of a trace, which must not keep a model alive.
     """
 
     @contextmanager
     def passed_through(self, function: Callable[[Any], Any]) -> Iterator[None]:
-        """Replace the output by what a function makes of it."""
+        """Replace the output by the result of a function of it."""
         count = -1
         layer = self.layer()
         own = layer.call
@@ -101,7 +101,7 @@ class TensorFlowPlace(Place):
 
 @contextmanager
 def noted_calls(layers: Mapping[str, Any], seen: list[tuple[str, tuple[int | None, ...]]]) -> Iterator[None]:
-    """Note the name of every layer and the shape of its output, at each call that is not in a loop of another layer."""
+    """Record the name of every layer and the shape of its output, at each call outside of another layer's loop."""
     graph = tf.compat.v1.get_default_graph()
 
     def noted(name: str, layer: Any) -> Callable[..., Any]:
@@ -111,10 +111,10 @@ def noted_calls(layers: Mapping[str, Any], seen: list[tuple[str, tuple[int | Non
         def call(*arguments: Any, **keywords: Any) -> Any:
             output = own(*arguments, **keywords)
             first = output[0] if isinstance(output, (tuple, list)) and output else output
-            # What is called in a loop is traced in the loop's own graph.
+            # A call in a loop is traced in the loop's own graph.
             if tf.is_tensor(first) and getattr(first, "graph", graph) is graph:
                 shape = tuple(first.shape)
-                # With steps from last to first, a map would lie the wrong way round on the input.
+                # With steps from last to first, a map would be reversed on the input.
                 is_reversed = getattr(layer, "go_backwards", False) and len(shape) > 2
                 seen.append((name, () if is_reversed else shape))
             return output

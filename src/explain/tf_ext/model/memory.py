@@ -1,4 +1,4 @@
-"""How much memory a point needs in TensorFlow, and how much there is."""
+"""The memory that a point needs in TensorFlow, and the free memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.running.execution import UNSEEN
 
-# Beside every result of the forward pass, most of which the backward pass reads again, the gradients on their way.
+# A factor for gradients, beside every result of the forward pass, most of which the backward pass reads again.
 _BEYOND_RESULTS = 1.5
 
 
@@ -23,13 +23,13 @@ def bytes_per_point(examples: Examples, bytes_of_results: Callable[[], int]) -> 
     examples : Examples
         Any number of them.
     bytes_of_results : callable
-        Gives the size of every result on the way from input to score, as a trace tells their shapes, else 0.
+        Gives the size of every result between input and score by the shapes in a trace, 0 without one.
     """
     inputs = sum(array[:1].nbytes for array in examples.inputs)
     try:
         seen = bytes_of_results()
     except ExplainError:
-        # The model does not take the input: it says so when it is called on it.
+        # The model does not take the input: the error is raised when it is called on it.
         seen = 0
     return int(_BEYOND_RESULTS * (inputs + seen)) if seen else UNSEEN * inputs
 
@@ -37,7 +37,7 @@ def bytes_per_point(examples: Examples, bytes_of_results: Callable[[], int]) -> 
 def free_memory(device: str) -> int:
     """Give the free memory of a device, in bytes."""
     if device != "cpu":
-        # TensorFlow takes a device's memory at the start; how much that is it tells in no public way.
+        # TensorFlow reserves a device's memory at the start; no public function gives its size.
         from tensorflow.python.client.device_lib import list_local_devices
 
         limit = next(one.memory_limit for one in list_local_devices() if one.device_type == "GPU")
@@ -46,5 +46,5 @@ def free_memory(device: str) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell TensorFlow's error of memory that ran out, on whatever device."""
+    """Tell whether an error of TensorFlow says that memory ran out, on any device."""
     return isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError))

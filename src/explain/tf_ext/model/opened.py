@@ -1,4 +1,4 @@
-"""A TensorFlow model opened: arrays to its device, and computations on tensors, traced where the model allows it."""
+"""An opened TensorFlow model: arrays to its device, and computations on tensors, traced if the model allows it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _Look = Callable[[Any, TensorFlowForwardPass], Any]
 
 
 class OpenedModel(Layered):
-    """One TensorFlow model, opened: what its affine prefix, its paths and its backward rules are found with.
+    """One opened TensorFlow model: what the affine prefix, paths and backward rules need of it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class OpenedModel(Layered):
     question : Question
         What is asked of it.
     like : object
-        The input as it was given: a model without weights follows its dtype.
+        The input as the user gave it: a model without weights follows its dtype.
     """
 
     inspection: TensorFlowInspection
@@ -68,7 +68,7 @@ class OpenedModel(Layered):
 
     @property
     def rounds_points(self) -> bool:
-        """Whether the model computes in less precision than points are formed in."""
+        """Whether the model computes in lower precision than points are formed in."""
         return bool(getattr(self.model, "compute_dtype", self._precision.name) != self._precision.name)
 
     @contextmanager
@@ -78,7 +78,7 @@ class OpenedModel(Layered):
             yield
 
     def place_of(self, call: LayerCall) -> TensorFlowPlace:
-        """Give the place of a call, at which the model can be entered or left."""
+        """Give the place of a call, where the model can start or end."""
         return TensorFlowPlace(weakref.ref(self.named_layers[call.name]), call)
 
     def tensors(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
@@ -97,25 +97,25 @@ class OpenedModel(Layered):
         Parameters
         ----------
         function : callable
-            From a `TensorFlowForwardPass`, what is static, tensors, and what goes beside them row by row, to tensors.
-            A trace of it is kept: it holds what it refers to.
+            Of a `TensorFlowForwardPass`, the static arguments, the tensors, and a `Beside`; gives tensors. Its trace
+            is kept with the model.
         examples : Examples
-            What goes beside the points.
+            Companions, masks and targets of the points.
         *arguments
             The tensors, nested as `function` takes them.
         static : tuple of hashable
-            What a trace of the function holds for good.
+            Arguments that a trace is specialised to.
         """
-        return self.found(function, examples, *arguments, static=static)[0]
+        return self.run_with_finding(function, examples, *arguments, static=static)[0]
 
-    def found(
+    def run_with_finding(
         self,
         function: Callable[..., Any],
         examples: Examples,
         *arguments: Any,
         static: tuple[Hashable, ...] = (),
     ) -> tuple[Any, Finding | None]:
-        """Run a computation as `run` does; give what was found out about the score, too."""
+        """Run a computation as `run` does; give the finding about the score too."""
         inputs = (*arguments, self._beside(examples))
         trace = self._traced_or_none(function, examples, inputs, static)
         try:
@@ -129,11 +129,11 @@ class OpenedModel(Layered):
                 return function(forward, *static, *inputs), forward.findings[0]
         except ExplainError:
             raise
-        except Exception as cause:  # Foreign code, which may raise anything.
+        except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, arguments[0]) from cause
 
-    def seen(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
-        """Look at the trace of a computation of points; None for a model that cannot be traced.
+    def analysed(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
+        """Analyse the trace of a computation of points; None for a model that cannot be traced.
 
         Parameters
         ----------
@@ -142,12 +142,12 @@ class OpenedModel(Layered):
         examples : Examples
             One is enough.
         look : callable
-            From the graph of the trace and the forward pass that made it to what is kept with the trace.
+            Of the graph of the trace and its forward pass; the result is kept with the trace.
         """
         padded = self.padded(examples.rows(slice(0, 1)))
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         trace = self._traced_or_none(function, padded, inputs, (), look)
-        return None if trace is None else trace.seen
+        return None if trace is None else trace.analysis
 
     def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int | None, ...]]]:
         """Give each call of a layer, of a trace or a run on one example, as its name and the shape of its output."""
@@ -155,9 +155,9 @@ class OpenedModel(Layered):
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         forward = self._forward_pass(padded)
         if not self._eager:
-            # Foreign code that cannot be traced may raise anything; it is run all the same.
+            # The user's code may raise anything when it cannot be traced; it is run all the same.
             with suppress(Exception), preserved_random_state():
-                # The trace is not kept: what was noted belongs to it.
+                # The trace is not kept: only the notes are needed.
                 traced(forward.layer_calls, inputs, self._specifications(inputs))
                 return forward.notes
         forward.notes.clear()
@@ -166,7 +166,7 @@ class OpenedModel(Layered):
                 forward.layer_calls(*inputs)
         except ExplainError:
             raise
-        except Exception as cause:  # Foreign code, which may raise anything.
+        except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, inputs[0]) from cause
         return forward.notes
 
@@ -174,7 +174,7 @@ class OpenedModel(Layered):
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
         beside = self._beside(examples)
         forward = self._forward_pass(examples)
-        # The caller traces it, and would otherwise rewrite its control flow.
+        # The caller traces it, and would rewrite its control flow.
         return tf.autograph.experimental.do_not_convert(lambda point: forward.outputs((point,), beside))
 
     def check_shape(self, examples: Examples) -> None:
@@ -212,8 +212,8 @@ class OpenedModel(Layered):
             return self._trace(function, examples, inputs, static, look)
         except ExplainError:
             raise
-        # The model is foreign code, which may raise anything, also only because it is being traced: run as it
-        # is, it may work after all, and else says what is wrong with the input rather than with the trace.
+        # The user's code may raise anything, also only because it is traced. Run operation by operation it may work
+        # after all, and else its error is about the input and not about the trace.
         except Exception as error:
             if is_out_of_memory(error):
                 raise
@@ -232,7 +232,7 @@ class OpenedModel(Layered):
         flat = tf.nest.flatten(inputs)
         companions, mask, held, outer, _, _ = inputs[-1]
         question = self.question
-        # What cannot be part of a key is traced for this call alone.
+        # Values that cannot be part of a key: a trace of them is kept for this opened model only.
         alone = bool(question.forward_kwargs) or examples.target.function is not None
         kept = self._own_traces if alone else traces_of(self.model)
         key = (
@@ -255,7 +255,7 @@ class OpenedModel(Layered):
         )
         if key not in kept:
             forward = self._forward_pass(examples)
-            # The model's own code runs while it is traced, and not again.
+            # The model's own code runs only while it is traced.
             with preserved_random_state():
                 run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
             finding = forward.findings[0] if forward.findings else None
@@ -263,13 +263,15 @@ class OpenedModel(Layered):
         return kept[key]
 
     def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
-        """Ask a trace that is not run which activation made the output: without one no operation tells."""
+        """Find the activation that made the output in a trace that is not run: eager tensors do not show it."""
         if self.inspection.opaque:
             return None
         forward = self._forward_pass(examples)
         try:
             traced(forward.outputs, inputs, self._specifications(inputs))
-        except Exception:  # Foreign code that cannot be traced may raise anything; it is run all the same.
+        except (
+            Exception
+        ):  # The user's code may raise anything when it cannot be traced; it is run all the same.
             return None
         return forward.functionals[-1]
 
@@ -291,7 +293,7 @@ class OpenedModel(Layered):
         )
 
     def _beside(self, examples: Examples) -> Beside:
-        """Bring to tensors what goes beside the points; half-precision companions are cast by Keras itself."""
+        """Give what goes beside the points as tensors; Keras itself casts half-precision companions."""
         precision = self._precision
         companions = {name: to_device(array, precision) for name, array in examples.companions.items()}
         mask = () if examples.mask is None else (tf.constant(examples.mask),)

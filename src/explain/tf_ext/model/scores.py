@@ -18,7 +18,7 @@ _FUNCTIONAL: dict[str, ActivationKind] = {
     "LogSoftmax": "log_softmax",
     "Sigmoid": "sigmoid",
 }
-# What changes the shape of an output and not its values.
+# They change the shape of an output and not its values.
 _RESHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "Transpose")
 
 
@@ -39,7 +39,7 @@ class ActivationRecorder:
     Parameters
     ----------
     model : object
-        The model; one whose layers cannot be reached records nothing.
+        The model; nothing is recorded of one whose layers cannot be accessed.
     """
 
     def __init__(self, model: Any) -> None:
@@ -53,7 +53,7 @@ class ActivationRecorder:
 
 
 def functional_activation(output: Any) -> ActivationKind | None:
-    """Tell from the traced graph which activation made an output, None if it was none or was not traced."""
+    """Find in a trace the activation that made an output; None if it was none, or there is no trace."""
     if tf.is_symbolic_tensor(output):
         operation = output.op
         while operation.type in _RESHAPING:
@@ -117,5 +117,5 @@ def gradients_of_scores(tape: Any, scores: Any, tensors: Sequence[Any], model_na
 
 
 def class_axis(outputs: Any, layout: Layout) -> int:
-    """Give the axis of the classes where no activation says: where the input has its channels."""
+    """Give the axis of the classes if no activation defines it: where the input has its channels."""
     return 1 if layout.batch_first.channel_axis == 1 and len(outputs.shape) > 2 else -1

@@ -1,4 +1,4 @@
-"""The user's model and TensorFlow's random state, given back as they came."""
+"""The state of the user's model and of TensorFlow's random generators: restore it on exit."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from explain.keras.layers import held_masks, is_keras_model, kept_losses, layers
 
 @contextmanager
 def inference_mode() -> Iterator[None]:
-    """Put TensorFlow's random state back on any exit.
+    """Restore TensorFlow's random state on exit.
 
-    The mode itself is an argument of each call (``training=False``), and needs no putting back.
+    The mode itself is an argument of each call (``training=False``), and needs no restoring.
     """
     context = eager_context.context()
-    # There is one only once a seed was set.
+    # It exists only after a seed was set.
     generator = getattr(context, "_rng", None)
     state = None if generator is None else generator.getstate()
     try:
@@ -30,18 +30,18 @@ def inference_mode() -> Iterator[None]:
     finally:
         if generator is not None and generator.getstate() != state:
             generator.setstate(state)
-            # Operations that were run keep their own counters, which the same seeds would take up again.
+            # Operations that ran have counters of their own, which the same seeds would continue.
             context.clear_kernel_cache()
 
 
 @contextmanager
 def preserved_variables(model: Any) -> Iterator[None]:
-    """Put back what a call may assign: the states of stateful layers, seeds and statistics."""
-    # Asking for the global generator would make one.
+    """Restore the variables that a call may assign: states of stateful layers, seeds and statistics."""
+    # The public accessor would create the global generator.
     generator = stateful_random_ops.global_generator
     variables = [] if generator is None else [generator.state]
     if is_keras_model(model):
-        # A stateful layer does not count its states among its variables.
+        # The states of a stateful layer are not among its variables.
         states = tf.nest.flatten([getattr(layer, "states", None) or [] for layer in layers_of(model)])
         variables += [variable.value for variable in (*model.non_trainable_variables, *states)]
     elif isinstance(model, tf.Module):

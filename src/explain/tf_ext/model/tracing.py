@@ -1,4 +1,4 @@
-"""Computations traced once for a signature, and kept as long as the model lives."""
+"""Computations traced once for a signature, and kept as long as the model exists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from explain.backends.protocol import Finding
 
 _ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
-# The gradient of picking from a tensor, which makes a new one.
+# The gradient of indexing, which assigns to no variable.
 _NO_ASSIGNMENT = "ScatterNd"
 
 
@@ -30,46 +30,46 @@ class Trace:
     function : callable
         Of flat tensors.
     finding : Finding, optional
-        What was found out about the score at the first reading of the output.
+        The finding about the score at the first reading of the output.
     assigns : bool
         Whether running it assigns to any variable.
-    seen : object
-        What was looked for in the trace, if anything was.
+    analysis : object
+        The result of the analysis of the trace, if it was analysed.
     """
 
     function: Callable[..., Any]
     finding: Finding | None
     assigns: bool
-    seen: Any = None
+    analysis: Any = None
 
 
 _kept: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
 
 
 def traces_of(model: Any) -> dict[Any, Trace]:
-    """Give the traces kept for a model; they go when the model goes."""
+    """Give the traces of a model; they are dropped with the model."""
     return _kept.setdefault(model, {})
 
 
 def traced(
     function: Callable[..., Any], arguments: tuple[Any, ...], specifications: Sequence[Any]
 ) -> tuple[Callable[..., Any], Any]:
-    """Trace a function of nested tensors for their specifications; give it, and the graph of what it does.
+    """Trace a function of nested tensors for their specifications; give the traced function, and its graph.
 
-    It takes the tensors flat: binding nested arguments takes TensorFlow longer than a small model does.
+    It takes flat tensors: TensorFlow takes longer to bind nested arguments than to run a small model.
     """
     structure = tf.nest.map_structure(lambda tensor: None, arguments)
 
     def of_flat(*tensors: Any) -> Any:
         return function(*tf.nest.pack_sequence_as(structure, tensors))
 
-    # Keras does not convert a model's control flow either; without conversion errors keep their class.
+    # Keras does not convert a model's control flow either, and without conversion errors keep their class.
     concrete = tf.function(of_flat, autograph=False).get_concrete_function(*specifications)
     return concrete, concrete.graph
 
 
 def specifications_of(tensors: Sequence[Any], fixed_batch_size: int | None = None) -> list[Any]:
-    """Give the specifications of flat tensors with the batch axis left open."""
+    """Give the specifications of flat tensors with any batch size."""
     return [tf.TensorSpec([fixed_batch_size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
 
 

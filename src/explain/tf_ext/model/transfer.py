@@ -1,4 +1,4 @@
-"""Between host arrays and TensorFlow's tensors; TensorFlow places them on a device by itself."""
+"""Copies between host arrays and TensorFlow's tensors, which TensorFlow itself places on a device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from explain.inputs.examples import Array
 
 
 def to_device(array: Array, dtype: Any) -> Any:
-    """Make a tensor of an array, of that precision where it holds no whole numbers.
+    """Make a tensor of an array; a floating-point array is cast.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The affine prefix of a PyTorch model: where it ends, what it gives, and the rest of the model run from there."""
+"""The affine prefix of a PyTorch model: where it ends, its output, and the rest of the model run from there."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from explain.torch_ext.model.graph import ScoreGraph
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import gradients_of_scores, pick_scores
 
-# How far the rest of the model, run from the cut, may be from the whole: rounding, never another function.
+# By how much the model run from the cut may differ from the whole model: by rounding only.
 _SAME_OUTPUT = {torch.float32: 1e-3, torch.float64: 1e-9}
 
-# More are kept of no model.
+# No more are kept for a model.
 _KEPT_SURVEYS = 32
 
 
 class CutLostError(RuntimeError):
-    """The model took another way this time, past the cut: it must be run whole."""
+    """The model took another path this time, around the cut: it must be run whole."""
 
 
 class _Reached(BaseException):
-    """Ends a run of the model at the cut; no error, so that no model's own handler takes it for one."""
+    """Ends a run of the model at the cut; not an `Exception`, so that no handler in the model catches it."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value
@@ -46,8 +46,7 @@ class ModuleCut:
     Parameters
     ----------
     module : torch.nn.Module
-        The first module that does work on the input: what is before it runs on, cheap as it is, and a model may
-        look at what it makes.
+        The first module that is costly. Cheap operations before it still run, and the model may use their results.
     """
 
     module: nn.Module
@@ -68,14 +67,14 @@ class ModuleCut:
     def gradients(
         self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
-        """Run the model from the cut; give the gradient of the scores to what enters there, and the outputs.
+        """Run the model from the cut; give the gradient of the scores to the value there, and the outputs.
 
         Parameters
         ----------
         form : callable
-            Makes what enters at the cut.
+            Forms the value at the cut.
         points : torch.Tensor
-            The input that belongs to it: a model may look at its input besides.
+            The input that belongs to it: a model may use its input elsewhere too.
         """
         token = torch.zeros((), device=points.device, requires_grad=True)
         taken: list[Tensor] = []
@@ -97,7 +96,7 @@ class ModuleCut:
 
 @dataclass(frozen=True)
 class SourceCut:
-    """The whole model is affine, up to the logits or whatever the explained output is made from.
+    """The whole model is affine, up to the logits or to another source of the explained output.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ class SourceCut:
     def gradients(
         self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
-        """Give the gradient of the scores to what the outputs are made from, and the outputs."""
+        """Give the gradient of the scores to the source of the outputs, and the outputs."""
         source = form().requires_grad_()
         explained = self.transform(source)
         (gradient,) = gradients_of_scores(explained, examples.target, (source,))
@@ -125,29 +124,29 @@ class SourceCut:
 
 
 class _Entry(torch.autograd.Function):
-    """Makes a tensor inside the graph, which what follows may change in place, and takes its gradient out."""
+    """Forms a tensor inside the graph, which may be changed in place later, and captures its gradient."""
 
     @staticmethod
     def forward(ctx: Any, token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:
-        """Make what enters at the cut; the token gives it a place in the graph."""
+        """Form the value at the cut; the token connects it to the graph."""
         ctx.taken = taken
         return form()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Keep the gradient; the token itself has none."""
+        """Capture the gradient; the token itself has none."""
         ctx.taken.append(gradient)
         return gradient.new_zeros(()), None, None
 
 
 def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:
-    # PyTorch leaves `apply` without types.
+    # `apply` has no type annotations.
     entry: Callable[..., Tensor] = _Entry.apply
     return entry(token, form, taken)
 
 
 class _Known(NamedTuple):
-    """What is kept of a survey: nothing that holds the model."""
+    """The part of a survey that is cached; it does not refer to the model."""
 
     kinked: bool
     has_cut: bool
@@ -163,9 +162,9 @@ def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
 
 
 def survey(opened: OpenedModel, examples: Examples) -> Survey:
-    """Look for kinks and for the end of the model's affine prefix, once as it is entered and left now.
+    """Look for kinks and for the end of the affine prefix, once for the current entry and exit of the model.
 
-    A model that is known to have no prefix is not run again; one that has it must show it to every opened model.
+    A model without a prefix is not run again for the same question; a prefix is found anew for every opened model.
     """
     if opened.survey is None:
         key = _key(opened, examples)
@@ -179,7 +178,7 @@ def survey(opened: OpenedModel, examples: Examples) -> Survey:
 
 
 def _key(opened: OpenedModel, examples: Examples) -> Hashable:
-    """Give what a survey depends on, None where that cannot be told: a caller's function may do anything."""
+    """Give the key of a survey, None if it cannot be known: a caller's function may do anything."""
     question = opened.question
     if question.forward_kwargs or examples.target.function is not None:
         return None
@@ -191,7 +190,7 @@ def _key(opened: OpenedModel, examples: Examples) -> Hashable:
 
 
 def _known_of(model: Any, key: Hashable) -> _Known | None:
-    """Give what is kept of a model's survey under a key; nothing is of a model that cannot be referred to weakly."""
+    """Give the cached survey of a model for a key; none is cached of a model without weak references."""
     try:
         return _known.get(model, {}).get(key)
     except TypeError:
@@ -204,7 +203,7 @@ def _keep(model: Any, key: Hashable, found: Survey) -> None:
     with suppress(TypeError):
         kept = _known.setdefault(model, {})
         if len(kept) >= _KEPT_SURVEYS:
-            # A model that counts its calls is another one each time.
+            # A model that counts its calls has a new key each time.
             kept.clear()
         kept[key] = _Known(found.kinked, found.cut is not None)
 
@@ -222,7 +221,7 @@ def _survey(opened: OpenedModel, examples: Examples) -> Survey:
         with flow, _seen(opened.leaf_modules, flow, calls):
             reading = opened.read(points, few)
     except ExplainError:
-        # What fails because it is watched is not looked into; what fails by itself says so when it is run.
+        # A model that fails because it is watched is not surveyed; one that fails anyway raises when it is run.
         return Survey(kinked=True)
     explained, root = reading.explained, _root(reading, few)
     if root is None:
@@ -235,30 +234,30 @@ def _survey(opened: OpenedModel, examples: Examples) -> Survey:
 
 
 def _survey_of_several(opened: OpenedModel, points: tuple[Tensor, ...], few: Examples) -> Survey:
-    """Look for kinks on the way from each of several inputs; a prefix of them all is not looked for."""
+    """Look for kinks between each of several inputs and the score; a prefix is not looked for."""
     try:
         root = _root(opened.read(points, few), few)
     except ExplainError:
-        # What fails says so when it is run.
+        # A model that fails raises when it is run.
         return Survey(kinked=True)
     return Survey(root is None or any(ScoreGraph(root, point).has_kinks() for point in points))
 
 
 def _root(reading: Reading, examples: Examples) -> Any:
-    """Give the node of the scores; what picks a class from the outputs is ours, and chooses nothing by the input."""
+    """Give the node of the scores; of scores picked by index that of the outputs, since the index is constant."""
     explained, target = reading.explained, examples.target
     return (explained if target.function is None else pick_scores(explained, target)).grad_fn
 
 
 def _telling_count(examples: Examples) -> int:
-    """Give a number of examples that no other axis has, so that the axis of examples can be told from the others."""
+    """Give a number of examples that no other axis has as its size, so that the batch axis can be recognised."""
     sizes = {size for array in examples.inputs for size in array.shape[1:]}
     return next(count for count in range(3, len(sizes) + 4) if count not in sizes)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of a module: what it gave, the node that made that, and whether it is affine in the input."""
+    """A call of a module: its output, the node of the output, and whether it is affine in the input."""
 
     module: nn.Module
     output: Tensor
@@ -269,7 +268,7 @@ class _Call:
 def _find_cut(
     graph: ScoreGraph, flow: ValueFlow, reading: Reading, calls: list[_Call], count: int
 ) -> tuple[ModuleCut | SourceCut | None, Any]:
-    """Find what ends an affine prefix, and its node: the logits if all is affine, else the first module that works."""
+    """Find the end of the affine prefix, and its node: the logits if all is affine, else the first costly module."""
 
     def ends_prefix(tensor: Tensor, node: Any) -> bool:
         whole = tensor.ndim >= 2 and len(tensor) == count
@@ -294,7 +293,7 @@ def _leads_to(
             entering = cut.prefix(opened, points, examples)
         _, found = cut.gradients(opened, entering.clone, points, examples)
     except (CutLostError, ExplainError):
-        # Run from the cut the model fails, or goes another way: it is run whole.
+        # If the model fails from the cut, or takes another path, it is run whole.
         return False
     tolerance = _SAME_OUTPUT[points.dtype]
     return torch.allclose(found, expected, rtol=tolerance, atol=tolerance)
@@ -302,7 +301,7 @@ def _leads_to(
 
 @contextmanager
 def _seen(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_Call]) -> Iterator[None]:
-    """Note every call of a module: its output, as it is before anything changes it in place."""
+    """Record every call of a module, with its output before it is changed in place."""
 
     def note(module: nn.Module, arguments: Any, output: Any) -> None:
         if isinstance(output, Tensor):
@@ -318,7 +317,7 @@ def _seen(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_Call]) -> 
 
 @contextmanager
 def _replaced(forwards: Sequence[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
-    """Put other functions in the place of modules' ``forward``, each on its own instance."""
+    """Replace the ``forward`` of module instances; restore it on exit."""
     missing = object()
     before = [(module, module.__dict__.get("forward", missing)) for module, _ in forwards]
     try:

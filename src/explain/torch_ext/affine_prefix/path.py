@@ -17,7 +17,7 @@ from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceC
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.opened import OpenedModel
 
-# How far an affine prefix may be from the straight line between its ends: rounding of its sums.
+# By how much an affine prefix may deviate from the straight line between its ends: by the rounding of sums.
 _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
@@ -29,7 +29,7 @@ class Line(path_gradients.Line):
 
     def __init__(self, *about: Any) -> None:
         super().__init__(*about)
-        # What is given for so many points to a model that was seen not to read them.
+        # By the number of points, the stand-in for them for a model that does not use them.
         self._unread: dict[int, Tensor] = {}
 
     def sums(self, examples: Examples, starts: Arrays) -> Arrays:
@@ -69,16 +69,16 @@ class Line(path_gradients.Line):
         except (CutLostError, ExplainError) as error:
             if self._executor.ran_out(error):
                 raise
-            # If it is not the cut, the model fails again when it is run whole.
+            # If the cut is not the cause, the model fails again when it is run whole.
             self._cut = None
             return None
 
     def _sums_beyond(self, cut: ModuleCut | SourceCut, examples: Examples, start: Tensor) -> Arrays | None:
         """Sum beyond a cut.
 
-        A model may look at its input besides. The first run of each number of points shows whether it does; if not,
-        the others get not-a-numbers of the same shape, without the cost of forming the points: if they reach the
-        outputs after all, the model is run whole.
+        A model may use its input elsewhere too. The first run with each number of points shows whether it does. If
+        not, the next runs get NaNs of the same shape, which saves forming the points. If NaNs reach the outputs after
+        all, the model is run whole.
         """
         opened = self._opened
         (end,) = opened.tensors(examples.inputs)
@@ -100,7 +100,7 @@ class Line(path_gradients.Line):
 
         def compute(rows: slice, steps: slice) -> Tensor:
             def form() -> Tensor:
-                # A tensor of its own, not a view of one: what follows may change it in place.
+                # Not a view: it may be changed in place later.
                 value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
                 points = order.flat(value).view(rows.stop - rows.start, -1, first.shape[1])
                 torch.mul(self._nodes(steps, first).reshape(1, -1, 1), step[rows][:, None], out=points)
@@ -132,7 +132,7 @@ class Line(path_gradients.Line):
         steps: slice,
         repeated: Examples,
     ) -> Tensor:
-        """Give the gradients to what `form` makes; the input's points are formed only if the model reads them."""
+        """Give the gradients to the result of `form`; points of the input are formed only if the model uses them."""
         count = len(repeated)
         if count in self._unread:
             gradient, outputs = cut.gradients(self._opened, form, self._unread[count], repeated)
@@ -154,13 +154,13 @@ class Line(path_gradients.Line):
         inside: tuple[Tensor, Tensor],
         order: _Order,
     ) -> bool:
-        """Look at a point in the middle of every example's path: does the prefix give the point in its middle?"""
+        """Tell whether the prefix maps the middle of each example's path to the middle behind it."""
         middle = slice(len(self._alphas) // 2, len(self._alphas) // 2 + 1)
         rows = slice(0, len(examples))
         with torch.no_grad():
             true = order.flat(cut.prefix(self._opened, self._along(*outside, rows, middle), examples))
         expected = self._along(*inside, rows, middle)
-        # Each example by its own size: a large one must not hide another's bend.
+        # Relative to each example's own size, so that a large example does not hide the bend of another.
         size = true.abs().amax(dim=1)
         return bool(((true - expected).abs().amax(dim=1) <= _STRAIGHT[true.dtype] * size).all())
 
@@ -174,7 +174,7 @@ class Line(path_gradients.Line):
         """Form the points start + alpha × difference, example by example, shape (count × steps, ...).
 
         The same two elementwise operations in the same order as in every extension: points that differ in
-        their last bit flip kinks.
+        their last bit can fall on different sides of a kink.
         """
         alphas = self._nodes(steps, start).reshape(1, -1, *([1] * (start.ndim - 1)))
         points = alphas * difference[rows][:, None]
@@ -184,7 +184,7 @@ class Line(path_gradients.Line):
 
 @dataclass(frozen=True)
 class _Order:
-    """How a tensor lies in memory, so that it can be seen as plain rows without a copy."""
+    """The memory order of a tensor, so that it can be viewed as rows without a copy."""
 
     shape: torch.Size
     channels_last: bool
@@ -195,12 +195,12 @@ class _Order:
         return cls(tensor.shape[1:], last and not tensor.is_contiguous())
 
     def empty(self, count: int, like: Tensor) -> Tensor:
-        """Make room for so many."""
+        """Allocate a batch of `count`."""
         order = torch.channels_last if self.channels_last else torch.contiguous_format
         return torch.empty((count, *self.shape), dtype=like.dtype, device=like.device, memory_format=order)
 
     def flat(self, tensor: Tensor) -> Tensor:
-        """Give one row an example, in the order of memory."""
+        """View one row an example, in memory order."""
         return (tensor.permute(0, 2, 3, 1) if self.channels_last else tensor).reshape(len(tensor), -1)
 
     def shaped(self, flat: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""A backward pass in which some operations hand on something else than their gradient.
+"""A backward pass in which some operations propagate something else than their gradient.
 
-Operations are told by the nodes of the autograd graph, not by modules: a module that is called twice and a function
-that is no module are then like any other. Nothing is done to the model: a rule is a hook on a node of one graph.
+Operations are the nodes of the autograd graph, not modules: so a module that is called twice and a plain function are
+no special cases. The model is not changed: a rule is a hook on a node of one graph.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
 from explain.torch_ext.model.graph import ScoreGraph
 
-# From the gradients that a node gives and the gradients that it was given to other gradients that it gives.
-HandOn = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
+# From the outgoing gradients of a node and its incoming ones to other outgoing gradients.
+Propagation = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
 
 
 @dataclass
 class Rules:
-    """What operations hand on.
+    """What operations propagate.
 
     Parameters
     ----------
-    hand_on : Mapping of nodes to callables
+    propagate : Mapping of nodes to callables
         Called after a node has run.
     prepare : Mapping of nodes to callables
-        Called before a node runs: from the gradients that arrive to those that it is run on.
+        Called before a node runs: from its incoming gradients to those that it runs on.
     """
 
-    hand_on: Mapping[Any, HandOn]
+    propagate: Mapping[Any, Propagation]
     prepare: Mapping[Any, Callable[[tuple[Any, ...]], tuple[Any, ...]]] = field(default_factory=dict)
 
 
-def sloped(rise: Tensor, step: Tensor, flat: Tensor) -> HandOn:
-    """Give a rule that hands on rise / step times what arrives, and the gradient where the step is flat."""
+def sloped(rise: Tensor, step: Tensor, flat: Tensor) -> Propagation:
+    """Give a rule that propagates rise / step times what arrives, and the gradient where the step is flat."""
     slope = rise / torch.where(flat, torch.ones_like(step), step)
 
-    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
         if given[0] is None:
             return None
         return (torch.where(flat, given[0], arriving[0] * slope), *given[1:])
 
-    return hand_on
+    return propagate
 
 
 def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
@@ -60,14 +60,14 @@ def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, No
 def backward(
     scores: Tensor, points: Sequence[Tensor], rules: Rules, model_name: str
 ) -> tuple[tuple[Tensor, ...], int]:
-    """Go back from scores to points; give what arrives there, and how many operations a rule changed.
+    """Propagate from scores to points; give what arrives there, and the number of operations with a rule.
 
     Raises
     ------
     GradientError
         If nothing arrives.
     """
-    for node, hook in rules.hand_on.items():
+    for node, hook in rules.propagate.items():
         node.register_hook(hook)
     for node, prehook in rules.prepare.items():
         node.register_prehook(prehook)
@@ -78,4 +78,4 @@ def backward(
         torch.zeros_like(point) if gradient is None else gradient
         for point, gradient in zip(points, found, strict=True)
     )
-    return gradients, len(rules.hand_on) + len(rules.prepare)
+    return gradients, len(rules.propagate) + len(rules.prepare)

@@ -10,14 +10,14 @@ from torch import Tensor
 from explain.backends.operations.rules import NO_DIFFERENCE, NO_SINGLE_DIFFERENCE
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
-from explain.torch_ext.backward_rules.backward import HandOn, Rules, sloped
+from explain.torch_ext.backward_rules.backward import Propagation, Rules, sloped
 from explain.torch_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS
 from explain.torch_ext.backward_rules.tape import Run, Tape, edge_of, is_input
 from explain.torch_ext.model.graph import is_affine_kind, name_of
 
 
 def rescaled(run: Run, at_baselines: Examples) -> Rules:
-    """Let every non-linear operation hand on the slope between its operand at the baseline and at the input.
+    """Let every non-linear operation propagate by its slope between the baseline and the input.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def rescaled(run: Run, at_baselines: Examples) -> Rules:
             "that they cannot be compared one by one. Use integrated_gradients, or a baseline for which the model "
             "takes the same way."
         )
-    hooks: dict[Any, HandOn] = {}
+    hooks: dict[Any, Propagation] = {}
     for (node, is_pool), pair in zip(changed.items(), edges, strict=True):
         before, after = map(edge_of, pair)
         ends = [(one.values[tape.places[before]], one.values[tape.places[after]]) for one in (tape, other)]
@@ -52,8 +52,8 @@ def rescaled(run: Run, at_baselines: Examples) -> Rules:
     return Rules(hooks)
 
 
-def _slope_hook(at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> HandOn:
-    """Hand on (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
+def _slope_hook(at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> Propagation:
+    """Propagate (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
     step, rise = at_input[0] - at_baseline[0], at_input[1] - at_baseline[1]
     return sloped(rise, step, _are_alike(step))
 
@@ -62,11 +62,11 @@ def _are_alike(step: Tensor) -> Tensor:
     return step.abs() < (NO_DIFFERENCE if step.dtype == torch.float64 else NO_SINGLE_DIFFERENCE)
 
 
-def _pool_hook(node: Any, at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> HandOn:
-    """Share out the change of a maximum between the place that has it at the input and that at the baseline.
+def _pool_hook(node: Any, at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> Propagation:
+    """Divide the change of a maximum between its position at the input and its position at the baseline.
 
-    Captum's rule: with c the greater of both maxima, c − max(b) goes to the input's place and max(x) − c to the
-    baseline's, each divided by what changed at that place.
+    Captum's rule: with c the greater of both maxima, c − max(b) goes to the position at the input and
+    max(x) − c to that at the baseline, each divided by the change of the operand at that position.
     """
     (x, highest), (b, highest_before) = at_input, at_baseline
     rank = 3 if "3D" in name_of(node) else 2
@@ -79,7 +79,7 @@ def _pool_hook(node: Any, at_input: tuple[Tensor, Tensor], at_baseline: tuple[Te
         flat = torch.zeros_like(x).flatten(-rank)
         return flat.scatter_add(-1, indices.flatten(-rank), values.flatten(-rank)).reshape(x.shape)
 
-    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
         if given[0] is None:
             return None
         shares = spread(arriving[0] * (crossing - highest_before), places)
@@ -87,11 +87,11 @@ def _pool_hook(node: Any, at_input: tuple[Tensor, Tensor], at_baseline: tuple[Te
         slope = shares / torch.where(alike, torch.ones_like(step), step)
         return (torch.where(alike, given[0], slope), *given[1:])
 
-    return hand_on
+    return propagate
 
 
 def _places_of(node: Any, values: Tensor, like: Tensor) -> Tensor:
-    """Give where the maxima of other values are, pooled as a node pooled its own."""
+    """Give the positions of the maxima of other values, with a node's pooling settings."""
     name = name_of(node)
     if name.startswith("Adaptive"):
         pool: Any = torch.ops.aten.adaptive_max_pool3d if "3D" in name else torch.ops.aten.adaptive_max_pool2d

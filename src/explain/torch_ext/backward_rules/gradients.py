@@ -1,4 +1,4 @@
-"""What the backward pass of a rule brings to the inputs of a PyTorch model."""
+"""The result of a rule's backward pass at the inputs of a PyTorch model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from explain.torch_ext.model.transfer import to_host
 def rule_gradients(
     opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
 ) -> tuple[Arrays, int]:
-    """Give what a rule's backward pass brings to the inputs, and how many operations it changed."""
+    """Give the result of a rule's backward pass at the inputs, and the number of operations with a rule."""
     padded, of_relevance = opened.padded(examples), rule in ("epsilon", "epsilon_plus")
     tape = Tape(hold=of_relevance or rule == "rescale")
     with _unfused(opened) if of_relevance else nullcontext():

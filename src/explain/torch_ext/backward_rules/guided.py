@@ -1,4 +1,4 @@
-"""Guided backpropagation and deconvolution: every ReLU hands on no negative gradient."""
+"""Guided backpropagation and deconvolution: every ReLU propagates no negative gradient."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from explain.torch_ext.model.graph import name_of
 
 
 def rectified(run: Run, *, deconvolution: bool) -> Rules:
-    """Let every ReLU hand on the positive part of its gradient; with `deconvolution` that of what arrives.
+    """Let every ReLU propagate the positive part of its gradient; with `deconvolution` that of what arrives.
 
     Raises
     ------
     UnsupportedModelError
-        If a ReLU is hidden: it works in place on a view of another tensor.
+        If a ReLU works in place on a view of another tensor, which hides it.
     """
     run.refuse_hidden("relu", "clamp", "hardtanh")
 
-    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
         gradient = arriving[0] if deconvolution else given[0]
         return (None if gradient is None else gradient.clamp(min=0), *given[1:])
 
-    return Rules({node: hand_on for node in run.nodes if _is_rectifier(node)})
+    return Rules({node: propagate for node in run.nodes if _is_rectifier(node)})
 
 
 def _is_rectifier(node: Any) -> bool:
-    """Tell a ReLU, in whichever way it is written, and one with an upper bound."""
+    """Tell whether a node is a ReLU, however it is written, or one with an upper bound."""
     name = name_of(node)
     return name == "Relu" or (
         (name == "ClampMin" and getattr(node, "_saved_min", None) == 0)

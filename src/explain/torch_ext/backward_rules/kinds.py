@@ -1,4 +1,4 @@
-"""The kinds of operations that the rules tell apart, and the refusal of those without a rule."""
+"""The kinds of operations that the rules distinguish, and the error for those without a rule."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ ELEMENTWISE = names(
 )
 """One value in, one value out."""
 COMPOSITE = names("MkldnnRnnLayer CudnnRnn MiopenRnn ThnnFusedLstmCell ThnnFusedGruCell")
-"""They hold operations of their own, out of reach: whole recurrent layers, or steps of them."""
+"""They consist of operations that no rule can reach: whole recurrent layers, or steps of them."""
 ALSO_AFFINE = names("Rsub MaskedFill Cumsum Movedim")
-"""What `explain.torch_ext.model.graph` does not count among the affine operations, since no prefix needs it."""
+"""Affine operations that `explain.torch_ext.model.graph` leaves out, since no prefix needs them."""
 
 
 def no_rule(
     method: str, node: Any, dependent: Container[Any], model_name: str, modules: Sequence[nn.Module]
 ) -> UnsupportedModelError:
-    """Give the error for an operation without a rule; it names the modules that may have made it."""
+    """Give the error for an operation without a rule; it names the modules that may have run it."""
     name, hint = name_of(node), ""
     made_by = _modules_that_make(node, modules)
     if name in COMPOSITE and method == "LRP":
@@ -38,7 +38,7 @@ def no_rule(
 
 
 def _modules_that_make(node: Any, modules: Sequence[nn.Module]) -> str:
-    """Name the modules of the model that end in such an operation."""
+    """Name the modules whose last operation it may be."""
     inside: list[str] = []
     for module in modules:
         kind = type(module).__name__.lower().replace("norm", "")

@@ -1,8 +1,8 @@
 """Layer-wise relevance propagation, by the operation.
 
-What goes backward is not the relevance R of a tensor a but R / a, as a gradient would: R = a · g. So every operation
-that moves values, scales them by constants or picks one of them hands on its own gradient, and only sums, convolutions
-and non-linearities need a rule.
+The backward pass propagates not the relevance R of a tensor a but R / a, which behaves like a gradient: R = a · g. So
+every operation that moves values, scales them by constants or picks one of them propagates its own gradient, and only
+sums, convolutions and non-linearities need a rule.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from explain.backends.operations.relevance import Flow, Kinds
 from explain.backends.operations.score_graph import names
-from explain.torch_ext.backward_rules.backward import HandOn, Rules, sloped
+from explain.torch_ext.backward_rules.backward import Propagation, Rules, sloped
 from explain.torch_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS
 from explain.torch_ext.backward_rules.tape import Run, edge_of, is_input
 from explain.torch_ext.model.graph import is_affine_kind, name_of, operands_of
@@ -34,22 +34,22 @@ _KINDS = Kinds(
     scales=names("Mul Div Neg"),
     gates=names("Sigmoid Hardsigmoid Hardtanh Erf"),
 )
-# One of the values that go in.
+# They give one of their operands' values.
 _PICKS = POOLS | names("Max Amax Min Amin Maximum Minimum")
 _RESHAPES = names("View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze Alias Clone")
 
 
 def shared_out(run: Run, epsilon: float, *, plus: bool) -> Rules:
-    """Let operations share out what arrives as relevance.
+    """Let operations divide what arrives as relevance among their operands.
 
     Parameters
     ----------
     run : Run
-        Its tape held all tensors.
+        Its tape recorded all tensors.
     epsilon : float
         What is added to the size of a sum.
     plus : bool
-        Whether convolutions share out to what raises them alone.
+        Whether convolutions propagate relevance only to positive contributions.
 
     Raises
     ------
@@ -61,23 +61,23 @@ def shared_out(run: Run, epsilon: float, *, plus: bool) -> Rules:
     affine = [node for node in inner if _is_affine(node, run)]
     operands = {node: [one for one in operands_of(node) if one in run.nodes] for node in run.nodes}
     flow = Flow.of(operands, affine, _KINDS, name_of, lambda node: _keeps_shape(node, run))
-    hand_on: dict[Any, HandOn] = {}
+    propagate: dict[Any, Propagation] = {}
     apart: set[Any] = set()
     for node, name in inner.items():
         if name == "Convolution" and plus and node.next_functions[0][0] in run.nodes:
             whole = flow.with_constants(node, {one for one in flow.carriers if inner[one] in _RESHAPES})
             apart.update(whole)
-            hand_on[node] = _plus_hook(node, tape.value((whole[-1], 0)), epsilon)
+            propagate[node] = _plus_hook(node, tape.value((whole[-1], 0)), epsilon)
         elif name in ELEMENTWISE:
-            hand_on[node] = _unchanged_hook(
+            propagate[node] = _unchanged_hook(
                 tape.value(edge_of(node.next_functions[0])), tape.value((node, 0))
             )
         elif name == "Mul" and len(flow.operands[node]) == 2:
-            hand_on[node] = _signal_hook(_gate_of(node, flow, inner, run))
+            propagate[node] = _signal_hook(_gate_of(node, flow, inner, run))
         elif name not in _PICKS and not _is_affine(node, run):
             raise run.no_rule("LRP", node)
     prepare = {node: _stabilised(tape.value((node, 0)), epsilon) for node in flow.completed(apart)}
-    return Rules(hand_on, prepare)
+    return Rules(propagate, prepare)
 
 
 def _is_affine(node: Any, run: Run) -> bool:
@@ -85,7 +85,7 @@ def _is_affine(node: Any, run: Run) -> bool:
 
 
 def _gate_of(node: Any, flow: Flow, inner: dict[Any, str], run: Run) -> int:
-    """Give which of two factors is a gate."""
+    """Give the position of the factor that is a gate."""
     gates = [
         one for one, name in inner.items() if name in _KINDS.gates and getattr(one, "_saved_min_val", 0) == 0
     ]
@@ -109,37 +109,37 @@ def _added_to(values: Tensor, epsilon: float) -> Tensor:
 
 
 def _stabilised(made: Tensor, epsilon: float) -> _Prepare:
-    """Let a sum z share out R z / (z + ε sign z): in the place of what arrives, what the sum's own gradient spreads."""
+    """Let a sum z propagate the share z / (z + ε sign z) of its relevance, which its own gradient then divides."""
     share = made / _added_to(made, epsilon)
 
-    def hand_on(arriving: tuple[Any, ...]) -> tuple[Any, ...]:
+    def propagate(arriving: tuple[Any, ...]) -> tuple[Any, ...]:
         first = arriving[0]
         return (None if first is None else first * share, *arriving[1:])
 
-    return hand_on
+    return propagate
 
 
-def _unchanged_hook(entered: Tensor, made: Tensor) -> HandOn:
-    """Hand on f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
+def _unchanged_hook(entered: Tensor, made: Tensor) -> Propagation:
+    """Propagate f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
     return sloped(made, entered, entered.abs() < torch.finfo(entered.dtype).tiny)
 
 
-def _signal_hook(gate: int) -> HandOn:
-    """Let the signal take all of a product, and its gate nothing."""
+def _signal_hook(gate: int) -> Propagation:
+    """Give all relevance of a product to the signal, and none to its gate."""
 
-    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
         return tuple(
             torch.zeros_like(one) if number == gate and one is not None else one
             for number, one in enumerate(given)
         )
 
-    return hand_on
+    return propagate
 
 
-def _plus_hook(node: Any, made: Tensor, epsilon: float) -> HandOn:
-    """Share out the relevance of a convolution to what raises it: (x w)⁺ / (Σ (x w)⁺ + b⁺ + ε) of it each."""
+def _plus_hook(node: Any, made: Tensor, epsilon: float) -> Propagation:
+    """Divide the relevance of a convolution among positive contributions: (x w)⁺ / (Σ (x w)⁺ + b⁺ + ε) each."""
 
-    def hand_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
         if given[0] is None:
             return None
         x, weight = node._saved_input.detach(), node._saved_weight.detach()
@@ -166,4 +166,4 @@ def _plus_hook(node: Any, made: Tensor, epsilon: float) -> HandOn:
         share = torch.where(raised > 0, arriving[0] * whole / _added_to(raised, epsilon), 0)
         return (torch.where(x < 0, shared(below, lowering), shared(above, raising)), *given[1:])
 
-    return hand_on
+    return propagate

@@ -1,4 +1,4 @@
-"""A run of a model on a tape: the operations on the way from the input, and the tensors that go into them."""
+"""A recorded run of a model: the operations that depend on the input, and their operands."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from explain.torch_ext.model.graph import name_of
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
 
-# An operation in place on a view of a larger tensor, whatever it was.
+# Any operation in place on a view of a larger tensor.
 _ON_A_VIEW = "CopySlices"
 
 
 class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """What is on the way from the input: operations in the order of their calls, and the tensors that go into them.
+    """Records the operations that depend on the input, in the order of their calls, and their operands.
 
-    A tensor is found by its edge: the node of the autograd graph that made it and which of its outputs it is. In
-    another run of the same model the same tensor has the same place: the number of the call, and of the argument.
+    A tensor is found by its edge: its node in the autograd graph, and which output of the node it is. In another run
+    of the same model the same tensor has the same place: the number of the call, and of the argument.
 
     Parameters
     ----------
     hold : bool
-        Whether to hold the tensors.
+        Whether to keep the tensors.
     wanted : set of (int, int), optional
-        The places to hold, all if it is None.
+        The places to keep, all if it is None.
     """
 
     def __init__(self, hold: bool = True, wanted: set[tuple[int, int]] | None = None) -> None:
@@ -46,7 +46,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.values: dict[tuple[int, int], Tensor] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Note a call, and make it."""
+        """Record a call, and run it."""
         given = kwargs or {}
         tensors = [one for one in tree_leaves((args, given)) if isinstance(one, Tensor) and one.requires_grad]
         if tensors:
@@ -58,7 +58,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **given)
 
     def end(self, scores: Tensor) -> None:
-        """Note what the run ended in."""
+        """Record the end of the run."""
         self._note("end", [scores])
 
     def value(self, edge: tuple[Any, int]) -> Tensor:
@@ -80,7 +80,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.values[place] = tensor.detach()
 
     def _keep(self, tensors: Sequence[Tensor]) -> None:
-        """Copy what is held and about to be changed in place."""
+        """Copy recorded tensors that are about to be changed in place."""
         changing = {tensor.untyped_storage().data_ptr() for tensor in tensors}
         for place, value in self.values.items():
             if value.untyped_storage().data_ptr() in changing:
@@ -129,30 +129,30 @@ class Run:
         return no_rule(method, node, self.nodes, self.opened.model_name, self.opened.leaf_modules)
 
     def refuse_hidden(self, *words: str) -> None:
-        """Raise `UnsupportedModelError` if an operation with one of these words in its name is hidden by a view."""
+        """Raise `UnsupportedModelError` if a view hides an operation with one of these words in its name."""
         hidden = [name for name in self.tape.on_views if any(word in name for word in words)]
         if hidden and any(name_of(node).endswith(_ON_A_VIEW) for node in self.nodes):
             raise _on_a_view(hidden[0])
 
 
 def is_input(node: Any) -> bool:
-    """Tell whether a node stands for a tensor that no node made."""
+    """Tell whether a node stands for a leaf tensor."""
     return getattr(node, "variable", None) is not None
 
 
 def edge_of(of: tuple[Any, int]) -> tuple[Any, int]:
-    """Give an edge as tapes know it: of a tensor that no node made, an input or a weight, the tensor stands for one."""
+    """Give the key of an edge on a tape: of a leaf tensor, an input or a weight, the tensor itself identifies it."""
     node, number = of
     return _edge_into(node.variable) if is_input(node) else (node, number)
 
 
 def _edge_into(tensor: Tensor) -> tuple[Any, int]:
-    """Give the node that made a tensor and which of its outputs it is; two tensors that none made are two edges."""
+    """Give a tensor's node and which of its outputs it is; each leaf tensor has an edge of its own."""
     return ("made by none", id(tensor)) if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
 
 
 def _on_a_view(operation: str) -> UnsupportedModelError:
-    """Give the error for an operation that is hidden."""
+    """Give the error for an operation that a view hides."""
     return UnsupportedModelError(
         f"The model runs {operation.removeprefix('aten.').split('.')[0]} in place on a view of another tensor, which "
         "hides the operation from the backward pass (ReLU(inplace=True) after a Flatten, for example). Build that "

@@ -1,4 +1,4 @@
-"""A forward pass of a PyTorch model, and its output read as what is explained."""
+"""A forward pass of a PyTorch model, from its inputs to the explained output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TorchForwardPass(ForwardPass):
                 return inspection.model(*given, **named), recorded
             except ExplainError:
                 raise
-            # The model is foreign code, which may raise anything.
+            # The model is the user's code, which may raise anything.
             except Exception as cause:
                 raise call_error(inspection, cause, inputs) from cause
 
@@ -52,7 +52,7 @@ class TorchForwardPass(ForwardPass):
 
     def _functional_of(self, output: Tensor) -> ActivationKind | None:
         if output.grad_fn is not None:
-            # Remembered for the calls without gradients, where no graph tells.
+            # Kept for calls without gradients, which have no graph.
             self.functional = functional_activation(output)
         return self.functional
 
@@ -63,7 +63,7 @@ class TorchForwardPass(ForwardPass):
         if source == target:
             return tensor
         moved = tensor.movedim(source, target)
-        # Of an input, whose batch is moved from the front, a model may take a view.
+        # An input, whose batch axis is moved from the front: the model may take a view of it.
         return in_order(moved) if source == 0 else moved
 
     def _steps(self, inputs: Tensor, axis: int) -> Sequence[Tensor]:

@@ -1,4 +1,4 @@
-"""What autograd recorded between an input and a score: which of it is affine, and whether any of it has kinks."""
+"""The autograd graph between an input and a score: which operations are affine, and whether any has kinks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from explain.backends.operations import score_graph
 from explain.backends.operations.score_graph import Operations, names
 
 # Operations by the names of their nodes in the autograd graph, without the ending "Backward0".
-# Affine in all their inputs together.
+# Affine in all their operands together.
 _ADDITIVE = names(
     "Add Sub Neg Cat Stack View UnsafeView Reshape ReshapeAlias Permute Transpose T Squeeze Unsqueeze Expand Slice "
     "Select Split SplitWithSizes UnsafeSplit Chunk Unbind Index IndexSelect Gather Narrow Flip Roll ConstantPadNd "
@@ -20,11 +20,11 @@ _ADDITIVE = names(
     "Unfold AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D UpsampleNearest2D UpsampleBilinear2D "
     "PixelShuffle Repeat Where"
 )
-# Which of their inputs they take may follow the input.
+# Which of their operands they take may depend on the input.
 _CHOICES = names("Where Gather Index IndexSelect")
-# Affine in one of their inputs while the others are held.
+# Affine in one of their operands while the others are constant.
 _LINEAR_IN_EACH = names("Mul Mm Addmm Bmm Baddbmm Addbmm Mv Dot Convolution Linear")
-# What makes a prefix worth skipping.
+# Operations that make a prefix worth skipping.
 _COSTLY = names("Mm Addmm Bmm Baddbmm Addbmm Convolution Linear")
 _BATCH_NORMS = names("NativeBatchNorm CudnnBatchNorm MiopenBatchNorm")
 _SMOOTH = names(
@@ -69,7 +69,7 @@ def is_affine_kind(node: Any, dependent: Container[Any]) -> bool:
     node : autograd node
         The operation.
     dependent : container of autograd nodes
-        What depends on the explained input.
+        The operations that depend on the explained input.
     """
     depends = [below in dependent for below, _ in node.next_functions]
     # Dividing by what depends on the input is not affine; dividing it is.
@@ -78,10 +78,10 @@ def is_affine_kind(node: Any, dependent: Container[Any]) -> bool:
 
 
 def _is_affine_in(node: Any, ways: int) -> bool:
-    """Tell whether an operation is affine in what depends on the input, which comes in on so many ways."""
+    """Tell whether an operation is affine in its operands that depend on the input, of which there are `ways`."""
     name = name_of(node)
     if name in _BATCH_NORMS:
-        # In training the statistics depend on the input.
+        # In training mode the statistics depend on the input.
         return ways == 1 and not getattr(node, "_saved_training", True)
     return name in _ADDITIVE or (name in _LINEAR_IN_EACH and ways == 1)
 
@@ -97,9 +97,9 @@ def operands_of(node: Any) -> list[Any]:
 
 
 def name_of(node: Any) -> str:
-    """Give the name of an operation in the autograd graph, without its ending; empty for a user's own."""
+    """Give the name of an operation in the autograd graph, without its ending; empty for a custom function."""
     if isinstance(node, torch.autograd.function.BackwardCFunction):
-        # A user's own function may have any name.
+        # A custom function may have any name.
         return ""
     return re.sub(r"Backward\d*", "", node.name())
 

@@ -1,4 +1,4 @@
-"""What can be read off a PyTorch model without running it."""
+"""The properties of a PyTorch model that are known without running it."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class TorchInspection(Inspection):
 
     @property
     def has_layers(self) -> bool:
-        """Whether its modules can be reached, and each gives one output for a whole sequence."""
+        """Whether its modules can be accessed, and each gives one output for a whole sequence."""
         return super().has_layers and not self.keras
 
 
 def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> TorchInspection:
-    """Unwrap a model and tell its kind.
+    """Unwrap a model and determine its kind.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     given : Mapping
         The keyword arguments that the caller passes.
     wiring : Wiring, optional
-        Where its inputs come from, if the caller gives several: a state is then one of them.
+        The sources of its inputs, if the caller gives several: a state is then one of them.
     """
     original = _unwrapped(model)
     several = wiring is not None
@@ -120,7 +120,7 @@ def default_layout(model: Any, ndim: int) -> Layout:
 
 
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of one example where the model has an ``input_shape``, without the batch axis."""
+    """Give the shape of one example, without the batch axis, if the model has an ``input_shape``."""
     original = _unwrapped(model)
     if is_keras_model(original):
         return keras_inspection.stated_input_shape(original)
@@ -129,7 +129,7 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
 
 
 def reads_token_ids(model: Any) -> bool:
-    """Tell whether the model has an embedding layer that can be reached."""
+    """Tell whether the model has an accessible embedding layer."""
     inspection = inspect_model(model)
     return inspection.has_layers and any(map(is_embedding, inspection.structure.modules))
 
@@ -140,7 +140,7 @@ def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.devi
     Raises
     ------
     UnsupportedModelError
-        If any is on the device "meta", where nothing has a value.
+        If any is on the device "meta", where tensors have no values.
     """
     modules = inspection.structure.modules
     own = (
@@ -154,7 +154,7 @@ def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.devi
             "The model has parameters or buffers on the device 'meta', which have a shape and no values: load its "
             "weights, for example model.to_empty(device='cpu') and then load_state_dict(...)."
         )
-    # Parameters go before buffers: statistics may be kept in another precision than weights.
+    # Parameters before buffers: statistics may have another dtype than weights.
     for kept in ("_parameters", "_buffers"):
         for module in modules:
             for tensor in getattr(module, kept).values():
@@ -184,7 +184,7 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | Non
 
 
 def call_error(inspection: TorchInspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
-    """Say what is wrong with the input, if it is one and that can be seen, else what the model said."""
+    """Give the error for a model that raised: what is wrong with the input if that is visible, else what it raised."""
     inputs = [one for one in given if isinstance(one, Tensor)]
     complaint = None
     if not (inspection.several or inspection.stepwise):
@@ -218,7 +218,7 @@ def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int
 
 
 def _unwrapped(model: Any) -> Any:
-    """Give the original behind `torch.compile`, `DataParallel` and `torch.export`."""
+    """Give the original model behind `torch.compile`, `DataParallel` and `torch.export`."""
     if isinstance(model, torch.export.ExportedProgram):
         return model.module()
     while True:
@@ -235,7 +235,7 @@ def _forward_of(model: nn.Module) -> Any:
 
 
 def _is_flat(model: torch.fx.GraphModule) -> bool:
-    """Tell whether a graph calls operations only: an exported one has no layers left in it."""
+    """Tell whether a graph calls operations only: an exported model has no layers."""
     return not any(node.op == "call_module" and "guard" not in str(node.target) for node in model.graph.nodes)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from explain.backends.places import Place
 from explain.torch_ext.model.memory_format import order_of
 
-# Layers that tell which axis has the channels; what lies between them, an activation or a dropout, keeps it.
+# Layers that define the channel axis; others, such as an activation or a dropout, keep it.
 _CHANNELS_FIRST = (
     nn.modules.conv._ConvNd,
     nn.modules.batchnorm._NormBase,
@@ -30,12 +30,12 @@ _CHANNELS_LAST = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding, nn.Multihea
 
 
 def named_layers(model: nn.Module) -> Mapping[str, nn.Module]:
-    """Give the modules of a model by name, itself left out."""
+    """Give the modules of a model by name, without the model itself."""
     return {name: module for name, module in model.named_modules() if name}
 
 
 def has_channels_last(layer: Any, before: bool) -> bool:
-    """Tell whether what a module gives has its channels last, from where they were before it.
+    """Tell whether the output of a module has its channels last, from whether its input has.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def has_channels_last(layer: Any, before: bool) -> bool:
 
 @contextmanager
 def noted_calls(layers: Mapping[str, nn.Module], seen: list[tuple[str, tuple[int, ...]]]) -> Iterator[None]:
-    """Note the name of every module and the shape of its output, at each of its calls."""
+    """Record the name of every module and the shape of its output, at each of its calls."""
     thread = threading.get_ident()
 
     def hook(name: str, module: nn.Module, arguments: Any, output: Any) -> None:
@@ -71,7 +71,7 @@ class TorchPlace(Place):
 
     @contextmanager
     def passed_through(self, function: Callable[[Tensor], Tensor]) -> Iterator[None]:
-        """Replace the output by what a function makes of it."""
+        """Replace the output by the result of a function of it."""
         count = -1
         thread = threading.get_ident()
 
@@ -95,25 +95,25 @@ class TorchPlace(Place):
         return output.shape == value.shape
 
     def in_place_of(self, output: Tensor, value: Tensor) -> Tensor:
-        """Give a copy of a value: what follows may change it in place, which a leaf does not allow.
+        """Give a copy of a value: it may be changed in place later, which a leaf does not allow.
 
-        Its memory format is that of the output, since what follows may take a view.
+        Its memory format is that of the output, since a view of it may be taken later.
         """
         return value.to(output.dtype, copy=True, memory_format=order_of(output))
 
     def copied(self, output: Tensor) -> Tensor:
-        """Give a copy of the output: what follows may change it in place."""
+        """Give a copy of the output: it may be changed in place later."""
         return output.clone()
 
     @contextmanager
     def opened(self) -> Iterator[list[Tensor]]:
-        """Keep the output as a leaf, at which the graph begins, in the precision of points."""
+        """Keep the output as a leaf, where the graph starts, in the precision of points."""
         found: list[Tensor] = []
 
         def open_up(output: Tensor) -> Tensor:
             wide = output.dtype if output.dtype == torch.float64 else torch.float32
             found.append(output.detach().to(wide).requires_grad_())
-            # A copy: what follows may change it in place, which a leaf does not allow.
+            # A copy: it may be changed in place later, which a leaf does not allow.
             return found[-1].to(output.dtype, copy=True)
 
         with self._called_once(open_up):

@@ -31,7 +31,7 @@ def in_order(tensor: Tensor, *, channels_last: bool = False) -> Tensor:
     ((16, 1, 4, 1), (16, 16, 4, 1))
     """
     if not any(tensor.stride()):
-        # One number stands for all of them.
+        # All values are the same number in memory.
         return tensor
     order = torch.channels_last if channels_last and tensor.ndim == 4 else torch.contiguous_format
     return tensor if _is_in(tensor, order) else tensor.clone(memory_format=order)

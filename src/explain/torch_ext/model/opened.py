@@ -1,4 +1,4 @@
-"""A PyTorch model opened: arrays to its device, forward passes, and the gradients of scores."""
+"""An opened PyTorch model: arrays to its device, forward passes, and gradients of scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from explain.torch_ext.model.transfer import to_device
 
 
 class OpenedModel(Layered):
-    """One PyTorch model, opened: what its affine prefix, its paths and its backward rules are found with.
+    """One opened PyTorch model: what the affine prefix, paths and backward rules need of it.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class OpenedModel(Layered):
     question : Question
         What is asked of it.
     like : object
-        The input as it was given: a model without parameters follows its dtype and device.
+        The input as the user gave it: a model without parameters follows its dtype and device.
     """
 
     inspection: TorchInspection
@@ -47,7 +47,7 @@ class OpenedModel(Layered):
     separator = "."
 
     survey: Survey | None = None
-    """What a survey of the model showed, as it is entered and left now."""
+    """The survey of the model for its current entry and exit, once it was made."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         inspection = inspect_model(model, question.forward_kwargs, question.wiring)
@@ -56,22 +56,22 @@ class OpenedModel(Layered):
         super().__init__(name, inspection, question)
         self.device, self._model_dtype = device_and_dtype(inspection, like)
         self.device_name = str(self.device)
-        # Half precision holds the points too coarsely: they are formed in float32 and rounded by the model.
+        # Half precision is too coarse for points: they are formed in float32, and the model rounds them.
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
         self._recorder = ActivationRecorder(inspection)
         self._keras_layers = layers_of(self.model) if inspection.keras else []
         self._functional: ActivationKind | None = None
-        self._put_back: Callable[[], None] = lambda: None
-        # On a CPU both frameworks then run the same convolution kernels, so that their twins' first layers agree to
-        # the last bit and fewer kinks are taken on different sides; it is the faster order too. In double precision
-        # there are no such kernels, and PyTorch's own round a flat patch alike only in the usual order.
+        self._restore: Callable[[], None] = lambda: None
+        # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
+        # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
+        # there are no such kernels, and PyTorch's own round a constant patch consistently only in contiguous order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
 
     @property
     def leaf_modules(self) -> list[nn.Module]:
-        """The modules without modules in them; none where they cannot be reached, or belong to Keras."""
+        """The modules without submodules; none if they cannot be accessed, or belong to Keras."""
         hidden = self.inspection.opaque or self.inspection.keras
         modules = self.inspection.structure.modules
         return [] if hidden else [module for module in modules if not any(module.children())]
@@ -83,21 +83,21 @@ class OpenedModel(Layered):
 
     @property
     def rounds_points(self) -> bool:
-        """Whether the model computes in less precision than points are formed in."""
+        """Whether the model computes in lower precision than points are formed in."""
         return self._model_dtype != self._precision
 
     @contextmanager
     def session(self) -> Iterator[None]:
         """Put the model in inference mode; restore it on exit."""
-        with inference_mode(self.model, self.inspection.structure, self.device) as self._put_back:
+        with inference_mode(self.model, self.inspection.structure, self.device) as self._restore:
             yield
 
     def place_of(self, call: LayerCall) -> TorchPlace:
-        """Give the place of a call, at which the model can be entered or left."""
+        """Give the place of a call, where the model can start or end."""
         return TorchPlace(self.named_layers[call.name], call)
 
     def forget(self) -> None:
-        """Drop what was kept of the model as it was entered and left before."""
+        """Clear what was cached for another entry or exit."""
         super().forget()
         self.survey = None
 
@@ -142,25 +142,25 @@ class OpenedModel(Layered):
         examples: Examples,
         within: AbstractContextManager[None] | None = None,
     ) -> Reading:
-        """Run the model on points, batch first; give what the explained output is made from, batch first.
+        """Run the model on points, batch first; give its output and the explained output, batch first.
 
-        `within` is entered once the model's state is restored, and left when the model has run.
+        `within` is entered after the model's state is restored, and left after the run.
         """
         try:
             return self._read(points, examples, within)
         except ModelCallError as error:
             if not self._channels_last or within is not None or is_out_of_memory(error.__cause__ or error):
                 raise
-            # A model that takes a view of its features wants them in order; if that is not it, it fails again.
+            # A model that takes a view of its features needs contiguous ones; with another cause it fails again.
             self._channels_last = False
             return self._read(points, examples, None)
 
     def _read(
         self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
     ) -> Reading:
-        # A kept pass would be a second graph in memory, and belongs to a state that is overwritten now.
+        # A cached pass would be a second graph in memory, and belongs to a state that is overwritten now.
         self.last_pass = None
-        self._put_back()
+        self._restore()
         dtype, question = self._model_dtype, self.question
         given = points if self.entry is None else self.tensors(examples.outer)
         contexts: list[AbstractContextManager[Any]] = [] if within is None else [within]
@@ -187,7 +187,7 @@ class OpenedModel(Layered):
         return reading
 
     def _keywords(self, examples: Examples) -> dict[str, Any]:
-        """Bring the model's keyword arguments to its device, for all examples and one row an example.
+        """Bring the model's keyword arguments to its device, both common ones and those with one row an example.
 
         The latter come in the model's dtype if they are floating-point numbers.
         """

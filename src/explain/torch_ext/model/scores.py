@@ -23,7 +23,7 @@ _FUNCTIONAL: dict[str, ActivationKind] = {
     "SigmoidBackward0": "sigmoid",
     "LogSigmoidBackward0": "log_sigmoid",
 }
-# What changes the shape of an output and not its values.
+# They change the shape of an output and not its values.
 _RESHAPING = (
     "View",
     "UnsafeView",
@@ -55,7 +55,7 @@ class ActivationRecorder:
     Parameters
     ----------
     inspection : TorchInspection
-        The model; one whose layers cannot be reached records nothing.
+        The model; nothing is recorded of one whose layers cannot be accessed.
     """
 
     def __init__(self, inspection: TorchInspection) -> None:
@@ -93,7 +93,7 @@ class ActivationRecorder:
 
 
 def functional_activation(output: Tensor) -> ActivationKind | None:
-    """Tell from the autograd graph which activation made an output, reshaped since or not, None if it was none."""
+    """Find in the autograd graph the activation that made an output, reshaped since or not; None if it was none."""
     node = output.grad_fn
     while node is not None and node.name().rstrip("0123456789").removesuffix("Backward") in _RESHAPING:
         node = node.next_functions[0][0]
@@ -120,7 +120,7 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
         return scores.reshape(len(outputs))
     indices = _indices(outputs, target)
     if outputs.ndim == 2:
-        # Picking and putting along one axis is faster than with indices of all axes.
+        # `gather` and `scatter` along one axis are faster than indices of all axes.
         return outputs.gather(1, indices).squeeze(1)
     return outputs[_places(indices)]
 
@@ -130,8 +130,8 @@ def gradients_of_scores(
 ) -> tuple[Tensor | None, ...]:
     """Give the gradient of every example's score to some tensors; None for one that the score does not depend on.
 
-    Scores that are picked by index are not formed: the backward pass begins at the outputs, with a one at each
-    score's place.
+    Scores picked by index are not computed: the backward pass starts at the outputs, with a one at each score's
+    index.
     """
     if target.function is not None:
         outputs = pick_scores(outputs, target)
@@ -159,7 +159,7 @@ def _places(indices: Tensor) -> tuple[Tensor, ...]:
 
 
 def class_axis(layout: Layout) -> int:
-    """Give the axis of the classes where no activation says: the last where the input's channels are last."""
+    """Give the axis of the classes if no activation defines it: the last if the input's channels are last."""
     axes = layout.batch_first.axes
     return -1 if len(axes) > 2 and axes[-1] == "C" else 1
 

@@ -1,4 +1,4 @@
-"""Between host arrays and tensors on a device."""
+"""Copies between host arrays and tensors on a device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explain.inputs.examples import Array
 
 
 def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channels_last: bool) -> Tensor:
-    """Copy an array to a device: what a model changes in place is not the caller's.
+    """Copy an array to a device: a model may change its input in place.
 
     Examples
     --------
@@ -24,9 +24,9 @@ def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channel
     (48, 1, 12, 3)
     """
     last = channels_last and array.ndim == 4
-    # PyTorch takes no array that runs backwards, and warns of one that must not be written to.
+    # PyTorch takes no array with negative strides, and warns of a read-only one.
     array = np.ascontiguousarray(array)
-    # Token ids stay whole numbers, and masks what they are.
+    # Only floating-point arrays are cast: not token ids or masks.
     precision = dtype if array.dtype.kind == "f" else None
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(
         device, precision, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format
