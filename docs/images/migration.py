@@ -9,12 +9,12 @@ import io
 from pathlib import Path
 
 import keras
-from explain.atomic_write import replace_file
-from explain.migration.figures import plot_layers
-from explain.migration.page import least_similar
 from PIL import Image
 
 import explain
+from explain.files.atomic_write import replace_file
+from explain.migration.presentation.layer_chart import plot_layers
+from explain.migration.presentation.page import least_similar
 from explain.render import figure_png, plot_pair, plot_scatter
 
 BROKEN = Path(__file__).with_suffix(".png")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from explain.api import attribute, maximize
     from explain.inputs.display import Display
     from explain.migration.check import check_migration
-    from explain.migration.porting.port import port
+    from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
     from explain.results.attribution import Attribution, load
     from explain.results.comparison import compare
@@ -31,7 +31,7 @@ _HOMES = {
     "Attribution": "explain.results.attribution",
     "load": "explain.results.attribution",
     "Display": "explain.inputs.display",
-    "port": "explain.migration.porting.port",
+    "port": "explain.migration.porting.transfer",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import types
+from dataclasses import replace
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import explain
-from explain.algorithms.catalogue import find_method
+from explain import algorithms
+from explain.algorithms.catalogue import collected, find_method
 from explain.errors import MethodError, OptionError
 from explain.inputs.layout import KINDS
 
@@ -79,3 +83,60 @@ def test_drawn_as_a_table():
     assert all(escape(row.summary) in html for row in rows)
     assert [row.name for row in rows[:2]] == ["saliency", "input_x_gradient"]
     assert type(rows[:2]) is type(rows)
+
+
+def file_of(*rows):
+    """A method's file, as the catalogue sees it, with these rows."""
+    file = types.ModuleType("explain.algorithms.gradient.saliency")
+    file.ROWS = rows
+    return file
+
+
+SALIENCY, SMOOTHGRAD = find_method("saliency"), find_method("smoothgrad")
+N_SAMPLES, STDEVS = SMOOTHGRAD.options
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"implementation": SMOOTHGRAD.implementation}, ["stands in explain.algorithms.gradient.smoothgrad"]),
+        ({"implementation": lambda problem: problem}, ["stands in", "name is not in snake case"]),
+        ({"aliases": ("saliency",)}, ["saliency has the name 'saliency' already"]),
+        ({"aliases": ("Vanilla-Gradients",)}, ["'Vanilla-Gradients'", "'vanilla_gradients'"]),
+        ({"summary": "The gradient"}, ["summary is no sentence"]),
+        ({"paper": ""}, ["paper is missing"]),
+        ({"needs": frozenset({"outputs", "hessians"})}, ["needs has", "'hessians'", "'path_gradients'"]),
+        ({"needs": frozenset()}, ["needs has []"]),
+        ({"kinds": ("picture",)}, ["kinds has ['picture']", "'image'"]),
+        ({"layer": "maybe"}, ["layer has ['maybe']", "'may'"]),
+        ({"drawn": "red"}, ["drawn has ['red']", "'unsigned'"]),
+        ({"takes_references": True}, ["uses_baseline=True"]),
+        ({"through_neuron": True}, ["layer='must'"]),
+        ({"refused_engines": {"captum": "it is slow"}}, ["['captum'] stand in reference_engines"]),
+        ({"options": (N_SAMPLES, N_SAMPLES)}, ["option 'n_samples' is there 2 times"]),
+        ({"options": (replace(STDEVS, name="seed"),)}, ["'seed'", "an argument that every method takes"]),
+        ({"options": (replace(STDEVS, default=-1.0),)}, ["'stdevs' does not accept its default -1.0"]),
+        ({"options": (replace(STDEVS, summary="Noise"),)}, ["summary of option 'stdevs'"]),
+    ],
+)
+def test_a_wrong_row_is_refused_with_what_is_wrong(change, says):
+    with pytest.raises(ValueError, match="The row of method") as caught:
+        collected([file_of(replace(SALIENCY, **change))])
+    message = str(caught.value)
+    assert "in explain.algorithms.gradient.saliency" in message
+    for words in says:
+        assert words in message
+
+
+def test_a_name_that_another_method_has_is_refused():
+    with pytest.raises(ValueError, match="saliency has the name 'saliency' already"):
+        collected([file_of(SALIENCY), file_of(SALIENCY)])
+
+
+def test_every_file_with_rows_is_in_the_list_and_every_family_is_a_folder():
+    root = Path(algorithms.__file__).parent
+    with_rows = [path for path in root.glob("*/*.py") if "\nROWS = (" in path.read_text(encoding="utf-8")]
+    listed = {row.implementation.__module__ for row in explain.methods()}
+    assert listed == {f"explain.algorithms.{path.parent.name}.{path.stem}" for path in with_rows}
+    families = {path.parent.name.replace("_", " ") for path in root.glob("*/__init__.py")}
+    assert {row.family for row in explain.methods()} == families

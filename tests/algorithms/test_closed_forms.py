@@ -8,7 +8,7 @@ import scipy.integrate
 import scipy.special
 
 import explain
-from explain.algorithms.path import convergence_delta
+from explain.algorithms.completeness import convergence_delta
 from explain.errors import BaselineWarning, ConvergenceWarning, OptionError, ZeroGradientWarning
 from explain.running.quadrature import RULES, nodes_and_weights
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.algorithms.integration import _bound
+from explain.algorithms.path.integration import _bound
 from explain.errors import ConvergenceWarning, OptionError
 from explain.running.quadrature import nodes_and_weights
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import explain
-from explain.algorithms.expectation import draws, standard_error
+from explain.algorithms.path.expected_gradients import draws, standard_error
 from explain.errors import (
     BaselineError,
     BaselineWarning,
@@ -291,7 +291,7 @@ def test_a_jump_that_no_gradient_shows_is_told_of_and_drawing_is_not(torch_kit):
     def stairs(x):
         return x.sum(dim=1) + 10 * (x[:, 0].detach() > 0)
 
-    with pytest.warns(ConvergenceWarning, match=r"example \[0\] miss .* more samples do not mend it"):
+    with pytest.warns(ConvergenceWarning, match=r"example \[0\] miss .* more samples do not help"):
         explain.attribute(
             torch_kit.function(stairs), np.array([[2.0, 1.0], [-2.0, 1.0]]), "gradient_shap",
             baseline=-1 - np.random.default_rng(0).random((9, 2)), n_samples=50,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import explain
-from explain.algorithms.maximization import total_variation_gradient
+from explain.algorithms.maximization.activation_maximization import total_variation_gradient
 from explain.errors import InputError, OptionError
 from explain.inputs.layout import Layout
 

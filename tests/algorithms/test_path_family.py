@@ -10,8 +10,8 @@ from saliency.core import xrai as oracle_xrai
 from scipy.ndimage import gaussian_filter
 
 import explain
-from explain.algorithms.blur import gaussian_blur
-from explain.algorithms.xrai import SCALES, region_map, segments
+from explain.algorithms.path.blur_integrated_gradients import gaussian_blur
+from explain.algorithms.path.xrai import SCALES, region_map, segments
 from explain.errors import BaselineWarning, ConvergenceWarning, OptionError, UnsupportedInputError
 
 # Few steps, and the published rules with them, need not converge.

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import explain
-from explain.algorithms.ablation import drawn_permutations
-from explain.algorithms.occlusion import resolve_windows
-from explain.algorithms.rise import RandomMasks, interpolation
-from explain.algorithms.shapley import drawn_orders
+from explain.algorithms.perturbation.feature_permutation import drawn_permutations
+from explain.algorithms.perturbation.occlusion import resolve_windows
+from explain.algorithms.perturbation.rise import RandomMasks, interpolation
+from explain.algorithms.perturbation.shapley_value_sampling import drawn_orders
 from explain.errors import BaselineWarning, InputError, ModelCallError, OptionError
 from explain.inputs.layout import Layout
 

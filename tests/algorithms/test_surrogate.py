@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import explain
-from explain.algorithms.coalition_draws import shapley_coalitions, uniform_coalitions
+from explain.algorithms.surrogate.coalition_draws import shapley_coalitions, uniform_coalitions
 from explain.errors import BaselineWarning, ExplainWarning, OptionError, SurrogateWarning
 
 RNG = np.random.default_rng(0)

@@ -43,7 +43,7 @@ def checked(monkeypatch):
         return report(stand_in.passed)
 
     stand_in.passed, stand_in.calls = True, calls
-    monkeypatch.setattr(explain, "check_migration", stand_in, raising=False)
+    monkeypatch.setattr("explain.migration.check.check_migration", stand_in)
     return stand_in
 
 
@@ -322,7 +322,7 @@ def test_an_error_that_nobody_foresaw_is_no_verdict(monkeypatch):
     def fail(*_, **__):
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(explain, "check_migration", fail, raising=False)
+    monkeypatch.setattr("explain.migration.check.check_migration", fail)
     result = run("cifar_net@torch", "cifar_net@torch")
     assert result.exit_code == 2
     assert "ZeroDivisionError: a fault of ours" in result.output

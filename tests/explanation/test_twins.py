@@ -11,7 +11,7 @@ from torch import nn
 
 import explain
 from explain.algorithms.catalogue import find_method
-from explain.algorithms.expectation import draws
+from explain.algorithms.path.expected_gradients import draws
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.inputs.layout import Layout

@@ -23,7 +23,7 @@ from explain.errors import (
     TargetError,
 )
 from explain.migration.check import METHODS
-from explain.migration.diagnosis.verdict import first_leap
+from explain.migration.diagnosis.first_divergence import first_leap
 from explain.migration.presentation.page import as_html
 
 layers = keras.layers
@@ -186,7 +186,7 @@ class TestWhatIsCompared:
     def test_an_end_that_only_one_has_is_no_divergence(self, end, word):
         report = check(*ported(end=end), pictures())
         assert report.passed
-        assert report.notes == (f"The outputs: b ends in a {word} and a does not; compared behind it.",)
+        assert report.notes == (f"The outputs: b ends in a {word} and a does not; compared after it.",)
 
     def test_a_tie_is_no_other_class(self):
         a, b = ported()
@@ -363,7 +363,7 @@ class TestWhatIsCompared:
         report = check(a, b, pictures())
         assert report.passed
         assert [row.a for row in report.of_stage("layers") if row.passed is None] == ["0"]
-        assert report.notes[0].startswith("What 0 gives differs, and what follows makes it good")
+        assert report.notes[0].startswith("The output of 0 differs, and the next layers make it good")
         assert "made good" in str(report)
         with torch.no_grad():
             b[7].bias.add_(0.1)

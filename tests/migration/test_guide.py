@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from explain.migration.diagnosis.remedies import CAUSES
+from explain.migration.diagnosis.known_causes import CAUSES
 from explain.migration.report import Tolerances
 
 DOCS = Path(__file__).parents[2] / "docs"

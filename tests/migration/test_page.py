@@ -145,7 +145,7 @@ def test_every_id_is_there_once_and_every_label_leads_to_one(page):
 def test_the_verdict_comes_first_then_where_they_part_and_why(page):
     parts = (
         "Migration check ✗ Differs Net (PyTorch) and Net (TensorFlow) do not agree on 20 examples.",
-        "First divergence: conv2 | conv2d_1. What the two give is 0.250 apart (relative L2), what reaches them 1.0e-07",
+        "First divergence: conv2 | conv2d_1. Their outputs are 0.250 apart (relative L2), their inputs 1.0e-07",
         "In Net (PyTorch) conv2 In Net (TensorFlow) conv2d_1 Likely cause padding Evidence The rim differs by 0.4.",
         "What to do Pad alike.",
         "Only b ends in a softmax.",
@@ -225,7 +225,7 @@ def test_what_cannot_be_drawn_says_why_and_the_rest_is_there():
 def test_a_report_from_a_file_says_that_it_has_no_maps(html, tmp_path):
     loaded = load_report(report(attributions={"saliency": maps()}).save(tmp_path / "report.json"))
     page = Page(loaded.to_html(tmp_path / "new" / "report.html").read_text(encoding="utf-8"))
-    assert "There are no pictures: this report holds no maps." in page.words
+    assert "There are no pictures: this report has no maps." in page.words
     assert len(pictures(page)) == 1
     assert page.rows == Page(html).rows
 
@@ -233,7 +233,7 @@ def test_a_report_from_a_file_says_that_it_has_no_maps(html, tmp_path):
 def test_without_layers_there_is_no_chart():
     page = Page(as_html(report(rows=ROWS[:2], first_divergence=None)))
     assert not page.all("img")
-    assert "What was found" in page.words
+    assert "Finding" in page.words
 
 
 def test_every_name_is_escaped():

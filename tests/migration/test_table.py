@@ -57,8 +57,8 @@ def test_then_where_they_part_and_why():
     rows = layers(3, {1})
     text = " ".join(str(report(rows, rows[1])).split())
     sentences = (
-        "First divergence: block1.conv | block1_conv. What the two give is 0.300 apart (relative L2), what reaches "
-        "them 2.0e-07. Likely cause: padding. The rim differs by 0.4. What to do: Pad alike."
+        "First divergence: block1.conv | block1_conv. Their outputs are 0.300 apart (relative L2), their inputs "
+        "2.0e-07. Likely cause: padding. The rim differs by 0.4. What to do: Pad alike."
     )
     assert sentences in text
     assert text.index(sentences) < text.index("Layers, relative L2")
@@ -67,7 +67,7 @@ def test_then_where_they_part_and_why():
 def test_shapes_that_differ_are_said_in_words():
     row = Row("layers", "flatten", "flatten", math.inf, 1e-4, False)
     text = str(report([row], row))
-    assert "First divergence: flatten. What the two give is not of one shape, what reaches" in text
+    assert "First divergence: flatten. Their outputs differ in shape, their inputs" in text
     assert line_with(text, "first divergence").split()[:2] == ["flatten", "∞"]
 
 
@@ -189,5 +189,5 @@ def test_what_reaches_a_layer_is_said_where_it_differs():
     ]
     text = str(report(rows))
     assert line_with(text, "conv1").endswith("passed")
-    assert line_with(text, "conv2").endswith("differs  what reaches them 2.0e-07")
+    assert line_with(text, "conv2").endswith("differs  inputs 2.0e-07")
     assert line_with(text, "conv3").endswith("differs")

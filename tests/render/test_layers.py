@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from explain.migration.presentation.figures import plot_layers
+from explain.migration.presentation.layer_chart import plot_layers
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances
 
 

@@ -1,17 +1,27 @@
-"""Completeness: whether values sum to the difference of the scores at input and baseline."""
+"""Comparing with a baseline: the scores there, and whether values sum to the difference of the scores."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from explain.errors import BaselineError, ConvergenceWarning, ExplainWarning
+from explain.algorithms.example_warnings import Warnings, examples_named
+from explain.backends.found import Found
+from explain.errors import BaselineError, BaselineWarning, ConvergenceWarning
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
 
 WORST_RELATIVE_DELTA = 0.05
-"""What an integral may miss of the difference before it is refined further, or warned of."""
+"""The largest relative delta that gives no warning; above it an integral with n_steps='auto' is refined further."""
 
 _LEAST_DIFFERENCE = 1e-3
+
+
+def baselines_of(problem: Problem) -> tuple[Array, ...]:
+    """Give the baselines of a method whose row says `uses_baseline`."""
+    assert problem.baselines is not None, "the catalogue says that this method needs a baseline"
+    return problem.baselines
 
 
 def scores_at_baseline(problem: Problem) -> Array:
@@ -22,8 +32,7 @@ def scores_at_baseline(problem: Problem) -> Array:
     BaselineError
         If any is NaN or infinite.
     """
-    assert problem.baselines is not None, "the catalogue says that this method needs a baseline"
-    at_baseline = problem.scores_at(problem.baselines)
+    at_baseline = problem.scores_at(baselines_of(problem))
     if not np.isfinite(at_baseline).all():
         raise BaselineError(
             f"The score at the baseline is NaN or infinite for examples "
@@ -33,11 +42,31 @@ def scores_at_baseline(problem: Problem) -> Array:
     return at_baseline
 
 
+def equal_baseline_warnings(inputs: tuple[Array, ...], baselines: tuple[Array, ...]) -> Warnings:
+    """Warn of the examples whose baseline is the input itself."""
+    same = np.logical_and.reduce(
+        [
+            np.all((point == base).reshape(len(point), -1), axis=1)
+            for point, base in zip(inputs, baselines, strict=True)
+        ]
+    )
+    equal = np.flatnonzero(same)
+    if equal.size == 0:
+        return ()
+    return (
+        (
+            f"The baseline equals the input for {examples_named(equal)}: nothing lies between them, so every value is "
+            "zero. Take another baseline, for example 'blur' or 'mean'.",
+            BaselineWarning,
+        ),
+    )
+
+
 def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: Array) -> tuple[Array, Array]:
     """Give how far the values' sum is from the difference of the scores, absolute and relative, shape (N,).
 
     The relative delta is |delta| / max(|F(x) − F(baseline)|, 1e-3 · max(|F(x)|, |F(baseline)|)): a
-    difference that is nothing beside the scores themselves is no yardstick.
+    difference that is tiny beside the scores themselves would make any delta look large.
     """
     total = np.sum([part.reshape(len(part), -1).sum(axis=1, dtype=np.float64) for part in values], axis=0)
     first, last = at_baseline.astype(np.float64), at_input.astype(np.float64)
@@ -52,16 +81,58 @@ def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: A
 
 def convergence_warnings(
     relative_delta: Array, remedy: str, what: str = "The integral has not converged"
-) -> tuple[tuple[str, type[ExplainWarning]], ...]:
-    """Tell of the examples whose values miss the difference of the scores by too much: what it is, what helps."""
+) -> Warnings:
+    """Warn of the examples whose values miss the difference of the scores by too much.
+
+    Parameters
+    ----------
+    relative_delta : numpy.ndarray
+        Shape (N,).
+    remedy : str
+        What to do, in whole sentences.
+    what : str
+        The fault, in words.
+    """
     far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
     if far.size == 0:
         return ()
     return (
         (
-            f"{what} for example{'s' if far.size > 1 else ''} {far.tolist()}: the values miss "
-            f"the difference of the scores by up to {relative_delta.max():.1%}, more than "
-            f"{WORST_RELATIVE_DELTA:.0%}. {remedy}",
+            f"{what} for {examples_named(far)}: the values miss the difference of the scores by up to "
+            f"{relative_delta.max():.1%}, more than {WORST_RELATIVE_DELTA:.0%}. {remedy}",
             ConvergenceWarning,
         ),
+    )
+
+
+def found_with_delta(
+    problem: Problem,
+    values: tuple[Array, ...],
+    at_baseline: Array,
+    warn: Callable[[Array], Warnings],
+    *,
+    before: Warnings = (),
+    after: Warnings = (),
+) -> Found:
+    """Give values with their convergence delta.
+
+    Parameters
+    ----------
+    problem : Problem
+        What the values explain.
+    values : tuple of numpy.ndarray
+        One array an input, of its shape.
+    at_baseline : numpy.ndarray
+        The scores at what the examples are compared with, shape (N,).
+    warn : callable
+        From the relative delta, shape (N,), to the warnings about it.
+    before, after : tuple of (message, category)
+        Other warnings, which come before or after those about the delta.
+    """
+    delta, relative_delta = convergence_delta(values, problem.scores, at_baseline)
+    return Found(
+        values=values,
+        delta=delta,
+        relative_delta=relative_delta,
+        warnings=(*before, *warn(relative_delta), *after),
     )

@@ -1,9 +1,8 @@
-"""What a row of the catalogue says of a method, and the table of such rows."""
+"""A row of the catalogue, with the options of a method, and the table of rows."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -26,9 +25,9 @@ class Option:
     Parameters
     ----------
     name : str
-        As it is given to `explain.attribute`.
+        The keyword argument of `explain.attribute`.
     default : object
-        What holds if it is not given.
+        Its value where it is not given.
     expects : str
         The values it takes, in words.
     accepts : callable
@@ -36,11 +35,12 @@ class Option:
     summary : str
         What it does.
     plain : callable
-        Brings an accepted value to the form in which it is kept.
+        From an accepted value to the form that the method gets.
     recorded : callable
-        Gives what the result says of the value: plain data. An array is not written out there.
+        From the method's form to plain data for the result, where an array is not written out.
     per_input : callable, optional
-        Of several inputs each may have a value of its own: tells a tuple or list that is one value for all of them.
+        For an option of which each of several inputs may have its own value: tells whether a tuple or list is one
+        value for all of them.
     """
 
     name: str
@@ -59,58 +59,53 @@ class Method:
 
     Parameters
     ----------
-    name : str
-        Canonical name: Captum's class name in snake case.
+    implementation : callable
+        The function from a `Problem` to what it finds. Its name is the method's, and the folder of its file the
+        family.
     aliases : tuple of str
-        Short forms that people type.
-    family : str
-        Kind of method.
+        Other names that users type.
     summary : str
         What it shows, in a sentence.
     paper : str
         The paper, with its arXiv number.
     needs : frozenset of str
         Primitives that the backend must provide.
-    implementation : str
-        ``module:function`` over a `Problem`.
     options : tuple of Option
-        What can be set, besides what every method takes.
+        What a user can set, besides the arguments that every method takes.
     kinds : tuple of str
         What it applies to, of ``"image"``, ``"volume"``, ``"sequence"`` and ``"table"``; see
         `explain.inputs.layout.Layout`.
     uses_baseline : bool
         Whether it compares the input with a baseline.
     takes_references : bool
-        Whether what it compares with is a set of reference examples, the same for every input, rather than one
-        baseline an input; then `uses_baseline` is true too.
+        Whether it compares with a set of reference examples, the same for every input, rather than with one baseline
+        an input; then `uses_baseline` is true too.
     begins_with_gradients : bool
-        Whether it begins with the gradients at the input itself, which then share the prediction's forward pass.
+        Whether it begins with the gradients at the input itself, which then come from the prediction's forward pass.
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     layer : str
-        Whether `layer=` is for it: ``"none"``; ``"may"``, which explains what a layer gives instead of the input;
-        ``"must"``, which it always explains; ``"map"``, a layer whose map is brought to the input's size.
+        What `layer=` does: ``"none"``, it is refused; ``"may"``, the method explains the layer's activations instead of
+        the input; ``"must"``, it always does; ``"map"``, the layer's map is resampled to the input's size.
     through_neuron : bool
-        For a method that must have a layer: whether `neuron=` asks what flows to the target through one unit of it.
+        For a method that must have a layer: whether `neuron=` asks what flows to the target through one of its units.
     of_shape : bool
-        Whether it needs the axes of the input: each of several inputs is then explained by itself, the others held.
+        Whether it needs the axes of the input: each of several inputs is then explained alone, the others fixed.
     of_whole_places : bool
-        Whether each channel of a place has the value of the whole place, so that a heatmap is their mean.
+        Whether each channel of a place has the value of the whole place, so that a heatmap takes their mean.
     title : str
-        How its name is written for people, where that is not the name in words.
+        How its name is written in pictures and tables, where that is not `name` in words.
     reference_engines : tuple of str
         Libraries that compute the same thing, selectable with ``engine=``.
     refused_engines : Mapping of str to str
-        Libraries that have the method and are refused all the same, and why.
+        Libraries that have the method and are refused, and why.
     """
 
-    name: str
+    implementation: Callable[[Problem], Found]
     aliases: tuple[str, ...]
-    family: str
     summary: str
     paper: str
     needs: frozenset[Primitive]
-    implementation: str
     options: tuple[Option, ...] = ()
     kinds: tuple[Kind, ...] = KINDS
     uses_baseline: bool = False
@@ -126,15 +121,24 @@ class Method:
     refused_engines: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """Canonical name: Captum's class name in snake case."""
+        return self.implementation.__name__
+
+    @property
+    def family(self) -> str:
+        """Kind of method: the name of the folder that its file is in, with spaces."""
+        folder = self.implementation.__module__.rpartition(".")[0].rpartition(".")[2]
+        return folder.replace("_", " ")
+
+    @property
     def takes_inputs_together(self) -> bool:
-        """Whether several inputs are moved together: not where it needs to know their axes."""
+        """Whether several inputs are explained together, packed in one: not where it needs to know their axes."""
         return not (self.of_shape or self.layer == "map" or self.kinds != KINDS)
 
     def function(self) -> Callable[[Problem], Found]:
-        """Import and give the implementation."""
-        module, _, name = self.implementation.partition(":")
-        function: Callable[[Problem], Found] = getattr(importlib.import_module(module), name)
-        return function
+        """Give the function that computes it."""
+        return self.implementation
 
     def resolve_options(self, given: Mapping[str, Any], others: Sequence[Method] = ()) -> dict[str, Any]:
         """Fill in defaults and refuse what is unknown or out of range.
@@ -142,9 +146,9 @@ class Method:
         Parameters
         ----------
         given : Mapping
-            What the caller gave.
+            The options of the call.
         others : sequence of Method
-            The other methods, to say whose an unknown option is.
+            The other methods, to say which of them has an unknown option.
 
         Raises
         ------
@@ -165,7 +169,7 @@ class Method:
         }
 
     def recorded_options(self, resolved: Mapping[str, Any]) -> dict[str, Any]:
-        """Give what the result says of the options."""
+        """Give the options as the result records them."""
         return {option.name: option.recorded(resolved[option.name]) for option in self.options}
 
     def _unknown_option(self, name: str, known: Mapping[str, Option], others: Sequence[Method]) -> str:
@@ -174,7 +178,7 @@ class Method:
         message = f"{name!r} is not an option of {self.name}; its options are: {valid}."
         if owners:
             return f"{message} {name!r} belongs to {', '.join(owners)}."
-        near = difflib.get_close_matches(name, [*known, *_COMMON], n=1)
+        near = difflib.get_close_matches(name, [*known, *COMMON], n=1)
         return f"{message} Did you mean {near[0]!r}?" if near else message
 
 
@@ -224,8 +228,7 @@ class Catalogue(Sequence[Method]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-# What every method takes, so that a near miss of one of these can be suggested.
-_COMMON = (
+COMMON = (
     "target",
     "baseline",
     "score",
@@ -241,3 +244,4 @@ _COMMON = (
     "seed",
     "display",
 )
+"""Arguments that every method takes: no option has such a name, and a misspelt one gets it as a suggestion."""

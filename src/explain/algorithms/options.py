@@ -1,4 +1,4 @@
-"""Options that several methods have, and what tells whether a value is one of theirs."""
+"""Kinds of options, and the options that several methods have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explain.inputs.features import FEATURE_RULES, is_feature_mask, recorded_fea
 
 
 def is_number(value: Any) -> bool:
-    """Tell a real number that is not NaN."""
+    """Tell whether a value is a real number that is not NaN."""
     return not isinstance(value, bool) and isinstance(value, Real) and value == value
 
 
@@ -27,33 +27,23 @@ def whole_number(name: str, default: int, least: int, summary: str) -> Option:
 
 
 def is_count(value: Any, least: int = 1) -> bool:
-    """Tell a whole number of at least `least`."""
+    """Tell whether a value is a whole number of at least `least`."""
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
 
 
-def is_steps(value: Any) -> bool:
-    """Tell whether a value is a number of steps: one for all, one an example, or the word for choosing it."""
-    if isinstance(value, str):
-        return value == "auto"
-    listed = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(listed, (list, tuple)):
-        return bool(listed) and all(is_count(one) for one in listed)
-    return is_count(listed)
-
-
 def is_counts(value: Any) -> bool:
-    """Tell several whole numbers of at least 1."""
+    """Tell whether a value is several whole numbers of at least 1."""
     listed = value.tolist() if hasattr(value, "tolist") else value
     return isinstance(listed, (list, tuple)) and bool(listed) and all(is_count(one) for one in listed)
 
 
 def is_count_or_counts(value: Any) -> bool:
-    """Tell one whole number of at least 1, or several."""
+    """Tell whether a value is one whole number of at least 1, or several."""
     return is_count(value) or is_counts(value)
 
 
-def plain_steps(value: Any) -> Any:
-    """Give numbers of steps as plain integers."""
+def plain_counts(value: Any) -> Any:
+    """Give one or several whole numbers as plain integers."""
     listed = value.tolist() if hasattr(value, "tolist") else value
     return tuple(int(one) for one in listed) if isinstance(listed, (list, tuple)) else listed
 
@@ -69,22 +59,8 @@ def non_negative(name: str, default: float, summary: str) -> Option:
     )
 
 
-def feature_mask() -> Option:
-    """Give the option that says which positions are one feature; see `explain.inputs.features.resolve_features`."""
-    return Option(
-        "feature_mask",
-        None,
-        f"None, one of {', '.join(map(repr, FEATURE_RULES))}, or an array of whole numbers from 0 on, one a position",
-        is_feature_mask,
-        "Which positions are one feature. None: superpixels of a picture, steps of a sequence, columns of a table, a "
-        "grid in a volume.",
-        recorded=recorded_feature_mask,
-        per_input=lambda value: False,
-    )
-
-
 def is_positive(value: Any) -> bool:
-    """Tell a finite number above 0."""
+    """Tell whether a value is a finite number above 0."""
     return is_number(value) and 0 < value < float("inf")
 
 
@@ -94,7 +70,7 @@ def positive(name: str, default: float, summary: str) -> Option:
 
 
 def from_0_to_1(name: str, default: float, summary: str) -> Option:
-    """Give an option that is a share."""
+    """Give an option that is a share, from 0 to 1."""
     return Option(
         name,
         default,
@@ -116,7 +92,7 @@ def one_of(name: str, default: str, words: Collection[str], summary: str) -> Opt
 
 
 def whole_number_or_none(name: str, summary: str, least: int = 0) -> Option:
-    """Give an option that is a whole number of at least `least`, or left open."""
+    """Give an option that is a whole number of at least `least`, or None."""
     return Option(
         name,
         None,
@@ -124,3 +100,16 @@ def whole_number_or_none(name: str, summary: str, least: int = 0) -> Option:
         lambda value: value is None or is_count(value, least),
         summary,
     )
+
+
+FEATURE_MASK = Option(
+    "feature_mask",
+    None,
+    f"None, one of {', '.join(map(repr, FEATURE_RULES))}, or an array of whole numbers from 0 on, one a position",
+    is_feature_mask,
+    "Which positions are one feature. None: superpixels of a picture, steps of a sequence, columns of a table, a "
+    "grid in a volume.",
+    recorded=recorded_feature_mask,
+    per_input=lambda value: False,
+)
+"""Which positions are one feature; see `explain.inputs.features.resolve_features`."""

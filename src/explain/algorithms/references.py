@@ -1,16 +1,23 @@
-"""What methods that compare with a set of references share: lines from them, and their scores."""
+"""Comparing with a set of references: lines from them, and their scores."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.path import equal_baseline_warnings
-from explain.errors import BaselineError, ExplainWarning
+from explain.algorithms.completeness import equal_baseline_warnings
+from explain.algorithms.example_warnings import Warnings
+from explain.errors import BaselineError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.masking import spread_mask
 from explain.running.expansion import Expansion, ReferencePaths, Repeated, expanded_scores
 from explain.running.problem import Problem
+
+
+def references_of(problem: Problem) -> tuple[Array, ...]:
+    """Give the references of a method whose row says `takes_references`."""
+    assert problem.references is not None, "the catalogue says that this method takes references"
+    return problem.references
 
 
 def reference_paths(
@@ -29,11 +36,10 @@ def reference_paths(
     ends : Expansion, optional
         Where the lines end; the examples themselves if not given.
     """
-    assert problem.references is not None, "the catalogue says that this method takes references"
     mask = problem.examples.mask
     return ReferencePaths(
         Repeated(problem.examples.inputs, len(chosen)) if ends is None else ends,
-        problem.references,
+        references_of(problem),
         chosen,
         alphas.astype(problem.backend.dtype),
         None if mask is None else spread_mask(mask, problem.layout),
@@ -48,17 +54,17 @@ def scores_at_references(problem: Problem) -> Array:
     BaselineError
         If any is NaN or infinite.
     """
-    assert problem.references is not None, "the catalogue says that this method takes references"
     backend, examples, executor = problem.backend, problem.examples, problem.executor
-    count, indices = len(problem.references[0]), examples.target.indices
+    references, indices = references_of(problem), examples.target.indices
+    count = len(references[0])
     beside = bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
     if indices is None or beside or problem.in_rows:
         paths = reference_paths(problem, np.arange(count), np.zeros(count))
         scores = expanded_scores(backend, examples, paths, executor, in_rows=problem.in_rows)
     else:
-        # Of an example only its target has a say in the score of a reference: one pass serves all examples.
-        references = Examples(problem.references)
-        parts = executor.over_rows(count, lambda rows: backend.outputs(references.rows(rows))[0])
+        # The score of a reference depends on the example only through its target: one pass serves all examples.
+        alone = Examples(references)
+        parts = executor.over_rows(count, lambda rows: backend.outputs(alone.rows(rows))[0])
         outputs = np.concatenate([part for _, part in parts])
         scores = np.stack([outputs[(slice(None), *index)] for index in indices])
     if not np.isfinite(scores).all():
@@ -70,11 +76,10 @@ def scores_at_references(problem: Problem) -> Array:
     return scores
 
 
-def equal_reference_warnings(problem: Problem) -> list[tuple[str, type[ExplainWarning]]]:
-    """Tell of the examples that are their own reference, where the set has only one."""
-    assert problem.references is not None, "the catalogue says that this method takes references"
-    if len(problem.references[0]) > 1:
-        return []
+def equal_reference_warnings(problem: Problem) -> Warnings:
+    """Warn of the examples that equal the only reference; several references give no warning."""
+    if len(references_of(problem)[0]) > 1:
+        return ()
     inputs = problem.examples.inputs
     paths = reference_paths(problem, np.zeros(1, np.intp), np.zeros(1))
     return equal_baseline_warnings(inputs, paths.inputs(slice(0, len(inputs[0])), slice(0, 1)))

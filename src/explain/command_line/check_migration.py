@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import explain
-from explain.command_line.shared import errors_on_one_line, read_array
+from explain.command_line.array_file import read_array
+from explain.command_line.failure import errors_on_one_line
 from explain.errors import ExplainError, InputError, OptionError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from explain.inputs.display import Display
 
 
-def check_migration(
+def check_models(
     a: Annotated[
         str,
         typer.Argument(
@@ -60,13 +60,14 @@ def check_migration(
     batch_size: Annotated[int | None, typer.Option(help="Examples in memory at once.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
 ) -> None:
-    """Check that a model that was moved gives the same outputs for the same reasons; leave with 1 if it does not."""
+    """Check that a migrated model gives the same outputs for the same reasons; exit with status 1 if it does not."""
     with errors_on_one_line(), _every_failure_is_status_two():
         from explain.command_line.named_models import named_model
+        from explain.migration.check import check_migration
 
         one, other = named_model(a), named_model(b)
         x, display = _inputs_and_display(inputs, one)
-        report = explain.check_migration(
+        report = check_migration(
             one.model,
             other.model,
             x,
@@ -90,7 +91,7 @@ def check_migration(
 
 @contextmanager
 def _every_failure_is_status_two() -> Iterator[None]:
-    """Leave with status 2 after an error that nobody foresaw: status 1 says that two models differ, nothing else."""
+    """Exit with status 2 on any other error too: status 1 only means that the models differ."""
     try:
         yield
     except ExplainError:
@@ -104,22 +105,25 @@ def _every_failure_is_status_two() -> Iterator[None]:
 
 
 def _inputs_and_display(given: Path | None, first: NamedModel) -> tuple[Any, Display | None]:
-    """Read a batch, or take a seed model's samples; and how a seed model's inputs are drawn."""
+    """Give a batch, from a file or the samples of a seed model, and how to draw inputs of a seed model."""
     if not first.seed_model:
         if given is None:
             raise InputError(
                 "--inputs is missing: give a .npy file with a batch of real inputs, as numpy.save writes it."
             )
         return read_array(given), None
-    samples = explain.zoo.samples(first.seed_model, first.framework)
+    from explain.inputs.display import Display
+    from explain.zoo import samples as read_samples
+
+    samples = read_samples(first.seed_model, first.framework)
     known = samples.display
-    # Not the names of steps, which are those of the samples.
-    display = explain.Display(known.mean, known.scale, known.bounds, known.classes)
+    # Without the names of steps, which belong to the samples.
+    display = Display(known.mean, known.scale, known.bounds, known.classes)
     return samples.x if given is None else read_array(given), display
 
 
 def _tolerances(given: list[str]) -> dict[str, float]:
-    """Read STAGE=NUMBER."""
+    """Parse STAGE=NUMBER."""
     found = {}
     for one in given:
         name, _, text = one.partition("=")

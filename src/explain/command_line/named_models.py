@@ -1,4 +1,4 @@
-"""A model from the name that a command line gives it: a seed model, a file, or a function that builds it."""
+"""The model that a name on the command line stands for: a seed model, a file, or a function that builds it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from explain import zoo
 from explain.backends.discovery import extensions
 from explain.errors import ExplainError, UnsupportedModelError
+from explain.zoo import load as load_zoo_model
+from explain.zoo import names as zoo_names
 
 _FORMS = (
     "a seed model with its framework (cifar_net@torch), a file (model.keras, or TorchScript as .pt or .ts), or a "
@@ -21,14 +22,14 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A model and what its name says of it.
+    """A model and what its name says about it.
 
     Parameters
     ----------
     model : object
         The model.
     seed_model, framework : str
-        Of a seed model: its name, and the framework that was asked for; else empty.
+        Name and framework of a seed model; else empty.
     """
 
     model: Any
@@ -37,10 +38,10 @@ class NamedModel:
 
 
 def named_model(name: str) -> NamedModel:
-    """Load or build the model of a name.
+    """Load or build the model that a name stands for.
 
-    No file is unpickled. ``module:function`` is imported from the current folder or what is installed, and called: it
-    is the caller's own code.
+    No file is unpickled. ``module:function`` is imported from the current folder or the installed packages and called:
+    it is the caller's own code.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def named_model(name: str) -> NamedModel:
     Raises
     ------
     UnsupportedModelError
-        If it names no model that can be had so, or its function raises an error.
+        If the name stands for no model, or its function raises an error.
     ZooError
         If there is no such seed model or framework.
     FrameworkNotInstalledError
@@ -68,7 +69,7 @@ def named_model(name: str) -> NamedModel:
     """
     suffix = Path(name).suffix.lower()
     for extension in extensions():
-        # Extensions of others need not read files.
+        # A third-party extension need not read files.
         if suffix and suffix in getattr(extension, "model_suffixes", ()):
             path = Path(name)
             if not path.exists():
@@ -78,8 +79,8 @@ def named_model(name: str) -> NamedModel:
         return NamedModel(_built(name))
     if "@" in name:
         seed, _, framework = name.rpartition("@")
-        return NamedModel(zoo.load(seed, framework), seed, framework)
-    if name in zoo.names():
+        return NamedModel(load_zoo_model(seed, framework), seed, framework)
+    if name in zoo_names():
         raise UnsupportedModelError(
             f"{name} is a seed model in two frameworks: say {name}@torch or {name}@tensorflow."
         )
@@ -93,11 +94,11 @@ def named_model(name: str) -> NamedModel:
 
 
 def _built(name: str) -> Any:
-    """Import a module and call the function that builds the model; a model that is there already is taken."""
+    """Import a module and call the function that builds the model; if the name is a model itself, give that."""
     module_name, _, attribute = name.partition(":")
     remedy = (
-        "It is looked for in the current folder and among what is installed: name it as module:function, for example "
-        "models.net:build, and let it take no arguments."
+        "The module must be in the current folder or installed, and the function take no arguments: name it as "
+        "module:function, for example models.net:build."
     )
     if not module_name or not attribute:
         raise UnsupportedModelError(f"{name} names no function. {remedy}")
@@ -107,7 +108,7 @@ def _built(name: str) -> Any:
         found = attrgetter(attribute)(importlib.import_module(module_name))
     except ExplainError:
         raise
-    # It is foreign code, which may raise anything while it is imported.
+    # The caller's module may raise anything while it is imported.
     except Exception as cause:
         raise UnsupportedModelError(
             f"{name} cannot be imported ({type(cause).__name__}: {cause}). {remedy}"

@@ -13,13 +13,16 @@ from explain.results.similarity import spearman, top_overlap
 
 Floats = npt.NDArray[np.float64]
 
-# Values are ranked in grains of this share of the largest: rounding must not order what is all but zero.
+MOST_SHOWN = 5
+"""How many examples the message about a change lists, and its pictures show."""
+
+# Before they are ranked, values are rounded to this share of the largest: rounding must not rank values near zero.
 _ONE_RANK = 1e-5
 
 
 @dataclass(frozen=True)
 class Tolerances:
-    """What an explanation may differ by and still be the same.
+    """How far an explanation may be from its golden and still pass.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ class Tolerances:
     Raises
     ------
     OptionError
-        If one is no such number.
+        If a tolerance is not a number, or out of range.
     """
 
     max_error: float = 0.02
@@ -41,7 +44,7 @@ class Tolerances:
     top_overlap: float = 0.95
 
     def __post_init__(self) -> None:
-        """Refuse what no figure can meet, or every one does."""
+        """Check the range of each tolerance."""
         if not _is_number(self.max_error) or not 0 <= self.max_error < math.inf:
             raise OptionError(f"max_error={self.max_error!r} is out of range: give a number of at least 0.")
         for name in ("rank_correlation", "top_overlap"):
@@ -69,7 +72,7 @@ class Figures:
 
     @property
     def moved_most(self) -> list[int]:
-        """The examples that do not pass, the farthest first."""
+        """The examples that do not pass, the largest error first."""
         order = np.argsort(-self.max_error, kind="stable")
         return [int(one) for one in order if not self.passed[one]]
 
@@ -80,9 +83,9 @@ def figures(found: npt.ArrayLike, expected: npt.ArrayLike, tolerances: Tolerance
     Parameters
     ----------
     found, expected : array_like
-        Shape (N, ...), laid out alike.
+        Shape (N, ...), in the same layout.
     tolerances : Tolerances
-        What they are held to.
+        How far they may be apart.
 
     Examples
     --------
@@ -96,7 +99,7 @@ def figures(found: npt.ArrayLike, expected: npt.ArrayLike, tolerances: Tolerance
     for one, other in zip(np.asarray(found, np.float64), np.asarray(expected, np.float64), strict=True):
         rows.append(_of_example(one.ravel(), other.ravel()))
     error, ranks, top = (np.array(column) for column in zip(*rows, strict=True))
-    # Where a figure is not defined the others decide.
+    # A figure that is not defined (NaN) does not fail an example.
     passed = (
         (error <= tolerances.max_error)
         & ~(ranks < tolerances.rank_correlation)

@@ -22,22 +22,23 @@ from explain.results.view import input_name
 
 FORMAT, FORMAT_VERSION = "explain golden", 1
 
-# A file from a stranger may claim to hold more than there is memory for.
+# Greatest size in bytes: a file from an unknown source may claim more than there is memory for.
 _LARGEST = 2**31
 
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """An explanation that others are held to.
+    """An explanation that later ones are compared with.
 
     Attributes
     ----------
     values : numpy.ndarray of float32
         Batch first and channels last, whatever the framework.
     question : Mapping
-        What must be asked again: method, options, score, seed, inputs…
+        What was asked: method, options, score, seed, inputs…
     made_by : Mapping
-        What gave the answer: framework, versions, model, its fingerprint, the targets, steps and rule of an integral.
+        What produced the answer: framework, versions, model, its fingerprint, targets, and
+        the steps and rule of an integral.
     """
 
     values: npt.NDArray[np.float32]
@@ -49,7 +50,7 @@ class Golden:
         return len(self.values)
 
     def to_bytes(self) -> bytes:
-        """Give the file: one ``.npz``, of arrays and JSON, the same bytes for the same explanation.
+        """Give the content of the file: an ``.npz`` of arrays and JSON, the same bytes for the same explanation.
 
         Examples
         --------
@@ -69,20 +70,20 @@ class Golden:
         return stream.getvalue()
 
     def write(self, path: Path) -> None:
-        """Write the file under a temporary name and rename it."""
+        """Write the file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, self.to_bytes())
 
 
 def read_golden(path: Path) -> Golden:
-    """Read a golden; runs no code of the file.
+    """Read a golden without running any code of the file.
 
     Raises
     ------
     GoldenError
-        If it is none, is cut off or of a newer format.
+        If the file is not a golden, is cut off, or has a newer format.
     FileNotFoundError
-        If there is none.
+        If there is no file.
     """
     remedy = "Take the one of the last commit, or write it anew with pytest --explain-update."
     if path.exists() and not zipfile.is_zipfile(path):
@@ -118,25 +119,25 @@ def read_golden(path: Path) -> Golden:
 def golden_of(
     attribution: Attribution, asked: Mapping[str, Any], weights: str, x: npt.NDArray[Any] | None = None
 ) -> Golden:
-    """Make a golden of an explanation.
+    """Make a golden from an explanation.
 
     Parameters
     ----------
     attribution : Attribution
         The explanation.
     asked : Mapping
-        The options of the method as they were asked for, and whether the predicted class was.
+        The options of the method as the caller gave them, and the target: the caller's, or the predicted class.
     weights : str
         The fingerprint of the model.
     x : numpy.ndarray, optional
-        The input of the model, batch first and channels last, where the explanation is of what a layer gives.
+        The input of the model, batch first and channels last, if a layer's output is explained.
     """
     layout = Layout(attribution.layout)
     inputs: npt.NDArray[Any] | None = layout.to_canonical(attribution.inputs)
     baseline = attribution.baseline
     shape = list(layout.to_canonical(attribution.inputs).shape[1:])
     if input_name(attribution) != "input":
-        # What a layer gives is the model's answer, not the question.
+        # The output of a layer belongs to the model's answer, not to the question.
         inputs, baseline = x, None
     question = {
         "method": attribution.method,
@@ -171,7 +172,7 @@ def golden_of(
 
 
 def _plain(value: Any) -> Any:
-    """Turn what JSON does not know into what it does."""
+    """Convert a value to a type that JSON has."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

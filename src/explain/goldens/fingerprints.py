@@ -1,4 +1,4 @@
-"""Fingerprints of inputs and models: whether they are still the ones that a golden was made of."""
+"""Fingerprints of inputs and models: they show whether a golden was made with the same ones."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# Enough that no two are alike by chance, few enough to read.
+# Enough digits to avoid collisions, few enough to read.
 _DIGITS = 16
 
 
 def fingerprint(arrays: Iterable[Array]) -> str:
-    """Give a short digest of some arrays: their shapes and numbers, in single precision.
+    """Give a short digest of arrays: of their shapes and of their values in single precision.
 
     Parameters
     ----------
     arrays : iterable of numpy.ndarray
-        In an order that matters.
+        The order matters.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def fingerprint(arrays: Iterable[Array]) -> str:
     """
     digest = hashlib.sha256()
     for array in arrays:
-        # Minus zero is zero.
+        # Turns minus zero into zero.
         plain = np.ascontiguousarray(array, "<f4") + np.float32(0)
         digest.update(str(plain.shape).encode())
         digest.update(plain.tobytes())
@@ -45,7 +45,7 @@ def fingerprint(arrays: Iterable[Array]) -> str:
 
 
 def weights_fingerprint(model: Any) -> str:
-    """Give the fingerprint of a model's weights and buffers; empty where they cannot be had.
+    """Give the fingerprint of a model's weights and buffers; empty if the model has none.
 
     Parameters
     ----------

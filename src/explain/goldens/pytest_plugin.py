@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `explain_golden` holds explanations to files, ``--explain-update`` writes them."""
+"""The pytest plugin: the fixture `explain_golden` checks explanations against files, ``--explain-update`` writes them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from explain.goldens.check import Explanation
+    from explain.results.attribution import Attribution
     from explain.goldens.figures import Figures
     from explain.goldens.file import Golden
-    from explain.results.attribution import Attribution
+    from explain.goldens.question import Explanation
 
 _UPDATED = "explain golden written"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
-    group = parser.getgroup("explain", "explanations held to golden files")
+    group = parser.getgroup("explain", "explanations checked against golden files")
     group.addoption(
         "--explain-update",
         action="store_true",
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class ExplainGolden:
-    """Holds the explanations of one test to golden files; what the fixture `explain_golden` gives."""
+    """Checks the explanations of one test against golden files; the value of the fixture `explain_golden`."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._node, self._config = request.node, request.config
@@ -60,7 +60,7 @@ class ExplainGolden:
         top_overlap: float | None = None,
         **options: Any,
     ) -> Figures:
-        """Hold an explanation to its golden, ``explanations/<test>.npz`` beside the test's file.
+        """Check an explanation against its golden, ``explanations/<test>.npz`` beside the test's file.
 
         Parameters
         ----------
@@ -86,15 +86,17 @@ class ExplainGolden:
         explain.errors.ExplanationChangedError
             If the explanation has changed; with the figures, pictures, and how to accept it.
         explain.errors.GoldenError
-            If there is no golden, or it is of other inputs or options.
+            If there is no golden, or it was made with other inputs or options.
         """
         __tracebackhide__ = True
-        from explain.goldens.check import explained_again
+        from explain.goldens.question import explain_again
 
-        return self._held(
+        return self._check(
+            lambda before: explain_again(model, x, method, options, before),
             name,
-            {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap},
-            lambda before: explained_again(model, x, method, options, before),
+            max_error=max_error,
+            rank_correlation=rank_correlation,
+            top_overlap=top_overlap,
         )
 
     def check_attribution(
@@ -106,21 +108,21 @@ class ExplainGolden:
         rank_correlation: float | None = None,
         top_overlap: float | None = None,
     ) -> Figures:
-        """Hold an attribution that is there already to its golden.
+        """Check an attribution against its golden.
 
-        `check` is the better choice where an integral chooses its steps: it takes those of the golden.
+        Prefer `check` for an integral that chooses its own steps: it repeats those of the golden.
 
         Parameters
         ----------
         attribution : Attribution
-            What `explain.attribute` gave.
+            What `explain.attribute` returned.
         name, max_error, rank_correlation, top_overlap
             As for `check`.
 
         Returns
         -------
         Figures
-            How far each example is from its golden.
+            As for `check`.
 
         Raises
         ------
@@ -128,27 +130,25 @@ class ExplainGolden:
             As for `check`.
         """
         __tracebackhide__ = True
-        from explain.goldens.check import as_explanation
+        from explain.goldens.question import as_explanation
 
-        return self._held(
-            name,
-            {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap},
-            lambda before: as_explanation(attribution),
-        )
+        stated = {"max_error": max_error, "rank_correlation": rank_correlation, "top_overlap": top_overlap}
+        return self._check(lambda before: as_explanation(attribution), name, **stated)
 
-    def _held(
+    def _check(
         self,
+        explain: Callable[[Golden | None], Explanation],
         name: str | None,
-        stated: Mapping[str, float | None],
-        explained: Callable[[Golden | None], Explanation],
+        **stated: float | None,
     ) -> Figures:
-        """Hold what is explained, given the golden if there is one, to that golden; or write it anew."""
-        # What a user wants to see is their own line and the message.
+        """Check an explanation, made with the golden at hand if there is one, against it; or write a new golden."""
+        # pytest shows the user's own line and the message, not these frames.
         __tracebackhide__ = True
         from explain.errors import ExplanationChangedError, GoldenError
-        from explain.goldens.check import check_against, write_picture
+        from explain.goldens.check import check_against
         from explain.goldens.figures import Tolerances
         from explain.goldens.file import read_golden
+        from explain.goldens.pictures import write_picture
 
         tolerances = Tolerances(**{key: value for key, value in stated.items() if value is not None})
         path = self._path(name)
@@ -166,17 +166,17 @@ class ExplainGolden:
             except GoldenError:
                 if not update:
                     raise
-        explanation = explained(before)
+        explanation = explain(before)
         results = self._results / path.stem
         if not update:
             return check_against(path, explanation, tolerances, accept, results)
         if before is not None:
             try:
-                # What still holds stays as it is, byte for byte.
+                # A golden that still passes stays the same, byte for byte.
                 return check_against(path, explanation, tolerances, accept, None)
             except (GoldenError, ExplanationChangedError):
-                # An integral chooses its steps anew, and a prediction its class.
-                explanation = explained(None)
+                # A new golden chooses its own steps and explains the class that is predicted now.
+                explanation = explain(None)
         if self._config.getini("explain_pictures"):
             write_picture(path.with_suffix(".png"), explanation.attribution)
         explanation.golden.write(path)
@@ -189,7 +189,7 @@ class ExplainGolden:
         return Path(stated).absolute() if stated else self._config.rootpath / ".explain-results"
 
     def _path(self, name: str | None) -> Path:
-        """Give the file of a golden; each only once a test."""
+        """Give the file of a golden; a test may use each only once."""
         __tracebackhide__ = True
         from explain.errors import GoldenError
 
@@ -206,12 +206,12 @@ class ExplainGolden:
 
 @pytest.fixture
 def explain_golden(request: pytest.FixtureRequest) -> ExplainGolden:
-    """Hold explanations to golden files: ``explain_golden.check(model, x, method="ig", target=3)``."""
+    """Check explanations against golden files: ``explain_golden.check(model, x, method="ig", target=3)``."""
     return ExplainGolden(request)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """List the golden explanations that were written, by any worker."""
+    """List the golden explanations that any worker wrote."""
     written = sorted(
         {
             value

@@ -1,4 +1,4 @@
-"""What a migration check found: plain data, with a verdict, the first divergence and its likely cause."""
+"""The report of a migration check: plain data, with a verdict, the first divergence and its likely cause."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Tolerances:
     outputs : float
         Greatest relative L2 of the outputs of all examples, ``‖a − b‖ / max(‖a‖, ‖b‖)``.
     classes : float
-        Greatest share of examples whose predicted class differs though it is no tie.
+        Greatest share of examples whose predicted class differs and is not tied.
     layers : float
-        Greatest relative L2 of what a layer gives.
+        Greatest relative L2 of the outputs of a layer.
     attributions : float
         Greatest median over the examples of the relative L2 of two maps.
     """
@@ -52,19 +52,18 @@ class Row:
     stage : {"outputs", "classes", "layers", "attributions"}
         What was compared.
     a, b : str
-        The names of it in the two models: layers, or twice a method's name; empty for outputs and classes.
+        Its names in the two models: layers, or twice a method's name; empty for a single output and its classes.
     error : float, optional
-        How far they are apart, in the measure of the stage's tolerance; None where they could not be compared.
+        How far apart they are, in the measure of the stage's tolerance; None if they could not be compared.
     tolerance : float
-        How far they may be.
+        How far apart they may be.
     passed : bool, optional
-        None where they could not be compared, or where what follows makes the difference good, which is no failure:
-        `note` says why.
+        None if they could not be compared, or if the next layers make the difference good, which is no failure.
     note : str
-        What else is to be said.
+        A remark, for example why they could not be compared.
     figures : Mapping of str to float
-        Further figures by name: ``"greatest difference"``, ``"rank correlation"``, ``"top 10 %"``…; None where one is
-        not defined.
+        Further figures by name: ``"greatest difference"``, ``"rank correlation"``, ``"top 10 %"``…; None for one that
+        is not defined.
     """
 
     stage: Stage
@@ -79,16 +78,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first place at which two models part.
+    """The first place at which two models differ.
 
     Attributes
     ----------
     layer_a, layer_b : str
-        The layer of either model; ``"input"`` if they part before the first one, ``"output"`` after the last.
+        The layer of either model; ``"input"`` if they differ before the first one, ``"output"`` after the last.
     error : float
-        Relative L2 of what the two give there; infinite if the shapes differ.
+        Relative L2 of their outputs; infinite if the shapes differ.
     before : float, optional
-        Relative L2 of what reaches the two, None if it cannot be compared.
+        Relative L2 of their inputs; None if they cannot be compared.
     """
 
     layer_a: str
@@ -104,15 +103,15 @@ class MigrationReport:
     Attributes
     ----------
     model_a, model_b : str
-        What the two are called: class and framework.
+        Class and framework of the two models.
     passed : bool
         Whether every row passed.
     first_divergence : Divergence, optional
-        Where they part; None if they do not.
+        Where they differ first; None if they do not.
     cause : str, optional
-        Why, in one or two words, from `explain.migration.CAUSES`; None if they do not part.
+        The likely cause, one of `explain.migration.CAUSES`; None if they do not differ.
     evidence : str
-        What speaks for that cause, with figures.
+        The findings that point to that cause, with figures.
     remedy : str
         What to do about it.
     rows : tuple of Row
@@ -120,13 +119,13 @@ class MigrationReport:
     count : int
         The number of examples that were compared.
     tolerances : Tolerances
-        Against which.
+        The tolerances of the comparisons.
     notes : tuple of str
-        What is worth knowing and no failure: a softmax that only one of the models ends in.
+        Remarks that are no failure, for example a softmax that only one of the models ends in.
     versions : Mapping of str to str
         Versions of the frameworks and of explain.
     attributions : Mapping of str to (Attribution, Attribution)
-        The maps by method, of either model, for the page; not written to JSON.
+        The maps of both models by method, for the page; not written to JSON.
     """
 
     model_a: str
@@ -156,7 +155,7 @@ class MigrationReport:
         return as_text(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything but the maps as plain data that JSON can hold."""
+        """Give everything but the maps as data for JSON."""
         plain = {name: value for name, value in vars(self).items() if name != "attributions"}
         plain |= {
             "format": FILE_FORMAT,
@@ -189,12 +188,12 @@ class MigrationReport:
 
 
 def load_report(path: str | Path) -> MigrationReport:
-    """Read a report that `MigrationReport.save` wrote; it has no maps.
+    """Read a report that `MigrationReport.save` wrote; its maps were not saved.
 
     Raises
     ------
     MigrationError
-        If the file is no such report.
+        If the file is not such a report.
     """
     try:
         plain = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -210,7 +209,7 @@ def load_report(path: str | Path) -> MigrationReport:
             notes=tuple(plain.pop("notes")),
             **plain,
         )
-    # A hostile file may be nested deeper than Python recurses.
+    # A hostile file may be nested deeper than the recursion limit.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
         raise MigrationError(
             f"{path} is no migration report that can be read ({cause}): write one with MigrationReport.save."
@@ -225,7 +224,7 @@ def _row(plain: dict[str, Any]) -> Row:
 
 
 def _without_infinities(value: Any) -> Any:
-    """Write what JSON has no numbers for as words."""
+    """Write numbers that JSON does not have (infinite, NaN) as strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
@@ -234,7 +233,7 @@ def _without_infinities(value: Any) -> Any:
 
 
 def _with_infinities(plain: dict[str, Any], *numbers: str) -> dict[str, Any]:
-    """Read those words where a number belongs, everywhere if no names are given: a layer may be called ``nan``."""
+    """Read such strings as numbers, in the fields of these names, or in all: a layer may have the name ``nan``."""
     return {
         name: float(value) if name in (numbers or plain) and value is not None else value
         for name, value in plain.items()

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from explain.backends.chunks import Block, ChunkRunner
+from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Backend
 from explain.inputs.examples import Array, Examples
 
@@ -137,7 +137,7 @@ def expanded_scores(
     found = np.zeros((len(examples), expansion.n_points))
 
     def compute(rows: slice, points: slice) -> Array:
-        return backend.scores(_block(examples, expansion, (rows, points)))
+        return backend.scores(expanded_block(examples, expansion, rows, points))
 
     n_points = expansion.n_points
     for rows, points, scores in executor.over_blocks(len(examples), n_points, compute, in_rows=in_rows):
@@ -229,7 +229,7 @@ def gradient_blocks(
     """
 
     def compute(rows: slice, points: slice) -> tuple[Array, ...]:
-        return backend.gradients(_block(examples, expansion, (rows, points)))[0]
+        return backend.gradients(expanded_block(examples, expansion, rows, points))[0]
 
     n_points = expansion.n_points
     for rows, points, gradients in executor.over_blocks(len(examples), n_points, compute, in_rows=in_rows):
@@ -240,8 +240,8 @@ def gradient_blocks(
         )
 
 
-def _block(examples: Examples, expansion: Expansion, block: Block) -> Examples:
-    rows, points = block
+def expanded_block(examples: Examples, expansion: Expansion, rows: slice, points: slice) -> Examples:
+    """Give the examples of a block of rows and points, each at its point, example by example."""
     every = np.arange(rows.start, rows.stop).repeat(points.stop - points.start)
     repeated = examples.without_inputs().rows(every)
     return repeated.with_inputs(expansion.inputs(rows, points))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from explain.algorithms.gradient import zero_gradient_warnings
+from explain.algorithms.example_warnings import zero_gradient_warnings
 from explain.backends.found import Found
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.inputs.examples import Array

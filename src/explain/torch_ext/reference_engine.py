@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from explain.algorithms.completeness import scores_at_baseline
-from explain.algorithms.gradient import zero_gradient_warnings
-from explain.algorithms.integration import FIXED_RULE, Integral, fixed_steps
-from explain.algorithms.path import with_convergence
+from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.algorithms.path.integrated_gradients import with_convergence
+from explain.algorithms.path.integration import FIXED_RULE, Integral, fixed_steps
 from explain.backends.found import Found
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.inputs.examples import Array, Examples

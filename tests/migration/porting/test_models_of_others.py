@@ -42,7 +42,7 @@ def test_families(title, source, seen):
     before, _ = twins.run(target, there, family.laid_out(target, x))
     assert twins.distance(before, expected) > 0.1
     if title == SEEN_ONLY and not seen:
-        with pytest.raises(PortError, match="put around it by code before the layer is seen on x"):
+        with pytest.raises(PortError, match="Padding by code before the layer is seen on x"):
             explain.port(here, there)
         return
     explain.port(here, there, x=family.laid_out(source, x) if seen else None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explain.errors import PortError
-from explain.migration.porting.names import plain_name
+from explain.migration.porting.layer_names import plain_name
 from explain.migration.porting.pairing import fits, pair_layers
 from explain.parameters.canonical import ParameterLayer
 

@@ -14,7 +14,7 @@ from torch import nn
 import explain
 from explain.backends.discovery import extension_for
 from explain.errors import ModelNotBuiltError, PortError, UnsupportedModelError
-from explain.migration.porting.agreement import setting_differences
+from explain.migration.porting.setting_differences import setting_differences
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.padding import same_padding
 
@@ -38,7 +38,7 @@ REFUSED = {
     "padding": (
         lambda: nn.Conv2d(4, 3, 3),
         lambda: sequential(PICTURE, layers.Conv2D(3, 3, padding="same")),
-        r"padding: What is put around the input is nothing in one and 1 before and 1 after zeros in the other",
+        r"padding: The input is padded with nothing in one and 1 before and 1 after zeros in the other",
     ),
     "padding with strides": (
         lambda: nn.Conv2d(4, 3, 3, stride=2, padding=1),
@@ -63,17 +63,17 @@ REFUSED = {
     "strides": (
         lambda: nn.Conv2d(4, 3, 3, stride=2),
         lambda: sequential(PICTURE, layers.Conv2D(3, 3)),
-        r"strides: The kernel goes on by \(2, 2\) places in one and by \(1, 1\)",
+        r"strides: The kernel moves by \(2, 2\) in one and by \(1, 1\)",
     ),
     "dilation": (
         lambda: nn.Conv1d(4, 3, 3, dilation=2),
         lambda: sequential(SEQUENCE, layers.Conv1D(3, 3)),
-        r"dilation: The places of the kernel are \(2,\) apart",
+        r"dilation: The kernel is dilated by \(2,\)",
     ),
     "epsilon": (
         lambda: nn.BatchNorm2d(4),
         lambda: sequential(PICTURE, layers.BatchNormalization()),
-        r"epsilon: .* 1e-05 in one and 0.001 in the other: make the target with epsilon=1e-05",
+        r"epsilon: .* 1e-05 in one and 0.001 in the other: create the target with epsilon=1e-05",
     ),
     "epsilon of a layer norm": (
         lambda: nn.LayerNorm(4),
@@ -88,22 +88,22 @@ REFUSED = {
     "groups of a group norm": (
         lambda: nn.GroupNorm(4, 4),
         lambda: sequential(PICTURE, layers.GroupNormalization(2, epsilon=1e-5)),
-        r"groups: The channels are in 4 groups in one and in 2",
+        r"groups: The channels form 4 groups in one and 2",
     ),
     "batch statistics": (
         lambda: nn.Sequential(nn.BatchNorm2d(4, track_running_stats=False)),
         lambda: sequential(PICTURE, layers.BatchNormalization(epsilon=1e-5)),
-        r"normalises by the batch it is given",
+        r"has no running statistics and normalises by the batch",
     ),
     "mean taken away": (
         lambda: nn.RMSNorm(4, eps=1e-5),
         lambda: sequential(SEQUENCE, layers.LayerNormalization(center=False, epsilon=1e-5)),
-        r"LayerNorm and RMSNorm are two things",
+        r"LayerNorm and RMSNorm are different layers",
     ),
     "activation": (
         lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)),
         lambda: sequential((4,), layers.Dense(3, activation="tanh"), layers.Dense(2)),
-        r"activation: What is applied to what it gives is relu in one and tanh in the other",
+        r"activation: The activation is relu in one and tanh in the other",
     ),
     "activation that is a layer": (
         lambda: nn.Sequential(nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 2)),
@@ -113,17 +113,17 @@ REFUSED = {
     "probabilities inside": (
         lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)),
         lambda: sequential((4,), layers.Dense(3, activation="softmax"), layers.Dense(2)),
-        r"is nothing in one and softmax in the other.*logits",
+        r"is none in one and softmax in the other.*logits",
     ),
     "activation of an LSTM": (
         lambda: nn.LSTM(4, 3),
         lambda: sequential(SEQUENCE, layers.LSTM(3, activation="relu")),
-        r"is tanh in one and relu in the other: PyTorch's LSTM and GRU have tanh",
+        r"is tanh in one and relu in the other: LSTM and GRU of PyTorch use tanh",
     ),
     "gates": (
         lambda: nn.LSTM(4, 3),
         lambda: sequential(SEQUENCE, layers.LSTM(3, recurrent_activation="hard_sigmoid")),
-        r"The gates are sigmoid in one and hard_sigmoid in the other",
+        r"The gates use sigmoid in one and hard_sigmoid in the other",
     ),
     "nonlinearity": (
         lambda: nn.RNN(4, 3, nonlinearity="relu"),
@@ -133,7 +133,7 @@ REFUSED = {
     "reset_after": (
         lambda: nn.GRU(4, 3),
         lambda: sequential(SEQUENCE, layers.GRU(3, reset_after=False)),
-        r"reset_after=True only",
+        r"needs one of Keras with reset_after=True",
     ),
     "direction": (
         lambda: nn.GRU(4, 3),
@@ -155,12 +155,12 @@ REFUSED = {
         lambda: keras.Model(
             one := keras.Input((5, 8)), layers.MultiHeadAttention(2, 4)(one, one)
         ),
-        r"attends to zeros beside what is given",
+        r"also attends to zeros",
     ),
     "vectors shortened": (
         lambda: nn.Embedding(7, 4, max_norm=1.0),
         lambda: sequential((5,), layers.Embedding(7, 4)),
-        r"longer than max_norm=1.0",
+        r"limits the norm of vectors by max_norm=1.0",
     ),
     "bags": (
         lambda: nn.EmbeddingBag(7, 4),
@@ -283,7 +283,7 @@ def test_an_extension_that_reads_no_layers_is_told_so(monkeypatch):
         name = "elsewhere"
 
     model = nn.Linear(4, 3)
-    monkeypatch.setattr("explain.migration.porting.port.extension_for", lambda one: Elsewhere())
+    monkeypatch.setattr("explain.migration.porting.transfer.extension_for", lambda one: Elsewhere())
     with pytest.raises(PortError, match=r"'elsewhere' does not read the layers.*parameters"):
         explain.port(model, model)
 

@@ -1,1 +1,1 @@
-"""Where two models part, and why."""
+"""Where two models diverge first, and the likely cause."""

@@ -1,37 +1,37 @@
-"""What would make one array out of another: the known ways in which the same values come out differently."""
+"""Hypotheses on how the values of one model become those of the other: scaled, reordered, activated, dropped."""
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.inputs.examples import Array
-from explain.migration.comparison.distance import apart
+from explain.migration.measurement.activation_functions import ACTIVATIONS, INVERSES
+from explain.migration.measurement.distance import apart
 from explain.results.names import number
 
 Floats = npt.NDArray[np.float64]
 
-# What a hypothesis leaves unexplained: rounding, also that of half precision behind it.
+# Relative L2 that a hypothesis may leave unexplained: rounding, also in half precision.
 _EXPLAINED = 2e-3
-# And how much less that must be than what was to be explained.
+# And as a share of the difference that it explains.
 _OF_THE_WHOLE = 0.05
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One way in which b comes out of a, which explains what it was tried on.
+    """A way to compute b from a that explains their difference.
 
     Parameters
     ----------
     cause : str
-        Its name.
+        Its cause, one of `CAUSES`.
     sentence : str
-        What was found.
+        The finding, in words.
     """
 
     cause: str
@@ -39,7 +39,7 @@ class Hypothesis:
 
 
 def is_explained(a: Array, b: Array, whole: float) -> bool:
-    """Tell whether two arrays are equal up to rounding, and much nearer than `whole`.
+    """Tell whether two arrays are equal up to rounding, and much nearer than the difference to explain, `whole`.
 
     Examples
     --------
@@ -52,16 +52,16 @@ def is_explained(a: Array, b: Array, whole: float) -> bool:
 
 
 def of_inputs(a: Array, b: Array, whole: float, *, shifts: bool = True) -> Hypothesis | None:
-    """Explain how what reaches one model's layer comes out of what reaches the other's.
+    """Explain two inputs by another order of axes, channels or steps, and by a scale and shift.
 
     Parameters
     ----------
     a, b : numpy.ndarray
         Batch first, channels or features last.
     whole : float
-        How far they are apart.
+        How far apart they are.
     shifts : bool
-        Whether something may have been added to the values besides a scale: not to those of a kernel.
+        Whether to allow for a shift besides a scale; a kernel has none.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def of_inputs(a: Array, b: Array, whole: float, *, shifts: bool = True) -> Hypot
 
 
 def of_activations(a: Array, b: Array, whole: float) -> Hypothesis | None:
-    """Explain by an activation that only one of the two has.
+    """Explain two outputs by an activation that only one of the models applies, or by two different ones.
 
     Examples
     --------
@@ -91,13 +91,13 @@ def of_activations(a: Array, b: Array, whole: float) -> Hypothesis | None:
     >>> of_activations(a, np.maximum(a, 0), 0.7).sentence
     'b applies relu where a applies none'
     """
-    for name, function in _ACTIVATIONS.items():
+    for name, function in ACTIVATIONS.items():
         for first, second, one, other in (("b", "a", a, b), ("a", "b", b, a)):
             if is_explained(function(one), other, whole):
                 return Hypothesis("activation", f"{first} applies {name} where {second} applies none")
-    # Of two activations of one value only one that can be undone shows which.
-    for name, inverse in _INVERSES.items():
-        for other_name, other_function in _ACTIVATIONS.items():
+    # Two activations of the same values can be recognised only if one of them has an inverse.
+    for name, inverse in INVERSES.items():
+        for other_name, other_function in ACTIVATIONS.items():
             if other_name != name and is_explained(other_function(inverse(a)), b, whole):
                 return Hypothesis("activation", f"a applies {name}, b {other_name}")
             if other_name != name and is_explained(other_function(inverse(b)), a, whole):
@@ -106,7 +106,7 @@ def of_activations(a: Array, b: Array, whole: float) -> Hypothesis | None:
 
 
 def of_dropped(a: Array, b: Array) -> Hypothesis | None:
-    """Explain by a dropout that only one of the two applies: single values are zero, the others scaled alike.
+    """Explain by a dropout that only one model applies: single values are zero, the others scaled by one factor.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def of_dropped(a: Array, b: Array) -> Hypothesis | None:
 
 
 def of_border(a: Array, b: Array, whole: float) -> Hypothesis | None:
-    """Explain by what lies at the border of a map only.
+    """Explain by padding: two maps that differ only at their border.
 
     Examples
     --------
@@ -151,73 +151,8 @@ def of_border(a: Array, b: Array, whole: float) -> Hypothesis | None:
     return None
 
 
-def flattening(kernel: Array, other: Array, shape: Sequence[int]) -> str | None:
-    """Say in which order of a map's axes the rows of a dense kernel come in another kernel.
-
-    Parameters
-    ----------
-    kernel : numpy.ndarray
-        Shape (in, out), its rows the values of a map that was flattened channels last.
-    other : numpy.ndarray
-        The same rows in another order.
-    shape : sequence of int
-        The map, channels last.
-
-    Returns
-    -------
-    str, optional
-        The axes from the slowest to the fastest: ``"HWC"`` if the order is the same; None if the rows are others.
-
-    Examples
-    --------
-    >>> kernel = np.random.default_rng(0).random((2, 2, 3, 8))
-    >>> flattening(kernel.reshape(12, 8), kernel.transpose(2, 0, 1, 3).reshape(12, 8), (2, 2, 3))
-    'CHW'
-    """
-    letters = {1: "TC", 2: "HWC", 3: "DHWC"}.get(len(shape) - 1)
-    if letters is None or kernel.shape != other.shape or len(kernel) != math.prod(shape):
-        return None
-    for places in itertools.permutations(range(len(shape))):
-        moved = np.arange(math.prod(shape)).reshape(shape).transpose(places).ravel()
-        if is_explained(kernel[moved], other, 1.0):
-            return "".join(letters[place] for place in places)
-    return None
-
-
-def gate_order(kernel: Floats, other: Floats, gates: str) -> str | None:
-    """Give the order of one recurrent kernel's gates in another one, None where it is no other order.
-
-    Parameters
-    ----------
-    kernel, other : numpy.ndarray
-        The gates side by side on the last axis.
-    gates : str
-        A letter for each.
-
-    Examples
-    --------
-    >>> kernel = np.random.default_rng(0).random((3, 8))
-    >>> gate_order(kernel, np.roll(kernel, 2, axis=-1), "ifgo")
-    'oifg'
-    """
-    if kernel.shape != other.shape:
-        return None
-    own, theirs = (np.split(one, len(gates), axis=-1) for one in (kernel, other))
-    order = ""
-    for block in theirs:
-        found = [
-            letter
-            for letter, candidate in zip(gates, own, strict=True)
-            if letter not in order and is_explained(candidate, block, 1.0)
-        ]
-        if not found:
-            return None
-        order += found[0]
-    return order if order != gates else None
-
-
 def _moved(a: Array) -> Iterator[tuple[str, str, Array]]:
-    """Give what an array would be with its axes, channels or steps in another order."""
+    """Give an array with its channels, axes or steps in other orders, each with its cause and its words."""
     if a.ndim >= 3:
         channels = a.shape[-1]
         orders = itertools.permutations(range(channels)) if channels in (2, 3, 4) else []
@@ -234,7 +169,7 @@ def _moved(a: Array) -> Iterator[tuple[str, str, Array]]:
 
 
 def _scaled(a: Array, b: Array, whole: float, shifts: bool) -> str | None:
-    """Say by which scale and shift b comes out of a, the same everywhere or for each channel."""
+    """Say by which scale and shift b results from a, the same for all values or one for each channel."""
     one, other = (np.asarray(x, np.float64).reshape(-1, x.shape[-1]) for x in (a, b))
     scale, shift = _line(one.ravel(), other.ravel(), shifts)
     if is_explained(scale * one + shift, other, whole):
@@ -242,8 +177,8 @@ def _scaled(a: Array, b: Array, whole: float, shifts: bool) -> str | None:
     if one.shape[1] > 16 or len(one) < 8:
         return None
     lines = [_line(one[:, channel], other[:, channel], shifts) for channel in range(one.shape[1])]
-    scales, shifts = np.array(lines).T
-    if is_explained(one * scales + shifts, other, whole):
+    scale_of_each, shift_of_each = np.array(lines).T
+    if is_explained(one * scale_of_each + shift_of_each, other, whole):
         each = "; ".join(_as_words(*line) for line in lines)
         return f"for each channel, {each}"
     return None
@@ -267,43 +202,3 @@ def _line(a: Floats, b: Floats, shifts: bool) -> tuple[float, float]:
         return 1.0, float(b.mean() - a.mean())
     scale = float(centred @ b) / spread
     return scale, float(b.mean() - scale * a.mean())
-
-
-def _softplus(a: Array) -> Array:
-    return np.logaddexp(0, a)
-
-
-def _sigmoid(a: Array) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(a / 2)))
-
-
-def _gelu(a: Array) -> Array:
-    from scipy.special import ndtr
-
-    return np.asarray(a * ndtr(a))
-
-
-def _tanh_gelu(a: Array) -> Array:
-    return np.asarray(0.5 * a * (1 + np.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3))))
-
-
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": lambda a: np.maximum(a, 0),
-    "relu6": lambda a: np.clip(a, 0, 6),
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "silu": lambda a: a * _sigmoid(a),
-    "gelu": _gelu,
-    "gelu (tanh)": _tanh_gelu,
-    "elu": lambda a: np.where(a > 0, a, np.expm1(np.minimum(a, 0))),
-    "leaky relu (0.01)": lambda a: np.where(a > 0, a, 0.01 * a),
-    "leaky relu (0.2)": lambda a: np.where(a > 0, a, 0.2 * a),
-    "leaky relu (0.3)": lambda a: np.where(a > 0, a, 0.3 * a),
-    "softplus": _softplus,
-}
-_INVERSES: dict[str, Callable[[Array], Array]] = {
-    "elu": lambda a: np.where(a > 0, a, np.log1p(np.maximum(a, -1 + 1e-7) * (a <= 0))),
-    "leaky relu (0.01)": lambda a: np.where(a > 0, a, a / 0.01),
-    "leaky relu (0.2)": lambda a: np.where(a > 0, a, a / 0.2),
-    "leaky relu (0.3)": lambda a: np.where(a > 0, a, a / 0.3),
-}

@@ -1,1 +1,1 @@
-"""Weights carried from one model to another, all of them or none."""
+"""`explain.port`: copies the weights of one model into another, all of them or none."""

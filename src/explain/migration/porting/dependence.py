@@ -1,4 +1,4 @@
-"""What is known of which layer comes after which: what norm belongs to a layer, and which layers follow each other."""
+"""Which layers depend on which: the layer that a norm follows, and layers that follow each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OWNERS = ("convolution", "transposed_convolution", "dense")
 
 
 def channels_of(layer: ParameterLayer) -> int | None:
-    """Give how many channels, or features, a layer gives.
+    """Give the number of channels, or features, in the output of a layer.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def channels_of(layer: ParameterLayer) -> int | None:
 def owners(layers: Layers) -> dict[int, ParameterLayer]:
     """Give, by the identity of a norm, the convolution or dense layer whose output it normalises.
 
-    Where the model does not tell, that is the layer before, if it gives as many channels.
+    If the model does not state it, this is the layer before, if it has as many channels.
 
     Examples
     --------
@@ -62,14 +62,14 @@ def owners(layers: Layers) -> dict[int, ParameterLayer]:
 
 
 def follow_each_other(some: Layers, layers: Layers) -> bool:
-    """Tell whether each of some layers is known to depend on the one before: then no other order is theirs.
+    """Tell whether each of some layers depends on the one before, so that only one order is possible.
 
     Parameters
     ----------
     some : sequence of ParameterLayer
         In order.
     layers : sequence of ParameterLayer
-        All of the model.
+        All layers of the model.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def follow_each_other(some: Layers, layers: Layers) -> bool:
 
 
 def contradict(pairs: Iterable[tuple[ParameterLayer, ParameterLayer]]) -> bool:
-    """Tell whether pairs cannot be right: a layer comes after another than its partner comes after.
+    """Tell whether pairs contradict each other: a layer follows another one than its partner does.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def contradict(pairs: Iterable[tuple[ParameterLayer, ParameterLayer]]) -> bool:
         first, second = here.settings.get("after", ()), there.settings.get("after", ())
         if len(first) == len(second) == 1 and partners.get(first[0], second[0]) != second[0]:
             return True
-        # What stands at the beginning of one model comes after nothing that has a partner.
+        # The partner of a first layer must not follow a layer that is paired.
         if "after" in there.settings and not second and any(name in partners for name in first):
             return True
         if "after" in here.settings and not first and any(name in back for name in second):

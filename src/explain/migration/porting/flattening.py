@@ -1,7 +1,7 @@
-"""Maps that are put in a row before a dense layer: in which order, and how one order becomes the other.
+"""Maps that are flattened before a dense layer: in which order, and how to convert one order into the other.
 
-PyTorch flattens a map with the channels first, Keras with the channels last. What a layer learned of a row's places is
-then held in another order.
+PyTorch flattens a map with the channels first, Keras with the channels last. The weights of the layer after it are then
+in another order.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from explain.parameters.flattened import Block, Row, order_between
 
 Layers = Sequence[ParameterLayer]
 
-# Layers whose channels are where their framework has them, and those that have features last in both.
+# Layers whose channels are first or last by framework, and layers whose features are last in both.
 _MAPS: frozenset[LayerKind] = frozenset(
     {"convolution", "transposed_convolution", "batch_normalization", "group_normalization"}
 )
-# Of which the kernel has a row for each input feature.
+# Layers whose kernel has a row for each input feature.
 _KERNELS: frozenset[LayerKind] = frozenset({"dense", "simple_rnn", "lstm", "gru"})
 _ROWS: frozenset[LayerKind] = frozenset(
     {"dense", "embedding", "simple_rnn", "lstm", "gru", "attention", "layer_normalization"}
@@ -32,19 +32,19 @@ _ROWS: frozenset[LayerKind] = frozenset(
 def reordering(
     source: ParameterLayer, target: ParameterLayer, source_layers: Layers, target_layers: Layers
 ) -> npt.NDArray[np.intp] | None:
-    """Give, for every input feature of the target, which one of the source it is; None if they are the same.
+    """Give, for each input feature of the target, its index in the source; None if the order is the same.
 
     Parameters
     ----------
     source, target : ParameterLayer
         A pair.
     source_layers, target_layers : sequence of ParameterLayer
-        All layers of the two models, in order: how a map is flattened is told from the layer before.
+        All layers of the two models, in order: the layer before tells how a map is flattened.
 
     Raises
     ------
     PortError
-        If it cannot be told whether, or in which order, a map was flattened.
+        If it is unknown whether, or in which order, a map is flattened.
 
     Examples
     --------
@@ -67,23 +67,23 @@ def reordering(
             _refuse_what_may_be_flattened(source, target, count, source_layers, target_layers)
         return None
     if len(stated) == 1 and source.channels_last == target.channels_last:
-        # Of one framework, and one architecture: what is known of the one holds for the other.
+        # Models of one framework flatten alike: what one states holds for the other.
         return None
     row = stated[0]
     here = _channels_are_last(source, source_layers, row)
     there = _channels_are_last(target, target_layers, row)
     if here is None or there is None or sum(block.width for block in row) != count:
         raise PortError(
-            f"Before {source.label!r} of the source and {target.label!r} of the target a map is flattened, and in "
-            "which order cannot be told: flatten it by a Flatten layer right after the last convolution or pool."
+            f"Before {source.label!r} of the source and {target.label!r} of the target a map is flattened in an "
+            "unknown order: flatten it by a Flatten layer directly after the last convolution or pool."
         )
     return None if here == there else order_between(row, here, there)
 
 
 def reordering_of_outputs(source: ParameterLayer, target: ParameterLayer) -> npt.NDArray[np.intp] | None:
-    """Give, for every output feature of the target, which one of the source it is, where they are made into a map.
+    """Give, for each output feature of the target, its index in the source, if the features are reshaped into a map.
 
-    PyTorch makes a map with its channels first of a row, Keras one with its channels last.
+    PyTorch reshapes features into a map with the channels first, Keras with the channels last.
 
     Parameters
     ----------
@@ -105,14 +105,14 @@ def reordering_of_outputs(source: ParameterLayer, target: ParameterLayer) -> npt
         one.settings["unflattened"].channels_last if "unflattened" in one.settings else one.channels_last
         for one in (source, target)
     ]
-    # Of one framework, what is known of the one model holds for the other.
+    # Models of one framework reshape alike: what one states holds for the other.
     if (len(stated) == 1 and source.channels_last == target.channels_last) or orders[0] == orders[1]:
         return None
     return order_between((block,), [orders[0]], [orders[1]])
 
 
 def with_outputs_reordered(tensors: Mapping[str, Array], order: npt.NDArray[np.intp]) -> dict[str, Array]:
-    """Give a layer's tensors with what belongs to each output feature in another order.
+    """Give tensors with their output features in another order.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def with_outputs_reordered(tensors: Mapping[str, Array], order: npt.NDArray[np.i
 
 
 def reordered(layer: ParameterLayer, order: npt.NDArray[np.intp]) -> dict[str, Array]:
-    """Give a layer's tensors with what belongs to each input feature in another order.
+    """Give the tensors of a layer with their input features in another order.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def reordered(layer: ParameterLayer, order: npt.NDArray[np.intp]) -> dict[str, A
 
 
 def _features(layer: ParameterLayer) -> int | None:
-    """Give how many features a layer takes in a row, None for one that takes no row."""
+    """Give the number of input features of a layer; None if its input is not a vector of features."""
     if layer.kind in _KERNELS:
         return int(layer.tensors["kernel"].shape[0])
     if layer.kind in ("batch_normalization", "layer_normalization"):
@@ -148,7 +148,7 @@ def _features(layer: ParameterLayer) -> int | None:
 
 
 def _channels_are_last(layer: ParameterLayer, layers: Layers, row: Row) -> list[bool] | None:
-    """Tell in which order a model puts each map of a row, as it states, else as its framework does."""
+    """Tell for each map in a row if it is flattened channels last: as the model states, else as its framework does."""
     if "flattened" not in layer.settings:
         return [layer.channels_last or not _is_spatial(block, layer, layers) for block in row]
     own: Row = layer.settings["flattened"]
@@ -159,7 +159,7 @@ def _channels_are_last(layer: ParameterLayer, layers: Layers, row: Row) -> list[
 
 
 def _is_spatial(block: Block, layer: ParameterLayer, layers: Layers) -> bool:
-    """Tell whether a block is a map of space, by the last layer before that gives as many channels if need be."""
+    """Tell whether a block is a map; if it is not stated, by the last layer before with as many channels."""
     if block.positions == 1 or block.spatial is not None:
         return block.positions > 1 and bool(block.spatial)
     before = _before(layer, layers, block.channels)
@@ -167,7 +167,7 @@ def _is_spatial(block: Block, layer: ParameterLayer, layers: Layers) -> bool:
 
 
 def _before(layer: ParameterLayer, layers: Layers, channels: int | None = None) -> ParameterLayer | None:
-    """Give the last layer before one that gives something, or that gives so many channels or features."""
+    """Give the last layer before another, or the last with that number of channels or features."""
     place = next(number for number, one in enumerate(layers) if one is layer)
     for before in reversed(layers[:place]):
         if before.kind in _MAPS | _ROWS and channels in (None, channels_of(before)):
@@ -178,11 +178,10 @@ def _before(layer: ParameterLayer, layers: Layers, channels: int | None = None) 
 def _refuse_what_may_be_flattened(
     source: ParameterLayer, target: ParameterLayer, count: int, source_layers: Layers, target_layers: Layers
 ) -> None:
-    """Refuse a row that may be a map with more than one position, where neither model says what it is."""
-    sides = ((source, source_layers), (target, target_layers))
-    before = [_before(layer, layers) for layer, layers in sides]
+    """Refuse features that may be a flattened map of several positions, if neither model states what they are."""
+    before = [_before(source, source_layers), _before(target, target_layers)]
     channels = {channels_of(one) for one in before if one is not None and one.kind in _MAPS}
-    # With features last before it in either model, or as many as channels, no map of several positions was flattened.
+    # After a layer with features last, or with as many channels as features, no map of several positions is flattened.
     if any(one is None or one.kind in _ROWS for one in before) or len(channels) != 1:
         return
     (many,) = channels
@@ -190,7 +189,7 @@ def _refuse_what_may_be_flattened(
         return
     raise PortError(
         f"{source.label!r} of the source and {target.label!r} of the target take {count} features, {count // many} "
-        f"times the {many} channels of the layer before. Neither model says whether they are a flattened map, whose "
-        "order PyTorch and Keras do not share: give x, a batch of examples, by which this is seen, or flatten it by a "
-        "keras.layers.Flatten that the model holds."
+        f"times the {many} channels of the layer before. Neither model states whether they are a flattened map, whose "
+        "order differs between PyTorch and Keras: give x, a batch of examples, which shows it, or flatten it by a "
+        "keras.layers.Flatten in the model."
     )

@@ -1,1 +1,1 @@
-"""A migration report shown: as text, as figures, as a page."""
+"""How a migration report is shown: as text, as a chart, as a page."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from explain.errors import ExplainError
 from explain.inputs.layout import Layout
-from explain.migration.presentation.figures import plot_layers
-from explain.migration.presentation.words import (
+from explain.migration.presentation.layer_chart import plot_layers
+from explain.migration.presentation.report_text import (
     STAGE_TITLES,
+    divergence_sentence,
     error_text,
     figure_words,
     is_first_divergence,
@@ -20,7 +21,6 @@ from explain.migration.presentation.words import (
     verdict,
     verdict_sentence,
     verdict_text,
-    where_they_part,
 )
 from explain.migration.report import STAGES, MigrationReport, Row, Stage
 from explain.render import figure_data_uri, plot_pair, plot_scatter
@@ -30,27 +30,27 @@ from explain.results.attribution import Attribution
 from explain.results.comparison import TITLES, Comparison, compare
 from explain.results.names import framework_name
 
-# How many examples are drawn of each method.
+# How many examples to draw for each method.
 MOST_EXAMPLES = 4
 
-# Of maps with more pixels than a panel of the page has on a screen: a finer picture would only be a larger file.
+# For maps with more pixels than a panel on the screen: a finer picture would only make the file larger.
 _DPI_OF_FINE_MAPS = 90
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The rows of one stage, in words.
+    """The rows of one stage, as text.
 
     Attributes
     ----------
     stage : str
-        Which.
+        The stage.
     title, measure : str
-        Its name, and what its error is.
+        Its title, and the measure of its error.
     rows : tuple of Cells
-        One a comparison.
-    named_twice : bool
-        Whether the two models have names of their own for what is compared.
+        The comparisons.
+    has_two_names : bool
+        Whether a row has a name for each model.
     count, beyond : int
         How many rows there are, and how many differ.
     """
@@ -59,14 +59,14 @@ class Comparisons:
     title: str
     measure: str
     rows: tuple[Cells, ...]
-    named_twice: bool
+    has_two_names: bool
     count: int
     beyond: int
 
 
 @dataclass(frozen=True)
 class Cells:
-    """One comparison in words; `passed` is a word for the page's style."""
+    """One comparison as text; `passed` is a class of the page's style."""
 
     a: str
     b: str
@@ -80,16 +80,16 @@ class Cells:
 
 @dataclass(frozen=True)
 class MethodSection:
-    """What is shown of one method.
+    """The pictures of one method.
 
     Attributes
     ----------
     title : str
         The method.
     words : str
-        Which examples are shown, or why none are.
+        Which examples are shown, or why there are none.
     pictures : tuple of PageImage
-        The maps in pairs with their difference; value against value.
+        Both maps with their difference; the values of one against those of the other.
     """
 
     title: str
@@ -103,12 +103,12 @@ def as_html(report: MigrationReport) -> str:
     Parameters
     ----------
     report : MigrationReport
-        What was found.
+        The report, with the maps if it has any.
 
     Returns
     -------
     str
-        HTML that needs no other file and no network, and holds no script. Every name is escaped.
+        HTML without scripts that needs no other file and no network. Every name is escaped.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def as_html(report: MigrationReport) -> str:
         report=report,
         verdict=verdict(report),
         sentence=verdict_sentence(report),
-        parted=where_they_part(report),
+        divergence=divergence_sentence(report),
         facts=_facts(report),
         stages=[_comparisons(report, stage) for stage in STAGES if report.of_stage(stage)],
         chart=None if chart is None else PageImage(figure_data_uri(chart), _chart_alt(report)),
@@ -170,7 +170,7 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
             ),
         )
     except ExplainError as cause:
-        # A map that cannot be drawn must not stop the rest of the report.
+        # Write the rest of the page even if a map cannot be drawn.
         return MethodSection(title, f"There is no picture: {cause}")
     if len(a) == 1:
         words = "The only example."
@@ -182,7 +182,7 @@ def method_section(method: str, a: Attribution, b: Attribution) -> MethodSection
 
 
 def least_similar(comparison: Comparison) -> list[int]:
-    """Choose the examples that are drawn, the least similar first.
+    """Choose the examples to draw, the least similar first.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def least_similar(comparison: Comparison) -> list[int]:
 
 
 def _figures(comparison: Comparison, shown: Sequence[int]) -> str:
-    """Say in words how alike the examples of a picture are."""
+    """Describe how similar the examples of a picture are."""
     return "; ".join(
         f"example {example}: {TITLES['relative_l2']} {texts['relative_l2']}, rank correlation {texts['spearman']}"
         for example in shown
@@ -204,14 +204,11 @@ def _figures(comparison: Comparison, shown: Sequence[int]) -> str:
 
 
 def _facts(report: MigrationReport) -> list[tuple[str, str]]:
-    """State where the models part and why, each with its name."""
-    parted = report.first_divergence
+    """Give the facts about the first divergence and its cause, each with its name."""
+    first = report.first_divergence
     facts = []
-    if parted is not None:
-        facts = [
-            (f"In {report.model_a}", parted.layer_a),
-            (f"In {report.model_b}", parted.layer_b),
-        ]
+    if first is not None:
+        facts = [(f"In {report.model_a}", first.layer_a), (f"In {report.model_b}", first.layer_b)]
     facts += [
         ("Likely cause", report.cause or ""),
         ("Evidence", report.evidence),
@@ -228,7 +225,7 @@ def _comparisons(report: MigrationReport, stage: Stage) -> Comparisons:
         title=STAGE_TITLES[stage][0],
         measure=STAGE_TITLES[stage][1],
         rows=cells,
-        named_twice=any(one.b for one in cells),
+        has_two_names=any(one.b for one in cells),
         count=len(rows),
         beyond=sum(row.passed is False for row in rows),
     )
@@ -250,10 +247,10 @@ def _cells(report: MigrationReport, row: Row) -> Cells:
 
 
 def _chart_alt(report: MigrationReport) -> str:
-    """Say in words what the chart of the layers shows."""
+    """Describe the chart of the layers."""
     rows = report.of_stage("layers")
     beyond = sum(row.passed is False for row in rows)
     return (
         f"The error of {len(rows)} layers in the models' order, {beyond} of them beyond the tolerance "
-        f"{error_text(report.tolerances.layers)}. {where_they_part(report)}"
+        f"{error_text(report.tolerances.layers)}. {divergence_sentence(report)}"
     ).strip()

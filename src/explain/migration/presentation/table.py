@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from explain.migration.presentation.words import (
+from explain.migration.presentation.report_text import (
     STAGE_TITLES,
+    divergence_sentence,
     error_text,
     figure_words,
     is_first_divergence,
@@ -14,16 +15,15 @@ from explain.migration.presentation.words import (
     verdict,
     verdict_sentence,
     verdict_text,
-    where_they_part,
 )
 from explain.migration.report import STAGES, MigrationReport, Row
 
-# Of sentences, in characters.
+# Width of sentences, in characters.
 _WIDTH = 100
 _NAME_WIDTH = 36
 _NOTE_WIDTH = 44
 
-# Of more layers than these only the first few, those that differ and those about the first divergence are written.
+# Of more layers, only the first and last few, those that differ and those near the first divergence are shown.
 MOST_LAYERS = 40
 _NEIGHBOURS = 3
 
@@ -35,17 +35,17 @@ _TO_THE_RIGHT = (False, False, True, True, False, False)
 def as_text(report: MigrationReport) -> str:
     """Write a report as a table.
 
-    The verdict first, then where the models part and why, then every comparison by stage.
+    First the verdict, then the first divergence with its cause, then every comparison by stage.
 
     Parameters
     ----------
     report : MigrationReport
-        What was found.
+        The report.
 
     Returns
     -------
     str
-        Plain text without colours. What of a name cannot be printed is a question mark.
+        Plain text without colours. A character that cannot be printed becomes a question mark.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def as_text(report: MigrationReport) -> str:
 
 
 def rows_shown(report: MigrationReport) -> list[Row | int]:
-    """Choose the rows that are written of a report, in their order; a number stands for so many that are left out.
+    """Choose the rows to show, in their order; a number stands for that many left out.
 
     Examples
     --------
@@ -101,12 +101,12 @@ def _kept_layers(report: MigrationReport, rows: Sequence[Row]) -> set[int]:
     for index, row in enumerate(rows):
         if is_first_divergence(report, row):
             kept |= set(range(max(0, index - _NEIGHBOURS), min(len(rows), index + _NEIGHBOURS + 1)))
-    # A line that says that one is left out takes as much room as that one itself.
+    # A line that says that one row is left out takes as much room as the row.
     return kept | {index for index in range(len(rows)) if {index - 1, index + 1} <= kept}
 
 
 def _explanation(report: MigrationReport) -> list[str]:
-    lines = _sentences(where_they_part(report))
+    lines = _sentences(divergence_sentence(report))
     if report.cause is not None:
         lines += _sentences(f"Likely cause: {report.cause}. {report.evidence}")
     elif report.evidence:
@@ -117,12 +117,12 @@ def _explanation(report: MigrationReport) -> list[str]:
 
 
 def _table(report: MigrationReport) -> list[str]:
-    """Lay the rows out by stage, in columns that are as wide for all."""
+    """Write the rows by stage, in columns of one width for all stages."""
     shown = rows_shown(report)
     cells = [None if isinstance(one, int) else _cells(report, one) for one in shown]
     whole: list[_Cells] = [one for one in cells if one is not None]
-    named_apart = any(one[1] for one in whole)
-    header: _Cells = ("a" if named_apart else "", "b" if named_apart else "", *_HEADINGS)
+    has_two_names = any(one[1] for one in whole)
+    header: _Cells = ("a" if has_two_names else "", "b" if has_two_names else "", *_HEADINGS)
     widths = [max(len(one[column]) for one in (header, *whole)) for column in range(5)]
     lines, stage = [_aligned(header, widths)], ""
     for one, written in zip(shown, cells, strict=True):
@@ -155,12 +155,12 @@ def _cells(report: MigrationReport, row: Row) -> _Cells:
 
 
 def _aligned(cells: _Cells, widths: Sequence[int]) -> str:
-    """Put cells into columns, numbers to the right."""
+    """Align cells in columns, numbers to the right."""
     written = [
         cell.rjust(width) if right else cell.ljust(width)
         for cell, width, right in zip(cells, widths, _TO_THE_RIGHT, strict=False)
     ]
-    # Where no row has two names the second column is not there.
+    # The second column is empty if no row has two names.
     kept = [cell for cell, width in zip(written, widths, strict=True) if width]
     return "  " + "  ".join([*kept, cells[-1]])
 
@@ -172,10 +172,10 @@ def _sentences(text: str, indent: str = "") -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Replace what a terminal would obey instead of print: names come from models that others made."""
-    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))
+    """Replace control characters, which a terminal would obey: names come from models of others."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
 def _shortened(name: str) -> str:
-    """Cut the beginning of a long name: its end tells two layers of one block apart."""
+    """Cut the beginning of a long name: two layers of one block differ at the end."""
     return name if len(name) <= _NAME_WIDTH else "…" + name[1 - _NAME_WIDTH :]

@@ -1,0 +1,27 @@
+"""Deconvolution."""
+
+from __future__ import annotations
+
+from explain.algorithms.backward_rules.rule_gradients import rectified
+from explain.algorithms.method import Method
+from explain.backends.found import Found
+from explain.running.problem import Problem
+
+
+def deconvolution(problem: Problem) -> Found:
+    """Take the gradient, with every ReLU passing on the positive part of what arrives, open or not.
+
+    Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901.
+    """
+    return rectified(problem, "deconvolution")
+
+
+ROWS = (
+    Method(
+        deconvolution,
+        aliases=("deconvnet",),
+        summary="The score brought back to the input with every ReLU handing on what arrives and is positive.",
+        paper="Zeiler & Fergus 2013, arXiv:1311.2901",
+        needs=frozenset({"outputs", "backward_rules"}),
+    ),
+)

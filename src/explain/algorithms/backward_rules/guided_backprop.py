@@ -1,0 +1,28 @@
+"""Guided backpropagation."""
+
+from __future__ import annotations
+
+from explain.algorithms.backward_rules.rule_gradients import rectified
+from explain.algorithms.method import Method
+from explain.backends.found import Found
+from explain.running.problem import Problem
+
+
+def guided_backprop(problem: Problem) -> Found:
+    """Take the gradient, with every ReLU passing on its positive part only.
+
+    Springenberg, Dosovitskiy, Brox & Riedmiller, *Striving for simplicity: the all convolutional net*,
+    arXiv:1412.6806. A ReLU passes on what is positive, and only where it is open.
+    """
+    return rectified(problem, "guided")
+
+
+ROWS = (
+    Method(
+        guided_backprop,
+        aliases=("guided_backpropagation",),
+        summary="The gradient with every ReLU handing on its positive part only: what excites the score.",
+        paper="Springenberg, Dosovitskiy, Brox & Riedmiller 2014, arXiv:1412.6806",
+        needs=frozenset({"outputs", "backward_rules"}),
+    ),
+)

@@ -1,0 +1,59 @@
+"""Gradients that follow a backward rule, for all examples of a problem."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.backends.found import Found
+from explain.backends.protocol import Rule
+from explain.errors import PlainGradientWarning
+from explain.inputs.examples import Array
+from explain.running.problem import Problem
+
+
+def rule_gradients(
+    problem: Problem, rule: Rule, baselines: tuple[Array, ...] | None = None, **settings: float
+) -> tuple[tuple[Array, ...], int]:
+    """Give the gradients of all examples by a rule, in chunks, and how many operations the rule changed.
+
+    Parameters
+    ----------
+    problem : Problem
+        Whose examples are meant.
+    rule : str
+        The rule; see `explain.backends.protocol.Rule`.
+    baselines : tuple of numpy.ndarray, optional
+        What the inputs are compared with, for a rule that compares.
+    **settings : float
+        Numbers of the rule.
+    """
+    backend, examples = problem.backend, problem.examples
+    over = problem.executor.over_rows(
+        len(examples),
+        lambda rows: backend.rule_gradients(
+            examples.rows(rows),
+            rule,
+            None if baselines is None else tuple(base[rows] for base in baselines),
+            **settings,
+        ),
+    )
+    parts = [found for _, found in over]
+    gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
+    return gradients, parts[0][1]
+
+
+def rectified(problem: Problem, rule: Rule) -> Found:
+    """Give the gradients by a rule for ReLUs; warn where no ReLU lies between the input and the score."""
+    gradients, changed = rule_gradients(problem, rule)
+    warnings = zero_gradient_warnings(gradients)
+    if changed == 0:
+        warnings = (
+            (
+                f"No ReLU lies between the input and the score of {problem.backend.model_name}, so that "
+                f"{problem.method} has nothing to change: it takes the plain gradient, that of saliency.",
+                PlainGradientWarning,
+            ),
+            *warnings,
+        )
+    return Found(values=gradients, warnings=warnings)

@@ -1,0 +1,63 @@
+"""Grad-CAM and Grad-CAM++: channels of a layer, weighted by their gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from explain.algorithms.class_activation_map.layer_maps import (
+    found_over_input,
+    places_of,
+    units_and_gradients,
+)
+from explain.algorithms.method import Method
+from explain.backends.found import Found
+from explain.running.problem import Problem
+
+
+def grad_cam(problem: Problem) -> Found:
+    """Weight each channel of a layer by its mean gradient, and add up what is positive.
+
+    Selvaraju et al., *Grad-CAM*, arXiv:1610.02391.
+    """
+    units, gradients = units_and_gradients(problem)
+    weights = gradients.mean(axis=places_of(units), keepdims=True)
+    return found_over_input(problem, (weights * units).sum(axis=-1), gradients)
+
+
+def grad_cam_plus_plus(problem: Problem) -> Found:
+    """Weight each channel by its positive gradients, more where few places have one.
+
+    Chattopadhay et al., *Grad-CAM++*, arXiv:1710.11063. With the exponential of the score the paper's second and
+    third derivatives are the second and third power of its gradient, up to a factor that falls out.
+    """
+    units, gradients = units_and_gradients(problem)
+    places = places_of(units)
+    square = gradients**2
+    below = 2 * square + units.sum(axis=places, keepdims=True) * gradients**3
+    shares = np.divide(square, below, out=np.zeros_like(square), where=below != 0)
+    weights = (shares * np.maximum(gradients, 0)).sum(axis=places, keepdims=True)
+    return found_over_input(problem, (weights * units).sum(axis=-1), gradients)
+
+
+ROWS = (
+    Method(
+        grad_cam,
+        title="Grad-CAM",
+        aliases=("gradcam",),
+        summary="Where a layer's channels that raise the score light up, weighted by their mean gradient.",
+        paper="Selvaraju et al. 2016, arXiv:1610.02391",
+        needs=frozenset({"outputs", "gradients", "layers"}),
+        layer="map",
+        drawn="unsigned",
+    ),
+    Method(
+        grad_cam_plus_plus,
+        title="Grad-CAM++",
+        aliases=("gradcam++", "grad_cam++", "gradcam_plus_plus"),
+        summary="As Grad-CAM, with weights that also count small and repeated objects.",
+        paper="Chattopadhay et al. 2017, arXiv:1710.11063",
+        needs=frozenset({"outputs", "gradients", "layers"}),
+        layer="map",
+        drawn="unsigned",
+    ),
+)

@@ -1,0 +1,33 @@
+"""LayerCAM: places of a layer, weighted one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from explain.algorithms.class_activation_map.layer_maps import found_over_input, units_and_gradients
+from explain.algorithms.method import Method
+from explain.backends.found import Found
+from explain.running.problem import Problem
+
+
+def layer_cam(problem: Problem) -> Found:
+    """Weight each place of each channel by its own positive gradient.
+
+    Jiang et al., *LayerCAM*, IEEE TIP 2021; compared with similar methods in arXiv:2309.14304.
+    """
+    units, gradients = units_and_gradients(problem)
+    return found_over_input(problem, (np.maximum(gradients, 0) * units).sum(axis=-1), gradients)
+
+
+ROWS = (
+    Method(
+        layer_cam,
+        title="LayerCAM",
+        aliases=("layercam",),
+        summary="Where a layer lights up and its own gradient raises the score, place by place.",
+        paper="Jiang et al. 2021, IEEE TIP 30; see arXiv:2309.14304",
+        needs=frozenset({"outputs", "gradients", "layers"}),
+        layer="map",
+        drawn="unsigned",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Methods that explain the units of a layer."""

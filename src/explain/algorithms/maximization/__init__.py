@@ -1,0 +1,1 @@
+"""Methods that search for an input that excites a score."""

@@ -1,0 +1,114 @@
+"""Integrated gradients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from explain.algorithms.completeness import (
+    baselines_of,
+    convergence_warnings,
+    equal_baseline_warnings,
+    found_with_delta,
+    scores_at_baseline,
+)
+from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.algorithms.method import Method, Option
+from explain.algorithms.options import is_count, plain_counts, positive, whole_number
+from explain.algorithms.path.integration import Integral, integrate
+from explain.backends.found import Found
+from explain.inputs.examples import Array
+from explain.running.problem import Problem
+from explain.running.quadrature import RULES
+
+_REMEDY = (
+    "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "
+    "input or explain in float64."
+)
+
+
+def integrated_gradients(problem: Problem) -> Found:
+    """Integrate the gradient along the straight path from the baseline, times (input − baseline).
+
+    Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv:1703.01365. The values of an
+    example sum to the difference of its scores at input and baseline, up to the convergence delta.
+    """
+    inputs, baselines = problem.examples.inputs, baselines_of(problem)
+    at_baseline = scores_at_baseline(problem)
+    integral = integrate(problem, at_baseline)
+    values = tuple(
+        (point - base) * gradient
+        for point, base, gradient in zip(inputs, baselines, integral.gradients, strict=True)
+    )
+    return with_convergence(problem, values, integral, at_baseline)
+
+
+def with_convergence(
+    problem: Problem, values: tuple[Array, ...], integral: Integral, at_baseline: Array
+) -> Found:
+    """Give values, whichever engine integrated, with their convergence delta and warnings.
+
+    `at_baseline` has the score of each example's baseline, shape (N,).
+    """
+    found = found_with_delta(
+        problem,
+        values,
+        at_baseline,
+        # One warning of an integral is enough: the map's error says more than its sum.
+        lambda relative_delta: integral.warnings or convergence_warnings(relative_delta, _REMEDY),
+        before=equal_baseline_warnings(problem.examples.inputs, baselines_of(problem)),
+        after=zero_gradient_warnings(integral.gradients) if integral.gradients else (),
+    )
+    return replace(found, steps=integral.steps, rule=integral.rule, map_error=integral.map_error)
+
+
+def _is_steps(value: Any) -> bool:
+    """Tell whether a value is a number of steps: one for all examples, one an example, or ``"auto"``."""
+    if isinstance(value, str):
+        return value == "auto"
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(listed, (list, tuple)):
+        return bool(listed) and all(is_count(one) for one in listed)
+    return is_count(listed)
+
+
+ROWS = (
+    Method(
+        integrated_gradients,
+        aliases=("ig",),
+        summary="How much each input adds to the score, compared with a baseline; sums to the difference.",
+        paper="Sundararajan, Taly & Yan 2017, arXiv:1703.01365",
+        needs=frozenset({"outputs", "path_gradients"}),
+        options=(
+            Option(
+                "n_steps",
+                "auto",
+                "'auto', a whole number of at least 1, or one such number an example",
+                _is_steps,
+                "Number of gradients along the path; 'auto' takes as many as the tolerance needs.",
+                plain_counts,
+            ),
+            Option(
+                "rule",
+                None,
+                f"one of {', '.join(map(repr, RULES))}, or None",
+                lambda value: value is None or (isinstance(value, str) and value in RULES),
+                "Rule of integration. None: Gauss–Legendre; where n_steps is 'auto' the midpoint rule for a model "
+                "with kinks (ReLU, max pooling), Fejér's for a smooth one.",
+            ),
+            positive(
+                "tolerance",
+                0.02,
+                "Where n_steps is 'auto': the largest estimated error of the map, relative to its size.",
+            ),
+            whole_number("max_steps", 405, 3, "Where n_steps is 'auto': the most steps it may take."),
+        ),
+        uses_baseline=True,
+        layer="may",
+        reference_engines=("captum",),
+        refused_engines={
+            "tf-explain": "its integrated gradients leave out × (input − baseline), take absolute values and scale "
+            "them to a picture"
+        },
+    ),
+)

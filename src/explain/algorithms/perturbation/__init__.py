@@ -1,0 +1,1 @@
+"""Methods that change parts of the input and compare scores."""

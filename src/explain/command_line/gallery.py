@@ -1,0 +1,48 @@
+"""The command `explain gallery`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from explain.command_line.failure import errors_on_one_line
+
+
+def make_gallery(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page and the pictures.")] = Path(
+        "gallery-out"
+    ),
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Only this model; may be repeated.")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option("--method", help="Only this method; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+) -> None:
+    """Make the gallery: every seed model, every method, both frameworks, on one page; EfficientNet on another."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", style="dim"),
+    )
+    with errors_on_one_line(), Progress(*columns, console=Console(stderr=True)) as shown:
+        from explain.gallery import generate
+
+        task = shown.add_task("loading the frameworks", total=None)
+        page = generate(
+            out,
+            models=model,
+            methods=method,
+            seed=seed,
+            progress=lambda done, total, what: shown.update(
+                task, completed=done, total=total, description=what
+            ),
+        )
+    typer.echo(page)

@@ -1,1 +1,0 @@
-"""Two models laid beside each other, layer by layer."""

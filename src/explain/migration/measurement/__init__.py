@@ -1,0 +1,1 @@
+"""How far apart two models are: in their outputs, classes, layers and attributions."""
