@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Self
 
-from explain.backends.protocol import Primitive
+from explain.backends.inspection import Inspection
+from explain.backends.places import Place
+from explain.backends.protocol import Primitive, Question
+from explain.errors import ScoreError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layers import LayerCall, as_calls
+
+
+@dataclass(frozen=True)
+class LastPass:
+    """A forward pass, cached for the gradients of the same examples.
+
+    Parameters
+    ----------
+    examples : Examples
+        What the model was run on.
+    results : object
+        What the extension caches of it.
+    """
+
+    examples: Examples
+    results: Any
+
+    def is_over(self, examples: Examples) -> bool:
+        """Tell whether it was over these very inputs, whatever the target."""
+        return self.examples.inputs is examples.inputs and self.examples.held is examples.held
 
 
 class Layered(ABC):
-    """A backend whose model can start at a layer or end at one, in the same session."""
+    """A backend whose model can start at a layer or end at one, in the same session.
+
+    Parameters
+    ----------
+    model_name : str
+        Class name of the model.
+    inspection : Inspection
+        The kind of the model.
+    question : Question
+        What is asked of it.
+
+    Raises
+    ------
+    ScoreError
+        If probabilities are asked of a model whose layers cannot be accessed.
+    """
 
     provides: frozenset[Primitive] = frozenset(
         {"outputs", "gradients", "path_gradients", "layers", "backward_rules"}
@@ -26,17 +65,36 @@ class Layered(ABC):
     takes_several_inputs = True
     """Whether the model may be given several inputs."""
 
+    separator = "/"
+    """What stands between the names of a layer and of one inside it."""
+
     skips_affine_prefix = True
     """Whether a path's gradients are taken at the end of the model's affine prefix, if it has one."""
 
-    entry: Any = None
+    entry: Place | None = None
     """Where the model starts, if points are outputs of a layer."""
 
-    readers: tuple[tuple[int, Any], ...] = ()
+    readers: tuple[tuple[int, Place], ...] = ()
     """By position the moved inputs that are outputs of an embedding, and where they replace them."""
 
-    exit: Any = None
+    exit: Place | None = None
     """Where the model ends, if the output of a layer is explained."""
+
+    last_pass: LastPass | None = None
+    """The forward pass that `outputs` cached for `gradients`."""
+
+    def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
+        if inspection.opaque and question.score not in ("logit", "output"):
+            raise ScoreError(
+                f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
+                "known what its output is: say score='output', or give the original model."
+            )
+        self.model_name = model_name
+        self.inspection = inspection
+        self.question = question
+        self.fixed_batch_size = inspection.fixed_batch_size
+        if not inspection.has_layers:
+            self.provides = self.provides - {"layers"}
 
     @property
     @abstractmethod
@@ -44,12 +102,35 @@ class Layered(ABC):
         """The layers of the model by name."""
 
     @abstractmethod
-    def place_of(self, call: LayerCall) -> Any:
+    def place_of(self, call: LayerCall) -> Place:
         """Give the place of a call, where the model can start or end."""
 
     @abstractmethod
+    def called_layers(self, examples: Examples) -> Sequence[tuple[str, tuple[int | None, ...]]]:
+        """Run one example; give each call of a layer as its name and the shape of its output, in order of their ends.
+
+        An output that is no map of the input has an empty shape.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def has_channels_last(layer: Any, before: bool) -> bool:
+        """Tell whether the output of a layer has its channels last, from whether its input has."""
+
     def forget(self) -> None:
         """Clear what was cached for the whole model."""
+        self.last_pass = None
+
+    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+        """Give every call of a layer, in the order in which they end."""
+        layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
+        found: list[tuple[str, tuple[int, ...], bool]] = []
+        for name, shape in self.called_layers(examples):
+            last = self.has_channels_last(layers[name], last)
+            sizes = tuple(size for size in shape[1:] if size is not None)
+            if sizes and len(sizes) == len(shape) - 1:
+                found.append((name, sizes, last or len(sizes) == 1))
+        return as_calls(found, self.separator)
 
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""

@@ -29,7 +29,7 @@ class LazyExtension:
     """Name of the framework for messages."""
 
     package: str
-    """The package that holds the modules ``inspection``, ``backend`` and ``reference_engine``."""
+    """The package that holds the modules ``backend``, ``model.inspection`` and ``reference_engine``."""
 
     backend_class: str
     """Name of the class in ``backend``."""
@@ -40,17 +40,17 @@ class LazyExtension:
 
     def default_layout(self, model: Any, ndim: int) -> Layout:
         """Give the usual layout for the model's first layers."""
-        layout: Layout = self._own("inspection").default_layout(model, ndim)
+        layout: Layout = self._own("model.inspection").default_layout(model, ndim)
         return layout
 
     def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
         """Give ``model.input_shape`` without the batch axis, if the model has it."""
-        shape: tuple[int | None, ...] | None = self._own("inspection").stated_input_shape(model)
+        shape: tuple[int | None, ...] | None = self._own("model.inspection").stated_input_shape(model)
         return shape
 
     def reads_token_ids(self, model: Any) -> bool:
         """Tell whether the model has an accessible embedding layer."""
-        found: bool = self._own("inspection").reads_token_ids(model)
+        found: bool = self._own("model.inspection").reads_token_ids(model)
         return found
 
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,26 +41,24 @@ class RecordedActivation:
     axis: int = -1
 
 
-class Arithmetic(Protocol):
-    """The tensor operations that scores need."""
+@dataclass(frozen=True)
+class Arithmetic:
+    """The tensor operations that scores need.
 
-    def softmax(self, tensor: Any, axis: int) -> Any:
-        """Softmax along an axis."""
+    Parameters
+    ----------
+    softmax, log_softmax : callable
+        Of a tensor along an axis.
+    sigmoid, log_sigmoid, exp, log : callable
+        Of a tensor, element by element.
+    """
 
-    def log_softmax(self, tensor: Any, axis: int) -> Any:
-        """Log-softmax along an axis."""
-
-    def sigmoid(self, tensor: Any) -> Any:
-        """Logistic function."""
-
-    def log_sigmoid(self, tensor: Any) -> Any:
-        """Logarithm of the logistic function."""
-
-    def exp(self, tensor: Any) -> Any:
-        """Exponential function."""
-
-    def log(self, tensor: Any) -> Any:
-        """Natural logarithm."""
+    softmax: Callable[[Any, int], Any]
+    log_softmax: Callable[[Any, int], Any]
+    sigmoid: Callable[[Any], Any]
+    log_sigmoid: Callable[[Any], Any]
+    exp: Callable[[Any], Any]
+    log: Callable[[Any], Any]
 
 
 def terminal_activation(output: Any, recorded: Sequence[RecordedActivation]) -> RecordedActivation | None:
@@ -100,7 +98,6 @@ def read_output(
     terminal: RecordedActivation | None,
     functional: ActivationKind | None,
     class_axis: int,
-    single: bool,
 ) -> Reading:
     """Find the transform from a model's output to the explained output.
 
@@ -118,32 +115,32 @@ def read_output(
         The activation that made it, if it is not a layer and so cannot be removed.
     class_axis : int
         The axis of the classes, if no activation defines it.
-    single : bool
-        Whether there is one output an example, which means a sigmoid.
     """
     if wanted == "output":
-        return Reading(output, _same, Finding("output"))
+        return Reading(output, same, Finding("output"))
     if terminal is not None:
         if wanted == "logit":
-            return Reading(terminal.logits, _same, Finding("logit"))
+            return Reading(terminal.logits, same, Finding("logit"))
         kind: ActivationKind = "sigmoid" if terminal.kind == "sigmoid" else "softmax"
         return Reading(terminal.logits, _activation(arithmetic, kind, wanted, terminal.axis), Finding(wanted))
     if functional is not None:
         held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
         if wanted == "logit":
-            return Reading(output, _same, Finding(held, reason=undoable_reason(held, functional)))
+            return Reading(output, same, Finding(held, reason=undoable_reason(held, functional)))
         if wanted == held:
-            return Reading(output, _same, Finding(wanted))
+            return Reading(output, same, Finding(wanted))
         return Reading(output, arithmetic.exp if wanted == "probability" else arithmetic.log, Finding(wanted))
     if wanted == "logit":
-        return Reading(output, _same, Finding("logit"))
-    kind = "sigmoid" if single else "softmax"
+        return Reading(output, same, Finding("logit"))
+    # One output an example means a sigmoid.
+    kind = "sigmoid" if all(size == 1 for size in output.shape[1:]) else "softmax"
     return Reading(
         output, _activation(arithmetic, kind, wanted, class_axis), Finding(wanted, transformed=True)
     )
 
 
-def _same(tensor: Any) -> Any:
+def same(tensor: Any) -> Any:
+    """Give a tensor as it is."""
     return tensor
 
 
@@ -159,7 +156,7 @@ def _activation(
 
 def read_opaque(output: Any, wanted: ScoreKind, functional: ActivationKind | None) -> Reading:
     """Explain the output of a model with hidden layers as it is."""
-    return Reading(output, _same, opaque_finding(wanted, functional))
+    return Reading(output, same, opaque_finding(wanted, functional))
 
 
 def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:

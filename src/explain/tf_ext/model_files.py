@@ -1,4 +1,4 @@
-"""Models of Keras from files that hold a whole one and run nothing when they are read."""
+"""Keras models from files that hold a whole model and run no code when they are read."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def load_model(path: Path) -> Any:
     Parameters
     ----------
     path : pathlib.Path
-        What ``model.save`` wrote.
+        A file that ``model.save`` wrote.
 
     Returns
     -------
     keras.Model
-        Not compiled: it is not to be trained.
+        Not compiled, since it is not trained.
 
     Raises
     ------
     UnsupportedModelError
-        If it is no such file, holds a function that would be run, or a class that is not registered with Keras.
+        If it is not such a file, holds a function that would be run, or a class that is not registered with Keras.
     """
     try:
         return keras.models.load_model(str(path), safe_mode=True, compile=False)
-    # A damaged archive, a class that is not known, a layer that cannot be built: each raises what it likes.
+    # A damaged archive, an unknown class, a layer that cannot be built: each raises another kind of error.
     except Exception as cause:
         said = str(cause).strip().partition("\n")[0]
         raise UnsupportedModelError(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TensorFlowExtension(LazyExtension):
-    """What the entry point ``tensorflow`` gives; see `explain.backends.protocol.Extension`."""
+    """The object of the entry point ``tensorflow``; see `explain.backends.protocol.Extension`."""
 
     name = "tensorflow"
     title = "TensorFlow"
@@ -28,14 +28,14 @@ class TensorFlowExtension(LazyExtension):
     model_suffixes = (".keras",)
 
     def recognises(self, model: object) -> bool:
-        """Tell from the class alone; a Keras model is ours only where Keras itself runs on TensorFlow."""
+        """Tell by the class alone; a Keras model belongs here only if Keras runs on TensorFlow."""
         if is_keras_model(model):
             return keras_backend() == "tensorflow"
         kind: Any = type(model)
         return _is_own_class(kind) and not self.is_tensor(model)
 
     def is_tensor(self, value: object) -> bool:
-        """Tell a `tf.Tensor` or `tf.Variable`, of TensorFlow's own or of Keras."""
+        """Tell whether a value is a tensor or variable of TensorFlow or of Keras."""
         return any(
             base.__module__.split(".")[0] in ("tensorflow", "keras")
             and base.__name__ in ("Tensor", "EagerTensor", "Variable")
@@ -43,7 +43,7 @@ class TensorFlowExtension(LazyExtension):
         )
 
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
-        """Copy to the host; bfloat16, which NumPy does not know, comes as float32."""
+        """Copy to the host; bfloat16, which NumPy lacks, becomes float32."""
         array: npt.NDArray[np.generic] = tensor.numpy()
         return array.astype("float32") if array.dtype.name == "bfloat16" else array
 

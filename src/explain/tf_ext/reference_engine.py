@@ -1,4 +1,4 @@
-"""tf-explain as an engine, for its kernels that give the right numbers: the gradient, and the input times it."""
+"""tf-explain as a reference engine, for its kernels with right numbers: the gradient, and the input times it."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def run(problem: Problem) -> Found:
 
         for rows, found in problem.executor.over_rows(len(of_label), compute):
             values[of_label[rows]] = found
-    # A product is zero also where the input is: only a gradient tells that the map says nothing.
+    # A product is zero also where the input is zero: only a zero gradient shows that the map is empty.
     warnings = zero_gradient_warnings((values,)) if problem.method == "saliency" else ()
     return Found(values=(values,), warnings=warnings)

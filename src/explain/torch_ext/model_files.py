@@ -1,4 +1,4 @@
-"""Models of PyTorch from files that hold a whole one and run nothing when they are read."""
+"""PyTorch models from files that hold a whole model and run no code when they are read."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from explain.errors import UnsupportedModelError
 def load_model(path: Path) -> Any:
     """Read a TorchScript file, on the CPU.
 
-    Its reader is not Python's pickle and knows tensors and TorchScript's own classes only.
+    Its reader does not use pickle and accepts only tensors and TorchScript's own classes.
 
     Parameters
     ----------
     path : pathlib.Path
-        What `torch.jit.save` wrote.
+        A file that `torch.jit.save` wrote.
 
     Returns
     -------
     torch.jit.ScriptModule
-        In the mode in which it was saved.
+        In the mode that it was saved in.
 
     Raises
     ------
     UnsupportedModelError
-        If it is no such file: what `torch.save` writes is a pickle, which would run code of the file.
+        If it is not such a file: a file of `torch.save` is a pickle, which would run code when it is read.
     """
     read: Callable[..., Any] = torch.jit.load
     try:
-        # TorchScript is no longer made new, but there are files of it, and no other kind that is read without pickle.
+        # TorchScript is deprecated, but its files exist, and no other kind of file is read without pickle.
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             return read(str(path), map_location="cpu")
     except (RuntimeError, ValueError) as cause:

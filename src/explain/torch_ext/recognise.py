@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TorchExtension(LazyExtension):
-    """What the entry point ``torch`` gives; see `explain.backends.protocol.Extension`."""
+    """The object of the entry point ``torch``; see `explain.backends.protocol.Extension`."""
 
     name = "torch"
     title = "PyTorch"
@@ -28,18 +28,18 @@ class TorchExtension(LazyExtension):
     model_suffixes = (".pt", ".ts")
 
     def recognises(self, model: object) -> bool:
-        """Tell from the class alone; a Keras model is ours only where Keras itself runs on torch."""
+        """Tell by the class alone; a Keras model belongs here only if Keras runs on torch."""
         if is_keras_model(model):
             return keras_backend() == "torch"
         kind: Any = type(model)
         return _is_own_class(kind)
 
     def is_tensor(self, value: object) -> bool:
-        """Tell a `torch.Tensor`, and parameters, which are tensors too."""
+        """Tell whether a value is a `torch.Tensor`, as parameters are too."""
         return any((base.__module__, base.__name__) == ("torch", "Tensor") for base in type(value).__mro__)
 
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
-        """Copy to the host; bfloat16, which NumPy does not know, comes as float32."""
+        """Copy to the host; bfloat16, which NumPy lacks, becomes float32."""
         host = tensor.detach().cpu()
         array: npt.NDArray[np.generic] = (
             host.float() if str(host.dtype) == "torch.bfloat16" else host

@@ -1,4 +1,4 @@
-"""Captum as an engine: the same problem, computed by the library that PyTorch's users know."""
+"""Captum as a reference engine: the same problem, computed by the library that PyTorch users know."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explain.inputs.examples import Array, Examples
 from explain.running.problem import Problem
 from explain.torch_ext.backend import TorchBackend
 
-# Captum's own default, which "auto" stands for here.
+# Captum's own default, which "auto" means here.
 _STEPS = 50
 _RULES = {
     "gauss_legendre": "gausslegendre",
@@ -34,7 +34,7 @@ def run(problem: Problem) -> Found:
     Raises
     ------
     EngineError
-        If Captum's numbers for these options are not right.
+        If Captum's numbers for these options are wrong.
     """
     try:
         import captum.attr
@@ -102,7 +102,7 @@ def _integrated_gradients(
 
 
 def _forward(backend: TorchBackend, examples: Examples) -> Callable[..., Tensor]:
-    """Give the scores as Captum calls for them: at the examples expanded, a chunk of the expansion at a time."""
+    """Give the function that Captum calls for scores: at expanded examples, a chunk of the expansion at a time."""
     count, seen = len(examples), 0
 
     def scores(*points: Tensor) -> Tensor:

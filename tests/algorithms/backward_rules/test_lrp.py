@@ -24,7 +24,7 @@ from models.recurrent import LastStep, give_weights, keras_last_step
 from torch import nn
 
 import explain
-from explain.backends.relevance import Flow
+from explain.backends.operations.relevance import Flow
 from explain.errors import (
     EngineError,
     OptionError,

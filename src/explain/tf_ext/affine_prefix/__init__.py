@@ -1,1 +1,1 @@
-"""What of a TensorFlow model is affine in its input, and gradients along paths that begin where that ends."""
+"""The affine prefix of a TensorFlow model, and gradients along paths from its end on."""

@@ -1,17 +1,21 @@
-"""The affine prefix of a TensorFlow model: where it ends, what it gives, and the rest of the model run from there."""
+"""The affine prefix of a TensorFlow model: where it ends, its output, and the rest of the model run from there."""
 
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from explain.backends.operations.score_graph import Survey
+from explain.inputs.examples import Examples
 from explain.keras.calls import replaced
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
-
-Place = Literal["activation", "call"]
+from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.tracing import Beside
 
 
 @dataclass(frozen=True)
@@ -20,64 +24,104 @@ class ModuleCut:
 
     Parameters
     ----------
-    layer : int
-        The layer, by its place among the model's layers.
-    place : str
+    layer : weakref.ref
+        The layer: a cut is kept with a trace, which must not keep a model alive.
+    where : str
         ``"activation"`` or ``"call"``.
     """
 
-    layer: int
-    place: Place
+    layer: weakref.ref[Any]
+    where: Literal["activation", "call"]
+
+    def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Run the model; give the value at the cut."""
+        seen: list[tuple[ModuleCut, Any]] = []
+        with _noted_calls(forward.layers, seen):
+            forward.read(points, beside)
+        return next(tensor for cut, tensor in seen if cut == self)
+
+    def explained(
+        self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
+    ) -> Any:
+        """Run the model with a value at the cut in place of the layer's; a trace does not run what is unused."""
+        layer, where = self.layer(), self.where
+        own = getattr(layer, where)
+
+        @functools.wraps(own)
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            return own(value) if where == "activation" else value
+
+        with replaced(layer, where, call):
+            return forward.read(points, beside).explained
 
 
 @dataclass(frozen=True)
 class SourceCut:
-    """The whole model is affine, up to the logits or whatever the explained output is made from."""
+    """The whole model is affine, up to the logits or to another source of the explained output."""
 
+    def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Run the whole model."""
+        return forward.read(points, beside).source
 
-@dataclass(frozen=True)
-class Survey:
-    """What a trace of a model showed.
-
-    Parameters
-    ----------
-    kinked : bool
-        Whether anything between input and score is not known to be smooth.
-    cut : ModuleCut or SourceCut, optional
-        Where the affine prefix ends, if there is one through which alone the score depends on the input.
-    bytes_per_point : int
-        The size of all that is computed for one example.
-    """
-
-    kinked: bool
-    cut: ModuleCut | SourceCut | None = None
-    bytes_per_point: int = 0
+    def explained(
+        self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
+    ) -> Any:
+        """Transform a value to the explained output; the transform is known only from a run of the model."""
+        return forward.read(points, beside).transform(value)
 
 
 @dataclass
-class Seen:
-    """What was called while a model was traced."""
+class _Seen:
+    """The calls while a model was traced, and the source of its output."""
 
     calls: list[tuple[ModuleCut, Any]]
     source: Any = None
 
 
-def survey(graph: Any, seen: Seen, score: Any, loop_steps: int, n_points: int = 1) -> Survey:
-    """Look in a trace for kinks and for the end of the model's affine prefix: of one input, not of several."""
-    if n_points != 1:
+def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
+    """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
+    return survey(opened, examples).kinked
+
+
+def survey(opened: OpenedModel, examples: Examples) -> Survey:
+    """Look for kinks and for the end of the affine prefix in a trace; a model that cannot be traced may have kinks."""
+    loop_steps, n_points = _loop_steps(opened, examples), len(examples.inputs)
+
+    def look(graph: Any, forward: TensorFlowForwardPass) -> Survey:
+        (seen,), score = forward.notes, graph.outputs[0]
         ways = [ScoreGraph(graph, point, score) for point in graph.inputs[:n_points]]
         return Survey(
-            any(way.has_kinks for way in ways),
-            None,
-            max((way.bytes_of_results(loop_steps) for way in ways), default=0),
+            kinked=any(way.has_kinks(beyond=way.affine) for way in ways),
+            # A prefix is looked for with one input only.
+            cut=_find_cut(ways[0], seen) if n_points == 1 else None,
+            bytes_per_point=max((way.bytes_of_results(loop_steps) for way in ways), default=0),
         )
-    point = graph.inputs[0]
-    found = ScoreGraph(graph, point, score)
-    return Survey(found.has_kinks, _find_cut(found, seen), found.bytes_of_results(loop_steps))
+
+    found: Survey | None = opened.analysed(_noted_scores, examples, look)
+    return Survey(kinked=True) if found is None else found
 
 
-def _find_cut(graph: ScoreGraph, seen: Seen) -> ModuleCut | SourceCut | None:
-    """Find the last tensor, of the logits and what layers gave, that ends an affine prefix."""
+def _noted_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
+    """Give the scores, and record what a survey needs."""
+    seen = _Seen([])
+    forward.notes.append(seen)
+    with _noted_calls(forward.layers, seen.calls):
+        reading = forward.read(points, beside)
+    seen.source = reading.source
+    return forward.scores_of(reading.explained, beside)
+
+
+def _loop_steps(opened: OpenedModel, examples: Examples) -> int:
+    """Give the number of iterations of a loop."""
+    axis = opened.question.layout.batch_first.time_axis
+    # With several inputs it is not known which is the sequence of a loop.
+    if axis is None or opened.question.wiring is not None:
+        return 1
+    return int((examples.outer or examples.inputs)[0].shape[axis])
+
+
+def _find_cut(graph: ScoreGraph, seen: _Seen) -> ModuleCut | SourceCut | None:
+    """Find the last tensor, of the logits and the outputs of layers, that ends an affine prefix."""
 
     def ends_prefix(tensor: Any) -> bool:
         whole = tensor.shape.rank is not None and tensor.shape.rank >= 2 and None not in tensor.shape[1:]
@@ -93,49 +137,35 @@ def _find_cut(graph: ScoreGraph, seen: Seen) -> ModuleCut | SourceCut | None:
 
 
 @contextmanager
-def noted_calls(layers: Sequence[Any], seen: Seen) -> Iterator[None]:
-    """Note what goes into every layer's activation, and what comes out of every layer."""
+def _noted_calls(layers: Sequence[Any], seen: list[tuple[ModuleCut, Any]]) -> Iterator[None]:
+    """Record the input of every layer's activation, and the output of every layer."""
 
     def noted(function: Callable[..., Any], cut: ModuleCut) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*arguments: Any, **keywords: Any) -> Any:
-            if cut.place == "activation":
-                seen.calls.append((cut, arguments[0]))
+            if cut.where == "activation":
+                seen.append((cut, arguments[0]))
                 return function(*arguments, **keywords)
             output = function(*arguments, **keywords)
             if hasattr(output, "op"):
-                seen.calls.append((cut, output))
+                seen.append((cut, output))
             return output
 
         return call
 
     with ExitStack() as stack:
-        for place, layer in enumerate(layers):
+        for layer in layers:
             if list(layer._layers):
                 continue
-            for name in _places_of(layer):
-                cut = ModuleCut(place, name)
-                stack.enter_context(replaced(layer, name, noted(getattr(layer, name), cut)))
+            cuts = [ModuleCut(weakref.ref(layer), "call")]
+            if _applies_an_activation(layer):
+                cuts.insert(0, ModuleCut(weakref.ref(layer), "activation"))
+            for cut in cuts:
+                stack.enter_context(replaced(layer, cut.where, noted(getattr(layer, cut.where), cut)))
         yield
 
 
-@contextmanager
-def entered(layers: Sequence[Any], cut: ModuleCut, value: Any) -> Iterator[None]:
-    """Let the layer at a cut give `value` there, whatever it computes: what is not used is not run."""
-    layer = layers[cut.layer]
-    own = getattr(layer, cut.place)
-
-    @functools.wraps(own)
-    def call(*arguments: Any, **keywords: Any) -> Any:
-        return own(value) if cut.place == "activation" else value
-
-    with replaced(layer, cut.place, call):
-        yield
-
-
-def _places_of(layer: Any) -> list[Place]:
-    """Tell where a layer may end an affine prefix; a recurrent layer's activation is its cell's."""
-    own = callable(getattr(layer, "activation", None)) and not isinstance(
-        getattr(type(layer), "activation", None), property
-    )
-    return ["activation", "call"] if own else ["call"]
+def _applies_an_activation(layer: Any) -> bool:
+    """Tell whether a layer applies an activation of its own; that of a recurrent layer belongs to its cell."""
+    is_property = isinstance(getattr(type(layer), "activation", None), property)
+    return callable(getattr(layer, "activation", None)) and not is_property

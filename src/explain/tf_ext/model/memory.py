@@ -1,8 +1,8 @@
-"""How much memory a point needs in TensorFlow, and how much there is."""
+"""The memory that a point needs in TensorFlow, and the free memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import psutil
 import tensorflow as tf
@@ -11,23 +11,25 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.running.execution import UNSEEN
 
-if TYPE_CHECKING:
-    from explain.tf_ext.backend import TensorFlowBackend
-
-# Beside every result of the forward pass, most of which the backward pass reads again, the gradients on their way.
+# A factor for gradients, beside every result of the forward pass, most of which the backward pass reads again.
 _BEYOND_RESULTS = 1.5
 
 
-def bytes_per_point(backend: TensorFlowBackend, examples: Examples) -> int:
+def bytes_per_point(examples: Examples, bytes_of_results: Callable[[], int]) -> int:
     """Estimate the memory that one more example needs while its gradient is taken, in bytes.
 
-    Every result on the way from input to score is counted, as the trace tells their shapes.
+    Parameters
+    ----------
+    examples : Examples
+        Any number of them.
+    bytes_of_results : callable
+        Gives the size of every result between input and score by the shapes in a trace, 0 without one.
     """
     inputs = sum(array[:1].nbytes for array in examples.inputs)
     try:
-        seen = backend.survey(examples).bytes_per_point
+        seen = bytes_of_results()
     except ExplainError:
-        # The model does not take the input: it says so when it is called on it.
+        # The model does not take the input: the error is raised when it is called on it.
         seen = 0
     return int(_BEYOND_RESULTS * (inputs + seen)) if seen else UNSEEN * inputs
 
@@ -35,7 +37,7 @@ def bytes_per_point(backend: TensorFlowBackend, examples: Examples) -> int:
 def free_memory(device: str) -> int:
     """Give the free memory of a device, in bytes."""
     if device != "cpu":
-        # TensorFlow takes a device's memory at the start; how much that is it tells in no public way.
+        # TensorFlow reserves a device's memory at the start; no public function gives its size.
         from tensorflow.python.client.device_lib import list_local_devices
 
         limit = next(one.memory_limit for one in list_local_devices() if one.device_type == "GPU")
@@ -44,5 +46,5 @@ def free_memory(device: str) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell TensorFlow's error of memory that ran out, on whatever device."""
+    """Tell whether an error of TensorFlow says that memory ran out, on any device."""
     return isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError))

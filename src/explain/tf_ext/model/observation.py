@@ -18,16 +18,15 @@ from explain.backends.observation import (
     named_outputs,
     plain_settings,
 )
-from explain.errors import InputError, LayoutError
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.calls import replaced, wired
 from explain.keras.layers import is_keras_model, layers_of
 from explain.running.random_state import preserved_random_state
-from explain.tf_ext.inspection import call_error, first_layer_complaint, inspect_model
+from explain.tf_ext.model.inspection import call_error, device_and_dtype, first_layer_complaint, inspect_model
 from explain.tf_ext.model.layers import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
-from explain.tf_ext.model.transfer import precision_of_points, to_device, to_host
+from explain.tf_ext.model.transfer import to_device, to_host
 
 # The same words as for PyTorch modules, by the start of a layer's class name.
 _OPERATIONS = (
@@ -89,11 +88,10 @@ def observe(
         return None
     complaint = None
     if wiring is None and inputs[0] is not None:
-        complaint = first_layer_complaint(inspection.structure.input_shape, inputs[0].shape)
+        complaint = first_layer_complaint(inspection, inputs[0].shape)
     if complaint is not None:
-        text, is_order = complaint
-        raise (LayoutError if is_order else InputError)(f"The model cannot take x: {text}.")
-    precision = precision_of_points(inspection.structure, model, inputs[0])
+        raise complaint.error()
+    _, precision = device_and_dtype(inspection, inputs[0])
     points = [None if one is None else to_device(one, precision) for one in inputs]
     given, keywords = wired(model, wiring, points, {}, keras=True)
     # The model is called without `training`, as in deployment.

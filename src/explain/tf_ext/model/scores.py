@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.scoring import ActivationKind, RecordedActivation
-from explain.errors import TargetError
+from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation, no_gradient_reason
+from explain.errors import GradientError, TargetError
 from explain.inputs.layout import Layout
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import is_keras_model, layers_of
@@ -19,36 +19,19 @@ _FUNCTIONAL: dict[str, ActivationKind] = {
     "LogSoftmax": "log_softmax",
     "Sigmoid": "sigmoid",
 }
-# What changes the shape of an output and not its values.
+# They change the shape of an output and not its values.
 _RESHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "Transpose")
 
 
-class TensorFlowArithmetic:
-    """TensorFlow's operations; see `explain.backends.scoring.Arithmetic`."""
-
-    def softmax(self, tensor: Any, axis: int) -> Any:
-        """Softmax along an axis."""
-        return tf.nn.softmax(tensor, axis=axis)
-
-    def log_softmax(self, tensor: Any, axis: int) -> Any:
-        """Log-softmax along an axis."""
-        return tf.nn.log_softmax(tensor, axis=axis)
-
-    def sigmoid(self, tensor: Any) -> Any:
-        """Logistic function."""
-        return tf.math.sigmoid(tensor)
-
-    def log_sigmoid(self, tensor: Any) -> Any:
-        """Logarithm of the logistic function."""
-        return tf.math.log_sigmoid(tensor)
-
-    def exp(self, tensor: Any) -> Any:
-        """Exponential function."""
-        return tf.math.exp(tensor)
-
-    def log(self, tensor: Any) -> Any:
-        """Natural logarithm."""
-        return tf.math.log(tensor)
+ARITHMETIC = Arithmetic(
+    softmax=tf.nn.softmax,
+    log_softmax=tf.nn.log_softmax,
+    sigmoid=tf.math.sigmoid,
+    log_sigmoid=tf.math.log_sigmoid,
+    exp=tf.math.exp,
+    log=tf.math.log,
+)
+"""TensorFlow's operations on tensors."""
 
 
 class ActivationRecorder:
@@ -57,7 +40,7 @@ class ActivationRecorder:
     Parameters
     ----------
     model : object
-        The model; one whose layers cannot be reached records nothing.
+        The model; nothing is recorded of one whose layers cannot be accessed.
     """
 
     def __init__(self, model: Any) -> None:
@@ -71,7 +54,7 @@ class ActivationRecorder:
 
 
 def functional_activation(output: Any) -> ActivationKind | None:
-    """Tell from the traced graph which activation made an output, None if it was none or was not traced."""
+    """Find in a trace the activation that made an output; None if it was none, or there is no trace."""
     if tf.is_symbolic_tensor(output):
         operation = output.op
         while operation.type in _RESHAPING:
@@ -117,11 +100,23 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     return tf.reshape(scores, [-1])
 
 
+def gradients_of_scores(tape: Any, scores: Any, tensors: Sequence[Any], model_name: str) -> tuple[Any, ...]:
+    """Give the gradient of every example's score to some tensors; zeros for one that no score depends on.
+
+    Raises
+    ------
+    GradientError
+        If the scores depend on none of them.
+    """
+    gradients = tape.gradient(scores, tensors)
+    if all(gradient is None for gradient in gradients):
+        raise GradientError(no_gradient_reason(model_name))
+    return tuple(
+        tf.zeros_like(tensor) if gradient is None else tf.convert_to_tensor(gradient)
+        for tensor, gradient in zip(tensors, gradients, strict=True)
+    )
+
+
 def class_axis(outputs: Any, layout: Layout) -> int:
-    """Give the axis of the classes where no activation says: where the input has its channels."""
+    """Give the axis of the classes if no activation defines it: where the input has its channels."""
     return 1 if layout.batch_first.channel_axis == 1 and len(outputs.shape) > 2 else -1
-
-
-def is_single(outputs: Any) -> bool:
-    """Tell whether there is one output an example."""
-    return all(size == 1 for size in outputs.shape[1:])

@@ -1,8 +1,8 @@
-"""The user's model and TensorFlow's random state, given back as they came."""
+"""The state of the user's model and of TensorFlow's random generators: restore it on exit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,21 +12,19 @@ import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.ops import stateful_random_ops
 
+from explain.keras.calls import kept_losses
 from explain.keras.layers import is_keras_model, layers_of
-
-_ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
-# The gradient of picking from a tensor, which makes a new one.
-_NO_ASSIGNMENT = "ScatterNd"
+from explain.keras.masks import held_masks
 
 
 @contextmanager
 def inference_mode() -> Iterator[None]:
-    """Put TensorFlow's random state back on any exit.
+    """Restore TensorFlow's random state on exit.
 
-    The mode itself is an argument of each call (``training=False``), and needs no putting back.
+    The mode itself is an argument of each call (``training=False``), and needs no restoring.
     """
     context = eager_context.context()
-    # There is one only once a seed was set.
+    # It exists only after a seed was set.
     generator = getattr(context, "_rng", None)
     state = None if generator is None else generator.getstate()
     try:
@@ -34,18 +32,18 @@ def inference_mode() -> Iterator[None]:
     finally:
         if generator is not None and generator.getstate() != state:
             generator.setstate(state)
-            # Operations that were run keep their own counters, which the same seeds would take up again.
+            # Operations that ran have counters of their own, which the same seeds would continue.
             context.clear_kernel_cache()
 
 
 @contextmanager
 def preserved_variables(model: Any) -> Iterator[None]:
-    """Put back what a call may assign: the states of stateful layers, seeds and statistics."""
-    # Asking for the global generator would make one.
+    """Restore the variables that a call may assign: states of stateful layers, seeds and statistics."""
+    # The public accessor would create the global generator.
     generator = stateful_random_ops.global_generator
     variables = [] if generator is None else [generator.state]
     if is_keras_model(model):
-        # A stateful layer does not count its states among its variables.
+        # The states of a stateful layer are not among its variables.
         states = tf.nest.flatten([getattr(layer, "states", None) or [] for layer in layers_of(model)])
         variables += [variable.value for variable in (*model.non_trainable_variables, *states)]
     elif isinstance(model, tf.Module):
@@ -58,14 +56,12 @@ def preserved_variables(model: Any) -> Iterator[None]:
             variable.assign(value)
 
 
-def assigns(graph: Any) -> bool:
-    """Tell whether running a graph assigns to any variable."""
-    definition = graph.as_graph_def()
-    nodes = [
-        *definition.node,
-        *(node for function in definition.library.function for node in function.node_def),
-    ]
-    return any(
-        "Assign" in node.op or (node.op.startswith(_ASSIGNMENTS) and node.op != _NO_ASSIGNMENT)
-        for node in nodes
-    )
+@contextmanager
+def held_keras_layers(layers: Sequence[Any], masks: Sequence[Any]) -> Iterator[None]:
+    """Fix the masks that Keras layers compute from values, and restore the losses that a call leaves on them."""
+    with kept_losses(layers), held_masks(layers, masks, _masked):
+        yield
+
+
+def _masked(inputs: Any, mask: Any) -> Any:
+    return tf.where(mask[..., None], inputs, tf.zeros((), inputs.dtype))

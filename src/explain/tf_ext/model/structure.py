@@ -1,4 +1,4 @@
-"""What a trace holds of a Keras model for good: looked through once, and anew when anything is another object."""
+"""The properties of a Keras model that a trace is specialised to; cached until an object in it is replaced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.keras.layers import layers_of
+from explain.keras.inspection import input_shape_of
+from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.masks import has_masking
 
 _PLAIN = frozenset({bool, int, float, str})
@@ -18,22 +19,22 @@ _PLAIN = frozenset({bool, int, float, str})
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """A Keras model as it is set now.
+    """The current settings of a Keras model.
 
     Parameters
     ----------
     token : object
-        The same one whenever layers and what they are set to are the same: a trace is found by it.
+        The same object as long as layers and their settings are the same; part of the key of a trace.
     stateful : bool
         Whether a layer keeps a state for each row of the batch from one call to the next.
     masking : bool
-        Whether a layer works out a mask from values.
+        Whether a layer computes a mask from values.
     input_shape : tuple of int, optional
-        The shape of the only input, batch axis included, where it is stated.
+        The shape of the only input, batch axis included, if it is stated.
     batch_size : int, optional
-        The only batch size that the model takes, where its inputs state one.
+        The only batch size that the model takes, if its inputs state one.
     precision : tf.DType, optional
-        That of the weights, where there are any in floating point.
+        That of the weights, if any are floating-point numbers.
     """
 
     token: object = None
@@ -46,7 +47,7 @@ class Structure:
 
 @dataclass
 class _Known:
-    """What was found of a model, and by what it is told that it still holds."""
+    """The structure of a model, and what shows that it is still current."""
 
     tokens: dict[Any, object] = field(default_factory=dict)
     identities: list[int] = field(default_factory=list)
@@ -55,7 +56,7 @@ class _Known:
     latest: Structure = field(default_factory=Structure)
 
     def still_holds(self, identities: list[int]) -> bool:
-        """Tell whether every layer has the very same values, and those that may change in place have not."""
+        """Tell whether every attribute of a layer is the same object, and none was changed in place."""
         return self.identities == identities and all(
             _as_plain(value) == plain for value, plain in self.changeable
         )
@@ -65,7 +66,9 @@ _kept: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
 
 
 def structure_of(model: Any) -> Structure:
-    """Give the structure of a built Keras model."""
+    """Give the structure of a built Keras model; of another model only the precision of its variables."""
+    if not is_keras_model(model):
+        return Structure(precision=_precision_of(getattr(model, "variables", ())))
     layers = layers_of(model)
     identities: list[int] = []
     for layer in layers:
@@ -79,7 +82,7 @@ def structure_of(model: Any) -> Structure:
             for name, value in layer.__dict__.items()
             if name[0] != "_" and (as_plain := _as_plain(value)) is not None
         ]
-        # As long as they are held, nothing else can have their identity.
+        # Kept alive, so that their identities are not reused.
         known.held = [value for value, _ in plain]
         known.changeable = [one for one in plain if _may_change_in_place(one[0])]
         known.identities = identities
@@ -89,37 +92,23 @@ def structure_of(model: Any) -> Structure:
             masking=has_masking(layers),
             input_shape=input_shape_of(model),
             batch_size=_batch_size_of(model),
-            precision=precision_of(model.variables),
+            precision=_precision_of(model.variables),
         )
     return known.latest
-
-
-def input_shape_of(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of a Keras model's only input, batch axis included, None where it is not stated."""
-    try:
-        shape = model.input_shape
-    # A subclassed model raises one or the other, depending on the version of Keras.
-    except (AttributeError, ValueError):
-        return None
-    if isinstance(shape, list) and len(shape) == 1:
-        shape = shape[0]
-    if isinstance(shape, tuple) and all(size is None or isinstance(size, int) for size in shape):
-        return shape
-    return None
 
 
 def _batch_size_of(model: Any) -> int | None:
     """Give the batch size that the inputs of a Keras model state, one or several."""
     try:
         shapes = [one.shape for one in model.inputs]
-    # A subclassed model has none, and says so in one way or another.
+    # A subclassed model has none, and raises one or another of these.
     except (AttributeError, TypeError, ValueError):
         return None
     return next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
 
 
-def precision_of(variables: Sequence[Any]) -> Any:
-    """Give the precision in which points are formed for weights: float64 or, for half precision too, float32."""
+def _precision_of(variables: Sequence[Any]) -> Any:
+    """Give the precision of points for these weights: float64, else float32, also for half precision."""
     for variable in variables:
         dtype = tf.as_dtype(variable.dtype)
         if dtype.is_floating:
@@ -128,7 +117,7 @@ def precision_of(variables: Sequence[Any]) -> Any:
 
 
 def _set_to(layers: Sequence[Any]) -> tuple[Any, ...]:
-    """Tell apart what a trace holds: layers, their activations, and the plain values they are set to."""
+    """Give a key of what a trace is specialised to: layers, their activations, and their plain settings."""
     return tuple(
         (
             id(layer),
@@ -150,7 +139,7 @@ def _may_change_in_place(value: Any) -> bool:
 
 
 def _as_plain(value: Any) -> Any:
-    """Give an attribute's value as something to compare, None for what cannot be held in a trace as it is now."""
+    """Give an attribute's value in comparable form, None for a value that a trace is not specialised to."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, np.generic):

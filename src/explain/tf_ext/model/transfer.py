@@ -1,4 +1,4 @@
-"""Between host arrays and TensorFlow's tensors; TensorFlow places them on a device by itself."""
+"""Copies between host arrays and TensorFlow's tensors, which TensorFlow itself places on a device."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from explain.inputs.examples import Array
-from explain.tf_ext.model.structure import Structure, precision_of
 
 
 def to_device(array: Array, dtype: Any) -> Any:
-    """Make a tensor of an array, of that precision where it holds no whole numbers.
+    """Make a tensor of an array; a floating-point array is cast.
 
     Examples
     --------
@@ -34,12 +33,3 @@ def to_host(tensor: Any) -> Array:
         tensor = tf.cast(tensor, tf.float32)
     array: Array = tensor.numpy()
     return array
-
-
-def precision_of_points(structure: Structure, model: Any, like: Any) -> Any:
-    """Follow the model's weights, else its input."""
-    of_weights = structure.precision or precision_of(getattr(model, "variables", ()))
-    if of_weights is not None:
-        return of_weights
-    name = getattr(getattr(like, "dtype", None), "name", None)
-    return tf.float64 if name == "float64" else tf.float32

@@ -1,1 +1,1 @@
-"""What of a PyTorch model is affine in its input, and gradients along paths that begin where that ends."""
+"""The affine prefix of a PyTorch model, and gradients along paths from its end on."""

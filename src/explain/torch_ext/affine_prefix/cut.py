@@ -1,4 +1,4 @@
-"""The affine prefix of a PyTorch model: where it ends, what it gives, and the rest of the model run from there."""
+"""The affine prefix of a PyTorch model: where it ends, its output, and the rest of the model run from there."""
 
 from __future__ import annotations
 
@@ -6,53 +6,37 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.operations.score_graph import Survey
+from explain.backends.scoring import Reading
 from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.graph import ScoreGraph
+from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import gradients_of_scores, pick_scores
 
-if TYPE_CHECKING:
-    from explain.torch_ext.backend import TorchBackend
-
-# How far the rest of the model, run from the cut, may be from the whole: rounding, never another function.
+# By how much the model run from the cut may differ from the whole model: by rounding only.
 _SAME_OUTPUT = {torch.float32: 1e-3, torch.float64: 1e-9}
 
-# More are kept of no model.
+# No more are kept for a model.
 _KEPT_SURVEYS = 32
 
 
 class CutLostError(RuntimeError):
-    """The model took another way this time, past the cut: it must be run whole."""
+    """The model took another path this time, around the cut: it must be run whole."""
 
 
 class _Reached(BaseException):
-    """Ends a run of the model at the cut; no error, so that no model's own handler takes it for one."""
+    """Ends a run of the model at the cut; not an `Exception`, so that no handler in the model catches it."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What one run of a model on a few examples showed.
-
-    Parameters
-    ----------
-    kinked : bool
-        Whether anything between input and score is not known to be smooth.
-    cut : ModuleCut or SourceCut, optional
-        Where the affine prefix ends, if there is one through which alone the score depends on the input.
-    """
-
-    kinked: bool
-    cut: ModuleCut | SourceCut | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +46,12 @@ class ModuleCut:
     Parameters
     ----------
     module : torch.nn.Module
-        The first module that does work on the input: what is before it runs on, cheap as it is, and a model may
-        look at what it makes.
+        The first module that is costly. Cheap operations before it still run, and the model may use their results.
     """
 
     module: nn.Module
 
-    def prefix(self, backend: TorchBackend, points: Tensor, examples: Examples) -> Tensor:
+    def prefix(self, opened: OpenedModel, points: Tensor, examples: Examples) -> Tensor:
         """Run the model up to the cut."""
         forward = self.module.forward
 
@@ -76,22 +59,22 @@ class ModuleCut:
             raise _Reached(forward(*arguments, **keywords))
 
         try:
-            backend.read((points,), examples, within=_replaced([(self.module, stop)]))
+            opened.read((points,), examples, within=_replaced([(self.module, stop)]))
         except _Reached as reached:
             return reached.value
         raise CutLostError
 
     def gradients(
-        self, backend: TorchBackend, form: Callable[[], Tensor], points: Tensor, examples: Examples
+        self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
-        """Run the model from the cut; give the gradient of the scores to what enters there, and the outputs.
+        """Run the model from the cut; give the gradient of the scores to the value there, and the outputs.
 
         Parameters
         ----------
         form : callable
-            Makes what enters at the cut.
+            Forms the value at the cut.
         points : torch.Tensor
-            The input that belongs to it: a model may look at its input besides.
+            The input that belongs to it: a model may use its input elsewhere too.
         """
         token = torch.zeros((), device=points.device, requires_grad=True)
         taken: list[Tensor] = []
@@ -104,7 +87,7 @@ class ModuleCut:
             return _entry(token, form, taken)
 
         within = _replaced([(self.module, enter)])
-        explained = backend.read((points,), examples, within=within).explained
+        explained = opened.read((points,), examples, within=within).explained
         gradients_of_scores(explained, examples.target, (token,))
         if not entered or len(taken) != 1:
             raise CutLostError
@@ -113,7 +96,7 @@ class ModuleCut:
 
 @dataclass(frozen=True)
 class SourceCut:
-    """The whole model is affine, up to the logits or whatever the explained output is made from.
+    """The whole model is affine, up to the logits or to another source of the explained output.
 
     Parameters
     ----------
@@ -123,15 +106,15 @@ class SourceCut:
 
     transform: Callable[[Any], Any]
 
-    def prefix(self, backend: TorchBackend, points: Tensor, examples: Examples) -> Tensor:
+    def prefix(self, opened: OpenedModel, points: Tensor, examples: Examples) -> Tensor:
         """Run the whole model."""
-        source: Tensor = backend.read((points,), examples).source
+        source: Tensor = opened.read((points,), examples).source
         return source
 
     def gradients(
-        self, backend: TorchBackend, form: Callable[[], Tensor], points: Tensor, examples: Examples
+        self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
-        """Give the gradient of the scores to what the outputs are made from, and the outputs."""
+        """Give the gradient of the scores to the source of the outputs, and the outputs."""
         source = form().requires_grad_()
         explained = self.transform(source)
         (gradient,) = gradients_of_scores(explained, examples.target, (source,))
@@ -141,126 +124,140 @@ class SourceCut:
 
 
 class _Entry(torch.autograd.Function):
-    """Makes a tensor inside the graph, which what follows may change in place, and takes its gradient out."""
+    """Forms a tensor inside the graph, which may be changed in place later, and captures its gradient."""
 
     @staticmethod
     def forward(ctx: Any, token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:
-        """Make what enters at the cut; the token gives it a place in the graph."""
+        """Form the value at the cut; the token connects it to the graph."""
         ctx.taken = taken
         return form()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Keep the gradient; the token itself has none."""
+        """Capture the gradient; the token itself has none."""
         ctx.taken.append(gradient)
         return gradient.new_zeros(()), None, None
 
 
 def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:
-    # PyTorch leaves `apply` without types.
+    # `apply` has no type annotations.
     entry: Callable[..., Tensor] = _Entry.apply
     return entry(token, form, taken)
 
 
-@dataclass(frozen=True)
-class KnownSurvey:
-    """What is kept of a survey: nothing that holds the model.
-
-    Parameters
-    ----------
-    kinked, has_cut : bool
-        Whether it has kinks, and an affine prefix.
-    """
+class _Known(NamedTuple):
+    """The part of a survey that is cached; it does not refer to the model."""
 
     kinked: bool
     has_cut: bool
 
 
-_known: weakref.WeakKeyDictionary[Any, dict[Hashable, KnownSurvey]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, dict[Hashable, _Known]] = weakref.WeakKeyDictionary()
 
 
-def known_survey(model: Any, key: Hashable) -> KnownSurvey | None:
-    """Give what is kept of a model's survey under a key, if anything is."""
+def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
+    """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
+    known = _known_of(opened.model, _key(opened, examples)) if opened.survey is None else None
+    return survey(opened, examples).kinked if known is None else known.kinked
+
+
+def survey(opened: OpenedModel, examples: Examples) -> Survey:
+    """Look for kinks and for the end of the affine prefix, once for the current entry and exit of the model.
+
+    A model without a prefix is not run again for the same question; a prefix is found anew for every opened model.
+    """
+    if opened.survey is None:
+        key = _key(opened, examples)
+        known = _known_of(opened.model, key)
+        if known is not None and not known.has_cut:
+            opened.survey = Survey(known.kinked)
+        else:
+            opened.survey = _survey(opened, opened.padded(examples))
+            _keep(opened.model, key, opened.survey)
+    return opened.survey
+
+
+def _key(opened: OpenedModel, examples: Examples) -> Hashable:
+    """Give the key of a survey, None if it cannot be known: a caller's function may do anything."""
+    question = opened.question
+    if question.forward_kwargs or examples.target.function is not None:
+        return None
+    how = question.score, question.output, question.layout, examples.mask is None, *examples.companions
+    where = tuple(place and place.call for place in (opened.entry, opened.exit))
+    shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
+    wired = question.wiring, tuple((place, reader.call) for place, reader in opened.readers)
+    return opened.inspection.structure.token(), where, how, wired, *shapes
+
+
+def _known_of(model: Any, key: Hashable) -> _Known | None:
+    """Give the cached survey of a model for a key; none is cached of a model without weak references."""
     try:
         return _known.get(model, {}).get(key)
     except TypeError:
         return None
 
 
-def surveyed(backend: TorchBackend, model: Any, key: Hashable, examples: Examples) -> Survey:
-    """Survey a model, unless it is known to have no affine prefix: one that has it must show it at every call.
-
-    Parameters
-    ----------
-    model : object
-        With which the answer is kept; of one that cannot be held weakly nothing is.
-    key : hashable
-        What the answer depends on; with None nothing is kept.
-    """
-    known = known_survey(model, key)
-    if known is not None and not known.has_cut:
-        return Survey(known.kinked)
-    found = survey(backend, examples)
-    if key is not None:
-        with suppress(TypeError):
-            kept = _known.setdefault(model, {})
-            if len(kept) >= _KEPT_SURVEYS:
-                # A model that counts its calls is another one each time.
-                kept.clear()
-            kept[key] = KnownSurvey(found.kinked, found.cut is not None)
-    return found
+def _keep(model: Any, key: Hashable, found: Survey) -> None:
+    if key is None:
+        return
+    with suppress(TypeError):
+        kept = _known.setdefault(model, {})
+        if len(kept) >= _KEPT_SURVEYS:
+            # A model that counts its calls has a new key each time.
+            kept.clear()
+        kept[key] = _Known(found.kinked, found.cut is not None)
 
 
-def survey(backend: TorchBackend, examples: Examples) -> Survey:
+def _survey(opened: OpenedModel, examples: Examples) -> Survey:
     """Run the model on a few examples, and look for kinks and for the end of its affine prefix."""
-    count = backend.fixed_batch_size or _telling_count(examples)
+    count = opened.fixed_batch_size or _telling_count(examples)
     few = examples.rows(np.arange(count) % len(examples))
-    points = tuple(tensor.requires_grad_() for tensor in backend.tensors(few.inputs))
+    points = tuple(tensor.requires_grad_() for tensor in opened.tensors(few.inputs))
     if len(points) != 1:
-        return _survey_of_several(backend, points, few)
+        return _survey_of_several(opened, points, few)
     calls: list[_Call] = []
     flow = ValueFlow(points[0])
     try:
-        with flow, _seen(backend.leaf_modules, flow, calls):
-            reading = backend.read(points, few)
+        with flow, _seen(opened.leaf_modules, flow, calls):
+            reading = opened.read(points, few)
     except ExplainError:
-        # What fails because it is watched is not looked into; what fails by itself says so when it is run.
+        # A model that fails because it is watched is not surveyed; one that fails anyway raises when it is run.
         return Survey(kinked=True)
-    explained = reading.explained
-    # What picks a class from the outputs is ours, and chooses nothing by the input.
-    root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
+    explained, root = reading.explained, _root(reading, few)
     if root is None:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
     cut, node = _find_cut(graph, flow, reading, calls, count)
-    if isinstance(cut, ModuleCut) and not _leads_to(
-        cut, backend, points[0].detach(), few, explained.detach()
-    ):
+    if isinstance(cut, ModuleCut) and not _leads_to(cut, opened, points[0].detach(), few, explained.detach()):
         cut = node = None
-    return Survey(graph.has_kinks(beyond=node), cut)
+    return Survey(graph.has_kinks(beyond={node}), cut)
 
 
-def _survey_of_several(backend: TorchBackend, points: tuple[Tensor, ...], few: Examples) -> Survey:
-    """Look for kinks on the way from each of several inputs; a prefix of them all is not looked for."""
+def _survey_of_several(opened: OpenedModel, points: tuple[Tensor, ...], few: Examples) -> Survey:
+    """Look for kinks between each of several inputs and the score; a prefix is not looked for."""
     try:
-        reading = backend.read(points, few)
-        explained = reading.explained
-        root = (explained if few.target.function is None else pick_scores(explained, few.target)).grad_fn
+        root = _root(opened.read(points, few), few)
     except ExplainError:
-        # What fails says so when it is run.
+        # A model that fails raises when it is run.
         return Survey(kinked=True)
     return Survey(root is None or any(ScoreGraph(root, point).has_kinks() for point in points))
 
 
+def _root(reading: Reading, examples: Examples) -> Any:
+    """Give the node of the scores; of scores picked by index that of the outputs, since the index is constant."""
+    explained, target = reading.explained, examples.target
+    return (explained if target.function is None else pick_scores(explained, target)).grad_fn
+
+
 def _telling_count(examples: Examples) -> int:
-    """Give a number of examples that no other axis has, so that the axis of examples can be told from the others."""
+    """Give a number of examples that no other axis has as its size, so that the batch axis can be recognised."""
     sizes = {size for array in examples.inputs for size in array.shape[1:]}
     return next(count for count in range(3, len(sizes) + 4) if count not in sizes)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of a module: what it gave, the node that made that, and whether it is affine in the input."""
+    """A call of a module: its output, the node of the output, and whether it is affine in the input."""
 
     module: nn.Module
     output: Tensor
@@ -269,9 +266,9 @@ class _Call:
 
 
 def _find_cut(
-    graph: ScoreGraph, flow: ValueFlow, reading: Any, calls: list[_Call], count: int
+    graph: ScoreGraph, flow: ValueFlow, reading: Reading, calls: list[_Call], count: int
 ) -> tuple[ModuleCut | SourceCut | None, Any]:
-    """Find what ends an affine prefix, and its node: the logits if all is affine, else the first module that works."""
+    """Find the end of the affine prefix, and its node: the logits if all is affine, else the first costly module."""
 
     def ends_prefix(tensor: Tensor, node: Any) -> bool:
         whole = tensor.ndim >= 2 and len(tensor) == count
@@ -288,15 +285,15 @@ def _find_cut(
 
 
 def _leads_to(
-    cut: ModuleCut, backend: TorchBackend, points: Tensor, examples: Examples, expected: Tensor
+    cut: ModuleCut, opened: OpenedModel, points: Tensor, examples: Examples, expected: Tensor
 ) -> bool:
     """Tell whether the model run from the cut gives the outputs of the whole model."""
     try:
         with torch.no_grad():
-            entering = cut.prefix(backend, points, examples)
-        _, found = cut.gradients(backend, entering.clone, points, examples)
+            entering = cut.prefix(opened, points, examples)
+        _, found = cut.gradients(opened, entering.clone, points, examples)
     except (CutLostError, ExplainError):
-        # Run from the cut the model fails, or goes another way: it is run whole.
+        # If the model fails from the cut, or takes another path, it is run whole.
         return False
     tolerance = _SAME_OUTPUT[points.dtype]
     return torch.allclose(found, expected, rtol=tolerance, atol=tolerance)
@@ -304,7 +301,7 @@ def _leads_to(
 
 @contextmanager
 def _seen(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_Call]) -> Iterator[None]:
-    """Note every call of a module: its output, as it is before anything changes it in place."""
+    """Record every call of a module, with its output before it is changed in place."""
 
     def note(module: nn.Module, arguments: Any, output: Any) -> None:
         if isinstance(output, Tensor):
@@ -320,7 +317,7 @@ def _seen(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_Call]) -> 
 
 @contextmanager
 def _replaced(forwards: Sequence[tuple[nn.Module, Callable[..., Any]]]) -> Iterator[None]:
-    """Put other functions in the place of modules' ``forward``, each on its own instance."""
+    """Replace the ``forward`` of module instances; restore it on exit."""
     missing = object()
     before = [(module, module.__dict__.get("forward", missing)) for module, _ in forwards]
     try:

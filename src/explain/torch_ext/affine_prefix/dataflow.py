@@ -1,8 +1,8 @@
-"""Which tensors of a run are affine in its input by their values, whatever autograd is shown of them.
+"""Finds which tensors of a run are affine in its input, from every operation of the run.
 
-Autograd's graph leaves out what has no gradient: a comparison, a rounding, what was detached. A product with such a
-gate looks affine there and is not. Here every operation is seen. What a function of the user's own does to a gradient
-is not: that autograd's graph alone tells (`explain.torch_ext.model.graph`), and a prefix must be affine by both.
+The autograd graph lacks operations without a gradient: a comparison, a rounding, a detached tensor. A product with such
+a gate looks affine there and is not. Here every operation is seen, but not what a user's autograd function does to a
+gradient. Only the autograd graph shows that (`explain.torch_ext.model.graph`), so a prefix must be affine by both.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from explain.torch_ext.model.graph import names
+from explain.backends.operations.score_graph import names
 
-# Operations of ATen. Affine in all that depends on the input together.
+# Operations of ATen. Affine in all operands that depend on the input together.
 _ADDITIVE = names(
     "add sub rsub neg cat stack view _unsafe_view reshape _reshape_alias permute transpose t squeeze unsqueeze expand "
     "slice select split split_with_sizes unsafe_split unbind alias clone _to_copy constant_pad_nd flatten "
@@ -26,12 +26,12 @@ _ADDITIVE = names(
 _LINEAR_IN_EACH = names("mul mm addmm bmm baddbmm convolution mkldnn_convolution linear")
 _BATCH_NORMS = names("_native_batch_norm_legit_no_training cudnn_batch_norm native_batch_norm")
 
-# What takes values out to where no operation is seen.
+# They take values out of tensors, to where no operation is seen.
 _LEAVING = names("numpy tolist __array__ __dlpack__")
 
 
 class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows what depends on an input through every operation of a run.
+    """Tracks the tensors that depend on an input through every operation of a run.
 
     Parameters
     ----------
@@ -49,33 +49,33 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, source: Tensor) -> None:
-        # PyTorch leaves it without types.
+        # It has no type annotations.
         super().__init__()  # type: ignore[no-untyped-call]
-        # By storage, held so that no other takes its address: True where it is affine, False where it is not.
+        # By the address of the storage, kept alive so that it is not reused: whether the tensor is affine.
         self._affine: dict[int, bool] = {}
         self._held: list[Any] = []
-        # Whether a number was taken from it to Python, after which anything may follow it.
+        # Whether a number was taken to Python, after which any tensor may depend on the input.
         self._left = False
         self._exits = _Exits(self)
         self._note(source, True)
 
     def __enter__(self) -> ValueFlow:
-        """Begin to follow."""
+        """Start tracking."""
         self._exits.__enter__()  # type: ignore[no-untyped-call]
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Follow no further."""
+        """Stop tracking."""
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         self._exits.__exit__(*error)  # type: ignore[no-untyped-call]
 
     def leaves(self, tensor: Tensor) -> None:
-        """Note that a tensor's values are taken to where they cannot be followed."""
+        """Note that a tensor's values are taken to where they cannot be tracked."""
         self._left = self._left or self._depends(tensor)
 
     def is_affine(self, tensor: Tensor) -> bool:
-        """Tell whether a tensor depends on the input, and affinely."""
+        """Tell whether a tensor depends on the input, and is affine in it."""
         return self._affine.get(_place(tensor), False)
 
     def may_follow(self, tensor: Tensor) -> bool:
@@ -85,7 +85,7 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Run an operation; note what it made."""
+        """Run an operation; track its results."""
         result = func(*args, **(kwargs or {}))
         given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
         states = [self._affine[_place(one)] for one in given if _place(one) in self._affine]
@@ -116,12 +116,12 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _note(self, tensor: Tensor, affine: bool) -> None:
         place = _place(tensor)
         self._held.append(tensor.untyped_storage())
-        # A tensor that was not affine once, and is written to, is not trusted again.
+        # Once a tensor was not affine, writing to it does not make it affine.
         self._affine[place] = affine and self._affine.get(place, True)
 
 
 class _Exits(TorchFunctionMode):
-    """Tells of values that are taken out of tensors without an operation of ATen."""
+    """Notices values that are taken out of tensors without an operation of ATen."""
 
     def __init__(self, flow: ValueFlow) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class _Exits(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call the function, noted if it is such a one."""
+        """Call the function; note it if it takes values out."""
         if getattr(func, "__name__", "") in _LEAVING:
             self._flow.leaves(args[0])
         return func(*args, **(kwargs or {}))

@@ -3,122 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from explain.backends.chunks import ChunkRunner
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Arrays, Examples
+from explain.running import path_gradients
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
+from explain.torch_ext.model.opened import OpenedModel
 
-if TYPE_CHECKING:
-    from explain.torch_ext.backend import TorchBackend
-
-# How far an affine prefix may be from the straight line between its ends: rounding of its sums.
+# By how much an affine prefix may deviate from the straight line between its ends: by the rounding of sums.
 _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
-def path_gradients(
-    backend: TorchBackend,
-    examples: Examples,
-    baselines: Arrays,
-    alphas: Array,
-    weights: Array,
-    executor: ChunkRunner,
-) -> Arrays:
-    """Give weighted sums of the gradients along the path; see `explain.backends.protocol.Backend.path_gradients`.
+class Line(path_gradients.Line):
+    """Straight paths of a PyTorch model; see `explain.running.path_gradients.Line`."""
 
-    The straight path goes through an affine prefix as a straight path: it is run at the two ends only, the
-    gradients are taken and summed where it ends, and the sums are pulled back through it once.
-    """
-    line = _Line(backend, torch.from_numpy(alphas), torch.from_numpy(weights), executor)
-    totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
-    cut = None
-    values = len(alphas) * sum(array.size for array in examples.inputs)
-    is_worth_it = (
-        len(examples) * len(alphas) >= backend.points_worth_a_survey
-        or values >= backend.values_worth_a_survey
-    )
-    if is_worth_it and backend.skips_affine_prefix and not backend.rounds_points:
-        cut = backend.survey(examples).cut
+    _opened: OpenedModel
+    _cut: ModuleCut | SourceCut | None
 
-    def compute(group: slice) -> tuple[Tensor, ...]:
-        nonlocal cut
-        part = examples.rows(group)
-        starts = backend.tensors(tuple(start[group] for start in baselines))
-        found = None
-        if cut is not None:
-            try:
-                found = line.sums_beyond(cut, part, starts)
-            except (CutLostError, ExplainError) as error:
-                if executor.ran_out(error):
-                    raise
-                # If it is not the cut, the model fails again when it is run whole.
-                cut = None
-        return line.sums(part, starts) if found is None else found
+    def __init__(self, *about: Any) -> None:
+        super().__init__(*about)
+        # By the number of points, the stand-in for them for a model that does not use them.
+        self._unread: dict[int, Tensor] = {}
 
-    for group, found in executor.over_groups(len(examples), compute):
-        for total, sums in zip(totals, found, strict=True):
-            total[:, group] = sums.movedim(1, 0).cpu().numpy()
-    return totals
-
-
-@dataclass(frozen=True)
-class _Line:
-    backend: TorchBackend
-    alphas: Tensor
-    weights: Tensor
-    executor: ChunkRunner
-    unread: dict[int, Tensor] = field(default_factory=dict)
-    """What is given for so many points to a model that was seen not to read them."""
-
-    def sums(self, examples: Examples, starts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Sum the gradients at points of the input; shape (N, M, ...)."""
-        backend, weights = self.backend, self.weights.to(starts[0].device)
-        ends = backend.tensors(examples.inputs)
-        differences = tuple(end - start for end, start in zip(ends, starts, strict=True))
+    def sums(self, examples: Examples, starts: Arrays) -> Arrays:
+        """Sum the gradients at points of the input, one array an input of shape (N, M, ...)."""
+        first = self._opened.tensors(starts)
+        weights = self._weights_on(first[0].device)
+        ends = self._opened.tensors(examples.inputs)
+        differences = tuple(end - start for end, start in zip(ends, first, strict=True))
         beside = examples.without_inputs()
         totals = tuple(end.new_zeros((len(end), len(weights), end[0].numel())) for end in ends)
 
         def compute(rows: slice, steps: slice) -> list[Tensor]:
             points = tuple(
                 self._along(start, difference, rows, steps).requires_grad_()
-                for start, difference in zip(starts, differences, strict=True)
+                for start, difference in zip(first, differences, strict=True)
             )
-            gradients = backend.gradients_at(points, _repeated(beside, rows, steps))
+            gradients = self._opened.gradients_at(points, _repeated(beside, rows, steps))
             return [
                 weights[:, steps] @ gradient.reshape(rows.stop - rows.start, -1, total.shape[-1])
                 for total, gradient in zip(totals, gradients, strict=True)
             ]
 
-        for rows, _, sums in self.executor.over_blocks(len(examples), len(self.alphas), compute):
+        for rows, _, sums in self._executor.over_blocks(len(examples), len(self._alphas), compute):
             for total, part in zip(totals, sums, strict=True):
                 total[rows] += part
         return tuple(
-            total.reshape(len(end), -1, *end.shape[1:]) for total, end in zip(totals, ends, strict=True)
+            _to_host(total.reshape(len(end), -1, *end.shape[1:]))
+            for total, end in zip(totals, ends, strict=True)
         )
 
-    def sums_beyond(
-        self, cut: ModuleCut | SourceCut, examples: Examples, starts: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...] | None:
-        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine.
+    def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
+        """Sum the gradients at points beyond the affine prefix and pull them back; None if it is not affine."""
+        if self._cut is None:
+            return None
+        try:
+            return self._sums_beyond(self._cut, examples, *self._opened.tensors(starts))
+        except (CutLostError, ExplainError) as error:
+            if self._executor.ran_out(error):
+                raise
+            # If the cut is not the cause, the model fails again when it is run whole.
+            self._cut = None
+            return None
 
-        A model may look at its input besides. The first run of each number of points shows whether it does; if not,
-        the others are given the like of it without the cost of forming it, not-a-numbers: if they reach the outputs
-        after all, the model is run whole.
+    def _sums_beyond(self, cut: ModuleCut | SourceCut, examples: Examples, start: Tensor) -> Arrays | None:
+        """Sum beyond a cut.
+
+        A model may use its input elsewhere too. The first run with each number of points shows whether it does. If
+        not, the next runs get NaNs of the same shape, which saves forming the points. If NaNs reach the outputs after
+        all, the model is run whole.
         """
-        backend = self.backend
-        (start,), (end,) = starts, backend.tensors(examples.inputs)
-        weights = self.weights.to(end.device)
+        opened = self._opened
+        (end,) = opened.tensors(examples.inputs)
+        weights = self._weights_on(end.device)
         with torch.no_grad():
-            entering_start = cut.prefix(backend, start, examples)
+            entering_start = cut.prefix(opened, start, examples)
         end.requires_grad_()
-        entering_end = cut.prefix(backend, end, examples)
+        entering_end = cut.prefix(opened, end, examples)
         if len(entering_end) != len(examples):
             return None
         order = _Order.of(entering_end)
@@ -132,10 +100,10 @@ class _Line:
 
         def compute(rows: slice, steps: slice) -> Tensor:
             def form() -> Tensor:
-                # A tensor of its own, not a view of one: what follows may change it in place.
+                # Not a view: it may be changed in place later.
                 value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
                 points = order.flat(value).view(rows.stop - rows.start, -1, first.shape[1])
-                torch.mul(self._alphas(steps, first).reshape(1, -1, 1), step[rows][:, None], out=points)
+                torch.mul(self._nodes(steps, first).reshape(1, -1, 1), step[rows][:, None], out=points)
                 points += first[rows][:, None]
                 return value
 
@@ -146,7 +114,7 @@ class _Line:
                 rows.stop - rows.start, -1, first.shape[1]
             )
 
-        for rows, _, sums in self.executor.over_blocks(len(examples), len(self.alphas), compute):
+        for rows, _, sums in self._executor.over_blocks(len(examples), len(self._alphas), compute):
             totals[rows] += sums
         pulled = [
             torch.autograd.grad(
@@ -154,7 +122,7 @@ class _Line:
             )[0]
             for one in range(len(weights))
         ]
-        return (torch.stack(pulled, dim=1),)
+        return (_to_host(torch.stack(pulled, dim=1)),)
 
     def _gradient_beyond(
         self,
@@ -164,18 +132,18 @@ class _Line:
         steps: slice,
         repeated: Examples,
     ) -> Tensor:
-        """Give the gradients to what `form` makes; the input's points are formed only if the model reads them."""
+        """Give the gradients to the result of `form`; points of the input are formed only if the model uses them."""
         count = len(repeated)
-        if count in self.unread:
-            gradient, outputs = cut.gradients(self.backend, form, self.unread[count], repeated)
+        if count in self._unread:
+            gradient, outputs = cut.gradients(self._opened, form, self._unread[count], repeated)
             if outputs.isnan().any():
                 raise CutLostError
             return gradient
         points = self._along(*outside, slice(None), steps)
         with ValueFlow(points) as flow:
-            gradient, outputs = cut.gradients(self.backend, form, points, repeated)
+            gradient, outputs = cut.gradients(self._opened, form, points, repeated)
         if not flow.may_follow(outputs):
-            self.unread[count] = points.new_full((), torch.nan).expand_as(points)
+            self._unread[count] = points.new_full((), torch.nan).expand_as(points)
         return gradient
 
     def _is_straight(
@@ -186,26 +154,29 @@ class _Line:
         inside: tuple[Tensor, Tensor],
         order: _Order,
     ) -> bool:
-        """Look at a point in the middle of every example's path: does the prefix give the point in its middle?"""
-        middle = slice(len(self.alphas) // 2, len(self.alphas) // 2 + 1)
+        """Tell whether the prefix maps the middle of each example's path to the middle behind it."""
+        middle = slice(len(self._alphas) // 2, len(self._alphas) // 2 + 1)
         rows = slice(0, len(examples))
         with torch.no_grad():
-            true = order.flat(cut.prefix(self.backend, self._along(*outside, rows, middle), examples))
+            true = order.flat(cut.prefix(self._opened, self._along(*outside, rows, middle), examples))
         expected = self._along(*inside, rows, middle)
-        # Each example by its own size: a large one must not hide another's bend.
+        # Relative to each example's own size, so that a large example does not hide the bend of another.
         size = true.abs().amax(dim=1)
         return bool(((true - expected).abs().amax(dim=1) <= _STRAIGHT[true.dtype] * size).all())
 
-    def _alphas(self, steps: slice, like: Tensor) -> Tensor:
-        return self.alphas[steps].to(like.device)
+    def _nodes(self, steps: slice, like: Tensor) -> Tensor:
+        return torch.from_numpy(self._alphas[steps]).to(like.device)
+
+    def _weights_on(self, device: torch.device) -> Tensor:
+        return torch.from_numpy(self._weights).to(device)
 
     def _along(self, start: Tensor, difference: Tensor, rows: slice, steps: slice) -> Tensor:
         """Form the points start + alpha × difference, example by example, shape (count × steps, ...).
 
         The same two elementwise operations in the same order as in every extension: points that differ in
-        their last bit flip kinks.
+        their last bit can fall on different sides of a kink.
         """
-        alphas = self._alphas(steps, start).reshape(1, -1, *([1] * (start.ndim - 1)))
+        alphas = self._nodes(steps, start).reshape(1, -1, *([1] * (start.ndim - 1)))
         points = alphas * difference[rows][:, None]
         points += start[rows][:, None]
         return points.reshape(-1, *start.shape[1:])
@@ -213,7 +184,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Order:
-    """How a tensor lies in memory, so that it can be seen as plain rows without a copy."""
+    """The memory order of a tensor, so that it can be viewed as rows without a copy."""
 
     shape: torch.Size
     channels_last: bool
@@ -224,12 +195,12 @@ class _Order:
         return cls(tensor.shape[1:], last and not tensor.is_contiguous())
 
     def empty(self, count: int, like: Tensor) -> Tensor:
-        """Make room for so many."""
+        """Allocate a batch of `count`."""
         order = torch.channels_last if self.channels_last else torch.contiguous_format
         return torch.empty((count, *self.shape), dtype=like.dtype, device=like.device, memory_format=order)
 
     def flat(self, tensor: Tensor) -> Tensor:
-        """Give one row an example, in the order of memory."""
+        """View one row an example, in memory order."""
         return (tensor.permute(0, 2, 3, 1) if self.channels_last else tensor).reshape(len(tensor), -1)
 
     def shaped(self, flat: Tensor) -> Tensor:
@@ -238,6 +209,11 @@ class _Order:
             return flat.reshape(-1, *self.shape)
         channels, height, width = self.shape
         return flat.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _to_host(sums: Tensor) -> Array:
+    found: Array = sums.cpu().numpy()
+    return found
 
 
 def _repeated(examples: Examples, rows: slice, steps: slice) -> Examples:

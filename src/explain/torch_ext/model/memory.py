@@ -1,71 +1,79 @@
-"""How much memory a point needs in PyTorch, and how much there is."""
+"""The memory that a point needs in PyTorch, and the free memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
+from torch import Tensor
 
 from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.running.execution import UNSEEN
 
-if TYPE_CHECKING:
-    from explain.torch_ext.backend import TorchBackend
-
-# Besides what the backward pass reads again, the gradients on their way and the results not kept.
+# A factor for gradients and temporary results, beside the tensors saved for the backward pass.
 _BEYOND_WHAT_IS_SAVED = 1.5
 
 
-def bytes_per_point(backend: TorchBackend, examples: Examples) -> int:
+def bytes_per_point(
+    examples: Examples,
+    fixed_batch_size: int | None,
+    run: Callable[[Examples], tuple[Sequence[Tensor], Tensor]],
+) -> int:
     """Estimate the memory that one more example needs while its gradient is taken, in bytes.
 
-    What autograd saves for the backward pass is counted for two and for four examples: parameters are there
-    once, and drop out of the difference.
+    The tensors that autograd saves for the backward pass are counted for two and for four examples: parameters are
+    saved once, and drop out of the difference.
+
+    Parameters
+    ----------
+    examples : Examples
+        Any number of them.
+    fixed_batch_size : int, optional
+        The only number that the model takes.
+    run : callable
+        Runs the model on examples; gives the points, which require gradients, and the source of the output.
     """
-    size = backend.fixed_batch_size
     try:
-        if size is not None:
-            return _saved(backend, examples, size) // size
-        return max(1, (_saved(backend, examples, 4) - _saved(backend, examples, 2)) // 2)
+        if fixed_batch_size is not None:
+            return _saved(run, examples, fixed_batch_size) // fixed_batch_size
+        return max(1, (_saved(run, examples, 4) - _saved(run, examples, 2)) // 2)
     except ExplainError:
-        # The model does not take the input: it says so, in words about the input as given, when it is called on it.
+        # The model does not take the input: the error is raised when it is called on the input as given.
         return UNSEEN * sum(array[:1].nbytes for array in examples.inputs)
 
 
-def _saved(backend: TorchBackend, examples: Examples, count: int) -> int:
-    """Give the bytes of all that is kept between a forward and a backward pass over `count` examples."""
-    repeated = examples.rows(np.zeros(count, np.intp))
+def _saved(run: Callable[[Examples], tuple[Sequence[Tensor], Tensor]], examples: Examples, count: int) -> int:
+    """Give the bytes that are kept between a forward and a backward pass over `count` examples."""
     kept: dict[int, Any] = {}
 
-    def note(tensor: torch.Tensor) -> torch.Tensor:
+    def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        # Held, so that no other storage takes its place and its address.
+        # Kept alive, so that its address is not reused.
         kept[storage.data_ptr()] = storage
         return tensor
 
-    points = tuple(tensor.requires_grad_() for tensor in backend.tensors(repeated.inputs))
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        reading = backend.read(points, repeated)
-        bytes_of_outputs = reading.source.numel() * reading.source.element_size()
+        points, source = run(examples.rows(np.zeros(count, np.intp)))
     saved = sum(storage.nbytes() for storage in kept.values())
-    inputs = sum(point.numel() * point.element_size() for point in points)
-    return int(_BEYOND_WHAT_IS_SAVED * (saved + inputs + bytes_of_outputs))
+    ends = sum(tensor.numel() * tensor.element_size() for tensor in (*points, source))
+    return int(_BEYOND_WHAT_IS_SAVED * (saved + ends))
 
 
 def free_memory(device: torch.device) -> int:
     """Give the free memory of a device, in bytes."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        # What PyTorch keeps for later and does not use is free for it.
+        # Memory that PyTorch caches and does not use is free for it.
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + kept)
     return int(psutil.virtual_memory().available)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell PyTorch's errors of memory that ran out: that of a device, and what its allocator on the CPU says."""
+    """Tell whether an error of PyTorch says that memory ran out, on a device or on the CPU."""
     on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     return on_cpu or isinstance(error, (torch.OutOfMemoryError, MemoryError))

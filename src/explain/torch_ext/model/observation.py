@@ -24,10 +24,11 @@ from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.calls import wired
-from explain.torch_ext.inspection import call_error, device_and_dtype, inspect_model
+from explain.torch_ext.model.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.model.layers import has_channels_last, named_layers
+from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.state import inference_mode
-from explain.torch_ext.model.transfer import ordered, to_device, to_host
+from explain.torch_ext.model.transfer import to_device, to_host
 
 # The same words as for Keras layers.
 _OPERATIONS: tuple[tuple[Any, str], ...] = (
@@ -85,7 +86,7 @@ def observe(
     if inspection.opaque or inspection.stepwise or inspection.keras:
         return None
     network: nn.Module = inspection.model
-    device, dtype = device_and_dtype(inspection.structure.modules, inputs[0])
+    device, dtype = device_and_dtype(inspection, inputs[0])
     wide = dtype if dtype == torch.float64 else torch.float32
     points = [
         None

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explain.backends.scoring import ActivationKind, RecordedActivation
+from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation
 from explain.errors import TargetError
 from explain.inputs.examples import Target
 from explain.inputs.layout import Layout
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
-from explain.torch_ext.inspection import Inspection
+from explain.torch_ext.model.inspection import TorchInspection
 
 _FUNCTIONAL: dict[str, ActivationKind] = {
     "SoftmaxBackward0": "softmax",
@@ -24,7 +24,7 @@ _FUNCTIONAL: dict[str, ActivationKind] = {
     "SigmoidBackward0": "sigmoid",
     "LogSigmoidBackward0": "log_sigmoid",
 }
-# What changes the shape of an output and not its values.
+# They change the shape of an output and not its values.
 _RESHAPING = (
     "View",
     "UnsafeView",
@@ -39,32 +39,15 @@ _RESHAPING = (
 )
 
 
-class TorchArithmetic:
-    """PyTorch's operations; see `explain.backends.scoring.Arithmetic`."""
-
-    def softmax(self, tensor: Tensor, axis: int) -> Tensor:
-        """Softmax along an axis."""
-        return torch.softmax(tensor, axis)
-
-    def log_softmax(self, tensor: Tensor, axis: int) -> Tensor:
-        """Log-softmax along an axis."""
-        return torch.log_softmax(tensor, axis)
-
-    def sigmoid(self, tensor: Tensor) -> Tensor:
-        """Logistic function."""
-        return torch.sigmoid(tensor)
-
-    def log_sigmoid(self, tensor: Tensor) -> Tensor:
-        """Logarithm of the logistic function."""
-        return nn.functional.logsigmoid(tensor)
-
-    def exp(self, tensor: Tensor) -> Tensor:
-        """Exponential function."""
-        return torch.exp(tensor)
-
-    def log(self, tensor: Tensor) -> Tensor:
-        """Natural logarithm."""
-        return torch.log(tensor)
+ARITHMETIC = Arithmetic(
+    softmax=torch.softmax,
+    log_softmax=torch.log_softmax,
+    sigmoid=torch.sigmoid,
+    log_sigmoid=nn.functional.logsigmoid,
+    exp=torch.exp,
+    log=torch.log,
+)
+"""PyTorch's operations on tensors."""
 
 
 class ActivationRecorder:
@@ -72,11 +55,11 @@ class ActivationRecorder:
 
     Parameters
     ----------
-    inspection : Inspection
-        The model; one whose layers cannot be reached records nothing.
+    inspection : TorchInspection
+        The model; nothing is recorded of one whose layers cannot be accessed.
     """
 
-    def __init__(self, inspection: Inspection) -> None:
+    def __init__(self, inspection: TorchInspection) -> None:
         # Keras layers do not call hooks.
         self._keras_layers = layers_of(inspection.model) if inspection.keras else []
         self._activations = inspection.structure.activations
@@ -111,7 +94,7 @@ class ActivationRecorder:
 
 
 def functional_activation(output: Tensor) -> ActivationKind | None:
-    """Tell from the autograd graph which activation made an output, reshaped since or not, None if it was none."""
+    """Find in the autograd graph the activation that made an output, reshaped since or not; None if it was none."""
     node = output.grad_fn
     while node is not None and node.name().rstrip("0123456789").removesuffix("Backward") in _RESHAPING:
         node = node.next_functions[0][0]
@@ -138,7 +121,7 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
         return scores.reshape(len(outputs))
     indices = _indices(outputs, target)
     if outputs.ndim == 2:
-        # Picking and putting along one axis is faster than with indices of all axes.
+        # `gather` and `scatter` along one axis are faster than indices of all axes.
         return outputs.gather(1, indices).squeeze(1)
     return outputs[_places(indices)]
 
@@ -148,8 +131,8 @@ def gradients_of_scores(
 ) -> tuple[Tensor | None, ...]:
     """Give the gradient of every example's score to some tensors; None for one that the score does not depend on.
 
-    Scores that are picked by index are not formed: the backward pass begins at the outputs, with a one at each
-    score's place.
+    Scores picked by index are not computed: the backward pass starts at the outputs, with a one at each score's
+    index.
     """
     if target.function is not None:
         outputs = pick_scores(outputs, target)
@@ -176,15 +159,10 @@ def _places(indices: Tensor) -> tuple[Tensor, ...]:
     return (torch.arange(len(indices), device=indices.device), *indices.unbind(dim=1))
 
 
-def class_axis(outputs: Tensor, layout: Layout) -> int:
-    """Give the axis of the classes where no activation says: the last where the input's channels are last."""
+def class_axis(layout: Layout) -> int:
+    """Give the axis of the classes if no activation defines it: the last if the input's channels are last."""
     axes = layout.batch_first.axes
     return -1 if len(axes) > 2 and axes[-1] == "C" else 1
-
-
-def is_single(outputs: Sequence[Any] | Tensor) -> bool:
-    """Tell whether there is one output an example."""
-    return isinstance(outputs, Tensor) and outputs.ndim > 0 and outputs.numel() == outputs.shape[0]
 
 
 def _axis_of(module: nn.Module, logits: Tensor) -> int:

@@ -1,4 +1,4 @@
-"""The user's model, held in inference mode and given back as it came."""
+"""The state of the user's model: put it in inference mode, and restore it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from explain.keras.masks import held_masks
 from explain.running.random_state import preserved_random_state
 from explain.torch_ext.model.structure import Structure
 
-# What nn.Module itself keeps in a module's __dict__: dictionaries whose own contents are looked after
-# separately (buffers, submodules) or are none of a forward's business (parameters, hooks).
+# The attributes of nn.Module itself: dictionaries whose contents are restored separately (buffers, submodules) or are
+# not changed by a forward pass (parameters, hooks).
 _OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
 
-# Values that cannot be changed in place and hold no tensor.
+# Values that cannot be changed in place and contain no tensor.
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 @contextmanager
 def inference_mode(model: Any, structure: Structure, device: torch.device) -> Iterator[Callable[[], None]]:
-    """Hold every module in inference mode; on any exit put back modes, buffers, attributes and random states.
+    """Put every module in inference mode; restore modes, buffers, attributes and random states on exit.
 
-    Modes are set flag by flag, since ``eval()`` may be overridden, or refused by an exported module.
-    cuDNN, whose recurrent layers have no gradient in inference mode, is off meanwhile where they need it.
+    Modes are set module by module, since ``eval()`` may be overridden, or refused by an exported module. cuDNN is
+    disabled for models with recurrent layers, which have no gradient there in inference mode.
 
     Yields
     ------
     callable
-        Puts buffers and attributes back as they came: a model that keeps a state from one call to the next
-        is to start every call from the same.
+        Restores buffers and attributes: a model that keeps a state between calls starts every call from the same
+        state.
     """
     random_state = torch.get_rng_state()
     on_cuda = device.type == "cuda"
@@ -43,12 +43,12 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
     snapshots: list[_Snapshot | _Tensors] = []
     untouched = True
 
-    def put_back() -> None:
-        # Before the first call there is nothing to put back.
+    def restore() -> None:
+        # Before the first call there is nothing to restore.
         nonlocal untouched
         if not untouched:
             for snapshot in snapshots:
-                snapshot.put_back()
+                snapshot.restore()
         untouched = False
 
     try:
@@ -57,11 +57,11 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
         if isinstance(model, torch.jit.ScriptModule):
             snapshots.append(_Tensors(model.buffers(), _statistics(model.named_buffers())))
         elif not structure.stock:
-            # Code of its own may change what belongs to a stock module inside it: the statistics of a batch norm.
+            # Custom code may change a stock module inside it, such as the statistics of a batch norm.
             snapshots.extend(map(_Snapshot, structure.modules))
         with ExitStack() as stack:
             if snapshots or not structure.modules:
-                # The model has code of its own, which may draw from anything.
+                # The model has custom code, which may draw from any generator.
                 stack.enter_context(preserved_random_state())
             if recurrent:
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
@@ -69,9 +69,9 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
                 stack.enter_context(torch.inference_mode(False))
             if not torch.is_grad_enabled():
                 stack.enter_context(torch.enable_grad())
-            yield put_back
+            yield restore
     finally:
-        put_back()
+        restore()
         for module in structure.training:
             module.training = True
         torch.set_rng_state(random_state)
@@ -81,7 +81,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
 
 @contextmanager
 def held_keras_layers(layers: Sequence[Any], masks: Sequence[Array], device: torch.device) -> Iterator[None]:
-    """Hold the masks that Keras layers work out from values, and put back the losses that a call leaves on them."""
+    """Fix the masks that Keras layers compute from values, and restore the losses that a call leaves on them."""
     held = [torch.from_numpy(mask).to(device) for mask in masks]
     with kept_losses(layers), held_masks(layers, held, _masked):
         yield
@@ -92,22 +92,22 @@ def _masked(inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 class _Tensors:
-    """Tensors as they were.
+    """A copy of tensors, to restore them.
 
     Parameters
     ----------
     tensors : iterable of object
-        What is no tensor is left out.
+        Other objects are ignored.
     silent : iterable of object
-        Tensors that may be changed without it showing in their version.
+        Tensors that may change without a change of their version.
     """
 
     def __init__(self, tensors: Iterable[Any], silent: Iterable[Any] = ()) -> None:
-        # An in-place change raises a tensor's version, so that only what changed need be copied back.
+        # An in-place change increases a tensor's version, so that only changed tensors are copied back.
         self._before = [(tensor, tensor._version, tensor.detach().clone()) for tensor in _kept(tensors)]
         self._silent = [(tensor, tensor.detach().clone()) for tensor in _kept(silent)]
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """Undo changes in place."""
         for index, (tensor, version, before) in enumerate(self._before):
             if tensor._version != version:
@@ -116,7 +116,7 @@ class _Tensors:
                 self._before[index] = (tensor, tensor._version, before)
         with torch.no_grad():
             for tensor, before in self._silent:
-                # Written to for nothing, it would spoil a graph that is still to be gone back through.
+                # An unneeded write would invalidate a graph whose backward pass is still to come.
                 if not torch.equal(tensor, before):
                     tensor.copy_(before)
 
@@ -126,19 +126,19 @@ def _kept(values: Iterable[Any]) -> Iterator[torch.Tensor]:
 
 
 def _statistics(buffers: Iterable[tuple[str, Any]]) -> list[Any]:
-    """Give the running statistics among named buffers: batch normalisation's kernel moves them unseen."""
+    """Give the running statistics among named buffers: batch normalisation changes them without a new version."""
     return [tensor for name, tensor in buffers if name.rpartition(".")[2].startswith("running_")]
 
 
 class _Snapshot:
-    """A module's buffers, submodules and own attributes as they were."""
+    """A copy of a module's buffers, submodules and own attributes, to restore them."""
 
     def __init__(self, module: nn.Module) -> None:
         own = module.__dict__
         self._own = own
         self._attributes = own.copy()
         self._identities = [*map(id, own.values())]
-        # Of most modules only these dictionaries are filled, which a forward may fill otherwise.
+        # Most modules fill only these dictionaries, which a forward pass may change.
         containers: list[Any] = [own["_buffers"], own["_modules"]]
         held = [*own["_buffers"].values()]
         for name, value in self._attributes.items():
@@ -155,8 +155,8 @@ class _Snapshot:
         self._containers = [(container, container.copy(), _identities(container)) for container in containers]
         self._tensors = _Tensors(held, _statistics(own["_buffers"].items()))
 
-    def put_back(self) -> None:
-        """Undo what a forward pass did to the module."""
+    def restore(self) -> None:
+        """Undo the changes of a forward pass."""
         own = self._own
         if [*map(id, own.values())] != self._identities:
             own.clear()
@@ -165,11 +165,11 @@ class _Snapshot:
             if _identities(container) != identities:
                 container.clear()
                 container.extend(value) if isinstance(container, list) else container.update(value)
-        self._tensors.put_back()
+        self._tensors.restore()
 
 
 def _identities(container: list[Any] | dict[Any, Any] | set[Any]) -> Any:
-    """Give what tells whether anything in a container was exchanged, faster than looking at each."""
+    """Give the identities of the elements of a container, to detect that one was replaced."""
     if isinstance(container, dict):
         return [*container, *map(id, container.values())]
     return {*map(id, container)} if isinstance(container, set) else [*map(id, container)]

@@ -1,4 +1,4 @@
-"""The modules of a PyTorch model: found in one walk, with what can be told of each from its class."""
+"""The modules of a PyTorch model, found in one walk, with the properties of their classes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from explain.backends.scoring import ActivationKind
 
 @dataclass(frozen=True)
 class Structure:
-    """The modules of a model, each once, as they are set now.
+    """The modules of a model, each once, with their current settings.
 
     Parameters
     ----------
     modules : tuple of torch.nn.Module
-        The model itself first; none where they cannot be reached.
+        The model itself first; none if they cannot be accessed.
     training : tuple of torch.nn.Module
         Those in training mode.
     activations : tuple of (torch.nn.Module, str)
@@ -30,8 +30,7 @@ class Structure:
     lazy : bool
         Whether the shape of any parameter is not known yet.
     stock : bool
-        Whether all are PyTorch's own, which in inference mode change nothing of themselves. Hooks, and what was put
-        in the place of a module's methods, are not PyTorch's.
+        Whether all are PyTorch's own, which do not change in inference mode, without hooks or replaced methods.
     """
 
     modules: tuple[nn.Module, ...] = ()
@@ -40,6 +39,20 @@ class Structure:
     convolve: bool = False
     lazy: bool = False
     stock: bool = False
+
+    def token(self) -> tuple[int, ...]:
+        """Give the same value as long as modules, their attributes, hooks and lists are the same objects.
+
+        Computed on request: for a small model that takes longer than its call.
+        """
+        found: list[int] = []
+        for module in self.modules:
+            found.append(id(module))
+            for value in module.__dict__.values():
+                found.append(id(value))
+                if isinstance(value, (dict, list)):
+                    found.extend(map(id, value.values() if isinstance(value, dict) else value))
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -51,9 +64,9 @@ class _Traits:
 
 
 def structure_of(model: Any) -> Structure:
-    """Give the modules of a model; none for what is no module.
+    """Give the modules of a model; none for another callable.
 
-    They are those of ``model.modules()``, without its cost: of a small model that walk takes longer than its call.
+    They are those of ``model.modules()``, at lower cost: for a small model that walk takes longer than its call.
 
     Examples
     --------
@@ -93,18 +106,6 @@ def structure_of(model: Any) -> Structure:
         if below:
             left.extend(one for one in reversed(below.values()) if one is not None)
     return Structure(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
-
-
-def identities_of(structure: Structure) -> tuple[int, ...]:
-    """Give what changes when a module, an attribute or a hook of one, or what a list of it holds is another object."""
-    found: list[int] = []
-    for module in structure.modules:
-        found.append(id(module))
-        for value in module.__dict__.values():
-            found.append(id(value))
-            if isinstance(value, (dict, list)):
-                found.extend(map(id, value.values() if isinstance(value, dict) else value))
-    return tuple(found)
 
 
 @lru_cache(maxsize=512)

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The kinds of operations that relevance is propagated by, as their names in a framework.
+
+    Parameters
+    ----------
+    sums : collection of str
+        Operations that sum contributions of several values.
+    additions : collection of str
+        Those sums that add their operands elementwise.
+    scales : collection of str
+        Each value times a constant.
+    gates : collection of str
+        Sigmoids, the bounded rectifier in hard sigmoids, and the error function in GELU.
+    """
+
+    sums: Collection[str] = ()
+    additions: Collection[str] = ()
+    scales: Collection[str] = ()
+    gates: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -21,6 +43,10 @@ class Flow:
         Operations that sum contributions of several values of an operand, or of several operands.
     additions : collection of operations
         Those sums that add their operands elementwise, constants included.
+    kinds : Kinds
+        The names of kinds in the framework.
+    name_of : callable
+        From an operation to the name of its kind.
 
     Examples
     --------
@@ -36,7 +62,40 @@ class Flow:
     carriers: Collection[Any]
     sums: Collection[Any]
     additions: Collection[Any]
+    kinds: Kinds = field(default_factory=Kinds)
+    name_of: Callable[[Any], str] = str
     _consumers: dict[Any, list[Any]] = field(default_factory=dict, init=False)
+
+    @classmethod
+    def of(
+        cls,
+        operands: Mapping[Any, Sequence[Any]],
+        affine: Collection[Any],
+        kinds: Kinds,
+        name_of: Callable[[Any], str],
+        keeps_shape: Callable[[Any], bool],
+    ) -> Flow:
+        """Sort operations by their kinds.
+
+        Parameters
+        ----------
+        operands, kinds, name_of
+            As above.
+        affine : collection of operations
+            Operations that are affine in their operands; inputs are not among them.
+        keeps_shape : callable
+            Tells whether the result of an operation has the shape of each of its operands.
+        """
+        named = {one: name_of(one) for one in affine}
+        changing = kinds.sums, kinds.scales
+        return cls(
+            operands=operands,
+            carriers={one for one, name in named.items() if not any(name in names for names in changing)},
+            sums={one for one, name in named.items() if name in kinds.sums},
+            additions={one for one, name in named.items() if name in kinds.additions and keeps_shape(one)},
+            kinds=kinds,
+            name_of=name_of,
+        )
 
     def __post_init__(self) -> None:
         """Collect the consumers of each operation."""
@@ -89,6 +148,17 @@ class Flow:
             else:
                 break
         return found
+
+    def gate_among(self, factors: Sequence[Any], gates: Collection[Any]) -> int | None:
+        """Give the position of the factor of a product that is a gate, or affine in one; None if not just one is."""
+        affine = (self.kinds.additions, self.kinds.scales)
+        through = {
+            one
+            for one, operands in self.operands.items()
+            if len(operands) == 1 and any(self.name_of(one) in names for names in affine)
+        }
+        found = [place for place, one in enumerate(factors) if self.comes_from(one, gates, through)]
+        return found[0] if len(found) == 1 else None
 
     def comes_from(self, operation: Any, kinds: Collection[Any], through: Collection[Any]) -> bool:
         """Tell whether all origins of an operation are in `kinds`, looking through carriers and `through`."""

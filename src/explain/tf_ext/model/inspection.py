@@ -1,4 +1,4 @@
-"""What can be read off a TensorFlow model without running it."""
+"""The properties of a TensorFlow model that are known without running it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import tensorflow as tf
+
+from explain.backends.inspection import Complaint, Inspection, model_call_error
 from explain.backends.stepwise import is_stepwise
 from explain.backends.tokens import is_embedding
-from explain.errors import ExplainError, ModelCallError, ModelNotBuiltError, UnsupportedModelError
+from explain.errors import ExplainError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
 from explain.inputs.wiring import Wiring
+from explain.keras import inspection as keras_inspection
 from explain.keras.layers import is_keras_model, layers_of
-from explain.tf_ext.model.structure import Structure, input_shape_of, structure_of
+from explain.tf_ext.model.structure import Structure, structure_of
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, kw_only=True)
+class TensorFlowInspection(Inspection):
     """A model and what kind it is.
 
     Parameters
     ----------
-    model : callable
-        The model, or the callable of a SavedModel.
-    opaque : bool
-        True if its layers cannot be reached.
-    stepwise : bool
-        True if it takes one step of a sequence at a time.
     eager : bool
         True if it must be run operation by operation, not as a traced graph.
-    fixed_batch_size : int, optional
-        The only batch size that it takes.
     structure : Structure
-        What a trace of it holds for good.
+        The values that a trace of it is specialised to.
     """
 
-    model: Any
-    opaque: bool
-    stepwise: bool = False
     eager: bool = False
-    fixed_batch_size: int | None = None
     structure: Structure = field(default_factory=Structure)
 
 
-def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> Inspection:
-    """Tell a model's kind.
+def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> TensorFlowInspection:
+    """Determine the kind of a model.
 
     Parameters
     ----------
@@ -54,7 +46,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     given : Mapping
         The keyword arguments that the caller passes.
     wiring : Wiring, optional
-        Where its inputs come from, if the caller gives several: a state is then one of them.
+        The sources of its inputs, if the caller gives several: a state is then one of them.
 
     Raises
     ------
@@ -65,16 +57,18 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     """
     if not is_keras_model(model):
         function, size = _callable_of(model, wiring)
-        # Traced by their maker, or a function that may do what no trace can hold.
-        return Inspection(function, opaque=True, eager=True, fixed_batch_size=size)
+        # It is traced already, or a function that may do what no trace can hold.
+        return TensorFlowInspection(
+            model=function, opaque=True, eager=True, fixed_batch_size=size, structure=structure_of(model)
+        )
     if not model.built:
         raise ModelNotBuiltError(
             f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
             "Call model.build((None, *shape_of_one_example)), or call it once on a batch, and load its weights."
         )
     structure = structure_of(model)
-    return Inspection(
-        model,
+    return TensorFlowInspection(
+        model=model,
         opaque=False,
         stepwise=wiring is None and is_stepwise(model.call, given),
         eager=bool(getattr(model, "run_eagerly", False)),
@@ -84,63 +78,55 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
 
 
 def default_layout(model: Any, ndim: int) -> Layout:
-    """Give the layout of a first input of rank `ndim`: channels last, unless a layer says otherwise."""
-    layers = layers_of(model) if is_keras_model(model) else []
-    first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
-    return usual_layout(ndim, "first" if first else "last")
+    """Give the layout of a first input of rank `ndim`: channels last, unless a Keras layer says otherwise."""
+    return (
+        keras_inspection.default_layout(model, ndim) if is_keras_model(model) else usual_layout(ndim, "last")
+    )
 
 
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of one example where the model states it, without the batch axis."""
-    shape = input_shape_of(model) if is_keras_model(model) else None
-    return shape[1:] if shape else None
+    """Give the shape of one example, without the batch axis, if the model states it."""
+    return keras_inspection.stated_input_shape(model) if is_keras_model(model) else None
 
 
 def reads_token_ids(model: Any) -> bool:
-    """Tell whether the model has an embedding layer that can be reached."""
+    """Tell whether the model has an accessible embedding layer."""
     return is_keras_model(model) and any(map(is_embedding, layers_of(model)))
 
 
-def first_layer_complaint(
-    wanted: tuple[int | None, ...] | None, shape: tuple[int, ...]
-) -> tuple[str, bool] | None:
-    """Tell what is wrong with an input's shape for the shape that the model states, if it states one.
+def device_and_dtype(inspection: TensorFlowInspection, like: Any) -> tuple[str, Any]:
+    """Give the device that computes, and the precision of points: that of the model's weights, else of its input."""
+    device = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
+    if inspection.structure.precision is not None:
+        return device, inspection.structure.precision
+    name = getattr(getattr(like, "dtype", None), "name", None)
+    return device, tf.float64 if name == "float64" else tf.float32
 
-    Returns
-    -------
-    tuple of str and bool, optional
-        What is wrong and what to do, and whether it is the order of the axes; None if nothing is seen.
-    """
+
+def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ...]) -> Complaint | None:
+    """Tell what is wrong with an input's shape for the shape that the model states, if it states one."""
+    wanted = inspection.structure.input_shape
     if wanted is None or (_fits(shape[1:], wanted[1:]) and len(shape) == len(wanted)):
         return None
     asked = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
     if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
-        return (
-            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {asked}",
-            False,
+        return Complaint(
+            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {asked}"
         )
     if len(shape) == len(wanted) > 2 and _fits((*shape[2:], shape[1]), wanted[1:]):
-        return (
+        return Complaint(
             f"x has shape {shape} with its channels first, but the model wants channels last, {asked}: give "
             "np.moveaxis(x, 1, -1)",
-            True,
+            is_order=True,
         )
-    return f"the model wants x of shape {asked}, x has shape {shape}", False
+    return Complaint(f"the model wants x of shape {asked}, x has shape {shape}")
 
 
 def call_error(cause: Exception, inputs: Sequence[Any], *, several: bool) -> ExplainError:
-    """Say what the model said; an input of another shape than it states is refused before."""
-    if several:
-        given = ", ".join(f"{tuple(one.shape)} of {one.dtype.name}" for one in inputs)
-        return ModelCallError(
-            f"The model raised {type(cause).__name__} for inputs of shapes {given}: {cause} Does it take these inputs, "
-            "in this order or by these names? A tuple goes to a Keras model as a list, a dict by its inputs' names."
-        )
-    only = inputs[0]
-    return ModelCallError(
-        f"The model raised {type(cause).__name__} for an input of shape {tuple(only.shape)} and dtype "
-        f"{only.dtype.name}: {cause} Check the shape and dtype; what it needs besides x goes into forward_kwargs."
-    )
+    """Give the error for a model that raised; an input that does not fit the stated shape is refused before."""
+    names = "A tuple goes to a Keras model as a list, a dict by its inputs' names." if several else None
+    given = [(tuple(one.shape), one.dtype.name) for one in inputs if one is not None]
+    return model_call_error(cause, given, names)
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
@@ -150,7 +136,7 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
 
 
 def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:
-    """Give what to call of a tf.Module, a tf.function, a SavedModel or a function, and its fixed batch size."""
+    """Give the callable of a tf.Module, tf.function, SavedModel or function, and its fixed batch size."""
     signatures = getattr(model, "signatures", None)
     if not callable(model):
         if not signatures:
@@ -162,7 +148,7 @@ def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:
 
 
 def _positional(function: Any) -> Any:
-    """Let a SavedModel's signature, which takes its inputs by name, be called by position."""
+    """Make a SavedModel's signature, which takes its inputs by name, callable by position."""
     structured = getattr(function, "structured_input_signature", None)
     if not structured or structured[0] or len(structured[1]) != 1:
         return function

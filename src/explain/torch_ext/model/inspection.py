@@ -1,4 +1,4 @@
-"""What can be read off a PyTorch model without running it."""
+"""The properties of a PyTorch model that are known without running it."""
 
 from __future__ import annotations
 
@@ -10,58 +10,46 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.inspection import Complaint, Inspection, model_call_error
 from explain.backends.stepwise import is_stepwise
 from explain.backends.tokens import is_embedding
-from explain.errors import (
-    ExplainError,
-    InputError,
-    LayoutError,
-    ModelCallError,
-    ModelNotBuiltError,
-    UnsupportedModelError,
-)
+from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
 from explain.inputs.wiring import Wiring
-from explain.keras.layers import is_keras_model, layers_of
+from explain.keras import inspection as keras_inspection
+from explain.keras.layers import is_keras_model
 from explain.torch_ext.model.structure import Structure, structure_of
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, kw_only=True)
+class TorchInspection(Inspection):
     """A model, unwrapped, and what kind it is.
 
     Parameters
     ----------
-    model : callable
-        The original behind a compiled, parallel or exported wrapper.
-    opaque : bool
-        True if its layers cannot be reached.
-    stepwise : bool
-        True if it takes one step of a sequence at a time.
     several : bool
         True if it is given several inputs.
     keras : bool
         True for a Keras model that runs on torch.
-    fixed_batch_size : int, optional
-        The only batch size that it takes.
     structure : Structure
         Its modules.
     """
 
-    model: Any
-    opaque: bool
-    stepwise: bool = False
     several: bool = False
     keras: bool = False
-    fixed_batch_size: int | None = None
     structure: Structure = field(default_factory=Structure)
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether its modules can be accessed, and each gives one output for a whole sequence."""
+        return super().has_layers and not self.keras
 
-def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> Inspection:
-    """Unwrap a model and tell its kind.
+
+def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> TorchInspection:
+    """Unwrap a model and determine its kind.
 
     Parameters
     ----------
@@ -70,28 +58,29 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     given : Mapping
         The keyword arguments that the caller passes.
     wiring : Wiring, optional
-        Where its inputs come from, if the caller gives several: a state is then one of them.
+        The sources of its inputs, if the caller gives several: a state is then one of them.
     """
     original = _unwrapped(model)
+    several = wiring is not None
     if not isinstance(original, nn.Module):
-        return Inspection(original, opaque=True, several=wiring is not None)
+        return TorchInspection(model=original, opaque=True, several=several)
     structure = structure_of(original)
     if structure.lazy:
         raise ModelNotBuiltError(
             f"model of type {type(original).__name__} has layers whose shape is not known yet (Lazy modules): call it "
             "once on a batch before explaining it."
         )
-    if isinstance(original, torch.jit.ScriptModule):
-        return Inspection(original, opaque=True, several=wiring is not None, structure=structure)
-    if isinstance(original, torch.fx.GraphModule) and _is_flat(original):
-        size = _exported_batch_size(original)
-        several = wiring is not None
-        return Inspection(original, True, several=several, fixed_batch_size=size, structure=structure)
-    return Inspection(
-        original,
+    is_flat = isinstance(original, torch.fx.GraphModule) and _is_flat(original)
+    if is_flat or isinstance(original, torch.jit.ScriptModule):
+        size = _exported_batch_size(original) if isinstance(original, torch.fx.GraphModule) else None
+        return TorchInspection(
+            model=original, opaque=True, several=several, fixed_batch_size=size, structure=structure
+        )
+    return TorchInspection(
+        model=original,
         opaque=False,
-        stepwise=wiring is None and is_stepwise(_forward_of(original), given),
-        several=wiring is not None,
+        stepwise=not several and is_stepwise(_forward_of(original), given),
+        several=several,
         keras=is_keras_model(original),
         structure=structure,
     )
@@ -107,8 +96,7 @@ def default_layout(model: Any, ndim: int) -> Layout:
     """
     original = _unwrapped(model)
     if is_keras_model(original):
-        first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers_of(original))
-        return usual_layout(ndim, "first" if first else "last")
+        return keras_inspection.default_layout(original, ndim)
     if ndim != 3:
         return usual_layout(ndim, "first")
     inspection = inspect_model(model)
@@ -132,30 +120,29 @@ def default_layout(model: Any, ndim: int) -> Layout:
 
 
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of one example where the model has an ``input_shape``, without the batch axis."""
+    """Give the shape of one example, without the batch axis, if the model has an ``input_shape``."""
     original = _unwrapped(model)
+    if is_keras_model(original):
+        return keras_inspection.stated_input_shape(original)
     shape = getattr(original, "input_shape", None)
-    if not isinstance(shape, tuple):
-        return None
-    # Keras counts the batch axis in, everybody else leaves it out.
-    return shape[1:] if is_keras_model(original) else shape
+    return shape if isinstance(shape, tuple) else None
 
 
 def reads_token_ids(model: Any) -> bool:
-    """Tell whether the model has an embedding layer that can be reached."""
+    """Tell whether the model has an accessible embedding layer."""
     inspection = inspect_model(model)
-    hidden = inspection.opaque or inspection.keras or inspection.stepwise
-    return not hidden and any(map(is_embedding, inspection.structure.modules))
+    return inspection.has_layers and any(map(is_embedding, inspection.structure.modules))
 
 
-def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.device, torch.dtype]:
-    """Follow the model's parameters, else its input.
+def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.device, torch.dtype]:
+    """Give the device and the dtype of the model's parameters, else of its input.
 
     Raises
     ------
     UnsupportedModelError
-        If any is on the device "meta", where nothing has a value.
+        If any is on the device "meta", where tensors have no values.
     """
+    modules = inspection.structure.modules
     own = (
         tensor
         for module in modules
@@ -167,7 +154,7 @@ def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.dev
             "The model has parameters or buffers on the device 'meta', which have a shape and no values: load its "
             "weights, for example model.to_empty(device='cpu') and then load_state_dict(...)."
         )
-    # Parameters go before buffers: statistics may be kept in another precision than weights.
+    # Parameters before buffers: statistics may have another dtype than weights.
     for kept in ("_parameters", "_buffers"):
         for module in modules:
             for tensor in getattr(module, kept).values():
@@ -178,14 +165,8 @@ def device_and_dtype(modules: Sequence[nn.Module], like: Any) -> tuple[torch.dev
     return torch.device("cpu"), torch.float64 if getattr(like, "dtype", None) == np.float64 else torch.float32
 
 
-def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool] | None:
-    """Tell what is wrong with an input's shape for the model's first convolution or recurrent layer.
-
-    Returns
-    -------
-    tuple of str and bool, optional
-        What is wrong and what to do, and whether it is the order of the axes; None if nothing is seen.
-    """
+def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | None:
+    """Tell what is wrong with an input's shape for the model's first convolution or recurrent layer, if anything is."""
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         return None
     for name, module in model.named_modules():
@@ -196,60 +177,48 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> tuple[str, bool
         if isinstance(module, nn.RNNBase):
             if shape[-1] == module.input_size:
                 return None
-            return (
-                f"layer {name!r} wants {module.input_size} features on the last axis, x has shape {shape}",
-                False,
+            return Complaint(
+                f"layer {name!r} wants {module.input_size} features on the last axis, x has shape {shape}"
             )
     return None
 
 
-def call_error(inspection: Inspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
-    """Say what was wrong with the input, not several, where that can be seen, else what the model said."""
+def call_error(inspection: TorchInspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
+    """Give the error for a model that raised: what is wrong with the input if that is visible, else what it raised."""
     inputs = [one for one in given if isinstance(one, Tensor)]
-    if inspection.several:
-        shapes = ", ".join(f"{tuple(one.shape)} of {one.dtype}" for one in inputs)
-        return ModelCallError(
-            f"The model raised {type(cause).__name__} for inputs of shapes {shapes}: {cause}. Does it take these "
-            "inputs, in this order or by these names? A tuple goes to it by position, a dict by name."
-        )
-    only = inputs[0]
-    shape = tuple(only.shape)
-    complaint = None if inspection.stepwise else first_layer_complaint(inspection.model, shape)
+    complaint = None
+    if not (inspection.several or inspection.stepwise):
+        complaint = first_layer_complaint(inspection.model, tuple(inputs[0].shape))
     if complaint is not None:
-        text, is_order = complaint
-        return (LayoutError if is_order else InputError)(
-            f"The model cannot take x: {text}. (It said: {cause})"
-        )
-    return ModelCallError(
-        f"The model raised {type(cause).__name__} for an input of shape {shape} and dtype {only.dtype}: {cause}. "
-        "Check the shape and dtype; what it needs besides x goes into forward_kwargs."
-    )
+        return complaint.error(f" (It said: {cause})")
+    names = "A tuple goes to it by position, a dict by name." if inspection.several else None
+    return model_call_error(cause, [(tuple(one.shape), str(one.dtype)) for one in inputs], names)
 
 
-def _convolution_complaint(
-    name: str, ndim: int, channels: int, shape: tuple[int, ...]
-) -> tuple[str, bool] | None:
+def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int, ...]) -> Complaint | None:
     wanted = {3: "(N, C, T)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}[ndim]
     if len(shape) == ndim - 1 and shape[0] == channels:
-        return (
-            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}",
-            False,
+        return Complaint(
+            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}"
         )
     if len(shape) != ndim:
-        return f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}", False
+        return Complaint(f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}")
     if shape[1] != channels and shape[-1] == channels:
-        return (
+        return Complaint(
             f"x has shape {shape} with {channels} channels last, but layer {name!r} wants channels first, {wanted}: "
             "give np.moveaxis(x, -1, 1)",
-            True,
+            is_order=True,
         )
     if shape[1] != channels:
-        return f"layer {name!r} wants {channels} channels on axis 1, {wanted}; x has shape {shape}", True
+        return Complaint(
+            f"layer {name!r} wants {channels} channels on axis 1, {wanted}; x has shape {shape}",
+            is_order=True,
+        )
     return None
 
 
 def _unwrapped(model: Any) -> Any:
-    """Give the original behind `torch.compile`, `DataParallel` and `torch.export`."""
+    """Give the original model behind `torch.compile`, `DataParallel` and `torch.export`."""
     if isinstance(model, torch.export.ExportedProgram):
         return model.module()
     while True:
@@ -266,7 +235,7 @@ def _forward_of(model: nn.Module) -> Any:
 
 
 def _is_flat(model: torch.fx.GraphModule) -> bool:
-    """Tell whether a graph calls operations only: an exported one has no layers left in it."""
+    """Tell whether a graph calls operations only: an exported model has no layers."""
     return not any(node.op == "call_module" and "guard" not in str(node.target) for node in model.graph.nodes)
 
 

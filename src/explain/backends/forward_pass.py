@@ -1,0 +1,192 @@
+"""A forward pass: from the inputs of a model to the explained output, the same in every framework."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from explain.backends.inspection import Inspection
+from explain.backends.places import Place
+from explain.backends.protocol import Finding, Question
+from explain.backends.scoring import (
+    ActivationKind,
+    Arithmetic,
+    Reading,
+    RecordedActivation,
+    pick_output,
+    read_opaque,
+    read_output,
+    same,
+    terminal_activation,
+)
+from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
+from explain.errors import InputError, ScoreError
+
+
+@dataclass(kw_only=True)
+class ForwardPass(ABC):
+    """The steps of a forward pass.
+
+    Parameters
+    ----------
+    inspection : Inspection
+        The kind of the model.
+    question : Question
+        What is asked of it.
+    functional : str, optional
+        The activation that made the output and is not a layer, if it is known from another call.
+    entry, exit : Place, optional
+        Where the model starts, if points are outputs of a layer; where it ends, if the output of a layer is
+        explained.
+    readers : tuple of (int, Place)
+        By position the moved inputs that are outputs of an embedding, and where they replace them.
+    """
+
+    arithmetic: ClassVar[Arithmetic]
+    """The framework's operations on tensors."""
+
+    inspection: Inspection
+    question: Question
+    functional: ActivationKind | None = None
+    entry: Place | None = None
+    exit: Place | None = None
+    readers: tuple[tuple[int, Place], ...] = ()
+
+    def read_inputs(
+        self,
+        moved: Sequence[Any],
+        unmoved: Sequence[Any],
+        mask: Any,
+        keywords: Mapping[str, Any],
+        contexts: Sequence[AbstractContextManager[Any]],
+        rows: int | None,
+    ) -> Reading:
+        """Call the model inside contexts; read its output, batch first.
+
+        Parameters
+        ----------
+        moved, unmoved : sequence of tensor
+            The inputs that are explained, and those that stay fixed, batch first.
+        mask : tensor of bool, optional
+            Where a step of a sequence is real, shape (N, T).
+        keywords : Mapping
+            Keyword arguments.
+        contexts : sequence of context managers
+            Entered in their order.
+        rows : int, optional
+            The number of examples, if it is known.
+
+        Raises
+        ------
+        InputError
+            If the output has another number of rows, or no axis at all.
+        """
+        question, batch_axis = self.question, self.question.layout.batch_axis
+        with ExitStack() as stack:
+            for context in contexts:
+                stack.enter_context(context)
+            left = [] if self.exit is None else stack.enter_context(self.exit.kept())
+            if self.inspection.stepwise:
+                return self._reading_of_last_step(moved[0], mask, keywords)
+            if question.wiring is None:
+                inputs = [self._with_moved_axis(moved[0], 0, batch_axis), *moved[1:]]
+            else:
+                inputs = question.wiring.arranged(
+                    moved, unmoved, lambda one, axis: self._with_moved_axis(one, 0, axis)
+                )
+            reading, _ = self._called(inputs, keywords, question.output)
+        if self.exit is not None:
+            reading = Reading(left[0], same, Finding("output"))
+        if batch_axis != 0 and len(reading.source.shape) >= 3:
+            first = self._with_moved_axis(reading.explained, batch_axis, 0)
+            reading = Reading(first, same, reading.finding)
+        shape = reading.source.shape
+        if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
+            raise InputError(
+                f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
+                "row an example. Does x have a batch axis, and is layout= right?"
+            )
+        return reading
+
+    def _reading_of_last_step(self, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:
+        """Call a model that takes one step at a time over whole sequences; read its output at the last real step."""
+        readings: list[Reading] = []
+        output = 0 if self.question.output is None else self.question.output
+
+        def step(one: Any, state: Any) -> tuple[Any, Any]:
+            reading, result = self._called([one, state], keywords, output, check_step_result)
+            readings.append(reading)
+            return reading.source, result[1]
+
+        def choose(time: int, new: Any, old: Any) -> Any:
+            return self._where(mask[:, time], new, old)
+
+        steps = self._steps(inputs, time_axis_of(self.question.layout))
+        source = unrolled(step, steps, self._first_state(inputs), None if mask is None else choose)
+        return replace(readings[0], source=source)
+
+    def _called(
+        self,
+        inputs: Sequence[Any],
+        keywords: Mapping[str, Any],
+        output: int | str | None,
+        check: Callable[[Any], None] | None = None,
+    ) -> tuple[Reading, Any]:
+        """Call the model once; read its output, and give all that it returned."""
+        result, recorded = self._run(inputs, keywords)
+        if check is not None:
+            check(result)
+        chosen = pick_output(result, output)
+        if not self._is_tensor(chosen):
+            raise ScoreError(
+                f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
+            )
+        functional = self._functional_of(chosen)
+        if self.inspection.opaque:
+            return read_opaque(chosen, self.question.score, functional), result
+        reading = read_output(
+            chosen,
+            self.question.score,
+            self.arithmetic,
+            terminal=terminal_activation(chosen, recorded),
+            functional=functional,
+            class_axis=self._class_axis(chosen),
+        )
+        return reading, result
+
+    @abstractmethod
+    def _run(
+        self, inputs: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> tuple[Any, Sequence[RecordedActivation]]:
+        """Call the model; give what it returned and the calls of its activation layers."""
+
+    @abstractmethod
+    def _is_tensor(self, value: Any) -> bool:
+        """Tell whether a value is a tensor of the framework."""
+
+    @abstractmethod
+    def _functional_of(self, output: Any) -> ActivationKind | None:
+        """Give the activation that made an output and is not a layer, if it is known."""
+
+    @abstractmethod
+    def _class_axis(self, output: Any) -> int:
+        """Give the axis of the classes if no activation defines it."""
+
+    @abstractmethod
+    def _with_moved_axis(self, tensor: Any, source: int, target: int) -> Any:
+        """Move an axis of a tensor."""
+
+    @abstractmethod
+    def _steps(self, inputs: Any, axis: int) -> Sequence[Any]:
+        """Give the steps of sequences, each of shape (N, C)."""
+
+    @abstractmethod
+    def _first_state(self, inputs: Any) -> Any:
+        """Give the state before the first step, a row an example."""
+
+    @abstractmethod
+    def _where(self, real: Any, new: Any, old: Any) -> Any:
+        """Give the rows of `new` where `real`, shape (N,), is true, and those of `old` elsewhere."""

@@ -1,0 +1,84 @@
+"""The properties of a model that are known without running it, the same in every framework."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from explain.errors import ExplainError, InputError, LayoutError, ModelCallError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """A model and what kind it is.
+
+    Parameters
+    ----------
+    model : callable
+        What is called: the original behind a wrapper, or the callable of a saved model.
+    opaque : bool
+        True if its layers cannot be accessed.
+    stepwise : bool
+        True if it takes one step of a sequence at a time.
+    fixed_batch_size : int, optional
+        The only batch size that it takes.
+    """
+
+    model: Any
+    opaque: bool
+    stepwise: bool = False
+    fixed_batch_size: int | None = None
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether its layers can be accessed, and each gives one output for a whole sequence."""
+        return not (self.opaque or self.stepwise)
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """Why a model cannot take an input.
+
+    Parameters
+    ----------
+    text : str
+        What is wrong and what to do.
+    is_order : bool
+        Whether it is the order of the axes.
+    """
+
+    text: str
+    is_order: bool = False
+
+    def error(self, said: str = "") -> ExplainError:
+        """Give the error to raise; `said` is what the model itself said, if it was called."""
+        return (LayoutError if self.is_order else InputError)(f"The model cannot take x: {self.text}.{said}")
+
+
+def model_call_error(
+    cause: Exception, given: Sequence[tuple[tuple[int, ...], str]], names: str | None
+) -> ModelCallError:
+    """Give the error for a model that raised.
+
+    Parameters
+    ----------
+    cause : Exception
+        What it raised.
+    given : sequence of (tuple of int, str)
+        Shape and dtype of each input.
+    names : str, optional
+        How several inputs are passed to the model; None for one input.
+    """
+    raised, said = f"The model raised {type(cause).__name__} for", str(cause).rstrip().removesuffix(".")
+    if names is not None:
+        shapes = ", ".join(f"{shape} of {dtype}" for shape, dtype in given)
+        return ModelCallError(
+            f"{raised} inputs of shapes {shapes}: {said}. Does it take these inputs, in this order or by these names? "
+            f"{names}"
+        )
+    ((shape, dtype),) = given[:1]
+    return ModelCallError(
+        f"{raised} an input of shape {shape} and dtype {dtype}: {said}. Check the shape and dtype; what it needs "
+        "besides x goes into forward_kwargs."
+    )

@@ -1,0 +1,36 @@
+"""The parts of backward passes with a rule that are the same in every framework."""
+
+from __future__ import annotations
+
+NO_DIFFERENCE, NO_SINGLE_DIFFERENCE = 2.0**-26, 2.0**-11
+"""Below this difference, in double and in single precision, the gradient is used instead of a slope.
+
+It is the root of the precision, below which a quotient of two rounded differences says less than the gradient does.
+Captum has 1e-10, in single precision too.
+"""
+
+
+def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name: str, hint: str = "") -> str:
+    """Give the message for an operation without a rule, with what to do.
+
+    Parameters
+    ----------
+    method : str
+        The method in words.
+    operation, kind : str
+        Which operation it is and where, and the name of its kind.
+    ways : int
+        How many of its operands depend on the input.
+    model_name : str
+        The model.
+    hint : str
+        Another remedy.
+    """
+    several = f", of {ways} tensors that all depend on the input," if ways > 1 else ""
+    if kind in ("Softmax", "LogSoftmax"):
+        hint = " Explain the logit: score='logit'."
+    return (
+        f"{method} has no rule for the operation {operation}{several} of {model_name}, through which the score "
+        f"depends on the input; taken for linear, it would make the values wrong.{hint} Use integrated_gradients, "
+        "which needs no rules."
+    )

@@ -1,0 +1,44 @@
+"""Guided backpropagation and deconvolution: every ReLU propagates no negative gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from explain.backends.operations.score_graph import names
+from explain.errors import UnsupportedModelError
+from explain.tf_ext.backward_rules.backward import Rules, gradient_of
+from explain.tf_ext.backward_rules.kinds import COMPOSITE
+from explain.tf_ext.model.graph import name_of
+
+_RECTIFIERS = names("Relu Relu6")
+
+
+def rectified(model_name: str, *, deconvolution: bool) -> Rules:
+    """Let every ReLU propagate the positive part of its gradient; with `deconvolution` that of what arrives.
+
+    The backward pass raises `UnsupportedModelError` for a ReLU that is out of its reach.
+    """
+
+    def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
+        if name_of(operation) in _RECTIFIERS:
+            rules.changed.append(operation)
+            return [tf.nn.relu(arriving[0] if deconvolution else gradient_of(operation, arriving)[0])]
+        if name_of(operation) in COMPOSITE and _calls_a_rectifier(operation):
+            raise UnsupportedModelError(
+                f"The operation {operation.name} ({name_of(operation)}) of {model_name} runs a ReLU out of reach of "
+                "the backward pass: a loop or a function of its own. Build the layer with unroll=True, call the "
+                "function without tf.function, or use saliency or integrated_gradients, which need no rules."
+            )
+        return gradient_of(operation, arriving)
+
+    rules = Rules(propagate)
+    return rules
+
+
+def _calls_a_rectifier(operation: Any) -> bool:
+    """Tell whether any function that a graph can call contains a ReLU."""
+    library = operation.graph.as_graph_def().library.function
+    return any(node.op in _RECTIFIERS for function in library for node in function.node_def)

@@ -1,0 +1,31 @@
+"""The kinds of operations that the rules distinguish, and the error for those without a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+from explain.backends.operations.rules import no_rule_reason
+from explain.backends.operations.score_graph import names
+from explain.errors import UnsupportedModelError
+from explain.tf_ext.model.graph import name_of
+
+ELEMENTWISE = names(
+    "Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus Softsign Exp Expm1 Log Log1p Sqrt Rsqrt Square Abs Sin Cos "
+    "Erf Erfc Reciprocal"
+)
+"""One value in, one value out."""
+POOLS = names("MaxPool MaxPool3D")
+COMPOSITE = names(
+    "While StatelessWhile If StatelessIf Case StatelessCase PartitionedCall StatefulPartitionedCall"
+)
+"""They consist of operations that no rule can reach: loops, and calls of functions."""
+ALSO_AFFINE = names("Cumsum")
+"""Affine operations that `explain.tf_ext.model.graph` leaves out, since no prefix needs them."""
+
+
+def no_rule(method: str, operation: Any, dependent: Container[Any], model_name: str) -> UnsupportedModelError:
+    """Give the error for an operation without a rule."""
+    name = name_of(operation)
+    ways = sum(tensor.op in dependent for tensor in operation.inputs)
+    return UnsupportedModelError(no_rule_reason(method, f"{name} ({operation.name})", name, ways, model_name))

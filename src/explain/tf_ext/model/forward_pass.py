@@ -1,0 +1,201 @@
+"""A forward pass of a TensorFlow model as a function of tensors, so that it can be traced."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import tensorflow as tf
+
+from explain.backends.forward_pass import ForwardPass
+from explain.backends.places import entering
+from explain.backends.protocol import Finding
+from explain.backends.scoring import ActivationKind, Reading, RecordedActivation
+from explain.backends.stepwise import initial_state, map_state
+from explain.errors import GradientError
+from explain.keras.calls import wired
+from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.masks import recorded_masks
+from explain.tf_ext.model.inspection import TensorFlowInspection
+from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls
+from explain.tf_ext.model.scores import (
+    ARITHMETIC,
+    ActivationRecorder,
+    class_axis,
+    functional_activation,
+    gradients_of_scores,
+    pick_scores,
+)
+from explain.tf_ext.model.state import held_keras_layers
+from explain.tf_ext.model.tracing import Beside
+
+
+@dataclass(kw_only=True)
+class TensorFlowForwardPass(ForwardPass):
+    """One run of a TensorFlow model, or one trace of it; see `explain.backends.forward_pass.ForwardPass`.
+
+    It refers to the model weakly, so that a kept trace does not keep the model alive.
+
+    Parameters
+    ----------
+    reference : callable
+        Gives the model.
+    target_function : callable, optional
+        A callable target.
+    findings, functionals : list
+        The finding of each reading of the output, and the functional activation of each call of the model.
+    notes : list
+        Records of a computation for the analysis of its trace.
+    """
+
+    arithmetic = ARITHMETIC
+    inspection: TensorFlowInspection
+    reference: Callable[[], Any]
+    target_function: Callable[[Any], Any] | None = None
+    findings: list[Finding] = field(default_factory=list)
+    functionals: list[ActivationKind | None] = field(default_factory=list)
+    notes: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: Any, inspection: TensorFlowInspection, **asked: Any) -> TensorFlowForwardPass:
+        """Give the forward pass of a model; one that is not of Keras is kept alive."""
+        if inspection.opaque:
+            return cls(reference=lambda: model, inspection=inspection, **asked)
+        return cls(reference=weakref.ref(model), inspection=replace(inspection, model=None), **asked)
+
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self.reference()
+
+    @property
+    def model_name(self) -> str:
+        """Class name of the model."""
+        return type(self.model).__name__
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers of a Keras model; none of another one."""
+        return layers_of(self.model) if is_keras_model(self.model) else []
+
+    def outputs(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Give the explained output, shape (N, ...)."""
+        return self.read(points, beside).explained
+
+    def scores(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Give one number an example, shape (N,)."""
+        return self.scores_of(self.outputs(points, beside), beside)
+
+    def scores_of(self, explained: Any, beside: Beside) -> Any:
+        """Give one number an example from the explained output."""
+        return pick_scores(explained, self.target_function, beside[-1])
+
+    def gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
+        """Give the gradient of every example's score to every input, and the scores."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(points)
+            scores = self.scores(points, beside)
+        return gradients_of_scores(tape, scores, points, self.model_name), scores
+
+    def unit_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, Any]:
+        """Give the output of the layer at the exit, and the gradient of the whole model's scores to it."""
+        place = self.exit
+        assert isinstance(place, TensorFlowPlace)
+        whole = replace(self, exit=None)
+        with tf.GradientTape(watch_accessed_variables=False) as tape, place.opened(tape) as found:
+            scores = whole.scores(points, beside)
+        (gradient,) = gradients_of_scores(tape, scores, found[-1:], self.model_name)
+        return found[-1], gradient
+
+    def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
+        """Give outputs, gradients, scores and indices of the target, by default the predicted class, from one run.
+
+        If the target does not fit the outputs there are no gradients: the error is raised elsewhere.
+        """
+        indices = beside[-1]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(points)
+            outputs = self.read(points, beside).explained
+            rank = len(outputs.shape)
+            if indices.shape[-1] == 0 and rank == 2 and outputs.shape[-1] is not None:
+                indices = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
+            fits = indices.shape[-1] == rank - 1
+            if fits and rank > 1:
+                # An index out of range is refused later; here it must not stop the run.
+                indices = tf.clip_by_value(indices, 0, tf.shape(outputs, tf.int64)[1:] - 1)
+            scores = pick_scores(outputs, None, indices) if fits else tf.zeros([0], outputs.dtype)
+        try:
+            gradients = gradients_of_scores(tape, scores, points, self.model_name) if fits else ()
+        except GradientError:
+            gradients = ()
+        return outputs, gradients, scores, indices
+
+    def layer_calls(self, points: tuple[Any, ...], beside: Beside) -> Any:
+        """Record every call of a layer: its name and the shape of its output."""
+        with noted_calls(named_layers(self.model), self.notes):
+            self.read(points, beside)
+        # A trace must return a tensor, and there may be no points.
+        return beside[-1]
+
+    def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
+        """Give the masks that Keras layers compute from values, in the order of the calls."""
+        with recorded_masks(self.layers) as masks:
+            self.read(points, beside)
+        return tuple(masks)
+
+    def read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
+        """Run the model; give its output and the explained output, batch first."""
+        companions, masks, held, outer, unmoved, _ = beside
+        moved = points if self.entry is None else outer
+        value = points[0] if points else None
+        contexts = [held_keras_layers(self.layers, held), *entering(self.readers, self.entry, moved, value)]
+        keywords = {**self.question.forward_kwargs, **companions}
+        mask, rows = masks[0] if masks else None, tf.nest.flatten((points, unmoved))[0].shape[0]
+        reading = self.read_inputs(moved, unmoved, mask, keywords, contexts, rows)
+        self.findings.append(reading.finding)
+        return reading
+
+    def _run(
+        self, inputs: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> tuple[Any, Sequence[RecordedActivation]]:
+        model = self.model
+        given, named = wired(model, self.question.wiring, inputs, keywords, keras=is_keras_model(model))
+        with ActivationRecorder(model).recording() as recorded:
+            return (self.inspection.model or model)(*given, **named), recorded
+
+    def _is_tensor(self, value: Any) -> bool:
+        return bool(tf.is_tensor(value))
+
+    def _functional_of(self, output: Any) -> ActivationKind | None:
+        self.functionals.append(functional_activation(output) or self.functional)
+        return self.functionals[-1]
+
+    def _class_axis(self, output: Any) -> int:
+        return class_axis(output, self.question.layout)
+
+    def _with_moved_axis(self, tensor: Any, source: int, target: int) -> Any:
+        if source == target:
+            return tensor
+        order = [axis for axis in range(len(tensor.shape)) if axis != source]
+        order.insert(target, source)
+        return tf.transpose(tensor, order)
+
+    def _steps(self, inputs: Any, axis: int) -> Sequence[Any]:
+        steps: Sequence[Any] = tf.unstack(inputs, axis=axis)
+        return steps
+
+    def _first_state(self, inputs: Any) -> Any:
+        count = tf.shape(inputs)[0]
+
+        def spread(part: Any) -> Any:
+            """Bring a state to the dtype of the input, a single row to every example."""
+            part = tf.cast(part, inputs.dtype)
+            return tf.repeat(part, count, axis=0) if part.shape[0] == 1 else part
+
+        start = initial_state(self.model, count, lambda rows, size: tf.zeros((rows, size), inputs.dtype))
+        return map_state(spread, start)
+
+    def _where(self, real: Any, new: Any, old: Any) -> Any:
+        return tf.where(tf.reshape(real, [-1, *([1] * (len(new.shape) - 1))]), new, old)

@@ -1,0 +1,305 @@
+"""An opened TensorFlow model: arrays to its device, and computations on tensors, traced if the model allows it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from explain.backends.layered import Layered
+from explain.backends.protocol import Finding, Question
+from explain.backends.scoring import ActivationKind
+from explain.errors import ExplainError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layers import LayerCall
+from explain.running.random_state import preserved_random_state
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
+from explain.tf_ext.model.inspection import (
+    TensorFlowInspection,
+    call_error,
+    device_and_dtype,
+    first_layer_complaint,
+    inspect_model,
+)
+from explain.tf_ext.model.layers import TensorFlowPlace, has_channels_last, named_layers
+from explain.tf_ext.model.memory import is_out_of_memory
+from explain.tf_ext.model.state import inference_mode, preserved_variables
+from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
+from explain.tf_ext.model.transfer import to_device
+
+_Look = Callable[[Any, TensorFlowForwardPass], Any]
+
+
+class OpenedModel(Layered):
+    """One opened TensorFlow model: what the affine prefix, paths and backward rules need of it.
+
+    Parameters
+    ----------
+    model : keras.Model or callable
+        The model as the user gave it.
+    question : Question
+        What is asked of it.
+    like : object
+        The input as the user gave it: a model without weights follows its dtype.
+    """
+
+    inspection: TensorFlowInspection
+    has_channels_last = staticmethod(has_channels_last)
+
+    def __init__(self, model: Any, question: Question, like: Any) -> None:
+        inspection = inspect_model(model, question.forward_kwargs, question.wiring)
+        self.model = model
+        super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
+        self.device_name, self._precision = device_and_dtype(inspection, like)
+        self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
+        self._eager = inspection.eager
+        self._functional: ActivationKind | None = None
+        self._own_traces: dict[Any, Trace] = {}
+
+    @property
+    def named_layers(self) -> Mapping[str, Any]:
+        """The layers of the model by name."""
+        return named_layers(self.model)
+
+    @property
+    def rounds_points(self) -> bool:
+        """Whether the model computes in lower precision than points are formed in."""
+        return bool(getattr(self.model, "compute_dtype", self._precision.name) != self._precision.name)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Restore TensorFlow's random state on exit; the mode is an argument of each call."""
+        with inference_mode():
+            yield
+
+    def place_of(self, call: LayerCall) -> TensorFlowPlace:
+        """Give the place of a call, where the model can start or end."""
+        return TensorFlowPlace(weakref.ref(self.named_layers[call.name]), call)
+
+    def tensors(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
+        """Bring host arrays to the model's device, in the precision of points."""
+        return tuple(to_device(array, self._precision) for array in arrays)
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        *arguments: Any,
+        static: tuple[Hashable, ...] = (),
+    ) -> Any:
+        """Run a computation on tensors.
+
+        Parameters
+        ----------
+        function : callable
+            Of a `TensorFlowForwardPass`, the static arguments, the tensors, and a `Beside`; gives tensors. Its trace
+            is kept with the model.
+        examples : Examples
+            Companions, masks and targets of the points.
+        *arguments
+            The tensors, nested as `function` takes them.
+        static : tuple of hashable
+            Arguments that a trace is specialised to.
+        """
+        return self.run_with_finding(function, examples, *arguments, static=static)[0]
+
+    def run_with_finding(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        *arguments: Any,
+        static: tuple[Hashable, ...] = (),
+    ) -> tuple[Any, Finding | None]:
+        """Run a computation as `run` does; give the finding about the score too."""
+        inputs = (*arguments, self._beside(examples))
+        trace = self._traced_or_none(function, examples, inputs, static)
+        try:
+            if trace is not None:
+                with preserved_variables(self.model) if trace.assigns else nullcontext():
+                    return trace.function(*tf.nest.flatten(inputs)), trace.finding
+            if function is TensorFlowForwardPass.outputs:
+                self._functional = self._functional_of_a_trace(examples, inputs)
+            forward = self._forward_pass(examples, self._functional)
+            with preserved_variables(self.model), preserved_random_state():
+                return function(forward, *static, *inputs), forward.findings[0]
+        except ExplainError:
+            raise
+        except Exception as cause:  # The user's code may raise anything.
+            raise self._call_error(cause, arguments[0]) from cause
+
+    def analysed(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
+        """Analyse the trace of a computation of points; None for a model that cannot be traced.
+
+        Parameters
+        ----------
+        function : callable
+            As for `run`.
+        examples : Examples
+            One is enough.
+        look : callable
+            Of the graph of the trace and its forward pass; the result is kept with the trace.
+        """
+        padded = self.padded(examples.rows(slice(0, 1)))
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        trace = self._traced_or_none(function, padded, inputs, (), look)
+        return None if trace is None else trace.analysis
+
+    def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int | None, ...]]]:
+        """Give each call of a layer, of a trace or a run on one example, as its name and the shape of its output."""
+        padded = self.padded(examples.rows(slice(0, 1)))
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        forward = self._forward_pass(padded)
+        if not self._eager:
+            # The user's code may raise anything when it cannot be traced; it is run all the same.
+            with suppress(Exception), preserved_random_state():
+                # The trace is not kept: only the notes are needed.
+                traced(forward.layer_calls, inputs, self._specifications(inputs))
+                return forward.notes
+        forward.notes.clear()
+        try:
+            with preserved_variables(self.model), preserved_random_state():
+                forward.layer_calls(*inputs)
+        except ExplainError:
+            raise
+        except Exception as cause:  # The user's code may raise anything.
+            raise self._call_error(cause, inputs[0]) from cause
+        return forward.notes
+
+    def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
+        """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
+        beside = self._beside(examples)
+        forward = self._forward_pass(examples)
+        # The caller traces it, and would rewrite its control flow.
+        return tf.autograph.experimental.do_not_convert(lambda point: forward.outputs((point,), beside))
+
+    def check_shape(self, examples: Examples) -> None:
+        """Refuse an input that does not fit the shape that the model states, before Keras stretches it.
+
+        Raises
+        ------
+        InputError, LayoutError
+            With what to do.
+        """
+        question = self.question
+        if self.inspection.stepwise or self.entry is not None or question.wiring is not None:
+            return
+        count, *one = examples.inputs[0].shape
+        one.insert(question.layout.batch_axis, count)
+        complaint = first_layer_complaint(self.inspection, tuple(one))
+        if complaint is not None:
+            raise complaint.error()
+
+    def _call_error(self, cause: Exception, points: Sequence[Any]) -> ExplainError:
+        return call_error(cause, points, several=self.question.wiring is not None)
+
+    def _traced_or_none(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        static: tuple[Hashable, ...],
+        look: _Look | None = None,
+    ) -> Trace | None:
+        """Find or make the trace of a computation; None for a model that must run operation by operation."""
+        if self._eager:
+            return None
+        try:
+            return self._trace(function, examples, inputs, static, look)
+        except ExplainError:
+            raise
+        # The user's code may raise anything, also only because it is traced. Run operation by operation it may work
+        # after all, and else its error is about the input and not about the trace.
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            self._eager = True
+            return None
+
+    def _trace(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        static: tuple[Hashable, ...],
+        look: _Look | None,
+    ) -> Trace:
+        """Find the trace for inputs of this signature, or make it."""
+        flat = tf.nest.flatten(inputs)
+        companions, mask, held, outer, _, _ = inputs[-1]
+        question = self.question
+        # Values that cannot be part of a key: a trace of them is kept for this opened model only.
+        alone = bool(question.forward_kwargs) or examples.target.function is not None
+        kept = self._own_traces if alone else traces_of(self.model)
+        key = (
+            function,
+            static,
+            self.entry,
+            self.exit,
+            question.score,
+            question.output,
+            question.layout,
+            tuple(companions),
+            len(mask),
+            len(held),
+            len(outer),
+            self.readers,
+            question.wiring,
+            len(inputs[0]),
+            tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat),
+            self.inspection.structure.token,
+        )
+        if key not in kept:
+            forward = self._forward_pass(examples)
+            # The model's own code runs only while it is traced.
+            with preserved_random_state():
+                run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
+            finding = forward.findings[0] if forward.findings else None
+            kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
+        return kept[key]
+
+    def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
+        """Find the activation that made the output in a trace that is not run: eager tensors do not show it."""
+        if self.inspection.opaque:
+            return None
+        forward = self._forward_pass(examples)
+        try:
+            traced(forward.outputs, inputs, self._specifications(inputs))
+        except (
+            Exception
+        ):  # The user's code may raise anything when it cannot be traced; it is run all the same.
+            return None
+        return forward.functionals[-1]
+
+    def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
+        return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
+
+    def _forward_pass(
+        self, examples: Examples, functional: ActivationKind | None = None
+    ) -> TensorFlowForwardPass:
+        return TensorFlowForwardPass.of(
+            self.model,
+            self.inspection,
+            question=self.question,
+            target_function=examples.target.function,
+            functional=functional,
+            entry=self.entry,
+            exit=self.exit,
+            readers=self.readers,
+        )
+
+    def _beside(self, examples: Examples) -> Beside:
+        """Give what goes beside the points as tensors; Keras itself casts half-precision companions."""
+        precision = self._precision
+        companions = {name: to_device(array, precision) for name, array in examples.companions.items()}
+        mask = () if examples.mask is None else (tf.constant(examples.mask),)
+        held = tuple(tf.constant(one) for one in examples.held)
+        indices = examples.target.indices
+        if indices is None:
+            indices = np.zeros((len(examples), 0), np.int64)
+        outer, unmoved = self.tensors(examples.outer), self.tensors(examples.unmoved)
+        return companions, mask, held, outer, unmoved, tf.constant(indices)

@@ -1,0 +1,56 @@
+"""The result of a rule's backward pass at the inputs of a PyTorch model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import nn
+
+from explain.backends.protocol import Rule
+from explain.backends.scoring import no_gradient_reason
+from explain.errors import GradientError
+from explain.inputs.examples import Arrays, Examples
+from explain.torch_ext.backward_rules.backward import backward
+from explain.torch_ext.backward_rules.deep_lift import rescaled
+from explain.torch_ext.backward_rules.guided import rectified
+from explain.torch_ext.backward_rules.relevance import shared_out
+from explain.torch_ext.backward_rules.tape import Run, Tape
+from explain.torch_ext.model.opened import OpenedModel
+from explain.torch_ext.model.transfer import to_host
+
+
+def rule_gradients(
+    opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
+) -> tuple[Arrays, int]:
+    """Give the result of a rule's backward pass at the inputs, and the number of operations with a rule."""
+    padded, of_relevance = opened.padded(examples), rule in ("epsilon", "epsilon_plus")
+    tape = Tape(hold=of_relevance or rule == "rescale")
+    with _unfused(opened) if of_relevance else nullcontext():
+        run = Run.on(tape, opened, padded)
+    if not run.scores.requires_grad:
+        raise GradientError(no_gradient_reason(opened.model_name))
+    if rule == "rescale":
+        assert baselines is not None, "the rule compares with a baseline"
+        rules = rescaled(run, opened.padded(examples.with_inputs(baselines)))
+    elif of_relevance:
+        rules = shared_out(run, epsilon, plus=rule == "epsilon_plus")
+    else:
+        rules = rectified(run, deconvolution=rule == "deconvolution")
+    gradients, changed = backward(run.scores, run.points, rules, opened.model_name)
+    return tuple(to_host(gradient[: len(examples)].contiguous()) for gradient in gradients), changed
+
+
+@contextmanager
+def _unfused(opened: OpenedModel) -> Iterator[None]:
+    """Let LSTMs run operation by operation on a CPU, where oneDNN would hide the operations."""
+    if not any(isinstance(module, nn.LSTM) for module in opened.leaf_modules):
+        yield
+        return
+    # The context manager of these flags sets the others too, and warns of it.
+    (enabled, *_) = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]

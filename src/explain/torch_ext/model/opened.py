@@ -1,0 +1,198 @@
+"""An opened PyTorch model: arrays to its device, forward passes, and gradients of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explain.backends.layered import Layered
+from explain.backends.operations.score_graph import Survey
+from explain.backends.places import entering
+from explain.backends.protocol import Question
+from explain.backends.scoring import ActivationKind, Reading, no_gradient_reason
+from explain.errors import GradientError, ModelCallError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layers import LayerCall
+from explain.keras.layers import layers_of
+from explain.torch_ext.model.forward_pass import TorchForwardPass
+from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
+from explain.torch_ext.model.layers import TorchPlace, has_channels_last, named_layers
+from explain.torch_ext.model.memory import is_out_of_memory
+from explain.torch_ext.model.memory_format import ordered
+from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
+from explain.torch_ext.model.state import held_keras_layers, inference_mode
+from explain.torch_ext.model.transfer import to_device
+
+
+class OpenedModel(Layered):
+    """One opened PyTorch model: what the affine prefix, paths and backward rules need of it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or callable
+        The model as the user gave it.
+    question : Question
+        What is asked of it.
+    like : object
+        The input as the user gave it: a model without parameters follows its dtype and device.
+    """
+
+    inspection: TorchInspection
+    has_channels_last = staticmethod(has_channels_last)
+    separator = "."
+
+    survey: Survey | None = None
+    """The survey of the model for its current entry and exit, once it was made."""
+
+    def __init__(self, model: Any, question: Question, like: Any) -> None:
+        inspection = inspect_model(model, question.forward_kwargs, question.wiring)
+        self.model = inspection.model
+        name = getattr(self.model, "__name__", type(self.model).__name__)
+        super().__init__(name, inspection, question)
+        self.device, self._model_dtype = device_and_dtype(inspection, like)
+        self.device_name = str(self.device)
+        # Half precision is too coarse for points: they are formed in float32, and the model rounds them.
+        self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
+        self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
+        self._recorder = ActivationRecorder(inspection)
+        self._keras_layers = layers_of(self.model) if inspection.keras else []
+        self._functional: ActivationKind | None = None
+        self._restore: Callable[[], None] = lambda: None
+        # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
+        # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
+        # there are no such kernels, and PyTorch's own round a constant patch consistently only in contiguous order.
+        single = self._model_dtype == torch.float32
+        self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
+
+    @property
+    def leaf_modules(self) -> list[nn.Module]:
+        """The modules without submodules; none if they cannot be accessed, or belong to Keras."""
+        hidden = self.inspection.opaque or self.inspection.keras
+        modules = self.inspection.structure.modules
+        return [] if hidden else [module for module in modules if not any(module.children())]
+
+    @property
+    def named_layers(self) -> Mapping[str, nn.Module]:
+        """The modules of the model by name."""
+        return named_layers(self.model)
+
+    @property
+    def rounds_points(self) -> bool:
+        """Whether the model computes in lower precision than points are formed in."""
+        return self._model_dtype != self._precision
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Put the model in inference mode; restore it on exit."""
+        with inference_mode(self.model, self.inspection.structure, self.device) as self._restore:
+            yield
+
+    def place_of(self, call: LayerCall) -> TorchPlace:
+        """Give the place of a call, where the model can start or end."""
+        return TorchPlace(self.named_layers[call.name], call)
+
+    def forget(self) -> None:
+        """Clear what was cached for another entry or exit."""
+        super().forget()
+        self.survey = None
+
+    def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
+        """Bring host arrays to the model's device, in the precision of points.
+
+        With `grad` those of floating-point numbers are leaves that require gradients, in the model's memory order.
+        """
+        last = grad and self._channels_last
+        found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
+        return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
+
+    def scores_of(self, points: Sequence[Tensor], examples: Examples) -> Tensor:
+        """Give the scores at points on the device, differentiable; the reference engine runs on this."""
+        return pick_scores(self.read(points, examples).explained, examples.target)
+
+    def gradients_at(self, points: Sequence[Tensor], examples: Examples) -> tuple[Tensor, ...]:
+        """Give the gradients of the scores to points on the device."""
+        return self.gradients_of(self.read(points, examples).explained, examples, points)
+
+    def gradients_of(
+        self, explained: Tensor, examples: Examples, points: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Give the gradients of the scores of an output to tensors that it was computed from.
+
+        Raises
+        ------
+        GradientError
+            If the scores depend on none of them.
+        """
+        gradients = gradients_of_scores(explained, examples.target, points)
+        if all(gradient is None for gradient in gradients):
+            raise GradientError(no_gradient_reason(self.model_name))
+        return tuple(
+            torch.zeros_like(point) if gradient is None else gradient
+            for point, gradient in zip(points, gradients, strict=True)
+        )
+
+    def read(
+        self,
+        points: Sequence[Tensor],
+        examples: Examples,
+        within: AbstractContextManager[None] | None = None,
+    ) -> Reading:
+        """Run the model on points, batch first; give its output and the explained output, batch first.
+
+        `within` is entered after the model's state is restored, and left after the run.
+        """
+        try:
+            return self._read(points, examples, within)
+        except ModelCallError as error:
+            if not self._channels_last or within is not None or is_out_of_memory(error.__cause__ or error):
+                raise
+            # A model that takes a view of its features needs contiguous ones; with another cause it fails again.
+            self._channels_last = False
+            return self._read(points, examples, None)
+
+    def _read(
+        self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
+    ) -> Reading:
+        # A cached pass would be a second graph in memory, and belongs to a state that is overwritten now.
+        self.last_pass = None
+        self._restore()
+        dtype, question = self._model_dtype, self.question
+        given = points if self.entry is None else self.tensors(examples.outer)
+        contexts: list[AbstractContextManager[Any]] = [] if within is None else [within]
+        if self._keras_layers:
+            contexts.append(held_keras_layers(self._keras_layers, examples.held, self.device))
+        contexts += entering(self.readers, self.entry, given, points[0] if points else None)
+        keywords = self._keywords(examples)
+        forward = TorchForwardPass(
+            inspection=self.inspection,
+            question=question,
+            functional=self._functional,
+            entry=self.entry,
+            exit=self.exit,
+            readers=self.readers,
+            recorder=self._recorder,
+        )
+        moved = [ordered(one, dtype, channels_last=self._channels_last) for one in given]
+        unmoved = self.tensors(examples.unmoved)
+        mask = None
+        if self.inspection.stepwise and examples.mask is not None:
+            mask = torch.from_numpy(examples.mask).to(self.device)
+        reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
+        self._functional = forward.functional
+        return reading
+
+    def _keywords(self, examples: Examples) -> dict[str, Any]:
+        """Bring the model's keyword arguments to its device, both common ones and those with one row an example.
+
+        The latter come in the model's dtype if they are floating-point numbers.
+        """
+        common, device = self.question.forward_kwargs, self.device
+        found = {name: one.to(device) if isinstance(one, Tensor) else one for name, one in common.items()}
+        for name, array in examples.companions.items():
+            found[name] = to_device(array, device, self._model_dtype, channels_last=False)
+        return found
