@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 import explain
-from explain.torch_ext.model.transfer import in_order, order_of, to_device
+from explain.torch_ext.model.memory_format import in_order, order_of
+from explain.torch_ext.model.transfer import to_device
 
 PLAIN, LAST = torch.contiguous_format, torch.channels_last
 # One channel and two, odd sizes and even ones, batches of one, and both orders of what the caller gives.
