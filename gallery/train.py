@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from explain.errors import ExplainError
-from explain.zoo.training import train_and_write
+from explain.zoo.training.run import train_and_write
 
 _SHIPPED = Path(__file__).parents[1] / "src" / "explain" / "zoo" / "weights"
 

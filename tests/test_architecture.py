@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 import textwrap
@@ -200,6 +201,22 @@ def test_what_a_backend_imports_loads_neither_pytest_nor_the_contract():
                 assert hasattr(package, name), name
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_the_page_of_the_architecture_is_short_and_names_every_folder():
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert len(page.splitlines()) <= 150
+    lines = re.findall(r"^\| (\d+) \| (`.*?`) \|", page, re.MULTILINE)
+    on_page = [(int(floor), folder) for floor, folders in lines for folder in re.findall(r"`(\w+)`", folders)]
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (contract["layers"] for contract in settings["contracts"] if contract["id"] == "floors")
+    in_contract = [
+        (floor, folder) for floor, line in enumerate(reversed(layers), 1) for folder in line.split(" | ")
+    ]
+    assert sorted(on_page) == sorted(in_contract)
+    # import-linter sees no folder without Python files, so the folders themselves are compared too.
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders <= {folder for _, folder in on_page}
 
 
 def test_every_method_is_there_in_both_frameworks_and_in_the_docs():

@@ -37,14 +37,12 @@ ONLY_HERE = {
     ): "A Keras layer keeps its state in variables that each call assigns.",
     (
         "torch_ext",
-        "parameters.axes",
-    ): "Keras's layers are the same whatever it runs on: theirs is written once, in keras/parameter_axes.py.",
-    ("torch_ext", "parameters.settings"): "As above, in keras/parameter_settings.py.",
-    ("torch_ext", "parameters.access.Held"): "As above, in keras/parameters.py.",
+        "parameters.settings",
+    ): "Keras layers are the same on every framework: their settings stand in keras/parameters/settings.py.",
     (
         "torch_ext",
         "zoo.seed_models.FashionRNN",
-    ): "Keras chains whole recurrent layers; PyTorch's return a state too.",
+    ): "Keras chains recurrent layers; PyTorch's return a state too, so that a chain needs a class.",
     (
         "torch_ext",
         "zoo.efficientnet.read_weights",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.special
+from models.recurrent import character_rnn
 
 import explain
 from explain.algorithms.completeness import convergence_delta
@@ -163,50 +164,6 @@ def _rnn_weights():
     }
 
 
-def _character_rnn(kit, last="log_softmax"):
-    """``forward(input, hidden) -> (output, hidden)``, as in the PyTorch tutorial, in each framework."""
-    weights = _rnn_weights()
-    if kit.name == "torch":
-        torch, nn = kit.torch, kit.torch.nn
-
-        class CharacterRNN(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.hidden_size = HIDDEN
-                self.i2h = nn.Linear(FEATURES + HIDDEN, HIDDEN)
-                self.i2o = nn.Linear(FEATURES + HIDDEN, CLASSES)
-                self.softmax = nn.LogSoftmax(dim=1) if last else nn.Identity()
-
-            def forward(self, input, hidden):
-                combined = torch.cat((input, hidden), 1)
-                return self.softmax(self.i2o(combined)), self.i2h(combined)
-
-        model = CharacterRNN()
-        for layer, (weight, bias) in ((model.i2h, weights["hidden"]), (model.i2o, weights["output"])):
-            with torch.no_grad():
-                layer.weight.copy_(torch.tensor(weight.T))
-                layer.bias.copy_(torch.tensor(bias))
-        return model
-    keras, tf = kit.keras, kit.tf
-
-    class CharacterRNN(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.hidden_size = HIDDEN
-            self.i2h = keras.layers.Dense(HIDDEN)
-            self.i2o = keras.layers.Dense(CLASSES, activation=last)
-
-        def call(self, inputs, hidden):
-            combined = tf.concat([inputs, hidden], axis=1)
-            return self.i2o(combined), self.i2h(combined)
-
-    model = CharacterRNN()
-    model(tf.zeros((1, FEATURES)), tf.zeros((1, HIDDEN)))
-    model.i2h.set_weights(list(weights["hidden"]))
-    model.i2o.set_weights(list(weights["output"]))
-    return model
-
-
 def _one_hot(names, steps):
     x = np.zeros((len(names), steps, FEATURES), np.float32)
     for row, name in enumerate(names):
@@ -231,7 +188,7 @@ NAMES = [(0, 3, 1, 4), (2, 2, 0, 1), (4, 1), (3,)]
 
 
 def test_character_rnn_saliency_depends_on_the_length_alone(kit):
-    model, x = _character_rnn(kit), _one_hot(NAMES, 6)
+    model, x = character_rnn(kit, _rnn_weights()), _one_hot(NAMES, 6)
     found = explain.attribute(model, x, "saliency", target=2)
     np.testing.assert_array_equal(found.values[0], found.values[1])
     for row, name in enumerate(NAMES):
@@ -243,7 +200,7 @@ def test_character_rnn_saliency_depends_on_the_length_alone(kit):
 
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_character_rnn_needs_one_step_of_integration(kit, batch_size):
-    model, x = _character_rnn(kit), _one_hot(NAMES, 5)
+    model, x = character_rnn(kit, _rnn_weights()), _one_hot(NAMES, 5)
     target = [0, 1, 2, 1]
     gradient = explain.attribute(model, x, "saliency", target=target)
     one = explain.attribute(model, x, "ig", target=target, n_steps=1, batch_size=batch_size)
@@ -263,7 +220,7 @@ def test_character_rnn_needs_one_step_of_integration(kit, batch_size):
 
 def test_padding_is_zero_and_has_no_say(kit):
     # With lengths given, whatever stands in the padding changes nothing and gets exactly zero.
-    model = _character_rnn(kit)
+    model = character_rnn(kit, _rnn_weights())
     x = np.random.default_rng(0).normal(size=(2, 6, FEATURES)).astype(np.float32)
     other = x.copy()
     other[0, 3:] = 9.0
@@ -277,7 +234,7 @@ def test_padding_is_zero_and_has_no_say(kit):
 
 def test_log_probability_tells_names_of_a_length_apart(kit):
     # Unlike the logit, whose gradient is the same for both: the check that the score is really switched.
-    model, x = _character_rnn(kit), _one_hot(NAMES[:2], 4)
+    model, x = character_rnn(kit, _rnn_weights()), _one_hot(NAMES[:2], 4)
     found = explain.attribute(model, x, "saliency", target=2, score="log_probability")
     logits = explain.attribute(model, x, "saliency", target=[0, 0]).scores
     assert np.abs(found.values[0] - found.values[1]).max() > 1e-2

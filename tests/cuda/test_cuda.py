@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from models.recurrent import LastStep
 from torch import nn
 
 import explain
@@ -77,16 +78,8 @@ def test_every_method_gives_on_cuda_what_it_gives_on_the_cpu(name, row):
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
 def test_a_cudnn_rnn_in_inference_mode_just_works(kind):
-    class LastStep(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.recurrent = kind(4, 8, batch_first=True)
-            self.head = nn.Linear(8, 3)
-
-        def forward(self, x):
-            return self.head(self.recurrent(x)[0][:, -1])
-
-    model, x = LastStep().eval(), np.random.default_rng(0).normal(size=(3, 6, 4)).astype(np.float32)
+    model = LastStep(kind(4, 8, batch_first=True), 8, 3).eval()
+    x = np.random.default_rng(0).normal(size=(3, 6, 4)).astype(np.float32)
     on_cpu = explain.attribute(model, x, "ig", target=1)
     enabled = torch.backends.cudnn.enabled
     on_cuda = explain.attribute(model.to("cuda"), torch.tensor(x, device="cuda"), "ig", target=1)

@@ -14,7 +14,7 @@ import explain
 PACKAGE = Path(explain.__file__).parent
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "new-method.md"
 FILE = "src/explain/algorithms/gradient/first_order_taylor.py"
-TEST = "tests/algorithms/test_first_order_taylor.py"
+TEST = "tests/algorithms/gradient/test_first_order_taylor.py"
 
 
 def block_after(text, words, language):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from models import prefixes
 from torch import nn
 
 import explain
@@ -68,56 +69,21 @@ class Rows(nn.Module):
         return self.layer(x)
 
 
-def settled_norm(channels):
-    norm = nn.BatchNorm2d(channels)
-    norm.running_mean.uniform_(-1, 1)
-    norm.running_var.uniform_(0.5, 2)
-    return norm
-
-
-class Normalising(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.convolution = nn.Conv2d(2, 3, 3)
-        self.head = nn.Linear(3 * 36, 4)
-
-    def forward(self, x):
-        return self.head(torch.relu(self.convolution((x - 0.1) / 0.7)).flatten(1))
-
-
-class LooksAtPictures(Normalising):
-    def forward(self, x):
-        return super().forward(x) * (x.mean(dim=(1, 2, 3)) > 0)[:, None]
-
-
-def skipping_models():
-    return {
-        "convolution": nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 4)),
-        "in place": nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(108, 4)),
-        "batch norm": nn.Sequential(
-            nn.Conv2d(2, 3, 3), settled_norm(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 4)
-        ),
-        "normalising": Normalising(),
-        "dense": nn.Sequential(nn.Flatten(), nn.Linear(128, 9), nn.Tanh(), nn.Linear(9, 4)),
-        "linear throughout": nn.Sequential(nn.Flatten(), nn.Linear(128, 9), nn.Linear(9, 4)),
-    }
-
-
-@pytest.mark.parametrize("name", list(skipping_models()))
+@pytest.mark.parametrize("name", list(prefixes.skipping_models()))
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_torch_models_give_the_same_map_past_their_prefix(name, batch_size, monkeypatch):
     torch.manual_seed(1)
-    model = skipping_models()[name].double().eval()
+    model = prefixes.skipping_models()[name].double().eval()
     expected = by_hand(model, PICTURES)
     close(ours(model, PICTURES, batch_size=batch_size).values, expected)
     monkeypatch.setattr(TorchBackend, "skips_affine_prefix", False)
     close(ours(model, PICTURES, batch_size=batch_size).values, expected)
 
 
-@pytest.mark.parametrize("kind", list(skipping_models()))
+@pytest.mark.parametrize("kind", list(prefixes.skipping_models()))
 def test_in_single_precision_maps_stay_within_the_bound_of_twins(kind, monkeypatch):
     torch.manual_seed(1)
-    model = skipping_models()[kind].eval()
+    model = prefixes.skipping_models()[kind].eval()
     x = GENERATOR.normal(size=(40, 2, 8, 8)).astype(np.float32)
     with_prefix = [ours(model, x, batch_size=size).values for size in (7, 64)]
     monkeypatch.setattr(TorchBackend, "skips_affine_prefix", False)
@@ -147,128 +113,30 @@ def test_the_prefix_is_run_on_the_ends_only(monkeypatch):
     assert sum(runs) > len(PICTURES) * STEPS
 
 
-class Around(nn.Module):
-    """The input goes round the first layer."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.head = nn.Linear(6, 6), nn.Linear(6, 4)
-
-    def forward(self, x):
-        return self.head(torch.relu(self.first(x)) * x)
-
-
-class Twice(Around):
-    def forward(self, x):
-        return self.head(torch.relu(self.first(torch.relu(self.first(x)))))
-
-
-class Gated(Around):
-    """What comes before the layer is a ReLU in disguise: autograd sees a product by a constant."""
-
-    def forward(self, x):
-        return self.head(torch.tanh(self.first(x * (x > 0))))
-
-
-class Squared(Around):
-    def forward(self, x):
-        return self.head(torch.tanh(self.first(x * x)))
-
-
-class Branching(Around):
-    """Another way for some inputs, chosen by Python."""
-
-    def forward(self, x):
-        if len(x) > 1 or float(x.detach().mean()) > 0:
-            return self.head(torch.tanh(self.first(x)))
-        return self.head(torch.tanh(x))
-
-
-class Looking(Around):
-    """Looks at its input besides, without a gradient."""
-
-    def forward(self, x):
-        return self.head(torch.relu(self.first(x)) * (x[:, :1] > 0.2))
-
-
-class LooksAtLargeBatches(Around):
-    """Looks at its input besides, in large batches only."""
-
-    def forward(self, x):
-        features = torch.relu(self.first(x))
-        return self.head(features * (x[:, :1] > 0.2)) if len(x) > 4 else self.head(features)
-
-
-class Counting(Around):
-    """Looks at its input through NumPy."""
-
-    def forward(self, x):
-        large = torch.from_numpy((x.detach().numpy()[:, :1] > 0.2).astype(float))
-        return self.head(torch.relu(self.first(x)) * large)
-
-
-class NormFirst(nn.Module):
-    """Its statistics belong to the graph that the sums go back through."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm, self.first, self.head = nn.BatchNorm1d(6), nn.Linear(6, 6), nn.Linear(6, 4)
-        self.norm.running_mean.uniform_(-1, 1)
-
-    def forward(self, x):
-        return self.head(torch.relu(self.first(self.norm(x))))
-
-
-class Numbers(Around):
-    """Takes a number to Python and back."""
-
-    def forward(self, x):
-        sizes = torch.tensor([abs(row[0].item()) + 1 for row in x], dtype=x.dtype)
-        return self.head(torch.tanh(self.first(x * sizes[:, None])))
-
-
-class OwnWeights(Around):
-    def forward(self, x):
-        weights = self.first.weight * x[:, :1, None]
-        return self.head(torch.tanh((x[:, None] @ weights)[:, 0]))
-
-
-class TrainedNorm(nn.Module):
-    """Leaves batch normalisation in training mode by itself: its statistics follow the input."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.head = nn.Linear(6, 6), nn.Linear(6, 4)
-
-    def forward(self, x):
-        mean = self.first(x).mean(dim=1, keepdim=True)
-        return self.head(torch.tanh(self.first(x) - mean.abs()))
-
-
 @pytest.mark.parametrize(
     "kind",
     [
-        Around,
-        Twice,
-        Gated,
-        Squared,
-        Branching,
-        Looking,
-        Counting,
-        NormFirst,
-        Numbers,
-        OwnWeights,
-        TrainedNorm,
+        prefixes.Around,
+        prefixes.Twice,
+        prefixes.Gated,
+        prefixes.Squared,
+        prefixes.Branching,
+        prefixes.Looking,
+        prefixes.Counting,
+        prefixes.NormFirst,
+        prefixes.Numbers,
+        prefixes.OwnWeights,
+        prefixes.TrainedNorm,
     ],
 )
 def test_torch_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
     torch.manual_seed(2)
     model = kind().double().eval()
     # A chunk of one point takes the branches of Python one by one.
-    sizes = (1,) if kind is Branching else (1, 5, 64)
+    sizes = (1,) if kind is prefixes.Branching else (1, 5, 64)
     expected = (
         np.concatenate([by_hand(model, TABLE[row : row + 1]) for row in range(5)])
-        if kind is Branching
+        if kind is prefixes.Branching
         else by_hand(model, TABLE)
     )
     for size in sizes:
@@ -276,25 +144,13 @@ def test_torch_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
 
 
 def test_a_look_that_only_large_batches_show_is_seen():
-    model = LooksAtLargeBatches().double().eval()
+    model = prefixes.LooksAtLargeBatches().double().eval()
     # Sixty points in chunks of twenty: each is formed for itself.
     close(ours(model, TABLE, batch_size=20).values, by_hand(model, TABLE))
 
 
-class LooksNowAndThen(Around):
-    """Looks at its input where something else that goes with an example says so."""
-
-    def forward(self, x, look):
-        features = torch.relu(self.first(x))
-        return (
-            self.head(torch.relu(features + x.mean(dim=1, keepdim=True)))
-            if look.any()
-            else self.head(features)
-        )
-
-
 def test_a_look_that_only_some_examples_take_is_seen():
-    model, look = LooksNowAndThen().double().eval(), np.array([0.0, 0.0, 0.0, 1.0, 0.0])
+    model, look = prefixes.LooksNowAndThen().double().eval(), np.array([0.0, 0.0, 0.0, 1.0, 0.0])
     found = ours(model, TABLE, batch_size=12, forward_kwargs={"look": look}).values
     expected = [
         by_hand(lambda x, one=one: model(x, torch.tensor([one])), TABLE[row : row + 1])
@@ -303,7 +159,9 @@ def test_a_look_that_only_some_examples_take_is_seen():
     each_close(found, np.concatenate(expected))
 
 
-@pytest.mark.parametrize(("kind", "formed"), [(Normalising, False), (LooksAtPictures, True)])
+@pytest.mark.parametrize(
+    ("kind", "formed"), [(prefixes.Normalising, False), (prefixes.LooksAtPictures, True)]
+)
 def test_points_that_a_model_does_not_read_are_not_formed(kind, formed):
     model, seen = kind().double(), []
     model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0].isnan().all()))
@@ -312,14 +170,7 @@ def test_points_that_a_model_does_not_read_are_not_formed(kind, formed):
     assert sum(seen) == (0 if formed else len(PICTURES) - 1)
 
 
-class GatedByChoice(Around):
-    """A ReLU as ``torch.where``: autograd does not see what the choice depends on."""
-
-    def forward(self, x):
-        return self.head(torch.tanh(self.first(torch.where(x > 0, x, torch.zeros_like(x)))))
-
-
-@pytest.mark.parametrize("kind", [Gated, GatedByChoice])
+@pytest.mark.parametrize("kind", [prefixes.Gated, prefixes.GatedByChoice])
 def test_inputs_on_the_very_kink_of_a_hidden_gate_have_the_gradients_of_their_path(kind):
     # Black pixels on a grey baseline: the prefix is straight up to its end, where the gate shuts.
     x = np.abs(TABLE)
@@ -332,14 +183,14 @@ def test_inputs_on_the_very_kink_of_a_hidden_gate_have_the_gradients_of_their_pa
 def test_a_large_example_does_not_hide_that_the_prefix_of_a_small_one_is_bent(dtype, large):
     x = TABLE.astype(dtype)
     x[0] *= large
-    model = Gated().to(getattr(torch, dtype))
+    model = prefixes.Gated().to(getattr(torch, dtype))
     found, expected = ours(model, x, -0.3).values[1:], by_hand(model, x, -0.3)[1:]
     # Float32 sums of twelve gradients: a few times its rounding.
     each_close(found, expected, 1e-5 if dtype == "float32" else 1e-6)
 
 
 def test_a_gate_that_is_shut_between_the_points_that_are_looked_at_is_seen():
-    class Banded(Around):
+    class Banded(prefixes.Around):
         def forward(self, x):
             return self.head(torch.tanh(self.first(x * ((x * 2.5) % 1.0 < 0.6))))
 
@@ -349,7 +200,7 @@ def test_a_gate_that_is_shut_between_the_points_that_are_looked_at_is_seen():
 
 def test_a_gate_of_what_is_zero_all_along_the_path_is_seen():
     # Grey pixels: the difference of two channels is zero on the whole path, its gradient is not.
-    class Opponent(Around):
+    class Opponent(prefixes.Around):
         def forward(self, x):
             difference = (x[:, :1] - x[:, 1:2]) * (x[:, 2:3] > 0.5)
             return self.head(torch.tanh(self.first(torch.cat([difference, x[:, 1:]], dim=1))))
@@ -360,31 +211,7 @@ def test_a_gate_of_what_is_zero_all_along_the_path_is_seen():
     each_close(ours(model, x, 0.0).values, by_hand(model, x, 0.0))
 
 
-class TwoLayers(Around):
-    def __init__(self):
-        super().__init__()
-        self.second = nn.Linear(6, 6)
-
-
-class LooksBack(TwoLayers):
-    """A factor that autograd does not see, from a layer in the middle of the prefix; one for small inputs."""
-
-    def forward(self, x):
-        hidden = self.first(x)
-        large = hidden.detach().abs().amax(dim=1, keepdim=True) > 3
-        return self.head(torch.tanh(self.second(hidden))) * (1 + large)
-
-
-class ChoosesByHidden(TwoLayers):
-    """The same factor chosen by Python, for inputs taken one at a time."""
-
-    def forward(self, x):
-        hidden = self.first(x)
-        factor = 2 if float(hidden.detach().abs().max()) > 3 else 1
-        return self.head(torch.tanh(self.second(hidden))) * factor
-
-
-@pytest.mark.parametrize("kind", [LooksBack, ChoosesByHidden])
+@pytest.mark.parametrize("kind", [prefixes.LooksBack, prefixes.ChoosesByHidden])
 def test_what_is_made_of_a_layer_in_the_middle_of_the_prefix_is_made_of_its_own_values(kind):
     x = TABLE.copy()
     # The first two examples, on which the model is looked into, do not show it.
@@ -392,25 +219,11 @@ def test_what_is_made_of_a_layer_in_the_middle_of_the_prefix_is_made_of_its_own_
     x[2:] *= 8
     model = kind().double().eval()
     expected = np.concatenate([by_hand(model, x[row : row + 1], 0.0) for row in range(len(x))])
-    size = 1 if kind is ChoosesByHidden else 64
+    size = 1 if kind is prefixes.ChoosesByHidden else 64
     each_close(ours(model, x, 0.0, batch_size=size).values, expected)
 
 
-class ChecksItself(TwoLayers):
-    def forward(self, x):
-        hidden = self.first(x)
-        assert float(hidden.detach().std()) > 0
-        return self.head(torch.tanh(self.second(hidden)))
-
-
-class AddsInPlace(TwoLayers):
-    def forward(self, x):
-        hidden = self.first(x)
-        hidden += 1
-        return self.head(torch.relu_(self.second(hidden)))
-
-
-@pytest.mark.parametrize("kind", [ChecksItself, AddsInPlace])
+@pytest.mark.parametrize("kind", [prefixes.ChecksItself, prefixes.AddsInPlace])
 def test_a_model_that_does_something_between_two_layers_of_its_prefix_is_explained(kind):
     model = kind().double().eval()
     each_close(ours(model, TABLE).values, by_hand(model, TABLE))
@@ -434,35 +247,6 @@ def test_a_first_layer_that_sees_time_before_the_batch_is_explained(n_times, cou
         each_close(found, by_hand(model, x))
 
 
-def keras_models():
-    layers = keras.layers
-    kind = {"dtype": "float64"}
-    norm = layers.BatchNormalization(**kind)
-    models = {
-        "fused": [layers.Conv2D(3, 3, activation="relu", **kind)],
-        "plain": [layers.Conv2D(3, 3, **kind), layers.ReLU(**kind)],
-        "batch norm": [layers.Conv2D(3, 3, **kind), norm, layers.Activation("tanh", **kind)],
-        "rescaling": [layers.Rescaling(0.5, 0.1, **kind), layers.Conv2D(3, 3, activation="relu", **kind)],
-        "normalised": [
-            layers.Normalization(mean=[0.1, -0.2], variance=[0.5, 2.0], **kind),
-            layers.Conv2D(3, 3, activation="relu", **kind),
-        ],
-        "noise": [
-            layers.GaussianNoise(1.0, **kind),
-            layers.Conv2D(3, 3, activation="relu", **kind),
-            layers.Dropout(0.5, **kind),
-        ],
-        "depthwise": [layers.DepthwiseConv2D(3, activation="gelu", **kind)],
-        "separate": [layers.Conv2D(3, 3, activation="relu", **kind), layers.MaxPooling2D(**kind)],
-    }
-    return {
-        name: keras.Sequential(
-            [keras.Input((8, 8, 2), **kind), *body, layers.Flatten(**kind), layers.Dense(4, **kind)]
-        )
-        for name, body in models.items()
-    }
-
-
 def by_hand_in_tensorflow(model, x):
     total = 0
     for step in range(STEPS):
@@ -474,10 +258,10 @@ def by_hand_in_tensorflow(model, x):
     return (total * (x - 0.3)).numpy()
 
 
-@pytest.mark.parametrize("name", list(keras_models()))
+@pytest.mark.parametrize("name", list(prefixes.keras_skipping_models()))
 def test_keras_models_give_the_same_map_past_their_prefix(name, monkeypatch):
     keras.utils.set_random_seed(4)
-    model = keras_models()[name]
+    model = prefixes.keras_skipping_models()[name]
     x = np.moveaxis(PICTURES, 1, -1)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

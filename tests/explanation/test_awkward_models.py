@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from models.recurrent import keras_last_step
 from torch import nn
 
 import explain
@@ -152,9 +153,7 @@ class TestKeras:
 
     def test_an_lstm_with_another_activation(self, tensorflow_kit):
         layers = tensorflow_kit.keras.layers
-        model = tensorflow_kit.keras.Sequential(
-            [tensorflow_kit.keras.Input((4, 3)), layers.LSTM(5, activation="sigmoid"), layers.Dense(2)]
-        )
+        model = keras_last_step(tensorflow_kit.keras, layers.LSTM(5, activation="sigmoid"), (4, 3), "float32")
         a = explain.attribute(model, X, "ig", target=1)
         assert a.score == "logit"
         assert (a.relative_delta < 1e-4).all()

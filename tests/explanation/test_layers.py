@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 import torch
+from models.convolutional import Chain, Skipping, keras_nested
+from models.recurrent import MeanOfSteps, keras_stateful
 from torch import nn
 
 import explain
@@ -30,26 +32,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarni
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
 
-class Net(nn.Module):
-    """Pictures through a stem and two blocks; one ReLU serves twice, and a skip goes past the second block."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem = nn.Conv2d(2, 4, 3, padding=1)
-        self.act = nn.ReLU()
-        self.body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 4, 3, padding=1))
-        self.pool = nn.AvgPool2d(2)
-        self.head = nn.Linear(4 * 9, 3)
-
-    def forward(self, x):
-        first = self.act(self.stem(x))
-        return self.head(self.pool(self.act(self.body(first) + first)).flatten(1))
-
-
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return Net().double().eval()
+    return Skipping().double().eval()
 
 
 X = np.random.default_rng(0).normal(size=(3, 2, 6, 6))
@@ -152,20 +138,6 @@ def test_nothing_is_left_on_the_model(net):
     assert not any("forward" in vars(module) for module in net.modules())
 
 
-class Chain(nn.Module):
-    """Layers one after the other, each called once and none past another, as Captum's backward rules need them."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem, self.relu = nn.Conv2d(2, 4, 3, padding=1), nn.ReLU()
-        self.conv, self.tanh, self.pool = nn.Conv2d(4, 4, 3, padding=1), nn.Tanh(), nn.AvgPool2d(2)
-        self.fc, self.last, self.head = nn.Linear(36, 5), nn.ReLU(), nn.Linear(5, 3)
-
-    def forward(self, x):
-        x = self.pool(self.tanh(self.conv(self.relu(self.stem(x)))))
-        return self.head(self.last(self.fc(x.flatten(1))))
-
-
 @pytest.fixture(scope="module")
 def chain():
     torch.manual_seed(0)
@@ -256,9 +228,7 @@ def test_conductance_that_misses_the_difference_says_so():
 def test_conductance_sees_every_point_with_the_state_of_its_own_row():
     keras.utils.set_random_seed(0)
     layers, kind = keras.layers, {"dtype": "float64"}
-    entry = keras.Input(batch_shape=(2, 3, 4), **kind)
-    read = layers.SimpleRNN(5, stateful=True, name="read", **kind)(entry)
-    model = keras.Model(entry, layers.Dense(2, **kind)(read))
+    model = keras_stateful(keras, layers.SimpleRNN(5, stateful=True, name="read", **kind), (3, 4), "float64")
     before = np.stack([np.full(5, 2.0), np.full(5, -2.0)])
     model.get_layer("read").states[0].assign(before)
     x = np.random.default_rng(0).normal(size=(2, 3, 4))
@@ -392,17 +362,9 @@ def test_neurons_that_are_none(net, arguments, words):
 
 
 def test_recurrent_layers_give_their_sequence():
-    class Recurrent(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn = nn.LSTM(3, 5, batch_first=True)
-            self.head = nn.Linear(5, 2)
-
-        def forward(self, x):
-            return self.head(self.rnn(x)[0].mean(1))
-
     torch.manual_seed(0)
-    model, x = Recurrent().double(), np.random.default_rng(0).normal(size=(2, 4, 3))
+    model = MeanOfSteps(nn.LSTM(3, 5, batch_first=True), 5, 2).double()
+    x = np.random.default_rng(0).normal(size=(2, 4, 3))
     a = explain.attribute(model, x, "saliency", target=1, layer="rnn")
     assert a.layout == "NTC"
     expected = np.broadcast_to(model.head.weight[1].detach().numpy() / 4, (2, 4, 5))
@@ -447,31 +409,13 @@ def test_units_and_gradients_from_one_run_are_those_of_two(framework):
     assert np.abs(slopes).max() > 0
 
 
-def nested_keras(dtype="float64"):
-    """A Sequential around a functional model that stands for a pretrained one, its layers' names their own."""
-    keras.utils.set_random_seed(0)
-    entry = keras.Input((6, 6, 2), dtype=dtype)
-    inner = keras.layers.Conv2D(4, 3, activation="relu", name="inner_conv", dtype=dtype)(entry)
-    backbone = keras.Model(
-        entry, keras.layers.Conv2D(3, 3, name="last_conv", dtype=dtype)(inner), name="backbone"
-    )
-    return keras.Sequential(
-        [
-            keras.Input((6, 6, 2), dtype=dtype),
-            backbone,
-            keras.layers.Flatten(dtype=dtype),
-            keras.layers.Dense(3, name="head", dtype=dtype),
-        ]
-    )
-
-
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [("backbone/inner_conv", (4, 4, 4)), ("last_conv", (2, 2, 3)), ("backbone", (2, 2, 3)), ("head", (3,))],
 )
 def test_inner_layers_of_nested_keras_models(layer, shape):
     """In tf-keras-vis a layer inside a nested model ends in "Graph disconnected" (keisen/tf-keras-vis#63)."""
-    model, x = nested_keras(), np.random.default_rng(0).normal(size=(2, 6, 6, 2))
+    model, x = keras_nested(keras), np.random.default_rng(0).normal(size=(2, 6, 6, 2))
     units = explain.attribute(model, x, "activation", target=0, layer=layer)
     assert units.values.shape == (2, *shape)
     slopes = explain.attribute(model, x, "saliency", target=0, layer=layer).values

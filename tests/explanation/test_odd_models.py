@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.special
+from models.recurrent import MeanOfSteps, time_first_lstm
 
 import explain
 from explain.errors import (
@@ -126,18 +127,8 @@ def test_functional_softmax(kit):
 
 def _bidirectional_gru(kit):
     if kit.name == "torch":
-        nn = kit.torch.nn
-
-        class Reader(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.gru = nn.GRU(4, 3, batch_first=True, bidirectional=True)
-                self.classify = nn.Linear(6, 2)
-
-            def forward(self, x):
-                return self.classify(self.gru(x)[0].mean(dim=1))
-
-        return kit.randomised(Reader().double())
+        gru = kit.torch.nn.GRU(4, 3, batch_first=True, bidirectional=True)
+        return kit.randomised(MeanOfSteps(gru, 6, 2).double())
     keras = kit.keras
     model = keras.Sequential(
         [
@@ -281,23 +272,8 @@ def test_half_precision_torch_model(torch_kit, dtype):
         assert error < {"bfloat16": 5e-2, "float16": 5e-3}[dtype]
 
 
-def _time_first(kit, swap=False):
-    nn = kit.torch.nn
-
-    class TimeFirst(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lstm = nn.LSTM(4, 5)
-            self.classify = nn.Linear(5, 3)
-
-        def forward(self, x):
-            return self.classify(self.lstm(x.transpose(0, 1) if swap else x)[0][-1])
-
-    return kit.randomised(TimeFirst().double())
-
-
 def test_time_first_torch_lstm(torch_kit):
-    model, swapped = _time_first(torch_kit), _time_first(torch_kit, swap=True)
+    model, swapped = time_first_lstm(torch_kit), time_first_lstm(torch_kit, batch_first=True)
     x = np.random.default_rng(0).normal(size=(6, 2, 4))
     with pytest.raises(LayoutError, match="layout='TNC'"):
         explain.attribute(model, x)
@@ -314,7 +290,7 @@ def test_wrong_layout_is_noticed(torch_kit):
     # Said to be batch first, a time-first model gives one row a step.
     x = np.random.default_rng(0).normal(size=(6, 2, 4))
     with pytest.raises(InputError, match="layout="):
-        explain.attribute(_time_first(torch_kit), x, layout="NTC")
+        explain.attribute(time_first_lstm(torch_kit), x, layout="NTC")
 
 
 # --- what cannot be looked into: TensorFlow ----------------------------------------------------------------

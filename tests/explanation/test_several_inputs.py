@@ -14,6 +14,7 @@ from captum.testing.helpers.basic_models import (
     BasicModel3,
     BasicModel_MultiLayer_MultiInput,
 )
+from models.several_inputs import PictureAndTable
 from torch import nn
 
 import explain
@@ -42,25 +43,9 @@ CLOSE = {"rtol": 1e-5, "atol": 1e-7}  # Values are float32.
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 
 
-class Both(nn.Module):
-    """A picture and a row of a table to three classes."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.see = nn.Conv2d(2, 3, 3)
-        self.picture = nn.Linear(48, 5)
-        self.row = nn.Linear(4, 5)
-        self.head = nn.Linear(5, 3)
-
-    def forward(self, image, table=None):
-        hidden = self.picture(torch.relu(self.see(image)).flatten(1))
-        return self.head(torch.tanh(hidden if table is None else hidden + self.row(table)))
-
-
 @pytest.fixture
 def both():
-    return Both().double().eval()
+    return PictureAndTable().double().eval()
 
 
 def tensors(*arrays):
@@ -104,7 +89,7 @@ def check(found, expected, **close):
 )
 @pytest.mark.filterwarnings("ignore:Setting backward hooks", "ignore:Setting forward")
 def test_values_are_captums_for_tuples(method, options, theirs, settings):
-    model = nn.Module.double(Both()).eval()
+    model = nn.Module.double(PictureAndTable()).eval()
     if theirs in ("DeepLift", "DeepLiftShap", "GuidedBackprop", "Deconvolution"):
         # Captum's rules see modules only.
         model.rectify, model.squash = nn.ReLU(), nn.Tanh()

@@ -8,7 +8,12 @@ import keras
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from models.several_inputs import (
+    MaskedReader,
+    PooledPictureAndTable,
+    keras_masked_reader,
+    keras_pooled_picture_and_table,
+)
 
 import explain
 from explain.errors import (
@@ -31,56 +36,14 @@ EXTRA = RNG.normal(size=(2, 3))
 INPUTS = {"ids": IDS, "mask": MASK, "extra": EXTRA}
 
 
-class Reader(nn.Module):
-    """A layer of attention over the tokens that are there, and numbers added to their mean."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.words = nn.Embedding(10, 4)
-        self.q, self.k, self.v = (nn.Linear(4, 4) for _ in range(3))
-        self.dense, self.head = nn.Linear(3, 4), nn.Linear(4, 3)
-
-    def forward(self, ids, mask=None, extra=None):
-        vectors = self.words(ids)
-        if mask is None:
-            mask = torch.ones_like(ids)
-        likeness = self.q(vectors) @ self.k(vectors).transpose(1, 2) / 2
-        likeness = likeness.masked_fill(mask[:, None, :] == 0, -1e9)
-        read = torch.softmax(likeness, -1) @ self.v(vectors)
-        there = mask.to(read.dtype)[..., None]
-        hidden = (read * there).sum(1) / there.sum(1)
-        if extra is not None:
-            hidden = hidden + self.dense(extra)
-        return self.head(torch.tanh(hidden))
-
-
 @pytest.fixture(scope="module")
 def reader():
-    return Reader().double().eval()
+    return MaskedReader().double().eval()
 
 
 @pytest.fixture(scope="module")
 def twin(reader):
-    ops, layers, kind = keras.ops, keras.layers, {"dtype": "float64"}
-    ids, mask = (keras.Input((6,), dtype="int64", name=name) for name in ("ids", "mask"))
-    extra = keras.Input((3,), name="extra", **kind)
-    vectors = layers.Embedding(10, 4, name="words", **kind)(ids)
-    q, k, v, dense, head = (
-        layers.Dense(3 if name == "head" else 4, name=name, **kind)
-        for name in ("q", "k", "v", "dense", "head")
-    )
-    likeness = ops.matmul(q(vectors), ops.transpose(k(vectors), (0, 2, 1))) / 2
-    likeness = ops.where(ops.equal(ops.expand_dims(mask, 1), 0), ops.cast(-1e9, "float64"), likeness)
-    read = ops.matmul(ops.softmax(likeness, -1), v(vectors))
-    there = ops.expand_dims(ops.cast(mask, "float64"), -1)
-    hidden = ops.sum(read * there, 1) / ops.sum(there, 1)
-    model = keras.Model([ids, mask, extra], head(ops.tanh(hidden + dense(extra))))
-    own = {name: value.detach().numpy() for name, value in reader.named_parameters()}
-    model.get_layer("words").set_weights([own["words.weight"]])
-    for name in ("q", "k", "v", "dense", "head"):
-        model.get_layer(name).set_weights([own[f"{name}.weight"].T, own[f"{name}.bias"]])
-    return model
+    return keras_masked_reader(reader)
 
 
 SETTINGS = {
@@ -152,24 +115,9 @@ def test_twins_agree_by_every_method(reader, twin, method):
     ],
 )
 def test_pictures_get_the_same_draws_in_both_orders_of_axes(method, options):
-    class Both(nn.Module):
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.see, self.row, self.head = nn.Conv2d(2, 3, 3), nn.Linear(4, 3), nn.Linear(3, 2)
-
-        def forward(self, image, table):
-            return self.head(torch.tanh(torch.tanh(self.see(image)).mean((2, 3)) + self.row(table)))
-
-    in_torch, layers, kind = Both().double(), keras.layers, {"dtype": "float64"}
-    image, table = keras.Input((5, 4, 2), **kind), keras.Input((4,), **kind)
-    see, row, head = layers.Conv2D(3, 3, **kind), layers.Dense(3, **kind), layers.Dense(2, **kind)
-    hidden = keras.ops.mean(keras.ops.tanh(see(image)), (1, 2)) + row(table)
-    in_keras = keras.Model([image, table], head(keras.ops.tanh(hidden)))
-    own = {name: value.detach().numpy() for name, value in in_torch.named_parameters()}
-    see.set_weights([own["see.weight"].transpose(2, 3, 1, 0), own["see.bias"]])
-    row.set_weights([own["row.weight"].T, own["row.bias"]])
-    head.set_weights([own["head.weight"].T, own["head.bias"]])
+    torch.manual_seed(0)
+    in_torch = PooledPictureAndTable(torch.tanh, 2).double()
+    in_keras = keras_pooled_picture_and_table(in_torch)
 
     def turned(images):
         return np.moveaxis(images, 1, -1).copy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import random
 import sys
 import threading
@@ -11,6 +10,8 @@ import warnings
 
 import numpy as np
 import pytest
+from models.recurrent import keras_stateful
+from models.untidy import untidy_keras_model, untidy_torch_model
 
 import explain
 from explain.errors import ModelCallError
@@ -27,51 +28,6 @@ X = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 
 
 # --- PyTorch -----------------------------------------------------------------------------------------------
-
-
-def torch_model(kit, raise_at=None, noisy=True):
-    """A model that does what a model should not: it writes buffers and attributes, draws, and counts."""
-    torch, nn = kit.torch, kit.torch.nn
-    # Outside the model: what it keeps itself is put back before every call.
-    calls_made = itertools.count(1)
-
-    class Untidy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first = nn.Linear(4, 6)
-            self.norm = nn.BatchNorm1d(6)
-            self.drop = nn.Dropout(0.5)
-            self.last = nn.Linear(6, 3)
-            self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
-            self.register_buffer("seen", torch.zeros(6))
-            self.hidden = None
-            self.log = ["made"]
-            self.by_name = {"made": 1}
-
-        def forward(self, x):
-            self.calls += 1
-            if raise_at is not None and next(calls_made) >= raise_at:
-                raise ZeroDivisionError("in the middle")
-            hidden = self.drop(self.norm(self.first(x)))
-            self.seen.copy_(hidden.detach().mean(dim=0))
-            self.hidden = hidden
-            self.log.append("called")
-            self.by_name["called"] = len(self.log)
-            if noisy:
-                random.random(), np.random.rand(), torch.rand(1)
-            return self.last(hidden)
-
-    model = kit.randomised(Untidy())
-    # Modes mixed, one parameter frozen, gradients and a hook of the user's own.
-    model.train()
-    model.norm.eval()
-    model.first.weight.requires_grad_(False)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.grad = torch.full_like(parameter, 0.25)
-    model.last.register_forward_hook(lambda *_: None)
-    model.norm.running_mean.uniform_(-1, 1)
-    return model
 
 
 def torch_state(model):
@@ -117,7 +73,7 @@ def same(before, after):
 def test_torch_model_is_as_before(torch_kit, method, options, engine):
     if engine == "captum" and method == "activation_maximization":
         engine = "explain"
-    model = torch_model(torch_kit)
+    model = untidy_torch_model(torch_kit)
     before = torch_state(model)
     explain.attribute(model, X, method, target=1, engine=engine, **options)
     same(before, torch_state(model))
@@ -128,7 +84,7 @@ def test_torch_model_is_as_before(torch_kit, method, options, engine):
 def test_torch_model_that_raised_is_as_before(torch_kit, method, options, raise_at):
     # The first call looks at the output; what comes after is in the middle of the method.
     raise_at = min(raise_at, 2) if method == "saliency" else raise_at
-    model = torch_model(torch_kit, raise_at=raise_at)
+    model = untidy_torch_model(torch_kit, raise_at=raise_at)
     before, states = torch_state(model), random_states()
     with pytest.raises(ModelCallError, match="in the middle"):
         explain.attribute(model, X, method, target=1, **options)
@@ -150,7 +106,7 @@ def test_error_in_a_callable_target_leaves_no_hook(torch_kit):
 
 def test_torch_model_is_explained_in_inference_mode(torch_kit):
     # Dropout and batch statistics off, whatever the flags: the same map as of a copy in eval mode.
-    model = torch_model(torch_kit)
+    model = untidy_torch_model(torch_kit)
     quiet = copy.deepcopy(model).eval()
     found = explain.attribute(model, X, "ig", target=1)
     np.testing.assert_array_equal(found.values, explain.attribute(quiet, X, "ig", target=1).values)
@@ -206,40 +162,6 @@ def test_input_tensor_is_left_alone(torch_kit):
 # --- Keras -------------------------------------------------------------------------------------------------
 
 
-def keras_model(kit, raise_at=None):
-    """A model that writes a variable at every call, draws, and has layers of every kind of state."""
-    keras, tf = kit.keras, kit.tf
-    layers = keras.layers
-
-    class Untidy(keras.Model):
-        limit = None
-
-        def __init__(self):
-            super().__init__()
-            self.first = layers.Dense(6, activation="relu")
-            self.norm = layers.BatchNormalization()
-            self.drop = layers.Dropout(0.5, seed=1)
-            self.last = layers.Dense(3, activation="softmax")
-            self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False, name="calls")
-
-        def call(self, x, training=None):
-            self.calls.assign_add(1.0)
-            if self.limit is not None:
-                tf.debugging.assert_less(self.calls, float(self.limit), message="in the middle")
-            hidden = self.drop(self.norm(self.first(x), training=training), training=training)
-            noise = tf.random.uniform(()) + tf.random.get_global_generator().uniform(())
-            return self.last(hidden + 0 * noise)
-
-    model = Untidy()
-    model(np.zeros((1, 4), np.float32))
-    model.limit = raise_at
-    kit.randomised(model)
-    model.calls.assign(0.0)
-    model.norm.moving_mean.assign(np.linspace(-1, 1, 6))
-    model.first.trainable = False
-    return model
-
-
 def keras_state(model):
     return (
         [(one.path, one.trainable, one.dtype, one.numpy().tolist()) for one in model.variables],
@@ -259,7 +181,7 @@ def keras_state(model):
 @pytest.mark.usefixtures("few_steps")
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_keras_model_is_as_before(tensorflow_kit, eagerly):
-    model = keras_model(tensorflow_kit)
+    model = untidy_keras_model(tensorflow_kit)
     model.run_eagerly = eagerly
     before = keras_state(model)
     for method, options in CALLS:
@@ -270,7 +192,7 @@ def test_keras_model_is_as_before(tensorflow_kit, eagerly):
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_keras_model_that_raised_is_as_before(tensorflow_kit, eagerly):
     # The variable is put back after each computation, so that it never gets past one within one.
-    model = keras_model(tensorflow_kit, raise_at=1)
+    model = untidy_keras_model(tensorflow_kit, raise_at=1)
     model.run_eagerly = eagerly
     before, states = keras_state(model), random_states()
     with pytest.raises(ModelCallError, match="in the middle"):
@@ -301,9 +223,7 @@ def test_keras_model_that_raises_at_its_second_call(tensorflow_kit):
 
 def test_stateful_rnn_keeps_its_state(tensorflow_kit):
     keras = tensorflow_kit.keras
-    model = keras.Sequential(
-        [keras.Input(batch_shape=(2, 5, 3)), keras.layers.GRU(4, stateful=True), keras.layers.Dense(2)]
-    )
+    model = keras_stateful(keras, keras.layers.GRU(4, stateful=True), (5, 3))
     tensorflow_kit.randomised(model)
     x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
     model(x)
@@ -331,7 +251,7 @@ def random_states():
 
 @pytest.mark.parametrize(("method", "options"), CALLS)
 def test_random_states_are_as_before(torch_kit, method, options):
-    model, states = torch_model(torch_kit, noisy=True), random_states()
+    model, states = untidy_torch_model(torch_kit, noisy=True), random_states()
     explain.attribute(model, X, method, target=1, **options)
     assert random_states() == states
     # That the model really draws is seen where it is called by itself.

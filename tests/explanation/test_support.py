@@ -33,13 +33,14 @@ TITLES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "numpy": "NumPy"}
 INTRODUCTION = """# What works on what
 
 Every method of the catalogue on every kind of model, in both frameworks; black-box methods on functions of arrays too.
-`tests/explanation/test_support.py` runs each cell and compares it with this page; as a script, with
+`tests/explanation/test_support.py` runs each cell and compares it with this page; run as a script, with
 `PYTHONPATH=tests`, it writes the page.
 
-✓: correct. The result has the right shape and is finite; the same weights give the same map in both frameworks
-(relative L2 under 1e-5 in float64); the gradient is that of finite differences; what promises a sum has it. A map that
-is zero says so in a warning. A number: refused, with an error of `explain.errors`, for the reason below that has this
-number. Two marks with a stroke between them are those of PyTorch and of TensorFlow.
+- ✓: correct. The result has the right shape and is finite. The same weights give the same map in both frameworks
+  (relative L2 under 1e-5 in float64). Gradients equal finite differences. Values sum to what the method promises. A map
+  of zeros comes with a warning.
+- A number: refused with an error of `explain.errors`, for the reason with this number below.
+- Two marks separated by a slash: PyTorch's, then TensorFlow's.
 """
 
 # Few steps and draws: what is compared is the same in both frameworks at any number of them.
@@ -63,24 +64,24 @@ FEW = {
 SUM_TO_THE_DIFFERENCE = {"deep_lift", "shapley_value_sampling", "kernel_shap"}
 SAYS_SO = (ZeroGradientWarning, ZeroMapWarning, SurrogateWarning)
 
-# What an error says, and the reason in plain words. Each message names what to use instead.
+# What an error says, and the reason as the page gives it. Each message names what to use instead.
 REASONS = {
     "kind": (
         r"is for .*, but by layout=.* an example is a .*: take another method",
-        "The method is for other inputs: XRAI for pictures, a blur for what has space or time. Take "
-        "another method, for example `integrated_gradients`.",
+        "The method is for other inputs: XRAI for pictures, blur integrated gradients for inputs with "
+        "space or time. Use another method, for example `integrated_gradients`.",
     ),
     "no rule": (
         r"has no rule for the operation .* Use integrated_gradients",
-        "A rule of the backward pass is not known for an operation inside: a product of two things that "
-        "both depend on the input (the gates of LSTM and GRU, attention, GELU in Keras), layer norm, what"
-        " packs sequences, and a grouped convolution of Keras, which hides in a compiled function. Use "
-        "`integrated_gradients`.",
+        "The backward pass has no rule for an operation in the model: a product of two tensors that both "
+        "depend on the input (the gates of LSTM and GRU, attention, GELU in Keras), layer norm, the "
+        "packing of sequences, or a grouped convolution of Keras, which is inside a compiled function. "
+        "Use `integrated_gradients`.",
     ),
     "closed rules": (
         r"needs backward_rules(, gradients)?(, layers)?, which .* does not provide .* Give method=",
-        "A model that is closed inside has no operations whose gradient could be exchanged, and a "
-        "function of arrays has no gradient. The error lists the methods that can be had.",
+        "The operations of a closed model cannot be reached, so their gradients cannot be replaced; a "
+        "function of arrays has no gradient. The error lists the methods that are available.",
     ),
     "gradients": (
         r"needs (path_)?gradients(, layers)?, which the numpy backend does not provide .* Give method=",
@@ -88,36 +89,37 @@ REASONS = {
     ),
     "no layers": (
         r"needs layers, which .* does not provide .* Give method=",
-        "No layer can be reached: the model is closed inside, takes one step at a time, or is a function "
-        "of arrays. The error lists the methods that need none.",
+        "No layer can be reached: the model is closed, takes one step at a time, or is a function of "
+        "arrays. The error lists the methods that need none.",
     ),
     "no map": (
         r"No layer of the model gives a map over .* use method=",
-        "A class activation map needs a layer with places: a table has none, and a Keras recurrent layer "
-        "that gives its last step has none left. Use `integrated_gradients`.",
+        "A class activation map needs a layer whose output has space or time: a table has neither, and a "
+        "Keras recurrent layer that returns only its last step has none left. Use `integrated_gradients`.",
     ),
     "one place": (
         r"the score depends on one place only.* use method=",
-        "A class activation map of a single place would say nothing: only the last step of the sequence, "
-        "or the one that the target names, is read. Name a layer before, or use `integrated_gradients`.",
+        "The model reads a single step of the sequence, the last or the target's, and a class activation "
+        "map of one place shows nothing. Name an earlier layer, or use `integrated_gradients`.",
     ),
     "layer gives no tensor": (
         r"is never called by the model, or gives no tensor .* Name another with layer=",
-        "The layer gives a packed sequence, whose steps have no axis. Name another layer.",
+        "The layer returns a packed sequence, which has no axis of steps. Name another layer.",
     ),
     "state": (
         r"keeps a state between them: build it with stateful=False, or use integrated_gradients",
-        "DeepLift runs the model twice in one go, and a stateful model would begin the second run where the first "
-        "ended. Build it with `stateful=False`, or use `integrated_gradients`.",
+        "DeepLift runs the model twice in one pass, and a stateful model would start the second run with "
+        "the state of the first. Build it with `stateful=False`, or use `integrated_gradients`.",
     ),
     "several inputs": (
         r"looks for one input, but x holds several: hold the others",
-        "Activation maximization looks for one input. Hold the others in a function of the one that is looked for.",
+        "Activation maximization searches for one input. Wrap the model in a function that fixes the "
+        "other inputs.",
     ),
     "token ids": (
         r"cannot be used on token ids, .* take another method, such as integrated_gradients",
-        "Token ids are no numbers that could be moved, or be taken from another example. Take another "
-        "method, such as `integrated_gradients`.",
+        "The method changes values or takes them from other examples, which token ids do not allow. Use "
+        "another method, such as `integrated_gradients`.",
     ),
 }
 

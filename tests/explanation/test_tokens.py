@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import torch
+from models.recurrent import PlacedTokenReader, TokenReader
 from torch import nn
 
 import explain
@@ -18,25 +19,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarni
 IDS = np.array([[3, 5, 2, 7, 0, 0], [1, 1, 4, 6, 8, 9]])
 
 
-class Reader(nn.Module):
-    """Words with their places, through attention-free layers, to three classes; id 0 is padding."""
-
-    def __init__(self, padding=0):
-        super().__init__()
-        self.places = nn.Embedding(6, 4)
-        self.words = nn.Embedding(10, 4, padding_idx=padding)
-        self.rnn = nn.GRU(4, 5, batch_first=True)
-        self.head = nn.Linear(5, 3)
-
-    def forward(self, ids):
-        vectors = self.words(ids) + self.places(torch.arange(ids.shape[1]))
-        return self.head(torch.tanh(self.rnn(vectors)[0]).mean(1))
-
-
 @pytest.fixture
 def reader():
     torch.manual_seed(0)
-    return Reader().double().eval()
+    return PlacedTokenReader().double().eval()
 
 
 def at_embedding(reader, method, **settings):
@@ -87,7 +73,7 @@ def test_baselines_are_tokens_or_vectors(reader):
 
 def test_the_padding_token_is_the_embeddings_own():
     torch.manual_seed(0)
-    model = Reader(padding=9).double()
+    model = PlacedTokenReader(padding=9).double()
     assert explain.attribute(model, IDS, "ig", target=1, n_steps=2).baseline_rule == {
         "rule": "token",
         "id": 9,
@@ -122,17 +108,7 @@ def test_layers_and_neurons_of_a_reader(reader):
 
 def test_a_keras_reader_is_its_twin():
     torch.manual_seed(0)
-    words, rnn, head = nn.Embedding(10, 4), nn.RNN(4, 5, batch_first=True), nn.Linear(5, 3)
-
-    class Plain(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.words, self.rnn, self.head = words, rnn, head
-
-        def forward(self, ids):
-            return self.head(self.rnn(self.words(ids))[0][:, -1])
-
-    in_torch = Plain().double()
+    in_torch = TokenReader(nn.Embedding(10, 4), nn.RNN(4, 5, batch_first=True), 5, 3).double()
     in_keras = keras.Sequential(
         [
             keras.Input((6,), dtype="int64"),

@@ -6,11 +6,11 @@ import base64
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from html_pages import Page
 from PIL import Image
 
 from explain import zoo
@@ -58,38 +58,6 @@ def shown(name):
         for row in methods()
         if kind in row.kinds and row.name != "feature_permutation" and not refused & {row.name, *row.needs}
     ]
-
-
-VOID = {"meta", "img", "br", "hr", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Collects what a test asks of a page, and checks that every element is closed."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.elements, self.open, self.text = [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def words(self):
-        return " ".join("".join(self.text).split())
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from models.recurrent import TokenReader, keras_last_step
+from models.replaceable import network, ported
 from torch import nn
 
 import explain
@@ -31,52 +33,6 @@ layers = keras.layers
 
 def pictures(count: int = 6, size: tuple[int, int] = (8, 6), channels: int = 3) -> np.ndarray:
     return np.random.default_rng(7).normal(size=(count, channels, *size)).astype(np.float32)
-
-
-def network(activation: nn.Module | None = None, pool: nn.Module | None = None, width: int = 8) -> nn.Module:
-    torch.manual_seed(1)
-    model = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1),
-        nn.BatchNorm2d(4),
-        activation or nn.ReLU(),
-        pool or nn.MaxPool2d(2),
-        nn.Conv2d(4, width, 2),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(6 * width, 5),
-    ).eval()
-    with torch.no_grad():
-        model[1].running_mean.normal_()
-        model[1].running_var.uniform_(0.5, 2)
-    return model
-
-
-def twin(epsilon: float = 1e-5, end: str | None = None, pool: keras.Layer | None = None) -> keras.Model:
-    """The same in Keras, without its weights."""
-    return keras.Sequential(
-        [
-            keras.Input((8, 6, 3)),
-            layers.Conv2D(4, 3, padding="same"),
-            layers.BatchNormalization(epsilon=epsilon),
-            layers.ReLU(),
-            pool or layers.MaxPool2D(2),
-            layers.Conv2D(8, 2, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(5),
-            *([layers.Activation(end)] if end else []),
-        ]
-    )
-
-
-def ported(**how: object) -> tuple[nn.Module, keras.Model]:
-    a = network()
-    b = twin()
-    explain.port(a, b)
-    if not how:
-        return a, b
-    changed = twin(**how)
-    changed.set_weights(b.get_weights())
-    return a, changed
 
 
 def check(a, b, x, x_b=None, *, methods="saliency", **arguments):
@@ -298,19 +254,7 @@ class TestWhatIsCompared:
     def test_token_ids(self):
         torch.manual_seed(0)
 
-        class Reader(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.embedding, self.rnn, self.fc = (
-                    nn.Embedding(9, 4),
-                    nn.LSTM(4, 5, batch_first=True),
-                    nn.Linear(5, 3),
-                )
-
-            def forward(self, x):
-                return self.fc(self.rnn(self.embedding(x))[0][:, -1])
-
-        a = Reader().eval()
+        a = TokenReader(nn.Embedding(9, 4), nn.LSTM(4, 5, batch_first=True), 5, 3).eval()
         b = keras.Sequential(
             [keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), layers.LSTM(5), layers.Dense(3)]
         )
@@ -456,7 +400,7 @@ class TestCauses:
     def test_steps_from_last_to_first(self):
         def model(**how: object) -> keras.Model:
             keras.utils.set_random_seed(0)
-            return keras.Sequential([keras.Input((7, 4)), layers.GRU(5, **how), layers.Dense(2)])
+            return keras_last_step(keras, layers.GRU(5, **how), (7, 4), "float32")
 
         x = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
         a, b = model(), model(go_backwards=True)

@@ -1,8 +1,8 @@
-"""What `check_migration` says of the known mistakes of porting, and that it says nothing of ports that are right.
+"""What `check_migration` reports of the known mistakes of porting, and that it reports nothing of correct ports.
 
-The corpus is held to be what it says by the frameworks' own forward passes; the check's verdicts are counted. The
-counts stand in docs/migration-figures.md, which this file writes
-anew when it runs as a script, with ``PYTHONPATH=tests``.
+The frameworks' own forward passes test that each mistake is where it is said to be; the check's verdicts are counted.
+The counts are in docs/migration-figures.md, which this file writes when it runs as a script, with
+``PYTHONPATH=tests``.
 """
 
 from __future__ import annotations
@@ -157,21 +157,20 @@ def page(alarms: Mapping[str, str]) -> str:
 
 INTRODUCTION = """# How often a migration check is right
 
-`tests/migration/` plants the known mistakes of porting in pairs of models, PyTorch and Keras, that are right without
-them, and asks `explain.check_migration` for the first layer at which the two diverge and for the cause. What is counted
-is how often *both* are right: the layer is the first one whose output is not that of the right model, by the
-frameworks' own forward passes, and the cause is the one that was planted. Every mistake is planted in every model in
-which it can be made, three times: with three seeds, which mean other weights, other examples, another layer, another
-way to make the mistake, and the broken model now this one, now that. The weights have the size of trained ones, the
-statistics of the batch norms are those of data.
+`tests/migration/` takes pairs of correct models, PyTorch and Keras, plants the known mistakes of porting in them, and
+calls `explain.check_migration` to find the first layer at which the two diverge, and the cause. A verdict is right if
+*both* are right: the layer is the first one whose output differs from that of the correct model, by the frameworks' own
+forward passes, and the cause is the planted one. Each mistake is planted three times in every model that allows it,
+with three seeds. A seed changes the weights, the examples, the layer, the way in which the mistake is made, and which
+of the two models is broken. The weights have the size of trained ones; the statistics of the batch norms are those of
+data.
 
-The held-out models were written before the check was tried on them, by another hand than the check, and were not looked
-at by the one who built it. What was known of them: their figures by mistake, of which 100 of 111 were right at first
-sight, before anything was mended; and the line above each model that says what it is like, which a linter printed for
-being too long before the last changes were made. `explain.port`, whose reading of settings the check shares, was later
-tried on them too.
+The held-out models were written before the check was tried on them, by somebody other than the author of the check, who
+did not read them. What the author knew of them: their figures by mistake, of which 100 of 111 were right at first
+sight, before any correction; and the line above each model that describes it, which a linter printed because it was too
+long, before the last changes. `explain.port`, which reads settings with the same code, was later tried on them too.
 
-`tests/migration/test_mistakes.py` counts again and compares with this page, which it writes if it is run as a script.
+`tests/migration/test_mistakes.py` counts again and compares with this page; run as a script, it writes the page.
 
 ## By mistake
 """

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 import torch
+from models.recurrent import LastStep, MeanOfSteps, TokenReader
+from models.several_inputs import PooledPictureAndTable
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -472,11 +474,7 @@ def keras_two_heads(layers: Any) -> Any:
 
 
 def two_inputs() -> nn.Module:
-    def forward(m: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        hidden = functional.relu(m.conv(x)).mean(dim=(2, 3))
-        return m.head(torch.tanh(hidden + m.row(y)))
-
-    return Through(forward, conv=nn.Conv2d(2, 3, 3), row=nn.Linear(4, 3), head=nn.Linear(3, 3))
+    return PooledPictureAndTable(functional.relu, 3)
 
 
 def keras_two_inputs(layers: Any) -> Any:
@@ -575,11 +573,8 @@ def keras_transferred(layers: Any) -> Any:
 
 def recurrent(layer: type[nn.Module], **how: Any) -> nn.Module:
     width = 8 if how.get("bidirectional") else 4
-    return Through(
-        lambda m, x: m.head(m.rnn(x)[0].mean(dim=1) if how else m.rnn(x)[0][:, -1]),
-        rnn=layer(3, 4, batch_first=True, **how),
-        head=nn.Linear(width, 3),
-    )
+    kind = MeanOfSteps if how else LastStep
+    return kind(layer(3, 4, batch_first=True, **how), width, 3)
 
 
 def keras_recurrent(layers: Any, layer: str) -> Any:
@@ -713,12 +708,7 @@ def keras_transformer(layers: Any) -> Any:
 
 
 def reader() -> nn.Module:
-    return Through(
-        lambda m, x: m.head(m.rnn(m.words(x))[0][:, -1]),
-        words=nn.Embedding(9, 4),
-        rnn=nn.GRU(4, 4, batch_first=True),
-        head=nn.Linear(4, 3),
-    )
+    return TokenReader(nn.Embedding(9, 4), nn.GRU(4, 4, batch_first=True), 4, 3)
 
 
 def keras_reader(layers: Any) -> Any:

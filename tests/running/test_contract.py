@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import torch
 from models import numpy_backend
+from models.recurrent import LastStep
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from torch import nn
@@ -22,16 +23,6 @@ def _x(*shape):
     return np.random.default_rng(1).normal(size=shape)
 
 
-class LastStep(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.recurrent = nn.GRU(3, 5, batch_first=True)
-        self.head = nn.Linear(5, 3)
-
-    def forward(self, x):
-        return self.head(self.recurrent(x)[0][:, -1])
-
-
 class TestTorch(BackendContract):
     extension = torch_extension
 
@@ -44,7 +35,9 @@ class TestTorch(BackendContract):
         return [
             ContractModel("picture", picture.double(), _x(4, 2, 6, 6), "NCHW"),
             ContractModel("table", table.double(), _x(3, 5), "NC"),
-            ContractModel("sequence", LastStep().double(), _x(3, 4, 3), "NTC"),
+            ContractModel(
+                "sequence", LastStep(nn.GRU(3, 5, batch_first=True), 5, 3).double(), _x(3, 4, 3), "NTC"
+            ),
         ]
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from models.convolutional import PerPosition, two_convolutions
+from models.recurrent import LastStep
 from torch import nn
 
 import explain
@@ -31,50 +33,15 @@ RULES = {
 BOUND = {torch.float64: 1e-6, torch.float32: 1e-5}
 
 
-class Recurrent(nn.Module):
-    """A recurrent layer, whose last step goes into a classifier."""
-
-    def __init__(self, kind: type[nn.Module]) -> None:
-        super().__init__()
-        self.recurrent = kind(4, 6, batch_first=True)
-        self.classifier = nn.Linear(6, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.recurrent(x)[0][:, -1])
-
-
-class PerPosition(nn.Module):
-    """An output of rank 3: a class score at every position."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv1d(4, 6, 3, padding=1), nn.Tanh(), nn.Conv1d(6, 5, 1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.body(x)
-
-
-def _cnn() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(3, 5, 3),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(5, 6, 3),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(24, 5),
-    )
-
-
 MODELS = {
-    "cnn": (_cnn, (3, 10, 10)),
+    "cnn": (two_convolutions, (3, 10, 10)),
     "mlp": (
         lambda: nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 5)),
         (6,),
     ),
-    "rnn": (lambda: Recurrent(nn.RNN), (7, 4)),
-    "lstm": (lambda: Recurrent(nn.LSTM), (7, 4)),
-    "gru": (lambda: Recurrent(nn.GRU), (7, 4)),
+    "rnn": (lambda: LastStep(nn.RNN(4, 6, batch_first=True), 6, 5), (7, 4)),
+    "lstm": (lambda: LastStep(nn.LSTM(4, 6, batch_first=True), 6, 5), (7, 4)),
+    "gru": (lambda: LastStep(nn.GRU(4, 6, batch_first=True), 6, 5), (7, 4)),
 }
 
 
@@ -157,7 +124,7 @@ def test_baselines(subject, baseline):
 
 @pytest.mark.usefixtures("few_steps")
 def test_blurred_baseline(torch_kit):
-    model = torch_kit.randomised(_cnn().double(), seed=7)
+    model = torch_kit.randomised(two_convolutions().double(), seed=7)
     x = np.random.default_rng(8).normal(size=(2, 3, 10, 10))
     found = explain.attribute(model, x, "ig", target=1, baseline="blur", n_steps=50)
     sigma = found.baseline_rule["sigma"]
@@ -255,7 +222,7 @@ def test_engine_saliency(subject, target):
 @pytest.mark.parametrize("batch_size", [2, None])
 @pytest.mark.parametrize("rule", RULES)
 def test_engine_integrated_gradients(torch_kit, rule, batch_size):
-    model = torch_kit.randomised(Recurrent(nn.RNN).double(), seed=7)
+    model = torch_kit.randomised(LastStep(nn.RNN(4, 6, batch_first=True), 6, 5).double(), seed=7)
     x = np.random.default_rng(8).normal(size=(5, 7, 4))
     target, baseline = [0, 4, 1, 1, 2], np.random.default_rng(1).normal(size=(5, 7, 4))
     arguments = {"target": target, "baseline": baseline, "rule": rule, "n_steps": 7, "batch_size": batch_size}

@@ -227,7 +227,7 @@ def test_relevance(name):
     np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-7)
 
 
-# A pool follows a ReLU there, and Captum's DeepLift is not complete: tests/algorithms/test_deep_lift.py.
+# A pool follows a ReLU there, and Captum's DeepLift is not complete: tests/algorithms/backward_rules/test_deep_lift.py.
 POOL_AFTER_RELU = {"BasicModel_ConvNet", "BasicModel_ConvNet_MaxPool1d", "BasicModel_ConvNet_MaxPool3d"}
 
 

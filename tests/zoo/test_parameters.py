@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explain.zoo.parameters import Convolution, Dense, Recurrent, convert, shapes
+from explain.zoo.layers import Convolution, Dense, Recurrent, convert, shapes
 from explain.zoo.seed_models import SEED_MODELS, SeedModel
 
 MODELS = list(SEED_MODELS.values())
@@ -40,7 +40,7 @@ def test_same_framework_changes_nothing() -> None:
 def test_convolution_moves_every_element_where_keras_reads_it() -> None:
     weight = np.arange(2 * 3 * 5 * 5).reshape(2, 3, 5, 5)
     layer = Convolution("c", 3, 2, 5)
-    kernel = layer.to_tensorflow({"c.weight": weight, "c.bias": np.zeros(2)})["c/kernel"]
+    kernel = convert((layer,), {"c.weight": weight, "c.bias": np.zeros(2)}, "torch", "tensorflow")["c/kernel"]
     assert kernel[4, 1, 2, 0] == weight[0, 2, 4, 1]
 
 
@@ -48,7 +48,7 @@ def test_flattened_dense_reads_channels_first_features_in_channels_last_order() 
     features = np.random.default_rng(0).normal(size=(3, 4, 2))
     weight = np.random.default_rng(1).normal(size=(5, 24))
     layer = Dense("d", 24, 5, flattened=(3, 4, 2))
-    kernel = layer.to_tensorflow({"d.weight": weight, "d.bias": np.zeros(5)})["d/kernel"]
+    kernel = convert((layer,), {"d.weight": weight, "d.bias": np.zeros(5)}, "torch", "tensorflow")["d/kernel"]
     np.testing.assert_allclose(
         features.transpose(1, 2, 0).ravel() @ kernel, weight @ features.ravel(), rtol=1e-12
     )
@@ -58,9 +58,9 @@ def test_recurrent_biases_are_added_one_way_and_zero_filled_the_other() -> None:
     layer = Recurrent("r", 2, 3)
     generator = np.random.default_rng(0)
     tensors = {name: generator.normal(size=shape) for name, shape in layer.shapes("torch").items()}
-    keras_tensors = layer.to_tensorflow(tensors)
+    keras_tensors = convert((layer,), tensors, "torch", "tensorflow")
     np.testing.assert_array_equal(keras_tensors["r/bias"], tensors["r.bias_ih_l0"] + tensors["r.bias_hh_l0"])
-    assert not layer.to_torch(keras_tensors)["r.bias_hh_l0"].any()
+    assert not convert((layer,), keras_tensors, "tensorflow", "torch")["r.bias_hh_l0"].any()
 
 
 @pytest.mark.parametrize(

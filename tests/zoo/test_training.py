@@ -15,19 +15,19 @@ import pytest
 from typer.testing import CliRunner
 
 from explain.errors import OptionError
-from explain.zoo import batches, seed_models, training
+from explain.zoo import seed_models
 from explain.zoo.data import Split, dataset
 from explain.zoo.seed_models import SEED_MODELS
+from explain.zoo.training import batches, loop
+from explain.zoo.training import run as training
 from explain.zoo.weight_files import read_metadata, read_weights
 
 EXTENSION = {"torch": "explain.torch_ext", "tensorflow": "explain.tf_ext"}
 
 
 def weights_of(extension: str, name: str, split: Split, seed: int) -> dict[str, np.ndarray]:
-    model = importlib.import_module(f"{extension}.zoo.training").train(
-        name, split, epochs=1, seed=seed, device="cpu"
-    )
-    return importlib.import_module(f"{extension}.zoo.seed_models").parameters(model)
+    model = loop.train(name, split, epochs=1, seed=seed, device="cpu")
+    return importlib.import_module(f"{extension}.zoo.weights").parameters(model)
 
 
 @pytest.mark.parametrize("name", ["cifar_net", "cifar_keras", "names_rnn"])
@@ -52,23 +52,21 @@ def test_accuracy_steps_names_to_their_own_last_character(extension: str, data_f
     framework = "torch" if extension == EXTENSION["torch"] else "tensorflow"
     model = zoo.load("names_rnn", framework)
     split = dataset("names").test.take(np.arange(0, 36, 8))
-    ext_training = importlib.import_module(f"{extension}.zoo.training")
-    together = ext_training.accuracy("names_rnn", model, split)
+    together = loop.accuracy("names_rnn", framework, model, split)
     alone = [
-        ext_training.accuracy("names_rnn", model, split.take(np.array([row]))) for row in range(len(split))
+        loop.accuracy("names_rnn", framework, model, split.take(np.array([row]))) for row in range(len(split))
     ]
     assert together == pytest.approx(np.mean(alone))
 
 
-@pytest.mark.parametrize("extension", EXTENSION.values())
-def test_devices(extension: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ext_training = importlib.import_module(f"{extension}.zoo.training")
-    assert ext_training.choose_device("cpu") == "cpu"
+@pytest.mark.parametrize("framework", EXTENSION)
+def test_devices(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loop.choose_device(framework, "cpu") == "cpu"
     with pytest.raises(OptionError, match=r"device='gpu' is unknown"):
-        ext_training.choose_device("gpu")
-    if ext_training.choose_device("auto") == "cpu":
+        loop.choose_device(framework, "gpu")
+    if loop.choose_device(framework, "auto") == "cpu":
         with pytest.raises(OptionError, match="finds no CUDA device"):
-            ext_training.choose_device("cuda")
+            loop.choose_device(framework, "cuda")
 
 
 def test_training_learns_a_simple_task_and_the_same_each_time() -> None:
@@ -78,15 +76,14 @@ def test_training_learns_a_simple_task_and_the_same_each_time() -> None:
     for row, label in enumerate(labels):
         pictures[row, :, 2 * label : 2 * label + 3] = 255
     split = Split(pictures, labels)
-    tf_training = importlib.import_module("explain.tf_ext.zoo.training")
     runs: list[list[float]] = [[], []]
     for losses in runs:
         report = functools.partial(lambda losses, *step: losses.append(step[-1]), losses)
-        model = tf_training.train("fashion_rnn", split, epochs=4, progress=report)
+        model = loop.train("fashion_rnn", split, epochs=4, progress=report)
     assert runs[0] == runs[1]
     assert len(runs[0]) == 20
     assert runs[0][-1] < 0.7 * runs[0][0]
-    assert tf_training.accuracy("fashion_rnn", model, split) > 0.5
+    assert loop.accuracy("fashion_rnn", "tensorflow", model, split) > 0.5
 
 
 def test_train_and_write(data_folder: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from explain import zoo
-from explain.tf_ext.zoo import seed_models as tf_zoo
-from explain.torch_ext.zoo import seed_models as torch_zoo
-from explain.zoo.parameters import convert
+from explain.tf_ext.zoo import weights as tf_zoo
+from explain.torch_ext.zoo import weights as torch_zoo
+from explain.zoo.layers import convert
 from explain.zoo.seed_models import SEED_MODELS
 from explain.zoo.weight_files import weights_for
 

@@ -98,7 +98,7 @@ def test_other_tensors_are_refused_by_name(
 def test_foreign_files_are_refused(content: bytes) -> None:
     with pytest.raises(DataError, match="file is not a safetensors file"):
         read_weights(CIFAR_NET, content, "file")
-    with pytest.raises(DataError, match="file does not say how it came to be"):
+    with pytest.raises(DataError, match="file does not say how its weights were trained"):
         read_metadata(content, "file")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
+
+ModelInputs = Sequence[Array | None]
+"""The inputs of a model as it takes them; None for one that is passed as None."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +54,7 @@ class ObservedCall:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """A model's run.
+    """One run of a model.
 
     Parameters
     ----------
@@ -69,6 +73,48 @@ class Observation:
     calls: tuple[ObservedCall, ...] = ()
     is_training: bool = False
     flattens_channels_last: bool = True
+
+
+class CallLog:
+    """Collects the calls of a model's layers and lays their arrays out batch first and channels last.
+
+    Parameters
+    ----------
+    layout : Layout
+        The axes of the model's input.
+
+    Attributes
+    ----------
+    calls : list of ObservedCall
+        In the order in which they ended.
+    channels_last : bool
+        Whether a map has its channels last at this point of the run. The extension updates it as layers are called.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.calls: list[ObservedCall] = []
+        # An input without channels gets them last, in an embedding.
+        self.channels_last = layout.axes[-1] == "C" or "C" not in layout.axes
+        self._batch_axis = layout.batch_axis
+
+    def add(self, call: ObservedCall, batch_axis: int | None = None) -> None:
+        """Add a call.
+
+        Parameters
+        ----------
+        call : ObservedCall
+            Its arrays as the layer has them; its number is counted here.
+        batch_axis : int, optional
+            The batch axis of its arrays, by default that of the model's input.
+        """
+        axis = self._batch_axis if batch_axis is None else batch_axis
+        inputs, outputs = (
+            None if array is None else canonical(array, axis, channels_last=self.channels_last)
+            for array in (call.inputs, call.outputs)
+        )
+        assert outputs is not None
+        number = sum(one.name == call.name for one in self.calls)
+        self.calls.append(replace(call, call=number, inputs=inputs, outputs=outputs))
 
 
 def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
@@ -92,8 +138,7 @@ def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
     """
     if array.ndim < 3:
         return array
-    if batch_axis:
-        array = np.moveaxis(array, batch_axis, 0)
+    array = batch_first(array, batch_axis)
     return array if channels_last else np.moveaxis(array, 1, -1)
 
 
@@ -106,6 +151,26 @@ def batch_first(array: Array, batch_axis: int) -> Array:
     ((2, 7, 3), (2, 3))
     """
     return np.moveaxis(array, batch_axis, 0) if array.ndim > 2 else array
+
+
+def named_outputs(
+    result: Any, is_tensor: Callable[[Any], bool], to_host: Callable[[Any], Array], layout: Layout
+) -> dict[str, Array]:
+    """Copy the tensors in a model's result to the host, batch first, by the names of `tensors_in`.
+
+    Parameters
+    ----------
+    result : object
+        What the model returned.
+    is_tensor : callable
+        Tells a tensor of the framework.
+    to_host : callable
+        From a tensor to an array.
+    layout : Layout
+        The axes of the model's input.
+    """
+    found = tensors_in(result, is_tensor)
+    return {name: batch_first(to_host(tensor), layout.batch_axis) for name, tensor in found.items()}
 
 
 def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> dict[str, Any]:
@@ -127,6 +192,18 @@ def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> 
     for own, one in parts:
         found |= tensors_in(one, is_tensor, f"{name} {own}".strip())
     return found
+
+
+def plain_settings(layer: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Give those of some attributes that a layer has and whose values are plain: numbers, strings, tuples.
+
+    Examples
+    --------
+    >>> plain_settings(np.zeros(3), ("ndim", "shape", "flat", "stride"))
+    {'ndim': 1, 'shape': (3,)}
+    """
+    found = {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+    return {name: value for name, value in found.items() if isinstance(value, (bool, int, float, str, tuple))}
 
 
 def first_in(value: Any) -> Any:

@@ -25,7 +25,7 @@ from explain.results.attribution import Attribution
 from explain.results.comparison import compare
 from explain.results.integration import CHOICE_OPTIONS
 from explain.zoo import Samples
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 
 _NO_LAYER = (
     "It explains a layer of a model, and this model takes one step at a time: no layer of it has an output for the "

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.inputs.layers import LayerLike
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED
 
 # The last bits of sums depend on it. Fixed here: the fastest size, which `attribute` would find, differs by machine.

@@ -21,7 +21,7 @@ from explain.gallery.page import about_pretrained, figure_file, page_file, write
 from explain.gallery.readme import PICTURE_FILE, write_readme_picture
 from explain.render import figure_png, plot, plot_pair
 from explain.results.view import view
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, missing_packages
 from explain.zoo.seed_models import FRAMEWORKS
 

@@ -9,7 +9,7 @@ from explain.algorithms.method import Method
 from explain.gallery.exhibits import Exhibit
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""What is known of Keras layers, whichever framework Keras runs on."""
+"""Reading and calling Keras models, whichever framework Keras runs on; Keras is not imported."""

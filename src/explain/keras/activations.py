@@ -88,7 +88,7 @@ def named_activation(function: Any) -> str | None:
 
 
 def is_known(activation: str | None) -> bool:
-    """Tell whether a name is that of an activation that both frameworks have, and not of somebody's own function.
+    """Tell whether a name is that of an activation that both frameworks have, and not of a user's function.
 
     Examples
     --------

@@ -7,15 +7,15 @@ that channel's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import ModelCallError
-from explain.parameters.canonical import Array, ParameterLayer
+from explain.parameters.canonical import ParameterLayer
 from explain.parameters.flattened import Block, Row, block_of, row_of, without_vectors
+from explain.parameters.recorded_use import Run, Use
 
 # Parts of a layer that read its input.
 _FIRST_PARTS = ("", "l0", "l0_reverse", "forward", "backward")
@@ -26,36 +26,6 @@ _MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "g
 _CONVOLVE = ("convolution", "transposed_convolution")
 _RECURRENT = ("simple_rnn", "lstm", "gru")
 _TAKE_ROWS = (*_RECURRENT, "dense", "batch_normalization", "layer_normalization")
-
-
-@dataclass(frozen=True, eq=False)
-class Use:
-    """One call of a layer.
-
-    Parameters
-    ----------
-    name : str
-        The layer's name.
-    takes, gives : tuple of int
-        The shapes of its first input and of its output, batch axis included; empty for what is no tensor.
-    features : numpy.ndarray, shape (features), optional
-        Features of an input (N, features) or (N, steps, features).
-    after : str, optional
-        The layer whose unchanged output is its first input.
-    """
-
-    name: str
-    takes: tuple[int, ...]
-    gives: tuple[int, ...]
-    features: Array | None = None
-    after: str | None = None
-
-
-class Run(Protocol):
-    """Runs a model on its examples and records each use of a layer with parameters, in order of their start."""
-
-    def __call__(self, spoiled: int | None = None, axis: int = -1, channel: int = 0) -> list[Use]:
-        """Run, with NaN in the output of use number `spoiled`, at index `channel` of an axis."""
 
 
 def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
@@ -70,6 +40,11 @@ def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer,
         The model's layers.
     run : Run
         Runs the model.
+
+    Raises
+    ------
+    ModelCallError
+        If the model fails.
     """
     uses = run()
     kinds = {one.name: one for one in layers}
@@ -120,13 +95,13 @@ def _rows(
         channels = uses[number].gives[axis]
         channel = min(1, channels - 1)
         try:
-            spoiled = run(number, axis, channel)
+            marked = run(number, axis, channel)
         except ModelCallError:
             # The model does not run on NaN: nothing can be observed.
             doubtful.update(takers)
             break
         for place in takers:
-            touched = _touched(uses[place], spoiled[place] if place < len(spoiled) else None)
+            touched = _touched(uses[place], marked[place] if place < len(marked) else None)
             if touched is None or not touched.any():
                 continue
             found = block_of(touched, channels, channel)

@@ -16,7 +16,7 @@ from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layers import LayerCall
 from explain.inputs.target import picked
-from explain.keras.layers import has_masking, recorded_masks
+from explain.keras.masks import has_masking, recorded_masks
 from explain.running.path_gradients import AlongPaths
 from explain.torch_ext.affine_prefix import cut
 from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey

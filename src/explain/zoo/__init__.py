@@ -1,7 +1,7 @@
 """The seed models: four small networks, trained on real data, each with a twin in the other framework.
 
 Beside them stands a network of real size, `efficientnet_lite0`, for which an extra must be installed: `load` and
-`samples` take its name too, `names` and the test of every seed model leave it out.
+`samples` take its name too; `names` does not list it.
 
 Importing this package imports no framework; `load` imports the one that it is asked for.
 
@@ -16,11 +16,12 @@ Examples
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from explain.errors import DataError, ZooError
 from explain.zoo.extensions import extension
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, load_pretrained, pretrained_samples
 from explain.zoo.sample_inputs import Samples, read_samples
 from explain.zoo.seed_models import FRAMEWORKS, SEED_MODELS, SeedModel, one_of, seed_model
@@ -81,10 +82,11 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     if dtype not in _PRECISIONS:
         raise ZooError(one_of("dtype", dtype, _PRECISIONS, "the precisions"))
     if isinstance(model, SeedModel):
-        loaded = extension(chosen, "seed_models").load(name, weights_for(model, chosen), dtype)
+        build = partial(extension(chosen, "seed_models").build, name)
+        loaded = extension(chosen, "weights").load(build, weights_for(model, chosen), dtype)
     else:
         loaded = load_pretrained(model, chosen, dtype)
-    # Stated on the model, so that what needs them (`explain.maximize`) need not be told. Keras states its shape itself.
+    # Stated on the model, so that what needs them (`explain.maximize`) finds it there. Keras states its shape itself.
     loaded.input_bounds = model.bounds
     if chosen == "torch":
         loaded.input_shape = model.example_shape[chosen]

@@ -1,4 +1,4 @@
-"""Model cards: what a seed model is, learned from, reached and is for, as Markdown."""
+"""Model cards as Markdown: what a seed model is, its data, its accuracy and its intended use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from explain.zoo.parameters import shapes
+from explain.zoo.layers import shapes
 from explain.zoo.seed_models import FRAMEWORKS, SeedModel
 
 
@@ -80,7 +80,7 @@ def write_card(model: SeedModel, metadata: Mapping[str, Any]) -> str:
     model : SeedModel
         Its row of the table.
     metadata : Mapping
-        How its weights came to be, as `explain.zoo.weight_files.read_metadata` gives it.
+        How its weights were trained, as `explain.zoo.weight_files.read_metadata` returns it.
 
     Returns
     -------

@@ -19,7 +19,7 @@ from explain.zoo.seed_models import one_of
 FOLDER_VARIABLE = "EXPLAIN_DATA"
 HELD_OUT_FRACTION = 0.2
 
-# Of the names, not of any training run: every seed trains on the same names and none is tested on them.
+# The seed of the split of the names, not of a training run: every run trains and tests on the same names.
 _SPLIT_SEED = 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from explain.errors import FrameworkNotInstalledError
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 
 _PACKAGES: Mapping[Framework, str] = {"torch": "explain.torch_ext", "tensorflow": "explain.tf_ext"}
 _NEEDS: Mapping[Framework, tuple[str, ...]] = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}
@@ -20,7 +20,7 @@ def extension(framework: Framework, module: str) -> Any:
     ----------
     framework : {"torch", "tensorflow"}
         Which framework.
-    module : {"seed_models", "training", "efficientnet"}
+    module : {"seed_models", "weights", "training", "efficientnet"}
         Which of the modules in its folder ``zoo``.
 
     Returns

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import InputError
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.seed_models import SeedModel
 
 ALPHABET = string.ascii_letters + " .,;'"
@@ -93,8 +93,8 @@ def spell(steps: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> list[str]:
 def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) -> npt.NDArray[np.float32]:
     """Turn a batch as the data set gives it into what the model takes in a framework.
 
-    Both frameworks get the same numbers, made by the same operations in the same order and only then laid
-    out, so that a difference between two twins is never a difference between their inputs.
+    Both frameworks get the same numbers from the same operations in the same order, laid out last, so that a
+    difference between two twins is never a difference between their inputs.
 
     Parameters
     ----------
@@ -124,6 +124,4 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
         values /= np.float32(255)
         values -= np.float32(model.mean)
         values /= np.float32(model.scale)
-    if model.layout[framework] == "NCHW":
-        values = values.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(values)
+    return model.laid_out(values, framework)

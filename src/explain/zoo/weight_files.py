@@ -1,4 +1,4 @@
-"""The weight files: one safetensors file a model, checked against the table of seed models as it is read."""
+"""The weight files: one safetensors file a model, checked against the table of seed models when it is read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from explain.errors import DataError
 from explain.files.atomic_write import replace_file
-from explain.zoo.parameters import Framework, Shapes, convert, shapes
+from explain.zoo.layers import Framework, Shapes, convert, shapes
 from explain.zoo.seed_models import SeedModel
 
 Array = npt.NDArray[Any]
 
-# One entry, for safetensors writes several in an order of its own that changes from run to run.
+# One entry: safetensors writes several in an order that changes from run to run.
 _METADATA_KEY = "explain"
 
 
@@ -63,14 +63,7 @@ def read_weights(model: SeedModel, content: bytes, origin: str) -> dict[str, npt
 
 
 def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
-    """Read what a weight file says about how it came to be.
-
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    origin : str
-        Its name, for errors.
+    """Read how the weights in a file were trained; `content` and `origin` are as in `read_weights`.
 
     Returns
     -------
@@ -81,13 +74,15 @@ def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the file holds nothing of the kind.
+        If the file does not say it.
     """
     try:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata: dict[str, Any] = json.loads(header["__metadata__"][_METADATA_KEY])
     except (ValueError, KeyError, TypeError) as cause:
-        raise DataError(f"{origin} does not say how it came to be ({cause!r}). {_REMEDY}") from cause
+        raise DataError(
+            f"{origin} does not say how its weights were trained ({cause!r}). {_REMEDY}"
+        ) from cause
     return metadata
 
 
@@ -136,7 +131,7 @@ def write_weights(
     tensors : Mapping of str to numpy.ndarray of float32
         Every parameter under the name and in the shape of the model's native framework.
     metadata : Mapping
-        How they came to be: what `read_metadata` gives back.
+        How they were trained: what `read_metadata` returns.
 
     Raises
     ------

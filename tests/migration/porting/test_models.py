@@ -119,7 +119,7 @@ def test_seed_models(name, dtype, bound):
 @pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float64", 1e-10)])
 def test_a_network_of_real_size(dtype, bound):
     source = zoo.load("efficientnet_lite0", "torch", dtype)
-    target = efficientnet.efficientnet_lite0(dtype)
+    target = efficientnet.build(dtype)
     ported = explain.port(source, target)
     assert len(ported.rows) == len(extension_for(source).parameters(source))
     picture = zoo.samples("efficientnet_lite0", "tensorflow").x[:1].astype(dtype)

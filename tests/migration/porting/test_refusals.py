@@ -408,7 +408,7 @@ def test_variables_that_two_layers_of_keras_share_are_held_to_one_value():
 
     source, before = Untied(), bytes_of(target)
     mapping = {"(model)": target.layers[1].name, "first": target.layers[0].name}
-    with pytest.raises(PortError, match="is the same variable as"):
+    with pytest.raises(PortError, match="is the same tensor as"):
         explain.port(source, target, mapping)
     assert bytes_of(target) == before
     with torch.no_grad():

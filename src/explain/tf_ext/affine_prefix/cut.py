@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from explain.backends.operations.score_graph import Survey
 from explain.inputs.examples import Examples
-from explain.keras.layers import replaced
+from explain.keras.calls import replaced
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
 from explain.tf_ext.model.opened import OpenedModel

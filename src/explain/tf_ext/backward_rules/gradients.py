@@ -12,7 +12,7 @@ import tensorflow as tf
 from explain.backends.protocol import Rule
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Arrays, Examples
-from explain.keras.layers import replaced
+from explain.keras.calls import replaced
 from explain.tf_ext.backward_rules.backward import backward
 from explain.tf_ext.backward_rules.deep_lift import rescaled
 from explain.tf_ext.backward_rules.guided import rectified

@@ -15,7 +15,9 @@ from explain.backends.protocol import Finding
 from explain.backends.scoring import ActivationKind, Reading, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
-from explain.keras.layers import is_keras_model, layers_of, recorded_masks, wired
+from explain.keras.calls import wired
+from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.masks import recorded_masks
 from explain.tf_ext.model.inspection import TensorFlowInspection
 from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls
 from explain.tf_ext.model.scores import (

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from explain.backends.places import Place
 from explain.backends.tokens import is_embedding
-from explain.keras.layers import replaced
+from explain.keras.calls import replaced
 
 
 def named_layers(model: Any) -> Mapping[str, Any]:

@@ -11,7 +11,8 @@ import tensorflow as tf
 from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation, no_gradient_reason
 from explain.errors import GradientError, TargetError
 from explain.inputs.layout import Layout
-from explain.keras.layers import is_keras_model, layers_of, recorded_activations
+from explain.keras.calls import recorded_activations
+from explain.keras.layers import is_keras_model, layers_of
 
 _FUNCTIONAL: dict[str, ActivationKind] = {
     "Softmax": "softmax",

@@ -12,7 +12,9 @@ import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.ops import stateful_random_ops
 
-from explain.keras.layers import held_masks, is_keras_model, kept_losses, layers_of
+from explain.keras.calls import kept_losses
+from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.masks import held_masks
 
 
 @contextmanager

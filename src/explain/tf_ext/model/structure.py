@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from explain.keras.inspection import input_shape_of
-from explain.keras.layers import has_masking, is_keras_model, layers_of
+from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.masks import has_masking
 
 _PLAIN = frozenset({bool, int, float, str})
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from explain.errors import PortError
-from explain.keras import parameters as keras_parameters
 from explain.keras.layers import is_keras_model
+from explain.keras.parameters import access as keras_parameters
 from explain.parameters.canonical import ParameterLayer
 from explain.tf_ext.model.layers import named_layers
 
@@ -34,21 +34,9 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
-    """Give a model's layers the tensors of `layers`, which have the names of its own, all or none.
+    """Assign tensors to a model's variables, see `explain.parameters.access.write_layers`.
 
-    Variables are assigned to: they stay the objects that an optimiser knows, of their precision.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The model.
-    layers : sequence of ParameterLayer
-        Of each, the tensors, in canonical axes; a layer that is not among them stays as it is.
-
-    Raises
-    ------
-    PortError
-        If a tensor does not fit; nothing is changed then.
+    Variables stay the objects that an optimiser knows, in their precision.
 
     Examples
     --------

@@ -7,14 +7,9 @@ network's modules, so that a layer of the one can be found in the other.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy.typing as npt
-
-Array = npt.NDArray[Any]
 
 # Of each stage: blocks, side of the kernel, stride of its first block, expansion, channels.
 _STAGES = (
@@ -30,12 +25,12 @@ _STEM, _HEAD, _CLASSES = 32, 1280, 1000
 _EPSILON = 1e-3
 
 
-def efficientnet_lite0(dtype: str = "float32") -> keras.Model:
+def build(dtype: str = "float32") -> keras.Model:
     """Build the untrained network: (N, 224, 224, 3) to (N, 1000) logits.
 
     Examples
     --------
-    >>> efficientnet_lite0().output_shape
+    >>> build().output_shape
     (None, 1000)
     """
     given = keras.Input((224, 224, 3), dtype=dtype, name="picture")
@@ -58,36 +53,8 @@ def efficientnet_lite0(dtype: str = "float32") -> keras.Model:
     return model
 
 
-def load(tensors: Mapping[str, Array], dtype: str = "float32") -> keras.Model:
-    """Build the network with given parameters.
-
-    Parameters
-    ----------
-    tensors : Mapping of str to numpy.ndarray
-        Every parameter, named ``LAYER/WEIGHT``, see `explain.zoo.pretrained.keras_tensors`.
-    dtype : {"float32", "float64"}
-        Precision of the model; the parameters are cast to it.
-
-    Examples
-    --------
-    >>> from explain import zoo
-    >>> zoo.load("efficientnet_lite0", framework="tensorflow").get_layer("fc").name
-    'fc'
-    """
-    # Keras draws the seeds of its initialisers from Python's `random`; the user's state is put back.
-    random_state = random.getstate()
-    try:
-        model = efficientnet_lite0(dtype)
-    finally:
-        random.setstate(random_state)
-    for layer in model.layers:
-        for weight in layer.weights:
-            weight.assign(tensors[f"{layer.name}/{weight.name}"].astype(dtype))
-    return model
-
-
 def _block(given: Any, name: str, side: int, stride: int, expansion: int, channels: int, dtype: str) -> Any:
-    """Widen, filter each channel by itself, narrow; and add what was given, where it fits."""
+    """Expand, filter each channel, project; add the input where the shapes agree."""
     x, before = given, int(given.shape[-1])
     if expansion != 1:
         x = _convolution(x, f"{name}_expand_conv", before * expansion, 1, dtype)

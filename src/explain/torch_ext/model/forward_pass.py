@@ -13,7 +13,7 @@ from explain.backends.forward_pass import ForwardPass
 from explain.backends.scoring import ActivationKind, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
-from explain.keras.layers import wired
+from explain.keras.calls import wired
 from explain.torch_ext.model.inspection import TorchInspection, call_error
 from explain.torch_ext.model.memory_format import in_order
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, class_axis, functional_activation

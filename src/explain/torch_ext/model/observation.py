@@ -1,9 +1,9 @@
-"""A PyTorch model run once as it is given, and what its modules gave."""
+"""Runs a PyTorch model once as it is given, and observes what its modules return."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -12,24 +12,25 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.observation import (
+    CallLog,
+    ModelInputs,
     Observation,
     ObservedCall,
-    batch_first,
-    canonical,
     first_in,
-    tensors_in,
+    named_outputs,
+    plain_settings,
 )
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
-from explain.keras.layers import wired
+from explain.keras.calls import wired
 from explain.torch_ext.model.inspection import call_error, device_and_dtype, inspect_model
 from explain.torch_ext.model.layers import has_channels_last, named_layers
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.state import inference_mode
 from explain.torch_ext.model.transfer import to_device, to_host
 
-# The same words as in Keras.
+# The same words as for Keras layers.
 _OPERATIONS: tuple[tuple[Any, str], ...] = (
     (nn.modules.conv._ConvTransposeNd, "transposed_convolution"),
     (nn.modules.conv._ConvNd, "convolution"),
@@ -56,7 +57,7 @@ _OPERATIONS: tuple[tuple[Any, str], ...] = (
     (nn.LeakyReLU, "leaky_relu"),
     (nn.Hardtanh, "hard_tanh"),
 )
-_PLAIN = (
+_SETTINGS = (
     "kernel_size",
     "stride",
     "padding",
@@ -72,32 +73,9 @@ _PLAIN = (
 
 
 def observe(
-    model: Any,
-    inputs: Sequence[Array | None],
-    layout: Layout,
-    wiring: Wiring | None = None,
-    *,
-    layers: bool = True,
+    model: Any, inputs: ModelInputs, layout: Layout, wiring: Wiring | None = None, *, layers: bool = True
 ) -> Observation | None:
-    """Run a model as it is given, in its own mode; it is again as it came.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        The model.
-    inputs : sequence of numpy.ndarray
-        As the model takes them; None for one that is given as None.
-    layout : Layout
-        The axes of the first that has numbers.
-    wiring : Wiring, optional
-        How the model is called with several.
-    layers : bool
-        Whether to note what the layers give.
-
-    Returns
-    -------
-    Observation, optional
-        None for a model whose layers cannot be reached, or that takes one step of a sequence at a time.
+    """Run a model in its own mode, see `explain.backends.protocol.Extension.observe`; its state is restored.
 
     Raises
     ------
@@ -117,57 +95,53 @@ def observe(
         for one in inputs
     ]
     given, keywords = wired(network, wiring, points, {}, keras=False)
-    seen: list[ObservedCall] = []
-    # Its own mode is part of what is observed; what a run in training mode changes is put back.
+    log = CallLog(layout)
+    # The model's own mode is observed too: what a run in training mode changes is restored.
     as_given = replace(inspection.structure, training=(), stock=False)
     with ExitStack() as stack:
         put_back = stack.enter_context(inference_mode(network, as_given, device))
         if layers:
-            watcher = _Watcher(layout, seen)
+            watcher = _Watcher(layout, log)
             for name, module in named_layers(network).items():
                 if _is_noted(module):
                     stack.enter_context(watcher.watching(name, module))
-        # Held so, a model is to have gradients.
+        # The mode above turns gradients on.
         stack.enter_context(torch.no_grad())
         put_back()
         try:
             result = network(*given, **keywords)
         except Exception as cause:  # The model is foreign code, which may raise anything.
             raise call_error(inspection, cause, points) from cause
-        found = tensors_in(result, lambda one: isinstance(one, Tensor))
-        outputs = {name: batch_first(to_host(one), layout.batch_axis) for name, one in found.items()}
+        outputs = named_outputs(result, lambda one: isinstance(one, Tensor), to_host, layout)
         put_back()
-    return Observation(outputs, tuple(seen), network.training, flattens_channels_last=False)
+    return Observation(outputs, tuple(log.calls), network.training, flattens_channels_last=False)
 
 
 class _Watcher:
-    """Notes the calls of modules in their order, and follows where the channels are.
+    """Adds the calls of modules to a log, and follows where the channels are.
 
     Parameters
     ----------
     layout : Layout
         The axes of the model's input.
-    seen : list of ObservedCall
-        Where they are noted.
+    log : CallLog
+        Where calls are added.
     """
 
-    def __init__(self, layout: Layout, seen: list[ObservedCall]) -> None:
-        self._seen = seen
-        self._batch_axis = layout.batch_axis
-        # What has no channels gets them last, in an embedding.
-        self._last = layout.axes[-1] == "C" or "C" not in layout.axes
-        # The rank of what was last given by a module that tells where the channels are.
+    def __init__(self, layout: Layout, log: CallLog) -> None:
+        self._log = log
+        # The rank of the last output of a module that determines where the channels are.
         self._rank = len(layout.axes)
         self._thread = threading.get_ident()
 
     def watching(self, name: str, module: nn.Module) -> _Hooks:
-        """Note the calls of a module while a context lasts."""
+        """Log the calls of a module while a context lasts."""
         given: list[Array | None] = []
 
         def before(module: nn.Module, arguments: Any) -> None:
             if threading.get_ident() == self._thread:
                 first = first_in(arguments)
-                # A copy: what is changed in place is noted as it came.
+                # A copy, since the module may change its input in place.
                 given.append(to_host(first.clone()) if isinstance(first, Tensor) else None)
 
         def after(module: nn.Module, arguments: Any, output: Any) -> None:
@@ -175,58 +149,53 @@ class _Watcher:
                 return
             inputs, first = (given.pop() if given else None), first_in(output)
             if isinstance(first, Tensor):
-                self._note(name, module, inputs, first)
+                self._add(name, module, inputs, first)
 
         return _Hooks(module, before, after)
 
-    def _note(self, name: str, module: nn.Module, inputs: Array | None, output: Tensor) -> None:
+    def _add(self, name: str, module: nn.Module, inputs: Array | None, output: Tensor) -> None:
+        log = self._log
         if has_channels_last(module, True) == has_channels_last(module, False):
             self._rank = output.ndim
-        self._last = has_channels_last(module, self._last)
-        batch_axis = self._batch_axis
+        log.channels_last = has_channels_last(module, log.channels_last)
+        batch_axis = None
         if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
             batch_axis = 0 if module.batch_first else 1
-        laid_out = [
-            None if one is None else canonical(one, batch_axis, channels_last=self._last)
-            for one in (inputs, to_host(output.clone()))
-        ]
-        assert laid_out[1] is not None
-        self._seen.append(
-            ObservedCall(
-                name=name,
-                call=sum(one.name == name for one in self._seen),
-                operation=_operation_of(module),
-                inputs=laid_out[0],
-                outputs=laid_out[1],
-                settings=_settings_of(module),
-                dtype=str(output.dtype).removeprefix("torch."),
-                # A model that makes a sequence of a map, or a map of a row, lays it out as it likes.
-                has_known_axes=output.ndim in (2, self._rank),
-            )
+        call = ObservedCall(
+            name,
+            0,
+            _operation_of(module),
+            inputs,
+            to_host(output.clone()),
+            settings=_settings_of(module),
+            dtype=str(output.dtype).removeprefix("torch."),
+            # Where a model turns a map into a sequence or a row into a map, its axes are not known.
+            has_known_axes=output.ndim in (2, self._rank),
         )
+        log.add(call, batch_axis)
 
 
 class _Hooks:
-    """Two hooks on a module, for the length of a context."""
+    """Two hooks on a module while a context lasts."""
 
     def __init__(self, module: nn.Module, before: Callable[..., None], after: Callable[..., None]) -> None:
         self._module, self._before, self._after = module, before, after
 
     def __enter__(self) -> None:
-        """Put the hooks on."""
+        """Register the hooks."""
         self._handles = (
             self._module.register_forward_pre_hook(self._before),
             self._module.register_forward_hook(self._after),
         )
 
     def __exit__(self, *_: object) -> None:
-        """Take them off."""
+        """Remove them."""
         for handle in self._handles:
             handle.remove()
 
 
 def _is_noted(module: nn.Module) -> bool:
-    """Tell a module that does something of its own: one without modules in it, or with parameters beside them."""
+    """Tell a module that computes by itself: one without modules in it, or with parameters beside them."""
     return not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))
 
 
@@ -238,7 +207,4 @@ def _operation_of(module: nn.Module) -> str:
 
 
 def _settings_of(module: nn.Module) -> dict[str, Any]:
-    if any(True for _ in module.parameters(recurse=False)):
-        return {}
-    found = {name: getattr(module, name) for name in _PLAIN if hasattr(module, name)}
-    return {name: value for name, value in found.items() if isinstance(value, (bool, int, float, str, tuple))}
+    return {} if any(True for _ in module.parameters(recurse=False)) else plain_settings(module, _SETTINGS)

@@ -14,7 +14,8 @@ from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivat
 from explain.errors import TargetError
 from explain.inputs.examples import Target
 from explain.inputs.layout import Layout
-from explain.keras.layers import layers_of, recorded_activations
+from explain.keras.calls import recorded_activations
+from explain.keras.layers import layers_of
 from explain.torch_ext.model.inspection import TorchInspection
 
 _FUNCTIONAL: dict[str, ActivationKind] = {

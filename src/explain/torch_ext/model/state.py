@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from explain.inputs.examples import Array
-from explain.keras.layers import held_masks, kept_losses
+from explain.keras.calls import kept_losses
+from explain.keras.masks import held_masks
 from explain.running.random_state import preserved_random_state
 from explain.torch_ext.model.structure import Structure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from explain.errors import ModelNotBuiltError, PortError
-from explain.keras import parameters as keras_parameters
 from explain.keras.layers import is_keras_model
+from explain.keras.parameters import access as keras_parameters
+from explain.parameters import torch_axes
+from explain.parameters.access import StoredLayer, read_layers, write_layers
 from explain.parameters.canonical import Array, LayerKind, ParameterLayer
 from explain.parameters.padding import added
 from explain.torch_ext.model.layers import named_layers
 from explain.torch_ext.model.transfer import to_host
-from explain.torch_ext.parameters.axes import to_canonical, to_native
 from explain.torch_ext.parameters.settings import neighbours, settings_of
 
 _INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
@@ -31,7 +32,7 @@ _RECURRENT: Mapping[type[nn.Module], LayerKind] = {
     nn.LSTMCell: "lstm",
     nn.GRUCell: "gru",
 }
-# Of the first that a module is an instance of.
+# The first match counts.
 _KINDS: Sequence[tuple[Any, LayerKind]] = (
     (nn.modules.conv._ConvTransposeNd, "transposed_convolution"),
     (nn.modules.conv._ConvNd, "convolution"),
@@ -44,38 +45,10 @@ _KINDS: Sequence[tuple[Any, LayerKind]] = (
     (nn.MultiheadAttention, "attention"),
     *_RECURRENT.items(),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """What one `ParameterLayer` is of in the model itself.
-
-    Parameters
-    ----------
-    name, part, kind : str
-        As in `ParameterLayer`.
-    module : torch.nn.Module
-        The module.
-    tensors : Mapping of str to torch.Tensor
-        Parameters and buffers, those of a recurrent layer without their ending.
-    settings : Mapping
-        As in `ParameterLayer`.
-    computed : bool
-        Whether a tensor is worked out from others (a parametrization), so that it can be read and not written.
-    """
-
-    name: str
-    part: str
-    kind: LayerKind
-    module: nn.Module
-    tensors: Mapping[str, Tensor]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    computed: bool = False
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each tensor, by its name."""
-        return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+_PARAMETRIZED = (
+    "has a parametrization: its weight is worked out from other tensors and cannot be written. Remove it first, with "
+    "torch.nn.utils.parametrize.remove_parametrizations."
+)
 
 
 def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
@@ -96,40 +69,13 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
     """
     if is_keras_model(model):
         return keras_parameters.read_parameters(model, _keras_names(model))
-    return tuple(
-        ParameterLayer(
-            one.name,
-            one.kind,
-            to_canonical(
-                one.kind,
-                # Copies: what is read must not change with the model.
-                {name: np.array(to_host(tensor)) for name, tensor in one.tensors.items()},
-                one.settings.get("num_heads", 1),
-            ),
-            one.settings,
-            one.part,
-            channels_last=False,
-        )
-        for one in _held(model)
-    )
+    return read_layers(_stored_layers(model), _TorchStore())
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
-    """Give a model's layers the tensors of `layers`, which have the names of its own, all or none.
+    """Change a model's tensors in place, see `explain.parameters.access.write_layers`.
 
-    Tensors are changed in place: they stay the objects that an optimiser knows, on their device, of their precision.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        The model.
-    layers : sequence of ParameterLayer
-        Of each, the tensors, in canonical axes; a layer that is not among them stays as it is.
-
-    Raises
-    ------
-    PortError
-        If a tensor does not fit, or cannot be written; nothing is changed then.
+    Tensors stay the objects that an optimiser knows, on their device, in their precision.
 
     Examples
     --------
@@ -141,53 +87,38 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
     if is_keras_model(model):
         keras_parameters.write_parameters(model, layers, _keras_names(model))
         return
-    own = {(one.name, one.part): one for one in _held(model)}
-    planned: dict[int, tuple[Tensor, Tensor, str]] = {}
-    for layer in layers:
-        held = own[layer.name, layer.part]
-        if held.computed:
-            raise PortError(
-                f"{layer.label!r} has a parametrization: its weight is worked out from other tensors and cannot be "
-                "written. Remove it first, with torch.nn.utils.parametrize.remove_parametrizations."
-            )
-        native = to_native(layer.kind, layer.tensors, held.shapes)
-        if set(native) != set(held.tensors):
-            raise PortError(f"{layer.label!r} holds {sorted(held.tensors)}, and was given {sorted(native)}.")
-        for name, tensor in held.tensors.items():
-            _plan(planned, f"{layer.label}, {name}", tensor, native[name])
-    _write(planned)
+    write_layers(_stored_layers(model), layers, _TorchStore())
 
 
-def _plan(planned: dict[int, tuple[Tensor, Tensor, str]], label: str, tensor: Tensor, array: Array) -> None:
-    if tuple(array.shape) != tuple(tensor.shape):
-        raise PortError(f"{label} has shape {tuple(tensor.shape)}, and was given {tuple(array.shape)}.")
-    value = torch.from_numpy(np.array(array)).to(device=tensor.device, dtype=tensor.dtype)
-    if tensor.dtype.is_floating_point and np.isfinite(array).all() and not bool(torch.isfinite(value).all()):
-        raise PortError(f"{label} is of {tensor.dtype}, in which some of the values given are infinite.")
-    # Two layers may share a tensor.
-    key = id(tensor)
-    if key in planned and not torch.equal(planned[key][1], value):
-        raise PortError(
-            f"{label} is the same tensor as {planned[key][2]}, and they were given different values: the two layers "
-            "are tied in this model and not in the other one."
-        )
-    planned[key] = tensor, value, label
+class _TorchStore:
+    """Tensors of PyTorch, as `explain.parameters.access.ParameterStore`."""
+
+    def to_canonical(self, layer: StoredLayer, own: Mapping[str, Array]) -> dict[str, Array]:
+        return torch_axes.to_canonical(layer.kind, own, layer.settings.get("num_heads", 1))
+
+    def to_native(self, layer: StoredLayer, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        return torch_axes.to_native(layer.kind, tensors, layer.shapes)
+
+    def to_host(self, tensor: Tensor) -> Array:
+        # A copy: what is read must not change with the model.
+        return np.array(to_host(tensor))
+
+    def cast(self, array: Array, like: Tensor) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(device=like.device, dtype=like.dtype)
+
+    def is_finite(self, value: Tensor) -> bool:
+        return bool(torch.isfinite(value).all())
+
+    def is_equal(self, first: Tensor, second: Tensor) -> bool:
+        return torch.equal(first, second)
+
+    @torch.no_grad()
+    def assign(self, tensor: Tensor, value: Tensor) -> None:
+        tensor.copy_(value)
 
 
-def _write(planned: Mapping[int, tuple[Tensor, Tensor, str]]) -> None:
-    before = [tensor.detach().clone() for tensor, _, _ in planned.values()]
-    with torch.no_grad():
-        try:
-            for tensor, value, _ in planned.values():
-                tensor.copy_(value)
-        except BaseException:
-            for (tensor, _, _), kept in zip(planned.values(), before, strict=True):
-                tensor.copy_(kept)
-            raise
-
-
-def _held(model: Any) -> list[Held]:
-    """Give what holds parameters; a module inside another that was read whole is passed over."""
+def _stored_layers(model: Any) -> list[StoredLayer]:
+    """Find the modules that hold parameters; one inside another that is read as a whole is left out."""
     if isinstance(model, torch.jit.ScriptModule) or not isinstance(model, nn.Module):
         raise PortError(
             f"model is of type {type(model).__name__}, whose layers cannot be told from each other: give the "
@@ -198,7 +129,7 @@ def _held(model: Any) -> list[Held]:
         key: {**about, "after": (names[id(about["after"])],)} if "after" in about else about
         for key, about in neighbours(model).items()
     }
-    found: list[Held] = []
+    found: list[StoredLayer] = []
     whole: list[str] = []
     for name, module in model.named_modules():
         if any(name.startswith(f"{outer}." if outer else "") for outer in whole):
@@ -213,21 +144,22 @@ def _held(model: Any) -> list[Held]:
 
 def _parts_of(
     name: str, module: nn.Module, kind: LayerKind | None, beside: Mapping[str, Any]
-) -> Iterator[Held]:
-    computed = parametrize.is_parametrized(module)
-    with _still(module):
+) -> Iterator[StoredLayer]:
+    why_read_only = _PARAMETRIZED if parametrize.is_parametrized(module) else ""
+    stored = partial(StoredLayer, name, channels_last=False, why_read_only=why_read_only)
+    with _parametrizations_in_inference_mode(module):
         tensors = _tensors_of(module)
     if kind in ("simple_rnn", "lstm", "gru"):
         cells = isinstance(module, nn.RNNCellBase)
-        endings = [("", 0, False)] if cells else list(_endings(module))
-        for ending, layer, reverse in endings:
-            own = {key.removesuffix(ending): value for key, value in tensors.items() if key.endswith(ending)}
-            part = ending[1:] if len(endings) > 1 else ""
-            yield Held(name, part, kind, module, own, settings_of(module, kind, layer, reverse), computed)
+        suffixes = [("", 0, False)] if cells else list(_suffixes(module))
+        for suffix, layer, reverse in suffixes:
+            own = {key.removesuffix(suffix): value for key, value in tensors.items() if key.endswith(suffix)}
+            part = suffix[1:] if len(suffixes) > 1 else ""
+            yield stored(part, kind, own, settings_of(module, kind, layer, reverse))
         return
     if kind is None:
         if tensors:
-            yield Held(name, "", "weights", module, tensors, computed=computed)
+            yield stored("", "weights", tensors)
         return
     if kind == "group_normalization" and isinstance(module, _INSTANCE_NORMS) and module.track_running_stats:
         raise PortError(
@@ -243,11 +175,11 @@ def _parts_of(
         settings |= {"activation": None, "activation_known": False}
     if "after" in beside:
         settings["after"] = beside["after"]
-    # A normalisation without tensors has its epsilon.
-    yield Held(name, "", kind, module, tensors, settings, computed)
+    # A normalisation without tensors still has its epsilon.
+    yield stored("", kind, tensors, settings)
 
 
-def _endings(module: Any) -> Iterator[tuple[str, int, bool]]:
+def _suffixes(module: Any) -> Iterator[tuple[str, int, bool]]:
     if getattr(module, "proj_size", 0):
         raise PortError(
             f"An LSTM with proj_size={module.proj_size} projects its state, which no Keras layer does: it does not "
@@ -260,16 +192,16 @@ def _endings(module: Any) -> Iterator[tuple[str, int, bool]]:
 
 
 def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Give a module's own parameters and persistent buffers that are no counters; of attention those of its output."""
+    """Give a module's own parameters and persistent floating-point buffers; of attention, its output's as well."""
     found: dict[str, Tensor] = {
         name: tensor for name, tensor in module._parameters.items() if tensor is not None
     }
     if parametrize.is_parametrized(module):
         parametrized: Any = module.parametrizations
         found |= {name: getattr(module, name).detach() for name in parametrized}
-    passing = module._non_persistent_buffers_set
+    non_persistent = module._non_persistent_buffers_set
     for name, buffer in module._buffers.items():
-        if buffer is not None and name not in passing and buffer.dtype.is_floating_point:
+        if buffer is not None and name not in non_persistent and buffer.dtype.is_floating_point:
             found[name] = buffer
     if isinstance(module, nn.MultiheadAttention):
         found |= {f"out_proj.{name}": tensor for name, tensor in module.out_proj.named_parameters()}
@@ -294,8 +226,8 @@ def _refuse_what_cannot_be_read(name: str, module: nn.Module) -> None:
 
 
 @contextmanager
-def _still(module: nn.Module) -> Iterator[None]:
-    """Hold what a parametrization keeps: spectral norm takes a step of its iteration in training mode."""
+def _parametrizations_in_inference_mode(module: nn.Module) -> Iterator[None]:
+    """Keep parametrizations from changing when they are read: in training mode, spectral norm iterates further."""
     inside = list(module.parametrizations.modules()) if parametrize.is_parametrized(module) else []  # type: ignore[union-attr]
     before = [one.training for one in inside]
     try:

@@ -1,4 +1,4 @@
-"""What PyTorch's layers are set to besides their tensors, in the words that both frameworks share."""
+"""The settings of PyTorch's layers besides their tensors, in words that both frameworks share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ACTIVATIONS: Mapping[type[nn.Module], str] = {
     nn.Hardswish: "hard_silu",
     nn.LogSigmoid: "log_sigmoid",
 }
-# What an activation after them is still an activation of what was before them.
+# An activation after one of these applies to the layer before it all the same.
 _PASSES = (
     nn.Dropout,
     nn.Dropout1d,
@@ -55,7 +55,7 @@ _PARAMETRIC = (
 
 
 def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: bool = False) -> dict[str, Any]:
-    """Give what must agree for a layer's tensors to mean the same.
+    """Give the settings that must agree for a layer's tensors to mean the same.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: boo
             "strides": tuple(own.stride),
             "dilation": tuple(own.dilation),
             "groups": own.groups,
-            # What lengthens the output leaves off less of it at its end.
+            # Output padding crops less at the end.
             "padding": tuple(
                 (side, side - more) for side, more in zip(own.padding, own.output_padding, strict=True)
             ),
@@ -97,7 +97,7 @@ def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: boo
             "axis": "channels",
             "batch_statistics": not own.track_running_stats or own.running_mean is None,
             "training": own.training,
-            # A norm of maps takes no row.
+            # A norm of maps takes no flattened input.
             **({"flattened": None} if isinstance(own, (nn.BatchNorm2d, nn.BatchNorm3d)) else {}),
         }
     if kind == "layer_normalization":
@@ -130,7 +130,7 @@ def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: boo
 
 
 def activation_name(module: nn.Module) -> str | None:
-    """Give the name of an activation, None for what is none that is known.
+    """Give the name of an activation, None for any other module.
 
     Examples
     --------
@@ -147,11 +147,11 @@ def activation_name(module: nn.Module) -> str | None:
 
 
 def neighbours(model: nn.Module) -> dict[int, dict[str, Any]]:
-    """Give, by the identity of a module in a `torch.nn.Sequential`, what the modules beside it add to its settings.
+    """Give, by the identity of a module in a `torch.nn.Sequential`, what its neighbours add to its settings.
 
-    The zeros that are put around its input, ``"zeros"``; the activation of what it gives, ``"activation"``, None where
-    another layer follows at once; and the module with parameters that its input comes from, ``"after"``. What cannot be
-    known is left out.
+    These are the zeros that its input is padded with, ``"zeros"``; the activation of its output, ``"activation"``, None
+    where another layer follows directly; and the module with parameters that its input comes from, ``"after"``. What is
+    not known is left out.
 
     Examples
     --------
@@ -165,14 +165,14 @@ def neighbours(model: nn.Module) -> dict[int, dict[str, Any]]:
     inside = {id(child) for chain in chains for child in chain.children() if _is_chain(child)}
     found: dict[int, dict[str, Any]] = {}
     for chain in chains:
-        # One inside another goes on where that one does.
+        # A chain inside another chain is followed as part of it.
         if id(chain) not in inside:
             _look_along(_flat(chain), found, whole=chain is model)
     return found
 
 
 def zeros_around(module: nn.Module) -> Pairs | None:
-    """Give the zeros before and after each axis that a module of its own adds, None for what is no such module.
+    """Give the zeros before and after each axis that a padding module adds, None for any other module.
 
     Examples
     --------
@@ -183,12 +183,12 @@ def zeros_around(module: nn.Module) -> Pairs | None:
     if not isinstance(module, kinds) or getattr(module, "value", 0) != 0:
         return None
     sides = tuple(module.padding)
-    # PyTorch says the last axis first.
+    # PyTorch lists the last axis first.
     return tuple(zip(sides[::2], sides[1::2], strict=True))[::-1]
 
 
 def _is_chain(module: nn.Module) -> bool:
-    """Tell a Sequential that calls its modules one after the other and does nothing besides."""
+    """Tell a Sequential that only calls its modules one after the other."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
@@ -205,7 +205,7 @@ def _look_along(modules: list[nn.Module], found: dict[int, dict[str, Any]], *, w
             one for one in reversed(modules[:place]) if isinstance(one, _PARAMETRIC) or _has_parameters(one)
         )
         before = next(holds, None)
-        # What is called twice comes after two.
+        # A module that is called twice comes after two layers.
         if isinstance(before, _PARAMETRIC) and sum(one is module for one in modules) == 1:
             about["after"] = before
         following = [one for one in modules[place + 1 :] if not isinstance(one, _PASSES)][:1]
@@ -226,9 +226,10 @@ def _has_parameters(module: nn.Module) -> bool:
 
 
 def _padding(module: Any) -> Pairs | None:
-    """PyTorch's "same" is for a stride of 1: an odd zero is put after, as TensorFlow does.
+    """Give a convolution's padding, None where it is not known: in a subclass with its own `forward`.
 
-    Of a convolution with a forward of its own it is not known, save that of a module which pads its input.
+    A subclass that pads its input by modules of its own is known. PyTorch's "same" has a stride of 1; an odd zero comes
+    at the end, as in TensorFlow.
     """
     zeros = [found for child in module.children() if (found := zeros_around(child)) is not None]
     if not (zeros or type(module).forward.__module__.startswith("torch.nn.") or any(module.children())):

@@ -1,0 +1,54 @@
+"""Reading and writing the parameters of a Keras model, whichever framework Keras runs on; Keras is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from explain.keras.parameters.stored_layers import stored_layers
+from explain.parameters import keras_axes
+from explain.parameters.access import StoredLayer, read_layers, write_layers
+from explain.parameters.canonical import Array, ParameterLayer
+
+
+def read_parameters(model: Any, names: Mapping[int, str]) -> tuple[ParameterLayer, ...]:
+    """Copy the parameters of a Keras model into canonical axes; `names` and errors are those of `stored_layers`."""
+    return read_layers(stored_layers(model, names), _KerasStore())
+
+
+def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mapping[int, str]) -> None:
+    """Assign tensors to the variables of a Keras model, see `explain.parameters.access.write_layers`.
+
+    Variables stay the objects that an optimiser knows, in their precision.
+    """
+    write_layers(stored_layers(model, names), layers, _KerasStore())
+
+
+class _KerasStore:
+    """Variables of Keras, as `explain.parameters.access.ParameterStore`."""
+
+    def to_canonical(self, layer: StoredLayer, own: Mapping[str, Array]) -> dict[str, Array]:
+        return keras_axes.to_canonical(layer.kind, own, layer.form)
+
+    def to_native(self, layer: StoredLayer, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        return keras_axes.to_native(layer.kind, tensors, layer.shapes, layer.form)
+
+    def to_host(self, tensor: Any) -> Array:
+        array: Array = np.array(np.asarray(tensor))
+        # NumPy does not know bfloat16 as a kind of float.
+        return array.astype(np.float32) if array.dtype.kind == "V" or array.dtype == np.float16 else array
+
+    def cast(self, array: Array, like: Any) -> Array:
+        with np.errstate(over="ignore"):
+            return array.astype(np.asarray(like).dtype)
+
+    def is_finite(self, value: Array) -> bool:
+        return bool(np.isfinite(value.astype(np.float64)).all())
+
+    def is_equal(self, first: Array, second: Array) -> bool:
+        return np.array_equal(first, second)
+
+    def assign(self, tensor: Any, value: Array) -> None:
+        tensor.assign(value)

@@ -1,0 +1,237 @@
+"""Which layers of a Keras model hold parameters, and in which variables; Keras is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from explain.errors import ModelNotBuiltError, PortError
+from explain.keras.flattened_maps import built_flattenings
+from explain.keras.graph import Graph, in_order_of_calls
+from explain.keras.layers import class_name, derives_from
+from explain.keras.parameters.settings import settings_of
+from explain.parameters.access import StoredLayer
+from explain.parameters.canonical import LayerKind
+
+_KINDS: Mapping[str, LayerKind] = {
+    "Dense": "dense",
+    "EinsumDense": "dense",
+    "Embedding": "embedding",
+    "BatchNormalization": "batch_normalization",
+    "LayerNormalization": "layer_normalization",
+    "RMSNormalization": "layer_normalization",
+    "GroupNormalization": "group_normalization",
+    "MultiHeadAttention": "attention",
+}
+_CELLS: Mapping[str, LayerKind] = {"SimpleRNNCell": "simple_rnn", "LSTMCell": "lstm", "GRUCell": "gru"}
+_NAMES: Mapping[str, Sequence[str]] = {
+    "embedding": ("embeddings",),
+    "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "layer_normalization": ("gamma", "beta"),
+    "group_normalization": ("gamma", "beta"),
+    "simple_rnn": ("kernel", "recurrent_kernel", "bias"),
+    "lstm": ("kernel", "recurrent_kernel", "bias"),
+    "gru": ("kernel", "recurrent_kernel", "bias"),
+}
+
+
+def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
+    """Find the layers of a Keras model that hold parameters, in the order in which its graph calls them.
+
+    A layer inside another that is read as a whole is left out. Without a graph, layers are in the order in which the
+    model has them.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built.
+    names : Mapping of int to str
+        The names of its layers by their identity, in that order.
+
+    Raises
+    ------
+    ModelNotBuiltError
+        If it has no weights yet.
+    PortError
+        If a layer's numbers are no plain tensors.
+    """
+    if not model.built:
+        raise ModelNotBuiltError(
+            f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
+            "Call model.build((None, *shape_of_one_example)), or call it once on a batch."
+        )
+    graph = Graph(model)
+    found: list[StoredLayer] = []
+    whole: list[Any] = []
+    by_name: dict[str, Any] = {"": model}
+
+    def walk(layer: Any) -> None:
+        for inner in in_order_of_calls(list(layer._layers)):
+            if any(inner is other for other in whole):
+                continue
+            whole.append(inner)
+            name = names.get(id(inner), inner.name)
+            by_name[name] = inner
+            found.extend(_parts_of(name, inner, graph))
+            if not _is_read_whole(inner):
+                walk(inner)
+
+    found.extend(_own_weights("", model))
+    walk(model)
+    return _with_order(graph, _with_flattening(model, found), by_name)
+
+
+def _with_flattening(model: Any, layers: list[StoredLayer]) -> list[StoredLayer]:
+    """Add to dense layers of a model without a graph the maps flattened before them, where only one fits."""
+    known = built_flattenings(model)
+    takers = [
+        one.shapes["kernel"][0] if one.kind == "dense" and "flattened" not in one.settings else None
+        for one in layers
+    ]
+    return [
+        replace(one, settings={**one.settings, "flattened": known[taken]})
+        if taken is not None and taken in known and takers.count(taken) == 1
+        else one
+        for one, taken in zip(layers, takers, strict=True)
+    ]
+
+
+def _with_order(graph: Graph, layers: list[StoredLayer], by_name: Mapping[str, Any]) -> list[StoredLayer]:
+    """Add to each layer which layers with parameters its inputs come from, where the graph shows them."""
+    names = {id(by_name[one.name]): one.name for one in layers}
+    found: list[StoredLayer] = []
+    for layer in layers:
+        before = graph.layers_before(by_name[layer.name], names)
+        settings = {} if before is None else {"after": tuple(names[id(one)] for one in before)}
+        if layer.part == "pointwise":
+            settings = {"after": (layer.name,)}
+        found.append(replace(layer, settings={**layer.settings, **settings}))
+    return found
+
+
+def _is_read_whole(layer: Any) -> bool:
+    if class_name(layer) == "MultiHeadAttention":
+        # Attention with a gate has one layer more than in PyTorch: its layers are read one by one.
+        return not getattr(layer, "_use_gate", False)
+    return hasattr(layer, "cell") or hasattr(layer, "backward_layer")
+
+
+def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[StoredLayer]:
+    kind = class_name(layer)
+    if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
+        raise PortError(
+            f"{name} ({kind}) is quantised or has LoRA weights beside its kernel: its numbers are no plain tensors. "
+            "Use the model from which it was made."
+        )
+    if kind == "SpectralNormalization":
+        raise PortError(
+            f"{name} ({kind}) works its layer's kernel out anew in training: put a plain layer in its place, with "
+            "the kernel as it is now."
+        )
+    if hasattr(layer, "backward_layer"):
+        for part, inner in (("forward", layer.forward_layer), ("backward", layer.backward_layer)):
+            yield from _recurrent(name, part, inner, graph, layer)
+        return
+    if hasattr(layer, "cell") or kind in _CELLS:
+        yield from _recurrent(name, "", layer, graph, None)
+        return
+    last = getattr(layer, "data_format", None) != "channels_first"
+    if derives_from(layer, "BaseSeparableConv"):
+        depthwise = {"kernel": layer.depthwise_kernel}
+        pointwise = _present({"kernel": layer.pointwise_kernel, "bias": layer.bias})
+        for part, variables, form in (("depthwise", depthwise, "depthwise"), ("pointwise", pointwise, "")):
+            settings = settings_of(layer, "convolution", graph, part)
+            if part == "depthwise":
+                settings["groups"] = int(layer.depthwise_kernel.shape[-2])
+            yield StoredLayer(name, part, "convolution", variables, settings, form, last)
+        return
+    if derives_from(layer, "BaseConvTranspose"):
+        variables = _present({"kernel": layer.kernel, "bias": layer.bias})
+        settings = settings_of(layer, "transposed_convolution", graph)
+        yield StoredLayer(name, "", "transposed_convolution", variables, settings, "", last)
+        return
+    if derives_from(layer, "BaseConv") or derives_from(layer, "BaseDepthwiseConv"):
+        depthwise_too = derives_from(layer, "BaseDepthwiseConv")
+        variables = _present({"kernel": layer.kernel, "bias": layer.bias})
+        settings = settings_of(layer, "convolution", graph)
+        if depthwise_too:
+            settings["groups"] = int(layer.kernel.shape[-2])
+        yield StoredLayer(
+            name, "", "convolution", variables, settings, "depthwise" if depthwise_too else "", last
+        )
+        return
+    if kind == "PReLU":
+        yield StoredLayer(name, "", "weights", {"alpha": layer.alpha}, {}, "rectifier")
+        return
+    known = _KINDS.get(kind)
+    if known == "attention" and not _is_read_whole(layer):
+        known = None
+    if kind == "ReversibleEmbedding" and layer.tie_weights:
+        known = "embedding"
+    if kind == "EinsumDense" and not _is_dense(layer):
+        known = None
+    if known is None:
+        yield from _own_weights(name, layer)
+        return
+    if known == "attention":
+        variables = _attention(layer)
+    elif known == "dense":
+        variables = _present({"kernel": layer.kernel, "bias": layer.bias})
+    else:
+        variables = _present({one: getattr(layer, one, None) for one in _NAMES[known]})
+        if kind == "RMSNormalization":
+            variables = _present({"gamma": layer.scale})
+    if known in ("batch_normalization", "group_normalization"):
+        last = layer.axis in (-1, _rank(layer) - 1)
+    # A normalisation without variables still has its epsilon.
+    yield StoredLayer(name, "", known, variables, settings_of(layer, known, graph), "", last)
+
+
+def _rank(layer: Any) -> int:
+    spec = layer.input_spec
+    return int(spec.ndim or max(spec.axes, default=0) + 1)
+
+
+def _recurrent(name: str, part: str, layer: Any, graph: Graph, taking: Any) -> Iterator[StoredLayer]:
+    cell = getattr(layer, "cell", layer)
+    kind = _CELLS.get(class_name(cell))
+    if kind is None:
+        variables = {variable.path.split("/", 1)[-1]: variable for variable in layer.weights}
+        yield StoredLayer(name, part, "weights", variables)
+        return
+    variables = _present({one: getattr(cell, one, None) for one in _NAMES[kind]})
+    form = "single_bias" if kind == "gru" and not cell.reset_after else ""
+    yield StoredLayer(name, part, kind, variables, settings_of(layer, kind, graph, part, taking), form)
+
+
+def _own_weights(name: str, layer: Any) -> Iterator[StoredLayer]:
+    """Give a layer's own weights by their names: what they do is not known."""
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    variables: dict[str, Any] = {}
+    for variable in own:
+        label = variable.name
+        while label in variables:
+            label += "_"
+        variables[label] = variable
+    if variables:
+        yield StoredLayer(name, "", "weights", variables, finish=getattr(layer, "finalize_state", None))
+
+
+def _attention(layer: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("query", "key", "value", "output"):
+        dense = getattr(layer, f"{name}_dense")
+        found |= _present({f"{name}_kernel": dense.kernel, f"{name}_bias": dense.bias})
+    return found
+
+
+def _is_dense(layer: Any) -> bool:
+    """Tell an EinsumDense that does what a Dense layer does: the last axis by a matrix."""
+    given, _, rest = layer.equation.replace("...", "").partition(",")
+    kernel, _, result = rest.partition("->")
+    return len(kernel) == 2 and given[-1:] == kernel[0] and result == given[:-1] + kernel[1]
+
+
+def _present(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: variable for name, variable in variables.items() if variable is not None}

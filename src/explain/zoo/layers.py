@@ -1,0 +1,255 @@
+"""The layers that seed models are made of: what each is, and what each framework calls its tensors.
+
+A conversion between the frameworks permutes elements (and, for a recurrent layer, adds a bias of zeros or removes it),
+so that a model and its twin have the same numbers, bit for bit.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from explain.parameters import keras_axes, torch_axes
+from explain.parameters.canonical import Array, LayerKind
+from explain.parameters.flattened import Block, order_between
+
+Framework = Literal["torch", "tensorflow"]
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class PlainLayer:
+    """A layer without parameters.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer, the same in both frameworks.
+    operation : {"relu", "max_pooling", "flatten", "softmax", "log_softmax"}
+        What it does; a pool takes the maximum of 2×2 pixels.
+    """
+
+    name: str
+    operation: Literal["relu", "max_pooling", "flatten", "softmax", "log_softmax"]
+
+
+@dataclass(frozen=True)
+class ParameterLayer(ABC):
+    """A layer that holds parameters.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer, the same in both frameworks.
+    """
+
+    name: str
+
+    kind: ClassVar[LayerKind]
+    # PyTorch numbers the layers of a recurrent module in the names of its tensors.
+    _torch_suffix: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def canonical_shapes(self) -> Shapes:
+        """The shape of every tensor in the axes of `explain.parameters.canonical`, features flattened channels last."""
+
+    def shapes(self, framework: Framework) -> Shapes:
+        """Give the shape of every tensor under the framework's own name of it."""
+        tensors = {name: np.empty(shape, np.float32) for name, shape in self.canonical_shapes.items()}
+        return {name: tensor.shape for name, tensor in self.to_framework(framework, tensors).items()}
+
+    def from_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give the layer's tensors in canonical axes, from those of a whole model under the framework's names."""
+        if framework == "tensorflow":
+            prefix = f"{self.name}/"
+            own = {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
+            return keras_axes.to_canonical(self.kind, own)
+        prefix, suffix = f"{self.name}.", self._torch_suffix
+        own = {
+            name.removeprefix(prefix).removesuffix(suffix): one
+            for name, one in tensors.items()
+            if name.startswith(prefix)
+        }
+        return torch_axes.to_canonical(self.kind, own)
+
+    def to_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give the layer's canonical tensors under the framework's names and in its shapes."""
+        if framework == "tensorflow":
+            own = keras_axes.to_native(self.kind, tensors, {})
+            return {f"{self.name}/{name}": tensor for name, tensor in own.items()}
+        own = torch_axes.to_native(self.kind, tensors, {})
+        return {f"{self.name}.{name}{self._torch_suffix}": tensor for name, tensor in own.items()}
+
+
+@dataclass(frozen=True)
+class Convolution(ParameterLayer):
+    """A two-dimensional convolution: OIHW kernels in PyTorch, HWIO in Keras.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    in_channels, out_channels : int
+        Number of channels before and after.
+    kernel_size : int
+        Height and width of the kernel.
+
+    Examples
+    --------
+    >>> Convolution("conv1", 3, 6, 5).shapes("tensorflow")
+    {'conv1/kernel': (5, 5, 3, 6), 'conv1/bias': (6,)}
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int
+
+    kind = "convolution"
+
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shapes of kernel and bias."""
+        side = self.kernel_size
+        return {"kernel": (side, side, self.in_channels, self.out_channels), "bias": (self.out_channels,)}
+
+
+@dataclass(frozen=True)
+class Dense(ParameterLayer):
+    """A fully connected layer: (out, in) weights in PyTorch, (in, out) in Keras.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    in_features, out_features : int
+        Number of features before and after.
+    flattened : tuple of int, optional
+        The (channels, height, width) whose flattening is the layer's input: PyTorch flattens them in this
+        order and Keras with the channels last, so the input features are reordered too.
+
+    Examples
+    --------
+    >>> Dense("fc", 12, 4, flattened=(3, 2, 2)).shapes("torch")
+    {'fc.weight': (4, 12), 'fc.bias': (4,)}
+    """
+
+    in_features: int
+    out_features: int
+    flattened: tuple[int, int, int] | None = None
+
+    kind = "dense"
+
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shapes of kernel and bias."""
+        return {"kernel": (self.in_features, self.out_features), "bias": (self.out_features,)}
+
+    def from_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give kernel and bias, the input features in channels-last order."""
+        return self._reordered(super().from_framework(framework, tensors), framework == "tensorflow", True)
+
+    def to_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Give kernel and bias, the input features in the order in which the framework flattens."""
+        return super().to_framework(framework, self._reordered(tensors, True, framework == "tensorflow"))
+
+    def _reordered(self, tensors: Mapping[str, Array], source: bool, target: bool) -> dict[str, Array]:
+        """Reorder the input features; `source` and `target` say whether channels are flattened last."""
+        if self.flattened is None:
+            return dict(tensors)
+        channels, height, width = self.flattened
+        order = order_between((Block(height * width, channels),), [source], [target])
+        return {**tensors, "kernel": tensors["kernel"][order]}
+
+
+@dataclass(frozen=True)
+class Recurrent(ParameterLayer):
+    """A simple (Elman) recurrent layer: `torch.nn.RNN` of one layer, `keras.layers.SimpleRNN`.
+
+    PyTorch adds two biases where Keras has one. The Keras bias becomes PyTorch's input bias with a hidden
+    bias of zeros; the other way, the two are added.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    in_features, hidden_features : int
+        Number of features of a step and of the hidden state.
+    returns_sequence : bool
+        Whether the next layer takes the state after every step, else only the last.
+
+    Examples
+    --------
+    >>> Recurrent("rnn1", 28, 128).shapes("tensorflow")["rnn1/recurrent_kernel"]
+    (128, 128)
+    """
+
+    in_features: int
+    hidden_features: int
+    returns_sequence: bool = False
+
+    kind = "simple_rnn"
+    _torch_suffix = "_l0"
+
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shapes of kernels and bias."""
+        hidden = self.hidden_features
+        return {
+            "kernel": (self.in_features, hidden),
+            "recurrent_kernel": (hidden, hidden),
+            "bias": (hidden,),
+        }
+
+
+def shapes(layers: tuple[ParameterLayer, ...], framework: Framework) -> Shapes:
+    """Give the shape of every tensor of a model under the framework's own name of it.
+
+    Examples
+    --------
+    >>> shapes((Dense("fc", 2, 1),), "torch")
+    {'fc.weight': (1, 2), 'fc.bias': (1,)}
+    """
+    return {name: shape for layer in layers for name, shape in layer.shapes(framework).items()}
+
+
+def convert(
+    layers: tuple[ParameterLayer, ...],
+    tensors: Mapping[str, Array],
+    source: Framework,
+    destination: Framework,
+) -> dict[str, Array]:
+    """Turn the tensors of a model in one framework into those of its twin in the other.
+
+    Parameters
+    ----------
+    layers : tuple of ParameterLayer
+        Every layer of the model that holds parameters.
+    tensors : Mapping of str to numpy.ndarray
+        The tensors under the names and in the shapes of the `source` framework.
+    source, destination : {"torch", "tensorflow"}
+        From which framework and for which.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The tensors under the names and in the shapes of `destination`, contiguous, of unchanged dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> torch_tensors = {"fc.weight": np.array([[1.0, 2.0]]), "fc.bias": np.array([3.0])}
+    >>> convert((Dense("fc", 2, 1),), torch_tensors, "torch", "tensorflow")["fc/kernel"].shape
+    (2, 1)
+    """
+    converted = dict(tensors)
+    # A sum of two biases could not be split again.
+    if source != destination:
+        converted = {}
+        for layer in layers:
+            converted |= layer.to_framework(destination, layer.from_framework(source, tensors))
+    return {name: np.ascontiguousarray(tensor) for name, tensor in converted.items()}

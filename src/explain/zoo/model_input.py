@@ -1,0 +1,46 @@
+"""What a model of the zoo takes: shape, layout and range of its input, the same for seed models and pretrained ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.inputs.display import Display
+from explain.zoo.layers import Framework
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInput:
+    """The input of a model.
+
+    Parameters
+    ----------
+    example_shape : Mapping of framework to tuple
+        Shape of one example, without the batch axis; None where any length goes.
+    layout : Mapping of framework to str
+        The layout of a batch, one letter an axis.
+    mean, scale : float
+        A picture in [0, 1] is ``x * scale + mean``.
+    bounds : tuple of float
+        The least and greatest value of a valid input.
+    """
+
+    example_shape: Mapping[Framework, tuple[int | None, ...]]
+    layout: Mapping[Framework, str]
+    mean: float
+    scale: float
+    bounds: tuple[float, float]
+
+    def laid_out(self, x: npt.NDArray[np.float32], framework: Framework) -> npt.NDArray[np.float32]:
+        """Lay a batch with its channels last out as a framework takes it, contiguous."""
+        if self.layout[framework] == "NCHW":
+            x = x.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(x)
+
+    def display(self, classes: tuple[str, ...], **details: Any) -> Display:
+        """Give what is needed to draw an input, with further `details` of `Display`."""
+        return Display(mean=self.mean, scale=self.scale, bounds=self.bounds, classes=classes, **details)
