@@ -193,9 +193,9 @@ def test_what_a_backend_imports_loads_neither_pytest_nor_the_contract():
     code = """
         import sys
         import explain.backends, explain.errors, explain.running
-        loaded = {"pytest", "explain.running.contract", "torch", "tensorflow", "keras"} & set(sys.modules)
+        loaded = {"pytest", "explain.running.backend_contract", "torch", "tensorflow", "keras"} & set(sys.modules)
         assert not loaded, loaded
-        assert explain.running.BackendContract.__module__ == "explain.running.contract"
+        assert explain.running.BackendContract.__module__ == "explain.running.backend_contract"
         for package in (explain.backends, explain.running):
             for name in package.__all__:
                 assert hasattr(package, name), name

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from explain.explanation.arguments import OWN_ENGINE
-from explain.explanation.check import checked_request
+from explain.explanation.checked_request import checked_request
 from explain.explanation.maximization_start import start_of
-from explain.explanation.pose import posed
+from explain.explanation.posed import posed
 from explain.explanation.run import run
 from explain.explanation.wrap_up import wrap_up
 from explain.inputs.baseline import BaselineLike
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
-from explain.inputs.layers import LayerLike
+from explain.inputs.layer_calls import LayerLike
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLike
 from explain.results.attribution import Attribution

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 
 from explain.render import plot, plot_pair
 from explain.render.parts.sheet import ALERT, MUTED
-from explain.results.integration import (
+from explain.results.integration_text import (
     Difference,
     differences_text,
     integration_differences,

@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import explain
-from explain.numpy_ext.recognise import extension as functions_extension
+from explain.numpy_ext.extension import extension as functions_extension
 from explain.running import BackendContract, ContractModel
-from explain.tf_ext.recognise import extension as tensorflow_extension
-from explain.torch_ext.recognise import extension as torch_extension
+from explain.tf_ext.extension import extension as tensorflow_extension
+from explain.torch_ext.extension import extension as torch_extension
 
 
 def _x(*shape):

@@ -19,7 +19,7 @@ from explain.inputs.layout import Layout
 from explain.running.execution import Executor
 from explain.running.expansion import expanded_gradients, expanded_scores
 from explain.running.tuning import Tuning, largest_chunk_of, tuning_of
-from explain.torch_ext.recognise import extension
+from explain.torch_ext.extension import extension
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from explain.backends.protocol import (
 from explain.backends.scoring import opaque_finding, pick_output
 from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples, Target
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout, default_layout
 from explain.inputs.target import picked
 from explain.inputs.wiring import Wiring

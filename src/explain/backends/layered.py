@@ -13,7 +13,7 @@ from explain.backends.places import Place
 from explain.backends.protocol import Primitive, Question
 from explain.errors import ScoreError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall, as_calls
+from explain.inputs.layer_calls import LayerCall, as_calls
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import LayerError
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from explain.backends.found import Found
 from explain.backends.observation import Observation
 from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer

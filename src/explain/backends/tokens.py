@@ -13,7 +13,7 @@ from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import BaselineError, InputError
 from explain.inputs.baseline import resolve_baseline
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask
 

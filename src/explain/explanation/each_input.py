@@ -15,7 +15,7 @@ from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import unpacked
 from explain.running.layer_view import activations_of, layered, resolve_layer
 from explain.running.problem import Problem

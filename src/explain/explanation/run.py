@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from explain.backends.found import Found
 from explain.explanation.each_input import Explained, each_input
-from explain.explanation.pose import Posed
+from explain.explanation.posed import Posed
 from explain.explanation.several_inputs import SeveralInputs
 from explain.running.problem import Problem
 

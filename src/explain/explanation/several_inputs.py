@@ -17,11 +17,11 @@ from explain.explanation.request import Request
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
 from explain.inputs.features import joint_features
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, resolve_mask, spread_mask
 from explain.inputs.packing import PACKED, Part, packed, parts_of, unpacked
-from explain.running.joint import Alone, Joint
+from explain.running.several_inputs_as_one import Alone, Joint
 from explain.running.problem import Problem
 
 

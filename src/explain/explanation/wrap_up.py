@@ -19,7 +19,7 @@ from explain.errors import (
     ProbabilityScoreWarning,
 )
 from explain.explanation.each_input import Explained
-from explain.explanation.pose import Posed
+from explain.explanation.posed import Posed
 from explain.explanation.request import Notes
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
@@ -27,7 +27,7 @@ from explain.inputs.masking import Mask, spread_mask
 from explain.results.attribution import Attribution
 from explain.running.execution import Executor
 from explain.running.problem import Problem
-from explain.running.steadiness import UNSTEADY_NOTE
+from explain.running.determinism import UNSTEADY_NOTE
 
 
 def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:

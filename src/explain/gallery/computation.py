@@ -23,7 +23,7 @@ from explain.inputs.examples import Examples
 from explain.inputs.masking import resolve_mask
 from explain.results.attribution import Attribution
 from explain.results.comparison import compare
-from explain.results.integration import CHOICE_OPTIONS
+from explain.results.integration_text import CHOICE_OPTIONS
 from explain.zoo import Samples
 from explain.zoo.layers import Framework
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.inputs.layers import LayerLike
+from explain.inputs.layer_calls import LayerLike
 from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from explain.results.attribution import Attribution
-from explain.results.integration import CHOICE_OPTIONS, steps_text, tolerance_of
+from explain.results.integration_text import CHOICE_OPTIONS, steps_text, tolerance_of
 from explain.results.names import percent
 
 

@@ -8,7 +8,7 @@ from explain.errors import ComparisonError
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats
-from explain.results.integration import CHOICE_OPTIONS, integration_differences
+from explain.results.integration_text import CHOICE_OPTIONS, integration_differences
 from explain.results.names import class_name, listed, number
 from explain.results.view import drawn_as
 

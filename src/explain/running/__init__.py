@@ -11,7 +11,7 @@ from explain.running.expansion import Expansion, StraightPath, expanded_gradient
 from explain.running.random_state import preserved_random_state
 
 if TYPE_CHECKING:
-    from explain.running.contract import BackendContract, ContractModel
+    from explain.running.backend_contract import BackendContract, ContractModel
 
 __all__ = [
     "UNSEEN",
@@ -27,5 +27,5 @@ __all__ = [
 # No explanation needs the contract suite, so it is imported on first use.
 __getattr__ = importer(
     __name__,
-    {"BackendContract": "explain.running.contract", "ContractModel": "explain.running.contract"},
+    {"BackendContract": "explain.running.backend_contract", "ContractModel": "explain.running.backend_contract"},
 )

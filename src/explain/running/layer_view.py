@@ -11,7 +11,7 @@ import numpy as np
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import GradientError, LayerError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layers import LayerCall, LayerLike, find_call, has_map, with_maps
+from explain.inputs.layer_calls import LayerCall, LayerLike, find_call, has_map, with_maps
 from explain.inputs.target import TargetLabels, resolve_target
 from explain.running.problem import Problem
 

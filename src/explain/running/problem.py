@@ -10,7 +10,7 @@ import numpy as np
 
 from explain.backends.protocol import Backend
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.packing import Part
 from explain.running.execution import Executor

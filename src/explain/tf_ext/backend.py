@@ -13,7 +13,7 @@ import tensorflow as tf
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import is_keras_model, layers_of, seed_states
 from explain.running.path_gradients import AlongPaths
 from explain.tf_ext.affine_prefix import cut

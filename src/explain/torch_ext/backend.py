@@ -14,7 +14,7 @@ from torch import Tensor
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.target import picked
 from explain.keras.masks import has_masking, recorded_masks
 from explain.running.path_gradients import AlongPaths

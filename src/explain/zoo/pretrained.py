@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from explain.errors import DataError
 from explain.inputs.examples import Array
-from explain.inputs.layers import LayerLike
+from explain.inputs.layer_calls import LayerLike
 from explain.parameters import keras_axes, torch_axes
 from explain.parameters.canonical import LayerKind
 from explain.zoo.extensions import extension

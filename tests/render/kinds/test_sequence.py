@@ -26,7 +26,7 @@ from explain.render import (
     shared_scale,
     steps,
 )
-from explain.render.parts.contrast import contrast
+from explain.render.parts.text_contrast import contrast
 
 SIGNED = Scale(-1, 1, True, 99)
 

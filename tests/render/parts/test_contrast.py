@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explain.render import Scale
-from explain.render.parts.contrast import contrast, luminance, text_color
+from explain.render.parts.text_contrast import contrast, luminance, text_color
 
 part = st.floats(0, 1)
 CODES = {"#000000": (0, 0, 0), "#ffffff": (1, 1, 1)}

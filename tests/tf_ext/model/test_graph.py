@@ -10,7 +10,7 @@ from keras import layers
 from explain.backends.protocol import Question
 from explain.inputs.examples import Examples, Target
 from explain.inputs.layout import Layout
-from explain.tf_ext.recognise import extension
+from explain.tf_ext.extension import extension
 
 TABLE = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
 SEQUENCES = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)

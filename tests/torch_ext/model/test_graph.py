@@ -12,7 +12,7 @@ import explain
 from explain.backends.protocol import Question
 from explain.inputs.examples import Examples, Target
 from explain.inputs.layout import Layout
-from explain.torch_ext.recognise import extension
+from explain.torch_ext.extension import extension
 
 TABLE = np.random.default_rng(0).normal(size=(3, 6))
 SEQUENCES = np.random.default_rng(0).normal(size=(3, 5, 6))

@@ -8,7 +8,7 @@ from explain.algorithms.backward_rules.deep_lift import incomplete_warnings
 from explain.algorithms.completeness import found_with_delta
 from explain.algorithms.example_warnings import zero_gradient_warnings
 from explain.algorithms.method import Method
-from explain.algorithms.references import (
+from explain.algorithms.reference_inputs import (
     equal_reference_warnings,
     reference_paths,
     references_of,

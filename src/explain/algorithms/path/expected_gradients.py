@@ -10,7 +10,7 @@ from explain.algorithms.example_warnings import Warnings, examples_named, zero_g
 from explain.algorithms.gradient.smoothgrad import noise_warnings, noisy_points
 from explain.algorithms.method import Method
 from explain.algorithms.options import non_negative, whole_number
-from explain.algorithms.references import (
+from explain.algorithms.reference_inputs import (
     equal_reference_warnings,
     reference_paths,
     references_of,

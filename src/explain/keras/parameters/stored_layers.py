@@ -11,7 +11,7 @@ from explain.keras.flattened_maps import built_flattenings
 from explain.keras.graph import Graph, in_order_of_calls
 from explain.keras.layers import class_name, derives_from
 from explain.keras.parameters.settings import settings_of
-from explain.parameters.access import StoredLayer
+from explain.parameters.read_and_write import StoredLayer
 from explain.parameters.canonical import LayerKind
 
 _KINDS: Mapping[str, LayerKind] = {

@@ -13,7 +13,7 @@ from explain.render.colours import Scale, sign_colors
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import say_all_zero
 from explain.render.parts.colour_bar import draw_colorbar
-from explain.render.parts.contrast import text_color
+from explain.render.parts.text_contrast import text_color
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN

@@ -10,7 +10,7 @@ import numpy as np
 from explain.render.parts.lines import SEPARATOR, Line
 from explain.render.parts.sheet import ALERT, INK, MUTED
 from explain.results.attribution import Attribution
-from explain.results.integration import differences_text, map_error_text, misses_tolerance, steps_text
+from explain.results.integration_text import differences_text, map_error_text, misses_tolerance, steps_text
 from explain.results.names import class_name, framework_name, method_name, number, percent
 
 # The relative convergence delta above which `explain` warns, and above which the caption is coloured.

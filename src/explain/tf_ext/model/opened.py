@@ -16,7 +16,7 @@ from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import ActivationKind
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (

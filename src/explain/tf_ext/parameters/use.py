@@ -26,7 +26,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
     Examples
     --------
     >>> import keras
-    >>> from explain.tf_ext.parameters.access import read_parameters
+    >>> from explain.tf_ext.parameters.read_and_write import read_parameters
     >>> first = [keras.Input((3, 3, 1)), keras.layers.Conv2D(2, 2)]
     >>> model = keras.Sequential([*first, keras.layers.Flatten(), keras.layers.Dense(3)])
     >>> as_used_on(model, read_parameters(model), np.ones((1, 3, 3, 1)))[1].settings["flattened"]

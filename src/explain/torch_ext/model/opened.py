@@ -17,7 +17,7 @@ from explain.backends.protocol import Question
 from explain.backends.scoring import ActivationKind, Reading, no_gradient_reason
 from explain.errors import GradientError, ModelCallError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import layers_of
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model

@@ -27,7 +27,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
 
     Examples
     --------
-    >>> from explain.torch_ext.parameters.access import read_parameters
+    >>> from explain.torch_ext.parameters.read_and_write import read_parameters
     >>> model = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Linear(8, 3))
     >>> as_used_on(model, read_parameters(model), np.ones((1, 1, 3, 3)))[1].settings["flattened"]
     (Block(positions=4, channels=2, channels_last=False, spatial=True),)

@@ -7,7 +7,7 @@ from typing import Any
 
 from explain.errors import PortError
 from explain.keras.layers import is_keras_model
-from explain.keras.parameters import access as keras_parameters
+from explain.keras.parameters import read_and_write as keras_parameters
 from explain.parameters.canonical import ParameterLayer
 from explain.tf_ext.model.layers import named_layers
 
@@ -34,7 +34,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
-    """Assign tensors to a model's variables, see `explain.parameters.access.write_layers`.
+    """Assign tensors to a model's variables, see `explain.parameters.read_and_write.write_layers`.
 
     Variables stay the objects that an optimiser knows, in their precision.
 

@@ -23,7 +23,7 @@ from explain.running.layer_view import at_layer, resolve_layer, resolve_neuron, 
 from explain.running.locks import ONE_CALL_AT_A_TIME
 from explain.running.problem import Problem
 from explain.running.random_state import preserved_random_state
-from explain.running.steadiness import is_unsteady
+from explain.running.determinism import is_unsteady
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from explain.keras.parameters.stored_layers import stored_layers
 from explain.parameters import keras_axes
-from explain.parameters.access import StoredLayer, read_layers, write_layers
+from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
 from explain.parameters.canonical import Array, ParameterLayer
 
 
@@ -19,7 +19,7 @@ def read_parameters(model: Any, names: Mapping[int, str]) -> tuple[ParameterLaye
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mapping[int, str]) -> None:
-    """Assign tensors to the variables of a Keras model, see `explain.parameters.access.write_layers`.
+    """Assign tensors to the variables of a Keras model, see `explain.parameters.read_and_write.write_layers`.
 
     Variables stay the objects that an optimiser knows, in their precision.
     """
@@ -27,7 +27,7 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mappin
 
 
 class _KerasStore:
-    """Variables of Keras, as `explain.parameters.access.ParameterStore`."""
+    """Variables of Keras, as `explain.parameters.read_and_write.ParameterStore`."""
 
     def to_canonical(self, layer: StoredLayer, own: Mapping[str, Array]) -> dict[str, Array]:
         return keras_axes.to_canonical(layer.kind, own, layer.form)

@@ -14,7 +14,7 @@ import numpy as np
 from explain.backends.chunks import ChunkRunner
 from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
 from explain.inputs.examples import Array, Arrays, Examples
-from explain.inputs.layers import LayerCall
+from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import Part, unpacked
 
 

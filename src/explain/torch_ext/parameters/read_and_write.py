@@ -14,9 +14,9 @@ from torch.nn.utils import parametrize
 
 from explain.errors import ModelNotBuiltError, PortError
 from explain.keras.layers import is_keras_model
-from explain.keras.parameters import access as keras_parameters
+from explain.keras.parameters import read_and_write as keras_parameters
 from explain.parameters import torch_axes
-from explain.parameters.access import StoredLayer, read_layers, write_layers
+from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
 from explain.parameters.canonical import Array, LayerKind, ParameterLayer
 from explain.parameters.padding import added
 from explain.torch_ext.model.layers import named_layers
@@ -73,7 +73,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
-    """Change a model's tensors in place, see `explain.parameters.access.write_layers`.
+    """Change a model's tensors in place, see `explain.parameters.read_and_write.write_layers`.
 
     Tensors stay the objects that an optimiser knows, on their device, in their precision.
 
@@ -91,7 +91,7 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
 
 
 class _TorchStore:
-    """Tensors of PyTorch, as `explain.parameters.access.ParameterStore`."""
+    """Tensors of PyTorch, as `explain.parameters.read_and_write.ParameterStore`."""
 
     def to_canonical(self, layer: StoredLayer, own: Mapping[str, Array]) -> dict[str, Array]:
         return torch_axes.to_canonical(layer.kind, own, layer.settings.get("num_heads", 1))
