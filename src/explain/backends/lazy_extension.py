@@ -73,7 +73,7 @@ class LazyExtension:
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Give the layers that hold parameters, in canonical axes; with a batch in the order of their use."""
-        layers: tuple[ParameterLayer, ...] = self._own("parameters.access").read_parameters(model)
+        layers: tuple[ParameterLayer, ...] = self._own("parameters.read_and_write").read_parameters(model)
         if x is not None:
             layers = self._own("parameters.use").as_used_on(model, layers, x)
         return layers
@@ -86,7 +86,7 @@ class LazyExtension:
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:
         """Write the tensors of `layers` to a model's layers, all or none."""
-        self._own("parameters.access").write_parameters(model, layers)
+        self._own("parameters.read_and_write").write_parameters(model, layers)
 
     def _own(self, module: str) -> Any:
         """Import one of the package's modules that imports the framework."""

@@ -18,12 +18,12 @@ from explain.explanation.score import explained_outputs, scores_of
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
+from explain.running.determinism import is_unsteady
 from explain.running.execution import Executor, executor_for
 from explain.running.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
 from explain.running.problem import Problem
 from explain.running.random_state import preserved_random_state
-from explain.running.determinism import is_unsteady
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, resolve_mask, spread_mask
 from explain.inputs.packing import PACKED, Part, packed, parts_of, unpacked
-from explain.running.several_inputs_as_one import Alone, Joint
 from explain.running.problem import Problem
+from explain.running.several_inputs_as_one import Alone, Joint
 
 
 @dataclass(frozen=True)

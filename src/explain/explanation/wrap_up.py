@@ -25,9 +25,9 @@ from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.masking import Mask, spread_mask
 from explain.results.attribution import Attribution
+from explain.running.determinism import UNSTEADY_NOTE
 from explain.running.execution import Executor
 from explain.running.problem import Problem
-from explain.running.determinism import UNSTEADY_NOTE
 
 
 def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:

@@ -11,10 +11,10 @@ import numpy as np
 from explain.inputs.layout import Layout
 from explain.render.colours import Scale, css_color
 from explain.render.parts.caption import head, target_text
-from explain.render.parts.text_contrast import text_color
 from explain.render.parts.lines import write_lines
 from explain.render.parts.sheet import MUTED, Sheet, line_height
 from explain.render.parts.steps import visible
+from explain.render.parts.text_contrast import text_color
 from explain.results.attribution import Attribution
 from explain.results.names import framework_name, number
 from explain.zoo.preprocessing import ALPHABET

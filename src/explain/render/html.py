@@ -9,8 +9,8 @@ import numpy as np
 from explain.errors import RenderError
 from explain.render.arguments import check_attribution
 from explain.render.colours import Scale, css_color, shared_scale
-from explain.render.parts.text_contrast import text_color
 from explain.render.parts.steps import steps, visible
+from explain.render.parts.text_contrast import text_color
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, is_signed
 from explain.results.names import number

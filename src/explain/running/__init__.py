@@ -27,5 +27,8 @@ __all__ = [
 # No explanation needs the contract suite, so it is imported on first use.
 __getattr__ = importer(
     __name__,
-    {"BackendContract": "explain.running.backend_contract", "ContractModel": "explain.running.backend_contract"},
+    {
+        "BackendContract": "explain.running.backend_contract",
+        "ContractModel": "explain.running.backend_contract",
+    },
 )

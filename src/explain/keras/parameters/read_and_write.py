@@ -9,8 +9,8 @@ import numpy as np
 
 from explain.keras.parameters.stored_layers import stored_layers
 from explain.parameters import keras_axes
-from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
 from explain.parameters.canonical import Array, ParameterLayer
+from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
 
 
 def read_parameters(model: Any, names: Mapping[int, str]) -> tuple[ParameterLayer, ...]:

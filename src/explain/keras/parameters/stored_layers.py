@@ -11,8 +11,8 @@ from explain.keras.flattened_maps import built_flattenings
 from explain.keras.graph import Graph, in_order_of_calls
 from explain.keras.layers import class_name, derives_from
 from explain.keras.parameters.settings import settings_of
-from explain.parameters.read_and_write import StoredLayer
 from explain.parameters.canonical import LayerKind
+from explain.parameters.read_and_write import StoredLayer
 
 _KINDS: Mapping[str, LayerKind] = {
     "Dense": "dense",

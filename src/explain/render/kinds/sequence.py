@@ -13,13 +13,13 @@ from explain.render.colours import Scale, sign_colors
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import say_all_zero
 from explain.render.parts.colour_bar import draw_colorbar
-from explain.render.parts.text_contrast import text_color
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN
 from explain.render.parts.pair_caption import similarity_lines, under_maps
 from explain.render.parts.sheet import RULE, Sheet, elide, text_width
 from explain.render.parts.steps import Step, steps, visible
+from explain.render.parts.text_contrast import text_color
 from explain.results.heatmap import Floats
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from explain.errors import ModelNotBuiltError, PortError
 from explain.keras.layers import is_keras_model
 from explain.keras.parameters import read_and_write as keras_parameters
 from explain.parameters import torch_axes
-from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
 from explain.parameters.canonical import Array, LayerKind, ParameterLayer
 from explain.parameters.padding import added
+from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
 from explain.torch_ext.model.layers import named_layers
 from explain.torch_ext.model.transfer import to_host
 from explain.torch_ext.parameters.settings import neighbours, settings_of
