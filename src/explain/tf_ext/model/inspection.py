@@ -43,10 +43,9 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     ----------
     model : object
         The model.
-    given : Mapping
-        The keyword arguments that the caller passes.
-    wiring : Wiring, optional
-        The sources of its inputs, if the caller gives several: a state is then one of them.
+    given, wiring : Mapping, Wiring or None
+        The keyword arguments that the caller passes, and the sources of several inputs: a state among either is the
+        caller's to supply.
 
     Raises
     ------
