@@ -29,8 +29,8 @@ class ChunkRunner(Protocol):
     ) -> Iterator[tuple[slice, slice, _Result]]:
         """Compute `count` examples at `n_points` points each; give rows, points and what was computed, block by block.
 
-        Each point comes once. With `in_rows` every point of an example is in the example's own row of the
-        batch.
+        Each point is computed once. With `in_rows` every point of an example is in the example's own row of
+        the batch.
         """
 
     def ran_out(self, error: BaseException) -> bool:

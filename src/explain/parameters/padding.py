@@ -78,7 +78,7 @@ def cropping(reach: int, stride: int, length_at_stride: int) -> tuple[int, int]:
     reach : int
         The extent of the kernel.
     stride : int
-        Of the convolution that it transposes.
+        The stride of the convolution that it transposes.
     length_at_stride : int
         The length of the output minus ``(size - 1) * stride``.
 
