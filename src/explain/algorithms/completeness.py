@@ -89,7 +89,7 @@ def convergence_warnings(
     relative_delta : numpy.ndarray
         Shape (N,).
     remedy : str
-        What to do, in whole sentences.
+        The advice for the user, in whole sentences.
     what : str
         The problem, in words.
     """
@@ -119,7 +119,7 @@ def found_with_delta(
     Parameters
     ----------
     problem : Problem
-        What the values explain.
+        The problem that the values belong to.
     values : tuple of numpy.ndarray
         One array per input, of the input's shape.
     at_baseline : numpy.ndarray

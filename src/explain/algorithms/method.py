@@ -33,7 +33,7 @@ class Option:
     accepts : callable
         Tells whether a value is one of them.
     summary : str
-        What it does.
+        The effect of the option.
     plain : callable
         Converts an accepted value to the form that the method gets.
     recorded : callable
@@ -65,13 +65,13 @@ class Method:
     aliases : tuple of str
         Other names that users type.
     summary : str
-        What it shows, in a sentence.
+        The meaning of its values, in one sentence.
     paper : str
         The paper, with its arXiv number.
     needs : frozenset of str
         Primitives that the backend must provide.
     options : tuple of Option
-        What a user can set, besides the arguments that every method takes.
+        The options of the method, besides the arguments that every method takes.
     kinds : tuple of str
         The kinds of examples that it applies to, among ``"image"``, ``"volume"``, ``"sequence"`` and
         ``"table"``; see `explain.inputs.layout.Layout`.
@@ -85,8 +85,9 @@ class Method:
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     layer : str
-        What `layer=` does: ``"none"``, it is refused; ``"may"``, the method explains the layer's activations instead of
-        the input; ``"must"``, it always does; ``"map"``, the layer's map is resampled to the input's size.
+        The effect of `layer=`: ``"none"``, it is refused; ``"may"``, the method explains the layer's
+        activations instead of the input; ``"must"``, it always does; ``"map"``, the layer's map is resampled
+        to the input's size.
     through_neuron : bool
         For a method that must have a layer: whether `neuron=` selects one of its units, to explain what flows
         to the target through it.

@@ -112,4 +112,4 @@ FEATURE_MASK = Option(
     recorded=recorded_feature_mask,
     per_input=lambda value: False,
 )
-"""Which positions are one feature; see `explain.inputs.features.resolve_features`."""
+"""The option for the positions that form one feature; see `explain.inputs.features.resolve_features`."""

@@ -34,7 +34,7 @@ def reference_paths(
     alphas : numpy.ndarray
         The position on the line, from 0 at the reference to 1 at its end, shape (K,).
     ends : Expansion, optional
-        Where the lines end; the examples themselves if not given.
+        The ends of the lines; the examples themselves if not given.
     """
     mask = problem.examples.mask
     return ReferencePaths(
@@ -57,12 +57,15 @@ def scores_at_references(problem: Problem) -> Array:
     backend, examples, executor = problem.backend, problem.examples, problem.executor
     references, indices = references_of(problem), examples.target.indices
     count = len(references[0])
-    beside = bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
-    if indices is None or beside or problem.in_rows:
+    has_fixed_parts = (
+        bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
+    )
+    if indices is None or has_fixed_parts or problem.in_rows:
         paths = reference_paths(problem, np.arange(count), np.zeros(count))
         scores = expanded_scores(backend, examples, paths, executor, in_rows=problem.in_rows)
     else:
-        # The score of a reference depends on the example only through its target: one pass serves all examples.
+        # The score of a reference depends on the example only through the target: one pass is enough for all
+        # examples.
         alone = Examples(references)
         parts = executor.over_rows(count, lambda rows: backend.outputs(alone.rows(rows))[0])
         outputs = np.concatenate([part for _, part in parts])

@@ -35,12 +35,12 @@ class ForwardPass(ABC):
     inspection : Inspection
         The kind of the model.
     question : Question
-        What is explained of it.
+        The layout, score and output to explain, and the arguments of the model.
     functional : str, optional
         The functional activation, not a layer, that computed the output, if it is known from another call.
     entry, exit : Place, optional
-        Where the model starts, if points are outputs of a layer; where it ends, if the output of a layer is
-        explained.
+        The place where the model starts, if points are outputs of a layer, and where it ends, if the output
+        of a layer is explained.
     readers : tuple of (int, Place)
         The positions of the moved inputs that are outputs of an embedding, and the places where they replace
         those outputs.
@@ -72,7 +72,7 @@ class ForwardPass(ABC):
         moved, unmoved : sequence of tensor
             The inputs that are explained, and the inputs that stay fixed, batch first.
         mask : tensor of bool, optional
-            Where a step of a sequence is real, shape (N, T).
+            True where a step of a sequence is real, shape (N, T).
         keywords : Mapping
             Keyword arguments.
         contexts : sequence of context managers

@@ -43,7 +43,7 @@ class Complaint:
     Parameters
     ----------
     text : str
-        What is wrong and what to do.
+        The problem, and what to do.
     is_order : bool
         Whether the order of the axes is wrong.
     """

@@ -46,7 +46,7 @@ class Layered(ABC):
     inspection : Inspection
         The kind of the model.
     question : Question
-        What is explained of it.
+        The layout, score and output to explain, and the arguments of the model.
 
     Raises
     ------
@@ -72,13 +72,13 @@ class Layered(ABC):
     """Whether a path's gradients are taken at the end of the model's affine prefix, if it has one."""
 
     entry: Place | None = None
-    """Where the model starts, if points are outputs of a layer."""
+    """The place where the model starts, if points are outputs of a layer."""
 
     readers: tuple[tuple[int, Place], ...] = ()
     """Positions of the moved inputs that are outputs of an embedding, and the places where they replace them."""
 
     exit: Place | None = None
-    """Where the model ends, if the output of a layer is explained."""
+    """The place where the model ends, if the output of a layer is explained."""
 
     last_pass: LastPass | None = None
     """The forward pass that `outputs` cached for `gradients`."""

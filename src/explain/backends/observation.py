@@ -24,7 +24,7 @@ class ObservedCall:
     name : str
         The layer's name in the model.
     call : int
-        Which of its calls.
+        The number of the call.
     operation : str
         The same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
     inputs : numpy.ndarray, optional
@@ -161,7 +161,7 @@ def named_outputs(
     Parameters
     ----------
     result : object
-        What the model returned.
+        The model's result.
     is_tensor : callable
         Tells whether a value is a tensor of the framework.
     to_host : callable

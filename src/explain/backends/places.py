@@ -21,7 +21,7 @@ class Place(ABC):
     layer : object
         The layer, or a weak reference to it.
     call : LayerCall
-        Which of its calls.
+        The call of the layer.
     """
 
     layer: Any

@@ -26,12 +26,12 @@ SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules"]
 
 Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
-"""What some operations propagate in a backward pass instead of their gradient."""
+"""The rule by which some operations replace their gradient in a backward pass."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is explained of a model, the same for every example.
+    """The part of an explanation that is the same for every example: layout, score, output, arguments.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Question:
     score : str
         The kind of scalar that the caller wants explained.
     output : int or str, optional
-        Which of several outputs.
+        The output to explain, if there are several.
     forward_kwargs : Mapping
         Keyword arguments of the model that are the same for every example.
     wiring : Wiring, optional
@@ -56,7 +56,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a backend learned about the score when it first called the model.
+    """The properties of the score that a backend found when it first called the model.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ class PosedProblem(Protocol):
 
     @property
     def examples(self) -> Examples:
-        """What is explained, batch first."""
+        """The examples to explain, batch first."""
 
     @property
     def scores(self) -> Array:

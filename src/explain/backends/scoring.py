@@ -77,7 +77,7 @@ class Reading:
     transform : callable
         From the source to the explained output, row by row.
     finding : Finding
-        What kind of score that is.
+        The kind of score that is explained.
     """
 
     source: Any
@@ -104,9 +104,9 @@ def read_output(
     Parameters
     ----------
     output : tensor
-        What the model returned, shape (N, ...).
+        The model's output, shape (N, ...).
     wanted : str
-        The kind of score that the caller asked for.
+        The kind of score that the caller wants.
     arithmetic : Arithmetic
         The framework's operations.
     terminal : RecordedActivation, optional

@@ -49,7 +49,7 @@ def resolve_baseline(
         Seed of ``"uniform"``; drawn in one order of axes for every layout, so that both frameworks get
         the same baseline.
     mask : numpy.ndarray of bool, optional
-        Where a step is real, shape (N, T). At padding the baseline equals the input.
+        True where a step is real, shape (N, T). At padding the baseline equals the input.
 
     Returns
     -------

@@ -18,7 +18,7 @@ Arrays = tuple[Array, ...]
 
 @dataclass(frozen=True)
 class Target:
-    """Which scalar of each example's output is explained, resolved.
+    """The scalar of each example's output that is explained, resolved.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Examples:
     inputs : tuple of numpy.ndarray
         The model's inputs, each with N rows; one array is a 1-tuple.
     target : Target
-        What is explained.
+        The scalar to explain.
     companions : Mapping of str to numpy.ndarray
         Keyword arguments of the model that have one row per example.
     mask : numpy.ndarray of bool, optional

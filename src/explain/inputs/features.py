@@ -1,4 +1,4 @@
-"""Which positions of an input belong together as one feature, to be removed or kept together."""
+"""The positions of an input that form one feature, which is removed or kept as a whole."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
     layout : Layout
         Its axes, batch first.
     mask : numpy.ndarray of bool, optional
-        Where a step is real, shape (N, T); padding belongs to no feature.
+        True where a step is real, shape (N, T); padding belongs to no feature.
 
     Raises
     ------

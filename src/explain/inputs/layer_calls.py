@@ -25,7 +25,7 @@ class LayerCall:
     name : str
         The layer's name in the model.
     call : int
-        Which of its calls: 0 for the first.
+        The number of the call: 0 for the first.
     shape : tuple of int
         Shape of its output for one example.
     channels_last : bool

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Wiring:
-    """Where each input of a model comes from.
+    """The source and the name of each input of a model.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class NumPyBackend:
     function : ArrayFunction
         The model.
     question : Question
-        What is explained of it.
+        The layout, score and output to explain, and the arguments of the model.
     like : object
         The input as given, which determines the precision.
     """

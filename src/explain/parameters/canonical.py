@@ -40,7 +40,7 @@ class ParameterLayer:
     name : str
         The layer's name in its model, as `explain.attribute` takes it with ``layer=``.
     kind : str
-        What the layer does; ``"weights"`` if only the tensors of the layer are known.
+        The kind of the layer; ``"weights"`` if only the tensors of the layer are known.
     tensors : Mapping of str to numpy.ndarray
         Its parameters and statistics in canonical axes, channels or features last:
 
@@ -64,7 +64,7 @@ class ParameterLayer:
         ``flattened``, the maps that were flattened to its input (`explain.parameters.flattened.Row`), None if there
         was none. Unknown settings are left out, or None.
     part : str
-        Which part of a layer that has several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
+        The part, for a layer with several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
     channels_last : bool
         Whether the layer has channels last in its own framework, which also decides how its output is flattened.
     """

@@ -17,7 +17,7 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], form: str = "") -> d
     Parameters
     ----------
     kind : str
-        What the layer does.
+        The kind of the layer.
     own : Mapping of str to numpy.ndarray
         Its tensors under Keras's names.
     form : {"", "depthwise", "single_bias", "rectifier"}

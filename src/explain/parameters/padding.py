@@ -1,4 +1,4 @@
-"""How much a convolution pads its input, as numbers for each axis instead of a framework's own names."""
+"""The padding of a convolution's input, as numbers for each axis instead of a framework's own names."""
 
 from __future__ import annotations
 

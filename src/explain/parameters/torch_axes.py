@@ -28,7 +28,7 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], heads: int = 1) -> d
     Parameters
     ----------
     kind : str
-        What the layer does.
+        The kind of the layer.
     own : Mapping of str to numpy.ndarray
         Its tensors under PyTorch's names, those of a recurrent layer without a suffix (``"weight_ih"``).
     heads : int
@@ -67,7 +67,7 @@ def to_native(kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes) -> 
     Parameters
     ----------
     kind : str
-        What the layer does.
+        The kind of the layer.
     tensors : Mapping of str to numpy.ndarray
         In canonical axes.
     shapes : Mapping of str to tuple of int

@@ -36,7 +36,7 @@ def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Exec
     model : object
         The model itself, the key of the cached result; a model without weak references is checked every time.
     examples : Examples
-        What is explained; the check uses the first chunk.
+        The examples to explain; the check uses the first chunk.
     executor : Executor
         Determines the size of the chunk.
     """

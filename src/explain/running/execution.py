@@ -18,7 +18,7 @@ SHARE_OF_FREE_MEMORY = 0.25
 UNSEEN = 256
 """Estimated memory of a point, in multiples of its input, if the layers cannot be accessed: that of a deep model."""
 
-# Where the search for the fastest chunk starts: for small networks on a CPU, 64 points were the fastest size
+# The start of the search for the fastest chunk: for small networks on a CPU, 64 points were the fastest size
 # or close to it; with more than about a million input values per chunk, activations cost more than calls.
 _FIRST_SIZE = 64
 _FIRST_INPUT_VALUES = 2**20
@@ -199,7 +199,8 @@ class Executor:
     ) -> tuple[_Result] | None:
         """Compute a block; None if memory ran out and half of it may be tried.
 
-        When this returns, the error is freed, and with it the tensors that its traceback references."""
+        When this returns, the error is freed, and with it the tensors that its traceback references.
+        """
         try:
             return (compute(rows, points),)
         except Exception as error:
@@ -264,7 +265,7 @@ def executor_for(
     model : object
         The model itself, the key of the cached tuning.
     examples : Examples
-        What is explained.
+        The examples to explain.
     batch_size : int, optional
         The number of points in memory at once. None searches for the fastest.
     memory_budget : int, optional

@@ -200,8 +200,8 @@ def expanded_moments(
 
     The moments of each block are merged with those of the blocks before it (Chan, Golub & LeVeque, "Updating
     formulae and a pairwise algorithm for computing sample variances", 1979): the mean of the squares minus
-    the square of the mean would lose a variance that is small beside the mean. Each result has one array per
-    input, of the input's shape; the variance divides by the number of points, not by one less.
+    the square of the mean would lose a variance that is small compared with the mean. Each result has one
+    array per input, of the input's shape; the variance divides by the number of points, not by one less.
     """
     means, squares = (tuple(np.zeros(one.shape) for one in examples.inputs) for _ in range(2))
     for rows, points, gradients in gradient_blocks(backend, examples, expansion, executor, in_rows=in_rows):

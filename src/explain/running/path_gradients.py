@@ -21,7 +21,7 @@ class Line(ABC):
     opened : object
         The extension's opened model.
     cut : object, optional
-        Where the affine prefix of the model ends, None if it has none.
+        The end of the model's affine prefix, None if it has none.
     alphas, weights : numpy.ndarray
         The nodes, shape (K,), and the weights of each sum, shape (M, K).
     executor : ChunkRunner

@@ -27,7 +27,7 @@ class Problem:
     backend : Backend
         The opened model, inside its session.
     examples : Examples
-        What is explained, batch first.
+        The examples to explain, batch first.
     scores : numpy.ndarray
         The score of each example, shape (N,).
     layout : Layout

@@ -14,7 +14,7 @@ from explain.running.problem import Problem
 
 
 def smoothgrad(problem: Problem) -> Found:
-    """Take the mean of the gradients at the input with noise added, sign kept.
+    """Take the mean of the gradients at the input with noise added, with its sign.
 
     Smilkov et al., *SmoothGrad: removing noise by adding noise*, arXiv:1706.03825. It estimates the gradient of the
     score smoothed by a Gaussian.
@@ -108,7 +108,7 @@ ROWS = (
         smoothgrad,
         title="SmoothGrad",
         aliases=("smooth_grad",),
-        summary="The gradient averaged over noisy copies of the input, sign kept.",
+        summary="The gradient averaged over noisy copies of the input, with its sign.",
         paper="Smilkov et al. 2017, arXiv:1706.03825",
         needs=frozenset({"outputs", "gradients"}),
         options=(_n_samples(least=1), _STDEVS),

@@ -198,15 +198,15 @@ def _blur_matrix(size: int, sigma: float, edges: Edges) -> Array:
     radius = int(_TRUNCATE * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)
     gaussian = np.exp(-0.5 * (offsets / sigma) ** 2)
-    seen = np.arange(size)[:, np.newaxis] + offsets
-    weights = np.broadcast_to(gaussian / gaussian.sum(), seen.shape)
+    sampled = np.arange(size)[:, np.newaxis] + offsets
+    weights = np.broadcast_to(gaussian / gaussian.sum(), sampled.shape)
     if edges == "zeros":
-        inside = (seen >= 0) & (seen < size)
+        inside = (sampled >= 0) & (sampled < size)
     else:
-        seen %= 2 * size
-        seen = np.where(seen < size, seen, 2 * size - 1 - seen)
-        inside = np.ones(seen.shape, bool)
-    places = (np.arange(size)[:, np.newaxis] * size + seen)[inside]
+        sampled %= 2 * size
+        sampled = np.where(sampled < size, sampled, 2 * size - 1 - sampled)
+        inside = np.ones(sampled.shape, bool)
+    places = (np.arange(size)[:, np.newaxis] * size + sampled)[inside]
     return np.bincount(places, weights=weights[inside], minlength=size * size).reshape(size, size)
 
 

@@ -72,20 +72,20 @@ def distinct(weights: Array) -> tuple[Array, Array]:
     >>> shares.tolist(), rows.tolist()
     ([[1.0], [0.5], [0.0]], [[1.0, 1.0]])
     """
-    kept: list[Array] = []
+    basis: list[Array] = []
     shares = np.zeros((len(weights), len(weights)))
     for row, one in enumerate(weights):
         if not one.any():
             continue
-        for place, other in enumerate(kept):
+        for place, other in enumerate(basis):
             share = one.sum() / other.sum()
             if np.allclose(one, share * other, rtol=1e-5, atol=0):
                 shares[row, place] = share
                 break
         else:
-            shares[row, len(kept)] = 1
-            kept.append(one)
-    return shares[:, : len(kept)], np.stack(kept)
+            shares[row, len(basis)] = 1
+            basis.append(one)
+    return shares[:, : len(basis)], np.stack(basis)
 
 
 def nested(rule: str, n_steps: int) -> dict[int, Array]:

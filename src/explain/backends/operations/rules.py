@@ -18,7 +18,7 @@ def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name
     method : str
         The method in words.
     operation, kind : str
-        Which operation it is and where, and the name of its kind.
+        The operation and its place, and the name of its kind.
     ways : int
         The number of its operands that depend on the input.
     model_name : str

@@ -131,8 +131,8 @@ class Survey:
     kinked : bool
         Whether any operation between input and score is not known to be smooth.
     cut : object, optional
-        Where the affine prefix ends, if there is one through which alone the score depends on the input: a
-        ``ModuleCut`` or ``SourceCut`` of the extension.
+        The end of the affine prefix, if the score depends on the input only through one: a ``ModuleCut`` or
+        ``SourceCut`` of the extension.
     bytes_per_point : int
         The size of all results for one example if it is known, else 0.
     """
