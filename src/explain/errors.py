@@ -13,7 +13,7 @@ class UnsupportedModelError(ExplainError, TypeError):
 
 
 class ModelNotBuiltError(ExplainError, ValueError):
-    """A Keras model has no weights yet because it has never seen an input shape."""
+    """A Keras model has no weights yet because its input shape is not known yet."""
 
 
 class FrameworkNotInstalledError(ExplainError, ImportError):
@@ -25,7 +25,7 @@ class ModelCallError(ExplainError, RuntimeError):
 
 
 class InputError(ExplainError, ValueError):
-    """The input `x` (or what goes with it) cannot be explained as given."""
+    """The input `x`, or an argument that belongs to it, cannot be explained as given."""
 
 
 class LayoutError(InputError):
@@ -37,7 +37,7 @@ class UnsupportedInputError(InputError):
 
 
 class TargetError(ExplainError, ValueError):
-    """`target` does not pick one scalar an example from the model's output."""
+    """`target` does not select one scalar per example from the model's output."""
 
 
 class BaselineError(ExplainError, ValueError):
@@ -57,7 +57,7 @@ class OptionError(ExplainError, ValueError):
 
 
 class LayerError(ExplainError, ValueError):
-    """`layer` names no layer of the model, or one that the method cannot use."""
+    """`layer` does not name a layer of the model, or names one that the method cannot use."""
 
 
 class MemoryBudgetError(ExplainError, MemoryError):
@@ -85,15 +85,15 @@ class ComparisonError(ExplainError, ValueError):
 
 
 class PortError(ExplainError, ValueError):
-    """Not all weights of one model have a place in another, or they would not mean the same there."""
+    """Not all weights of one model have a counterpart in another, or they would have another meaning there."""
 
 
 class MigrationError(ExplainError, ValueError):
-    """Two models cannot be compared as asked, or a file is no report of such a check."""
+    """Two models cannot be compared as requested, or a file is not a report of a comparison."""
 
 
 class GoldenError(ExplainError, ValueError):
-    """A golden explanation is missing, damaged, or answers another question."""
+    """A golden explanation is missing, damaged, or was made for another call."""
 
 
 class ExplanationChangedError(ExplainError, AssertionError):
@@ -101,7 +101,7 @@ class ExplanationChangedError(ExplainError, AssertionError):
 
 
 class RenderError(ExplainError, ValueError):
-    """An attribution cannot be drawn as asked."""
+    """An attribution cannot be drawn as requested."""
 
 
 class ZooError(ExplainError, ValueError):
@@ -137,7 +137,7 @@ class ProbabilityScoreWarning(ExplainWarning):
 
 
 class OpaqueModelWarning(ExplainWarning):
-    """The layers of the model are hidden, so it could not be searched for a terminal softmax."""
+    """The layers of the model cannot be accessed, so it was not searched for a terminal softmax."""
 
 
 class BaselineWarning(ExplainWarning):
@@ -153,11 +153,11 @@ class PlainGradientWarning(ExplainWarning):
 
 
 class ZeroGradientWarning(ExplainWarning):
-    """The gradient is zero everywhere for at least one example: its map says nothing."""
+    """The gradient is zero everywhere for at least one example: its map has no information."""
 
 
 class RelevanceWarning(ExplainWarning):
-    """Relevance grew to many times the score in the backward pass: terms that cancel hide those that do not."""
+    """Relevance grew to many times the score in the backward pass: terms that cancel hide the other terms."""
 
 
 class ZeroMapWarning(ExplainWarning):
@@ -165,7 +165,7 @@ class ZeroMapWarning(ExplainWarning):
 
 
 class HeldInputWarning(ExplainWarning):
-    """One of several inputs stayed fixed: it holds integers that no embedding reads, or no method applies to it."""
+    """One of several inputs stayed fixed: it contains integers that no embedding reads, or no method applies to it."""
 
 
 class UnusedInputWarning(ExplainWarning):

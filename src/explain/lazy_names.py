@@ -16,8 +16,8 @@ def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     package : str
         Name of the package.
     homes : Mapping of str to str
-        For each public name the module that defines it, or the module that it is itself. All of them are in the
-        package's `__all__`.
+        For each public name, the module that defines it, or the module that the name itself refers to. All of
+        them are in the package's `__all__`.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
             raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {public}")
         module = importlib.import_module(homes[name])
         value = module if module.__name__ == f"{package}.{name}" else getattr(module, name)
-        # Python asks for a name only until the package has it.
+        # Python calls `__getattr__` for a name only while the package lacks it.
         setattr(sys.modules[package], name, value)
         return value
 

@@ -99,11 +99,14 @@ N_SAMPLES, STDEVS = SMOOTHGRAD.options
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"implementation": SMOOTHGRAD.implementation}, ["stands in explain.algorithms.gradient.smoothgrad"]),
-        ({"implementation": lambda problem: problem}, ["stands in", "name is not in snake case"]),
+        (
+            {"implementation": SMOOTHGRAD.implementation},
+            ["is defined in explain.algorithms.gradient.smoothgrad"],
+        ),
+        ({"implementation": lambda problem: problem}, ["is defined in", "name is not in snake case"]),
         ({"aliases": ("saliency",)}, ["saliency has the name 'saliency' already"]),
         ({"aliases": ("Vanilla-Gradients",)}, ["'Vanilla-Gradients'", "'vanilla_gradients'"]),
-        ({"summary": "The gradient"}, ["summary is no sentence"]),
+        ({"summary": "The gradient"}, ["summary is not a sentence"]),
         ({"paper": ""}, ["paper is missing"]),
         ({"needs": frozenset({"outputs", "hessians"})}, ["needs has", "'hessians'", "'path_gradients'"]),
         ({"needs": frozenset()}, ["needs has []"]),
@@ -112,8 +115,8 @@ N_SAMPLES, STDEVS = SMOOTHGRAD.options
         ({"drawn": "red"}, ["drawn has ['red']", "'unsigned'"]),
         ({"takes_references": True}, ["uses_baseline=True"]),
         ({"through_neuron": True}, ["layer='must'"]),
-        ({"refused_engines": {"captum": "it is slow"}}, ["['captum'] stand in reference_engines"]),
-        ({"options": (N_SAMPLES, N_SAMPLES)}, ["option 'n_samples' is there 2 times"]),
+        ({"refused_engines": {"captum": "it is slow"}}, ["['captum'] are in both reference_engines"]),
+        ({"options": (N_SAMPLES, N_SAMPLES)}, ["option 'n_samples' is defined 2 times"]),
         ({"options": (replace(STDEVS, name="seed"),)}, ["'seed'", "an argument that every method takes"]),
         ({"options": (replace(STDEVS, default=-1.0),)}, ["'stdevs' does not accept its default -1.0"]),
         ({"options": (replace(STDEVS, summary="Noise"),)}, ["summary of option 'stdevs'"]),

@@ -221,7 +221,7 @@ def test_conductance_that_misses_the_difference_says_so():
             return self.layer(x) + x
 
     torch.manual_seed(0)
-    with pytest.warns(ConvergenceWarning, match="past the layer"):
+    with pytest.warns(ConvergenceWarning, match="bypasses the layer"):
         explain.attribute(Past(), np.ones((2, 3), np.float32), "conductance", target=0, layer="layer")
 
 

@@ -118,7 +118,7 @@ def test_model_with_two_outputs(kit):
 def test_functional_softmax(kit):
     weight = LAYERS[0][0][:, :3]
     model = kit.function(lambda x: kit.softmax(kit.matmul(x, weight)))
-    with pytest.warns(ProbabilityScoreWarning, match="could not be taken off"):
+    with pytest.warns(ProbabilityScoreWarning, match="could not be removed"):
         found = explain.attribute(model, TABLE, "ig", target=0, n_steps=100)
     assert found.score == "probability"
     change = scipy.special.softmax(TABLE @ weight, axis=1)[:, 0] - 1 / 3
@@ -225,7 +225,7 @@ def test_exported_softmax_is_seen(torch_kit):
     torch = torch_kit.torch
     model = torch_kit.dense(LAYERS, between="tanh", last="softmax").eval()
     exported = torch.export.export(model, (torch.tensor(TABLE[:4]),))
-    with pytest.warns(ProbabilityScoreWarning, match="inside cannot be reached"):
+    with pytest.warns(ProbabilityScoreWarning, match="layers of the model cannot be accessed"):
         assert explain.attribute(exported, TABLE, "saliency", target=1).score == "probability"
 
 

@@ -462,7 +462,7 @@ def test_functions_of_arrays(both):
             {"image": IMAGE, "table": TABLE},
             {"baseline": {"tabel": 0}},
             BaselineError,
-            "'tabel', which is no input",
+            "'tabel', which is not an input",
         ),
         ({"image": IMAGE, "table": TABLE}, {"baseline": {"table": IMAGE}}, BaselineError, "input 'table'"),
         ((IMAGE, TABLE), {"layout": ("NCHW", "NHW")}, LayoutError, "3 axes"),

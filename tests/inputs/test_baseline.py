@@ -127,8 +127,8 @@ def test_references_are_a_set_and_not_broadcast():
     ("baseline", "says"),
     [
         (None, r"baseline=x_train\[:64\]"),
-        ("zeros", "baseline 'zeros' is no set"),
-        (0.5, r"baseline 0\.5 is no set"),
+        ("zeros", "baseline 'zeros' is not a set"),
+        (0.5, r"baseline 0\.5 is not a set"),
         ([[1.0]], "of type list"),
         (X[0], "Add the batch axis"),
         (X[:0], "no examples"),

@@ -138,9 +138,9 @@ def test_a_frame_is_one_output():
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda x: ["a"] * len(x), ScoreError, r"dtype <U1, which are no numbers"),
+        (lambda x: ["a"] * len(x), ScoreError, r"dtype <U1, which is not numeric"),
         (lambda x: None, ScoreError, "NoneType of dtype object"),
-        (lambda x: [[1.0], [1.0, 2.0], [3.0]], ScoreError, "a list, which cannot be made an array"),
+        (lambda x: [[1.0], [1.0, 2.0], [3.0]], ScoreError, "a list, which cannot be converted to an array"),
         (lambda x: x * 1j, ScoreError, "complex128"),
         (lambda x: x.sum(), InputError, r"shape \(\) for a batch of 3"),
         (lambda x: x[:2], InputError, r"shape \(2, 4\) for a batch of 3"),
@@ -161,7 +161,7 @@ def test_a_tensor_that_cannot_leave_its_graph():
     import torch
 
     weight = torch.tensor(WEIGHT, requires_grad=True)
-    with pytest.raises(ScoreError, match=r"a Tensor, which cannot be made an array \(RuntimeError"):
+    with pytest.raises(ScoreError, match=r"a Tensor, which cannot be converted to an array \(RuntimeError"):
         explained(lambda x: torch.tensor(x) @ weight)
     np.testing.assert_allclose(
         explained(lambda x: (torch.tensor(x) @ weight).detach()).values, EXPECTED, rtol=1e-5, atol=1e-6

@@ -1,1 +1,1 @@
-"""The methods, each written once over the primitives of a backend."""
+"""The attribution methods, each written once on top of the primitives of a backend."""

@@ -1,4 +1,4 @@
-"""The catalogue of methods: it collects the rows that stand in the methods' files, and checks them."""
+"""The catalogue of methods: it collects the rows from the methods' files, and checks them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 def methods() -> Catalogue:
-    """Give the catalogue of methods, drawn as a table.
+    """Give the catalogue of methods, which prints as a table.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def find_method(name: object) -> Method:
     Raises
     ------
     MethodError
-        If there is none; suggests the nearest name.
+        If there is no such method; the message suggests the nearest name.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def collected(files: Iterable[ModuleType]) -> Catalogue:
     Raises
     ------
     ValueError
-        If a row is wrong; says which, in which file, and what to change.
+        If a row is invalid; the message names the row, its file and what to change.
     """
     rows: list[Method] = []
     owners: dict[str, str] = {}
@@ -130,7 +130,7 @@ def collected(files: Iterable[ModuleType]) -> Catalogue:
             faults = [*_faults(row, file)]
             for name in (row.name, *row.aliases):
                 if _as_written(name) != name:
-                    faults.append(f"users type the name {name!r} as {_as_written(name)!r}: write it so")
+                    faults.append(f"users type the name {name!r} as {_as_written(name)!r}: write it that way")
                 if name in owners:
                     faults.append(f"{owners[name]} has the name {name!r} already")
                 owners[name] = row.name
@@ -142,11 +142,11 @@ def collected(files: Iterable[ModuleType]) -> Catalogue:
 
 def _faults(row: Method, file: ModuleType) -> Iterator[str]:
     if row.implementation.__module__ != file.__name__:
-        yield f"its function stands in {row.implementation.__module__}, not beside the row"
+        yield f"its function is defined in {row.implementation.__module__}, not in the file of the row"
     if not _NAME.fullmatch(row.name):
         yield "name is not in snake case"
     if not row.summary.endswith("."):
-        yield "summary is no sentence: end it with a full stop"
+        yield "summary is not a sentence: end it with a full stop"
     if not row.paper:
         yield "paper is missing"
     for field, given, known in (
@@ -162,11 +162,11 @@ def _faults(row: Method, file: ModuleType) -> Iterator[str]:
     if row.through_neuron and row.layer != "must":
         yield "through_neuron=True needs layer='must'"
     if both := set(row.reference_engines) & set(row.refused_engines):
-        yield f"{sorted(both)} stand in reference_engines and in refused_engines"
+        yield f"{sorted(both)} are in both reference_engines and refused_engines"
     names = [option.name for option in row.options]
     for option in row.options:
         if names.count(option.name) > 1:
-            yield f"option {option.name!r} is there {names.count(option.name)} times"
+            yield f"option {option.name!r} is defined {names.count(option.name)} times"
         yield from _option_faults(option)
 
 
@@ -176,7 +176,7 @@ def _option_faults(option: Option) -> Iterator[str]:
     if not option.accepts(option.default):
         yield f"option {option.name!r} does not accept its default {option.default!r}"
     if not option.summary.endswith("."):
-        yield f"the summary of option {option.name!r} is no sentence: end it with a full stop"
+        yield f"the summary of option {option.name!r} is not a sentence: end it with a full stop"
 
 
 def _as_written(name: str) -> str:

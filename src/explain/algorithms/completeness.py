@@ -1,4 +1,4 @@
-"""Comparing with a baseline: the scores there, and whether values sum to the difference of the scores."""
+"""Comparison with a baseline: its scores, and whether values sum to the difference of the scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_DIFFERENCE = 1e-3
 
 
 def baselines_of(problem: Problem) -> tuple[Array, ...]:
-    """Give the baselines of a method whose row says `uses_baseline`."""
+    """Give the baselines of a problem whose method has `uses_baseline`."""
     assert problem.baselines is not None, "the catalogue says that this method needs a baseline"
     return problem.baselines
 
@@ -36,14 +36,14 @@ def scores_at_baseline(problem: Problem) -> Array:
     if not np.isfinite(at_baseline).all():
         raise BaselineError(
             f"The score at the baseline is NaN or infinite for examples "
-            f"{np.flatnonzero(~np.isfinite(at_baseline)).tolist()}: there is no difference of scores to share out. "
+            f"{np.flatnonzero(~np.isfinite(at_baseline)).tolist()}: there is no difference of scores to attribute. "
             "Give a baseline at which the model is defined, for example 'mean', 'blur' or a small number."
         )
     return at_baseline
 
 
 def equal_baseline_warnings(inputs: tuple[Array, ...], baselines: tuple[Array, ...]) -> Warnings:
-    """Warn of the examples whose baseline is the input itself."""
+    """Warn of the examples whose baseline equals the input."""
     same = np.logical_and.reduce(
         [
             np.all((point == base).reshape(len(point), -1), axis=1)
@@ -55,27 +55,27 @@ def equal_baseline_warnings(inputs: tuple[Array, ...], baselines: tuple[Array, .
         return ()
     return (
         (
-            f"The baseline equals the input for {examples_named(equal)}: nothing lies between them, so every value is "
-            "zero. Take another baseline, for example 'blur' or 'mean'.",
+            f"The baseline equals the input for {examples_named(equal)}: there is no difference to attribute, so every "
+            "value is zero. Take another baseline, for example 'blur' or 'mean'.",
             BaselineWarning,
         ),
     )
 
 
 def convergence_delta(values: tuple[Array, ...], at_input: Array, at_baseline: Array) -> tuple[Array, Array]:
-    """Give how far the values' sum is from the difference of the scores, absolute and relative, shape (N,).
+    """Give the sum of the values minus the difference of the scores, and its relative size, both of shape (N,).
 
-    The relative delta is |delta| / max(|F(x) − F(baseline)|, 1e-3 · max(|F(x)|, |F(baseline)|)): a
-    difference that is tiny beside the scores themselves would make any delta look large.
+    The relative delta is |delta| / max(|F(x) − F(baseline)|, 1e-3 · max(|F(x)|, |F(baseline)|)): without the
+    second term, a difference that is tiny compared with the scores would make any delta look large.
     """
     total = np.sum([part.reshape(len(part), -1).sum(axis=1, dtype=np.float64) for part in values], axis=0)
     first, last = at_baseline.astype(np.float64), at_input.astype(np.float64)
     difference = last - first
     delta = total - difference
-    yardstick = np.maximum(np.abs(difference), _LEAST_DIFFERENCE * np.maximum(np.abs(first), np.abs(last)))
-    # Both scores zero: a delta of zero is none at all, any other is infinitely large beside them.
+    scale = np.maximum(np.abs(difference), _LEAST_DIFFERENCE * np.maximum(np.abs(first), np.abs(last)))
+    # If both scores are zero, a delta of zero is relatively zero, and any other is infinitely large.
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(delta == 0, 0.0, np.abs(delta) / yardstick)
+        relative = np.where(delta == 0, 0.0, np.abs(delta) / scale)
     return delta, relative
 
 
@@ -89,9 +89,9 @@ def convergence_warnings(
     relative_delta : numpy.ndarray
         Shape (N,).
     remedy : str
-        What to do, in whole sentences.
+        The advice for the user, in whole sentences.
     what : str
-        The fault, in words.
+        The problem, in words.
     """
     far = np.flatnonzero(relative_delta > WORST_RELATIVE_DELTA)
     if far.size == 0:
@@ -119,13 +119,13 @@ def found_with_delta(
     Parameters
     ----------
     problem : Problem
-        What the values explain.
+        The problem that the values belong to.
     values : tuple of numpy.ndarray
-        One array an input, of its shape.
+        One array per input, of the input's shape.
     at_baseline : numpy.ndarray
-        The scores at what the examples are compared with, shape (N,).
+        The scores that the examples are compared with, shape (N,).
     warn : callable
-        From the relative delta, shape (N,), to the warnings about it.
+        Takes the relative delta, shape (N,), and gives the warnings about it.
     before, after : tuple of (message, category)
         Other warnings, which come before or after those about the delta.
     """

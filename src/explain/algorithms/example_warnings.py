@@ -26,7 +26,7 @@ def examples_named(rows: Array | Collection[int]) -> str:
 
 def zero_gradient_warnings(gradients: tuple[Array, ...]) -> Warnings:
     """Warn of the examples whose gradient is zero everywhere."""
-    # Nearly every map has a positive value, and to find one is faster than to compare every value with zero.
+    # Nearly every map has a positive value, and finding one is faster than comparing every value with zero.
     flat = [part.reshape(len(part), -1) for part in gradients]
     if flat[0].max(axis=1).min() > 0:
         return ()
@@ -35,9 +35,9 @@ def zero_gradient_warnings(gradients: tuple[Array, ...]) -> Warnings:
         return ()
     return (
         (
-            f"The gradient is zero everywhere for {examples_named(dead)}: the map says nothing there. The score may be "
-            "saturated (explain the logit: score='logit'), constant, or cut off from the input by a rounding, an "
-            "argmax or dead ReLUs.",
+            f"The gradient is zero everywhere for {examples_named(dead)}: the map has no information there. The score "
+            "may be saturated (explain the logit: score='logit'), constant, or cut off from the input by a rounding, "
+            "an argmax or dead ReLUs.",
             ZeroGradientWarning,
         ),
     )

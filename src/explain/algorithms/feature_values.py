@@ -1,4 +1,4 @@
-"""Working by feature: the features of a problem, and what each feature has at its positions."""
+"""The features of a problem, and the conversion from values by feature to values by position."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Drawn = TypeVar("_Drawn")
 
 
 def features_of(problem: Problem) -> Features:
-    """Give the features of each example that the option ``feature_mask`` asks for."""
+    """Give the features of each example, as the option ``feature_mask`` defines them."""
     examples = problem.examples
     return resolve_features(
         problem.options["feature_mask"], examples.inputs[0], problem.layout, examples.mask
@@ -23,12 +23,12 @@ def features_of(problem: Problem) -> Features:
 
 
 def drawn_by_count(features: Features, draw: Callable[[int], _Drawn]) -> dict[int, _Drawn]:
-    """Draw once for each number of features that an example has, so that a draw does not depend on the batch."""
+    """Draw once for each distinct number of features, so that an example's draws do not depend on the batch."""
     return {int(count): draw(int(count)) for count in np.unique(features.counts)}
 
 
 def at_positions(features: Features, by_feature: Array) -> Array:
-    """Give each position the value of its feature, whatever the feature's size, and padding zero.
+    """Give each position the whole value of its feature, whatever the feature's size, and padding zero.
 
     From shape (N, F) to (N, ...).
     """

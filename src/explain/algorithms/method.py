@@ -27,20 +27,20 @@ class Option:
     name : str
         The keyword argument of `explain.attribute`.
     default : object
-        Its value where it is not given.
+        Its value if it is not given.
     expects : str
         The values it takes, in words.
     accepts : callable
         Tells whether a value is one of them.
     summary : str
-        What it does.
+        The effect of the option.
     plain : callable
-        From an accepted value to the form that the method gets.
+        Converts an accepted value to the form that the method gets.
     recorded : callable
-        From the method's form to plain data for the result, where an array is not written out.
+        Converts the method's form to plain data for the result, which does not contain whole arrays.
     per_input : callable, optional
-        For an option of which each of several inputs may have its own value: tells whether a tuple or list is one
-        value for all of them.
+        For an option that may have a separate value for each of several inputs: tells whether a tuple or list
+        is one value for all of them.
     """
 
     name: str
@@ -65,36 +65,39 @@ class Method:
     aliases : tuple of str
         Other names that users type.
     summary : str
-        What it shows, in a sentence.
+        The meaning of its values, in one sentence.
     paper : str
         The paper, with its arXiv number.
     needs : frozenset of str
         Primitives that the backend must provide.
     options : tuple of Option
-        What a user can set, besides the arguments that every method takes.
+        The options of the method, besides the arguments that every method takes.
     kinds : tuple of str
-        What it applies to, of ``"image"``, ``"volume"``, ``"sequence"`` and ``"table"``; see
-        `explain.inputs.layout.Layout`.
+        The kinds of examples that it applies to, among ``"image"``, ``"volume"``, ``"sequence"`` and
+        ``"table"``; see `explain.inputs.layout.Layout`.
     uses_baseline : bool
         Whether it compares the input with a baseline.
     takes_references : bool
-        Whether it compares with a set of reference examples, the same for every input, rather than with one baseline
-        an input; then `uses_baseline` is true too.
+        Whether it compares with a set of reference examples, the same for every input, rather than with one
+        baseline per input; then `uses_baseline` is true too.
     begins_with_gradients : bool
         Whether it begins with the gradients at the input itself, which then come from the prediction's forward pass.
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     layer : str
-        What `layer=` does: ``"none"``, it is refused; ``"may"``, the method explains the layer's activations instead of
-        the input; ``"must"``, it always does; ``"map"``, the layer's map is resampled to the input's size.
+        The effect of `layer=`: ``"none"``, it is refused; ``"may"``, the method explains the layer's
+        activations instead of the input; ``"must"``, it always does; ``"map"``, the layer's map is resampled
+        to the input's size.
     through_neuron : bool
-        For a method that must have a layer: whether `neuron=` asks what flows to the target through one of its units.
+        For a method that must have a layer: whether `neuron=` selects one of its units, to explain what flows
+        to the target through it.
     of_shape : bool
         Whether it needs the axes of the input: each of several inputs is then explained alone, the others fixed.
     of_whole_places : bool
-        Whether each channel of a place has the value of the whole place, so that a heatmap takes their mean.
+        Whether each channel of a position has the value of the whole position, so that a heatmap takes their
+        mean.
     title : str
-        How its name is written in pictures and tables, where that is not `name` in words.
+        Its name in pictures and tables, if that is not `name` in words.
     reference_engines : tuple of str
         Libraries that compute the same thing, selectable with ``engine=``.
     refused_engines : Mapping of str to str
@@ -133,7 +136,7 @@ class Method:
 
     @property
     def takes_inputs_together(self) -> bool:
-        """Whether several inputs are explained together, packed in one: not where it needs to know their axes."""
+        """Whether several inputs are explained together, packed into one: not if the method needs their axes."""
         return not (self.of_shape or self.layer == "map" or self.kinds != KINDS)
 
     def function(self) -> Callable[[Problem], Found]:
@@ -141,19 +144,19 @@ class Method:
         return self.implementation
 
     def resolve_options(self, given: Mapping[str, Any], others: Sequence[Method] = ()) -> dict[str, Any]:
-        """Fill in defaults and refuse what is unknown or out of range.
+        """Fill in defaults and refuse options that are unknown or out of range.
 
         Parameters
         ----------
         given : Mapping
             The options of the call.
         others : sequence of Method
-            The other methods, to say which of them has an unknown option.
+            The other methods, to name in the error message those that have an unknown option.
 
         Raises
         ------
         OptionError
-            Naming the option, the value and what is expected.
+            If an option is refused; the message names the option, the value and what is expected.
         """
         known = {option.name: option for option in self.options}
         for name, value in given.items():
@@ -183,7 +186,7 @@ class Method:
 
 
 class Catalogue(Sequence[Method]):
-    """The rows, in order; drawn as a table in a terminal and in a notebook."""
+    """The rows, in order; shown as a table in a terminal and in a notebook."""
 
     def __init__(self, rows: Sequence[Method]) -> None:
         self._rows = tuple(rows)
@@ -197,7 +200,7 @@ class Catalogue(Sequence[Method]):
         return Catalogue(self._rows[index]) if isinstance(index, slice) else self._rows[index]
 
     def __iter__(self) -> Iterator[Method]:
-        """Go through the rows."""
+        """Iterate over the rows."""
         return iter(self._rows)
 
     def __len__(self) -> int:
@@ -244,4 +247,4 @@ COMMON = (
     "seed",
     "display",
 )
-"""Arguments that every method takes: no option has such a name, and a misspelt one gets it as a suggestion."""
+"""Arguments that every method takes: no option has such a name, and they are suggested for misspelt options."""

@@ -105,11 +105,11 @@ def whole_number_or_none(name: str, summary: str, least: int = 0) -> Option:
 FEATURE_MASK = Option(
     "feature_mask",
     None,
-    f"None, one of {', '.join(map(repr, FEATURE_RULES))}, or an array of whole numbers from 0 on, one a position",
+    f"None, one of {', '.join(map(repr, FEATURE_RULES))}, or an array of whole numbers from 0 on, one per position",
     is_feature_mask,
     "Which positions are one feature. None: superpixels of a picture, steps of a sequence, columns of a table, a "
     "grid in a volume.",
     recorded=recorded_feature_mask,
     per_input=lambda value: False,
 )
-"""Which positions are one feature; see `explain.inputs.features.resolve_features`."""
+"""The option for the positions that form one feature; see `explain.inputs.features.resolve_features`."""

@@ -1,4 +1,4 @@
-"""Comparing with a set of references: lines from them, and their scores."""
+"""Comparison with a set of references: lines from them, and their scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from explain.running.problem import Problem
 
 
 def references_of(problem: Problem) -> tuple[Array, ...]:
-    """Give the references of a method whose row says `takes_references`."""
+    """Give the references of a problem whose method has `takes_references`."""
     assert problem.references is not None, "the catalogue says that this method takes references"
     return problem.references
 
@@ -28,13 +28,13 @@ def reference_paths(
     Parameters
     ----------
     problem : Problem
-        Of a method that takes references.
+        A problem of a method that takes references.
     chosen : numpy.ndarray of int
         The reference of each point, shape (K,).
     alphas : numpy.ndarray
-        Where on the line, from 0 at the reference to 1, shape (K,).
+        The position on the line, from 0 at the reference to 1 at its end, shape (K,).
     ends : Expansion, optional
-        Where the lines end; the examples themselves if not given.
+        The ends of the lines; the examples themselves if not given.
     """
     mask = problem.examples.mask
     return ReferencePaths(
@@ -47,7 +47,7 @@ def reference_paths(
 
 
 def scores_at_references(problem: Problem) -> Array:
-    """Give the score of every reference in the place of every example, shape (N, R).
+    """Give the score of every reference with each example's target and fixed inputs, shape (N, R).
 
     Raises
     ------
@@ -57,12 +57,15 @@ def scores_at_references(problem: Problem) -> Array:
     backend, examples, executor = problem.backend, problem.examples, problem.executor
     references, indices = references_of(problem), examples.target.indices
     count = len(references[0])
-    beside = bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
-    if indices is None or beside or problem.in_rows:
+    has_fixed_parts = (
+        bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
+    )
+    if indices is None or has_fixed_parts or problem.in_rows:
         paths = reference_paths(problem, np.arange(count), np.zeros(count))
         scores = expanded_scores(backend, examples, paths, executor, in_rows=problem.in_rows)
     else:
-        # The score of a reference depends on the example only through its target: one pass serves all examples.
+        # The score of a reference depends on the example only through the target: one pass is enough for all
+        # examples.
         alone = Examples(references)
         parts = executor.over_rows(count, lambda rows: backend.outputs(alone.rows(rows))[0])
         outputs = np.concatenate([part for _, part in parts])
@@ -71,7 +74,7 @@ def scores_at_references(problem: Problem) -> Array:
         bad = np.flatnonzero(~np.isfinite(scores).all(axis=0))
         raise BaselineError(
             f"The score at the references {bad.tolist()} of baseline is NaN or infinite: there is no difference of "
-            "scores to share out. Leave them out."
+            "scores to attribute. Leave these references out."
         )
     return scores
 

@@ -1,4 +1,4 @@
-"""The narrow waist: what a framework must answer, and what every answer shares.
+"""The interface between methods and frameworks, and the parts that all backends share.
 
 Third-party backends import from here: the protocol, and the classes of inputs that it uses. See
 docs/guides/new-backend.md.

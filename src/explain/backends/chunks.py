@@ -16,10 +16,10 @@ class ChunkRunner(Protocol):
 
     @property
     def size(self) -> int:
-        """How many points a chunk holds now."""
+        """The number of points per chunk now."""
 
     def over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
-        """Compute `count` examples, a point each; give the rows of each chunk and what was computed."""
+        """Compute `count` examples of one point each; give the rows and the result of each chunk."""
 
     def over_groups(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
         """Compute `count` examples group by group, where the points of a group are run in chunks."""
@@ -27,10 +27,10 @@ class ChunkRunner(Protocol):
     def over_blocks(
         self, count: int, n_points: int, compute: Callable[[slice, slice], _Result], *, in_rows: bool = False
     ) -> Iterator[tuple[slice, slice, _Result]]:
-        """Compute `count` examples at `n_points` points each; give rows, points and what was computed, block by block.
+        """Compute `count` examples at `n_points` points each; give rows, points and result, block by block.
 
-        Each point comes once. With `in_rows` every point of an example is in the example's own row of the
-        batch.
+        Each point is computed once. With `in_rows` every point of an example is in the example's own row of
+        the batch.
         """
 
     def ran_out(self, error: BaseException) -> bool:

@@ -30,7 +30,7 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     --------
     >>> extension_for(3)
     Traceback (most recent call last):
-    explain.errors.UnsupportedModelError: model is of type int, which no extension takes. Accepted are: ...
+    explain.errors.UnsupportedModelError: model is of type int, which no extension accepts. Accepted are: ...
     """
     registered = extensions()
     if framework is not None:
@@ -38,14 +38,14 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
             if extension.name == framework:
                 if not (callable(model) or extension.recognises(model)):
                     raise UnsupportedModelError(
-                        f"model is of type {type(model).__name__}, which is no model and cannot be called. "
+                        f"model is of type {type(model).__name__}, which is not a model and cannot be called. "
                         f"{framework} accepts {extension.accepts}."
                     )
                 return extension
         names = ", ".join(repr(extension.name) for extension in registered)
         raise UnsupportedModelError(
             f"framework={framework!r} is not registered; installed extensions are: {names}. "
-            f"A further one registers itself in the entry point group {ENTRY_POINT_GROUP!r}."
+            f"Another extension registers itself in the entry point group {ENTRY_POINT_GROUP!r}."
         )
     for extension in registered:
         if extension.recognises(model):
@@ -61,5 +61,5 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
         else ""
     )
     raise UnsupportedModelError(
-        f"model is of type {name}, which no extension takes. Accepted are: {accepted}.{remedy}"
+        f"model is of type {name}, which no extension accepts. Accepted are: {accepted}.{remedy}"
     )

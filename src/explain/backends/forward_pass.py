@@ -35,14 +35,15 @@ class ForwardPass(ABC):
     inspection : Inspection
         The kind of the model.
     question : Question
-        What is asked of it.
+        The layout, score and output to explain, and the arguments of the model.
     functional : str, optional
-        The activation that made the output and is not a layer, if it is known from another call.
+        The functional activation, not a layer, that computed the output, if it is known from another call.
     entry, exit : Place, optional
-        Where the model starts, if points are outputs of a layer; where it ends, if the output of a layer is
-        explained.
+        The place where the model starts, if points are outputs of a layer, and where it ends, if the output
+        of a layer is explained.
     readers : tuple of (int, Place)
-        By position the moved inputs that are outputs of an embedding, and where they replace them.
+        The positions of the moved inputs that are outputs of an embedding, and the places where they replace
+        those outputs.
     """
 
     arithmetic: ClassVar[Arithmetic]
@@ -69,9 +70,9 @@ class ForwardPass(ABC):
         Parameters
         ----------
         moved, unmoved : sequence of tensor
-            The inputs that are explained, and those that stay fixed, batch first.
+            The inputs that are explained, and the inputs that stay fixed, batch first.
         mask : tensor of bool, optional
-            Where a step of a sequence is real, shape (N, T).
+            True where a step of a sequence is real, shape (N, T).
         keywords : Mapping
             Keyword arguments.
         contexts : sequence of context managers
@@ -169,7 +170,7 @@ class ForwardPass(ABC):
 
     @abstractmethod
     def _functional_of(self, output: Any) -> ActivationKind | None:
-        """Give the activation that made an output and is not a layer, if it is known."""
+        """Give the functional activation, not a layer, that computed an output, if it is known."""
 
     @abstractmethod
     def _class_axis(self, output: Any) -> int:
@@ -185,8 +186,8 @@ class ForwardPass(ABC):
 
     @abstractmethod
     def _first_state(self, inputs: Any) -> Any:
-        """Give the state before the first step, a row an example."""
+        """Give the state before the first step, one row per example."""
 
     @abstractmethod
     def _where(self, real: Any, new: Any, old: Any) -> Any:
-        """Give the rows of `new` where `real`, shape (N,), is true, and those of `old` elsewhere."""
+        """Give the rows of `new` where `real`, shape (N,), is true, and the rows of `old` elsewhere."""

@@ -1,4 +1,4 @@
-"""What a method, or a reference engine, gives back."""
+"""The result of a method or of a reference engine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from explain.inputs.examples import Array
 
 @dataclass(frozen=True)
 class Found:
-    """What a method found.
+    """The result of a method.
 
     Parameters
     ----------
     values : tuple of numpy.ndarray
-        One array an input, of its shape.
+        One array per input, of the input's shape.
     delta, relative_delta : numpy.ndarray, optional
         Convergence delta of each example, shape (N,).
     steps, map_error : numpy.ndarray, optional
@@ -23,7 +23,7 @@ class Found:
     rule : str
         The rule of integration.
     scores : numpy.ndarray, optional
-        The scores, if the method moves the input; else those of the problem are right.
+        The scores, if the method changes the input; else the scores of the problem apply.
     history : numpy.ndarray, optional
         The score at each step, shape (steps + 1, N).
     warnings : tuple of (message, category)

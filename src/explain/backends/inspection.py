@@ -11,12 +11,12 @@ from explain.errors import ExplainError, InputError, LayoutError, ModelCallError
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """A model and what kind it is.
+    """A model and its kind.
 
     Parameters
     ----------
     model : callable
-        What is called: the original behind a wrapper, or the callable of a saved model.
+        The object to call: the original behind a wrapper, or the callable of a saved model.
     opaque : bool
         True if its layers cannot be accessed.
     stepwise : bool
@@ -43,16 +43,16 @@ class Complaint:
     Parameters
     ----------
     text : str
-        What is wrong and what to do.
+        The problem, and what to do.
     is_order : bool
-        Whether it is the order of the axes.
+        Whether the order of the axes is wrong.
     """
 
     text: str
     is_order: bool = False
 
     def error(self, said: str = "") -> ExplainError:
-        """Give the error to raise; `said` is what the model itself said, if it was called."""
+        """Give the error to raise; `said` is the model's own message, if it was called."""
         return (LayoutError if self.is_order else InputError)(f"The model cannot take x: {self.text}.{said}")
 
 
@@ -64,7 +64,7 @@ def model_call_error(
     Parameters
     ----------
     cause : Exception
-        What it raised.
+        The error that it raised.
     given : sequence of (tuple of int, str)
         Shape and dtype of each input.
     names : str, optional
@@ -79,6 +79,6 @@ def model_call_error(
         )
     ((shape, dtype),) = given[:1]
     return ModelCallError(
-        f"{raised} an input of shape {shape} and dtype {dtype}: {said}. Check the shape and dtype; what it needs "
-        "besides x goes into forward_kwargs."
+        f"{raised} an input of shape {shape} and dtype {dtype}: {said}. Check the shape and dtype; its arguments "
+        "besides x go into forward_kwargs."
     )

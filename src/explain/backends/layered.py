@@ -23,16 +23,16 @@ class LastPass:
     Parameters
     ----------
     examples : Examples
-        What the model was run on.
+        The examples that the model was run on.
     results : object
-        What the extension caches of it.
+        The results that the extension caches.
     """
 
     examples: Examples
     results: Any
 
     def is_over(self, examples: Examples) -> bool:
-        """Tell whether it was over these very inputs, whatever the target."""
+        """Tell whether the pass was over the same input arrays, whatever the target."""
         return self.examples.inputs is examples.inputs and self.examples.held is examples.held
 
 
@@ -46,12 +46,12 @@ class Layered(ABC):
     inspection : Inspection
         The kind of the model.
     question : Question
-        What is asked of it.
+        The layout, score and output to explain, and the arguments of the model.
 
     Raises
     ------
     ScoreError
-        If probabilities are asked of a model whose layers cannot be accessed.
+        If probabilities are requested from a model whose layers cannot be accessed.
     """
 
     provides: frozenset[Primitive] = frozenset(
@@ -66,19 +66,19 @@ class Layered(ABC):
     """Whether the model may be given several inputs."""
 
     separator = "/"
-    """What stands between the names of a layer and of one inside it."""
+    """The separator between the name of a layer and the name of a layer inside it."""
 
     skips_affine_prefix = True
     """Whether a path's gradients are taken at the end of the model's affine prefix, if it has one."""
 
     entry: Place | None = None
-    """Where the model starts, if points are outputs of a layer."""
+    """The place where the model starts, if points are outputs of a layer."""
 
     readers: tuple[tuple[int, Place], ...] = ()
-    """By position the moved inputs that are outputs of an embedding, and where they replace them."""
+    """Positions of the moved inputs that are outputs of an embedding, and the places where they replace them."""
 
     exit: Place | None = None
-    """Where the model ends, if the output of a layer is explained."""
+    """The place where the model ends, if the output of a layer is explained."""
 
     last_pass: LastPass | None = None
     """The forward pass that `outputs` cached for `gradients`."""
@@ -86,8 +86,8 @@ class Layered(ABC):
     def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
         if inspection.opaque and question.score not in ("logit", "output"):
             raise ScoreError(
-                f"score={question.score!r} cannot be had of a model whose inside cannot be reached, since it is not "
-                "known what its output is: say score='output', or give the original model."
+                f"score={question.score!r} is not available for a model whose layers cannot be accessed, since the "
+                "kind of its output is unknown: say score='output', or give the original model."
             )
         self.model_name = model_name
         self.inspection = inspection
@@ -107,9 +107,9 @@ class Layered(ABC):
 
     @abstractmethod
     def called_layers(self, examples: Examples) -> Sequence[tuple[str, tuple[int | None, ...]]]:
-        """Run one example; give each call of a layer as its name and the shape of its output, in order of their ends.
+        """Run one example; give each call of a layer (name, shape of its output), in the order in which calls end.
 
-        An output that is no map of the input has an empty shape.
+        An output that is not a map of the input has an empty shape.
         """
 
     @staticmethod
@@ -118,7 +118,7 @@ class Layered(ABC):
         """Tell whether the output of a layer has its channels last, from whether its input has."""
 
     def forget(self) -> None:
-        """Clear what was cached for the whole model."""
+        """Clear the cached results of the whole model."""
         self.last_pass = None
 
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
@@ -152,7 +152,8 @@ class Layered(ABC):
         """Give the result of `activations`, and the gradient of every example's score to it."""
         entered = [self.entry, *(reader for _, reader in self.readers)]
         if self.place_of(call) in entered:
-            # The layer's output is replaced there already: replace it by its own value, and take the gradient to that.
+            # The layer's output is already replaced at this place: replace it by its own value, and take the
+            # gradient to that value.
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes
@@ -160,28 +161,28 @@ class Layered(ABC):
         return units[: len(examples)], slopes[: len(examples)]
 
     def padded(self, examples: Examples) -> Examples:
-        """Give as many examples as a fixed batch has, repeating the last one."""
+        """Repeat the last example up to the fixed batch size, if there is one."""
         return examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
 
     def at(self, call: LayerCall) -> Self:
         """Give the same model, with the output of a layer at a call as its input."""
-        seen = copy(self)
-        seen.entry = self.place_of(call)
+        other = copy(self)
+        other.entry = self.place_of(call)
         # The affine prefix of the model may lie before the layer.
-        seen.skips_affine_prefix = False
-        seen.forget()
-        return seen
+        other.skips_affine_prefix = False
+        other.forget()
+        return other
 
     def reading(self, calls: Mapping[int, LayerCall]) -> Self:
         """Give the same model with some of its moved inputs put in place of the output of a call."""
-        seen = copy(self)
-        seen.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
-        seen.forget()
-        return seen
+        other = copy(self)
+        other.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
+        other.forget()
+        return other
 
     def until(self, call: LayerCall) -> Self:
         """Give the model up to the output of a layer at a call."""
-        seen = copy(self)
-        seen.exit = self.place_of(call)
-        seen.forget()
-        return seen
+        other = copy(self)
+        other.exit = self.place_of(call)
+        other.forget()
+        return other

@@ -19,7 +19,7 @@ from explain.parameters.canonical import ParameterLayer
 class LazyExtension:
     """The common base of our two extensions: it calls modules that import the framework, and imports them on first use.
 
-    A subclass gives the names below, and recognises models and tensors without importing anything.
+    A subclass defines the names below, and recognises models and tensors without importing anything.
     """
 
     name: str
@@ -29,7 +29,7 @@ class LazyExtension:
     """Name of the framework for messages."""
 
     package: str
-    """The package that holds the modules ``backend``, ``model.inspection`` and ``reference_engine``."""
+    """The package of the modules ``backend``, ``model.inspection`` and ``reference_engine``."""
 
     backend_class: str
     """Name of the class in ``backend``."""
@@ -72,7 +72,7 @@ class LazyExtension:
         return self._own("model_files").load_model(path)
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
-        """Give the layers that hold parameters, in canonical axes; with a batch in the order of their use."""
+        """Give the layers with parameters, in canonical axes; with a batch in the order of their use."""
         layers: tuple[ParameterLayer, ...] = self._own("parameters.read_and_write").read_parameters(model)
         if x is not None:
             layers = self._own("parameters.use").as_used_on(model, layers, x)

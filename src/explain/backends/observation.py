@@ -24,7 +24,7 @@ class ObservedCall:
     name : str
         The layer's name in the model.
     call : int
-        Which of its calls.
+        The number of the call.
     operation : str
         The same word in both frameworks: ``"convolution"``, ``"max_pooling"``, ``"relu"``, ``"flatten"``…
     inputs : numpy.ndarray, optional
@@ -103,7 +103,7 @@ class CallLog:
         Parameters
         ----------
         call : ObservedCall
-            Its arrays as the layer has them; its number is counted here.
+            The call, with arrays in the layer's layout; this method sets its number.
         batch_axis : int, optional
             The batch axis of its arrays, by default that of the model's input.
         """
@@ -127,7 +127,7 @@ def canonical(array: Array, batch_axis: int, *, channels_last: bool) -> Array:
     batch_axis : int
         The batch axis of the model's input; arrays of fewer than three axes have the batch first.
     channels_last : bool
-        Whether the channels are the last axis already; else they are the first beside the batch.
+        Whether the channels are already the last axis; else they are the first after the batch.
 
     Examples
     --------
@@ -161,11 +161,11 @@ def named_outputs(
     Parameters
     ----------
     result : object
-        What the model returned.
+        The model's result.
     is_tensor : callable
-        Tells a tensor of the framework.
+        Tells whether a value is a tensor of the framework.
     to_host : callable
-        From a tensor to an array.
+        Converts a tensor to an array.
     layout : Layout
         The axes of the model's input.
     """
@@ -195,7 +195,7 @@ def tensors_in(value: Any, is_tensor: Callable[[Any], bool], name: str = "") -> 
 
 
 def plain_settings(layer: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Give those of some attributes that a layer has and whose values are plain: numbers, strings, tuples.
+    """Give the listed attributes of a layer that exist and have plain values: numbers, strings, tuples.
 
     Examples
     --------

@@ -21,7 +21,7 @@ class Place(ABC):
     layer : object
         The layer, or a weak reference to it.
     call : LayerCall
-        Which of its calls.
+        The call of the layer.
     """
 
     layer: Any
@@ -41,17 +41,17 @@ class Place(ABC):
 
     @abstractmethod
     def copied(self, output: Any) -> Any:
-        """Give the output safe from what changes it in place later."""
+        """Give the output such that later in-place changes do not affect it."""
 
     @contextmanager
     def entered(self, value: Any) -> Iterator[None]:
-        """Put a value in the place of the output."""
+        """Replace the output by a value."""
 
         def enter(output: Any) -> Any:
             if not self.fits(output, value):
                 raise LayerError(
                     f"layer={self.call.label!r} gives shape {tuple(output.shape)} here and {tuple(value.shape)} "
-                    "before: it cannot be taken for an input."
+                    "before: it cannot be used as an input."
                 )
             return self.in_place_of(output, value)
 
@@ -60,14 +60,14 @@ class Place(ABC):
 
     @contextmanager
     def kept(self) -> Iterator[list[Any]]:
-        """Keep the output."""
+        """Record the output."""
         found: list[Any] = []
 
-        def keep(output: Any) -> Any:
+        def record(output: Any) -> Any:
             found.append(self.copied(output))
             return output
 
-        with self._called_once(keep):
+        with self._called_once(record):
             yield found
 
     @contextmanager
@@ -84,8 +84,8 @@ class Place(ABC):
             yield
             if not was_called:
                 raise LayerError(
-                    f"layer={self.call.label!r} was not called this time: the model goes other ways through its layers "
-                    "for other inputs. Name a layer that it always calls."
+                    f"layer={self.call.label!r} was not called this time: the model calls other layers for other "
+                    "inputs. Name a layer that it always calls."
                 )
 
 

@@ -1,4 +1,4 @@
-"""The narrow waist: what a framework must answer."""
+"""The interface between methods and frameworks: the protocols that a framework implements."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules"]
 
 Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
-"""What some operations propagate in a backward pass instead of their gradient."""
+"""The rule by which some operations replace their gradient in a backward pass."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is explained of a model, the same for every example.
+    """The part of an explanation that is the same for every example: layout, score, output, arguments.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Question:
     score : str
         The kind of scalar that the caller wants explained.
     output : int or str, optional
-        Which of several outputs.
+        The output to explain, if there are several.
     forward_kwargs : Mapping
         Keyword arguments of the model that are the same for every example.
     wiring : Wiring, optional
@@ -56,7 +56,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a backend learned about the score when it first called the model.
+    """The properties of the score that a backend found when it first called the model.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Backend(Protocol):
     """Name of the extension, e.g. ``"torch"``."""
 
     provides: frozenset[Primitive]
-    """The primitives that this model can answer."""
+    """The primitives that this model supports."""
 
     dtype: np.dtype[Any]
     """Precision in which points are formed: float32 or float64."""
@@ -121,7 +121,7 @@ class Backend(Protocol):
         """Make random layers draw other numbers inside the block, so that they can be detected."""
 
     def scores(self, examples: Examples) -> Array:
-        """Give one number an example, shape (N,): the output at its target."""
+        """Give one number per example, shape (N,): the output at its target."""
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
@@ -132,7 +132,7 @@ class Backend(Protocol):
         """Give weighted sums of the gradients at ``baseline + alphas[k] * (input - baseline)``.
 
         `alphas` has shape (K,), `weights` (M, K), both in the backend's dtype: M sums over the same K
-        gradients. One array an input, of shape (M, N, ...). `executor` cuts the work into chunks.
+        gradients. Returns one array per input, of shape (M, N, ...). `executor` cuts the work into chunks.
         """
 
     def rule_gradients(
@@ -140,12 +140,13 @@ class Backend(Protocol):
     ) -> tuple[tuple[Array, ...], int]:
         """Give the result of a backward pass at the inputs in which some operations do not propagate their gradient.
 
-        And the number of operations that the rule applied to. ``"guided"``: every ReLU propagates the positive part of
-        its gradient. ``"deconvolution"``: every ReLU propagates the positive part of what arrives. ``"rescale"``: every
-        non-linear operation propagates what arrives times the slope between `baselines` and the input; an operation
-        without a known slope raises an error. ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the
-        relevance of a tensor is what arrives times its value. A sum z propagates the share z / (z + `epsilon` · sign z)
-        of its relevance; by ``"epsilon_plus"`` a convolution propagates it only to positive contributions.
+        Also give the number of operations that the rule applied to. ``"guided"``: every ReLU propagates the
+        positive part of its gradient. ``"deconvolution"``: every ReLU propagates the positive part of the
+        incoming gradient. ``"rescale"``: every non-linear operation propagates the incoming gradient times
+        the slope between `baselines` and the input; an operation without a known slope raises an error.
+        ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the relevance of a tensor is the
+        incoming gradient times its value. A sum z propagates the share z / (z + `epsilon` · sign z) of its
+        relevance; by ``"epsilon_plus"`` a convolution propagates it only to positive contributions.
         """
 
     def has_kinks(self, examples: Examples) -> bool:
@@ -199,7 +200,7 @@ class LayeredBackend(Backend, Protocol):
 
 
 class PosedProblem(Protocol):
-    """What a reference engine reads of the explanation that it computes."""
+    """The part of a problem that a reference engine reads."""
 
     @property
     def method(self) -> str:
@@ -211,7 +212,7 @@ class PosedProblem(Protocol):
 
     @property
     def examples(self) -> Examples:
-        """What is explained, batch first."""
+        """The examples to explain, batch first."""
 
     @property
     def scores(self) -> Array:
@@ -223,7 +224,7 @@ class PosedProblem(Protocol):
 
     @property
     def baselines(self) -> tuple[Array, ...] | None:
-        """What each input is compared with, for methods that compare."""
+        """The baseline of each input, for methods that compare."""
 
     @property
     def executor(self) -> ChunkRunner:
@@ -267,10 +268,10 @@ class Extension(TensorReader, Protocol):
         """Run the problem in the reference engine; raise `EngineError` if its numbers would be wrong."""
 
     def load_model(self, path: Path) -> Any:
-        """Read a model from a file with one of `model_suffixes`; raise `UnsupportedModelError` if it holds none."""
+        """Read a model from a file with one of `model_suffixes`; raise `UnsupportedModelError` if it contains none."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
-        """Give the layers that hold parameters, in the order of definition; raise `PortError` if the model hides them.
+        """Give the layers with parameters, in the order of definition; raise `PortError` if they cannot be accessed.
 
         With a batch `x` that the model takes, in the order of their calls.
         """
@@ -284,10 +285,10 @@ class Extension(TensorReader, Protocol):
         *,
         layers: bool = True,
     ) -> Observation | None:
-        """Run a model unchanged, in its own mode, and give the outputs of it and its layers; None if they are hidden.
+        """Run a model unchanged, in its own mode, and give the outputs of it and its layers; None if it is opaque.
 
-        `inputs` are as the model takes them, `layout` is that of the first. Without `layers` only the model's outputs
-        are recorded.
+        `inputs` are as the model takes them, `layout` is the layout of the first. Without `layers` only the
+        model's outputs are recorded.
         """
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

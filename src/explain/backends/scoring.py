@@ -1,4 +1,4 @@
-"""From a model's output, and the activation that made it, to the scalar that is explained.
+"""Converts a model's output to the scalar that is explained, with the activation that computed the output.
 
 Written once for every framework: the extension supplies tensor arithmetic and the recorded activations.
 """
@@ -77,7 +77,7 @@ class Reading:
     transform : callable
         From the source to the explained output, row by row.
     finding : Finding
-        What kind of score that is.
+        The kind of score that is explained.
     """
 
     source: Any
@@ -104,15 +104,15 @@ def read_output(
     Parameters
     ----------
     output : tensor
-        What the model returned, shape (N, ...).
+        The model's output, shape (N, ...).
     wanted : str
-        The kind of score that the caller asked for.
+        The kind of score that the caller wants.
     arithmetic : Arithmetic
         The framework's operations.
     terminal : RecordedActivation, optional
-        The activation layer whose output it is.
+        The activation layer that computed it.
     functional : str, optional
-        The activation that made it, if it is not a layer and so cannot be removed.
+        The activation that computed it, if it is not a layer and so cannot be removed.
     class_axis : int
         The axis of the classes, if no activation defines it.
     """
@@ -132,7 +132,7 @@ def read_output(
         return Reading(output, arithmetic.exp if wanted == "probability" else arithmetic.log, Finding(wanted))
     if wanted == "logit":
         return Reading(output, same, Finding("logit"))
-    # One output an example means a sigmoid.
+    # One output per example means a sigmoid.
     kind = "sigmoid" if all(size == 1 for size in output.shape[1:]) else "softmax"
     return Reading(
         output, _activation(arithmetic, kind, wanted, class_axis), Finding(wanted, transformed=True)
@@ -140,7 +140,7 @@ def read_output(
 
 
 def same(tensor: Any) -> Any:
-    """Give a tensor as it is."""
+    """Return a tensor unchanged."""
     return tensor
 
 
@@ -155,12 +155,12 @@ def _activation(
 
 
 def read_opaque(output: Any, wanted: ScoreKind, functional: ActivationKind | None) -> Reading:
-    """Explain the output of a model with hidden layers as it is."""
+    """Explain the unchanged output of a model whose layers cannot be accessed."""
     return Reading(output, same, opaque_finding(wanted, functional))
 
 
 def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:
-    """Say what is explained of a model with hidden layers: its output as it is."""
+    """Say what is explained of a model whose layers cannot be accessed: its unchanged output."""
     if wanted == "output" or functional is None:
         return Finding("output", opaque=wanted != "output")
     held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
@@ -170,9 +170,9 @@ def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Find
 def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -> str:
     """Say that a probability is explained, why, and what to do."""
     where = (
-        f"in a model whose inside cannot be reached, the output looks like that of a {activation}"
+        f"the layers of the model cannot be accessed, and its output looks like that of a {activation}"
         if opaque
-        else f"the model's output is that of a {activation} that is not a layer of its own, and could not be taken off"
+        else f"the model's output is that of a {activation} that is not a layer of its own, and could not be removed"
     )
     remedy = (
         "Give the original model, or one that returns logits"
@@ -181,16 +181,16 @@ def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -
     )
     return (
         f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly change where the model is "
-        f"sure, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if you want it."
+        f"certain, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if you want it."
     )
 
 
 def no_gradient_reason(model_name: str) -> str:
     """Say why a score may have no gradient, and what to do."""
     return (
-        f"The score of {model_name} has no gradient to its input: on the way it is detached, stopped, rounded, taken "
-        "as class numbers (argmax), converted to NumPy, or computed without the input. Explain a score that depends "
-        "smoothly on the input."
+        f"The score of {model_name} has no gradient to its input: on the way a tensor is detached, stopped, rounded, "
+        "taken as class numbers (argmax), converted to NumPy, or computed without the input. Explain a score that "
+        "depends smoothly on the input."
     )
 
 
@@ -220,7 +220,7 @@ def pick_output(output: Any, wanted: int | str | None) -> Any:
     Raises
     ------
     ScoreError
-        If the choice is not there, or there are several and none is chosen.
+        If the chosen output does not exist, or there are several and none is chosen.
 
     Examples
     --------

@@ -26,7 +26,7 @@ def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool
     forward : callable
         ``forward`` of a torch module, ``call`` of a Keras model.
     given : container of str
-        Keyword arguments that the caller passes: a state among them is the caller's to supply.
+        Keyword arguments that the caller passes: if a state is among them, the caller supplies it.
 
     Examples
     --------
@@ -90,12 +90,12 @@ def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> A
     count : int
         The number of examples N.
     zeros : callable
-        From N and the hidden size to a tensor of zeros.
+        Takes N and the hidden size, and gives a tensor of zeros.
 
     Raises
     ------
     UnsupportedModelError
-        If the model states its initial state in none of these ways.
+        If the model defines its initial state in none of these ways.
     """
     for name in ("init_hidden", "initHidden"):
         start = getattr(model, name, None)
@@ -105,8 +105,8 @@ def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> A
     if isinstance(size, int):
         return zeros(count, size)
     raise UnsupportedModelError(
-        f"model of type {type(model).__name__} takes one step and a hidden state, but does not say what state it "
-        "starts from: give it an attribute hidden_size or a method init_hidden(batch_size)."
+        f"model of type {type(model).__name__} takes one step and a hidden state, but does not define its initial "
+        "state: give it an attribute hidden_size or a method init_hidden(batch_size)."
     )
 
 

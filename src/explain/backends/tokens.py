@@ -1,4 +1,4 @@
-"""Token ids: a model that reads them is explained at the output of its embedding, with one number a token."""
+"""Token ids: a model that reads them is explained at the output of its embedding, with one number per token."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Tokens:
     padding : int
         The id of padding.
     vectors_of : callable
-        From ids of that shape to the embedding's output, in the precision of points.
+        Maps ids of that shape to the embedding's output, in the precision of points.
     """
 
     ids: Array
@@ -51,8 +51,8 @@ class Tokens:
     ) -> tuple[Array, Mapping[str, Any]]:
         """Give the vectors of the baseline, and the rule that it follows.
 
-        None is the padding token, an integer is that token, an array of integers has one a position; a rule or other
-        numbers apply to the vectors.
+        None is the padding token, an integer is that token, an array of integers has one token per position;
+        a rule or other numbers apply to the vectors.
         """
         values = np.asarray(self.padding if given is None else given) if not isinstance(given, str) else None
         if values is None or values.dtype.kind not in "iu":
@@ -62,7 +62,7 @@ class Tokens:
         except ValueError as cause:
             raise BaselineError(
                 f"baseline has shape {values.shape}, which does not broadcast to the {self.ids.shape} token ids: give "
-                "one token for all places, or one for each."
+                "one token for all positions, or one for each."
             ) from cause
         if mask is not None:
             ids = np.where(mask, ids, self.ids)

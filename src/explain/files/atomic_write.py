@@ -1,4 +1,4 @@
-"""Writes a file atomically: a reader never sees half of it."""
+"""Writes a file atomically: a reader never gets a partial file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        If the file cannot be written; an older file is kept.
+        If the file cannot be written; an older file stays intact.
 
     Examples
     --------
@@ -33,10 +33,10 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        # mkstemp makes files for their owner only; these are ordinary files.
+        # mkstemp gives access to the owner only; these files get the usual permissions.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:  # An interrupt too must not leave the temporary file behind.
+    except BaseException:  # Remove the temporary file after an interrupt too.
         Path(temporary).unlink(missing_ok=True)
         raise
 

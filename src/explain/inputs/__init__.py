@@ -1,1 +1,1 @@
-"""What a caller gives, checked and resolved: arrays, layout, target, baseline, mask, features, several inputs."""
+"""The caller's arguments, checked and resolved: arrays, layout, target, baseline, mask, features, several inputs."""

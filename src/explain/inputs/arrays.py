@@ -13,7 +13,7 @@ from explain.inputs.structure import SINGLE, Structure
 
 
 class TensorReader(Protocol):
-    """What the check of an input needs of a framework's extension; the first part of `explain.backends.Extension`."""
+    """The methods of an extension that the check of an input needs; the first part of `explain.backends.Extension`."""
 
     def is_tensor(self, value: object) -> bool:
         """Tell whether `value` is a tensor of this framework."""
@@ -31,25 +31,25 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
     Parameters
     ----------
     x : object
-        As it was given.
+        The input as the caller gave it.
     extension : TensorReader
-        Whose model it is.
+        The extension of the model's framework.
     name : str
-        What the caller calls it.
+        The name of the input in messages.
     model : object, optional
         The model, if it may read token ids.
 
     Raises
     ------
     InputError
-        If it is not an array or tensor, is empty, holds integers, or has NaN or infinity in it.
+        If it is not an array or tensor, is empty, or contains integers, NaN or infinity.
     """
     array = to_host(x, extension)
     if array is None and type(x).__name__ == "PackedSequence":
         raise InputError(
             f"{name} is a PackedSequence, which has no axes for a map: give it padded, pad_packed_sequence({name}, "
-            "batch_first=True)[0], with lengths= its lengths; a model that takes nothing else packs it in its forward, "
-            "with the lengths in forward_kwargs."
+            "batch_first=True)[0], with lengths= its lengths; a model for packed sequences only should pack it in its "
+            "forward, with the lengths in forward_kwargs."
         )
     if array is None:
         raise InputError(
@@ -59,7 +59,7 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
         )
     if array.ndim == 0 or array.size == 0:
         raise InputError(
-            f"{name} has shape {array.shape}, which holds no example: give at least one, with a batch axis."
+            f"{name} has shape {array.shape}, which contains no example: give at least one, with a batch axis."
         )
     if array.dtype.kind in "iu" and model is not None and extension.reads_token_ids(model):
         if array.min() < 0:
@@ -85,7 +85,7 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
 def as_input_of(structure: Structure, name: str, value: Any, extension: TensorReader, model: Any) -> Array:
     """Copy a single input, or one of several, to the host.
 
-    One of several may hold whole numbers or masks of any kind, which the model gets as they are.
+    One of several may contain whole numbers or masks of any kind, which the model gets unchanged.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def to_host(value: Any, extension: TensorReader) -> Array | None:
 def split_forward_kwargs(
     forward_kwargs: Mapping[str, Any] | None, count: int, extension: TensorReader, taken: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Separate keyword arguments that are the same for every example from those with one row an example.
+    """Separate keyword arguments that are the same for every example from those with one row per example.
 
     Parameters
     ----------
@@ -128,17 +128,17 @@ def split_forward_kwargs(
     count : int
         The number of examples N: an array or tensor with N rows goes with the examples.
     taken : sequence of str
-        The names by which the model is given inputs.
+        The names of the inputs that the model gets by name.
 
     Returns
     -------
     tuple of dict
-        The common arguments as given, and those with one row an example as host arrays.
+        The common arguments as given, and those with one row per example as host arrays.
 
     Raises
     ------
     InputError
-        If one of them is given as an input too.
+        If one of them is also given as an input.
     """
     twice = [name for name in forward_kwargs or {} if name in taken]
     if twice:

@@ -1,4 +1,4 @@
-"""The baseline: what an input is compared with."""
+"""The baseline: the values that an input is compared with."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def resolve_baseline(
         Seed of ``"uniform"``; drawn in one order of axes for every layout, so that both frameworks get
         the same baseline.
     mask : numpy.ndarray of bool, optional
-        Where a step is real, shape (N, T). At padding the baseline equals the input.
+        True where a step is real, shape (N, T). At padding the baseline equals the input.
 
     Returns
     -------
@@ -61,7 +61,8 @@ def resolve_baseline(
     Raises
     ------
     BaselineError
-        If the rule is unknown, needs what is not there, or the array does not broadcast or is not finite.
+        If the rule is unknown or lacks an axis or bounds that it needs, or the array does not broadcast or is
+        not finite.
 
     Examples
     --------
@@ -125,12 +126,13 @@ def resolve_references(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str
             else f"of type {type(baseline).__name__}"
         )
         raise BaselineError(
-            f"baseline {shown} is no set of references: give {expected}, {example}. A single reference is a set of one."
+            f"baseline {shown} is not a set of references: give {expected}, {example}. A single reference is a set of "
+            "one."
         )
     if baseline.ndim != inputs.ndim or baseline.shape[1:] != one or len(baseline) == 0:
         remedy = " Add the batch axis." if baseline.shape == one else ""
         raise BaselineError(
-            f"baseline has shape {baseline.shape}, which holds no examples like those of x: give {expected}, "
+            f"baseline has shape {baseline.shape}, which contains no examples like those of x: give {expected}, "
             f"{example}; they are not broadcast.{remedy}"
         )
     return np.ascontiguousarray(_finite(baseline, inputs.dtype, expected)), {
@@ -148,7 +150,7 @@ def _finite(baseline: Any, dtype: npt.DTypeLike, expected: str) -> Array:
             f"baseline of type {type(baseline).__name__} is not a baseline: give {expected}."
         ) from cause
     if not np.isfinite(values).all():
-        raise BaselineError("baseline has NaN or infinity in it: give finite values.")
+        raise BaselineError("baseline contains NaN or infinity: give finite values.")
     return values
 
 
@@ -246,7 +248,7 @@ def drawn_in_one_order(
     layout : Layout
         The axes, batch first.
     draw : callable
-        From a shape to draws of that shape.
+        Gives draws of a shape.
     """
     channel_axis = layout.channel_axis
     if channel_axis is None:

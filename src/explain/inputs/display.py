@@ -11,12 +11,12 @@ from explain.errors import OptionError
 
 @dataclass(frozen=True)
 class Display:
-    """What is needed to draw an input as it was before normalisation.
+    """The settings for drawing an input as it was before normalisation.
 
     Parameters
     ----------
     mean, scale : float or tuple of float
-        The picture is ``x * scale + mean``, in [0, 1]; one number, or one a channel.
+        The picture is ``x * scale + mean``, in [0, 1]; one number, or one per channel.
     bounds : tuple of float, optional
         The least and the greatest value a valid input can have, in the model's own units (before
         ``scale`` and ``mean`` are applied).

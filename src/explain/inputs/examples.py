@@ -13,17 +13,17 @@ Array = npt.NDArray[Any]
 Rows = slice | npt.NDArray[np.intp]
 
 Arrays = tuple[Array, ...]
-"""One array an input."""
+"""One array per input."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Which scalar of each example's output is explained, resolved.
+    """The scalar of each example's output that is explained, resolved.
 
     Parameters
     ----------
     indices : numpy.ndarray of int64, optional
-        One index into the output of an example a row, shape (N, R) with R the rank of that output.
+        One index into the output of an example per row, shape (N, R), where R is the rank of that output.
     function : callable, optional
         Instead of indices: from the framework's output tensor (N, ...) to N scalars.
     """
@@ -41,18 +41,18 @@ class Examples:
     inputs : tuple of numpy.ndarray
         The model's inputs, each with N rows; one array is a 1-tuple.
     target : Target
-        What is explained.
+        The scalar to explain.
     companions : Mapping of str to numpy.ndarray
-        Keyword arguments of the model that have one row an example.
+        Keyword arguments of the model that have one row per example.
     mask : numpy.ndarray of bool, optional
         True where a step of a padded sequence is real, shape (N, T).
     held : tuple of numpy.ndarray
-        What a backend computes once from the input and keeps for every point: masks that a model computes
-        from values.
+        Arrays that a backend computes once from the input and uses for every point: masks that a model
+        computes from values.
     outer : tuple of numpy.ndarray
         If `inputs` are outputs of a layer: the inputs of the model itself, with which it is still called.
     unmoved : tuple of numpy.ndarray
-        Those of several inputs that stay fixed at every point: masks, lengths, token ids.
+        The inputs, of several, that stay fixed at every point: masks, lengths, token ids.
     """
 
     inputs: tuple[Array, ...]
@@ -91,7 +91,7 @@ class Examples:
         return self.with_inputs(tuple(array.reshape(len(array), -1)[:, :0] for array in self.inputs))
 
     def at_layer(self, activations: Array, mask: npt.NDArray[np.bool_] | None) -> Examples:
-        """Give the same examples at a layer, with its output as inputs; `mask` is that of the layer's own steps."""
+        """Give the same examples at a layer, with its output as inputs; `mask` is for the layer's own steps."""
         outer = self.outer or self.inputs
         return replace(self, inputs=(activations,), mask=mask, outer=outer)
 
@@ -105,5 +105,5 @@ class Examples:
 
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""
-        assert len(self) <= size, "a backend is given no more examples at once than its model takes"
+        assert len(self) <= size, "a backend gets no more examples at once than its model takes"
         return self.rows(np.minimum(np.arange(size), len(self) - 1))

@@ -1,4 +1,4 @@
-"""Which positions of an input belong together as one feature, to be removed or kept as one."""
+"""The positions of an input that form one feature, which is removed or kept as a whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from explain.inputs.masking import Mask, spread_mask
 
 FEATURE_RULES = ("elements", "positions", "grid", "superpixels")
 
-# The target of a rule: few enough that a hundred model calls inform about each, enough to show a shape.
+# The number of features that a rule aims at: few enough that a hundred model calls inform about each, enough
+# to show a shape.
 _SUPERPIXELS = 50
 _GRID_PARTS = 8
 _DEFAULT_RULE = {"image": "superpixels", "volume": "grid", "sequence": "positions", "table": "elements"}
@@ -75,7 +76,7 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
     layout : Layout
         Its axes, batch first.
     mask : numpy.ndarray of bool, optional
-        Where a step is real, shape (N, T); padding belongs to no feature.
+        True where a step is real, shape (N, T); padding belongs to no feature.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
     if mask is not None:
         indices = np.where(spread_mask(mask, layout), indices, -1)
     numbered = [np.unique(one, return_inverse=True) for one in indices]
-    # Numbered from 0 on without gaps, padding still -1.
+    # Number the features from 0 on without gaps; padding stays -1.
     padded = [int(names[0] == -1) for names, _ in numbered]
     return Features(
         np.stack(
@@ -115,15 +116,15 @@ def resolve_features(feature_mask: Any, inputs: Array, layout: Layout, mask: Mas
 def joint_features(
     given: Sequence[Any], inputs: Sequence[Array], layouts: Sequence[Layout], *, alike: bool = False
 ) -> list[Array]:
-    """Number the features of several inputs, each by its own rule or array: one array an input, of its shape.
+    """Number the features of several inputs, each by its own rule or array: one array per input, of its shape.
 
-    Numbers in arrays are kept: a number that two inputs share is one feature of both. The features of rules get the
-    numbers after them.
+    Numbers in arrays stay as they are: a number that two inputs share is one feature of both. The features of
+    rules get the numbers after them.
 
     Parameters
     ----------
     given : sequence of None, str or array of int
-        As in `resolve_features`, one an input.
+        As in `resolve_features`, one per input.
     inputs, layouts : sequence of numpy.ndarray, sequence of Layout
         The inputs, batch first.
     alike : bool
@@ -172,7 +173,7 @@ def _as_array(value: Any) -> Array | None:
     """Convert to an array, also from a framework's tensor."""
     try:
         return np.asarray(value)
-    # A tensor on a device, or one without numbers, may raise anything.
+    # A tensor on a device, or one without numbers, may raise any error.
     except Exception:
         return None
 
@@ -184,7 +185,7 @@ def _given(feature_mask: Any, inputs: Array) -> Array:
     except ValueError as cause:
         raise OptionError(
             f"feature_mask has shape {numbers.shape}, which does not broadcast to the input's {inputs.shape}, batch "
-            "first: give one number a position, for one example or for each."
+            "first: give one number per position, for one example or for each."
         ) from cause
 
 
@@ -226,7 +227,7 @@ def _superpixels(inputs: Array, layout: Layout) -> Array:
     """Segment every picture by SLIC, in one order of axes, so that twin models get the same superpixels."""
     if layout.kind != "image":
         raise OptionError(
-            f"feature_mask='superpixels' needs a picture, but layout={layout.axes!r} is none: give 'positions', "
+            f"feature_mask='superpixels' needs a picture, but layout={layout.axes!r} is not one: give 'positions', "
             "'grid', 'elements' or an array."
         )
     from skimage.segmentation import slic

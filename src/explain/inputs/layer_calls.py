@@ -11,7 +11,7 @@ from explain.errors import LayerError
 from explain.inputs.layout import Layout
 
 LayerLike = Any
-"""A layer's name, ``(name, call)`` for one that is called more than once, or the layer itself."""
+"""A layer's name, ``(name, call)`` for a layer with several calls, or the layer itself."""
 
 _EXTENT = "TDHW"
 
@@ -25,7 +25,7 @@ class LayerCall:
     name : str
         The layer's name in the model.
     call : int
-        Which of its calls: 0 for the first.
+        The number of the call: 0 for the first.
     shape : tuple of int
         Shape of its output for one example.
     channels_last : bool
@@ -57,7 +57,8 @@ class LayerCall:
     def layout(self, of_input: Layout) -> Layout:
         """Give the axes of the layer's output, batch first, for an input of that layout.
 
-        The axes of space and time have the names of the input's if there are equally many; else T, HW or DHW by number.
+        The axes of space and time are named as in the input if there are equally many; else T, HW or DHW by
+        number.
 
         Examples
         --------
@@ -72,13 +73,13 @@ class LayerCall:
             extent = {0: "", 1: "T", 2: "HW", 3: "DHW"}.get(count, "")
         if len(extent) != count:
             raise LayerError(
-                f"layer={self.label!r} gives {len(self.shape)} axes an example, more than can be named: take a layer "
+                f"layer={self.label!r} gives {len(self.shape)} axes per example, more than can be named: take a layer "
                 "with channels and at most three axes of space."
             )
         return Layout(f"N{extent}C" if self.channels_last else f"NC{extent}")
 
 
-def as_calls(seen: Sequence[tuple[str, tuple[int, ...], bool]], separator: str) -> tuple[LayerCall, ...]:
+def as_calls(recorded: Sequence[tuple[str, tuple[int, ...], bool]], separator: str) -> tuple[LayerCall, ...]:
     """Number recorded calls, given as (name, shape of one example, channels last), in order.
 
     Examples
@@ -87,7 +88,7 @@ def as_calls(seen: Sequence[tuple[str, tuple[int, ...], bool]], separator: str) 
     >>> [(call.label, call.is_leaf) for call in found]
     [('a.relu[0]', True), ('a.relu[1]', True), ('a', False)]
     """
-    names = [name for name, _, _ in seen]
+    names = [name for name, _, _ in recorded]
     return tuple(
         LayerCall(
             name,
@@ -97,7 +98,7 @@ def as_calls(seen: Sequence[tuple[str, tuple[int, ...], bool]], separator: str) 
             is_only_call=names.count(name) == 1,
             is_leaf=not any(other.startswith(f"{name}{separator}") for other in names),
         )
-        for index, (name, shape, channels_last) in enumerate(seen)
+        for index, (name, shape, channels_last) in enumerate(recorded)
     )
 
 
@@ -111,12 +112,13 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
     calls : sequence of LayerCall
         All calls of the model.
     names : Mapping of int to str
-        The names of the layers by the identity of the layer.
+        The names of the layers by the `id` of the layer.
 
     Raises
     ------
     LayerError
-        If there is no such layer, or the model never calls it, or `layer` does not say which of several calls.
+        If there is no such layer, or the model never calls it, or `layer` does not select one of several
+        calls.
 
     Examples
     --------
@@ -129,7 +131,7 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
         name = names.get(id(name), name)
     own = [one for one in calls if one.name == name]
     if not own and isinstance(name, str):
-        # A layer inside another one may be named by the last part of its name, if that is unique.
+        # The last part of a nested layer's name suffices, if it is unique.
         inner = {one.name for one in calls if one.name.endswith((f".{name}", f"/{name}"))}
         own = [one for one in calls if len(inner) == 1 and one.name in inner]
     if not own:
@@ -141,7 +143,7 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
             "is never called by the model, or gives no tensor whose axes are known (it packs its sequences, or its "
             "steps run backwards)"
             if known
-            else "is no layer of the model"
+            else "is not a layer of the model"
         )
         raise LayerError(
             f"layer={layer!r} {what}.{hint} Name another with layer=; it calls: {', '.join(called) or 'none'}."

@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 ChannelOrder = Literal["first", "last"]
 
 Kind = Literal["image", "volume", "sequence", "table"]
-"""What an example is."""
+"""The kind of an example."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _AXES = {
@@ -39,7 +39,7 @@ class Layout:
     Parameters
     ----------
     axes : str
-        One letter an axis, in order: ``"NCHW"``, ``"NHWC"``, ``"NTC"``, ``"TNC"``, ``"NC"``, ``"NHW"``…
+        One letter per axis, in order: ``"NCHW"``, ``"NHWC"``, ``"NTC"``, ``"TNC"``, ``"NC"``, ``"NHW"``…
 
     Raises
     ------
@@ -87,7 +87,7 @@ class Layout:
 
     @property
     def kind(self) -> Kind:
-        """What an example is, by its axes."""
+        """The kind of an example, by its axes."""
         if "T" in self.axes:
             return "sequence"
         spatial = len(self.spatial_axes)
@@ -138,7 +138,7 @@ class Layout:
         if array.ndim != len(self.axes):
             raise LayoutError(
                 f"layout={self.axes!r} has {len(self.axes)} axes but x has shape {array.shape} "
-                f"({array.ndim} axes). Give one letter an axis."
+                f"({array.ndim} axes). Give one letter per axis."
             )
 
 
@@ -149,7 +149,7 @@ def default_layout(ndim: int, channels: ChannelOrder) -> Layout:
     Raises
     ------
     LayoutError
-        If no layout is usual for that rank.
+        If there is no default layout for that rank.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def default_layout(ndim: int, channels: ChannelOrder) -> Layout:
     usual = _WHEN_CHANNELS_FIRST if channels == "first" else _WHEN_CHANNELS_LAST
     if ndim not in usual:
         raise LayoutError(
-            f"x has {ndim} {'axis' if ndim == 1 else 'axes'}, for which no layout is usual (usual are "
+            f"x has {ndim} {'axis' if ndim == 1 else 'axes'}, for which there is no default layout (they are "
             f"{', '.join(usual.values())}). Add the batch axis if it is missing, or say which axis is which "
             'with layout=, for example layout="NHW".'
         )
@@ -172,9 +172,9 @@ def layout_of(layout: str | Layout | None, default: Callable[[], Layout]) -> Lay
     Parameters
     ----------
     layout : str or Layout, optional
-        One letter an axis.
+        One letter per axis.
     default : callable
-        Gives the layout that is usual for the model; called if none is stated.
+        Gives the default layout for the model; called if none is stated.
 
     Raises
     ------
@@ -187,6 +187,6 @@ def layout_of(layout: str | Layout | None, default: Callable[[], Layout]) -> Lay
         return default()
     if not isinstance(layout, str):
         raise OptionError(
-            f"layout={layout!r} is not a layout: give one letter an axis, for example layout='NCHW'."
+            f"layout={layout!r} is not a layout: give one letter per axis, for example layout='NCHW'."
         )
     return Layout(layout)

@@ -20,7 +20,7 @@ def resolve_mask(lengths: Any, inputs: Array, layout: Layout) -> Mask | None:
     Parameters
     ----------
     lengths : sequence of int, optional
-        The number of real steps of each example. None looks for the trailing all-zero steps of a one-hot
+        The number of real steps of each example. None finds the trailing all-zero steps of a one-hot
         sequence.
     inputs : numpy.ndarray
         The input, batch first.
@@ -30,7 +30,7 @@ def resolve_mask(lengths: Any, inputs: Array, layout: Layout) -> Mask | None:
     Raises
     ------
     InputError
-        If lengths are given for an input without a time axis, or are not one int from 1 to T an example.
+        If lengths are given for an input without a time axis, or are not one int from 1 to T per example.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def resolve_mask(lengths: Any, inputs: Array, layout: Layout) -> Mask | None:
     count, steps = inputs.shape[0], inputs.shape[axis]
     if given.shape != (count,) or not np.issubdtype(given.dtype, np.integer):
         raise InputError(
-            f"lengths has shape {given.shape} and dtype {given.dtype}: give one int an example, shape ({count},)."
+            f"lengths has shape {given.shape} and dtype {given.dtype}: give one int per example, shape ({count},)."
         )
     if given.min() < 1 or given.max() > steps:
         raise InputError(

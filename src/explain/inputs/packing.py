@@ -1,4 +1,4 @@
-"""Several inputs in one array: one row an example, one part an input, in one order of axes for all frameworks."""
+"""Several inputs in one array: one row per example, one part per input, in one order of axes for all frameworks."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def packed(arrays: Sequence[Array], parts: Sequence[Part], dtype: npt.DTypeLike,
 
 
 def unpacked(array: Array, parts: Sequence[Part]) -> tuple[Array, ...]:
-    """Undo `packed`; axes before the last are kept.
+    """Undo `packed`; axes before the last stay as they are.
 
     Examples
     --------

@@ -25,7 +25,7 @@ class Structure:
     names: tuple[str, ...]
 
     def rebuilt(self, values: Sequence[Any]) -> Any:
-        """Give values, one an input, in the same structure.
+        """Give values, one per input, in the same structure.
 
         Examples
         --------
@@ -50,12 +50,12 @@ class Structure:
         Parameters
         ----------
         value : object
-            A tuple, list or mapping has one entry an input; anything else is for all. A key that a mapping lacks is
-            None.
+            A tuple, list or mapping has one entry per input; any other value is for all. A key that a mapping
+            lacks is None.
         parameter : str
-            What the caller calls it.
+            The name of the argument in messages.
         is_for_all : callable
-            Recognises a tuple, list or mapping that is one value.
+            Recognises a tuple, list or mapping that is one value for all inputs.
         error : type
             The error if the structures differ.
 
@@ -73,20 +73,20 @@ class Structure:
         if isinstance(value, Mapping) != (self.kind == "dict"):
             raise error(
                 f"{parameter} is a {type(value).__name__}, but x is a {self.kind}: give {parameter} of the same "
-                f"structure as x, with one entry an input ({', '.join(self.names)}), or one for all."
+                f"structure as x, with one entry per input ({', '.join(self.names)}), or one for all."
             )
         if isinstance(value, Mapping):
             unknown = [key for key in value if key not in self.names]
             if unknown:
                 raise error(
-                    f"{parameter} has {', '.join(map(repr, unknown))}, which is no input of x: its inputs are "
+                    f"{parameter} has {', '.join(map(repr, unknown))}, which is not an input of x: its inputs are "
                     f"{', '.join(map(repr, self.names))}."
                 )
             return [value.get(name) for name in self.names]
         if len(value) != len(self.names):
             raise error(
-                f"{parameter} has {len(value)} entries, but x has {len(self.names)} inputs: give one an input (None "
-                "for what is usual), or one for all."
+                f"{parameter} has {len(value)} entries, but x has {len(self.names)} inputs: give one per input (None "
+                "for the default), or one for all."
             )
         return list(value)
 
@@ -101,14 +101,14 @@ def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, li
     Parameters
     ----------
     x : object
-        As it was given.
+        The input as the caller gave it.
     is_array : callable
-        Recognises an array or tensor: a list of anything else is no list of inputs.
+        Recognises an array or tensor: a list of other values is not a list of inputs.
 
     Raises
     ------
     InputError
-        If there are none, all are None, or a key of a dict is no string.
+        If there are none, all are None, or a key of a dict is not a string.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, li
     (Structure(kind='dict', names=('a',)), [1.0])
     """
     if type(x).__name__ == "PackedSequence":
-        # Its class is a tuple of the parts of one input.
+        # A PackedSequence is a tuple, of the parts of one input.
         return None
     if isinstance(x, Mapping):
         odd = [key for key in x if not isinstance(key, str)]

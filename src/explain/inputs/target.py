@@ -1,4 +1,4 @@
-"""From the caller's target to one scalar an example."""
+"""Converts the caller's target to one scalar per example."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def predicted_classes(outputs: Array) -> npt.NDArray[np.int64] | None:
 
 
 def expected_target(target: TargetLike, count: int) -> Target:
-    """Give the target as far as it is known before the outputs are; without indices if it is not.
+    """Give the target as far as it is known before the outputs; without indices if it depends on them.
 
     Examples
     --------
@@ -44,25 +44,25 @@ def expected_target(target: TargetLike, count: int) -> Target:
 
 
 def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> tuple[Target, TargetLabels]:
-    """Turn `target` into indices into the outputs, or the callable it is.
+    """Turn `target` into indices into the outputs, or keep the callable.
 
     Parameters
     ----------
     target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
-        None takes the predicted class of each example (or the only output); an int holds for all; a list
-        or array has one int an example; a tuple is one index into outputs of higher rank; a list of
-        tuples one such index an example; a callable goes from outputs to one scalar an example.
+        None takes the predicted class of each example (or the only output); an int applies to all; a list or
+        array has one int per example; a tuple is one index into outputs of higher rank; a list of tuples has
+        one such index per example; a callable takes outputs and gives one scalar per example.
     outputs : numpy.ndarray
         The outputs that are explained, shape (N, ...).
     name : str
-        What the caller calls it.
+        The name of the argument in messages.
 
     Returns
     -------
     Target
         The resolved target.
     tuple
-        What the result records, one entry an example.
+        The record for the result, one entry per example.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
     rows = _rows_of(target, count)
     if shape == () and any(row not in ((), (0,)) for row in rows):
         raise TargetError(
-            f"{name}={target!r}, but the model has a single output an example (outputs have shape "
+            f"{name}={target!r}, but the model has a single output per example (outputs have shape "
             f"{outputs.shape}): leave target out."
         )
     if shape == ():
@@ -94,7 +94,7 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
     for row in rows:
         if len(row) != len(shape):
             raise TargetError(
-                f"{name}={_short(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} an example, but "
+                f"{name}={_short(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} per example, but "
                 f"the outputs of one example have shape {shape}: give {len(shape)}, as a tuple such as "
                 f"{name}={tuple(0 for _ in shape)!r}, or a callable from outputs to one scalar an example."
             )
@@ -109,7 +109,7 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
 
 
 def picked(outputs: Array, indices: npt.NDArray[np.int64]) -> Array:
-    """Pick one number an example out of outputs of shape (N, ...).
+    """Pick one number per example from outputs of shape (N, ...).
 
     Examples
     --------
@@ -138,7 +138,7 @@ def _default_target(outputs: Array) -> tuple[Target, TargetLabels]:
 
 
 def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
-    """Spread a target over the batch: one tuple of indices an example."""
+    """Spread a target over the batch: one tuple of indices per example."""
     if _is_int(target):
         return [(int(target),)] * count
     if isinstance(target, tuple) and target and all(_is_int(index) for index in target):
@@ -158,7 +158,7 @@ def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
         if all(_is_int(index) for row in rows for index in row):
             if len(rows) != count:
                 raise TargetError(
-                    f"target has {len(rows)} entries for a batch of {count}: give one an example, or one int "
+                    f"target has {len(rows)} entries for a batch of {count}: give one per example, or one int "
                     "for all."
                 )
             return [tuple(int(index) for index in row) for row in rows]

@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Wiring:
-    """Where each input of a model comes from.
+    """The source and the name of each input of a model.
 
     Parameters
     ----------
     sources : tuple of (bool, int) or None
-        For each input: whether it is one of the moved inputs, or of the fixed ones, and its position among them. None
-        for an input that is None.
+        For each input: whether it is a moved input or a fixed one, and its position among these. None for an
+        input that is None.
     batch_axes : tuple of int
-        The batch axis of each, as the model takes it.
+        The batch axis of each input, as the model takes it.
     names : tuple of str, optional
-        Their names; None if they are passed by position.
+        The names of the inputs; None if they are passed by position.
 
     Examples
     --------

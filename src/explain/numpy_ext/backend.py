@@ -43,7 +43,7 @@ class NumPyBackend:
     function : ArrayFunction
         The model.
     question : Question
-        What is explained of it.
+        The layout, score and output to explain, and the arguments of the model.
     like : object
         The input as given, which determines the precision.
     """
@@ -74,7 +74,7 @@ class NumPyBackend:
             yield
 
     def hold(self, examples: Examples) -> Examples:
-        """Hold nothing: no layer is visible."""
+        """Return the examples unchanged: layers cannot be accessed."""
         return examples
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
@@ -85,7 +85,7 @@ class NumPyBackend:
         companions = {name: rows.copy() for name, rows in padded.companions.items()}
         try:
             result = self._function.call(*given, **by_name, **self._question.forward_kwargs, **companions)
-        # The model is foreign code, which may raise anything.
+        # The model is third-party code, which may raise any error.
         except Exception as cause:
             shown = " and ".join(
                 f"shape {one.shape} and dtype {one.dtype}"
@@ -127,22 +127,22 @@ class NumPyBackend:
         if _are_several(result):
             result = pick_output(result, self._question.output)
         else:
-            # Raises an error if `output` chooses among one.
+            # Raises an error if `output` selects another output than the only one.
             pick_output(None, self._question.output)
         try:
             outputs = np.array(result)
-        # Foreign code may return a tensor on a device or in a graph, lists of unequal lengths, and more.
+        # Third-party code may return a tensor on a device or in a graph, lists of unequal lengths, and more.
         except Exception as cause:
             raise ScoreError(
-                f"{self.model_name} gave a {type(result).__name__}, which cannot be made an array "
+                f"{self.model_name} gave a {type(result).__name__}, which cannot be converted to an array "
                 f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row an example."
             ) from cause
         if outputs.dtype.kind not in "fiub":
             raise ScoreError(
-                f"{self.model_name} gave a {type(result).__name__} of dtype {outputs.dtype}, which are no numbers: "
+                f"{self.model_name} gave a {type(result).__name__} of dtype {outputs.dtype}, which is not numeric: "
                 "explain a function that returns scores, such as predict_proba or decision_function."
             )
-        # Never less precision than the result has: a small difference of large scores would be lost.
+        # Keep at least the precision of the result, else a small difference of large scores would be lost.
         return outputs.astype(np.result_type(outputs, self.dtype), copy=False)
 
     def reseeded(self) -> AbstractContextManager[None]:
@@ -150,7 +150,7 @@ class NumPyBackend:
         return nullcontext()
 
     def scores(self, examples: Examples) -> Array:
-        """Give one number an example, shape (N,): the output at its target."""
+        """Give one number per example, shape (N,): the output at its target."""
         outputs, target = self.outputs(examples)[0], examples.target
         if target.function is None:
             assert target.indices is not None
@@ -180,7 +180,7 @@ class NumPyBackend:
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 
     def has_kinks(self, examples: Examples) -> bool:
-        """Say yes: no operation is known to be smooth."""
+        """Return True: no operation is known to be smooth."""
         return True
 
     def bytes_per_point(self, examples: Examples) -> int:
@@ -219,7 +219,7 @@ def _finding(function: ArrayFunction, wanted: ScoreKind) -> Finding:
     return Finding(
         known,
         reason=f"The explained score is a {known.replace('_', ' ')}, because {function.name} returns one. "
-        "Probabilities hardly change where the model is sure. Give a function that returns logits, such as "
+        "Probabilities hardly change where the model is certain. Give a function that returns logits, such as "
         f"decision_function, if there is one; say score={known!r} if you want the {known.replace('_', ' ')}.",
     )
 

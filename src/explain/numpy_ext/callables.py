@@ -30,7 +30,7 @@ class ArrayFunction:
     Parameters
     ----------
     call : callable
-        From an array of examples, and keyword arguments, to the model's result.
+        Takes an array of examples and keyword arguments, and gives the model's result.
     name : str
         The model's name in messages.
     dtype : numpy.dtype, optional
@@ -64,7 +64,7 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
     Raises
     ------
     UnsupportedModelError
-        If an estimator has no method that returns scores, or a session takes no floating point.
+        If an estimator has no method that returns scores, or a session does not take floating-point input.
     ScoreError
         If an estimator has no method for the score.
 
@@ -103,7 +103,7 @@ def stated_shape(model: Any) -> tuple[int | None, ...] | None:
     if not is_session(model):
         return None
     sizes = model.get_inputs()[0].shape
-    # A session with an input of any rank states no sizes.
+    # A session that accepts any rank states no sizes.
     return tuple(size if isinstance(size, int) else None for size in sizes[1:]) if sizes else None
 
 
@@ -144,7 +144,7 @@ def _gives_classes(estimator: Any, name: str) -> bool:
 
 
 def _is_classifier(estimator: Any) -> bool:
-    # Whoever has an estimator has imported scikit-learn.
+    # The estimator exists, so scikit-learn is already imported.
     from sklearn.base import is_classifier
 
     return bool(is_classifier(estimator))

@@ -39,7 +39,7 @@ class NumPyExtension:
         return is_session(model) or is_estimator(model) or is_estimator(getattr(model, "__self__", None))
 
     def is_tensor(self, value: object) -> bool:
-        """Say no: arrays need no extension."""
+        """Return False: arrays need no extension."""
         return False
 
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
@@ -59,7 +59,7 @@ class NumPyExtension:
         return stated_shape(model)
 
     def reads_token_ids(self, model: Any) -> bool:
-        """Say no: no layer is visible."""
+        """Return False: layers cannot be accessed."""
         return False
 
     def stated_bounds(self, model: Any) -> tuple[float, float] | None:
@@ -77,16 +77,16 @@ class NumPyExtension:
     def load_model(self, path: Path) -> Any:
         """Raise an error: estimators are saved as pickles, which are not read."""
         raise UnsupportedModelError(
-            f"{path} is a file of no framework: read it yourself, and give the model."
+            f"{path} is not a model file of a framework: load the model yourself, and give it."
         )
 
     def observe(self, model: Any, *inputs_and_layout: Any, **options: Any) -> None:
-        """Give none: no layer is visible, and the backend gives the model's outputs."""
+        """Return None: layers cannot be accessed, and the backend gives the model's outputs."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
-        """Raise an error: no layer is visible."""
+        """Raise an error: layers cannot be accessed."""
         raise PortError(
-            f"model is of type {type(model).__name__}, whose layers cannot be seen: give a torch.nn.Module or a "
+            f"model is of type {type(model).__name__}, whose layers cannot be accessed: give a torch.nn.Module or a "
             "keras.Model."
         )
 

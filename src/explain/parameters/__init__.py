@@ -1,1 +1,1 @@
-"""The layers of a model that hold parameters, in canonical axes."""
+"""The layers of a model that have parameters, in canonical axes."""

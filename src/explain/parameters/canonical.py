@@ -1,4 +1,4 @@
-"""The layers of a model that hold parameters, in canonical axes, which are neither framework's own.
+"""The layers of a model that have parameters, in canonical axes, which belong to neither framework.
 
 Both extensions read a model's layers into this form and write them back from it, so that comparing, pairing and porting
 are the same for every pair of frameworks.
@@ -33,14 +33,14 @@ LayerKind = Literal[
 
 @dataclass(frozen=True, eq=False)
 class ParameterLayer:
-    """One layer that holds parameters, or one part of a layer that holds several sets of them.
+    """One layer with parameters, or one part of a layer with several sets of them.
 
     Parameters
     ----------
     name : str
         The layer's name in its model, as `explain.attribute` takes it with ``layer=``.
     kind : str
-        What the layer does; ``"weights"`` for a layer of which only the tensors are known.
+        The kind of the layer; ``"weights"`` if only the tensors of the layer are known.
     tensors : Mapping of str to numpy.ndarray
         Its parameters and statistics in canonical axes, channels or features last:
 
@@ -64,7 +64,7 @@ class ParameterLayer:
         ``flattened``, the maps that were flattened to its input (`explain.parameters.flattened.Row`), None if there
         was none. Unknown settings are left out, or None.
     part : str
-        Which part of a layer that has several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
+        The part, for a layer with several: ``"l1"``, ``"l0_reverse"``, ``"forward"``, ``"pointwise"``.
     channels_last : bool
         Whether the layer has channels last in its own framework, which also decides how its output is flattened.
     """

@@ -54,11 +54,11 @@ def block_of(touched: npt.NDArray[np.bool_], channels: int, channel: int) -> tup
     Parameters
     ----------
     touched : numpy.ndarray of bool, shape (features)
-        Which features change with the channel.
+        True for features that change with the channel.
     channels : int
-        How many channels the map has.
+        The number of channels of the map.
     channel : int
-        Which of them it is.
+        The index of the channel.
 
     Returns
     -------

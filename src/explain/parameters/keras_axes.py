@@ -17,7 +17,7 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], form: str = "") -> d
     Parameters
     ----------
     kind : str
-        What the layer does.
+        The kind of the layer.
     own : Mapping of str to numpy.ndarray
         Its tensors under Keras's names.
     form : {"", "depthwise", "single_bias", "rectifier"}
@@ -45,7 +45,7 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], form: str = "") -> d
 def to_native(
     kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes, form: str = ""
 ) -> dict[str, Array]:
-    """Convert canonical tensors to those that a Keras layer holds, see `to_canonical`.
+    """Convert canonical tensors to those of a Keras layer, see `to_canonical`.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def to_native(
     tensors : Mapping of str to numpy.ndarray
         In canonical axes.
     shapes : Mapping of str to tuple of int
-        Of a depthwise kernel and of slopes, the shape that the layer holds, by Keras's name.
+        The layer's own shape of a depthwise kernel and of slopes, by Keras's name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How much a convolution pads its input, as numbers for each axis instead of a framework's own names."""
+"""The padding of a convolution's input, as numbers for each axis instead of a framework's own names."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def cropping(reach: int, stride: int, length_at_stride: int) -> tuple[int, int]:
     reach : int
         The extent of the kernel.
     stride : int
-        Of the convolution that it transposes.
+        The stride of the convolution that it transposes.
     length_at_stride : int
         The length of the output minus ``(size - 1) * stride``.
 

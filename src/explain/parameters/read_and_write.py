@@ -25,9 +25,9 @@ class StoredLayer:
     form : str
         How Keras stores them, see `explain.parameters.keras_axes.to_canonical`.
     why_read_only : str
-        What an error says of a layer whose tensors can only be read; empty for all others.
+        The error text for a layer whose tensors can only be read; empty for all others.
     finish : callable, optional
-        Updates what the layer derives from its tensors, after they were written.
+        Updates the values that the layer derives from its tensors, after they were written.
     """
 
     name: str
@@ -47,13 +47,13 @@ class StoredLayer:
 
 
 class ParameterStore(Protocol):
-    """What a framework must answer for its parameters to be read and written."""
+    """The operations of a framework for reading and writing parameters."""
 
     def to_canonical(self, layer: StoredLayer, own: Mapping[str, Array]) -> dict[str, Array]:
         """Convert a layer's tensors, as arrays, to canonical axes."""
 
     def to_native(self, layer: StoredLayer, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Convert canonical tensors to the names and axes of the layer's own."""
+        """Convert canonical tensors to the layer's own names and axes."""
 
     def to_host(self, tensor: Any) -> Array:
         """Copy a tensor to an array, half precision as float32."""
@@ -79,7 +79,7 @@ def read_layers(stored: Iterable[StoredLayer], store: ParameterStore) -> tuple[P
     stored : iterable of StoredLayer
         The layers of a model.
     store : ParameterStore
-        Of its framework.
+        The store of their framework.
     """
     found = []
     for one in stored:
@@ -101,7 +101,7 @@ def write_layers(
     layers : sequence of ParameterLayer
         The tensors of some of them in canonical axes; the other layers stay as they are.
     store : ParameterStore
-        Of the model's framework.
+        The store of the model's framework.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def write_layers(
             raise PortError(f"{layer.label!r} {one.why_read_only}")
         native = store.to_native(one, layer.tensors)
         if set(native) != set(one.tensors):
-            raise PortError(f"{layer.label!r} holds {sorted(one.tensors)}, and was given {sorted(native)}.")
+            raise PortError(f"{layer.label!r} has {sorted(one.tensors)}, and was given {sorted(native)}.")
         for name, tensor in one.tensors.items():
             _plan(planned, _Change(f"{layer.label}, {name}", tensor, native[name]), store)
         finishing += [] if one.finish is None else [one.finish]
@@ -135,7 +135,7 @@ class _Change:
 
 
 def _plan(planned: dict[int, _Change], change: _Change, store: ParameterStore) -> None:
-    """Check a change and add it to those that are planned, by the identity of the tensor."""
+    """Check a change and add it to the planned ones, by the `id` of the tensor."""
     label, tensor, array = change.label, change.tensor, change.array
     if tuple(array.shape) != tuple(tensor.shape):
         raise PortError(f"{label} has shape {tuple(tensor.shape)}, and was given {tuple(array.shape)}.")

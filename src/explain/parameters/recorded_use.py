@@ -1,4 +1,4 @@
-"""Recording the calls of the layers that hold parameters while a model runs, the same for every framework."""
+"""Recording the calls of layers with parameters while a model runs, the same for every framework."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Use:
     name : str
         The layer's name.
     takes, gives : tuple of int
-        The shapes of its first input and of its output, batch axis included; empty for other values than tensors.
+        The shapes of its first input and of its output, batch axis included; empty for values that are not
+        tensors.
     features : numpy.ndarray, shape (N, features) or (N, steps, features), optional
         Its first input, of a rank of 2 or 3.
     after : str, optional
@@ -39,7 +40,7 @@ class Run(Protocol):
     """Runs a model on its examples and records each use of a layer with parameters, in the order of the calls."""
 
     def __call__(self, marked: int | None = None, axis: int = -1, channel: int = 0) -> list[Use]:
-        """Run; in the output of the use number `marked`, one place of an axis is set to NaN, all along the others."""
+        """Run the model; set the output of use number `marked` to NaN at one index of an axis, along all others."""
 
 
 class UseRecorder:
@@ -48,11 +49,11 @@ class UseRecorder:
     Parameters
     ----------
     mark : (int or None, int, int)
-        Which use gets NaN in its output, along which axis, at which place.
+        The number of the use that gets NaN in its output, the axis, and the index on it.
     to_host : callable
-        From a tensor to an array.
+        Converts a tensor to an array.
     with_nan : callable
-        From a tensor, an axis and a place on it to the tensor with NaN there.
+        Takes a tensor, an axis and an index on it, and gives the tensor with NaN there.
 
     Attributes
     ----------
@@ -68,7 +69,7 @@ class UseRecorder:
     ) -> None:
         self.uses: list[Use] = []
         self._mark, self._to_host, self._with_nan = mark, to_host, with_nan
-        # The tensors are kept alive, so that no other one gets their identity.
+        # References to the tensors, so that no new tensor gets the `id` of an old one.
         self._makers: dict[int, tuple[str, Any]] = {}
 
     def begin(self) -> int:
@@ -110,7 +111,9 @@ def recorded_run(
         try:
             call(recorder)
         except Exception as error:
-            raise ModelCallError(f"The model failed on x, given to see its layers called: {error}") from error
+            raise ModelCallError(
+                f"The model failed on x while its layers' calls were recorded: {error}"
+            ) from error
         return recorder.uses
 
     return run

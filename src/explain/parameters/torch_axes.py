@@ -17,7 +17,7 @@ _NORM_NAMES = {
     "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
-# The axes of PyTorch's kernels that are the input and the output channels.
+# The axes of the input and the output channels in PyTorch's kernels.
 _CHANNEL_AXES = {"convolution": (1, 0), "transposed_convolution": (0, 1)}
 _PROJECTIONS = ("query", "key", "value")
 
@@ -28,7 +28,7 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], heads: int = 1) -> d
     Parameters
     ----------
     kind : str
-        What the layer does.
+        The kind of the layer.
     own : Mapping of str to numpy.ndarray
         Its tensors under PyTorch's names, those of a recurrent layer without a suffix (``"weight_ih"``).
     heads : int
@@ -62,16 +62,16 @@ def to_canonical(kind: LayerKind, own: Mapping[str, Array], heads: int = 1) -> d
 
 
 def to_native(kind: LayerKind, tensors: Mapping[str, Array], shapes: Shapes) -> dict[str, Array]:
-    """Convert canonical tensors to those that a PyTorch layer holds, see `to_canonical`.
+    """Convert canonical tensors to those of a PyTorch layer, see `to_canonical`.
 
     Parameters
     ----------
     kind : str
-        What the layer does.
+        The kind of the layer.
     tensors : Mapping of str to numpy.ndarray
         In canonical axes.
     shapes : Mapping of str to tuple of int
-        Of attention, the shape of every tensor that the layer holds, by PyTorch's name.
+        For attention, the layer's own shape of every tensor, by PyTorch's name.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def _renamed(tensors: Mapping[str, Array], names: Mapping[str, str]) -> dict[str
 
 
 def _recurrent(kind: LayerKind, own: Mapping[str, Array]) -> dict[str, Array]:
-    """PyTorch adds two biases; only their sum matters, except in a GRU."""
+    """Convert a recurrent layer. PyTorch adds two biases; only their sum matters, except in a GRU."""
     found = {"kernel": own["weight_ih"].T, "recurrent_kernel": own["weight_hh"].T}
     if kind == "gru":
         found = {name: swapped_gates(kernel) for name, kernel in found.items()}

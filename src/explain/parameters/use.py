@@ -1,7 +1,7 @@
 """How a model uses its layers with parameters when it runs: in which order, and on what input.
 
-Which map was flattened before a layer is found by setting one channel of the map to NaN: the features that change are
-that channel's.
+To find the map that was flattened before a layer, one channel of a map is set to NaN: the features that
+change belong to that channel.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from explain.parameters.recorded_use import Run, Use
 
 # Parts of a layer that read its input.
 _FIRST_PARTS = ("", "l0", "l0_reverse", "forward", "backward")
-# How many maps before a layer are tried as its flattened input.
-_MAPS_LOOKED_AT = 12
+# The number of maps before a layer that are tried as its flattened input.
+_MOST_MAPS_TRIED = 12
 
 _MAKE_MAPS = ("convolution", "transposed_convolution", "batch_normalization", "group_normalization")
 _CONVOLVE = ("convolution", "transposed_convolution")
@@ -29,10 +29,11 @@ _TAKE_ROWS = (*_RECURRENT, "dense", "batch_normalization", "layer_normalization"
 
 
 def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer, ...]:
-    """Give layers in the order of their first use, with what was observed of each in its settings.
+    """Give layers in the order of their first use, with the observations in their settings.
 
-    Those are ``"flattened"``, what was flattened to its input; ``"sizes"``, the sizes of a convolution's input along
-    each axis of space; ``"after"``, the layer whose unchanged output is its input. Layers without a use come last.
+    The observations are ``"flattened"``, the maps that were flattened to its input; ``"sizes"``, the sizes of
+    a convolution's input along each axis of space; ``"after"``, the layer whose unchanged output is its
+    input. Layers without a use come last.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def as_used(layers: Sequence[ParameterLayer], run: Run) -> tuple[ParameterLayer,
 
 
 def _takes_rows(layer: ParameterLayer, use: Use) -> bool:
-    """Tell whether a layer takes rows of features: one an example, or one a step of a sequence."""
+    """Tell whether a layer takes rows of features: one per example, or one per step of a sequence."""
     ranks = (2, 3) if layer.kind in ("dense", *_RECURRENT) else (2,)
     return layer.kind in _TAKE_ROWS and len(use.takes) in ranks
 
@@ -80,14 +81,14 @@ def _takes_rows(layer: ParameterLayer, use: Use) -> bool:
 def _rows(
     uses: Sequence[Use], wanted: Sequence[int], layers: dict[str, ParameterLayer], run: Run
 ) -> dict[int, Row | None]:
-    """Give the rows that were found, by the number of the use; None for a row without a map."""
+    """Give the rows that can be observed, by the number of the use; None for a row without a map."""
     maps = [
         place for place, use in enumerate(uses) if layers[use.name].kind in _MAKE_MAPS and len(use.gives) > 2
     ]
     rows: dict[int, Row | None] = {}
     blocks: dict[int, list[tuple[int, Block]]] = {place: [] for place in wanted}
     doubtful: set[int] = set()
-    for number in reversed(maps[-_MAPS_LOOKED_AT:]):
+    for number in reversed(maps[-_MOST_MAPS_TRIED:]):
         takers = [place for place in wanted if place > number and place not in rows and place not in doubtful]
         if not takers:
             continue

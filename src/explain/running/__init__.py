@@ -1,4 +1,4 @@
-"""A problem, and running it over a backend: chunks of work, noise, quadrature, features left out.
+"""The problem of a method, and its parts that run on a backend: chunks of work, noise, quadrature, coalitions.
 
 Third-party backends import from here: examples expanded to many points, and the contract suite.
 """

@@ -1,6 +1,6 @@
 """The contract of a backend, as tests that a backend's own test suite runs.
 
-A third-party backend subclasses `BackendContract` and supplies models; pytest does the rest.
+A third-party backend subclasses `BackendContract` and supplies models; pytest runs the tests.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class ContractModel:
     Parameters
     ----------
     name : str
-        What to call it in a failure.
+        Its name in failure messages.
     model : object
         A smooth model (no ReLU at a tie) in double precision, with logits of shape (N, classes), at least 2.
     x : numpy.ndarray of float64
-        At least three examples (two, if the model takes only two at once), in the model's layout.
+        At least three examples, or two if the model takes only two at once, in the model's layout.
     layout : str
         Their axes, batch first.
     """
@@ -45,8 +45,8 @@ class ContractModel:
 class BackendContract:
     """Every primitive, tested against finite differences and against the other primitives.
 
-    Subclass it in a test module, and give `extension` and `models`. Primitives that a backend does not provide are not
-    tested.
+    Subclass it in a test module, and define `extension` and `models`. Primitives that a backend does not
+    provide are not tested.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class BackendContract:
             assert finding.score == "output"
 
     def test_scores_are_the_outputs_at_the_target(self) -> None:
-        """`scores` picks what `outputs` has there."""
+        """`scores` equals `outputs` at the target."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 outputs, _ = backend.outputs(examples)
@@ -120,7 +120,7 @@ class BackendContract:
                     )
                     expected = (ahead - behind) / (2 * step)
                     found = (gradient * direction).reshape(len(gradient), -1).sum(axis=1)
-                    # Central differences of a smooth double-precision score are good to about step².
+                    # Central differences of a smooth double-precision score are accurate to about step².
                     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8, err_msg=given.name)
 
     def test_path_gradients_are_the_weighted_sum_of_gradients(self) -> None:
@@ -173,7 +173,7 @@ class BackendContract:
             np.testing.assert_allclose(alone, gradient[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_rescaled_gradients_share_out_the_difference_of_the_scores(self) -> None:
-        """`rule_gradients` by the rescale rule, times (input − baseline), add up, or an error is raised."""
+        """`rule_gradients` by the rescale rule, times (input − baseline), sums to the score difference, or fails."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 if "backward_rules" not in backend.provides:
@@ -226,7 +226,7 @@ class BackendContract:
                 np.testing.assert_allclose(alone, together[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_callable_targets_get_the_outputs(self) -> None:
-        """A callable that picks a class gives what its index gives."""
+        """A callable that picks a class gives the same result as the index of the class."""
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 by_index = examples.with_target(Target(indices=np.ones((len(examples), 1), np.int64)))
@@ -249,7 +249,7 @@ class BackendContract:
                 assert np.array_equal(first, second), given.name
 
     def test_memory_errors_are_recognised(self) -> None:
-        """Python's own out-of-memory error is recognised, and no other error is taken for it."""
+        """Python's own out-of-memory error is recognised, and other errors are not."""
         for given in self.models():
             with self._opened(given) as (backend, _):
                 assert backend.is_out_of_memory(MemoryError()), given.name

@@ -25,10 +25,11 @@ class Coalitions:
     features : Features
         The feature of every position.
     n_points : int
-        Points an example.
+        The number of points per example.
     present : callable
-        From the row of an example and a slice of its points to which features are present, shape (points, F). It is
-        called block by block, so that the answer for all points is never in memory at once.
+        Takes the row of an example and a slice of its points, and tells which features are present, shape
+        (points, F). It is called block by block, so that the result for all points is never in memory at
+        once.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Whether a model is deterministic: checked once a model."""
+"""Whether a model is deterministic: checked once per model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from explain.running.execution import Executor
 _TOLERANCE = 1e-4
 
 UNSTEADY_NOTE: tuple[str, type[ExplainWarning]] = (
-    "The model gives different outputs for the same input, though it is in inference mode: dropout is left on, or "
-    "something in it is random. The map is of one draw, and another call may give another. Turn the randomness off, "
+    "The model gives different outputs for the same input, though it is in inference mode: dropout is active, or "
+    "another part is random. The map is of one draw, and another call may give another map. Turn the randomness off, "
     "or average the maps of many calls.",
     NonDeterministicWarning,
 )
@@ -27,18 +27,18 @@ _known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
 def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Executor) -> bool:
-    """Tell whether two forward passes over the same examples differ; checked once a model.
+    """Tell whether two forward passes over the same examples differ; checked once per model.
 
     Parameters
     ----------
     backend : Backend
         The opened model, inside its session.
     model : object
-        The model itself, by which the answer is cached; without weak references it is checked every time.
+        The model itself, the key of the cached result; a model without weak references is checked every time.
     examples : Examples
-        What is explained; the check uses the first chunk.
+        The examples to explain; the check uses the first chunk.
     executor : Executor
-        Determines the chunk.
+        Determines the size of the chunk.
     """
     try:
         known = _known.get(model)
@@ -54,7 +54,7 @@ def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Exec
         return first, second
 
     _, (first, second) = next(executor.over_rows(len(examples), twice))
-    # Outputs that are not finite are refused later, with a message of their own.
+    # Outputs that are not finite raise their own error later.
     scale = np.abs(first, where=np.isfinite(first), out=np.zeros(first.shape)).max(initial=0)
     found = not np.allclose(first, second, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
     with suppress(TypeError):

@@ -12,14 +12,14 @@ from explain.errors import ExplainError, MemoryBudgetError, OutOfMemoryError
 from explain.inputs.examples import Examples
 from explain.running.tuning import Tuning, tuning_of
 
-# The rest is for the caller, other processes, and what the estimate of a point's memory leaves out.
+# The rest is for the caller, other processes, and memory that the estimate for a point leaves out.
 SHARE_OF_FREE_MEMORY = 0.25
 
 UNSEEN = 256
-"""Estimated memory of a point, in multiples of its input, where the layers cannot be seen: that of a deep model."""
+"""Estimated memory of a point, in multiples of its input, if the layers cannot be accessed: that of a deep model."""
 
-# Where the search for the fastest chunk starts: for small networks on a CPU, sixty-four points were the fastest or
-# near it; beyond about a million input values a chunk, activations cost more than calls.
+# The start of the search for the fastest chunk: for small networks on a CPU, 64 points were the fastest size
+# or close to it; with more than about a million input values per chunk, activations cost more than calls.
 _FIRST_SIZE = 64
 _FIRST_INPUT_VALUES = 2**20
 
@@ -40,11 +40,11 @@ class Executor:
     Parameters
     ----------
     size : int
-        How many points a chunk holds; with `tuning`, at first.
+        The number of points per chunk; with `tuning`, the first size.
     limit : callable, optional
-        Gives the most points that the memory budget allows; called once, when something must be cut.
+        Gives the largest number of points that the memory budget allows; called once, at the first cut.
     tuning : callable, optional
-        Gives what finds the fastest size; called once, when something must be cut. Without it `size` is kept.
+        Gives the search for the fastest size; called once, at the first cut. Without it the size is fixed.
     synchronize : callable
         Waits until the device has finished, so that timings are right.
     is_out_of_memory : callable
@@ -85,20 +85,20 @@ class Executor:
         self._size = size
         self._limit = limit
         self._tuning = tuning
-        self._asked: tuple[int, Tuning | None] | None = None
+        self._cached_limit_and_tuning: tuple[int, Tuning | None] | None = None
         self._synchronize = synchronize
         self._is_out_of_memory = is_out_of_memory
         self._may_halve = may_halve
         self._points = 0
         self.used: int | None = None
-        """The chunk size that was last cut for, None if nothing had to be cut."""
+        """The last chunk size, None if no work was cut."""
         self.halved_to: int | None = None
-        """The most points that a chunk holds since memory ran out, None if it never did."""
+        """The largest number of points per chunk since memory ran out, None if it never did."""
 
     @property
     def size(self) -> int:
-        """How many points a chunk holds now."""
-        limit, tuning = self._asked_once()
+        """The number of points per chunk now."""
+        limit, tuning = self._limit_and_tuning()
         if tuning is not None and tuning.most is not None:
             limit = min(limit, tuning.most)
         if self.halved_to is not None:
@@ -107,7 +107,7 @@ class Executor:
         return self.used
 
     def rows(self, count: int) -> Iterator[slice]:
-        """Cut `count` examples, a point each."""
+        """Cut `count` examples of one point each."""
         if count == 1:
             yield slice(0, 1)
         else:
@@ -116,13 +116,13 @@ class Executor:
     def groups(self, count: int) -> Iterator[slice]:
         """Cut `count` examples into groups, for which some tensors stay in memory while their points are computed.
 
-        A group has an eighth of a chunk's size: half a dozen tensors an example (the ends of its path, the sums and
-        what checks them) then need less memory than a chunk.
+        A group has an eighth of a chunk's size: half a dozen tensors per example (the ends of its path, the
+        sums and their checks) then need less memory than a chunk.
         """
         yield from row_chunks(count, max(1, self.size // 8))
 
     def blocks(self, count: int, n_points: int, *, in_rows: bool = False) -> Iterator[Block]:
-        """Cut `count` examples that are expanded to `n_points` points each; time what the caller does with each.
+        """Cut `count` examples that are expanded to `n_points` points each; time the caller's work on each block.
 
         With `in_rows` every point of an example is in the example's own row of the batch.
         """
@@ -141,13 +141,13 @@ class Executor:
             rows, points = block
             began = perf_counter()
             yield rows, points
-            _, tuning = self._asked_once()
+            _, tuning = self._limit_and_tuning()
             if tuning is not None:
                 self._synchronize()
                 tuning.record(size, _points_of(rows, points), perf_counter() - began)
 
     def over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
-        """Compute `count` examples, a point each, chunk by chunk: give the rows of each and what was computed."""
+        """Compute `count` examples of one point each, chunk by chunk: give the rows and the result of each chunk."""
         for rows in self.rows(count):
             for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
                 yield part, found
@@ -170,7 +170,7 @@ class Executor:
             yield from self._in_halves(rows, points, compute)
 
     def ran_out(self, error: BaseException) -> bool:
-        """Tell whether memory ran out, also if the error was wrapped in one of ours."""
+        """Tell whether memory ran out, also if an error of `explain` wraps the original error."""
         cause: BaseException | None = error
         while cause is not None:
             if not isinstance(cause, ExplainError) and self._is_out_of_memory(cause):
@@ -197,9 +197,9 @@ class Executor:
     def _attempt(
         self, rows: slice, points: slice, compute: Callable[[slice, slice], _Result]
     ) -> tuple[_Result] | None:
-        """Compute a block; None where memory ran out and half of it may be tried.
+        """Compute a block; None if memory ran out and half of it may be tried.
 
-        When this returns, the error is freed, and with it what its traceback kept in memory.
+        When this returns, the error is freed, and with it the tensors that its traceback references.
         """
         try:
             return (compute(rows, points),)
@@ -210,16 +210,16 @@ class Executor:
             if count == 1 or not self._may_halve:
                 raise OutOfMemoryError(_no_smaller(self._may_halve, self._size)) from error
             self.halved_to = count // 2
-            _, tuning = self._asked_once()
+            _, tuning = self._limit_and_tuning()
             if tuning is not None:
                 tuning.most = self.halved_to
             return None
 
-    def _asked_once(self) -> tuple[int, Tuning | None]:
-        if self._asked is None:
+    def _limit_and_tuning(self) -> tuple[int, Tuning | None]:
+        if self._cached_limit_and_tuning is None:
             limit = self._size if self._limit is None else self._limit()
-            self._asked = limit, None if self._tuning is None else self._tuning()
-        return self._asked
+            self._cached_limit_and_tuning = limit, None if self._tuning is None else self._tuning()
+        return self._cached_limit_and_tuning
 
 
 def _points_of(rows: slice, points: slice) -> int:
@@ -256,20 +256,21 @@ def executor_for(
     batch_size: int | None = None,
     memory_budget: int | None = None,
 ) -> Executor:
-    """Give the executor for a model: the caller's chunk size, else the fastest one that is known or found.
+    """Give the executor for a model: with the caller's chunk size, else the fastest size that is known or found.
 
     Parameters
     ----------
     backend : Backend
         The opened model.
     model : object
-        The model itself, by which the tuning is cached.
+        The model itself, the key of the cached tuning.
     examples : Examples
-        What is explained.
+        The examples to explain.
     batch_size : int, optional
-        How many points to keep in memory at once. None searches for the fastest.
+        The number of points in memory at once. None searches for the fastest.
     memory_budget : int, optional
-        How many bytes the points of a chunk may need together. None takes a quarter of the free memory.
+        The number of bytes that the points of a chunk may need together. None takes a quarter of the free
+        memory.
 
     Raises
     ------

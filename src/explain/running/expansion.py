@@ -19,7 +19,7 @@ class Expansion(Protocol):
 
     @property
     def n_points(self) -> int:
-        """Points an example."""
+        """The number of points per example."""
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
         """Form the points of a block, example by example, shape (rows × points, ...) for each input."""
@@ -32,9 +32,9 @@ class StraightPath:
     Parameters
     ----------
     starts, differences : tuple of numpy.ndarray
-        One array an input, shape (N, ...): the baseline, and input − baseline.
+        One array per input, shape (N, ...): the baseline, and input − baseline.
     alphas : numpy.ndarray
-        Where on the line, from 0 to 1, shape (K,).
+        The positions on the line, from 0 to 1, shape (K,).
     """
 
     starts: tuple[Array, ...]
@@ -43,7 +43,7 @@ class StraightPath:
 
     @property
     def n_points(self) -> int:
-        """Points an example."""
+        """The number of points per example."""
         return len(self.alphas)
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
@@ -66,15 +66,17 @@ class ReferencePaths:
     Parameters
     ----------
     ends : Expansion
-        Where the lines end, as many points an example: the example itself, or with noise added.
+        The ends of the lines, with as many points per example: the example itself, or the example with noise
+        added.
     references : tuple of numpy.ndarray
-        The set, one array an input of shape (R, ...), the same for every example.
+        The set, one array per input of shape (R, ...), the same for every example.
     chosen : numpy.ndarray of int
         The reference of each point, shape (K,).
     alphas : numpy.ndarray
-        Where on the line, from 0 at the reference to 1, shape (K,), in the precision of the points.
+        The positions on the line, from 0 at the reference to 1 at the end, shape (K,), in the precision of
+        the points.
     real : numpy.ndarray of bool, optional
-        True at positions that are no padding, broadcast over the input. Padding keeps the example's values.
+        False at padding, True elsewhere; broadcasts over the input. Padding has the example's values.
     """
 
     ends: Expansion
@@ -85,11 +87,11 @@ class ReferencePaths:
 
     @property
     def n_points(self) -> int:
-        """Points an example."""
+        """The number of points per example."""
         return len(self.alphas)
 
     def differences(self, rows: slice, points: slice) -> tuple[Array, ...]:
-        """Give end − reference of a block, one array an input of shape (rows, points, ...)."""
+        """Give end − reference of a block, one array per input of shape (rows, points, ...)."""
         return tuple(end - start for start, end in self._lines(rows, points))
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
@@ -112,7 +114,7 @@ class ReferencePaths:
 
 @dataclass(frozen=True)
 class Repeated:
-    """The examples themselves, at each of so many points."""
+    """An expansion: each point is the example itself."""
 
     originals: tuple[Array, ...]
     n_points: int
@@ -154,7 +156,7 @@ def expanded_gradients(
     *,
     in_rows: bool = False,
 ) -> tuple[Array, ...]:
-    """Give weighted sums of the gradients at the points, one array an input of shape (M, N, ...).
+    """Give weighted sums of the gradients at the points, one array per input of shape (M, N, ...).
 
     Parameters
     ----------
@@ -196,10 +198,10 @@ def expanded_moments(
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """Give the means and the variances of the gradients over the points of each example, in double precision.
 
-    The moments of each block are merged with those of the blocks before it (Chan, Golub & LeVeque, "Updating formulae
-    and a pairwise algorithm for computing sample variances", 1979): the mean of the squares minus the square of the
-    mean would lose a variance that is small beside the mean. One array an input, of its shape; the variance divides by
-    the number of points, not by one less.
+    The moments of each block are merged with those of the blocks before it (Chan, Golub & LeVeque, "Updating
+    formulae and a pairwise algorithm for computing sample variances", 1979): the mean of the squares minus
+    the square of the mean would lose a variance that is small compared with the mean. Each result has one
+    array per input, of the input's shape; the variance divides by the number of points, not by one less.
     """
     means, squares = (tuple(np.zeros(one.shape) for one in examples.inputs) for _ in range(2))
     for rows, points, gradients in gradient_blocks(backend, examples, expansion, executor, in_rows=in_rows):
@@ -225,7 +227,7 @@ def gradient_blocks(
 ) -> Iterator[tuple[slice, slice, tuple[Array, ...]]]:
     """Compute the gradients at all points, a block at a time; the points of an example come in order.
 
-    Yields the rows and the points of a block, and one array an input of shape (rows, points, ...).
+    Yields the rows and the points of a block, and one array per input of shape (rows, points, ...).
     """
 
     def compute(rows: slice, points: slice) -> tuple[Array, ...]:

@@ -1,4 +1,4 @@
-"""A problem posed at a layer: the same question about the layer's output instead of the input."""
+"""A problem posed at a layer: the same explanation, of the layer's output instead of the input."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def resolve_layer(
     mapped : bool
         Whether a map is needed.
     reads : callable
-        Tells whether a layer's output depends on this input: with several inputs it may not.
+        Tells whether a layer's output depends on this input, which with several inputs it need not.
 
     Raises
     ------
     LayerError
-        If there is none, or it is not clear which of several.
+        If there is none, or several and `layer` does not select one.
     """
     backend = layered(problem)
     calls = backend.layer_calls(problem.examples)
@@ -48,8 +48,8 @@ def resolve_layer(
     call = find_call(layer, calls, backend.layer_names())
     if mapped and not has_map(call, problem.layout):
         raise LayerError(
-            f"layer={call.label!r} gives shape {call.shape} an example, which is no map over the axes of space or time "
-            f"that an input of layout={problem.layout.axes!r} has: name a layer before, or leave layer out."
+            f"layer={call.label!r} gives shape {call.shape} per example, which is not a map over the axes of space or "
+            f"time that an input of layout={problem.layout.axes!r} has: name an earlier layer, or leave layer out."
         )
     if not reads(call):
         raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
@@ -57,15 +57,15 @@ def resolve_layer(
 
 
 def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
-    """Give the first of some calls, in reverse order, with a map of which the score depends on more than one place.
+    """Give the first of some calls, in reverse order, whose map affects the score at more than one position.
 
-    A recurrent layer may give a whole sequence of which only the last step is used: its map says nothing, and in
-    another framework the same layer gives only that step.
+    A recurrent layer may give a whole sequence though the model uses only its last step: its map then has no
+    information, and in another framework the same layer gives only that step.
 
     Raises
     ------
     LayerError
-        If there is none, though the score depends on one place of a map.
+        If there is none, though the score depends on one position of a map.
     GradientError
         If the score has no gradient to any of them.
     """
@@ -87,8 +87,8 @@ def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
     if alone:
         raise LayerError(
             "Of every layer that gives a map over space or time, the score depends on one place only, as on the last "
-            "step of a recurrent layer: a class activation map would say nothing. Name a layer with layer= if you "
-            "want it nevertheless, or use method='integrated_gradients'."
+            "step of a recurrent layer: a class activation map would have no information. Name a layer with layer= if "
+            "you want it nevertheless, or use method='integrated_gradients'."
         )
     read = [call for call in calls if call not in unread]
     if not read:

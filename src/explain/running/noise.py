@@ -20,17 +20,17 @@ _KEPT_VALUES = 2**23
 class NormalDraws:
     """Standard normal draws for every position of an example, at each of many points.
 
-    The noise of a point depends on the seed and the point's number alone, not on how many points there are. Draws are
-    in single precision for every model, so that models of both precisions see the same noise.
+    The noise of a point depends on the seed and the point's number alone, not on how many points there are.
+    Draws are in single precision for every model, so that models of both precisions get the same noise.
 
     Parameters
     ----------
     n_points : int
-        How many points.
+        The number of points.
     shape : tuple of int
-        Of an example.
+        The shape of an example.
     layout : Layout
-        The axes of a batch of them, batch first.
+        The axes of a batch of examples, batch first.
     seed : int
         Seed of all draws.
 
@@ -48,7 +48,7 @@ class NormalDraws:
         self._layout = layout
         self._seed = seed
         self._group = max(1, _KEPT_VALUES // int(np.prod(shape)))
-        self._kept: tuple[int, Array] | None = None
+        self._cached: tuple[int, Array] | None = None
 
     def at(self, points: slice) -> Array:
         """Give the draws of some points, shape (points, ...)."""
@@ -60,7 +60,7 @@ class NormalDraws:
 
     def _of_group(self, group: int) -> Array:
         """Give the draws of a group of points: a generator for each point would cost more than its draws."""
-        if self._kept is None or self._kept[0] != group:
+        if self._cached is None or self._cached[0] != group:
             generator = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(group,)))
             count = min(self._group, self._n_points - group * self._group)
             drawn = drawn_in_one_order(
@@ -68,8 +68,8 @@ class NormalDraws:
                 self._layout,
                 lambda size: generator.standard_normal(size, dtype=np.float32),
             )
-            self._kept = group, np.ascontiguousarray(drawn)
-        return self._kept[1]
+            self._cached = group, np.ascontiguousarray(drawn)
+        return self._cached[1]
 
 
 class NoisyPoints:
@@ -84,7 +84,7 @@ class NoisyPoints:
     stdevs : float
         Standard deviation of the noise, as a share of the range (greatest minus least value) of each example.
     n_points : int
-        Points an example.
+        The number of points per example.
     seed : int
         Seed of the draws, which are the same for every example.
     parts : sequence of Part

@@ -21,7 +21,7 @@ class Line(ABC):
     opened : object
         The extension's opened model.
     cut : object, optional
-        Where the affine prefix of the model ends, None if it has none.
+        The end of the model's affine prefix, None if it has none.
     alphas, weights : numpy.ndarray
         The nodes, shape (K,), and the weights of each sum, shape (M, K).
     executor : ChunkRunner
@@ -35,11 +35,11 @@ class Line(ABC):
 
     @abstractmethod
     def sums(self, examples: Examples, starts: Arrays) -> Arrays:
-        """Sum the gradients at points between `starts` and the examples, one array an input of shape (N, M, ...)."""
+        """Sum the gradients at points between `starts` and the examples, one array per input of shape (N, M, ...)."""
 
     @abstractmethod
     def sums_beyond(self, examples: Examples, starts: Arrays) -> Arrays | None:
-        """Sum them at the end of the affine prefix; None if there is none, or if it is not affine here.
+        """Sum the gradients at the end of the affine prefix; None if there is no prefix, or if it is not affine here.
 
         The affine prefix maps a straight path to a straight path. So it is run at the two ends only, the gradients are
         taken and summed at its end, and the sums are pulled back through it once.

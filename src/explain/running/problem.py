@@ -1,4 +1,4 @@
-"""What a method is given: an explanation to compute, with everything resolved."""
+"""The problem that a method solves: an explanation to compute, with everything resolved."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Problem:
     backend : Backend
         The opened model, inside its session.
     examples : Examples
-        What is explained, batch first.
+        The examples to explain, batch first.
     scores : numpy.ndarray
         The score of each example, shape (N,).
     layout : Layout
@@ -39,19 +39,20 @@ class Problem:
     seed : int
         Seed of everything random.
     baselines : tuple of numpy.ndarray, optional
-        What each input is compared with, for methods that compare.
+        The baseline of each input, for methods that compare.
     references : tuple of numpy.ndarray, optional
-        The set that every input is compared with, one array an input of shape (R, ...), for methods that take a set.
+        The set that every input is compared with, one array per input of shape (R, ...), for methods that
+        take a set.
     bounds : tuple of float, optional
         Least and greatest valid input value, for methods that stay within them.
     call : LayerCall, optional
-        The layer, for methods that explain one, and if the problem is posed at a layer.
+        The layer, for methods that explain a layer, and if the problem is posed at a layer.
     neuron : Target, optional
         The unit of that layer, for methods that explain the score through a unit.
     outer : Problem, optional
         For a problem posed at a layer: the same problem at the input.
     parts : tuple of Part
-        Where several inputs lie in the one packed input; empty if there is no packing.
+        The positions of several inputs in the packed input; empty without packing.
     """
 
     method: str

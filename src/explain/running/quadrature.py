@@ -22,12 +22,12 @@ def nodes_and_weights(
     ----------
     rule : str
         One of `RULES`. ``"fejer"`` is Fejér's second rule (Waldvogel, BIT 46, 2006): near Gauss–Legendre in
-        accuracy, and its nodes are every second one of the rule with 2n + 1.
+        accuracy, and its n nodes are every second node of the rule with 2n + 1 nodes.
     n_steps : int
-        How many nodes, at least 1 (2 for the trapezoid, whose ends are nodes).
+        The number of nodes, at least 1 (2 for the trapezoid, whose ends are nodes).
     dtype : numpy.dtype
-        The precision in which the path's points will be formed. The nodes are rounded
-        here, once, so that both frameworks see the same points.
+        The precision in which the path's points will be formed. The nodes are rounded here, once, so that
+        both frameworks get the same points.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def nodes_and_weights(
         odd = np.arange(1, n_steps + 1, 2)
         nodes = (1 - np.cos(angles)) / 2
         weights = 2 / (n_steps + 1) * np.sin(angles) * (np.sin(np.outer(angles, odd)) / odd).sum(axis=1)
-        # Exactly one in exact arithmetic.
+        # The sum is one in exact arithmetic; this removes rounding errors.
         weights /= weights.sum()
     elif rule == "trapezoid":
         nodes = np.linspace(0.0, 1.0, n_steps)

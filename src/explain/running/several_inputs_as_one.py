@@ -21,7 +21,8 @@ from explain.inputs.packing import Part, unpacked
 class _Rearranged(ABC):
     """A wrapper of a backend that passes the same examples to it in another arrangement.
 
-    At a layer both arrange the layer's output alike; only the model's own inputs (`Examples.outer`) differ.
+    At a layer, both arrangements of the layer's output are the same; only the model's own inputs
+    (`Examples.outer`) differ.
     """
 
     def __init__(self, inner: LayeredBackend) -> None:
@@ -56,8 +57,8 @@ class _Rearranged(ABC):
             self._last = own, self._inwards(own, examples.unmoved)
         inner = self._last[1]
         # A padding mask refers to positions of the outer arrangement.
-        seen = replace(examples, unmoved=self._beside(examples.unmoved), mask=None)
-        return replace(seen, outer=inner) if self._at_layer else seen.with_inputs(inner)
+        rearranged = replace(examples, unmoved=self._beside(examples.unmoved), mask=None)
+        return replace(rearranged, outer=inner) if self._at_layer else rearranged.with_inputs(inner)
 
     @property
     def named_layers(self) -> Mapping[str, Any]:
@@ -81,7 +82,7 @@ class _Rearranged(ABC):
         return self.inner.reseeded()
 
     def scores(self, examples: Examples) -> Array:
-        """Give one number an example."""
+        """Give one number per example."""
         return self.inner.scores(self.inside(examples))
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -174,7 +175,7 @@ class Joint(_Rearranged):
     inner : LayeredBackend
         The model, which takes each part as an input.
     parts : tuple of Part
-        Where they lie.
+        The positions of the parts in a row.
     """
 
     def __init__(self, inner: LayeredBackend, parts: tuple[Part, ...]) -> None:
@@ -196,14 +197,14 @@ class Joint(_Rearranged):
 class Alone(_Rearranged):
     """One of several inputs by itself, the others fixed at the example's values.
 
-    Examples hold the one input; the packed row of all inputs is the first of the fixed ones.
+    Examples contain the one input; the packed row of all inputs is the first of the fixed inputs.
 
     Parameters
     ----------
     joint : Joint
         The model with all its inputs in one row.
     part : Part
-        The one that is moved.
+        The moved input.
     """
 
     def __init__(self, joint: Joint, part: Part) -> None:

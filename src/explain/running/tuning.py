@@ -22,16 +22,16 @@ _LEAST_FILLED = 0.75
 class Tuning:
     """Searches from a first chunk size for the fastest, in powers of two, by timing blocks of the work itself.
 
-    No work is repeated or wasted. The timings are kept, so that a later call continues from there.
+    No work is repeated or wasted. The timings are cached, so that a later call continues from there.
 
     Parameters
     ----------
     bytes_per_point : int, optional
-        Memory that a point needs, once measured.
+        The memory that a point needs, if it was measured.
     seconds : Mapping of int to list of float
-        By chunk size: seconds a point took in each full block.
+        By chunk size, the seconds per point of each full block.
     most : int, optional
-        The most points for which memory sufficed, once it ran out.
+        The largest number of points that fit in memory, if memory ran out before.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class Tuning:
         return min(self.seconds[size][1:])
 
 
-_kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Tuning]] = weakref.WeakKeyDictionary()
+_cached: weakref.WeakKeyDictionary[Any, dict[Hashable, Tuning]] = weakref.WeakKeyDictionary()
 
 
 def tuning_of(model: Any, key: Hashable) -> Tuning:
@@ -114,17 +114,17 @@ def tuning_of(model: Any, key: Hashable) -> Tuning:
         Input shape, precision, device, and whatever else the timing depends on.
     """
     try:
-        return _kept.setdefault(model, {}).setdefault(key, Tuning())
+        return _cached.setdefault(model, {}).setdefault(key, Tuning())
     except TypeError:
         return Tuning()
 
 
 def largest_chunk_of(model: Any) -> int:
-    """Give the largest chunk that was tried for a model, 0 before any was.
+    """Give the largest chunk that was tried for a model, 0 if none was tried.
 
     Examples
     --------
     >>> largest_chunk_of(print)
     0
     """
-    return max((size for known in _kept.get(model, {}).values() for size in known.seconds), default=0)
+    return max((size for known in _cached.get(model, {}).values() for size in known.seconds), default=0)

@@ -459,7 +459,7 @@ def test_a_kernel_so_narrow_that_few_samples_count_is_told_of():
             kernel_width=0.05,
             n_samples=40,
         )
-    with pytest.raises(OptionError, match=r"kernel_width=1e-05 is too small.*every sample weighs nothing"):
+    with pytest.raises(OptionError, match=r"kernel_width=1e-05 is too small.*every sample has weight zero"):
         explain.attribute(
             network,
             X,

@@ -274,7 +274,7 @@ def test_models_that_are_not_ready_or_none():
     with pytest.raises(PortError, match="Neither model has layers that hold parameters"):
         explain.port(nn.ReLU(), nn.ReLU())
     estimator = pytest.importorskip("sklearn.linear_model").LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    with pytest.raises(PortError, match="LinearRegression, whose layers cannot be seen"):
+    with pytest.raises(PortError, match="LinearRegression, whose layers cannot be accessed"):
         explain.port(estimator, torch_model)
 
 

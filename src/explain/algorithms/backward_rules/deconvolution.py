@@ -9,7 +9,7 @@ from explain.running.problem import Problem
 
 
 def deconvolution(problem: Problem) -> Found:
-    """Take the gradient, with every ReLU passing on the positive part of what arrives, open or not.
+    """Compute the gradient; every ReLU passes on the positive part of the incoming gradient, active or not.
 
     Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901.
     """
@@ -20,7 +20,7 @@ ROWS = (
     Method(
         deconvolution,
         aliases=("deconvnet",),
-        summary="The score brought back to the input with every ReLU handing on what arrives and is positive.",
+        summary="The gradient, where every ReLU passes on the positive part of the incoming gradient.",
         paper="Zeiler & Fergus 2013, arXiv:1311.2901",
         needs=frozenset({"outputs", "backward_rules"}),
     ),

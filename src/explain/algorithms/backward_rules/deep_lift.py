@@ -18,7 +18,7 @@ from explain.running.problem import Problem
 
 
 def deep_lift(problem: Problem) -> Found:
-    """Multiply (input − baseline) by the slopes between the two, which take the place of gradients.
+    """Multiply (input − baseline) by the slopes between the two, which replace gradients.
 
     Shrikumar, Greenside & Kundaje, *Learning important features through propagating activation differences*,
     arXiv:1704.02685, its rescale rule. The values of an example sum to the difference of its scores at input and
@@ -41,11 +41,11 @@ def deep_lift(problem: Problem) -> Found:
 
 
 def incomplete_warnings(relative_delta: Array) -> Warnings:
-    """Warn of the examples whose values miss the difference of the scores, a part of which has no slope."""
+    """Warn of the examples whose values do not sum to the difference of the scores."""
     return convergence_warnings(
         relative_delta,
         "A part of the model depends on the input without a gradient (a gate, a rounding, a detached tensor), or the "
-        "scores of input and baseline are too near each other. Take another baseline, explain in float64, or use "
+        "scores of input and baseline are too close. Take another baseline, explain in float64, or use "
         "integrated_gradients.",
         what="The values are not complete",
     )
@@ -56,7 +56,7 @@ ROWS = (
         deep_lift,
         title="DeepLift",
         aliases=("deeplift",),
-        summary="How much each input adds to the score, by slopes from a baseline; sums to the difference.",
+        summary="How much each input adds to the score, by slopes from a baseline; sums to the score difference.",
         paper="Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685",
         needs=frozenset({"outputs", "backward_rules"}),
         uses_baseline=True,

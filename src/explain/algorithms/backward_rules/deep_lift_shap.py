@@ -22,9 +22,9 @@ from explain.running.problem import Problem
 def deep_lift_shap(problem: Problem) -> Found:
     """Take the mean, over all references, of DeepLift's values with each as the baseline.
 
-    Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv:1705.07874, section 4.2; the slopes
-    are those of DeepLift's rescale rule, arXiv:1704.02685. The values of an example sum to its score less the mean
-    score of the references, up to the convergence delta.
+    Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv:1705.07874, section 4.2; the
+    slopes are those of DeepLift's rescale rule, arXiv:1704.02685. The values of an example sum to its score
+    minus the mean score of the references, up to the convergence delta.
     """
     examples, count = problem.examples, len(references_of(problem)[0])
     at_references = reference_paths(problem, np.arange(count), np.zeros(count))
@@ -62,7 +62,7 @@ ROWS = (
         deep_lift_shap,
         title="DeepLIFT-SHAP",
         aliases=("deeplift_shap", "deepliftshap", "deep_shap"),
-        summary="DeepLift averaged over a set of references; sums to the mean difference.",
+        summary="DeepLift averaged over a set of references; sums to the mean score difference.",
         paper="Lundberg & Lee 2017, arXiv:1705.07874; Shrikumar et al. 2017, arXiv:1704.02685",
         needs=frozenset({"outputs", "backward_rules"}),
         uses_baseline=True,

@@ -9,10 +9,10 @@ from explain.running.problem import Problem
 
 
 def guided_backprop(problem: Problem) -> Found:
-    """Take the gradient, with every ReLU passing on its positive part only.
+    """Compute the gradient; every ReLU passes on only its positive part.
 
     Springenberg, Dosovitskiy, Brox & Riedmiller, *Striving for simplicity: the all convolutional net*,
-    arXiv:1412.6806. A ReLU passes on what is positive, and only where it is open.
+    arXiv:1412.6806. A ReLU passes on positive gradients only, and only where the ReLU is active.
     """
     return rectified(problem, "guided")
 
@@ -21,7 +21,7 @@ ROWS = (
     Method(
         guided_backprop,
         aliases=("guided_backpropagation",),
-        summary="The gradient with every ReLU handing on its positive part only: what excites the score.",
+        summary="The gradient, where every ReLU passes on only its positive part: what raises the score.",
         paper="Springenberg, Dosovitskiy, Brox & Riedmiller 2014, arXiv:1412.6806",
         needs=frozenset({"outputs", "backward_rules"}),
     ),

@@ -13,18 +13,19 @@ from explain.errors import RelevanceWarning
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
 
-# How many times its score the absolute relevance of an example may sum to without a warning. Without z⁺ and with a
-# small epsilon a hundred times is common in convolutional networks.
+# The largest ratio of an example's summed absolute relevance to its absolute score that causes no warning.
+# Without z⁺ and with a small epsilon, a ratio of a hundred is common in convolutional networks.
 _MOST_GROWTH = 1000
 
 
 def lrp(problem: Problem) -> Found:
     """Distribute the score to the inputs as relevance, layer by layer.
 
-    Bach et al., *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance propagation*,
-    doi:10.1371/journal.pone.0130140; the composite of rules is that of Kohlbrenner et al., *Towards best practice in
-    explaining neural network decisions with LRP*, arXiv:1910.09840; gates as in Arras et al., arXiv:1706.07206. The
-    values of an example sum to its score, less what biases and epsilon absorb.
+    Bach et al., *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
+    propagation*, doi:10.1371/journal.pone.0130140; the composite of rules is that of Kohlbrenner et al.,
+    *Towards best practice in explaining neural network decisions with LRP*, arXiv:1910.09840; gates as in
+    Arras et al., arXiv:1706.07206. The values of an example sum to its score minus the relevance that biases
+    and epsilon absorb.
     """
     inputs, rule = problem.examples.inputs, problem.options["rule"]
     shares, _ = rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"]))
@@ -42,9 +43,9 @@ def _grown_warnings(values: tuple[Array, ...], scores: Array) -> Warnings:
         return ()
     return (
         (
-            f"The relevance of {examples_named(far)} is in all more than {_MOST_GROWTH} "
-            "times the score, of both signs: the backward pass divided it by sums near zero again and again, and terms "
-            "that cancel out hide those that do not. Raise epsilon, for example to 0.25, or use integrated_gradients.",
+            f"The absolute relevance of {examples_named(far)} sums to more than {_MOST_GROWTH} "
+            "times the score: the backward pass repeatedly divided by sums near zero, and large terms of both signs, "
+            "which cancel, hide the other terms. Raise epsilon, for example to 0.25, or use integrated_gradients.",
             RelevanceWarning,
         ),
     )
@@ -55,7 +56,7 @@ ROWS = (
         lrp,
         title="LRP",
         aliases=("layer_wise_relevance_propagation", "layerwise_relevance_propagation"),
-        summary="How much of the score each input contributes: shared out layer by layer as it was summed up.",
+        summary="How much each input contributes to the score, which is distributed backwards layer by layer.",
         paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
         needs=frozenset({"outputs", "backward_rules"}),
         layer="may",
@@ -64,13 +65,13 @@ ROWS = (
                 "rule",
                 "epsilon_plus",
                 ("epsilon_plus", "epsilon"),
-                "How sums share out: 'epsilon' all as they are, 'epsilon_plus' convolutions to what raises them.",
+                "How sums pass on relevance: 'epsilon' to all terms, 'epsilon_plus' in convolutions to positive terms.",
             ),
-            positive("epsilon", 1e-9, "What is added to the size of a sum before it is divided by."),
+            positive("epsilon", 1e-9, "Added to the absolute value of a sum before dividing by it."),
         ),
         refused_engines={
-            "captum": "its LRP goes by the module: it refuses a layer that is called twice, passes functions by, "
-            "and changes the model's weights while it runs"
+            "captum": "its LRP works module by module: it refuses a layer that is called twice, ignores "
+            "functions, and changes the model's weights while it runs"
         },
     ),
 )

@@ -15,18 +15,18 @@ from explain.running.problem import Problem
 def rule_gradients(
     problem: Problem, rule: Rule, baselines: tuple[Array, ...] | None = None, **settings: float
 ) -> tuple[tuple[Array, ...], int]:
-    """Give the gradients of all examples by a rule, in chunks, and how many operations the rule changed.
+    """Give the gradients of all examples by a rule, in chunks, and the number of operations that the rule changed.
 
     Parameters
     ----------
     problem : Problem
-        Whose examples are meant.
+        The problem with the examples.
     rule : str
         The rule; see `explain.backends.protocol.Rule`.
     baselines : tuple of numpy.ndarray, optional
-        What the inputs are compared with, for a rule that compares.
+        The baselines of the inputs, for a rule that compares.
     **settings : float
-        Numbers of the rule.
+        Numeric settings of the rule, such as ``epsilon``.
     """
     backend, examples = problem.backend, problem.examples
     over = problem.executor.over_rows(
@@ -44,14 +44,14 @@ def rule_gradients(
 
 
 def rectified(problem: Problem, rule: Rule) -> Found:
-    """Give the gradients by a rule for ReLUs; warn where no ReLU lies between the input and the score."""
+    """Give the gradients by a rule for ReLUs; warn if no ReLU lies between the input and the score."""
     gradients, changed = rule_gradients(problem, rule)
     warnings = zero_gradient_warnings(gradients)
     if changed == 0:
         warnings = (
             (
-                f"No ReLU lies between the input and the score of {problem.backend.model_name}, so that "
-                f"{problem.method} has nothing to change: it takes the plain gradient, that of saliency.",
+                f"No ReLU lies between the input and the score of {problem.backend.model_name}, so "
+                f"{problem.method} has no operation to change: its values are the plain gradient, as in saliency.",
                 PlainGradientWarning,
             ),
             *warnings,

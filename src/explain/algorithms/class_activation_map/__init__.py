@@ -1,1 +1,1 @@
-"""Methods that weight the map of a layer and bring it to the input's size."""
+"""Methods that weight the map of a layer and resample it to the input's size."""

@@ -15,7 +15,7 @@ from explain.running.problem import Problem
 
 
 def grad_cam(problem: Problem) -> Found:
-    """Weight each channel of a layer by its mean gradient, and add up what is positive.
+    """Sum the channels of a layer, weighted by their mean gradients, and keep the positive part.
 
     Selvaraju et al., *Grad-CAM*, arXiv:1610.02391.
     """
@@ -25,10 +25,10 @@ def grad_cam(problem: Problem) -> Found:
 
 
 def grad_cam_plus_plus(problem: Problem) -> Found:
-    """Weight each channel by its positive gradients, more where few places have one.
+    """Weight each channel by its positive gradients, which count more where few positions have one.
 
-    Chattopadhay et al., *Grad-CAM++*, arXiv:1710.11063. With the exponential of the score the paper's second and
-    third derivatives are the second and third power of its gradient, up to a factor that falls out.
+    Chattopadhay et al., *Grad-CAM++*, arXiv:1710.11063. For the exponential of the score, the paper's second
+    and third derivatives are the second and third power of the score's gradient, up to a factor that cancels.
     """
     units, gradients = units_and_gradients(problem)
     places = places_of(units)
@@ -44,7 +44,7 @@ ROWS = (
         grad_cam,
         title="Grad-CAM",
         aliases=("gradcam",),
-        summary="Where a layer's channels that raise the score light up, weighted by their mean gradient.",
+        summary="Where the channels of a layer that raise the score are active, weighted by their mean gradient.",
         paper="Selvaraju et al. 2016, arXiv:1610.02391",
         needs=frozenset({"outputs", "gradients", "layers"}),
         layer="map",

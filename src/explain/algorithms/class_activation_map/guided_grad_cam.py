@@ -13,12 +13,13 @@ from explain.running.problem import Problem
 def guided_grad_cam(problem: Problem) -> Found:
     """Multiply guided backpropagation at each position by the Grad-CAM map there.
 
-    Selvaraju et al., *Grad-CAM*, arXiv:1610.02391, section 3.2: the fine detail of the one where the other, which
-    separates classes, lights up.
+    Selvaraju et al., *Grad-CAM*, arXiv:1610.02391, section 3.2: the fine detail of guided backpropagation
+    where Grad-CAM, which separates classes, is positive.
     """
     detail, region = guided_backprop(problem), grad_cam(problem)
     (signed,), (shared,) = detail.values, region.values
-    # grad_cam divides a place's value among its channels; here each is multiplied by the whole value.
+    # grad_cam divides the value of a position among its channels; here the whole value multiplies each
+    # channel.
     return Found(
         values=(signed * (channels_of(problem) * shared),),
         warnings=tuple(dict.fromkeys((*detail.warnings, *region.warnings))),
@@ -30,7 +31,7 @@ ROWS = (
         guided_grad_cam,
         title="Guided Grad-CAM",
         aliases=("guided_gradcam", "guidedgradcam"),
-        summary="The fine detail of guided backpropagation where Grad-CAM lights up.",
+        summary="The fine detail of guided backpropagation where the map of Grad-CAM is positive.",
         paper="Selvaraju et al. 2016, arXiv:1610.02391",
         needs=frozenset({"outputs", "gradients", "layers", "backward_rules"}),
         layer="map",

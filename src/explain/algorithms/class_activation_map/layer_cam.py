@@ -1,4 +1,4 @@
-"""LayerCAM: places of a layer, weighted one by one."""
+"""LayerCAM: positions of a layer, weighted one by one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explain.running.problem import Problem
 
 
 def layer_cam(problem: Problem) -> Found:
-    """Weight each place of each channel by its own positive gradient.
+    """Weight each position of each channel by its own positive gradient.
 
     Jiang et al., *LayerCAM*, IEEE TIP 2021; compared with similar methods in arXiv:2309.14304.
     """
@@ -24,7 +24,7 @@ ROWS = (
         layer_cam,
         title="LayerCAM",
         aliases=("layercam",),
-        summary="Where a layer lights up and its own gradient raises the score, place by place.",
+        summary="Where a layer is active and its gradient is positive, position by position.",
         paper="Jiang et al. 2021, IEEE TIP 30; see arXiv:2309.14304",
         needs=frozenset({"outputs", "gradients", "layers"}),
         layer="map",

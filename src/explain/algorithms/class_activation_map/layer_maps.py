@@ -1,4 +1,4 @@
-"""What class activation maps are made of: a layer's activations and gradients, and maps resampled to the input."""
+"""The parts of class activation maps: a layer's activations and gradients, and maps resampled to the input."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def found_over_input(problem: Problem, maps: Array, gradients: Array | None = No
     Parameters
     ----------
     problem : Problem
-        Of a method whose row says ``layer="map"``.
+        A problem of a method with ``layer="map"``.
     maps : numpy.ndarray
-        One value a place of the layer, shape (N, places...).
+        One value per position of the layer, shape (N, positions...).
     gradients : numpy.ndarray, optional
-        Of the scores to the layer, where the method takes them.
+        The gradients of the scores to the layer, if the method computes them.
     """
     positive = np.maximum(maps, 0)
     warnings = () if gradients is None else zero_gradient_warnings((gradients,))
     dark = ~positive.reshape(len(positive), -1).any(axis=1)
     if gradients is not None:
-        # A gradient of zero has a warning of its own, which says more.
+        # A gradient of zero has its own, more specific warning.
         dark &= gradients.reshape(len(gradients), -1).any(axis=1)
     empty = np.flatnonzero(dark)
     if empty.size:
         assert problem.call is not None
         text = (
-            f"The map is zero everywhere for {examples_named(empty)}: nothing that layer {problem.call.label!r} gives "
-            "raises the score there. Explain a class that the model sees in it, "
+            f"The map is zero everywhere for {examples_named(empty)}: no output of layer {problem.call.label!r} "
+            "raises the score there. Explain a class that the model finds in the example, "
             "name another layer with layer=, or use a signed method such as integrated_gradients."
         )
         warnings = (*warnings, (text, ZeroMapWarning))
@@ -72,7 +72,7 @@ def channels_of(problem: Problem) -> int:
 
 
 def over_input(maps: Array, shape: tuple[int, ...], layout: Layout) -> Array:
-    """Resample maps, shape (N, places...), to the input's extent; the result has the input's rank and one channel."""
+    """Resample maps, shape (N, positions...), to the input's size; the result has the input's rank and one channel."""
     extent = [index for index, letter in enumerate(layout.axes) if letter in "TDHW"]
     sizes = [shape[axis] for axis in extent]
     found = resampled(maps, range(1, maps.ndim), sizes)
@@ -80,6 +80,6 @@ def over_input(maps: Array, shape: tuple[int, ...], layout: Layout) -> Array:
 
 
 def _spread(maps: Array, problem: Problem) -> Array:
-    """Resample maps to the input's shape; the channels of a place share its value equally."""
+    """Resample maps to the input's shape; the channels of a position get equal shares of its value."""
     shape = problem.examples.inputs[0].shape
     return np.broadcast_to(over_input(maps, shape, problem.layout) / channels_of(problem), shape)

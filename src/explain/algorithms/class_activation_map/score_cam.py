@@ -20,8 +20,8 @@ from explain.running.problem import Problem
 def score_cam(problem: Problem) -> Found:
     """Weight each channel by the score of the input masked with it; takes no gradient.
 
-    Wang et al., *Score-CAM*, arXiv:1910.01279. A channel's weight is the softmax, over channels, of how far the
-    score of the masked input is above that of the baseline.
+    Wang et al., *Score-CAM*, arXiv:1910.01279. A channel's weight is the softmax, over channels, of the score
+    of the masked input minus the score of the baseline.
     """
     assert problem.call is not None, "the catalogue says that this method needs a layer"
     baselines = baselines_of(problem)
@@ -43,7 +43,7 @@ class _MaskedByChannels:
     Parameters
     ----------
     ends, baselines : tuple of numpy.ndarray
-        One array, shape (N, ...): the input, and what replaces it where a channel is zero.
+        One array, shape (N, ...): the input, and the values that replace it where a channel is zero.
     units : numpy.ndarray
         The layer's activations, batch first and channels last.
     layout : Layout
@@ -57,11 +57,11 @@ class _MaskedByChannels:
 
     @property
     def n_points(self) -> int:
-        """Channels."""
+        """The number of channels."""
         return int(self.units.shape[-1])
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
-        """Mask the input by channels of the layer, each scaled to [0, 1] after it was brought to the input's size."""
+        """Mask the input by channels of the layer, each resampled to the input's size and then scaled to [0, 1]."""
         (end,), (base,) = self.ends, self.baselines
         channels = np.moveaxis(self.units[rows, ..., points], -1, 1)
         maps = over_input(channels.reshape(-1, *channels.shape[2:]), end.shape, self.layout)
@@ -80,7 +80,7 @@ ROWS = (
         score_cam,
         title="Score-CAM",
         aliases=("scorecam",),
-        summary="Where a layer's channels light up, weighted by the score of the input masked with each.",
+        summary="Where a layer's channels are active, weighted by the score of the input masked with each.",
         paper="Wang et al. 2019, arXiv:1910.01279",
         needs=frozenset({"outputs", "layers"}),
         uses_baseline=True,

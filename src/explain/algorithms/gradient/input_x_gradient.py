@@ -9,10 +9,11 @@ from explain.running.problem import Problem
 
 
 def input_x_gradient(problem: Problem) -> Found:
-    """Take the input times the gradient of the score, element by element, sign kept.
+    """Take the input times the gradient of the score, element by element, with its sign.
 
-    Shrikumar et al., *Not just a black box*, arXiv:1605.01713: the first-order Taylor term of what the score loses
-    when an input goes to zero. Exact where the score is linear in the input; elsewhere values do not add up.
+    Shrikumar et al., *Not just a black box*, arXiv:1605.01713: the first-order Taylor term of the drop of the
+    score when an input goes to zero. Exact where the score is linear in the input; elsewhere values do not
+    add up.
     """
     inputs = problem.examples.inputs
     gradients, _ = problem.gradients_at(inputs)

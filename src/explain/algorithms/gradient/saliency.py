@@ -9,10 +9,10 @@ from explain.running.problem import Problem
 
 
 def saliency(problem: Problem) -> Found:
-    """Take the gradient of the score to the input, sign kept.
+    """Take the gradient of the score to the input, with its sign.
 
-    Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv:1312.6034. (The paper draws
-    the absolute value; here that is a matter of drawing.)
+    Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv:1312.6034. (The paper draws the
+    absolute value; here that is an option of drawing.)
     """
     gradients, _ = problem.gradients_at(problem.examples.inputs)
     return Found(values=gradients, warnings=zero_gradient_warnings(gradients))

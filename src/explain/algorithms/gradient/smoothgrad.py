@@ -14,7 +14,7 @@ from explain.running.problem import Problem
 
 
 def smoothgrad(problem: Problem) -> Found:
-    """Take the mean of the gradients at the input with noise added, sign kept.
+    """Take the mean of the gradients at the input with noise added, with its sign.
 
     Smilkov et al., *SmoothGrad: removing noise by adding noise*, arXiv:1706.03825. It estimates the gradient of the
     score smoothed by a Gaussian.
@@ -40,7 +40,7 @@ def smoothgrad_squared(problem: Problem) -> Found:
 
 
 def vargrad(problem: Problem) -> Found:
-    """Take the variance of the gradients at the input with noise added: over all samples, not over all but one.
+    """Take the variance of the gradients at the input with noise added, over n samples, not over n − 1.
 
     Adebayo et al., *Local explanation methods for deep neural networks lack sensitivity to parameter values*,
     arXiv:1810.03307. Zero where the score is affine in the input, whatever its gradient.
@@ -53,7 +53,7 @@ def vargrad(problem: Problem) -> Found:
 
 
 def noisy_points(problem: Problem) -> NoisyPoints:
-    """Give noisy copies of the input, one a sample, as the options ``n_samples`` and ``stdevs`` say."""
+    """Give noisy copies of the input, one per sample, as the options ``n_samples`` and ``stdevs`` define."""
     options = problem.options
     return NoisyPoints(
         problem.examples,
@@ -74,8 +74,8 @@ def noise_warnings(problem: Problem, points: NoisyPoints) -> Warnings:
         (
             f"{examples_named(flat).capitalize()} {'have' if flat.size > 1 else 'has'} one value "
             f"everywhere{' in one of the inputs' if problem.parts else ''}: noise is a share of an example's range, so "
-            "none was added, and all samples are the example itself there. Explain an input that varies, or add the "
-            "noise that you mean yourself.",
+            "none was added, and all samples are the example itself there. Explain an input that varies, or add "
+            "noise yourself.",
             NoiseWarning,
         ),
     )
@@ -108,7 +108,7 @@ ROWS = (
         smoothgrad,
         title="SmoothGrad",
         aliases=("smooth_grad",),
-        summary="The gradient averaged over noisy copies of the input, sign kept.",
+        summary="The gradient averaged over noisy copies of the input, with its sign.",
         paper="Smilkov et al. 2017, arXiv:1706.03825",
         needs=frozenset({"outputs", "gradients"}),
         options=(_n_samples(least=1), _STDEVS),

@@ -19,7 +19,7 @@ ROWS = (
     Method(
         activation,
         aliases=("layer_activation",),
-        summary="What a layer gives: how much each of its units is excited.",
+        summary="The output of a layer: how active each of its units is.",
         paper="Yosinski et al. 2015, arXiv:1506.06579",
         needs=frozenset({"outputs", "layers"}),
         layer="must",

@@ -17,7 +17,7 @@ from explain.running.problem import Problem
 from explain.running.quadrature import RULES, nodes_and_weights
 
 _REMEDY = (
-    "Raise n_steps until it falls; if it does not, a part of the score reaches the output past the layer, on a skip "
+    "Raise n_steps until the error falls; if it does not, a part of the score bypasses the layer, through a skip "
     "connection or a second branch."
 )
 
@@ -25,15 +25,15 @@ _REMEDY = (
 def conductance(problem: Problem) -> Found:
     """Attribute the change of the score along a straight path of the input to the units of a layer.
 
-    Dhamdhere, Sundararajan & Yan, *How important is a neuron?*, arXiv:1805.12233. From one point of the path to the
-    next each unit gets the gradient of the score to it, at the first of the two, times its own change. With a
-    neuron: how much of that unit's conductance comes from each input.
+    Dhamdhere, Sundararajan & Yan, *How important is a neuron?*, arXiv:1805.12233. For each step of the path,
+    a unit gets the gradient of the score to it at the start of the step, times its own change over the step.
+    With a neuron: how much of that unit's conductance comes from each input.
     """
     if problem.neuron is not None:
         return _through_neuron(problem, problem.neuron)
     outer, call = problem.outer, problem.call
-    assert outer is not None, "a method of a layer is posed at the layer"
-    assert call is not None, "a method of a layer is posed at the layer"
+    assert outer is not None, "the problem of a layer method is posed at the layer"
+    assert call is not None, "the problem of a layer method is posed at the layer"
     backend = layered(outer)
     examples = outer.examples
     # Steps lie between points: one point more than steps.
@@ -111,7 +111,7 @@ ROWS = (
         needs=frozenset({"outputs", "gradients", "layers"}),
         options=(
             whole_number("n_steps", 50, 1, "Number of steps along the path of the input."),
-            one_of("rule", "gauss_legendre", RULES, "Rule of integration whose nodes the steps lie between."),
+            one_of("rule", "gauss_legendre", RULES, "Rule of integration; steps go from node to node."),
         ),
         uses_baseline=True,
         layer="must",

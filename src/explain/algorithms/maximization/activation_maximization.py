@@ -13,22 +13,22 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
 from explain.running.problem import Problem
 
-# Adam with the customary decay rates; a denominator floor of a hundredth of the gradient's greatest root
-# mean square, since below it a position's gradient is rounding noise that would still take full steps and
-# drive two frameworks apart.
+# Adam with its usual decay rates. The floor of the denominator is a hundredth of the gradient's largest root
+# mean square: a smaller gradient at a position is rounding noise, which would still cause full steps and make
+# the results of two frameworks diverge.
 _DECAY_MEAN, _DECAY_SQUARE, _FLOOR = 0.9, 0.999, 1e-2
 
 
 def activation_maximization(problem: Problem) -> Found:
-    """Climb the score from the input by Adam, within the bounds, with L2 and total-variation penalties.
+    """Maximize the score by Adam, from the input and within the bounds, with L2 and total-variation penalties.
 
     Simonyan, Vedaldi & Zisserman, arXiv:1312.6034 (the objective and the L2 penalty); Mahendran & Vedaldi,
     arXiv:1412.0035 (total variation with exponent 2, jitter); Kingma & Ba, arXiv:1412.6980 (Adam).
 
     Steps are taken on ``u = (x − middle) / half range`` in [−1, 1] and float64, so that learning rate and
     penalties mean the same for every model; the score's gradient is divided by the largest root mean square
-    that it has had so far in each example, so that what is left of it where the score saturates, which is
-    rounding, stays small. The learning rate falls to zero along half a cosine.
+    that it had so far in each example, so that the rounding noise that remains where the score saturates
+    stays small. The learning rate falls to zero along half a cosine.
     """
     options, layout = problem.options, problem.layout
     if problem.bounds is None:
@@ -98,7 +98,7 @@ def _root_mean_square(gradient: Array) -> Array:
 
 
 def _real_positions(problem: Problem, start: Array) -> Array:
-    """Tell which positions may move: all but the padding of a sequence."""
+    """Tell which positions may change: all but the padding of a sequence."""
     mask = problem.examples.mask
     if mask is None:
         return np.ones((1,) * start.ndim, bool)
@@ -109,7 +109,7 @@ ROWS = (
     Method(
         activation_maximization,
         aliases=("maximize", "feature_visualization"),
-        summary="The input that most excites the score, found by climbing its gradient within the bounds.",
+        summary="The input that most excites the score, found by gradient ascent within the bounds.",
         paper="Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034; Mahendran & Vedaldi 2014, arXiv:1412.0035",
         needs=frozenset({"outputs", "gradients"}),
         options=(
@@ -117,8 +117,12 @@ ROWS = (
             non_negative(
                 "learning_rate", 0.05, "First step size, in half ranges of the input; falls to zero."
             ),
-            non_negative("l2_weight", 0.1, "Pull towards the middle of the bounds."),
-            non_negative("tv_weight", 0.5, "Pull of neighbours in space and time towards each other."),
+            non_negative(
+                "l2_weight", 0.1, "Weight of the penalty on the distance from the middle of the bounds."
+            ),
+            non_negative(
+                "tv_weight", 0.5, "Weight of the penalty on differences of neighbours in space and time."
+            ),
             whole_number("jitter", 2, 0, "Largest random shift of the picture at a step, in pixels."),
         ),
         drawn="input",

@@ -1,4 +1,4 @@
-"""Blur integrated gradients: along a path of ever stronger blur."""
+"""Blur integrated gradients: along a path of increasing blur."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _SPACINGS: dict[str, Callable[[Array, float], Array]] = {
     "linear": lambda share, greatest: greatest * share,
     "sqrt": lambda share, greatest: np.sqrt(greatest * share),
 }
-"""From the share of the path, 0 to 1, and the option ``max_sigma`` to the standard deviation of the blur there."""
+"""Each maps a share of the path, 0 to 1, and ``max_sigma`` to the standard deviation of the blur there."""
 
-# Where SciPy cuts a Gaussian off, in standard deviations: what lies beyond is 6e-5 of it.
+# SciPy truncates a Gaussian at this many standard deviations; the rest is 6e-5 of it.
 _TRUNCATE = 4.0
 
 _REMEDY = (
-    "Raise n_steps until it falls. With spacing='geometric' and no grad_step fewer steps are needed than with the "
-    "others."
+    "Raise n_steps until the error falls. spacing='geometric' without grad_step needs fewer steps than the other "
+    "settings."
 )
 
 
 def blur_integrated_gradients(problem: Problem) -> Found:
-    """Integrate the gradient along the path on which the input is blurred more and more.
+    """Integrate the gradient along a path of increasingly blurred inputs.
 
     Xu, Venugopalan & Sundararajan, *Attribution in scale and space*, arXiv:2004.03383. The values of an example sum
     to the difference of its scores at the input and at the most blurred input, up to the convergence delta.
 
-    The gradient half-way through each step is multiplied by the step itself, the difference of two neighbouring
-    blurred inputs: the sum is then that over a path of straight pieces, and only the gradient is sampled. With
-    ``grad_step`` it is the paper's published code: the gradient where a step begins, times the derivative of the
-    blur there by a forward difference, times the change of sigma.
+    The gradient half-way through each step is multiplied by the step itself, the difference of two
+    neighbouring blurred inputs: this is the sum over a path of straight pieces, and only the gradient is
+    sampled. With ``grad_step`` the values are those of the paper's published code: the gradient at the start
+    of a step, times the derivative of the blur there by a forward difference, times the change of sigma.
     """
     (inputs,), layout, options = problem.examples.inputs, problem.layout, problem.options
     path = BlurPath(
@@ -91,19 +91,19 @@ class BlurPath:
     sources : numpy.ndarray of float64
         The inputs, batch first and channels last, whatever their layout.
     lengths : numpy.ndarray of int, optional
-        How many steps of each sequence are real, shape (N,): it is blurred as if it ended there.
+        The number of real steps of each sequence, shape (N,): a sequence is blurred as if it ended there.
     layout : Layout
-        That of the points, batch first.
+        The axes of the points, batch first.
     dtype : numpy.dtype
-        That of the points.
+        The precision of the points.
     sigma : callable
         From the share of the path, 0 to 1, to the standard deviation of the blur there, in positions.
     n_points : int
-        Points an example.
+        The number of points per example.
     edges : str
-        What lies beyond an edge: ``"reflect"`` or ``"zeros"``.
+        The values beyond an edge: ``"reflect"`` or ``"zeros"``.
     grad_step : float, optional
-        The step of sigma by which the path's derivative is taken; without one no derivative is taken.
+        The step of sigma for the finite difference of the path's derivative; None takes no derivative.
     """
 
     sources: Array
@@ -116,13 +116,13 @@ class BlurPath:
     grad_step: float | None = None
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
-        """Form the points of a block, example by example: half-way through each step, or where it begins."""
+        """Form the points of a block, example by example: half-way through each step, or at its start."""
         offset = 0.5 if self.grad_step is None else 0.0
         formed = np.stack([self.blurred(rows, sigma) for sigma in self._sigmas(points, offset)], axis=1)
         return (formed.reshape(-1, *formed.shape[2:]),)
 
     def moves(self, rows: slice, points: slice) -> Array:
-        """Give what each point's gradient is multiplied by, float64 of shape (rows, points, ...)."""
+        """Give the factor of each point's gradient, float64 of shape (rows, points, ...)."""
         begins, ends = self._sigmas(points, 0), self._sigmas(points, 1)
         if self.grad_step is None:
             levels = [self._canonical(rows, sigma) for sigma in (*begins[:1], *ends)]
@@ -166,7 +166,7 @@ def gaussian_blur(sources: Array, sigma: float, edges: Edges) -> Array:
     sigma : float
         Standard deviation in positions.
     edges : str
-        ``"reflect"`` mirrors at the edge, so that the sum is kept; ``"zeros"`` takes zeros beyond it.
+        ``"reflect"`` mirrors at the edge, which preserves the sum; ``"zeros"`` assumes zeros beyond it.
 
     Examples
     --------
@@ -176,7 +176,8 @@ def gaussian_blur(sources: Array, sigma: float, edges: Edges) -> Array:
     for axis in range(1, sources.ndim - 1):
         matrix = _blur_matrix(sources.shape[axis], sigma, edges)
         moved = np.moveaxis(sources, axis, 1)
-        # One product per example: its shape, and so every bit of it, does not depend on the number of examples.
+        # One product per example: then its shape, and with it every bit of the result, does not depend on the
+        # number of examples.
         flat = matrix @ np.ascontiguousarray(moved).reshape(*moved.shape[:2], -1)
         sources = np.moveaxis(flat.reshape(moved.shape), 1, axis)
     return sources
@@ -197,20 +198,20 @@ def _blur_matrix(size: int, sigma: float, edges: Edges) -> Array:
     radius = int(_TRUNCATE * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)
     gaussian = np.exp(-0.5 * (offsets / sigma) ** 2)
-    seen = np.arange(size)[:, np.newaxis] + offsets
-    weights = np.broadcast_to(gaussian / gaussian.sum(), seen.shape)
+    sampled = np.arange(size)[:, np.newaxis] + offsets
+    weights = np.broadcast_to(gaussian / gaussian.sum(), sampled.shape)
     if edges == "zeros":
-        inside = (seen >= 0) & (seen < size)
+        inside = (sampled >= 0) & (sampled < size)
     else:
-        seen %= 2 * size
-        seen = np.where(seen < size, seen, 2 * size - 1 - seen)
-        inside = np.ones(seen.shape, bool)
-    places = (np.arange(size)[:, np.newaxis] * size + seen)[inside]
+        sampled %= 2 * size
+        sampled = np.where(sampled < size, sampled, 2 * size - 1 - sampled)
+        inside = np.ones(sampled.shape, bool)
+    places = (np.arange(size)[:, np.newaxis] * size + sampled)[inside]
     return np.bincount(places, weights=weights[inside], minlength=size * size).reshape(size, size)
 
 
 def _unblurred_warnings(inputs: Array, last: Array) -> Warnings:
-    # A picture of one value is blurred to itself, up to rounding.
+    # Blurring does not change a picture of a single value, up to rounding.
     scale = np.abs(inputs).reshape(len(inputs), -1).max(axis=1)
     moved = np.abs(inputs - last).reshape(len(inputs), -1).max(axis=1)
     same = np.flatnonzero(moved <= 1e-6 * scale)
@@ -218,8 +219,8 @@ def _unblurred_warnings(inputs: Array, last: Array) -> Warnings:
         return ()
     return (
         (
-            f"Blurring changes nothing in {examples_named(same)}, which is even all "
-            "over: there is nothing to attribute, and the map says nothing there.",
+            f"Blurring changes nothing in {examples_named(same)}, where all values are "
+            "equal: there is nothing to attribute, and the map has no information there.",
             BaselineWarning,
         ),
     )
@@ -229,7 +230,7 @@ ROWS = (
     Method(
         blur_integrated_gradients,
         aliases=("blur_ig",),
-        summary="How much the detail that a blur takes away adds to the score; needs no baseline.",
+        summary="How much the detail that a blur removes adds to the score; needs no baseline.",
         paper="Xu, Venugopalan & Sundararajan 2020, arXiv:2004.03383",
         needs=frozenset({"outputs", "gradients"}),
         kinds=("image", "volume", "sequence"),
@@ -237,7 +238,7 @@ ROWS = (
             whole_number("n_steps", 100, 1, "Number of steps from the input to the most blurred one."),
             positive("max_sigma", 50.0, "Standard deviation of the strongest blur, in pixels or steps."),
             one_of("spacing", "geometric", _SPACINGS, "How the standard deviation grows along the path."),
-            one_of("edges", "reflect", _EDGES, "What lies beyond the edges where it is blurred."),
+            one_of("edges", "reflect", _EDGES, "Values beyond the edges when blurring."),
             Option(
                 "grad_step",
                 None,

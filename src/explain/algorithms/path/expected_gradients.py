@@ -1,4 +1,4 @@
-"""Expected gradients: the expectation over a set of references, by drawing from it."""
+"""Expected gradients: the expectation over a set of references, estimated by sampling."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from explain.inputs.examples import Array
 from explain.running.expansion import gradient_blocks
 from explain.running.problem import Problem
 
-# Where sampling alone gives so large a delta with less than this probability, the delta has another cause.
+# If sampling alone gives so large a delta with less than this probability, the delta has another cause.
 _BY_CHANCE = 1e-5
 
 
 def expected_gradients(problem: Problem) -> Found:
-    """Take the mean of (input − reference) × gradient over references and places on the lines from them.
+    """Take the mean of (input − reference) × gradient over references and points on the lines from them.
 
-    Erion et al., *Improving performance of deep learning models with axiomatic attribution priors and expected
-    gradients*, arXiv:1906.10670. Also known as gradient SHAP: where the score is linear and its inputs are
-    independent, the values are the SHAP values of Lundberg & Lee, arXiv:1705.07874. In expectation the values of an
-    example sum to its score less the mean score of the references.
+    Erion et al., *Improving performance of deep learning models with axiomatic attribution priors and
+    expected gradients*, arXiv:1906.10670. Also known as gradient SHAP: where the score is linear and its
+    inputs are independent, the values are the SHAP values of Lundberg & Lee, arXiv:1705.07874. In expectation
+    the values of an example sum to its score minus the mean score of the references.
     """
     options, examples = problem.options, problem.examples
     n_samples, count = options["n_samples"], len(references_of(problem)[0])
@@ -41,16 +41,18 @@ def expected_gradients(problem: Problem) -> Found:
     paths = reference_paths(problem, chosen, alphas, ends)
     totals = tuple(np.zeros(one.shape) for one in examples.inputs)
     sums = np.zeros((len(examples), n_samples))
-    seen = tuple(np.zeros((len(examples), 1), one.dtype) for one in examples.inputs)
+    steepest = tuple(np.zeros((len(examples), 1), one.dtype) for one in examples.inputs)
     for rows, points, gradients in gradient_blocks(
         problem.backend, examples, paths, problem.executor, in_rows=problem.in_rows
     ):
         differences = paths.differences(rows, points)
-        for total, largest, gradient, difference in zip(totals, seen, gradients, differences, strict=True):
+        for total, largest, gradient, difference in zip(
+            totals, steepest, gradients, differences, strict=True
+        ):
             difference *= gradient
             total[rows] += difference.sum(axis=1, dtype=np.float64)
             sums[rows, points] += difference.reshape(*difference.shape[:2], -1).sum(axis=2, dtype=np.float64)
-            # Once an example has had a gradient that is not zero, its others need no look.
+            # An example with one non-zero gradient needs no further check.
             if not largest[rows].all():
                 flat = gradient.reshape(len(gradient), -1)
                 largest[rows, 0] = np.maximum(largest[rows, 0], np.abs(flat).max(axis=1))
@@ -66,30 +68,32 @@ def expected_gradients(problem: Problem) -> Found:
             *(noise_warnings(problem, ends) if ends is not None else ()),
             *equal_reference_warnings(problem),
         ),
-        after=zero_gradient_warnings(seen),
+        after=zero_gradient_warnings(steepest),
     )
 
 
 def draws(n_samples: int, count: int, seed: int) -> tuple[npt.NDArray[np.intp], Array]:
-    """Draw a reference and a place on its line for every sample, stratified.
+    """Draw a reference and a position on its line for every sample, stratified.
 
-    A sample's place is drawn in its own of as many equal parts of [0, 1]. The references come in rounds, each a
-    random order of all of them: none comes twice before all have come, and each comes at places all along its line.
-    Every sample by itself is uniform over both, so that the mean over them is unbiased.
+    [0, 1] has as many equal parts as there are samples, and each sample's position is drawn in its own part.
+    The references are drawn in rounds, each a random permutation of all of them: no reference is drawn twice
+    before all were drawn, and each gets positions all along its line. Every sample by itself is uniform over
+    both, so the mean over samples is unbiased.
 
     Parameters
     ----------
     n_samples : int
-        How many samples K.
+        The number of samples K.
     count : int
-        How many references R.
+        The number of references R.
     seed : int
         Seed of all draws.
 
     Returns
     -------
     numpy.ndarray of int, numpy.ndarray
-        The reference of each sample, from 0 to R − 1, and its place on the line, from 0 to 1; both of shape (K,).
+        The reference of each sample, from 0 to R − 1, and its position on the line, from 0 to 1; both of
+        shape (K,).
 
     Examples
     --------
@@ -106,11 +110,11 @@ def draws(n_samples: int, count: int, seed: int) -> tuple[npt.NDArray[np.intp], 
 
 
 def standard_error(residuals: Array) -> Array:
-    """Give the standard error of the mean of samples that were drawn part by part, shape (N,), from (N, K).
+    """Give the standard error of the mean of stratified samples, one per part, shape (N,), from (N, K).
 
-    Half the mean squared difference of neighbours estimates the variance within the parts. Differences between the
-    parts cause no error of the mean, and do not enter (Wolter, *Introduction to variance estimation*, 2007,
-    chapter 8).
+    Half the mean squared difference of neighbours estimates the variance within the parts. Differences
+    between the parts cause no error of the mean and do not count (Wolter, *Introduction to variance
+    estimation*, 2007, chapter 8).
 
     Examples
     --------
@@ -124,10 +128,10 @@ def standard_error(residuals: Array) -> Array:
 
 
 def _bias_warnings(residuals: Array, relative_delta: Array, *, noisy: bool) -> Warnings:
-    """Warn of the examples whose sum is off by more than drawing explains.
+    """Warn of the examples whose sum is off by more than sampling explains.
 
-    `residuals`, shape (N, K), say how far each sample alone is from the difference of the scores at the example and
-    at its reference.
+    `residuals`, shape (N, K), are each sample's own sum minus the difference of the scores at the example and
+    at the sample's reference.
     """
     from scipy.special import stdtrit
 
@@ -140,14 +144,12 @@ def _bias_warnings(residuals: Array, relative_delta: Array, *, noisy: bool) -> W
     if off.size == 0:
         return ()
     cause = (
-        "The noise itself may move the score, which stdevs=0 leaves out; or the score"
-        if noisy
-        else "The score"
+        "The noise itself may change the score (stdevs=0 adds none); or the score" if noisy else "The score"
     )
     return (
         (
             f"The values of {examples_named(off)} miss the difference of the scores by "
-            f"up to {relative_delta[off].max():.1%}, more than drawing samples explains: more samples do not help. "
+            f"up to {relative_delta[off].max():.1%}, more than sampling explains: more samples do not help. "
             f"{cause} may jump where its gradient does not show it (a rounding, an argmax, a gradient that the model "
             "defines itself).",
             ConvergenceWarning,
@@ -168,7 +170,7 @@ ROWS = (
                 "n_samples",
                 200,
                 1,
-                "Number of gradients an example, each at a place of a line from a reference.",
+                "Number of gradients per example, each at a point on the line from a reference.",
             ),
             non_negative(
                 "stdevs",
@@ -179,7 +181,7 @@ ROWS = (
         uses_baseline=True,
         takes_references=True,
         refused_engines={
-            "captum": "it draws references, places and noise itself, unseeded and others for each example"
+            "captum": "it draws references, positions and noise itself, unseeded and anew for each example"
         },
     ),
 )

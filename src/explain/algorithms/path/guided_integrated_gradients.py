@@ -1,4 +1,4 @@
-"""Guided integrated gradients: along a path that each example's gradients choose."""
+"""Guided integrated gradients: along a path that each example's gradients determine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from explain.inputs.examples import Array
 from explain.inputs.masking import spread_mask
 from explain.running.problem import Problem
 
-# The tolerance, relative and absolute, within which the distance left equals the distance wanted.
+# The relative and absolute tolerance for comparing the remaining distance with the wanted one.
 _CLOSE = 1e-9
 
 _REMEDY = (
-    "Take rule='trapezoid' if it is not; lower max_dist, since a position may jump by twice as much in a step; or "
-    "take a baseline nearer to the input."
+    "Use rule='trapezoid' if it is not set; lower max_dist, since a position may jump by twice as much in a step; or "
+    "use a baseline nearer to the input."
 )
 
 
@@ -34,10 +34,11 @@ def guided_integrated_gradients(problem: Problem) -> Found:
     arXiv:2106.09788. The values of an example sum to the difference of its scores at input and baseline, up to the
     convergence delta.
 
-    Every step brings the point nearer to the input by the same L1 distance. It moves the positions whose gradient
-    is smallest, a fraction at a time, each within a band about the straight path. All examples take their steps
-    together, each on a path of its own, in float64. A step counts with the mean of the gradients at both its ends;
-    with ``rule="riemann_left"`` with that where it begins, as in the paper's published code.
+    Every step moves the point towards the input by the same L1 distance. It changes the positions whose
+    gradient is smallest, a fraction at a time, each within a band around the straight path. All examples take
+    their steps together, each on its own path, in float64. The gradient of a step is the mean of the
+    gradients at both its ends; with ``rule="riemann_left"`` it is the gradient at the start, as in the
+    paper's published code.
     """
     (inputs,), baselines = problem.examples.inputs, baselines_of(problem)
     at_baseline = scores_at_baseline(problem)
@@ -57,7 +58,7 @@ def guided_integrated_gradients(problem: Problem) -> Found:
             point, start, end, np.abs(gradient), ranks, step, n_steps, problem.options["max_dist"]
         )
         before, after = gradient, gradient
-        # The last step's end needs a gradient of its own only where it is used.
+        # The gradient at the end of the last step is computed only if the rule uses it.
         if step + 1 < n_steps or trapezoid:
             gradient = gradient_at(moved)
             after = gradient if trapezoid else before
@@ -73,11 +74,11 @@ def guided_integrated_gradients(problem: Problem) -> Found:
 
 
 def _ranks(problem: Problem, fraction: float) -> Array:
-    """Give the rank by size of the greatest gradient whose position moves in a round, for each example, shape (N,)."""
+    """Give, for each example, the rank of the largest gradient whose position changes in a round, shape (N,)."""
     (inputs,), mask = problem.examples.inputs, problem.examples.mask
     sizes = np.full(len(inputs), inputs[0].size)
     if mask is not None:
-        # Padding never moves and does not count for the fraction.
+        # Padding never changes and does not count for the fraction.
         real = np.broadcast_to(spread_mask(mask, problem.layout), inputs.shape)
         sizes = real.reshape(len(inputs), -1).sum(axis=1)
     ranks: Array = np.floor(fraction * (sizes - 1)).astype(np.int64)
@@ -110,14 +111,14 @@ def _advanced(
         here, limit = point[moving], ahead[moving]
         left = np.abs(here - end[moving]).sum(axis=1)
         steep = np.where(here == limit, np.inf, steepness[moving])
-        # Positions at their limit, and positions that do not move at all, rank last.
+        # Positions at their limit, and positions that never change, rank last.
         threshold = [np.partition(one, rank)[rank] for one, rank in zip(steep, ranks[moving], strict=True)]
         chosen = (steep <= np.array(threshold)[:, np.newaxis]) & (steep != np.inf)
         room = (np.abs(here - limit) * chosen).sum(axis=1)
         near = np.abs(left - wanted[moving]) <= np.maximum(
             _CLOSE * np.maximum(left, np.abs(wanted[moving])), _CLOSE
         )
-        # Without room no position can move, up to rounding.
+        # Without room no position can change, up to rounding.
         going = ~near & (room > 0)
         moving, here, limit, chosen = moving[going], here[going], limit[going], chosen[going]
         ratio = (left[going] - wanted[moving]) / room[going]
@@ -131,22 +132,22 @@ ROWS = (
     Method(
         guided_integrated_gradients,
         aliases=("guided_ig",),
-        summary="Integrated gradients along a path that avoids steep gradients, and with them noise.",
+        summary="Integrated gradients along a path that avoids large gradients, which reduces noise.",
         paper="Kapishnikov et al. 2021, arXiv:2106.09788",
         needs=frozenset({"outputs", "gradients"}),
         options=(
             whole_number("n_steps", 50, 1, "Number of steps of the path."),
             from_0_to_1(
-                "fraction", 0.25, "Which part of the positions, those of least gradient, moves at once."
+                "fraction", 0.25, "Fraction of the positions, those of least gradient, that change at once."
             ),
             from_0_to_1(
-                "max_dist", 0.02, "How far a position may be off the straight path, as a share of it."
+                "max_dist", 0.02, "How far a position may be off the straight path, as a share of its length."
             ),
             one_of(
                 "rule",
                 "trapezoid",
                 ("trapezoid", "riemann_left"),
-                "Which gradients count for a step: those at both its ends, or where it begins.",
+                "Gradient of a step: the mean of those at its ends, or the one at its start.",
             ),
         ),
         uses_baseline=True,

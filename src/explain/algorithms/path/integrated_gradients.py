@@ -22,8 +22,8 @@ from explain.running.problem import Problem
 from explain.running.quadrature import RULES
 
 _REMEDY = (
-    "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "
-    "input or explain in float64."
+    "Raise n_steps (max_steps, if n_steps is 'auto') until the error falls; if it does not, take a baseline nearer to "
+    "the input or explain in float64."
 )
 
 
@@ -46,7 +46,7 @@ def integrated_gradients(problem: Problem) -> Found:
 def with_convergence(
     problem: Problem, values: tuple[Array, ...], integral: Integral, at_baseline: Array
 ) -> Found:
-    """Give values, whichever engine integrated, with their convergence delta and warnings.
+    """Give the values of any engine, with their convergence delta and warnings.
 
     `at_baseline` has the score of each example's baseline, shape (N,).
     """
@@ -54,7 +54,7 @@ def with_convergence(
         problem,
         values,
         at_baseline,
-        # One warning of an integral is enough: the map's error says more than its sum.
+        # One warning about an integral is enough: the map's error is more specific than the error of its sum.
         lambda relative_delta: integral.warnings or convergence_warnings(relative_delta, _REMEDY),
         before=equal_baseline_warnings(problem.examples.inputs, baselines_of(problem)),
         after=zero_gradient_warnings(integral.gradients) if integral.gradients else (),
@@ -63,7 +63,7 @@ def with_convergence(
 
 
 def _is_steps(value: Any) -> bool:
-    """Tell whether a value is a number of steps: one for all examples, one an example, or ``"auto"``."""
+    """Tell whether a value is a number of steps: one for all examples, one per example, or ``"auto"``."""
     if isinstance(value, str):
         return value == "auto"
     listed = value.tolist() if hasattr(value, "tolist") else value
@@ -83,7 +83,7 @@ ROWS = (
             Option(
                 "n_steps",
                 "auto",
-                "'auto', a whole number of at least 1, or one such number an example",
+                "'auto', a whole number of at least 1, or one such number per example",
                 _is_steps,
                 "Number of gradients along the path; 'auto' takes as many as the tolerance needs.",
                 plain_counts,

@@ -16,12 +16,13 @@ from explain.running.problem import Problem
 from explain.running.quadrature import nodes_and_weights
 
 FIXED_RULE = "gauss_legendre"
-"""The rule for a fixed number of steps where the options name none: Captum's."""
+"""The rule for a fixed number of steps if the options name none: that of Captum."""
 
-# From the difference of two successive maps to a bound on the later one's error that holds for 95 % of examples.
-# Where gradients jump at random places, the errors of the two are independent and fall as one over the steps;
-# 1.4 was found on ReLU networks of pictures. The further apart the two maps are, the less the errors have begun to
-# fall so: the slope of 3 was found on a deep network. benchmarks/calibration.py compares both with the true error.
+# These turn the difference of two successive maps into a bound on the error of the later one, valid for 95 %
+# of examples. If gradients jump at random positions, the errors of the two maps are independent and
+# proportional to 1 / steps; 1.4 was measured on ReLU networks for pictures. The further apart the two maps
+# are, the slower the errors fall: the slope of 3 was measured on a deep network. benchmarks/calibration.py
+# compares both with the true error.
 _BOUND, _SLOPE = 1.4, 3.0
 
 
@@ -32,7 +33,7 @@ class Integral:
     Parameters
     ----------
     gradients : tuple of numpy.ndarray
-        One array an input, of its shape; none where another engine gave the values.
+        One array per input, of the input's shape; none if another engine computed the values.
     steps : numpy.ndarray of int
         The number of gradients in each weighted mean, shape (N,).
     rule : str
@@ -40,7 +41,7 @@ class Integral:
     map_error : numpy.ndarray, optional
         Estimated error of each example's map, relative to its size, shape (N,).
     warnings : tuple of (message, category)
-        What the caller must be told.
+        Warnings for the caller.
     """
 
     gradients: tuple[Array, ...]
@@ -56,11 +57,11 @@ def fixed_steps(options: Any, count: int, otherwise: int) -> Array:
     Parameters
     ----------
     options : Mapping
-        Those of integrated gradients.
+        The options of integrated gradients.
     count : int
         The number of examples N.
     otherwise : int
-        What ``"auto"`` stands for with an engine that cannot see the map's error.
+        The number for ``"auto"`` with an engine that cannot estimate the map's error.
 
     Raises
     ------
@@ -71,14 +72,14 @@ def fixed_steps(options: Any, count: int, otherwise: int) -> Array:
     steps = np.asarray(otherwise if given == "auto" else given, np.int64)
     if steps.ndim and len(steps) != count:
         raise OptionError(
-            f"n_steps has {len(steps)} entries for a batch of {count}: give one an example, one number for all, or "
+            f"n_steps has {len(steps)} entries for a batch of {count}: give one per example, one number for all, or "
             "'auto'."
         )
     return np.broadcast_to(steps, (count,))
 
 
 def integrate(problem: Problem, at_baseline: Array) -> Integral:
-    """Integrate as the options say; `at_baseline` are the scores there, shape (N,)."""
+    """Integrate as the options say; `at_baseline` has the scores of the baselines, shape (N,)."""
     if problem.options["n_steps"] == "auto":
         return _to_tolerance(problem, at_baseline)
     rule = problem.options["rule"] or FIXED_RULE
@@ -101,8 +102,8 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
 def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
     """Refine each example's integral until the estimated error of its map is within the tolerance.
 
-    Refine it further while its relative delta is large enough for a warning: a map with a small mean error can have a
-    wrong sum, where the difference of the scores is small beside the map.
+    Refine it further while its relative delta is large enough for a warning: a map with a small mean error
+    can have a wrong sum, if the difference of the scores is small compared with the map.
 
     Where gradients may jump, triple the midpoint rule; where they are smooth, double Fejér's rule, which converges as
     fast as Gauss–Legendre. Both reuse every earlier gradient.
@@ -131,7 +132,7 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
 
     earlier: tuple[Array, ...] = ()
     for level in range(1, len(numbers)):
-        # The first two levels are taken together: the second has the nodes of the first.
+        # The first two levels are computed together: the second has the nodes of the first.
         new = np.flatnonzero(is_new(rule, numbers[level]) | (level == 1))
         shares, weights = distinct(weights_of(rules, level, new))
         taken.append((shares, _path_gradients(problem, active, rules[level][0][new], weights)))
@@ -144,7 +145,8 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
         steps[active] = numbers[level]
         for total, part in zip(gradients, later, strict=True):
             total[active] = part
-        # An error of NaN is not above the tolerance: what is not finite is refused after the method.
+        # An error of NaN is not above the tolerance: values that are not finite raise an error after the
+        # method.
         left = (error[active] > tolerance) | (
             convergence_delta(
                 tuple(step * part for step, part in zip(moved, later, strict=True)),
@@ -156,7 +158,7 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
         if not left.any():
             break
         if problem.in_rows:
-            # All examples go on, each in its own row.
+            # All examples continue, each in its own row.
             left[:] = True
         active, earlier = active[left], tuple(part[left] for part in later)
         taken = [(shares, tuple(one[:, left] for one in sums)) for shares, sums in taken]
@@ -166,7 +168,7 @@ def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
 
 
 def _path_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array) -> tuple[Array, ...]:
-    """Give sums over the gradients of some examples, one array an input of shape (M, N, ...)."""
+    """Give sums over the gradients of some examples, one array per input, of shape (M, N, ...)."""
     examples, baselines = problem.examples, baselines_of(problem)
     if len(rows) < len(examples):
         examples, baselines = examples.rows(rows), tuple(base[rows] for base in baselines)
@@ -177,7 +179,7 @@ def _path_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array
 
 
 def _moved(problem: Problem, rows: Array) -> tuple[Array, ...]:
-    """Give input − baseline of some examples, one array an input."""
+    """Give input − baseline of some examples, one array per input."""
     ends, starts = problem.examples.inputs, baselines_of(problem)
     return tuple(end[rows] - start[rows] for end, start in zip(ends, starts, strict=True))
 
@@ -187,15 +189,16 @@ def _bound(
 ) -> Array:
     """Bound the error of the later of two maps, relative to its size, shape (N,), from their difference.
 
-    The bound is at most that for gradients at random nodes: there errors fall as one over the root of the steps, and
-    the error of a mean of g n draws, of which the earlier mean has n, is the difference over √(g − 1).
+    The bound is at most the bound for gradients at random nodes. There, errors are proportional to 1 /
+    √steps, and the error of a mean of g · n draws, n of which form the earlier mean, is the difference
+    divided by √(g − 1).
 
     Parameters
     ----------
     moved : tuple of numpy.ndarray
-        Input − baseline; times the mean gradients it gives the maps.
+        Input − baseline; the maps are its products with the mean gradients.
     growth : float
-        The steps of the later map over those of the earlier.
+        The number of steps of the later map divided by that of the earlier.
     """
     size, difference = np.zeros(len(later[0])), np.zeros(len(later[0]))
     for step, after, before in zip(moved, later, earlier, strict=True):
@@ -219,7 +222,7 @@ def _too_far(far: Array, error: Array, tolerance: float, most: int) -> Warnings:
     return (
         (
             f"The map has not reached tolerance={tolerance:g} within {most} steps for "
-            f"example{'s' if far.size > 1 else ''} (estimated error) {named}: the best map found is given. Raise "
+            f"example{'s' if far.size > 1 else ''} (estimated error) {named}: the best map found is returned. Raise "
             "max_steps (each tripling divides the error by about three) or tolerance; or take a baseline nearer to the "
             "input.",
             ConvergenceWarning,

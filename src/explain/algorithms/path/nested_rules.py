@@ -1,4 +1,4 @@
-"""Rules of integration whose nodes stay nodes of the refined rule, so that no gradient is taken twice."""
+"""Rules of integration whose nodes stay nodes of the refined rule, so that no gradient is computed twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFINED: dict[str, tuple[Callable[[int], int], int]] = {
     "midpoint": (lambda n_steps: 3 * n_steps, 5),
     "fejer": (lambda n_steps: 2 * n_steps + 1, 3),
 }
-"""For each rule: from a number of steps to that of the refined rule, and the number to begin with."""
+"""For each rule: a function from a number of steps to that of the refined rule, and the first number."""
 
 
 def levels(rule: str, most: int) -> list[int]:
@@ -34,7 +34,7 @@ def levels(rule: str, most: int) -> list[int]:
 
 
 def is_new(rule: str, n_steps: int) -> Array:
-    """Tell which nodes of a refined rule the rule before it lacks, shape (n_steps,)."""
+    """Tell which nodes of a refined rule are not nodes of the rule before it, shape (n_steps,)."""
     place = np.arange(n_steps)
     new: Array = place % 3 != 1 if rule == "midpoint" else place % 2 == 0
     return new
@@ -50,14 +50,14 @@ def weights_of(rules: list[tuple[Array, Array]], level: int, new: Array) -> Arra
     for row, (own_nodes, own_weights) in enumerate(rules):
         if row >= level - 1:
             nearest = np.abs(own_nodes[:, np.newaxis] - nodes).argmin(axis=0)
-            # Far below the distance of two nodes, and above the rounding error of one.
+            # This is far below the distance of two nodes, and above the rounding error of one.
             same = np.abs(own_nodes[nearest] - nodes) < 1e-12
             weights[row] = np.where(same, own_weights[nearest], 0)
     return weights
 
 
 def distinct(weights: Array) -> tuple[Array, Array]:
-    """Write rows of weights as multiples of as few rows as possible: most rules weigh old nodes alike.
+    """Write rows of weights as multiples of as few rows as possible: in most rules they are proportional.
 
     Returns
     -------
@@ -72,24 +72,24 @@ def distinct(weights: Array) -> tuple[Array, Array]:
     >>> shares.tolist(), rows.tolist()
     ([[1.0], [0.5], [0.0]], [[1.0, 1.0]])
     """
-    kept: list[Array] = []
+    basis: list[Array] = []
     shares = np.zeros((len(weights), len(weights)))
     for row, one in enumerate(weights):
         if not one.any():
             continue
-        for place, other in enumerate(kept):
+        for place, other in enumerate(basis):
             share = one.sum() / other.sum()
             if np.allclose(one, share * other, rtol=1e-5, atol=0):
                 shares[row, place] = share
                 break
         else:
-            shares[row, len(kept)] = 1
-            kept.append(one)
-    return shares[:, : len(kept)], np.stack(kept)
+            shares[row, len(basis)] = 1
+            basis.append(one)
+    return shares[:, : len(basis)], np.stack(basis)
 
 
 def nested(rule: str, n_steps: int) -> dict[int, Array]:
-    """Give the weights, on the same nodes, of the rule that this one refines, by its number of steps, if there is one.
+    """Give the weights of the rule that this one refines, on the same nodes, by its number of steps; empty if none.
 
     Examples
     --------

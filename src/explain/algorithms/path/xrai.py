@@ -22,28 +22,29 @@ Masks = npt.NDArray[np.bool_]
 SCALES = (50, 100, 150, 250, 500, 1200)
 """Scales of Felzenszwalb and Huttenlocher's segmentation: the greater, the larger its segments."""
 
-# The scales are made for pictures of this size, with values from -1 to 1, and segments of at least so many
+# The scales are meant for pictures of this size, with values from -1 to 1, and segments of at least this many
 # pixels. Every picture is scaled to that for its segmentation.
 _SIDE, _SIGMA, _LEAST_SEGMENT = 224, 0.8, 150
-# By how much segments grow, and how many new pixels a region adds at least, in a picture of that size.
+# How many pixels segments grow by, and the least number of new pixels of a region, in a picture of that size.
 _DILATION, _LEAST_GAIN = 5, 50
 
-_REMEDY = "Raise n_steps until it falls; if it does not, explain in float64."
+_REMEDY = "Raise n_steps until the error falls; if it does not, explain in float64."
 
 
 def xrai(problem: Problem) -> Found:
     """Rank the regions of a picture by the density of integrated gradients in them.
 
-    Kapishnikov et al., *XRAI: better attributions through regions*, arXiv:1906.02825. Integrated gradients are the
-    mean over a black and a white baseline, the least and the greatest value of the bounds. The picture is cut into
-    regions at several scales; of these the one with the greatest mean attribution is taken, then the one whose new
-    pixels have the greatest, and so on. Each pixel gets the mean of the region with which it was taken.
+    Kapishnikov et al., *XRAI: better attributions through regions*, arXiv:1906.02825. Integrated gradients
+    are the mean over a black and a white baseline, the least and the greatest value of the bounds. The
+    picture is segmented into regions at several scales. The region with the greatest mean attribution is
+    selected first, then the region whose new pixels have the greatest mean, and so on. Each pixel gets the
+    mean over the new pixels of the region that added it.
     """
     (inputs,), layout, options = problem.examples.inputs, problem.layout, problem.options
     if problem.bounds is None:
         raise OptionError(
-            "bounds are not known: XRAI compares the picture with one that is black and one that is white, the least "
-            "and the greatest valid value. Give bounds=(least, greatest), for example bounds=(0, 1), or a display "
+            "bounds are not known: XRAI compares the picture with a black and a white one, the least and the "
+            "greatest valid value. Give bounds=(least, greatest), for example bounds=(0, 1), or a display "
             "that states them."
         )
     mean, at_baselines = np.zeros(inputs.shape), np.zeros(len(inputs))
@@ -60,7 +61,7 @@ def xrai(problem: Problem) -> Found:
     radius = round(_DILATION * share) if radius is None else radius
     least = max(1, round(_LEAST_GAIN * share**2)) if least is None else least
     ranked = np.empty(maps.shape)
-    # One picture may be explained for many targets: it is cut into regions once.
+    # One picture may be explained for many targets: it is segmented once.
     first, same = np.unique(
         [picture.tobytes() for picture in pictures], return_index=True, return_inverse=True
     )[1:]
@@ -68,7 +69,7 @@ def xrai(problem: Problem) -> Found:
         regions = segments(picture, options["scales"], radius)
         for row in np.flatnonzero(same == place):
             ranked[row] = region_map(maps[row], regions, least)
-    # An equal share to each channel: their sum, which is drawn, is the region's.
+    # Each channel gets an equal share: their sum, which is drawn, is the value of the region.
     each = np.repeat(ranked[..., np.newaxis] / channels, channels, axis=-1)
     channel = layout.channel_axis
     values = (each[..., 0] if channel is None else np.moveaxis(each, -1, channel),)
@@ -95,16 +96,16 @@ def _integrated(problem: Problem, baselines: tuple[Array, ...]) -> Array:
 def segments(picture: Array, scales: Sequence[float], radius: int) -> Masks:
     """Give the regions of a picture at every scale, grown at their edges, shape (regions, H, W).
 
-    Felzenszwalb & Huttenlocher, *Efficient graph-based image segmentation* (2004), by scikit-image.
+    Felzenszwalb & Huttenlocher, *Efficient graph-based image segmentation* (2004), computed by scikit-image.
 
     Parameters
     ----------
     picture : numpy.ndarray of float64
         Shape (H, W, C).
     scales : sequence of float
-        A segmentation for each.
+        One segmentation per scale.
     radius : int
-        By how many pixels each region grows in every direction.
+        The number of pixels that each region grows by in every direction.
 
     Examples
     --------
@@ -129,7 +130,7 @@ def segments(picture: Array, scales: Sequence[float], radius: int) -> Masks:
         for label, place in enumerate(find_objects(labels + 1)):
             if place is None:
                 continue
-            # A region grows within its surroundings only.
+            # A region grows within its surroundings only, so the rest is not computed.
             around = tuple(slice(max(0, part.start - radius), part.stop + radius) for part in place)
             grown = np.zeros(labels.shape, bool)
             grown[around] = distance_transform_edt(labels[around] != label) <= radius
@@ -138,7 +139,7 @@ def segments(picture: Array, scales: Sequence[float], radius: int) -> Masks:
 
 
 def region_map(attribution: Array, regions: Masks, least: int) -> Array:
-    """Give each pixel the mean attribution of the region with which it is taken; regions are taken greedily.
+    """Select regions greedily; give each pixel the mean attribution of the new pixels of its region.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def region_map(attribution: Array, regions: Masks, least: int) -> Array:
     regions : numpy.ndarray of bool
         Shape (regions, H, W); they may overlap.
     least : int
-        A region that adds fewer pixels to those taken before is left out. What is then left over is one region.
+        A region that adds fewer new pixels is skipped. The pixels that remain at the end form one region.
 
     Examples
     --------
@@ -157,7 +158,8 @@ def region_map(attribution: Array, regions: Masks, least: int) -> Array:
     """
     flat, masks = attribution.ravel(), regions.reshape(len(regions), -1)
     ranked, free = np.zeros(flat.shape), np.ones(flat.shape, bool)
-    # The pixels of each region that are not taken yet: updated as pixels are taken, so that each is read once.
+    # The number and the sum of the pixels of each region that are not selected yet. Each selection updates
+    # them, so that each pixel is read once.
     counts, sums = masks.sum(axis=1), masks @ flat
     while (counts >= least).any():
         gains = np.where(counts >= least, sums / np.maximum(counts, 1), -np.inf)
@@ -182,7 +184,7 @@ ROWS = (
         kinds=("image",),
         options=(
             whole_number("n_steps", 50, 1, "Number of gradients along each of the two paths."),
-            one_of("channels", "sum", ("sum", "max"), "What of a pixel's channels counts for its region."),
+            one_of("channels", "sum", ("sum", "max"), "How the channels of a pixel are combined."),
             Option(
                 "scales",
                 SCALES,
@@ -200,7 +202,7 @@ ROWS = (
             ),
             whole_number_or_none(
                 "min_pixel_diff",
-                "How many new pixels a region adds at least. None: 50 of every 224 × 224.",
+                "Least number of new pixels of a region. None: 50 of every 224 × 224.",
                 1,
             ),
         ),

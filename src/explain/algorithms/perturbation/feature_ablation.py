@@ -15,10 +15,10 @@ from explain.running.problem import Problem
 
 
 def feature_ablation(problem: Problem) -> Found:
-    """Replace one feature at a time by the baseline; each of its positions gets what the score loses.
+    """Replace one feature at a time by the baseline; each of its positions gets the drop of the score.
 
-    Captum's ``FeatureAblation`` (Kokhlikyan et al., *Captum*, arXiv:2009.07896): F(x) − F(x without the feature), the
-    whole of it at every position of the feature.
+    Captum's ``FeatureAblation`` (Kokhlikyan et al., *Captum*, arXiv:2009.07896): F(x) − F(x without the
+    feature), the whole difference at every position of the feature.
     """
     inputs, baselines = problem.examples.inputs, baselines_of(problem)
     features = features_of(problem)
@@ -37,7 +37,7 @@ ROWS = (
         feature_ablation,
         aliases=("ablation",),
         of_whole_places=True,
-        summary="What the score loses where one feature at a time is replaced by the baseline.",
+        summary="How much the score drops when one feature at a time is replaced by the baseline.",
         paper="Kokhlikyan et al. 2020, arXiv:2009.07896",
         needs=frozenset({"outputs"}),
         options=(FEATURE_MASK,),

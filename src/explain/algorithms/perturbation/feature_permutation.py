@@ -20,11 +20,11 @@ from explain.running.problem import Problem
 
 
 def feature_permutation(problem: Problem) -> Found:
-    """Exchange one feature at a time between the examples; each of its positions gets what the score loses.
+    """Exchange one feature at a time between the examples; each of its positions gets the drop of the score.
 
-    Fisher, Rudin & Dominici, *All models are wrong, but many are useful*, arXiv:1801.01489; the values are those of
-    Captum's ``FeaturePermutation``. An example is compared with other examples of its batch, so that its values
-    depend on them.
+    Fisher, Rudin & Dominici, *All models are wrong, but many are useful*, arXiv:1801.01489; the values are
+    those of Captum's ``FeaturePermutation``. An example is compared with other examples of its batch, so its
+    values depend on them.
     """
     (inputs,) = problem.examples.inputs
     count = len(inputs)
@@ -45,18 +45,18 @@ def feature_permutation(problem: Problem) -> Found:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """An expansion: at each point one feature is another example's; see `explain.running.expansion.Expansion`.
+    """An expansion: each point takes one feature from another example; see `explain.running.expansion.Expansion`.
 
     Parameters
     ----------
     ends : tuple of numpy.ndarray
         One array, shape (N, ...): the inputs.
     indices : numpy.ndarray of int
-        The feature of every position, the same for all examples, of the shape of one.
+        The feature of every position, the same for all examples, of the shape of one example.
     real : numpy.ndarray of bool
         False for padding; broadcasts over the inputs.
     permutations : numpy.ndarray of int
-        For each feature from which example each example takes it, shape (features, N).
+        For each feature, the example that each example takes it from, shape (features, N).
     """
 
     ends: tuple[Array, ...]
@@ -66,7 +66,7 @@ class Exchanged:
 
     @property
     def n_points(self) -> int:
-        """Points an example."""
+        """The number of points per example."""
         return len(self.permutations)
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
@@ -80,7 +80,7 @@ class Exchanged:
 
 
 def drawn_permutations(n_features: int, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Draw a permutation of the examples for each feature, none of which leaves all in place.
+    """Draw a permutation of the examples for each feature, never the identity.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def drawn_permutations(n_features: int, count: int, seed: int) -> npt.NDArray[np
 
 
 def _features_of_all(problem: Problem) -> Features:
-    """Give features that are the same in every example; padding, which differs, is left out elsewhere."""
+    """Give features that are the same in every example; padding, which may differ, is excluded by `Exchanged.real`."""
     (inputs,), given = problem.examples.inputs, problem.options["feature_mask"]
     if given is None and problem.layout.kind == "image":
         given = "grid"
@@ -109,8 +109,8 @@ def _features_of_all(problem: Problem) -> Features:
     if (features.indices != features.indices[:1]).any():
         raise OptionError(
             "feature_mask differs between the examples, but feature_permutation exchanges the same feature between "
-            "them: give 'grid', 'positions', 'elements' or an array for one example (superpixels are each picture's "
-            "own)."
+            "them: give 'grid', 'positions', 'elements' or an array for one example (superpixels differ between "
+            "pictures)."
         )
     return features
 
@@ -120,7 +120,7 @@ ROWS = (
         feature_permutation,
         aliases=("permutation",),
         of_whole_places=True,
-        summary="What the score loses where one feature at a time is that of another example of the batch.",
+        summary="How much the score drops when one feature at a time is that of another example of the batch.",
         paper="Fisher, Rudin & Dominici 2018, arXiv:1801.01489",
         needs=frozenset({"outputs"}),
         options=(FEATURE_MASK,),

@@ -1,4 +1,4 @@
-"""Occlusion: the score that is lost where a sliding window hides the input."""
+"""Occlusion: the drop of the score when a sliding window hides the input."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.running.problem import Problem
 
-# Windows of this share of a side still separate an object's parts, and number a few hundred at any picture size.
+# Windows of an eighth of a side still separate an object's parts, and there are a few hundred of them at any
+# picture size.
 _PARTS_OF_A_SIDE = 8
 
 
 def occlusion(problem: Problem) -> Found:
-    """Hide the input under a sliding window of the baseline; a position gets the mean score that its windows cost.
+    """Hide the input under a sliding window of the baseline; a position gets the mean drop of the score.
 
     Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv:1311.2901; the values are those of
     Captum's ``Occlusion``: the mean of F(x) − F(x with the window hidden) over the windows that cover the position.
@@ -44,7 +45,7 @@ def occlusion(problem: Problem) -> Found:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows that slide over an example: the first in its corner, the last of each axis cut off at its end.
+    """Windows that slide over an example: the first in a corner, the last along each axis cut off at its end.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class Windows:
     shapes : tuple of int
         Extent of a window along each of these axes.
     strides : tuple of int
-        How far it moves along each of them.
+        How far the window moves along each of them.
 
     Examples
     --------
@@ -67,14 +68,14 @@ class Windows:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many windows lie along each axis."""
+        """The number of windows along each axis."""
         return tuple(
             ceil((side - shape) / stride) + 1
             for side, shape, stride in zip(self.sides, self.shapes, self.strides, strict=True)
         )
 
     def masks(self, points: slice) -> npt.NDArray[np.bool_]:
-        """Give what some windows cover, (points, ...); an axis that a window covers whole has length 1."""
+        """Give masks of the windows at some points, (points, ...); an axis that a window covers whole has length 1."""
         numbers = np.arange(points.start, points.stop)
         together = np.ones((len(numbers), *([1] * len(self.sides))), bool)
         places = np.unravel_index(numbers, self.counts)
@@ -100,7 +101,7 @@ class Windows:
         side, starts = self.sides[axis], self.strides[axis] * np.arange(self.counts[axis])
         moved = np.moveaxis(by_window, axis + 1, -1)
         total = np.zeros((*moved.shape[:-1], side))
-        # Of windows that start at different places, no two have the same position at the same offset.
+        # At one offset, windows that start at different positions have different positions.
         for offset in range(self.shapes[axis]):
             inside = starts + offset < side
             total[..., starts[inside] + offset] += moved[..., inside]
@@ -109,14 +110,14 @@ class Windows:
 
 @dataclass(frozen=True)
 class Occluded:
-    """An expansion: at each point of an example a window shows the baseline; see `explain.running.expansion.Expansion`.
+    """An expansion: at each point, a window has the values of the baseline; see `explain.running.expansion.Expansion`.
 
     Parameters
     ----------
     ends, baselines : tuple of numpy.ndarray
-        One array, shape (N, ...): the input, and what a window shows.
+        One array, shape (N, ...): the input, and the values inside a window.
     windows : Windows
-        The windows, one a point.
+        The windows, one per point.
     """
 
     ends: tuple[Array, ...]
@@ -125,7 +126,7 @@ class Occluded:
 
     @property
     def n_points(self) -> int:
-        """Points an example."""
+        """The number of points per example."""
         return prod(self.windows.counts)
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
@@ -209,7 +210,7 @@ ROWS = (
         occlusion,
         aliases=("sliding_window",),
         of_whole_places=True,
-        summary="What the score loses where a sliding window hides the input.",
+        summary="How much the score drops when a sliding window hides the input.",
         paper="Zeiler & Fergus 2013, arXiv:1311.2901",
         needs=frozenset({"outputs"}),
         of_shape=True,

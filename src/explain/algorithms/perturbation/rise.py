@@ -1,4 +1,4 @@
-"""RISE: the score where random masks keep or dim each place."""
+"""RISE: the mean score over random masks that keep or dim each position."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from explain.running.problem import Problem
 
 _USUAL_GRID_SIZE = 7
 
-# Masks are drawn in groups, each from a seed of its own: any mask can be formed again without those before it.
+# Masks are drawn in groups, each from its own seed: any mask can be computed again without the masks before
+# it.
 _GROUP = 64
 
-# How many values of masks are in memory at once while scores are summed over them.
+# The number of mask values in memory at once while scores are summed over them.
 _VALUES_AT_ONCE = 2**20
 
 
 def rise(problem: Problem) -> Found:
-    """Dim random parts of the input to the baseline; a place gets the mean score where it is kept, less that of all.
+    """Dim random parts of the input to the baseline; compare the mean score where a position is kept with that of all.
 
-    Petsiuk, Das & Saenko, *RISE: Randomized input sampling for explanation of black-box models*, arXiv:1806.07421.
-    The paper's map is Σ F(xₖ) mₖ / (N p). Here the sum is divided by Σ mₖ, of which N p is the expectation, and the
-    mean score is taken off: a constant added to the score then changes nothing, and a sign says whether a place
-    raises or lowers the score.
+    Petsiuk, Das & Saenko, *RISE: Randomized input sampling for explanation of black-box models*,
+    arXiv:1806.07421. The paper's map is Σ F(xₖ) mₖ / (N p). Here the sum is divided by Σ mₖ, whose
+    expectation is N p, and the mean score is subtracted: a constant added to the score then changes nothing,
+    and the sign tells whether a position raises or lowers the score.
     """
     inputs, baselines, options = problem.examples.inputs, baselines_of(problem), problem.options
     masked, cells = masked_axes(inputs[0].shape, problem.layout, options["grid_size"])
@@ -53,16 +54,16 @@ def rise(problem: Problem) -> Found:
 
 @dataclass(frozen=True)
 class RandomMasks:
-    """Masks in [0, 1], formed from their numbers: random cells, enlarged by interpolation and shifted.
+    """Masks in [0, 1], each computed from its number: random cells, enlarged by interpolation and shifted.
 
     Parameters
     ----------
     sides : tuple of int
         Extent of each axis that is masked.
     cells : tuple of int
-        How many cells lie along each; as many as it has positions where nothing is interpolated.
+        The number of cells along each axis; equal to its number of positions if nothing is interpolated.
     probability : float
-        That a cell is kept.
+        The probability that a cell is kept.
     seed : int
         Seed of the draws.
     dtype : numpy.dtype
@@ -104,14 +105,14 @@ class RandomMasks:
 
 
 def interpolation(side: int, cells: int, shifts: Array) -> Array:
-    """Give the weights by which random cells are enlarged to one cell more than a side and cut to it.
+    """Give the weights that enlarge random cells to one cell more than a side and crop them to the side.
 
     Parameters
     ----------
     side, cells : int
         Positions and cells along the axis.
     shifts : numpy.ndarray
-        Where each mask is cut, from 0 to 1 in a cell's extent, shape (K,).
+        Where each mask is cropped, from 0 to 1 in a cell's extent, shape (K,).
 
     Returns
     -------
@@ -134,18 +135,18 @@ def interpolation(side: int, cells: int, shifts: Array) -> Array:
 
 @dataclass(frozen=True)
 class Dimmed:
-    """An expansion: each point is the input as far as a mask keeps it; see `explain.running.expansion.Expansion`.
+    """An expansion: each point is the input, dimmed by a mask; see `explain.running.expansion.Expansion`.
 
     Parameters
     ----------
     starts, differences : tuple of numpy.ndarray
         One array, shape (N, ...): the baseline, and input − baseline.
     masks : RandomMasks
-        What is kept.
+        The masks: 1 keeps the input, 0 gives the baseline.
     shape : tuple of int
-        Of a mask, so that it broadcasts over an example.
+        The shape of a mask, so that it broadcasts over an example.
     n_points : int
-        How many masks.
+        The number of masks.
     """
 
     starts: tuple[Array, ...]
@@ -155,7 +156,7 @@ class Dimmed:
     n_points: int
 
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
-        """Form the points of a block, example by example, by the operations of a straight path."""
+        """Form the points of a block, example by example, with the operations of a straight path."""
         (start,), (difference,) = self.starts, self.differences
         kept = self.masks.formed(points).reshape(-1, *self.shape)
         together = start[rows][:, np.newaxis] + kept * difference[rows][:, np.newaxis]
@@ -163,7 +164,7 @@ class Dimmed:
 
 
 def mean_where_kept(scores: Array, masks: RandomMasks) -> Array:
-    """Give the mean score weighted by how far each place was kept, less the mean score: (N, masks) to (N, places)."""
+    """Give the mean score weighted by the masks at each position, minus the mean: (N, masks) to (N, positions)."""
     centred = scores - scores.mean(axis=1, keepdims=True)
     places = int(np.prod(masks.sides))
     total, kept = np.zeros((len(scores), places)), np.zeros(places)
@@ -173,7 +174,7 @@ def mean_where_kept(scores: Array, masks: RandomMasks) -> Array:
         formed = masks.formed(points).reshape(-1, places).astype(np.float64)
         total += centred[:, points] @ formed
         kept += formed.sum(axis=0)
-    # A place that no mask kept has the value zero.
+    # A position that no mask keeps has the value zero.
     return np.divide(total, kept, out=np.zeros_like(total), where=kept > 0)
 
 
@@ -185,7 +186,7 @@ def masked_axes(
     Parameters
     ----------
     shape : tuple of int
-        Of the input, batch first.
+        The shape of the input, batch first.
     layout : Layout
         Its axes, batch first.
     grid_size : int or tuple of int, optional
@@ -227,7 +228,7 @@ ROWS = (
         title="RISE",
         aliases=("randomized_input_sampling",),
         of_whole_places=True,
-        summary="How much higher the score is where a place is kept, over random masks.",
+        summary="How much higher the score is where a position is kept, over random masks.",
         paper="Petsiuk, Das & Saenko 2018, arXiv:1806.07421",
         needs=frozenset({"outputs"}),
         of_shape=True,
@@ -248,7 +249,7 @@ ROWS = (
                 0.5,
                 "a number between 0 and 1",
                 lambda value: is_number(value) and 0 < value < 1,
-                "How likely a cell is kept.",
+                "Probability that a cell is kept.",
             ),
         ),
         uses_baseline=True,

@@ -24,16 +24,17 @@ from explain.running.problem import Problem
 def shapley_value_sampling(problem: Problem) -> Found:
     """Add the features to the baseline in random orders; a feature gets its mean gain, at each of its positions.
 
-    Castro, Gómez & Tejada, *Polynomial calculation of the Shapley value based on sampling*, 2009; a survey of such
-    estimators is Mitchell et al., arXiv:2104.12199. The values are those of Captum's ``ShapleyValueSampling``. In
-    each order the gains sum to F(x) − F(baseline), and so do the features' values: the convergence delta, taken over
-    features rather than positions, is rounding.
+    Castro, Gómez & Tejada, *Polynomial calculation of the Shapley value based on sampling*, 2009; a survey of
+    such estimators is Mitchell et al., arXiv:2104.12199. The values are those of Captum's
+    ``ShapleyValueSampling``. In each order the gains sum to F(x) − F(baseline), and so do the features'
+    values: the convergence delta, over features rather than positions, is only rounding error.
     """
     inputs, baselines = problem.examples.inputs, baselines_of(problem)
     at_baseline = scores_at_baseline(problem)
     features = features_of(problem)
     n_samples, between = problem.options["n_samples"], len(features) - 1
-    # When each feature is added: the same for all examples of as many features, whatever else is in the batch.
+    # The rank of each feature in each order: the same for all examples with as many features, whatever else
+    # is in the batch.
     ranks = drawn_by_count(
         features, lambda count: np.argsort(drawn_orders(count, n_samples, problem.seed), axis=1)
     )
@@ -81,7 +82,7 @@ ROWS = (
         shapley_value_sampling,
         aliases=("shapley_sampling", "shapley_values"),
         of_whole_places=True,
-        summary="The mean gain of each feature where features are added in random orders; sums to the difference.",
+        summary="The mean gain of each feature when features are added in random orders; sums to the difference.",
         paper="Castro, Gómez & Tejada 2009; Mitchell et al. 2021, arXiv:2104.12199",
         needs=frozenset({"outputs"}),
         options=(

@@ -20,7 +20,7 @@ class WeightedCoalitions:
     Parameters
     ----------
     presence : numpy.ndarray of bool
-        Which features are in place, shape (K, F).
+        Which features are present, shape (K, F).
     weights : numpy.ndarray
         Shape (K,), summing to one.
     """
@@ -30,7 +30,7 @@ class WeightedCoalitions:
 
 
 def uniform_coalitions(n_features: int, n_samples: int, seed: int) -> Presence:
-    """Draw coalitions in which each feature is there or not with equal chance, shape (n_samples, n_features).
+    """Draw coalitions in which each feature is present or absent with equal probability, shape (n_samples, n_features).
 
     Examples
     --------
@@ -42,16 +42,16 @@ def uniform_coalitions(n_features: int, n_samples: int, seed: int) -> Presence:
 
 
 def shapley_coalitions(n_features: int, n_samples: int, seed: int) -> WeightedCoalitions:
-    """Give at most so many coalitions, weighted so that they stand for the Shapley kernel.
+    """Give at most `n_samples` coalitions, weighted so that they represent the Shapley kernel.
 
     A coalition of s out of F features has the weight (F − 1) / (C(F, s) · s · (F − s)) in the kernel (Lundberg & Lee,
     arXiv:1705.07874): all coalitions of a size together 1 / (s · (F − s)), up to a factor. The empty and the full one,
     whose weights are infinite, are constraints of the fit, and count among the `n_samples`.
 
-    Sizes are taken from both ends, where a coalition weighs most. A size is taken whole while its share of the
-    `n_samples` that are left covers all its coalitions. Of the others, sizes are drawn by their weights
-    and coalitions of that size uniformly, each with its complement (Covert & Lee, arXiv:2012.01536). With
-    ``2**n_features <= n_samples`` every size is taken whole.
+    Sizes are taken from both ends, where a coalition has the largest weight. All coalitions of a size are
+    taken while the size's share of the remaining samples covers them. For the other sizes, a size is drawn by
+    weight and a coalition of that size uniformly, each with its complement (Covert & Lee, arXiv:2012.01536).
+    With ``2**n_features <= n_samples`` all coalitions of every size are taken.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def shapley_coalitions(n_features: int, n_samples: int, seed: int) -> WeightedCo
         both = sorted({first, n_features - first})
         count = len(both) * comb(n_features, first)
         share = float(mass[first - 1]) * len(both)
-        # The last size left has all the mass that is left; rounding must not say otherwise.
+        # The last size has all the remaining mass; `min` corrects its share for rounding.
         if left * min(1.0, share / left_mass) < count * (1 - 1e-12):
             break
         parts += [np.array(list(_of_size(n_features, size)), bool) for size in both]

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def coalition_scores(problem: Problem, features: Features, drawn: Mapping[int, Presence]) -> Floats:
-    """Give the score of every coalition of every example, shape (N, K), for draws by number of features."""
+    """Give the score of every coalition of every example, shape (N, K); `drawn` is by number of features."""
     most = max(len(presence) for presence in drawn.values())
     if most == 0:
         return np.zeros((len(features.counts), 0))
@@ -47,7 +47,7 @@ def underdetermined_warnings(rows: list[int], features: Features, n_samples: int
             f"n_samples={n_samples} is too few for {examples_named(rows)} with up to "
             f"{int(features.counts[rows].max())} features: the samples do not determine a coefficient for each. Raise "
             "n_samples to several times the number of features, or give a coarser feature_mask, so that there are "
-            "fewer; where kernel_width leaves weight on few samples only, give a greater one.",
+            "fewer; if kernel_width gives weight to few samples only, raise it.",
             SurrogateWarning,
         ),
     )

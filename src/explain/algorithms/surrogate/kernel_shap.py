@@ -26,12 +26,12 @@ _ROUNDING = 1e-12
 
 
 def kernel_shap(problem: Problem) -> Found:
-    """Estimate the Shapley value of each feature: the linear model that the Shapley kernel fits best.
+    """Estimate the Shapley value of each feature: its coefficient in the linear model that fits best.
 
-    Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv:1705.07874.
-    `explain.algorithms.surrogate.coalition_draws.shapley_coalitions` draws the coalitions. The values of an example's
-    features sum to the difference of its scores at input and baseline, by construction. Where all coalitions are
-    scored they are the Shapley values themselves.
+    Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv:1705.07874. The weights of
+    the fit are the Shapley kernel. `explain.algorithms.surrogate.coalition_draws.shapley_coalitions` draws
+    the coalitions. The values of an example's features sum to the difference of its scores at input and
+    baseline, by construction. If all coalitions are scored, the values are the exact Shapley values.
     """
     n_samples = problem.options["n_samples"]
     features = features_of(problem)
@@ -44,11 +44,11 @@ def kernel_shap(problem: Problem) -> Found:
         rows = np.flatnonzero(features.counts == count)
         start = at_baseline[rows].astype(np.float64)
         gains = scores[rows, : len(coalitions.weights)] - start[:, np.newaxis]
-        shapley[rows, :count], rank = _shared_out(coalitions, gains, problem.scores[rows] - start)
+        shapley[rows, :count], rank = _constrained_fit(coalitions, gains, problem.scores[rows] - start)
         if rank < count - 1:
             short += rows.tolist()
     delta, relative_delta = convergence_delta((shapley,), problem.scores, at_baseline)
-    # The sum is met by construction; the rounding left differs between machines and means nothing.
+    # The values have this sum by construction; the rounding error that remains differs between machines.
     met = relative_delta < _ROUNDING
     delta, relative_delta = np.where(met, 0.0, delta), np.where(met, 0.0, relative_delta)
     return Found(
@@ -62,12 +62,12 @@ def kernel_shap(problem: Problem) -> Found:
     )
 
 
-def _shared_out(coalitions: WeightedCoalitions, gains: Floats, totals: Floats) -> tuple[Floats, int]:
+def _constrained_fit(coalitions: WeightedCoalitions, gains: Floats, totals: Floats) -> tuple[Floats, int]:
     """Solve the weighted least squares of coalitions' gains over the baseline, values summing to the totals.
 
-    The values are an equal share of the total plus a part that sums to zero: φ = total / F + Q θ, where the columns
-    of Q are orthonormal and each sums to zero. So the sum is met exactly, and no feature is eliminated to meet it.
-    Where coalitions are too few, take the solution nearest to equal shares.
+    The values are an equal share of the total plus a part that sums to zero: φ = total / F + Q θ, where the
+    columns of Q are orthonormal and each sums to zero. So the sum is exact, without eliminating a feature. If
+    there are too few coalitions, take the solution nearest to equal shares.
 
     Returns
     -------
@@ -99,7 +99,7 @@ ROWS = (
                 "n_samples",
                 500,
                 4,
-                "The most coalitions that are scored; all of them where that suffices.",
+                "Largest number of coalitions to score; all coalitions if there are not more.",
             ),
             FEATURE_MASK,
         ),

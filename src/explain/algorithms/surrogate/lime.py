@@ -1,4 +1,4 @@
-"""LIME: a sparse linear model of which features are in place, fitted to the scores of coalitions."""
+"""LIME: a sparse linear model of which features are present, fitted to the scores of coalitions."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ from explain.inputs.features import Features
 from explain.running.coalitions import Presence
 from explain.running.problem import Problem
 
-# Scikit-learn's own 1e-4 ends the descent at coefficients that another rounding of the scores moves by as much.
+# With scikit-learn's default of 1e-4, the descent ends at coefficients that change by as much when the scores
+# are rounded differently.
 _TOLERANCE, _MOST_ROUNDS = 1e-9, 20_000
 
 
 def lime(problem: Problem) -> Found:
-    """Fit a sparse linear model to the scores of random coalitions of features, near ones counting more.
+    """Fit a sparse linear model to the scores of random coalitions of features, with more weight near the input.
 
     Ribeiro, Singh & Guestrin, *"Why should I trust you?": explaining the predictions of any classifier*,
-    arXiv:1602.04938. As in Captum, a feature is in place or not with equal chance, a sample weighs
-    exp(−d² / (2 · kernel_width²)) with d its distance from the input, and every position of a feature gets the
-    feature's coefficient.
+    arXiv:1602.04938. As in Captum, a feature is present or absent with equal probability, a sample has the
+    weight exp(−d² / (2 · kernel_width²)), where d is its distance from the input, and every position of a
+    feature gets the feature's coefficient.
     """
     options = problem.options
     features = features_of(problem)
@@ -65,10 +66,10 @@ def lime(problem: Problem) -> Found:
 
 
 def _similarities(problem: Problem, features: Features, row: int, presence: Presence) -> Floats:
-    """Give the weight of each sample, by its distance from the input; padding has no part in the distance.
+    """Give the weight of each sample, by its distance from the input; padding does not count.
 
-    A sample is made of whole features of the input x and of the baseline b. So its norm and its product with x are
-    sums, over features, of what the feature has of x·x, x·b or b·b, and no sample is formed for it.
+    A sample consists of whole features of the input x and of the baseline b. So its norm and its product with
+    x are sums over features of the feature's part of x·x, x·b or b·b, and the samples need not be formed.
     """
     (inputs,), (base,) = problem.examples.inputs, baselines_of(problem)
     mode, width = problem.options["distance_mode"], problem.options["kernel_width"]
@@ -87,20 +88,20 @@ def _similarities(problem: Problem, features: Features, row: int, presence: Pres
         own = by_feature(x * x)
         product = there @ own + away @ by_feature(x * b)
         norms = np.sqrt(own.sum() * (there @ own + away @ by_feature(b * b)))
-        # An empty sample points nowhere: as far from the input as one at a right angle to it.
+        # An all-zero sample has no direction: its distance is that of a sample at a right angle to the input.
         squared = (1 - np.divide(product, norms, out=np.zeros_like(product), where=norms > 0)) ** 2
     weights: Floats = np.exp(-squared / (2 * width**2))
     if not weights.any():
         raise OptionError(
             f"kernel_width={width} is too small for distance_mode={mode!r}: the nearest sample of example {row} is "
-            f"{np.sqrt(squared.min()):.3g} from the input, so that every sample weighs nothing. Give kernel_width of "
+            f"{np.sqrt(squared.min()):.3g} from the input, so every sample has weight zero. Give kernel_width of "
             "about that size."
         )
     return weights
 
 
 def _rank(presence: Presence, weights: Floats) -> int:
-    """Give how many coefficients, the constant apart, the weighted samples determine."""
+    """Give the number of coefficients, without the constant, that the weighted samples determine."""
     share = (weights / weights.sum())[:, np.newaxis]
     centred = presence - (share * presence).sum(axis=0)
     return int(np.linalg.matrix_rank(np.sqrt(share) * centred))
@@ -131,8 +132,8 @@ def _unfinished(rows: list[int], alpha: float) -> Warnings:
         return ()
     return (
         (
-            f"The Lasso of {examples_named(rows)} was stopped after {_MOST_ROUNDS} rounds, "
-            f"before its coefficients had settled. Raise alpha (now {alpha}), or take interpretable_model='ridge'.",
+            f"The Lasso of {examples_named(rows)} was stopped after {_MOST_ROUNDS} iterations, "
+            f"before its coefficients converged. Raise alpha (now {alpha}), or take interpretable_model='ridge'.",
             SurrogateWarning,
         ),
     )
@@ -146,8 +147,8 @@ def _all_zero(coefficients: Floats, scores: Floats, options: Mapping[str, object
     spread = float(np.ptp(scores[rows], axis=1).max())
     return (
         (
-            f"Every coefficient is zero for {examples_named(rows)}: beside scores that "
-            f"differ by no more than {spread:.3g}, the penalty alpha={options['alpha']} outweighs every feature. "
+            f"Every coefficient is zero for {examples_named(rows)}: their scores "
+            f"differ by no more than {spread:.3g}, and the penalty alpha={options['alpha']} outweighs every feature. "
             "Lower alpha, which is in units of the score, or take interpretable_model='ridge'.",
             SurrogateWarning,
         ),
@@ -166,7 +167,7 @@ ROWS = (
         options=(
             whole_number("n_samples", 500, 2, "Number of random coalitions of features that are scored."),
             FEATURE_MASK,
-            one_of("interpretable_model", "lasso", ("lasso", "ridge"), "The linear model that is fitted."),
+            one_of("interpretable_model", "lasso", ("lasso", "ridge"), "The linear model to fit."),
             non_negative(
                 "alpha",
                 0.01,

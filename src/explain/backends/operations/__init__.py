@@ -1,1 +1,1 @@
-"""Graphs of operations, as every framework has them: what depends on an input, and what the rules ask of it."""
+"""Graphs of operations, the same in every framework: which depend on an input, and which have backward rules."""

@@ -9,16 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds of operations that relevance is propagated by, as their names in a framework.
+    """The kinds of operations that the propagation of relevance distinguishes, by their names in a framework.
 
     Parameters
     ----------
     sums : collection of str
         Operations that sum contributions of several values.
     additions : collection of str
-        Those sums that add their operands elementwise.
+        Sums that add their operands elementwise.
     scales : collection of str
-        Each value times a constant.
+        Operations that multiply each value by a constant.
     gates : collection of str
         Sigmoids, the bounded rectifier in hard sigmoids, and the error function in GELU.
     """
@@ -42,7 +42,7 @@ class Flow:
     sums : collection of operations
         Operations that sum contributions of several values of an operand, or of several operands.
     additions : collection of operations
-        Those sums that add their operands elementwise, constants included.
+        Sums that add their operands elementwise, constants included.
     kinds : Kinds
         The names of kinds in the framework.
     name_of : callable
@@ -113,7 +113,7 @@ class Flow:
         Parameters
         ----------
         apart : collection of operations
-            Sums to leave out: they are not given and not parts of others.
+            Sums to leave out: they are not returned and not parts of others.
         """
         inner = {one for one in self.sums if one not in apart}
         taken_by = {one: set(self._beyond(one)) for one in inner}
@@ -128,29 +128,29 @@ class Flow:
             inner = left
 
     def with_constants(self, operation: Any, movers: Collection[Any]) -> list[Any]:
-        """Give the operations from one to the last that only adds constants to its result, both included.
+        """Give the operations from `operation` to the last one that only adds constants to its result, both included.
 
         Parameters
         ----------
         operation : operation
             The first.
         movers : collection of operations
-            The carriers that may lie between: those that drop no relevant value and repeat none.
+            The carriers that may lie between: carriers that neither drop nor repeat a relevant value.
         """
-        way, found = [operation], [operation]
-        while len(takers := self._consumers.get(way[-1], [])) == 1:
+        path, found = [operation], [operation]
+        while len(takers := self._consumers.get(path[-1], [])) == 1:
             (taker,) = takers
             if taker in movers and len(self.operands[taker]) == 1:
-                way.append(taker)
+                path.append(taker)
             elif taker in self.additions and len(self.operands[taker]) == 1:
-                way.append(taker)
-                found = list(way)
+                path.append(taker)
+                found = list(path)
             else:
                 break
         return found
 
     def gate_among(self, factors: Sequence[Any], gates: Collection[Any]) -> int | None:
-        """Give the position of the factor of a product that is a gate, or affine in one; None if not just one is."""
+        """Give the position of the factor of a product that is a gate, or affine in one; None unless exactly one is."""
         affine = (self.kinds.additions, self.kinds.scales)
         through = {
             one

@@ -5,8 +5,8 @@ from __future__ import annotations
 NO_DIFFERENCE, NO_SINGLE_DIFFERENCE = 2.0**-26, 2.0**-11
 """Below this difference, in double and in single precision, the gradient is used instead of a slope.
 
-It is the root of the precision, below which a quotient of two rounded differences says less than the gradient does.
-Captum has 1e-10, in single precision too.
+It is the square root of the precision. Below it, a quotient of two rounded differences is less accurate than
+the gradient. Captum has 1e-10, in single precision too.
 """
 
 
@@ -18,9 +18,9 @@ def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name
     method : str
         The method in words.
     operation, kind : str
-        Which operation it is and where, and the name of its kind.
+        The operation and its place, and the name of its kind.
     ways : int
-        How many of its operands depend on the input.
+        The number of its operands that depend on the input.
     model_name : str
         The model.
     hint : str
@@ -31,6 +31,6 @@ def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name
         hint = " Explain the logit: score='logit'."
     return (
         f"{method} has no rule for the operation {operation}{several} of {model_name}, through which the score "
-        f"depends on the input; taken for linear, it would make the values wrong.{hint} Use integrated_gradients, "
+        f"depends on the input; treated as linear, it would make the values wrong.{hint} Use integrated_gradients, "
         "which needs no rules."
     )

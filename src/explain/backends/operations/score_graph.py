@@ -25,9 +25,9 @@ class Operations:
     Parameters
     ----------
     operands_of : callable
-        From an operation to the operations whose results it takes.
+        Maps an operation to the operations whose results it takes.
     is_affine : callable
-        Tells whether an operation is affine in those of its operands that are in a container.
+        Tells whether an operation is affine in the operands that are in a container.
     is_costly : callable
         Tells whether it takes long enough to be worth skipping.
     is_smooth : callable
@@ -69,7 +69,7 @@ class ScoreGraph:
     def __init__(self, operations: Iterable[Any], source: Any, score: Any, known: Operations) -> None:
         self._source, self._score = source, score
         self._is_smooth = known.is_smooth
-        # Of every operation that depends on the input: the operands that do.
+        # For every operation that depends on the input, its operands that depend on it too.
         self._ways: dict[Any, Sequence[Any]] = {} if source is None else {source: ()}
         self.affine: set[Any] = set(self._ways)
         """The operations whose results are affine in the input."""
@@ -105,7 +105,7 @@ class ScoreGraph:
         return False
 
     def is_affine(self, operation: Any) -> bool:
-        """Tell whether the result of an operation is affine in the input, and took time to compute."""
+        """Tell whether the result of an operation is affine in the input, and is costly to compute."""
         return operation in self.affine and operation in self._costly
 
     def is_the_only_way(self, operation: Any) -> bool:
@@ -131,8 +131,8 @@ class Survey:
     kinked : bool
         Whether any operation between input and score is not known to be smooth.
     cut : object, optional
-        Where the affine prefix ends, if there is one through which alone the score depends on the input: a
-        ``ModuleCut`` or ``SourceCut`` of the extension.
+        The end of the affine prefix, if the score depends on the input only through one: a ``ModuleCut`` or
+        ``SourceCut`` of the extension.
     bytes_per_point : int
         The size of all results for one example if it is known, else 0.
     """
