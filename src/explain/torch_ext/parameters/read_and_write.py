@@ -32,7 +32,7 @@ _RECURRENT: Mapping[type[nn.Module], LayerKind] = {
     nn.LSTMCell: "lstm",
     nn.GRUCell: "gru",
 }
-# The first match counts.
+# The first matching row determines the kind.
 _KINDS: Sequence[tuple[Any, LayerKind]] = (
     (nn.modules.conv._ConvTransposeNd, "transposed_convolution"),
     (nn.modules.conv._ConvNd, "convolution"),
@@ -59,7 +59,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
     ModelNotBuiltError
         If the shape of a parameter is not known yet.
     PortError
-        If the model has no modules to be seen, or has one whose numbers are no plain tensors.
+        If the model has no accessible modules, or a module whose parameters are not plain tensors.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
     """Change a model's tensors in place, see `explain.parameters.read_and_write.write_layers`.
 
-    Tensors stay the objects that an optimiser knows, on their device, in their precision.
+    The tensor objects, their device and their dtype stay the same, so that an optimiser still refers to them.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class _TorchStore:
         return torch_axes.to_native(layer.kind, tensors, layer.shapes)
 
     def to_host(self, tensor: Tensor) -> Array:
-        # A copy: what is read must not change with the model.
+        # A copy: the result must not change with the model.
         return np.array(to_host(tensor))
 
     def cast(self, array: Array, like: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class _TorchStore:
 
 
 def _stored_layers(model: Any) -> list[StoredLayer]:
-    """Find the modules that hold parameters; one inside another that is read as a whole is left out."""
+    """Find the modules that hold parameters; omit modules inside a module that is read as a whole."""
     if isinstance(model, torch.jit.ScriptModule) or not isinstance(model, nn.Module):
         raise PortError(
             f"model is of type {type(model).__name__}, whose layers cannot be told from each other: give the "
@@ -192,7 +192,7 @@ def _suffixes(module: Any) -> Iterator[tuple[str, int, bool]]:
 
 
 def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Give a module's own parameters and persistent floating-point buffers; of attention, its output's as well."""
+    """Give a module's own parameters and persistent floating-point buffers; for attention, also `out_proj`'s."""
     found: dict[str, Tensor] = {
         name: tensor for name, tensor in module._parameters.items() if tensor is not None
     }
@@ -227,7 +227,7 @@ def _refuse_what_cannot_be_read(name: str, module: nn.Module) -> None:
 
 @contextmanager
 def _parametrizations_in_inference_mode(module: nn.Module) -> Iterator[None]:
-    """Keep parametrizations from changing when they are read: in training mode, spectral norm iterates further."""
+    """Prevent a read from changing parametrizations: in training mode, a read of spectral norm runs an iteration."""
     inside = list(module.parametrizations.modules()) if parametrize.is_parametrized(module) else []  # type: ignore[union-attr]
     before = [one.training for one in inside]
     try:
