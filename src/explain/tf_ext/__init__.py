@@ -1,1 +1,1 @@
-"""The TensorFlow extension; mirrors the PyTorch extension file for file."""
+"""The TensorFlow extension; it has the same files as the PyTorch extension."""
