@@ -40,6 +40,6 @@ def load_model(path: Path) -> Any:
     except (RuntimeError, ValueError) as cause:
         reason = str(cause).strip().partition("\n")[0]
         raise UnsupportedModelError(
-            f"{path} is no TorchScript file that can be read ({reason}). A file of torch.save is a pickle, and reading "
+            f"{path} is not a readable TorchScript file ({reason}). A file of torch.save is a pickle, and reading "
             "one runs code of the file: name a function that builds the model instead, as module:function."
         ) from cause

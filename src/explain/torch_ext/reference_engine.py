@@ -57,13 +57,12 @@ def run(problem: Problem) -> Found:
         )
     if rule not in _RULES:
         raise EngineError(
-            f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so "
-            "that its "
+            f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so its "
             f"values are too small. Use one of {', '.join(map(repr, _RULES))}, or engine='explain'."
         )
     if rule != "gauss_legendre" and n_steps < 2:
         raise EngineError(
-            f"engine='captum' with rule={rule!r} takes no fewer than 2 steps: raise n_steps, or use "
+            f"engine='captum' with rule={rule!r} needs at least 2 steps: raise n_steps, or use "
             "engine='explain'."
         )
     values = _in_chunks(

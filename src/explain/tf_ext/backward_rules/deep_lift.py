@@ -45,7 +45,7 @@ def rescaled(
     ]
     if [*map(name_of, runs[0])] != [*map(name_of, runs[1])]:
         raise UnsupportedModelError(
-            f"DeepLift: {model_name} runs other operations for the baseline than for the input, so that "
+            f"DeepLift: {model_name} runs other operations for the baseline than for the input, so "
             "they cannot be compared one by one. Use integrated_gradients, which needs no rules."
         )
     _check_states(runs[0], runs[1], model_name)

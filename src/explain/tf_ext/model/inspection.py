@@ -62,7 +62,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         )
     if not model.built:
         raise ModelNotBuiltError(
-            f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
+            f"The Keras model {model.name!r} is not built: it has no weights, since its input shape is unknown. "
             "Call model.build((None, *shape_of_one_example)), or call it once on a batch, and load its weights."
         )
     structure = structure_of(model)
@@ -123,7 +123,7 @@ def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ..
 
 def call_error(cause: Exception, inputs: Sequence[Any], *, several: bool) -> ExplainError:
     """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
-    names = "A tuple goes to a Keras model as a list, a dict by its inputs' names." if several else None
+    names = "A Keras model gets a tuple as a list, a dict by the names of its inputs." if several else None
     given = [(tuple(one.shape), one.dtype.name) for one in inputs if one is not None]
     return model_call_error(cause, given, names)
 

@@ -52,7 +52,7 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
 def _names(model: Any) -> dict[int, str]:
     if not is_keras_model(model):
         raise PortError(
-            f"model is of type {type(model).__name__}, whose layers cannot be told from each other: give the "
+            f"model is of type {type(model).__name__}, whose layers cannot be distinguished: give the "
             "keras.Model that it was made from."
         )
     return {id(layer): name for name, layer in named_layers(model).items()}

@@ -41,8 +41,8 @@ def rescaled(run: Run, at_baselines: Examples) -> Rules:
     ):
         raise UnsupportedModelError(
             f"DeepLift: {run.opened.model_name} runs other operations for the baseline than for the input, so "
-            "that they cannot be compared one by one. Use integrated_gradients, or a baseline for which the model "
-            "takes the same way."
+            "they cannot be compared one by one. Use integrated_gradients, or a baseline for which the model runs the "
+            "same operations."
         )
     hooks: dict[Any, Propagation] = {}
     for (node, is_pool), pair in zip(changed.items(), edges, strict=True):

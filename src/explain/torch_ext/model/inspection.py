@@ -107,10 +107,9 @@ def default_layout(model: Any, ndim: int) -> Layout:
             if module.batch_first:
                 return Layout("NTC")
             raise LayoutError(
-                f"x has 3 axes and the model's {type(module).__name__} takes time first, so that it cannot be known "
-                "which axis of x is the batch. Say layout='TNC' if x is (time, batch, features), or layout='NTC' if "
-                "the "
-                "model swaps the axes itself."
+                f"x has 3 axes and the model's {type(module).__name__} takes time first, so the batch axis of x is "
+                "unknown. Give layout='TNC' if x is (time, batch, features), or layout='NTC' if the model swaps the "
+                "axes itself."
             )
         if isinstance(module, nn.Conv1d):
             return Layout("NCT")
@@ -190,8 +189,8 @@ def call_error(inspection: TorchInspection, cause: Exception, given: Sequence[An
     if not (inspection.several or inspection.stepwise):
         complaint = first_layer_complaint(inspection.model, tuple(inputs[0].shape))
     if complaint is not None:
-        return complaint.error(f" (It said: {cause})")
-    names = "A tuple goes to it by position, a dict by name." if inspection.several else None
+        return complaint.error(f" (The model raised: {cause})")
+    names = "The model gets a tuple by position, a dict by name." if inspection.several else None
     return model_call_error(cause, [(tuple(one.shape), str(one.dtype)) for one in inputs], names)
 
 
