@@ -1,1 +1,1 @@
-"""The TensorFlow extension; it has the same files as the PyTorch extension."""
+"""The TensorFlow extension; it has the same structure as the PyTorch extension."""

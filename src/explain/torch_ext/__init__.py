@@ -1,1 +1,1 @@
-"""The PyTorch extension; it has the same files as the TensorFlow extension."""
+"""The PyTorch extension; it has the same structure as the TensorFlow extension."""

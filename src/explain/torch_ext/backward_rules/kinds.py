@@ -31,7 +31,7 @@ def no_rule(
     name, hint = name_of(node), ""
     made_by = _modules_that_make(node, modules)
     if name in COMPOSITE and method == "LRP":
-        hint = " It is a fused step of a recurrent layer: move the model to the CPU, where its operations run one by one."
+        hint = " It is a fused step of a recurrent layer: move the model to the CPU, where its operations run singly."
     operation = f"{name or node.name()}{f' (in {made_by})' if made_by else ''}"
     ways = sum(below in dependent for below in operands_of(node))
     return UnsupportedModelError(no_rule_reason(method, operation, name, ways, model_name, hint))
