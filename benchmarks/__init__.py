@@ -1,1 +1,1 @@
-"""Benchmarks: `explain` beside its peers, in one run on one machine. See README.md."""
+"""Benchmarks: `explain` and its peers, in one run on one machine. See README.md."""

@@ -22,15 +22,19 @@ from benchmarks.processes import OWN, PEERS, Workplace
 _REFERENCE_NODES, _QUICK_NODES = 2187, 27
 _GRADIENT_MODELS = ("cifar_keras-torch", "cifar_net-torch", "cifar_keras-tensorflow", "cifar_net-tensorflow")
 _MEMORY_MODELS = ("cifar_keras-torch", "cifar_keras-tensorflow")
-# Their kernels are not counted.
+# Recurrent models, whose kernels are not counted as work.
 _RECURRENT = ("names_rnn", "fashion_rnn", "lstm")
 _console = Console(stderr=True, log_path=False)
 
 
 def main(
-    quick_run: Annotated[bool, typer.Option("--quick", help="Try it out; the figures mean nothing.")] = False,
+    quick_run: Annotated[
+        bool, typer.Option("--quick", help="A short trial run; its figures are meaningless.")
+    ] = False,
     only: Annotated[list[str] | None, typer.Option(help="Cases to run, e.g. cifar_net-torch.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write; by default beside this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; by default the folder of this file.")
+    ] = None,
 ) -> None:
     """Measure every contender on every case, side by side, and write the results and their page."""
     start = time.perf_counter()
@@ -49,7 +53,7 @@ def main(
         results["versions"] = versions
         for results["cpu"] in sections(workplace, cases, quick_run):
             save(out, results, start)
-    if cuda_is_there():
+    if has_cuda():
         on_cuda = [replace(case, device="cuda") for case in cases if case.framework == "torch"]
         with Workplace("cuda") as workplace:
             for results["cuda"] in sections(workplace, on_cuda, quick_run):
@@ -59,7 +63,7 @@ def main(
 
 
 def sections(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> Iterator[dict[str, Any]]:
-    """Measure all there is to measure on one device; give what there is after every case."""
+    """Run all measurements on one device; yield the results so far after every case."""
     nodes = _QUICK_NODES if quick_run else _REFERENCE_NODES
     found: dict[str, Any] = {"cases": {}, "limits": {}, "saliency": {}, "overhead": {}, "memory": {}}
     for case in cases:
@@ -86,13 +90,13 @@ def sections(workplace: Workplace, cases: Sequence[Case], quick_run: bool) -> It
 
 
 def save(folder: Path, results: dict[str, Any], start: float) -> None:
-    """Write what there is: a run that is cut off has not been for nothing."""
+    """Write the results so far, so that an interrupted run is not lost."""
     results["minutes"] = (time.perf_counter() - start) / 60
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def versions_of(workplace: Workplace) -> dict[str, Any]:
-    """Ask every environment what is in it."""
+    """Get the package versions of every environment."""
     return {
         f"{where}, {framework}": workplace.worker(where, framework).ask("versions")
         for where in (OWN, PEERS)
@@ -100,14 +104,14 @@ def versions_of(workplace: Workplace) -> dict[str, Any]:
     }
 
 
-def cuda_is_there() -> bool:
-    """Say whether PyTorch sees a GPU, asked in a process of its own."""
+def has_cuda() -> bool:
+    """Tell whether PyTorch finds a GPU; the check runs in a separate process."""
     with Workplace("cuda") as workplace:
         return workplace.worker(OWN, "torch").ask("versions")["cuda device"] is not None
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine as far as figures depend on it."""
+    """Describe the properties of the machine that affect the measurements."""
     described = Path("/proc/cpuinfo")
     models = (
         [line for line in described.read_text().splitlines() if "model name" in line]

@@ -1,4 +1,4 @@
-"""The bar: what a run has to show, and whether it did."""
+"""The bar: the results that a run must reach, and whether it reached them."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _AT_LEAST = (
 )
 _BARE_LOOP = 1.10
 _MEMORY = 1.5
-# What a call for one small picture may cost, of the call that does least in its framework.
+# Bound on the time of a call for one small picture, relative to the call with the least overhead in its framework.
 _OVERHEAD = (("torch", "Captum", 1.3), ("tensorflow", "bare", 1.3))
 _COVERAGE, _WIDTH = 0.94, 1.5
 
 
 def rows(results: Mapping[str, Any], calibration: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Hold the results of a run against the bar.
+    """Compare the results of a run with the bar.
 
     Parameters
     ----------
     results : Mapping
         One device's section of ``results.json``.
     calibration : Mapping, optional
-        ``calibration.json``, where there is one.
+        The content of ``calibration.json``, if it exists.
 
     Returns
     -------
     list of dict
         ``what``, ``measured``, ``quartiles`` (or None), ``bound``, ``kind`` (``"at least"`` or ``"at most"``)
-        and ``met``; only of what was measured.
+        and ``met``; only for measurements that were made.
     """
     found = [*_speed(results["cases"]), *_overheads(results["overhead"]), *_memory(results["memory"])]
     if calibration is not None:

@@ -1,6 +1,6 @@
-"""Integrated gradients in TensorFlow as an expert would write them by hand for each model that is measured.
+"""Integrated gradients in TensorFlow, written by hand for each measured model as an expert would.
 
-The same tricks as in `bare_torch`, in `tf.function`s that are traced once with a free batch size.
+It uses the same optimisations as `bare_torch`, in `tf.function`s that are traced once with a free batch size.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Function = Callable[..., Any]
 
 
 def splits(case: Case, model: Any) -> dict[str, tuple[Function, Function]]:
-    """Give the ways to write the loop for a model: its affine layers taken out, and as it is.
+    """Give the ways to write the loop for a model: with its affine layers split off, and with the whole model.
 
     Returns
     -------
     dict
-        From a label to two functions, from the input to the affine layers' outputs, and from those to the
+        Maps a label to two functions: one from the input to the affine layers' outputs, one from those outputs to the
         logits.
     """
     whole = logits_of(case, model)

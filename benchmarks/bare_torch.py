@@ -1,8 +1,8 @@
-"""Integrated gradients in PyTorch as an expert would write them by hand for each model that is measured.
+"""Integrated gradients in PyTorch, written by hand for each measured model as an expert would.
 
-Every trick of the engine, and none of its checks: the affine layers before the first non-linearity run once at both
-ends of the path, the gradient is taken at their output and pulled back once; pictures lie channels last; the rule is
-the midpoint rule; the number of points at once is the best of those tried.
+The code uses every optimisation of the engine, and none of its checks: the affine layers before the first
+non-linearity run once at both ends of the path, the gradient is computed at their output and pulled back once; pictures
+have the channels-last memory format; the rule is the midpoint rule; the number of points at once is the fastest tried.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Parts = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Split:
-    """A model in two: affine layers, and what comes after them.
+    """A model in two parts: affine layers, and the rest.
 
     Attributes
     ----------
     prefix : callable
-        From the input to the outputs of the affine layers that it feeds.
+        Maps the input to the outputs of the affine layers that take it.
     tail : callable
-        From those to the logits.
+        Maps those outputs to the logits.
     """
 
     prefix: Callable[[Tensor], Parts]
@@ -38,10 +38,10 @@ class Split:
 
 
 def splits(case: Case, model: nn.Module) -> dict[str, Split]:
-    """Give the ways to write the loop for a model: with the affine layers taken out, and as it is.
+    """Give the ways to write the loop for a model: with its affine layers split off, and with the whole model.
 
-    For an LSTM the second may win: PyTorch's own kernel runs both layers at once, and taking the first one's
-    projection out means writing its time loop by hand.
+    For an LSTM the whole model may be faster: PyTorch's own kernel runs both layers at once, and without the first
+    layer's projection its time loop must be written by hand.
     """
     if case.model in _SKIPPED:
         return {
@@ -67,7 +67,7 @@ def saliency(case: Case, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]
 def integrated_gradients(
     split: Split, x: Tensor, targets: Tensor, n_steps: int, points_at_once: int
 ) -> Tensor:
-    """Integrate from zeros by the midpoint rule, all examples at a few steps at a time.
+    """Integrate from zeros with the midpoint rule, a few steps of all examples at a time.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ def integrated_gradients(
     x : torch.Tensor
         The examples.
     targets : torch.Tensor
-        One class an example.
+        One class per example.
     n_steps : int
-        How many steps.
+        The number of steps.
     points_at_once : int
-        How many points a chunk has, at least one step of every example.
+        The number of points in a chunk, at least one step of every example.
     """
     count = len(x)
     nodes = torch.from_numpy(((np.arange(n_steps) + 0.5) / n_steps).astype(np.float32)).to(x.device)
@@ -119,7 +119,7 @@ def _convolutional(
 
 
 def _channels_last(model: nn.Module) -> nn.Module:
-    """Copy the model: the caller's own stays as it is."""
+    """Copy the model to channels last; the caller's model does not change."""
     return copy.deepcopy(model).to(memory_format=torch.channels_last)
 
 

@@ -1,10 +1,10 @@
-"""Holds the estimated map error against the true one: `python -m benchmarks.calibration`.
+"""Compares the estimated map error with the true error: `python -m benchmarks.calibration`.
 
-Each example of a small network is integrated automatically at several tolerances, so that stops happen at several
-numbers of steps; what stops because its estimate is small is just what a wrong estimate would let through.
-EfficientNet-Lite0, of whose examples only a few can be had in the time, gives a map at every number of steps instead.
-The truth is the midpoint rule of 2187 nodes, which is itself wrong by about a fifth of the error of the finest map
-here, 405 nodes. That makes the estimates look a little worse than they are, and never better.
+Each example of a small network is integrated automatically at several tolerances, so that runs stop at several numbers
+of steps. A run stops because its estimate is small, so these maps are the ones for which a wrong estimate matters.
+EfficientNet-Lite0 is so slow that there is time for only a few examples; each gives a map at every number of steps.
+The reference is the midpoint rule with 2187 nodes. Its own error is about a fifth of the error of the finest map here,
+405 nodes. This makes the estimates look slightly worse than they are, and never better.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from benchmarks.models_torch import model_of
 from benchmarks.path_gradients import relative
 
 _CHUNK_OF_EXAMPLES = 32
-# Nodes that stand for the exact integral, and the most steps of what is held against it; in earnest and in a try-out.
+# The number of nodes of the reference, and the largest number of steps compared with it; for a full and a quick run.
 _NODES, _MOST_STEPS = 2187, 405
 _QUICK_NODES, _QUICK_MOST_STEPS = 135, 45
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which model, how many of its examples, and how each is integrated: to tolerances, or in numbers of steps."""
+    """A model, the number of its examples, and how to integrate each: to tolerances, or with numbers of steps."""
 
     case: Case
     examples: int
@@ -46,13 +46,15 @@ class Plan:
 
 
 def main(
-    quick: Annotated[bool, typer.Option(help="Try it out; the figures mean nothing.")] = False,
+    quick: Annotated[bool, typer.Option(help="A short trial run; its figures are meaningless.")] = False,
     images: Annotated[int, typer.Option(help="Pictures for each small network.")] = 256,
     large_images: Annotated[int, typer.Option(help="Pictures for EfficientNet-Lite0, minutes each.")] = 8,
     only: Annotated[
-        list[str] | None, typer.Option(help="Models to measure again; the others' figures stay.")
+        list[str] | None, typer.Option(help="Models to measure again; other figures are unchanged.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write; by default beside this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; by default the folder of this file.")
+    ] = None,
 ) -> None:
     """Measure coverage and width for every model with kinks and write the table."""
     by_name = {case.name: case for case in CASES}
@@ -91,38 +93,38 @@ def main(
 
 
 def parts(plan: Plan) -> list[npt.NDArray[Any]]:
-    """Cut the examples of a plan, so that a long run shows how far it is."""
+    """Split the examples of a plan into chunks, so that a long run shows its progress."""
     x = examples_of(replace(plan.case, examples=plan.examples))
     size = _CHUNK_OF_EXAMPLES if max(x.shape[1:]) <= 32 else 1
     return [x[first : first + size] for first in range(0, len(x), size)]
 
 
 def compared(plan: Plan, x: npt.NDArray[Any], nodes: int, most_steps: int) -> npt.NDArray[np.float64]:
-    """Give steps, stated and true error of every map of some examples, (maps, 3), each number of steps once."""
+    """Give steps, stated and true error of every map, shape (maps, 3); one map per example and number of steps."""
     model = model_of(plan.case)
     with torch.no_grad():
         target = model(torch.from_numpy(x)).argmax(1).tolist()
-    wishes: list[dict[str, Any]] = [
+    requests: list[dict[str, Any]] = [
         *({"n_steps": "auto", "tolerance": one, "max_steps": most_steps} for one in plan.tolerances),
         *({"n_steps": n_steps, "rule": "midpoint"} for n_steps in plan.steps),
     ]
     seen: dict[tuple[int, int], tuple[float, float]] = {}
     with warnings.catch_warnings():
-        # That a tolerance cannot be reached, or an integral not converge, is part of what is measured.
+        # Tolerances that are not reached and integrals that do not converge are part of the measurement.
         warnings.simplefilter("ignore", explain.errors.ConvergenceWarning)
         exact = explain.attribute(model, x, "ig", target=target, n_steps=nodes, rule="midpoint").values
-        for wish in wishes:
-            found = explain.attribute(model, x, "ig", target=target, **wish)
+        for request in requests:
+            found = explain.attribute(model, x, "ig", target=target, **request)
             assert found.steps is not None
             assert found.map_error is not None
-            # The stated error is relative to the map's own length, and so is the true one here.
+            # The stated error is relative to the norm of its own map; so is the true error here.
             for row, error in enumerate(relative(exact, found.values)):
                 seen[row, int(found.steps[row])] = (float(found.map_error[row]), float(error))
     return np.array([(steps, *errors) for (_, steps), errors in seen.items()], np.float64)
 
 
 def table(records: npt.NDArray[np.float64]) -> dict[str, dict[str, float]]:
-    """Summarise maps by their number of steps, and all together."""
+    """Summarise maps by their number of steps, and all maps together."""
     groups = {f"{steps:.0f}": records[records[:, 0] == steps] for steps in np.unique(records[:, 0])}
     return {name: _row(group) for name, group in {**groups, "all": records}.items()}
 

@@ -1,4 +1,4 @@
-"""What is measured: one case is a model, its framework, a batch of examples and the peers' default steps."""
+"""The cases to measure: a case is a model, its framework, a batch of examples and the peers' default steps."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ class Case:
     Attributes
     ----------
     name : str
-        Unique name, also of its files.
+        Unique name, also used for file names.
     model : str
-        Which model: a seed model, ``"lstm"``, ``"resnet18"``, ``"efficientnet_lite0"`` or
+        The model: a seed model, ``"lstm"``, ``"resnet18"``, ``"efficientnet_lite0"`` or
         ``"convolutional"``, the network of the growth curves.
     framework : {"torch", "tensorflow"}
-        In which framework.
+        The framework of the model.
     examples : int
-        How many examples are explained in one call.
+        The number of examples explained in one call.
     shape : tuple of int
         Shape of one example, in the framework's layout.
     classes : int
-        How many classes it has.
+        The number of classes.
     rule : str
-        Our rule at equal error: ``"midpoint"`` where the model has kinks, ``"gauss_legendre"`` where it is
-        smooth.
+        Our rule at equal error: ``"midpoint"`` for a model with kinks, ``"gauss_legendre"`` for a smooth
+        model.
     steps : int
         The peers' default number of steps.
     most_steps : int
-        The most steps that we may take by ourselves.
+        The largest number of steps for our automatic choice.
     rounds : int
-        Interleaved rounds.
+        The number of interleaved rounds.
     agreement : float
-        Largest median relative L2 between two tools' maps of the same sum: beyond it they compute
-        different things, and the case fails.
+        Largest allowed median relative L2 distance between two tools' maps of the same sum. Above it they
+        compute different things, and the case fails.
     affine : bool
-        Whether the score is affine in the input, so that every rule is exact and errors say nothing.
+        Whether the score is affine in the input, so that every rule is exact and errors are meaningless.
     chunks : tuple of int
-        Points at once to try for the tools that let their user choose.
+        Numbers of points at once to try for tools with such an option.
     search_from : int
-        The least number of steps that is tried in the search for equal error.
+        The number of steps at which the search for equal error starts.
     sampled : bool
-        Whether SHAP's sampling is timed too.
+        Whether to time SHAP's sampling too.
     device : str
         ``"cpu"`` or ``"cuda"``.
     width : int
-        Channels of the first layer, for the network of the growth curves.
+        Channels of the first layer of the network of the growth curves.
     """
 
     name: str
@@ -71,13 +71,13 @@ class Case:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Case:
-        """Rebuild a case from what `dataclasses.asdict` and JSON made of it."""
+        """Rebuild a case from the JSON form of `dataclasses.asdict`."""
         return cls(
             **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
         )
 
 
-# Names of one length, so that no tool has to be taught about padding.
+# All names have the same length, so that no tool has to handle padding.
 NAME_LENGTH = 7
 
 _NAME = (NAME_LENGTH, 57)
@@ -88,13 +88,14 @@ CASES = (
     Case("cifar_net-torch", "cifar_net", "torch", 32, (3, 32, 32)),
     Case("names_rnn-torch", "names_rnn", "torch", 32, _NAME, 18, affine=True),
     Case("fashion_rnn-torch", "fashion_rnn", "torch", 32, _ROWS, rule="gauss_legendre", rounds=10),
-    # Its gradients are smooth, but not over 1/50 of the path: midpoints do better than Gauss–Legendre nodes.
+    # Its gradients are smooth, but not on the scale of 1/50 of the path: the midpoint rule is more accurate than
+    # Gauss–Legendre.
     Case("lstm-torch", "lstm", "torch", 16, _ROWS, chunks=(16, 32, 64, 128, 256)),
     Case("cifar_keras-tensorflow", "cifar_keras", "tensorflow", 32, (32, 32, 3), sampled=True),
     Case("cifar_net-tensorflow", "cifar_net", "tensorflow", 32, (32, 32, 3)),
     Case("names_rnn-tensorflow", "names_rnn", "tensorflow", 32, _NAME, 18, affine=True),
     Case("fashion_rnn-tensorflow", "fashion_rnn", "tensorflow", 32, _ROWS, rule="gauss_legendre"),
-    # Deep networks in single precision: rounding alone takes kinks on other sides, in every tool.
+    # Deep networks in single precision: in every tool, rounding alone moves points to the other side of kinks.
     Case(
         "resnet18-torch",
         "resnet18",
@@ -124,7 +125,7 @@ CASES = (
 
 
 def quick(case: Case) -> Case:
-    """Shrink a case to a try-out, whose figures mean nothing."""
+    """Shrink a case to a short trial run, whose figures are meaningless."""
     return replace(
         case,
         examples=2 if max(case.shape) <= 64 else 1,

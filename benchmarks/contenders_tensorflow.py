@@ -1,4 +1,4 @@
-"""The tools that run on TensorFlow, each as a call from host arrays to host arrays."""
+"""The tools for TensorFlow, each as a function from host arrays to host arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Call = Callable[[], tuple[Array, dict[str, Any]]]
 
 
 def versions() -> dict[str, Any]:
-    """Say which TensorFlow this is and its threads, 0 where it chooses itself."""
+    """Give the versions of TensorFlow and Keras, and the numbers of threads; 0 if TensorFlow chooses."""
     threading = tf.config.threading
     return {
         "tensorflow": tf.__version__,
@@ -44,7 +44,7 @@ def predicted(case: Case, x: Array) -> Array:
 
 
 def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping[str, Any]) -> Call:
-    """Make ready what is timed: everything that a user does once is done here.
+    """Prepare the call to time; everything that a user does only once happens here.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping
     Returns
     -------
     callable
-        Gives the map on the host, and what there is to say about it.
+        Gives the map on the host, and facts about it.
     """
     model = model_of(case)
     if contender == "explain":
@@ -97,7 +97,7 @@ def _tf_keras_vis_saliency(
     from tf_keras_vis.utils.scores import CategoricalScore
 
     tool, score = Saliency(model), CategoricalScore(targets.tolist())
-    # Its defaults take the absolute value, the greatest channel and each map's own range, and can't be compared.
+    # By default it takes the absolute value and the largest channel and normalises each map, which is not comparable.
     signed = {"keepdims": True, "gradient_modifier": None, "normalize_map": False}
     return lambda: (np.asarray(tool(score, x, **signed)), {})
 

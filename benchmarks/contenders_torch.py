@@ -1,4 +1,4 @@
-"""The tools that run on PyTorch, each as a call from host arrays to host arrays."""
+"""The tools for PyTorch, each as a function from host arrays to host arrays."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from benchmarks.models_torch import logits_of, model_of
 Array = npt.NDArray[Any]
 Call = Callable[[], tuple[Array, dict[str, Any]]]
 
-# Large enough that a product does hardly anything but arithmetic.
+# So large that nearly all the time of a matrix product is arithmetic.
 _SIDE = 2048
 
 
 def versions() -> dict[str, Any]:
-    """Say which PyTorch this is, its threads and its GPU."""
+    """Give the version of PyTorch, its number of threads and its GPU."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"torch": torch.__version__, "threads": torch.get_num_threads(), "cuda device": device}
 
@@ -38,23 +38,23 @@ def predicted(case: Case, x: Array) -> Array:
 
 
 def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping[str, Any]) -> Call:
-    """Make ready what is timed: everything that a user does once is done here.
+    """Prepare the call to time; everything that a user does only once happens here.
 
     Parameters
     ----------
     contender : str
         ``"explain"``, ``"captum"``, ``"captum saliency"``, ``"shap"``, ``"bare"`` or ``"bare saliency"``.
     case : Case
-        What is measured.
+        The case to measure.
     x, targets : numpy.ndarray
-        The examples and the class to explain of each.
+        The examples and the class to explain for each.
     settings : Mapping
-        What the contender is told.
+        The settings of the contender.
 
     Returns
     -------
     callable
-        Gives the map on the host, and what there is to say about it.
+        Gives the map on the host, and facts about it.
     """
     model = model_of(case)
     if contender == "explain":
@@ -68,7 +68,7 @@ def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping
 
 
 def profile(run: Call) -> dict[str, Any]:
-    """Count multiplications and additions of a call, and the seconds that every operation takes in it itself."""
+    """Count multiplications and additions of a call, and give the self time of every operation in seconds."""
     with _Work() as counted:
         run()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
@@ -83,7 +83,7 @@ def profile(run: Call) -> dict[str, Any]:
 
 
 class _Work(TorchDispatchMode):
-    """Counts multiplications and additions by PyTorch's own formulas, one for each operation that has many."""
+    """Counts multiplications and additions with PyTorch's own formulas for expensive operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class _Work(TorchDispatchMode):
 
 
 def peak_rate(device: str) -> float:
-    """Give the multiplications and additions a second of a large matrix product, the best of ten."""
+    """Give the multiplications and additions per second of a large matrix product, the best of ten runs."""
     square = torch.rand(_SIDE, _SIDE, device=device)
     best = 0.0
     for _ in range(10):
@@ -126,7 +126,7 @@ def _captum_saliency(
     from captum.attr import Saliency
 
     tool = Saliency(model)
-    # Asked for once here: Captum would say at every call that it does so itself.
+    # Set it once here: otherwise Captum sets it at every call, with a warning.
     x.requires_grad_()
     return lambda: _host(tool.attribute(x, target=settings.get("target", targets), abs=False))
 

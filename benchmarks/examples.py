@@ -1,4 +1,4 @@
-"""The examples that are explained: real ones from the data folder, else the shipped samples, repeated with jitter."""
+"""The examples to explain: from the test sets in the data folder, else the shipped samples, repeated with jitter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from explain.zoo.seed_models import SEED_MODELS, SeedModel
 Floats = npt.NDArray[np.float32]
 
 _SEED = 0
-# Of one pixel's range: enough that no two repeats are alike, too little to see.
+# As a fraction of a pixel's range: large enough that no two repeats are equal, too small to see.
 _JITTER = 0.02
 # The usual statistics of ImageNet's channels, in which EfficientNet-Lite0's weights were trained.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -27,13 +27,13 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def data_folder() -> Path | None:
-    """Give the folder of data sets that the user has named, None where they have not."""
+    """Give the folder of data sets in ``EXPLAIN_DATA``; None if the variable is not set."""
     stated = os.environ.get(FOLDER_VARIABLE)
     return Path(stated).expanduser() if stated else None
 
 
 def origin() -> str:
-    """Say where the examples come from."""
+    """Describe the source of the examples."""
     return (
         "test sets"
         if data_folder()
@@ -47,12 +47,12 @@ def examples_of(case: Case) -> Floats:
     Parameters
     ----------
     case : Case
-        What is measured.
+        The case to measure.
 
     Returns
     -------
     numpy.ndarray of float32, shape (examples, *shape)
-        The same ones in every run with the same data.
+        The same examples in every run with the same data.
     """
     if case.model == "convolutional":
         return np.random.default_rng(_SEED).random((case.examples, *case.shape), dtype=np.float32)
@@ -65,7 +65,7 @@ def examples_of(case: Case) -> Floats:
     else:
         x = zoo.samples(model.name, framework=framework).x
     if model.dataset == "names":
-        # Only names that long, so that no example has padding.
+        # Use only names with at least this many letters, cut to this length, so that no example has padding.
         x = x[x[:, :NAME_LENGTH].any(axis=2).all(axis=1), :NAME_LENGTH]
     return repeated(x, case.examples, jitter=0.0 if model.dataset == "names" else _JITTER)
 
@@ -77,14 +77,14 @@ def test_split(name: str) -> Split:
 
 
 def chosen(split: Split, count: int, model: SeedModel) -> Split:
-    """Draw examples of a split, for names twenty times as many, since only the long ones are kept."""
+    """Draw examples of a split; for names twenty times as many, since short names are dropped later."""
     generator = np.random.default_rng(_SEED)
     many = min(len(split), 20 * count if model.dataset == "names" else count)
     return split.take(np.sort(generator.choice(len(split), many, replace=False)))
 
 
 def repeated(x: Floats, count: int, jitter: float) -> Floats:
-    """Give `count` examples: those of `x` in order, then again with a little seeded noise."""
+    """Give `count` examples: the examples of `x` in order, then repeats of them with small seeded noise."""
     generator = np.random.default_rng(_SEED)
     again = x[np.arange(count) % len(x)]
     noise = generator.uniform(-jitter, jitter, again.shape).astype(np.float32)
@@ -93,12 +93,12 @@ def repeated(x: Floats, count: int, jitter: float) -> Floats:
 
 
 def photographs(count: int, side: int) -> Floats:
-    """Give photographs scaled to a square, normalised: the user's own, else the shipped pictures enlarged.
+    """Give photographs scaled to a square, normalised: from the data folder, else the shipped pictures, enlarged.
 
     Parameters
     ----------
     count : int
-        How many.
+        The number of photographs.
     side : int
         Pixels along each side.
 

@@ -1,7 +1,7 @@
-"""Every method that Captum has too, beside Captum: `python -m benchmarks.family`.
+"""Compares every method that Captum also has with Captum: `python -m benchmarks.family`.
 
-Both run in one process, in rounds A B A B, on the same model, examples, targets and settings. Captum runs as it comes
-and, where it cuts its work by a setting of its own, at that of the settings tried which is fastest.
+Both run in one process, in rounds A B A B, on the same model, examples, targets and settings. Captum runs with its
+defaults and, if it has a setting for the size of its chunks, also with the fastest tried value of that setting.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Entry:
     Parameters
     ----------
     options : Mapping
-        Ours.
+        Our options.
     captums : callable
-        From the model, the inputs, the targets and what cuts Captum's work to a call of Captum.
+        Calls Captum with the model, the inputs, the targets and the setting for the size of chunks.
     cut : str
-        Which of Captum's settings cuts its work; empty without one.
+        Captum's setting for the size of its chunks; empty if it has none.
     random : bool
-        Whether the two draw at random, each otherwise.
+        Whether both draw random numbers, with different generators.
     """
 
     captums: Callable[[nn.Module, Tensor, list[int], dict[str, int]], Any]
@@ -62,13 +62,13 @@ class Entry:
 
 
 class _Timed:
-    """A call that can be timed as `benchmarks.interleaving` wants it."""
+    """A call that implements `benchmarks.interleaving.Contender`."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
 
     def seconds(self, repeats: int = 1) -> float:
-        """Time it, the mean of some calls in a row."""
+        """Time the call: the mean over `repeats` consecutive calls, in seconds."""
         began = time.perf_counter()
         for _ in range(repeats):
             self._call()
@@ -76,7 +76,7 @@ class _Timed:
 
 
 def entries(x: Tensor) -> dict[str, Entry]:
-    """Give what is measured, by our name of the method."""
+    """Give the methods to measure, by their names in `explain`."""
     grid = torch.arange(_GRID * _GRID).reshape(_GRID, _GRID)
     grid = grid.repeat_interleave(32 // _GRID, 0).repeat_interleave(32 // _GRID, 1)
     mask = grid[None, None].repeat(1, x.shape[1], 1, 1)
@@ -154,7 +154,7 @@ def entries(x: Tensor) -> dict[str, Entry]:
 
 
 def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[int], rounds: int) -> Any:
-    """Time one method in both libraries, and say how near their maps are where neither draws at random."""
+    """Time one method in both libraries, and give the distance of their maps unless the method is random."""
     ours = partial(explain.attribute, model, x.numpy(), name, target=target, **entry.options)
 
     def captums(**cut: int) -> Any:
@@ -183,10 +183,12 @@ def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[i
 
 
 def main(
-    quick: Annotated[bool, typer.Option(help="Try it out; the figures mean nothing.")] = False,
+    quick: Annotated[bool, typer.Option(help="A short trial run; its figures are meaningless.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Methods to measure.")] = None,
     examples: Annotated[int, typer.Option(help="Pictures.")] = 8,
-    out: Annotated[Path | None, typer.Option(help="Where to write; by default beside this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; by default the folder of this file.")
+    ] = None,
 ) -> None:
     """Measure every method and write ``family.json`` and its table."""
     case = replace(next(one for one in CASES if one.name == "cifar_net-torch"), examples=examples)

@@ -15,7 +15,7 @@ _POINTS = 64
 
 _BASE = Case("growth", "convolutional", "torch", 16, (3, 32, 32))
 
-# Along each axis all else stays as in its first case.
+# Each axis starts from its own base case; only the value on the axis changes.
 _AXES: dict[str, tuple[Case, tuple[int, ...]]] = {
     "steps": (_BASE, (10, 25, 50, 100, 200)),
     "examples": (_BASE, (1, 4, 16, 64)),
@@ -25,12 +25,12 @@ _AXES: dict[str, tuple[Case, tuple[int, ...]]] = {
 
 
 def measure(workplace: Workplace, *, quick: bool) -> dict[str, Any]:
-    """Time ours, Captum at its default and Captum at a few points at once along each axis.
+    """Time `explain`, Captum with its defaults and Captum with few points at once along each axis.
 
     Returns
     -------
     dict
-        For each axis its values and, for each contender, the spread of seconds at each of them.
+        For each axis, its values and, for each contender, the spread of seconds at each value.
     """
     found = {}
     for axis, (base, values) in _AXES.items():
@@ -46,7 +46,7 @@ def measure(workplace: Workplace, *, quick: bool) -> dict[str, Any]:
 
 
 def _along(base: Case, axis: str, value: int) -> Case:
-    """Move a case along an axis."""
+    """Set the value of a case on an axis."""
     name = f"growth-{axis}-{value}"
     if axis == "side":
         return replace(base, name=name, shape=(3, value, value))

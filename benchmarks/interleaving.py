@@ -1,4 +1,4 @@
-"""Rounds A B C A B C, so that whatever else the machine does falls on all contenders alike; medians and quartiles."""
+"""Rounds A B C A B C, so that other load on the machine affects all contenders equally; medians and quartiles."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ Seconds = dict[str, list[float]]
 
 
 class Contender(Protocol):
-    """What can be timed."""
+    """A call that can be timed."""
 
     def seconds(self, repeats: int = 1) -> float:
-        """Time it, the mean of some calls in a row."""
+        """Time the call: the mean over `repeats` consecutive calls, in seconds."""
 
 
-# A contender that would take longer than this over all rounds takes part in fewer.
+# A contender that would take longer than this many seconds over all rounds takes part in fewer rounds.
 _LONGEST = 60.0
 
 
 def interleaved(contenders: Mapping[str, Contender], rounds: int, title: str, repeats: int = 1) -> Seconds:
-    """Time every contender once a round.
+    """Time every contender once per round.
 
     Parameters
     ----------
     contenders : Mapping of str to Contender
-        In the order of a round.
+        The contenders, in the order of a round.
     rounds : int
-        How many rounds.
+        The number of rounds.
     title : str
-        What the progress bar says.
+        The title of the progress bar.
     repeats : int
-        Calls in a row that make one timing, for calls of a few milliseconds.
+        The number of consecutive calls in one timing, for calls of a few milliseconds.
 
     Returns
     -------
     dict of str to list of float
-        Seconds a call by round. Slow contenders take part in the first rounds only, in at least one.
+        Seconds per call, by round. Slow contenders take part in the first rounds only, in at least one.
     """
     seconds: Seconds = {name: [] for name in contenders}
     for _ in tqdm(range(rounds), desc=title, leave=False):
@@ -51,7 +51,7 @@ def interleaved(contenders: Mapping[str, Contender], rounds: int, title: str, re
 
 
 def spread(numbers: Sequence[float]) -> dict[str, Any]:
-    """Give median, quartiles and how many numbers they are of.
+    """Give the median, the quartiles and the count of some numbers.
 
     Examples
     --------

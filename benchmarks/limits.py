@@ -1,4 +1,4 @@
-"""What a call is made of, and the least time that its arithmetic could take on this machine."""
+"""The operations of a call, and the least time that its arithmetic could take on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.path_gradients import BARE, SAME_STEPS, default_of, tuned_of
 from benchmarks.processes import OWN, Workplace
 
 _PEER = "Captum"
-# Operations that take less of the time than this are put together.
+# Operations with a smaller share of the time than this are reported together.
 _LEAST_SHARE = 0.03
 
 
@@ -21,15 +21,15 @@ def measure(workplace: Workplace, case: Case, found: dict[str, Any]) -> dict[str
     workplace : Workplace
         Where the workers are.
     case : Case
-        What was measured, in PyTorch.
+        The measured case, in PyTorch.
     found : dict
-        What `benchmarks.path_gradients.measure` gave.
+        The result of `benchmarks.path_gradients.measure`.
 
     Returns
     -------
     dict
-        Multiplications and additions of each call, how many a second this machine does in a large matrix
-        product, the least time that follows, times that were measured, and each operation's share.
+        Multiplications and additions of each call, their rate on this machine in a large matrix product, the least
+        time that follows, the measured times, and each operation's share.
     """
     contenders = found["contenders"]
     settings = {
@@ -59,7 +59,7 @@ def measure(workplace: Workplace, case: Case, found: dict[str, Any]) -> dict[str
 
 
 def shares(operations: dict[str, float], seconds: float) -> dict[str, float]:
-    """Give each operation's share of a call, the greatest first; what no operation took is Python's.
+    """Give each operation's share of a call, the largest first; the time outside all operations counts as Python's.
 
     Examples
     --------

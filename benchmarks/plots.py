@@ -1,4 +1,4 @@
-"""The plots of a run. Colours are those of Okabe and Ito, told apart by the colour-blind; markers differ too."""
+"""The plots of a run. Colours are those of Okabe and Ito, which suit colour-blind readers; markers differ too."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def draw(section: Mapping[str, Any], folder: Path, device: str) -> dict[str, str
     Parameters
     ----------
     section : Mapping
-        Of ``results.json``.
+        A section of ``results.json``.
     folder : pathlib.Path
-        Where the PNG files go.
+        The folder for the PNG files.
     device : str
-        Part of their names.
+        The device, part of the file names.
     """
     drawn = {"times": _times(section["cases"]), "growth": _growth(section["growth"])}
     searched = {name: case for name, case in section["cases"].items() if case["search"]}
@@ -53,7 +53,7 @@ def draw(section: Mapping[str, Any], folder: Path, device: str) -> dict[str, str
 
 
 def _panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Lay out panels in rows, the unused ones of the last row left out."""
+    """Lay out panels in rows; hide the unused panels of the last row."""
     columns = min(_COLUMNS, count)
     rows = -(-count // columns)
     figure, axes = plt.subplots(
@@ -99,7 +99,7 @@ def _times(cases: Mapping[str, Any]) -> Figure:
 
 
 def _errors(cases: Mapping[str, Any]) -> Figure:
-    """Draw our median map error against steps, and the peer's at its default."""
+    """Draw our median map error against steps, and the peer's error with its defaults."""
     figure, panels = _panels(len(cases), 2.9)
     for axes, (name, case) in zip(panels, cases.items(), strict=True):
         search = case["search"]
@@ -169,7 +169,7 @@ def _growth(growth: Mapping[str, Any]) -> Figure:
 
 
 def _label_decades(axes: Axes, text: Callable[[float], str]) -> None:
-    """Label 1, 2 and 5 of every decade of a logarithmic axis, so that even a short one has labels."""
+    """Label 1, 2 and 5 of every decade of a logarithmic axis, so that even a short axis has labels."""
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,4 +1,4 @@
-"""The driver's side of the workers: started once, asked one at a time."""
+"""The driver's side of the worker processes: each starts once and handles one request at a time."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _PYTHONS = {OWN: ROOT / ".venv/bin/python", PEERS: ROOT / "benchmarks/.venv-peer
 
 
 class WorkerError(RuntimeError):
-    """A worker could not do what it was asked; carries what it said."""
+    """A worker failed to handle a request; the message contains the worker's output."""
 
 
 class WorkerProcess:
-    """One persistent process.
+    """One persistent worker process.
 
     Parameters
     ----------
     environment : {"own", "peers"}
-        Which virtual environment.
+        The virtual environment.
     framework : {"torch", "tensorflow"}
-        Whose contenders it runs.
+        The framework of its contenders.
     folder : pathlib.Path
-        Where arrays are exchanged.
+        The folder through which arrays are exchanged.
     device : {"cpu", "cuda"}
-        On ``"cpu"`` it sees no GPU.
+        With ``"cpu"``, GPUs are hidden from the process.
     """
 
     def __init__(self, environment: str, framework: str, folder: Path, device: str) -> None:
         surroundings = {
             **os.environ,
-            # The peers' environment has our dependencies but not us.
+            # The peers' environment has the dependencies of `explain` but not `explain` itself.
             "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
@@ -80,8 +80,10 @@ class WorkerProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            said = self._log.read_text(errors="replace")[-3000:]
-            raise WorkerError(f"The worker ended with status {self._process.wait()}. It said: {said}")
+            tail = self._log.read_text(errors="replace")[-3000:]
+            raise WorkerError(
+                f"The worker ended with status {self._process.wait()}. Its log ends with: {tail}"
+            )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"])
@@ -90,20 +92,20 @@ class WorkerProcess:
 
 @dataclass(frozen=True)
 class Contender:
-    """A call that was made ready in a worker.
+    """A call that is prepared in a worker.
 
     Attributes
     ----------
     worker : WorkerProcess
-        Where.
+        The worker.
     number : int
-        Which.
+        The number of the call in the worker.
     facts : dict
-        What its first call said about its map.
+        The facts about the map of the first call.
     values : numpy.ndarray
-        The map of its first call.
+        The map of the first call.
     first_seconds : float
-        How long its first call took, with whatever is traced and probed only once.
+        The time of the first call, including one-time traces and probes.
     """
 
     worker: WorkerProcess
@@ -113,21 +115,21 @@ class Contender:
     first_seconds: float
 
     def seconds(self, repeats: int = 1) -> float:
-        """Time it once."""
+        """Time the call once: the mean over `repeats` consecutive calls, in seconds."""
         return float(self.worker.ask("time", number=self.number, repeats=repeats)["seconds"])
 
     def drop(self) -> None:
-        """Let its worker forget it."""
+        """Delete the call in the worker."""
         self.worker.ask("drop", number=self.number)
 
 
 class Workplace:
-    """The workers of a run and the folder through which arrays go; a context manager.
+    """The workers of a run and the folder through which they exchange arrays; a context manager.
 
     Parameters
     ----------
     device : {"cpu", "cuda"}
-        Where the models are.
+        The device of the models.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -148,14 +150,14 @@ class Workplace:
         self._temporary.cleanup()
 
     def worker(self, environment: str, framework: str) -> WorkerProcess:
-        """Give the persistent worker of an environment and framework, started at first need."""
+        """Give the persistent worker of an environment and framework; start it on first use."""
         key = environment, framework
         if key not in self._workers:
             self._workers[key] = WorkerProcess(environment, framework, self.folder, self.device)
         return self._workers[key]
 
     def fresh_worker(self, environment: str, framework: str) -> WorkerProcess:
-        """Start a worker that has done nothing yet; the caller stops it."""
+        """Start a new worker; the caller stops it."""
         return WorkerProcess(environment, framework, self.folder, self.device)
 
     def prepare(self, case: Case) -> npt.NDArray[Any]:
@@ -171,7 +173,7 @@ class Workplace:
     def make(
         self, environment: str, contender: str, case: Case, settings: Mapping[str, Any] | None = None
     ) -> Contender:
-        """Make a contender ready in its persistent worker, with a first call that is not among those timed."""
+        """Prepare a contender in its persistent worker, with a first call that does not count in the timings."""
         self.prepare(case)
         worker = self.worker(environment, case.framework)
         answer = worker.ask("make", contender=contender, case=asdict(case), settings=dict(settings or {}))

@@ -1,4 +1,4 @@
-"""Writes the page of a run, ``results.md`` and its plots, from ``results.json``: `python -m benchmarks.report`."""
+"""Writes ``results.md`` and the plots of a run from ``results.json``: `python -m benchmarks.report`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TITLES = {"cpu": "On the CPU", "cuda": "On the GPU"}
 
 
 def write(folder: Path = FOLDER) -> None:
-    """Read ``results.json`` in a folder, hold it against the bar, draw, and write page and plots beside it.
+    """Read ``results.json`` in a folder, compare it with the bar, and write the page and the plots to the folder.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where ``results.json`` is; ``calibration.json`` is looked for beside this file.
+        The folder of ``results.json``; ``calibration.json`` is read from the folder of this module.
     """
     results = json.loads((folder / "results.json").read_text())
     measured = FOLDER / "calibration.json"
@@ -38,14 +38,14 @@ def write(folder: Path = FOLDER) -> None:
 
 
 def folder_for(*, quick: bool) -> Path:
-    """Say where a run writes unless it is told: a try-out never over the results of a run in earnest."""
+    """Give the default output folder; a quick run never overwrites the results of a full run."""
     return FOLDER / "quick" if quick else FOLDER
 
 
 def page(template: str, **values: Any) -> str:
     """Fill in a template of this folder.
 
-    Only our own numbers and names go in, and Markdown comes out: nothing is escaped.
+    Nothing is escaped: the values are our own numbers and names, and the output is Markdown.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -103,7 +103,7 @@ def percent(part: float) -> str:
 
 
 def steps(contender: dict[str, Any]) -> str:
-    """Say in how many steps a contender integrated; by itself it may take another number for every example.
+    """Give the number of steps of a contender, or their range if it chose another number for every example.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def steps(contender: dict[str, Any]) -> str:
 
 
 def chunk(contender: dict[str, Any]) -> str:
-    """Say how many points a contender held at once.
+    """Give the number of points that a contender processes at once.
 
     Examples
     --------

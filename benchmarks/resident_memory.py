@@ -1,4 +1,4 @@
-"""By how much a process grows while something runs."""
+"""Measures the growth of a process's memory during a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psutil
 
-# Linux keeps the most that a process ever held; writing 5 here starts that anew.
+# Linux records the peak resident set of a process; writing 5 to this file resets the peak.
 _RESET = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
@@ -18,9 +18,9 @@ Answer = TypeVar("Answer")
 
 
 def growth_during(call: Callable[[], Answer]) -> tuple[int, Answer]:
-    """Run a call; give the most by which the resident set grew meanwhile, in bytes, and what the call gave.
+    """Run a call; give the peak growth of the resident set during the call, in bytes, and the call's result.
 
-    On Linux by the kernel's own high-water mark, which misses nothing; elsewhere by looking every
+    On Linux the kernel records an exact high-water mark; on other systems a thread samples the resident set every
     millisecond.
     """
     process = psutil.Process()
@@ -41,7 +41,7 @@ def _high_water_mark() -> int:
 
 
 class _Watch(threading.Thread):
-    """Looks at the resident set again and again."""
+    """Samples the size of the resident set repeatedly."""
 
     def __init__(self, process: psutil.Process) -> None:
         super().__init__(daemon=True)
@@ -50,12 +50,12 @@ class _Watch(threading.Thread):
         self._most = 0
 
     def run(self) -> None:
-        """Look until told to stop."""
+        """Sample until `stop` is called."""
         while not self._done.wait(0.001):
             self._most = max(self._most, self._process.memory_info().rss)
 
     def stop(self) -> int:
-        """Stop and give the most that was seen."""
+        """Stop, and give the largest sample in bytes."""
         self._done.set()
         self.join()
         return self._most

@@ -1,4 +1,4 @@
-"""A residual network of 18 layers, the size at which many users' models stand."""
+"""A residual network of 18 layers, a typical size of users' models."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class ResidualBlock(nn.Module):
     Parameters
     ----------
     inward, outward : int
-        Channels that come and that go.
+        Numbers of input and output channels.
     stride : int
-        By how much the first convolution shrinks each side.
+        The stride of the first convolution.
     """
 
     def __init__(self, inward: int, outward: int, stride: int) -> None:
@@ -65,12 +65,12 @@ class ResidualNetwork(nn.Module):
 
 
 def resnet18(classes: int) -> nn.Module:
-    """Build the network with random weights, its batch normalisations settled on random pictures.
+    """Build the network with random weights, and with batch statistics estimated on random pictures.
 
     Returns
     -------
     torch.nn.Module
-        11.7 million parameters at a thousand classes, from PyTorch's random state.
+        The network: 11.7 million parameters for a thousand classes, drawn from PyTorch's random state.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Saliency: one gradient an example, in a batch, and the overhead of a call for a single picture."""
+"""Saliency: one gradient per example, in a batch, and the overhead of a call for a single picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ OURS = "explain"
 BARE = "bare"
 _TARGET = 3
 
-# Who computes the same thing, where; Xplique takes the absolute value, and tf-explain one class for all examples.
+# The tools that compute the same gradient, with their environments. Xplique takes the absolute value, and tf-explain
+# one class for all examples.
 _TOOLS = {
     "torch": {"Captum": (PEERS, "captum saliency"), BARE: (OWN, "bare saliency")},
     "tensorflow": {
@@ -26,26 +27,26 @@ _TOOLS = {
         BARE: (OWN, "bare saliency"),
     },
 }
-# A gradient at a single point may sit on a kink in one tool and beside it in the other; the median example does not.
+# A single point may lie on a kink in one tool and beside it in another; the median example does not.
 _AGREEMENT = 1e-4
 
 
 def measure(workplace: Workplace, case: Case, rounds: int, repeats: int) -> dict[str, Any]:
-    """Time the gradient of every example of a case in each tool, ours and the bare one included.
+    """Time the gradient of every example of a case in each tool, including `explain` and the bare loop.
 
     Parameters
     ----------
     workplace : Workplace
         Where the workers are.
     case : Case
-        What is measured.
+        The case to measure.
     rounds, repeats : int
-        Interleaved rounds, and calls in a row in each.
+        The number of interleaved rounds, and of consecutive calls in each round.
 
     Returns
     -------
     dict
-        Plain data: times, agreement, ratios of ours to each.
+        Plain data: times, agreement, ratios of our time to each tool's.
 
     Raises
     ------

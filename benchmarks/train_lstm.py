@@ -22,12 +22,12 @@ def tensors(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def main() -> None:
-    """Train, test and write the weights beside this file."""
+    """Train and test the model, and write its weights to the folder of this file."""
     torch.manual_seed(_SEED)
     data = dataset("fashion_mnist")
     (x, y), (test_x, test_y) = tensors(data.train), tensors(data.test)
     model = RecurrentClassifier()
-    # As PyTorch sets it by default: nothing here is chosen for how smooth the model becomes.
+    # PyTorch's default settings: none is chosen to make the model smooth.
     optimizer = torch.optim.Adam(model.parameters())
     steps = _EPOCHS * (len(x) // _BATCH)
     rows = torch.cat([torch.randperm(len(x))[: steps // _EPOCHS * _BATCH] for _ in range(_EPOCHS)])

@@ -1,6 +1,6 @@
-"""One process of one environment and one framework, which does what the driver asks, one request at a time.
+"""A worker process of one environment and one framework, which handles one request of the driver at a time.
 
-A request and its answer are one line of JSON each, on standard input and output. Arrays go through ``.npy`` files.
+A request and its answer are one line of JSON each, on standard input and output. Arrays go in ``.npy`` files.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _TOOLS = ("numpy", "captum", "shap", "xplique", "tf-explain", "tf-keras-vis")
 
 
 class Worker:
-    """The calls that were made ready, by number, and what can be asked of them.
+    """The prepared calls, by number, and the requests that the driver can make.
 
     Parameters
     ----------
     framework : {"torch", "tensorflow"}
-        Whose contenders these are; the other framework is never imported.
+        The framework of the contenders; the other framework is never imported.
     folder : pathlib.Path
-        Where the driver has put the examples and expects arrays.
+        The folder with the driver's examples, to which arrays are written.
     """
 
     def __init__(self, framework: str, folder: Path) -> None:
@@ -44,12 +44,12 @@ class Worker:
         self._last = 0
 
     def versions(self) -> dict[str, Any]:
-        """Say which versions these are."""
+        """Give the versions of the installed tools."""
         installed = {name: version(name) for name in _TOOLS if find_spec(name.replace("-", "_"))}
         return {**self._contenders.versions(), **installed}
 
     def predict(self, case: dict[str, Any]) -> dict[str, Any]:
-        """Write the predicted class of every example of a case: what all contenders explain."""
+        """Write the predicted class of every example of a case, which all contenders explain."""
         one = Case.from_json(case)
         np.save(
             self._folder / f"{one.name}-targets.npy", self._contenders.predicted(one, self._examples(one))
@@ -59,9 +59,9 @@ class Worker:
     def make(
         self, contender: str, case: dict[str, Any], settings: dict[str, Any], warm: bool = True
     ) -> dict[str, Any]:
-        """Make a call ready and, to warm up, call it once: traces, probes and caches are no part of what is timed.
+        """Prepare a call and, with `warm`, run it once, so that timings exclude traces, probes and caches.
 
-        The map of that first call is written for the driver.
+        Write the map of this first call for the driver.
         """
         one = Case.from_json(case)
         targets = np.load(self._folder / f"{one.name}-targets.npy", allow_pickle=False)
@@ -77,7 +77,7 @@ class Worker:
         return {"number": self._last, "facts": facts, "seconds": seconds}
 
     def time(self, number: int, repeats: int = 1) -> dict[str, Any]:
-        """Time a call, in seconds; of several in a row, the mean."""
+        """Time a call, in seconds: the mean over `repeats` consecutive calls."""
         call = self._calls[number]
         gc.collect()
         start = time.perf_counter()
@@ -86,22 +86,22 @@ class Worker:
         return {"seconds": (time.perf_counter() - start) / repeats}
 
     def peak(self, number: int) -> dict[str, Any]:
-        """Measure by how much the resident set grows at most while a call runs, in bytes."""
+        """Measure the peak growth of the resident set during a call, in bytes."""
         gc.collect()
         grown, (_, facts) = growth_during(self._calls[number])
         return {"bytes": grown, "facts": facts}
 
     def profile(self, number: int) -> dict[str, Any]:
-        """Count the arithmetic of a call, and tell how long each operation took in it."""
+        """Count the arithmetic of a call, and give the time of each operation."""
         found: dict[str, Any] = self._contenders.profile(self._calls[number])
         return found
 
     def peak_rate(self, device: str) -> dict[str, Any]:
-        """Measure how much arithmetic this machine does in a second."""
+        """Measure the arithmetic throughput of this machine, in operations per second."""
         return {"flops per second": self._contenders.peak_rate(device)}
 
     def drop(self, number: int) -> dict[str, Any]:
-        """Let go of a call and its model."""
+        """Delete a call and its model."""
         del self._calls[number]
         return {}
 
@@ -111,7 +111,7 @@ class Worker:
 
 def main() -> None:
     """Answer requests until the driver closes the pipe."""
-    # What libraries print goes to standard error, and never between the answers.
+    # Redirect the output of libraries to standard error, so that it does not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     worker = Worker(sys.argv[1], Path(sys.argv[2]))
@@ -120,7 +120,7 @@ def main() -> None:
         request = json.loads(line)
         try:
             answer = getattr(worker, request.pop("do"))(**request)
-        except Exception:  # Whatever a contender raises is told to the driver, which decides.
+        except Exception:  # A contender may raise anything; report it to the driver.
             answer = {"error": traceback.format_exc(limit=-4)}
         print(json.dumps(answer), file=answers)
 

@@ -1,4 +1,4 @@
-"""Make the gallery: the same as `explain gallery`.
+"""Make the gallery; the same as `explain gallery`.
 
 python gallery/generate.py --out gallery/output
 """

@@ -23,7 +23,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of initial weights, order and augmentation.")] = 0,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training set; the recipe's if left out.")
+        int | None, typer.Option(help="Passes over the training set; by default the recipe's number.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the weight file and the card.")] = _SHIPPED,
 ) -> None:
@@ -52,9 +52,7 @@ def main(
         raise typer.Exit(1) from error
     console.print(f"{name}: {100 * result.test_accuracy:.2f} % of the test set; wrote {result.path}")
     if result.test_accuracy < result.required_accuracy:
-        console.print(
-            f"[red]That is under the {100 * result.required_accuracy:.0f} % that it should reach.[/red]"
-        )
+        console.print(f"[red]This is below the required {100 * result.required_accuracy:.0f} %.[/red]")
         raise typer.Exit(1)
 
 

@@ -117,7 +117,7 @@ def test_the_command_trains_and_says_when_a_run_falls_short(
 ) -> None:
     result = CliRunner().invoke(command, ["names_rnn", "--epochs", "1", "--out", str(tmp_path / "out")])
     assert result.exit_code == 1
-    assert "75 % that it should reach" in " ".join(result.output.split())
+    assert "below the required 75 %" in " ".join(result.output.split())
     assert (tmp_path / "out" / "names_rnn.safetensors").exists()
 
 

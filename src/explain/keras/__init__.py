@@ -1,1 +1,1 @@
-"""Reading and calling Keras models, whichever framework Keras runs on; Keras is not imported."""
+"""Reads and calls Keras models, whichever framework Keras runs on; does not import Keras."""

@@ -1,4 +1,4 @@
-"""The activations of Keras's layers by the names that both frameworks share; Keras is not imported."""
+"""The activations of Keras layers, by names that both frameworks share; does not import Keras."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _KNOWN = frozenset(
 )
 
 ACTIVATIONS = frozenset({"Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Gelu", *_OPERATIONS})
-"""The layers and operations that are an activation and nothing else."""
+"""The layers and operations that only apply an activation."""
 
 
 def activation_of(layer: Any) -> str | None:
-    """Give the name of the activation that a layer applies, None for none."""
+    """Give the name of the activation that a layer applies; None if it applies none."""
     name = class_name(layer)
     if name == "ReLU":
         return _rectifier(layer)
@@ -88,7 +88,7 @@ def named_activation(function: Any) -> str | None:
 
 
 def is_known(activation: str | None) -> bool:
-    """Tell whether a name is that of an activation that both frameworks have, and not of a user's function.
+    """Tell whether a name is an activation that both frameworks have; the name of a user's function is not.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Calling Keras models, and replacing what their layers call meanwhile, whichever framework Keras runs on.
+"""Calls Keras models and patches their layers during a call, whichever framework Keras runs on.
 
-Keras is not imported. A model's graph does not change; a method or an attribute of a layer instance is replaced for the
-length of one call or trace.
+This module does not import Keras. A model's graph does not change: a method or an attribute of a layer instance is
+replaced for the duration of one call or trace.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _KINDS: dict[str, ActivationKind] = {
 
 
 def _takes_inputs_as_one(model: Any, names: Sequence[str] | None) -> bool:
-    """Tell whether a Keras model of several inputs takes them as one argument, a list or a dict, as Keras's own do.
+    """Tell whether a Keras model takes several inputs as one argument, a list or a dict, like Keras's own models.
 
-    A subclass may name each input in its `call`: then each is an argument.
+    A subclass may instead name each input in its `call`: then each input is an argument.
     """
     if any(base.__name__ in ("Functional", "Sequential") for base in type(model).__mro__):
         return True
@@ -44,7 +44,7 @@ def _takes_inputs_as_one(model: Any, names: Sequence[str] | None) -> bool:
 def wired(
     model: Any, wiring: Wiring | None, inputs: Sequence[Any], keywords: Mapping[str, Any], *, keras: bool
 ) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Give the positional and keyword arguments of a call of a model; `keras` tells a Keras model."""
+    """Give the positional and keyword arguments for a call of a model; `keras` is True for a Keras model."""
     named = {**keywords, "training": False} if keras else dict(keywords)
     if wiring is None:
         return inputs, named
@@ -64,7 +64,7 @@ def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivat
         for layer in layers:
             kind = _KINDS.get(getattr(getattr(layer, "activation", None), "__name__", ""))
             if isinstance(getattr(type(layer), "activation", None), property):
-                # A recurrent layer shows the activation of its cell, which is a layer of its own.
+                # A recurrent layer exposes the activation of its cell, which is a layer of its own.
                 continue
             if kind is not None:
                 stack.enter_context(
@@ -102,7 +102,7 @@ def _recorder(
 
 @contextmanager
 def replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
-    """Replace an instance attribute while a context lasts, without telling Keras, which tracks attributes."""
+    """Replace an instance attribute for the duration of a context, bypassing Keras's tracking of attributes."""
     missing = object()
     before = layer.__dict__.get(name, missing)
     object.__setattr__(layer, name, value)

@@ -1,4 +1,4 @@
-"""The maps that a Keras model flattens before a layer, as its graph shows them; Keras is not imported."""
+"""The maps that a Keras model flattens before a layer, read from its graph; does not import Keras."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from explain.keras.graph import (
 from explain.keras.layers import class_name, layers_of
 from explain.parameters.flattened import Block, Row, without_vectors
 
-# Every value stays at its place.
+# Layers that keep every value at its position.
 _ELEMENTWISE = ONLY_IN_TRAINING | ACTIVATIONS | {"PReLU", "Rescaling"}
 _ELEMENTWISE |= {"BatchNormalization", "LayerNormalization", "GroupNormalization"}
 _POOLS = MAX_POOLS | ZERO_PADS
 _POOLS |= {f"{name}{count}D" for name in ("AveragePooling", "UpSampling", "Cropping") for count in (1, 2, 3)}
-# Their outputs are sequences of features, which both frameworks have last.
+# Layers whose outputs are sequences of features; both frameworks have the feature axis last.
 _SEQUENTIAL = frozenset(
     [
         "LSTM",
@@ -46,14 +46,14 @@ _SEQUENTIAL = frozenset(
 
 
 def row_before(graph: Graph, layer: Any) -> Row | None:
-    """Give the maps that were flattened to be a layer's input, or each step of it, None where none was."""
+    """Give the maps flattened into a layer's input or into each of its steps; None if nothing is flattened."""
     tensor = input_of(layer)
     row = None if tensor is None or len(tensor.shape) not in (2, 3) else _row(graph, tensor)
     return None if row is None else without_vectors(row)
 
 
 def map_after(layer: Any) -> Block | None:
-    """Give the spatial map that a layer's output, a row, is reshaped to, None where it is not reshaped to one."""
+    """Give the spatial map that a later layer reshapes this layer's output, a row, to; None if there is none."""
     row = layer
     while len(followers := list(getattr(row, "_outbound_nodes", None) or [])) == 1:
         row = followers[0].operation
@@ -74,9 +74,9 @@ def map_after(layer: Any) -> Block | None:
 
 
 def built_flattenings(model: Any) -> dict[int, Row]:
-    """Give what the Flatten layers of a model without a graph were built for, by the number of features they return.
+    """Map the number of features of each Flatten layer of a model without a graph to the maps that it flattens.
 
-    Their maps are taken to have their channels where the layer says.
+    The maps are those that the layer was built for. Their channel axis is that of the layer's ``data_format``.
     """
     found: dict[int, Row] = {}
     for layer in layers_of(model):
@@ -112,13 +112,13 @@ def _row(graph: Graph, tensor: Any) -> Row | None:
     sizes = list(map(int, given.shape[rank - 1 :]))
     channels = sizes[0] if last is False else sizes[-1]
     if name == "Flatten" and operation.data_format == "channels_first":
-        # It moves the first axis to the end before it flattens.
+        # With channels_first, Flatten moves the first axis to the end before it flattens.
         last = True if last is False else None
     return (Block(math.prod(sizes) // channels, channels, last, _is_spatial(graph, given)),)
 
 
 def _is_spatial(graph: Graph, tensor: Any) -> bool:
-    """Tell a spatial map from a sequence of features, by the layer that computes it."""
+    """Tell whether a tensor is a spatial map or a sequence of features, by the layer that computes it."""
     for before in graph.operations_before(tensor, through_merges=True):
         name = class_name(before)
         if name in _SEQUENTIAL:
@@ -129,7 +129,7 @@ def _is_spatial(graph: Graph, tensor: Any) -> bool:
 
 
 def _has_channels_last(graph: Graph, tensor: Any, *, steps: bool = False) -> bool | None:
-    """Tell whether a map, or the map of each step, has its channels last; None where that is not known."""
+    """Tell whether a map, or the map of each step, has its channels last; None if that is unknown."""
     moved: list[tuple[int, ...]] = []
     for before in graph.operations_before(tensor, through_merges=True):
         name = class_name(before)
@@ -137,20 +137,20 @@ def _has_channels_last(graph: Graph, tensor: Any, *, steps: bool = False) -> boo
             moved.append(tuple(before.dims))
         elif not (name in MERGES or (name in _ELEMENTWISE and name != "BatchNormalization")):
             last = getattr(before, "data_format", "channels_last") != "channels_first"
-            # A pool's default format says little: the layers before it decide.
+            # A pool's default data_format is no evidence: the layers before it decide.
             if not (name in _POOLS and last):
                 return _after_moving(last, moved, steps)
     return _after_moving(True, moved, steps)
 
 
 def _after_moving(last: bool, moved: list[tuple[int, ...]], steps: bool) -> bool | None:
-    """Tell whether a map has its channels last after permutations of its axes, of which the first may be steps."""
+    """Tell whether a map has its channels last after permutations of its axes; the first axis may be steps."""
     count = len(moved[0]) if moved else 0
     places = list(range(1, count + 1))
     for dims in reversed(moved):
         places = [places[axis - 1] for axis in dims]
     if not moved:
-        # Where the channels are first, each step is a channel.
+        # With channels first, each step is a channel.
         return None if steps and not last else last
     channels = count if last else 1
     places = places[1:] if steps else places

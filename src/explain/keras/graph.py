@@ -1,6 +1,6 @@
-"""The graph of a functional Keras model: what comes before and after a layer; Keras is not imported.
+"""The graph of a functional Keras model: the operations before and after a layer; does not import Keras.
 
-A Sequential model has such a graph too. A subclassed model has none, so that its layers' neighbours are not known.
+A Sequential model has such a graph too. A subclassed model has none, so its layers' neighbours are unknown.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ ONLY_IN_TRAINING = frozenset(
     ]
 )
 MAX_POOLS = frozenset({"MaxPooling1D", "MaxPooling2D", "MaxPooling3D"})
-# An activation after one of these applies to the layer before it all the same.
+# Layers between a layer and its activation that do not prevent the activation from being the layer's own.
 _PASSES = ONLY_IN_TRAINING | MAX_POOLS | {"Flatten", "Reshape"}
 ZERO_PADS = frozenset({"ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"})
 MERGES = frozenset({"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"})
 
 
 def input_shape_of(layer: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of a layer's input, batch axis included, None where it is not known.
+    """Give the shape of a layer's input, batch axis included; None if it is unknown.
 
-    Where its graph does not say, it is the shape that the layer was built with.
+    If the graph does not determine it, use the shape that the layer was built with.
     """
     nodes = getattr(layer, "_inbound_nodes", None) or []
     if len(nodes) == 1 and len(nodes[0].input_tensors) == 1:
@@ -55,10 +55,10 @@ def input_shape_of(layer: Any) -> tuple[int | None, ...] | None:
 
 
 def in_order_of_calls(layers: list[Any]) -> list[Any]:
-    """Sort the layers of one graph by the order of their calls when it was made, where that is known.
+    """Sort the layers of one graph by the order of their calls when the graph was built, if that order is known.
 
-    Keras sorts them by their distance from the output, which mixes branches. The names of its tensors are numbered in
-    the order of the calls.
+    Keras sorts layers by their distance from the output, which mixes branches. The names of Keras tensors are numbered
+    in the order of the calls.
     """
     numbers: dict[int, int] = {}
     for layer in layers:
@@ -70,19 +70,19 @@ def in_order_of_calls(layers: list[Any]) -> list[Any]:
             return layers
         numbers[id(layer)] = int(found[0][1] or 0)
         before = [numbers.get(id(one._keras_history.operation), -1) for one in node.input_tensors]
-        # Numbers restart when Keras's session is cleared: then they say nothing.
+        # Numbers restart when Keras's session is cleared: then they do not give the order.
         if any(number >= numbers[id(layer)] for number in before):
             return layers
     return sorted(layers, key=lambda layer: numbers[id(layer)])
 
 
 def is_on_graph(layer: Any) -> bool:
-    """Tell whether a layer's place in a graph is known."""
+    """Tell whether a layer has exactly one known position in a graph."""
     return len(getattr(layer, "_inbound_nodes", None) or []) == 1
 
 
 class Graph:
-    """The graph of a Keras model, those of the models inside it included.
+    """The graph of a Keras model, including the graphs of nested models.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Graph:
                 }
 
     def following_activation(self, layer: Any) -> tuple[str | None, bool]:
-        """Give the activation that follows a layer which applies none, and whether it is known."""
+        """Give the activation that follows a layer without its own activation, and whether it is known."""
         while True:
             nodes = getattr(layer, "_inbound_nodes", None) or []
             if len(nodes) != 1 or len(nodes[0].output_tensors) != 1:
@@ -122,7 +122,7 @@ class Graph:
                 return activation, activation is not None or parametric
 
     def zeros_before(self, layer: Any) -> Pairs | None:
-        """Give the zeros that padding layers directly before a layer add around each axis, None without such layers."""
+        """Give the zeros that padding layers directly before a layer add around each axis; None without such layers."""
         found: Pairs | None = None
         for before in self.operations_before(input_of(layer)):
             if class_name(before) not in ZERO_PADS:
@@ -133,7 +133,7 @@ class Graph:
         return found
 
     def layers_before(self, layer: Any, among: Collection[int]) -> tuple[Any, ...] | None:
-        """Give the nearest of some layers that a layer's inputs depend on, None where its graph does not say.
+        """Give the nearest of some layers that a layer's inputs depend on; None if the layer is not on a graph.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Graph:
     def operations_before(self, tensor: Any, *, through_merges: bool = False) -> Iterator[Any]:
         """Give the operations before a tensor, nearest first, as long as each has one input.
 
-        With `through_merges`, an operation that merges maps of one shape is followed at its first input.
+        With `through_merges`, continue at the first input of an operation that merges maps of one shape.
         """
         while tensor is not None:
             operation = self.maker_of(tensor)
@@ -169,7 +169,7 @@ class Graph:
             tensor = input_of(operation, first=through_merges and class_name(operation) in MERGES)
 
     def maker_of(self, tensor: Any) -> Any:
-        """Give the operation that computes a tensor: where that is a model inside the model, the operation in it."""
+        """Give the operation that computes a tensor; if it is a nested model, the operation inside that model."""
         while True:
             if id(tensor) in self._outside:
                 tensor = self._outside[id(tensor)]
@@ -182,7 +182,7 @@ class Graph:
 
 
 def input_of(operation: Any, *, first: bool = False) -> Any:
-    """Give the only input of an operation, or its first one; None if there is none or it is not known."""
+    """Give the only input of an operation, or with `first` its first input; None if there is none or it is unknown."""
     nodes = getattr(operation, "_inbound_nodes", None) or []
     tensors = nodes[0].input_tensors if len(nodes) == 1 else []
     return tensors[0] if len(tensors) == 1 or (first and tensors) else None

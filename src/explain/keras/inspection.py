@@ -10,16 +10,16 @@ from explain.keras.layers import layers_of
 
 
 def default_layout(model: Any, ndim: int) -> Layout:
-    """Give the layout of a first input of rank `ndim`: channels last, unless a layer says otherwise."""
+    """Give the layout of a first input of rank `ndim`: channels last, unless a layer has ``channels_first``."""
     first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers_of(model))
     return layout.default_layout(ndim, "first" if first else "last")
 
 
 def input_shape_of(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of a Keras model's only input, batch axis included, None where it is not stated."""
+    """Give the shape of a Keras model's only input, batch axis included; None if the model does not state it."""
     try:
         shape = model.input_shape
-    # A subclassed model raises one or the other, depending on the version of Keras.
+    # A subclassed model raises either error, depending on the version of Keras.
     except (AttributeError, ValueError):
         return None
     if isinstance(shape, list) and len(shape) == 1:

@@ -1,4 +1,4 @@
-"""Telling Keras models and layers from their classes; Keras is not imported."""
+"""Recognises Keras models and layers by their classes; does not import Keras."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def is_keras_model(model: object) -> bool:
-    """Tell from its class whether an object is a `keras.Model`."""
+    """Tell by its class whether an object is a `keras.Model`."""
     kind: Any = type(model)
     return _derives(kind, "Model")
 
@@ -20,20 +20,20 @@ def derives_from(layer: object, name: str) -> bool:
     return _derives(kind, name)
 
 
-# Every call asks this several times about the same few classes.
+# Cached, since every explanation checks the same few classes several times.
 @lru_cache(maxsize=512)
 def _derives(kind: Any, name: str) -> bool:
     return any(base.__name__ == name and base.__module__.split(".")[0] == "keras" for base in kind.__mro__)
 
 
 def keras_backend() -> str | None:
-    """Give the framework that Keras runs on, None if Keras is not loaded."""
+    """Give the name of the framework that Keras runs on; None if Keras is not imported."""
     keras = sys.modules.get("keras")
     return None if keras is None else str(keras.config.backend())
 
 
 def class_name(layer: object) -> str:
-    """Give the name of a layer's class in Keras; of a subclass, that of the Keras class it derives from.
+    """Give the name of a layer's Keras class, or of the Keras class that the layer's class derives from.
 
     Examples
     --------
@@ -47,12 +47,12 @@ def class_name(layer: object) -> str:
 
 
 def layers_of(model: Any) -> list[Any]:
-    """Give every layer of a model, nested ones included, the model itself first."""
+    """Give every layer of a model, including nested layers; the model itself comes first."""
     return list(model._flatten_layers())
 
 
 def seed_states(layers: Sequence[Any]) -> list[Any]:
-    """Give the variables in which layers keep the seeds of their random draws."""
+    """Give the variables that store the seeds of the layers' random draws."""
     generators = [generator for layer in layers for generator in vars(layer).values()]
     return [
         generator.state.value

@@ -1,4 +1,4 @@
-"""The masks that Keras layers compute from values, recorded and held; Keras is not imported."""
+"""Records and fixes the masks that Keras layers compute from values; does not import Keras."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def has_masking(layers: Sequence[Any]) -> bool:
 def recorded_masks(layers: Sequence[Any]) -> Iterator[list[Any]]:
     """Record the mask that every `Masking` layer computes, in the order of the calls.
 
-    A functional model computes the same mask a second time, by operations of its graph: they are recorded too.
+    A functional model computes the same mask again with operations of its graph: record those masks too.
     """
     recorded: list[Any] = []
 
@@ -43,23 +43,23 @@ def recorded_masks(layers: Sequence[Any]) -> Iterator[list[Any]]:
 def held_masks(
     layers: Sequence[Any], masks: Sequence[Any], apply: Callable[[Any, Any], Any]
 ) -> Iterator[None]:
-    """Let all that computes a mask return the recorded masks, in the order of the calls.
+    """Make every layer and operation that computes a mask return the recorded masks, in the order of the calls.
 
     Parameters
     ----------
     layers : sequence of keras.Layer
-        Where to look for `Masking`.
+        The layers of the model, among them the `Masking` layers.
     masks : sequence of tensor
-        One mask a call, shape (N, T).
+        One mask per call, shape (N, T).
     apply : callable
-        From an input (N, T, C) and a mask to the input with masked steps set to zero.
+        Takes an input (N, T, C) and a mask; gives the input with masked steps set to zero.
     """
     left = iter(masks)
 
     def call(inputs: Any) -> Any:
         mask = next(left)
         outputs = apply(inputs, mask)
-        # Where Keras itself keeps the mask of a tensor for the layers that follow.
+        # The attribute in which Keras itself stores a tensor's mask for the layers that follow.
         outputs._keras_mask = mask
         return outputs
 
@@ -74,16 +74,16 @@ def held_masks(
 
 
 def _mask_operations(layers: Sequence[Any]) -> list[Any]:
-    """Give the operations, which are no layers, that compute the masks in the graphs of functional models.
+    """Give the operations that are not layers and that compute the masks in the graphs of functional models.
 
-    When a functional model is built, the mask that a layer is called with becomes an argument of its node,
-    computed from the input of `Masking` by operations of the graph, not taken from what `Masking` returns.
+    When Keras builds a functional model, the mask of a layer's call becomes an argument of its node. Operations of
+    the graph compute this mask from the input of `Masking`; the output of `Masking` is not used.
     """
     if not has_masking(layers):
         return []
     found: dict[int, Any] = {}
     for layer in layers:
-        # A Sequential model keeps its functional one beside it.
+        # A Sequential model stores its functional model in an attribute.
         graph = getattr(layer, "_functional", None) or layer
         nodes = [node for operation in getattr(graph, "_operations", ()) for node in operation._inbound_nodes]
         for node in nodes:

@@ -1,1 +1,1 @@
-"""The TensorFlow extension; mirrors the PyTorch extension file for file."""
+"""The TensorFlow extension; it has the same structure as the PyTorch extension."""

@@ -1,4 +1,4 @@
-"""Answers the primitives for one TensorFlow model."""
+"""Implements the backend primitives for one TensorFlow model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from explain.tf_ext.model.transfer import to_host
 
 
 class TensorFlowBackend(AlongPaths, OpenedModel):
-    """One TensorFlow model, opened as `OpenedModel` says; see `explain.backends.protocol.Backend`."""
+    """The backend of one TensorFlow model, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "tensorflow"
     line = Line
@@ -39,7 +39,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         super().__init__(model, question, like)
         self.keeps_rows = self.inspection.structure.stateful
         if self.inspection.eager:
-            # Only a trace shows what the operations are.
+            # Only a trace shows the operations.
             self.provides = self.provides - {"backward_rules"}
 
     def hold(self, examples: Examples) -> Examples:
@@ -52,7 +52,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
-        """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
+        """Give the explained output of each example, shape (N, ...), and the kind of score."""
         self.check_shape(examples)
         padded = self.padded(examples)
         points = self.tensors(padded.inputs)
@@ -80,23 +80,23 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
                 seed.assign(value)
 
     def scores(self, examples: Examples) -> Array:
-        """Give one number an example, shape (N,): the output at its target."""
+        """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
         scores = self.run(TensorFlowForwardPass.scores, padded, self.tensors(padded.inputs))
-        # Too many scores, which only a callable target can give, are not truncated: the caller reports them.
+        # Do not truncate too many scores, which only a callable target can give: the caller raises an error.
         return to_host(scores)[: len(examples)] if len(scores) == len(padded) else to_host(scores)
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
-        found = self._kept_gradients(examples)
+        found = self._cached_gradients(examples)
         if found is None:
             padded = self.padded(examples)
             found = self.run(TensorFlowForwardPass.gradients, padded, self.tensors(padded.inputs))
         gradients, scores = found
         return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
-    def _kept_gradients(self, examples: Examples) -> tuple[tuple[Any, ...], Any] | None:
-        """Give the gradients and scores that `outputs` cached, if they are of the target resolved since."""
+    def _cached_gradients(self, examples: Examples) -> tuple[tuple[Any, ...], Any] | None:
+        """Give the gradients and scores that `outputs` cached, if they belong to the target resolved later."""
         last, self.last_pass = self.last_pass, None
         target = examples.target.indices
         if last is None or target is None or not last.is_over(examples):
@@ -106,7 +106,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         return (gradients, scores) if is_same else None
 
     def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
-        """Give the end of the model's affine prefix; None without one, or if the model rounds points."""
+        """Give the end of the model's affine prefix; None if there is none, or if the model rounds points."""
         return survey(self, examples).cut if self.skips_affine_prefix and not self.rounds_points else None
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
@@ -126,7 +126,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         return bytes_per_point(examples, lambda: survey(self, examples).bytes_per_point)
 
     def free_memory(self) -> int:
-        """Give the free memory of the device that computes, in bytes."""
+        """Give the free memory of the model's device, in bytes."""
         return free_memory(self.device_name)
 
     def synchronize(self) -> None:

@@ -1,4 +1,4 @@
-"""Recognises TensorFlow's models from their class, without importing TensorFlow."""
+"""Recognises TensorFlow models by their class, without importing TensorFlow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TensorFlowExtension(LazyExtension):
     model_suffixes = (".keras",)
 
     def recognises(self, model: object) -> bool:
-        """Tell by the class alone; a Keras model belongs here only if Keras runs on TensorFlow."""
+        """Tell whether a model's class is a TensorFlow class; a Keras model counts only if Keras runs on TensorFlow."""
         if is_keras_model(model):
             return keras_backend() == "tensorflow"
         kind: Any = type(model)
@@ -43,7 +43,7 @@ class TensorFlowExtension(LazyExtension):
         )
 
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
-        """Copy to the host; bfloat16, which NumPy lacks, becomes float32."""
+        """Copy a tensor to the host; bfloat16, which NumPy lacks, becomes float32."""
         array: npt.NDArray[np.generic] = tensor.numpy()
         return array.astype("float32") if array.dtype.name == "bfloat16" else array
 

@@ -21,19 +21,20 @@ def load_model(path: Path) -> Any:
     Returns
     -------
     keras.Model
-        Not compiled, since it is not trained.
+        The model; not compiled, since it is not trained.
 
     Raises
     ------
     UnsupportedModelError
-        If it is not such a file, holds a function that would be run, or a class that is not registered with Keras.
+        If it is not a ``.keras`` file, or it contains a function that would run, or a class that is not registered with
+        Keras.
     """
     try:
         return keras.models.load_model(str(path), safe_mode=True, compile=False)
-    # A damaged archive, an unknown class, a layer that cannot be built: each raises another kind of error.
+    # A damaged archive, an unknown class and a layer that cannot be built raise different exceptions.
     except Exception as cause:
-        said = str(cause).strip().partition("\n")[0]
+        reason = str(cause).strip().partition("\n")[0]
         raise UnsupportedModelError(
-            f"{path} cannot be read in Keras's safe mode ({said}). For a model with layers of your own or a Lambda "
+            f"{path} cannot be read in Keras's safe mode ({reason}). For a model with layers of your own or a Lambda "
             "name a function that builds it, as module:function."
         ) from cause

@@ -1,4 +1,4 @@
-"""tf-explain as a reference engine, for its kernels with right numbers: the gradient, and the input times it."""
+"""tf-explain as a reference engine, for its two kernels with correct numbers: gradient, and input × gradient."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from explain.tf_ext.backend import TensorFlowBackend
 
 
 def run(problem: Problem) -> Found:
-    """Run a problem in tf-explain, a chunk of examples of one target at a time.
+    """Run a problem in tf-explain, one chunk of examples with the same target at a time.
 
     Raises
     ------
     EngineError
-        If tf-explain cannot compute this, with the reason.
+        If tf-explain cannot compute the problem; the message gives the reason.
     """
     try:
         from tf_explain.core.gradients_inputs import GradientsInputs
@@ -34,7 +34,7 @@ def run(problem: Problem) -> Found:
     indices = examples.target.indices
     if indices is None or indices.shape[1] != 1 or len(examples.inputs[0].shape) != 4:
         raise EngineError(
-            "engine='tf-explain' takes pictures (N, H, W, C) and one class an example; this is something else. Use "
+            "engine='tf-explain' takes pictures (N, H, W, C) and one class per example; x or target is different. Use "
             "engine='explain'."
         )
     if backend.dtype != np.float32:

@@ -1,1 +1,1 @@
-"""The PyTorch extension; mirrors the TensorFlow extension file for file."""
+"""The PyTorch extension; it has the same structure as the TensorFlow extension."""

@@ -1,4 +1,4 @@
-"""Answers the primitives for one PyTorch model."""
+"""Implements the backend primitives for one PyTorch model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NOTHING = nullcontext()
 
 
 class TorchBackend(AlongPaths, OpenedModel):
-    """One PyTorch model, opened as `OpenedModel` says; see `explain.backends.protocol.Backend`."""
+    """The backend of one PyTorch model, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "torch"
     line = Line
@@ -40,12 +40,12 @@ class TorchBackend(AlongPaths, OpenedModel):
     rule_gradients = gradients.rule_gradients
     has_kinks = cut.has_kinks
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
-    """From so many points, or input values of points, a prefix saves more than the few runs that a survey costs."""
+    """Minimum number of points, or of their input values, for which a prefix saves more than its survey costs."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
         if isinstance(self.model, torch.jit.ScriptModule):
-            # Its operations are fused and cannot be seen.
+            # TorchScript fuses its operations, so that rules cannot intercept them.
             self.provides = self.provides - {"backward_rules"}
 
     def hold(self, examples: Examples) -> Examples:
@@ -57,7 +57,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return replace(examples, held=tuple(mask.cpu().numpy() for mask in masks))
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
-        """Give the explained output of each example, shape (N, ...), and what kind of score it is."""
+        """Give the explained output of each example, shape (N, ...), and the kind of score."""
         padded = self.padded(examples)
         # With gradients enabled, since the graph shows which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
@@ -73,7 +73,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return _NOTHING
 
     def scores(self, examples: Examples) -> Array:
-        """Give one number an example, shape (N,): the output at its target."""
+        """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
         with torch.no_grad():
             scores = self.scores_of(self.tensors(padded.inputs), padded)
@@ -98,7 +98,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
 
     def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
-        """Give the end of the affine prefix; None without one, for few points, or if the model rounds points."""
+        """Give the end of the affine prefix; None if there is none, for few points, or if the model rounds points."""
         points, values = len(examples) * n_nodes, sum(array.size for array in examples.inputs) * n_nodes
         is_worth_it = points >= self.points_worth_a_survey or values >= self.values_worth_a_survey
         if not (is_worth_it and self.skips_affine_prefix) or self.rounds_points:
@@ -122,7 +122,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return to_host(source.contiguous())[: len(examples)]
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
-        """Give units and gradients from one run of the model, with a graph from the module on only."""
+        """Give units and gradients from one run of the model; the autograd graph starts at the module."""
         with self.place_of(call).opened() as found:
             explained = self.read(self.tensors(examples.inputs), examples).explained
         (gradient,) = self.gradients_of(explained, examples, found[-1:])
@@ -139,7 +139,7 @@ class TorchBackend(AlongPaths, OpenedModel):
         return bytes_per_point(examples, self.fixed_batch_size, run)
 
     def free_memory(self) -> int:
-        """Give the free memory of the device that computes, in bytes."""
+        """Give the free memory of the model's device, in bytes."""
         return free_memory(self.device)
 
     def synchronize(self) -> None:

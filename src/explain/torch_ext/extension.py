@@ -1,4 +1,4 @@
-"""Recognises PyTorch's models from their class, without importing PyTorch."""
+"""Recognises PyTorch models by their class, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class TorchExtension(LazyExtension):
     model_suffixes = (".pt", ".ts")
 
     def recognises(self, model: object) -> bool:
-        """Tell by the class alone; a Keras model belongs here only if Keras runs on torch."""
+        """Tell whether the class of a model is a PyTorch class; a Keras model counts only if Keras runs on torch."""
         if is_keras_model(model):
             return keras_backend() == "torch"
         kind: Any = type(model)
         return _is_own_class(kind)
 
     def is_tensor(self, value: object) -> bool:
-        """Tell whether a value is a `torch.Tensor`, as parameters are too."""
+        """Tell whether a value is a `torch.Tensor`; parameters are tensors too."""
         return any((base.__module__, base.__name__) == ("torch", "Tensor") for base in type(value).__mro__)
 
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
-        """Copy to the host; bfloat16, which NumPy lacks, becomes float32."""
+        """Copy a tensor to the host; bfloat16, which NumPy lacks, becomes float32."""
         host = tensor.detach().cpu()
         array: npt.NDArray[np.generic] = (
             host.float() if str(host.dtype) == "torch.bfloat16" else host

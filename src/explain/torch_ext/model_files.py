@@ -1,4 +1,4 @@
-"""PyTorch models from files that hold a whole model and run no code when they are read."""
+"""Loads PyTorch models from files that contain a whole model and run no code when they are read."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def load_model(path: Path) -> Any:
     Returns
     -------
     torch.jit.ScriptModule
-        In the mode that it was saved in.
+        The model, in the mode (training or inference) in which it was saved.
 
     Raises
     ------
     UnsupportedModelError
-        If it is not such a file: a file of `torch.save` is a pickle, which would run code when it is read.
+        If it is not a TorchScript file. A file of `torch.save` is a pickle, which would run code when it is read.
     """
     read: Callable[..., Any] = torch.jit.load
     try:
-        # TorchScript is deprecated, but its files exist, and no other kind of file is read without pickle.
+        # TorchScript is deprecated, but its files exist, and PyTorch reads no other model file without pickle.
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             return read(str(path), map_location="cpu")
     except (RuntimeError, ValueError) as cause:
-        said = str(cause).strip().partition("\n")[0]
+        reason = str(cause).strip().partition("\n")[0]
         raise UnsupportedModelError(
-            f"{path} is no TorchScript file that can be read ({said}). A file of torch.save is a pickle, and reading "
+            f"{path} is not a readable TorchScript file ({reason}). A file of torch.save is a pickle, and reading "
             "one runs code of the file: name a function that builds the model instead, as module:function."
         ) from cause

@@ -1,4 +1,4 @@
-"""Captum as a reference engine: the same problem, computed by the library that PyTorch users know."""
+"""Captum as a reference engine: it computes the same problem with the library that PyTorch users know."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explain.inputs.examples import Array, Examples
 from explain.running.problem import Problem
 from explain.torch_ext.backend import TorchBackend
 
-# Captum's own default, which "auto" means here.
+# Captum's own default; "auto" means this number for the engine.
 _STEPS = 50
 _RULES = {
     "gauss_legendre": "gausslegendre",
@@ -34,7 +34,7 @@ def run(problem: Problem) -> Found:
     Raises
     ------
     EngineError
-        If Captum's numbers for these options are wrong.
+        If Captum does not support these options, or computes wrong numbers for them.
     """
     try:
         import captum.attr
@@ -57,13 +57,12 @@ def run(problem: Problem) -> Found:
         )
     if rule not in _RULES:
         raise EngineError(
-            f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so "
-            "that its "
+            f"engine='captum' with rule={rule!r}: the weights of Captum's riemann_trapezoid sum to (n − 1)/n, so its "
             f"values are too small. Use one of {', '.join(map(repr, _RULES))}, or engine='explain'."
         )
     if rule != "gauss_legendre" and n_steps < 2:
         raise EngineError(
-            f"engine='captum' with rule={rule!r} takes no fewer than 2 steps: raise n_steps, or use "
+            f"engine='captum' with rule={rule!r} needs at least 2 steps: raise n_steps, or use "
             "engine='explain'."
         )
     values = _in_chunks(
@@ -102,11 +101,12 @@ def _integrated_gradients(
 
 
 def _forward(backend: TorchBackend, examples: Examples) -> Callable[..., Tensor]:
-    """Give the function that Captum calls for scores: at expanded examples, a chunk of the expansion at a time."""
+    """Give the function that Captum calls for scores; it receives expanded examples, one chunk at a time."""
     count, seen = len(examples), 0
 
     def scores(*points: Tensor) -> Tensor:
-        # Captum expands step by step, all examples of a step together, and cuts that into chunks in order.
+        # Captum expands step by step, with all examples of a step together, and splits the result into chunks in
+        # order.
         nonlocal seen
         rows = (seen + np.arange(len(points[0]))) % count
         seen += len(points[0])

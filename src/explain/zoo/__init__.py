@@ -1,9 +1,9 @@
 """The seed models: four small networks, trained on real data, each with a twin in the other framework.
 
-Beside them stands a network of real size, `efficientnet_lite0`, for which an extra must be installed: `load` and
-`samples` take its name too; `names` does not list it.
+The zoo also has a network of realistic size, `efficientnet_lite0`, which needs an optional extra: `load` and `samples`
+accept its name too; `names` does not list it.
 
-Importing this package imports no framework; `load` imports the one that it is asked for.
+Importing this package imports no framework; `load` imports the framework that its argument names.
 
 Examples
 --------
@@ -46,15 +46,14 @@ def names() -> tuple[str, ...]:
 def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     """Load a seed model, or a pretrained network, with its trained weights.
 
-    The weights are the same numbers in both frameworks, so that the twins give the same outputs up to the
-    rounding of their arithmetic.
+    The weights are the same numbers in both frameworks, so the twins give the same outputs up to rounding.
 
     Parameters
     ----------
     name : str
         One of `names()`, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
     framework : {"torch", "tensorflow"}
-        In which framework.
+        The framework of the model.
     dtype : {"float32", "float64"}
         Precision of the model; the weights were trained in float32 and are cast.
 
@@ -86,7 +85,7 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
         loaded = extension(chosen, "weights").load(build, weights_for(model, chosen), dtype)
     else:
         loaded = load_pretrained(model, chosen, dtype)
-    # Stated on the model, so that what needs them (`explain.maximize`) finds it there. Keras states its shape itself.
+    # Attributes of the model, where `explain.maximize` looks for them. A Keras model has an input shape already.
     loaded.input_bounds = model.bounds
     if chosen == "torch":
         loaded.input_shape = model.example_shape[chosen]
@@ -94,19 +93,19 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
 
 
 def samples(name: str, framework: str = "torch") -> Samples:
-    """Give small real inputs for a model of the zoo, preprocessed as it wants them.
+    """Give small real inputs for a model of the zoo, preprocessed for the model.
 
     Parameters
     ----------
     name : str
         One of `names()`, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
     framework : {"torch", "tensorflow"}
-        The framework whose layout is wanted; it need not be installed.
+        The framework whose layout to use; it need not be installed.
 
     Returns
     -------
     Samples
-        Inputs, labels, and what is needed to draw them. None was in the model's training set.
+        Inputs, labels, and the data needed to draw them. No input was in the model's training set.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def samples(name: str, framework: str = "torch") -> Samples:
 
 
 def card(name: str) -> str:
-    """Give the model card of a seed model: what it is, learned from, reached and is for, as Markdown.
+    """Give the model card of a seed model as Markdown: architecture, data, test accuracy, intended use.
 
     Parameters
     ----------
@@ -136,7 +135,7 @@ def card(name: str) -> str:
     Returns
     -------
     str
-        Markdown.
+        The card, in Markdown.
 
     Raises
     ------
@@ -158,12 +157,12 @@ def card(name: str) -> str:
 
 
 def _model(name: str) -> SeedModel | PretrainedModel:
-    """Look a model of the zoo up."""
+    """Look up a model of the zoo."""
     return PRETRAINED[name] if name in PRETRAINED else seed_model(name)
 
 
 def _framework(framework: str) -> Framework:
-    """Check the name of a framework."""
+    """Check the name of a framework, and give it."""
     for known in FRAMEWORKS:
         if framework == known:
             return known

@@ -13,18 +13,18 @@ from explain.zoo.seed_models import FRAMEWORKS, SeedModel
 
 @dataclass(frozen=True)
 class DataStatement:
-    """What a card says about a data set.
+    """The statements of a card about a data set.
 
     Parameters
     ----------
     description : str
-        What the data are and how they are split.
+        The content of the data set and its split.
     licence : str
-        Under which terms they come.
+        The licence of the data.
     citation : str
-        How to cite them.
+        The reference to cite.
     limits : str
-        What a model that was trained on them cannot know.
+        The limits of a model trained on the data.
     """
 
     description: str
@@ -41,7 +41,7 @@ DATA_STATEMENTS: Mapping[str, DataStatement] = {
         ),
         licence="None stated by the authors, who ask to be cited.",
         citation="A. Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009.",
-        limits="It knows ten classes of small, centred objects and calls whatever it is shown one of them.",
+        limits="It knows ten classes of small, centred objects and assigns every input to one of them.",
     ),
     "fashion_mnist": DataStatement(
         description=(
@@ -52,13 +52,13 @@ DATA_STATEMENTS: Mapping[str, DataStatement] = {
             "H. Xiao, K. Rasul and R. Vollgraf, *Fashion-MNIST: a Novel Image Dataset for Benchmarking "
             "Machine Learning Algorithms*, arXiv:1708.07747, 2017."
         ),
-        limits="It knows centred product pictures, light on black, and no others.",
+        limits="It knows only centred product pictures, light on black.",
     ),
     "names": DataStatement(
         description=(
-            "Surnames of 18 languages, accents stripped to 57 characters. Each name is kept once a language "
+            "Surnames of 18 languages, accents stripped to 57 characters. Each name appears once per language "
             "(the files repeat many: the 2,000 Arabic lines are 108 names); a fifth of each language, drawn "
-            "by a fixed seed, is the test set, so that no name is trained and tested on in the same language."
+            "with a fixed seed, is the test set, so that no name is trained and tested on in the same language."
         ),
         licence="MIT (S. Robertson, *Practical PyTorch*, 2017).",
         citation="S. Robertson, *Classifying Names with a Character-Level RNN*, PyTorch tutorials, 2017.",
@@ -78,14 +78,14 @@ def write_card(model: SeedModel, metadata: Mapping[str, Any]) -> str:
     Parameters
     ----------
     model : SeedModel
-        Its row of the table.
+        The model's row of the table of seed models.
     metadata : Mapping
-        How its weights were trained, as `explain.zoo.weight_files.read_metadata` returns it.
+        The data of the training run, as `explain.zoo.weight_files.read_metadata` returns it.
 
     Returns
     -------
     str
-        Markdown.
+        The card, in Markdown.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def write_card(model: SeedModel, metadata: Mapping[str, Any]) -> str:
     recipe = model.recipe
     count = sum(math.prod(shape) for shape in shapes(model.layers, model.native).values())
     inputs = "; ".join(
-        f"{framework} {model.layout[framework]}, {_words(model.example_shape[framework])} an example"
+        f"{framework} {model.layout[framework]}, {_words(model.example_shape[framework])} per example"
         for framework in FRAMEWORKS
     )
     versions = ", ".join(f"{package} {version}" for package, version in sorted(metadata["versions"].items()))
@@ -112,7 +112,7 @@ def write_card(model: SeedModel, metadata: Mapping[str, Any]) -> str:
 
 | | |
 |---|---|
-| Native framework | {model.native}; `explain.zoo.load` gives the twin in the other, with the same weights |
+| Native framework | {model.native}; `explain.zoo.load` gives the twin in the other framework, with the same weights |
 | Input | {inputs}; within [{model.bounds[0]:g}, {model.bounds[1]:g}] |
 | Output | {model.output} of {len(model.classes)} classes: {", ".join(model.classes)} |
 | Parameters | {count:,} |
@@ -129,13 +129,13 @@ Cross-entropy; Adam with decoupled weight decay {recipe.weight_decay:g}; batches
 {metadata["epochs"]} epochs; learning rate up to {recipe.learning_rate:g} after a short warm-up, then down
 to zero along half a cosine{"".join(f"; {extra}" for extra in extras)}.
 Seed {metadata["seed"]}, on {metadata["device"]}, with {versions}.
-The test set served to measure the accuracy above, and to choose nothing.
+The test set was used only to measure the accuracy above.
 
     {metadata["command"]}
 
 ## Intended use
-A small, real model on which explanations are tested, compared between frameworks and shown. It is no
-component of a product and no benchmark of accuracy.
+A small, real model on which explanations are tested, compared between frameworks and shown. It is not
+a component of a product or a benchmark of accuracy.
 
 ## Limits
 {data.limits}

@@ -1,4 +1,4 @@
-"""The data sets behind the seed models: from a folder of the user's, their cache, or a download."""
+"""The data sets of the seed models: from a folder of the user, from the user's cache, or downloaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from explain.zoo.seed_models import one_of
 FOLDER_VARIABLE = "EXPLAIN_DATA"
 HELD_OUT_FRACTION = 0.2
 
-# The seed of the split of the names, not of a training run: every run trains and tests on the same names.
+# The seed that splits the names, not that of a training run: every run trains and tests on the same names.
 _SPLIT_SEED = 0
 
 
@@ -34,7 +34,7 @@ class Split:
     y : numpy.ndarray of int64, shape (N,)
         Labels.
     lengths : numpy.ndarray of int64, shape (N,), optional
-        For names: how many steps of each are real; the rest are zeros.
+        For names: the number of real steps of each name; the other steps are zeros.
     """
 
     x: npt.NDArray[np.uint8]
@@ -46,7 +46,7 @@ class Split:
         return len(self.y)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Split:
-        """Give the examples of some rows; names are cut to the longest of them."""
+        """Give the examples at some rows; the time axis of names is cut to the longest of these names."""
         if self.lengths is None:
             return Split(self.x[rows], self.y[rows])
         lengths = self.lengths[rows]
@@ -55,7 +55,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set: what to train on, what to test on, and the names of the classes."""
+    """A data set: the training split, the test split, and the names of the classes."""
 
     train: Split
     test: Split
@@ -65,24 +65,24 @@ class Dataset:
 def dataset(name: str) -> Dataset:
     """Read a data set.
 
-    It is taken from the folder that the environment variable ``EXPLAIN_DATA`` names, laid out as below;
-    else from the user's cache; else it is downloaded into that cache from its publisher and checked by
-    SHA-256::
+    The data come from the folder in the environment variable ``EXPLAIN_DATA``, which has the structure below. If
+    that is not set or lacks them, they come from the user's cache. If the cache lacks them, they are downloaded
+    from their publisher into the cache and checked by SHA-256::
 
         cifar10-jpeg.zip      train/CLASS/NAME.jpg and test/CLASS/NAME.jpg
         fashion_mnist/        the four IDX files, gzipped
-        names/                LANGUAGE.txt, one name a line
+        names/                LANGUAGE.txt, one name per line
 
     Parameters
     ----------
     name : {"cifar10", "fashion_mnist", "names"}
-        Which data set.
+        The name of the data set.
 
     Returns
     -------
     Dataset
-        Its training and test split. A fifth of the names of every language, drawn by a fixed seed, is the
-        test split of ``names``; the other two are split by their authors.
+        The training and the test split. The test split of ``names`` is a fifth of the names of every language,
+        drawn with a fixed seed; the authors of the other two data sets define their splits.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def dataset(name: str) -> Dataset:
 
 
 def _user_folder() -> Path | None:
-    """Give the folder that the user has named, None where they have not."""
+    """Give the folder in ``EXPLAIN_DATA``; None if the variable is not set."""
     stated = os.environ.get(FOLDER_VARIABLE)
     if not stated:
         return None
@@ -117,7 +117,7 @@ def _user_folder() -> Path | None:
 
 
 def _cache() -> Path:
-    """Give the folder for downloads, made if it is not there yet."""
+    """Give the folder for downloads; create it if it does not exist."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("explain") / "data"

@@ -1,4 +1,4 @@
-"""Official downloads of the data sets, each checked by SHA-256 before anything reads it."""
+"""Official downloads of the data sets, each checked by SHA-256 before it is read."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Download:
     Parameters
     ----------
     url : str
-        Where it is published.
+        The address of the publisher's file.
     sha256 : str or None
-        What it must hash to. None where its publisher has repacked the archive over time: then every file
-        taken out of it is checked instead.
+        The expected SHA-256. None if the publisher has repacked the archive over time: then every file extracted
+        from it is checked instead.
     """
 
     url: str
@@ -86,24 +86,24 @@ NAMES_SHA256: Mapping[str, str] = {
 
 
 def fetch(download: Download, folder: Path) -> Path:
-    """Give the downloaded file, from `folder` if a good copy lies there, else from its publisher.
+    """Give the downloaded file, from `folder` if it has a valid copy, else from the publisher.
 
     Parameters
     ----------
     download : Download
-        What to fetch.
+        The file to fetch.
     folder : pathlib.Path
-        Where to keep it.
+        The folder that stores it.
 
     Returns
     -------
     pathlib.Path
-        The file, its SHA-256 checked.
+        The file, after a check of its SHA-256.
 
     Raises
     ------
     DataError
-        If it cannot be downloaded, or is not the file it should be.
+        If the file cannot be downloaded, or has another SHA-256 than expected.
     """
     import pooch
 
@@ -119,19 +119,19 @@ def fetch(download: Download, folder: Path) -> Path:
 
 
 def extract_names(archive: Path, folder: Path) -> None:
-    """Take the files of names out of the downloaded archive, each checked by SHA-256.
+    """Extract the files of names from the downloaded archive; check each by SHA-256.
 
     Parameters
     ----------
     archive : pathlib.Path
         ``data.zip``, with ``data/names/LANGUAGE.txt`` for every language.
     folder : pathlib.Path
-        Where ``LANGUAGE.txt`` is written.
+        The folder in which to write ``LANGUAGE.txt``.
 
     Raises
     ------
     DataError
-        If the archive cannot be read, or a file in it is missing or not what it should be.
+        If the archive cannot be read, or a file in it is missing or has another SHA-256 than expected.
     """
     remedy = f"Delete {archive} to have it downloaded again."
     contents = {}

@@ -1,4 +1,4 @@
-"""The frameworks' halves of the zoo, imported when they are first needed and not before."""
+"""Imports the framework-specific modules of the zoo on first use."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def extension(framework: Framework, module: str) -> Any:
     Parameters
     ----------
     framework : {"torch", "tensorflow"}
-        Which framework.
+        The framework.
     module : {"seed_models", "weights", "training", "efficientnet"}
-        Which of the modules in its folder ``zoo``.
+        The module in the extension's folder ``zoo``.
 
     Returns
     -------

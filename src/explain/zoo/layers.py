@@ -1,7 +1,7 @@
-"""The layers that seed models are made of: what each is, and what each framework calls its tensors.
+"""The layers of seed models, and the names and shapes of their tensors in each framework.
 
 A conversion between the frameworks permutes elements (and, for a recurrent layer, adds a bias of zeros or removes it),
-so that a model and its twin have the same numbers, bit for bit.
+so a model and its twin have the same numbers, bit for bit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PlainLayer:
     name : str
         Name of the layer, the same in both frameworks.
     operation : {"relu", "max_pooling", "flatten", "softmax", "log_softmax"}
-        What it does; a pool takes the maximum of 2×2 pixels.
+        The operation; max pooling takes the maximum of 2×2 pixels.
     """
 
     name: str
@@ -56,15 +56,15 @@ class ParameterLayer(ABC):
     @property
     @abstractmethod
     def canonical_shapes(self) -> Shapes:
-        """The shape of every tensor in the axes of `explain.parameters.canonical`, features flattened channels last."""
+        """The shape of every tensor in canonical axes (`explain.parameters.canonical`), flattened channels last."""
 
     def shapes(self, framework: Framework) -> Shapes:
-        """Give the shape of every tensor under the framework's own name of it."""
+        """Give the shape of every tensor by its name in the framework."""
         tensors = {name: np.empty(shape, np.float32) for name, shape in self.canonical_shapes.items()}
         return {name: tensor.shape for name, tensor in self.to_framework(framework, tensors).items()}
 
     def from_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Give the layer's tensors in canonical axes, from those of a whole model under the framework's names."""
+        """Give the layer's tensors in canonical axes, from all tensors of a model by their names in the framework."""
         if framework == "tensorflow":
             prefix = f"{self.name}/"
             own = {name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)}
@@ -78,7 +78,7 @@ class ParameterLayer(ABC):
         return torch_axes.to_canonical(self.kind, own)
 
     def to_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Give the layer's canonical tensors under the framework's names and in its shapes."""
+        """Convert the layer's canonical tensors to the framework's names and shapes."""
         if framework == "tensorflow":
             own = keras_axes.to_native(self.kind, tensors, {})
             return {f"{self.name}/{name}": tensor for name, tensor in own.items()}
@@ -129,8 +129,8 @@ class Dense(ParameterLayer):
     in_features, out_features : int
         Number of features before and after.
     flattened : tuple of int, optional
-        The (channels, height, width) whose flattening is the layer's input: PyTorch flattens them in this
-        order and Keras with the channels last, so the input features are reordered too.
+        The (channels, height, width) of the map that is flattened into the layer's input. PyTorch flattens in this
+        order and Keras with the channels last, so a conversion reorders the input features too.
 
     Examples
     --------
@@ -150,11 +150,11 @@ class Dense(ParameterLayer):
         return {"kernel": (self.in_features, self.out_features), "bias": (self.out_features,)}
 
     def from_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Give kernel and bias, the input features in channels-last order."""
+        """Give kernel and bias, with the input features in channels-last order."""
         return self._reordered(super().from_framework(framework, tensors), framework == "tensorflow", True)
 
     def to_framework(self, framework: Framework, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Give kernel and bias, the input features in the order in which the framework flattens."""
+        """Give kernel and bias, with the input features in the order in which the framework flattens."""
         return super().to_framework(framework, self._reordered(tensors, True, framework == "tensorflow"))
 
     def _reordered(self, tensors: Mapping[str, Array], source: bool, target: bool) -> dict[str, Array]:
@@ -170,8 +170,8 @@ class Dense(ParameterLayer):
 class Recurrent(ParameterLayer):
     """A simple (Elman) recurrent layer: `torch.nn.RNN` of one layer, `keras.layers.SimpleRNN`.
 
-    PyTorch adds two biases where Keras has one. The Keras bias becomes PyTorch's input bias with a hidden
-    bias of zeros; the other way, the two are added.
+    PyTorch has two biases, Keras one. The Keras bias becomes PyTorch's input bias, with a hidden bias of zeros; in
+    the other direction, the two biases are added.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class Recurrent(ParameterLayer):
     in_features, hidden_features : int
         Number of features of a step and of the hidden state.
     returns_sequence : bool
-        Whether the next layer takes the state after every step, else only the last.
+        Whether the next layer takes the state after every step, or only the last state.
 
     Examples
     --------
@@ -207,7 +207,7 @@ class Recurrent(ParameterLayer):
 
 
 def shapes(layers: tuple[ParameterLayer, ...], framework: Framework) -> Shapes:
-    """Give the shape of every tensor of a model under the framework's own name of it.
+    """Give the shape of every tensor of a model by its name in the framework.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def convert(
     source: Framework,
     destination: Framework,
 ) -> dict[str, Array]:
-    """Turn the tensors of a model in one framework into those of its twin in the other.
+    """Convert the tensors of a model in one framework to those of its twin in the other.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def convert(
     tensors : Mapping of str to numpy.ndarray
         The tensors under the names and in the shapes of the `source` framework.
     source, destination : {"torch", "tensorflow"}
-        From which framework and for which.
+        The framework of the given tensors and the framework of the result.
 
     Returns
     -------
@@ -247,7 +247,7 @@ def convert(
     (2, 1)
     """
     converted = dict(tensors)
-    # A sum of two biases could not be split again.
+    # A round trip would lose information: the sum of two biases cannot be split again.
     if source != destination:
         converted = {}
         for layer in layers:

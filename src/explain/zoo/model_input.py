@@ -1,4 +1,4 @@
-"""What a model of the zoo takes: shape, layout and range of its input, the same for seed models and pretrained ones."""
+"""The input of a model of the zoo: shape, layout and range; seed models and pretrained models share this class."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class ModelInput:
     Parameters
     ----------
     example_shape : Mapping of framework to tuple
-        Shape of one example, without the batch axis; None where any length goes.
+        Shape of one example, without the batch axis; None on an axis of any length.
     layout : Mapping of framework to str
-        The layout of a batch, one letter an axis.
+        The layout of a batch, one letter per axis.
     mean, scale : float
         A picture in [0, 1] is ``x * scale + mean``.
     bounds : tuple of float
-        The least and greatest value of a valid input.
+        The smallest and the largest value of a valid input.
     """
 
     example_shape: Mapping[Framework, tuple[int | None, ...]]
@@ -36,11 +36,11 @@ class ModelInput:
     bounds: tuple[float, float]
 
     def laid_out(self, x: npt.NDArray[np.float32], framework: Framework) -> npt.NDArray[np.float32]:
-        """Lay a batch with its channels last out as a framework takes it, contiguous."""
+        """Convert a batch with channels last to the layout of a framework, contiguous."""
         if self.layout[framework] == "NCHW":
             x = x.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(x)
 
     def display(self, classes: tuple[str, ...], **details: Any) -> Display:
-        """Give what is needed to draw an input, with further `details` of `Display`."""
+        """Give the data needed to draw an input; `details` are further arguments of `Display`."""
         return Display(mean=self.mean, scale=self.scale, bounds=self.bounds, classes=classes, **details)

@@ -1,4 +1,4 @@
-"""From pictures and names to what a seed model takes."""
+"""Converts pictures and names to the input of a seed model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ALPHABET = string.ascii_letters + " .,;'"
 
 
 def plain_letters(name: str) -> str:
-    """Strip accents, and whatever else is not in the alphabet of 57 characters, from a name.
+    """Strip accents and all characters outside the alphabet of 57 characters from a name.
 
     Parameters
     ----------
     name : str
-        A name in any script; characters that no decomposition brings into the alphabet are dropped.
+        A name in any script; characters whose decomposition is not in the alphabet are dropped.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def plain_letters(name: str) -> str:
 
 
 def one_hot(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Encode names one-hot over the alphabet, shorter ones padded with all-zero steps at their end.
+    """Encode names one-hot over the alphabet; pad shorter names with all-zero steps at their end.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def one_hot(names: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
 
 
 def spell(steps: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> list[str]:
-    """Read names back from their one-hot encoding.
+    """Decode names from their one-hot encoding.
 
     Examples
     --------
@@ -91,10 +91,10 @@ def spell(steps: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> list[str]:
 
 
 def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) -> npt.NDArray[np.float32]:
-    """Turn a batch as the data set gives it into what the model takes in a framework.
+    """Convert a batch of a data set to the input of the model in a framework.
 
-    Both frameworks get the same numbers from the same operations in the same order, laid out last, so that a
-    difference between two twins is never a difference between their inputs.
+    Both frameworks get the same numbers from the same operations in the same order; the layout is changed last. So a
+    difference between two twins never comes from their inputs.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
     x : numpy.ndarray of uint8
         Pictures (N, H, W, 3), grey pictures (N, H, W), or one-hot names (N, T, 57).
     framework : {"torch", "tensorflow"}
-        The framework whose layout is wanted.
+        The framework whose layout to use.
 
     Returns
     -------

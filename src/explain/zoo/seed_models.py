@@ -1,4 +1,4 @@
-"""The table of the seed models: what each is made of, takes and returns, and how it is trained."""
+"""The table of the seed models: architecture, input, output and training of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Recipe:
     epochs : int
         Passes over the training set.
     batch_size : int
-        Examples a step.
+        Examples per step.
     learning_rate : float
         The highest learning rate, reached after the warm-up.
     weight_decay : float
@@ -34,7 +34,7 @@ class Recipe:
     augmentation : bool
         Whether pictures are mirrored at random and shifted by up to four pixels.
     clip_norm : float, optional
-        Gradients are scaled down to this global norm, for models that recur.
+        The global norm to which gradients are clipped, for recurrent models.
     """
 
     epochs: int
@@ -47,28 +47,28 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedModel(ModelInput):
-    """One row of the table; the fields of its input are those of `ModelInput`.
+    """One row of the table; the fields of its input are documented at `ModelInput`.
 
     Parameters
     ----------
     name : str
         The name that `explain.zoo.load` takes.
     summary : str
-        What the model is, in one sentence.
+        A description of the model in one sentence.
     native : {"torch", "tensorflow"}
-        The framework in which the model was trained and in whose names its weight file is written.
+        The framework that trained the model, and whose tensor names its weight file uses.
     dataset : {"cifar10", "fashion_mnist", "names"}
         The data set that it was trained on.
     classes : tuple of str
         The names of its outputs, in order.
     output : {"logits", "probabilities", "log-probabilities"}
-        What it returns.
+        The kind of its outputs.
     required_accuracy : float
         The test accuracy below which a training run has failed.
     architecture : tuple of ParameterLayer or PlainLayer
-        Every layer, in order. All but `names_rnn` and PyTorch's `fashion_rnn` are a plain chain of them.
+        Every layer, in order. All models except `names_rnn` and PyTorch's `fashion_rnn` are a plain chain of layers.
     recipe : Recipe
-        How it is trained.
+        The settings of its training.
     """
 
     name: str
@@ -206,7 +206,7 @@ SEED_MODELS: Mapping[str, SeedModel] = {model.name: model for model in _TABLE}
 
 
 def seed_model(name: str) -> SeedModel:
-    """Look a seed model up.
+    """Look up a seed model.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def seed_model(name: str) -> SeedModel:
     Returns
     -------
     SeedModel
-        Its row of the table.
+        The model's row of the table.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def seed_model(name: str) -> SeedModel:
 
 
 def one_of(parameter: str, value: object, valid: tuple[str, ...], what: str) -> str:
-    """Word the error for a `value` that is not among the `valid` ones, with the nearest of them.
+    """Give the error message for a `value` that is not among the `valid` values; it suggests the nearest valid value.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The weight files: one safetensors file a model, checked against the table of seed models when it is read."""
+"""The weight files: one safetensors file per model, checked against the table of seed models on reading."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from explain.zoo.seed_models import SeedModel
 
 Array = npt.NDArray[Any]
 
-# One entry: safetensors writes several in an order that changes from run to run.
+# All metadata is one entry: safetensors writes several entries in an order that changes from run to run.
 _METADATA_KEY = "explain"
 
 
 def shipped(model: SeedModel, suffix: str) -> Traversable:
-    """Give a file beside the weights that ship with the package: ``".safetensors"`` or ``".md"``."""
+    """Give a file that ships with the package: the weights (``".safetensors"``) or the card (``".md"``)."""
     return resources.files("explain.zoo") / "weights" / f"{model.name}{suffix}"
 
 
@@ -36,9 +36,9 @@ def read_weights(model: SeedModel, content: bytes, origin: str) -> dict[str, npt
     model : SeedModel
         The model whose weights the file should hold.
     content : bytes
-        The file.
+        The content of the file.
     origin : str
-        Its name, for errors.
+        The name of the file in error messages.
 
     Returns
     -------
@@ -48,8 +48,8 @@ def read_weights(model: SeedModel, content: bytes, origin: str) -> dict[str, npt
     Raises
     ------
     DataError
-        If the content is not a safetensors file, or a tensor is missing, too many, or of another
-        shape or dtype than the model's.
+        If the content is not a safetensors file, a tensor is missing or unexpected, or a tensor has another shape or
+        dtype than the model's.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -63,7 +63,7 @@ def read_weights(model: SeedModel, content: bytes, origin: str) -> dict[str, npt
 
 
 def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
-    """Read how the weights in a file were trained; `content` and `origin` are as in `read_weights`.
+    """Read the training metadata of a weight file; `content` and `origin` are as in `read_weights`.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the file does not say it.
+        If the file has no such metadata.
     """
     try:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -87,7 +87,7 @@ def read_metadata(content: bytes, origin: str) -> dict[str, Any]:
 
 
 def check_tensors(tensors: Mapping[str, Array], expected: Shapes, origin: str) -> None:
-    """Raise `DataError` unless the tensors are those of the model, by name, shape and dtype."""
+    """Raise `DataError` unless the tensors have the names, the shapes and the dtype of the model's."""
     faults = [f"{name} is missing" for name in expected if name not in tensors]
     faults += [f"{name} does not belong there" for name in tensors if name not in expected]
     for name, tensor in tensors.items():
@@ -100,7 +100,7 @@ def check_tensors(tensors: Mapping[str, Array], expected: Shapes, origin: str) -
 
 
 def weights_for(model: SeedModel, framework: Framework) -> dict[str, Array]:
-    """Give the shipped weights of a seed model under a framework's names and in its shapes.
+    """Give the shipped weights of a seed model with a framework's names and shapes.
 
     Examples
     --------
@@ -125,18 +125,18 @@ def write_weights(
     Parameters
     ----------
     path : pathlib.Path
-        Where to write.
+        The file to write.
     model : SeedModel
-        The model whose weights they are.
+        The model that the weights belong to.
     tensors : Mapping of str to numpy.ndarray of float32
         Every parameter under the name and in the shape of the model's native framework.
     metadata : Mapping
-        How they were trained: what `read_metadata` returns.
+        The training metadata, as `read_metadata` returns them.
 
     Raises
     ------
     DataError
-        If the tensors are not those of the model.
+        If the tensors do not have the model's names, shapes and dtype.
     """
     from safetensors.numpy import save
 

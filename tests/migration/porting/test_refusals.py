@@ -198,7 +198,7 @@ REFUSED = {
     "spectral norm in Keras": (
         lambda: nn.Linear(4, 3),
         lambda: sequential((4,), layers.SpectralNormalization(layers.Dense(3))),
-        r"SpectralNormalization.*works its layer's kernel out anew",
+        r"SpectralNormalization.*recomputes its layer's kernel",
     ),
     "LoRA": (
         lambda: nn.Linear(4, 3),
@@ -208,7 +208,7 @@ REFUSED = {
     "a scripted model": (
         lambda: torch.jit.script(nn.Sequential(nn.Linear(4, 3))),
         lambda: sequential((4,), layers.Dense(3)),
-        r"whose layers cannot be told from each other: give the torch.nn.Module",
+        r"whose layers cannot be distinguished: give the torch.nn.Module",
     ),
 }  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""The parameters of Keras layers, whichever framework Keras runs on: read, write, settings, order of use."""
+"""The parameters of Keras layers in either framework: read them, write them, find settings, record their use."""

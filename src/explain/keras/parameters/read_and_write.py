@@ -1,4 +1,4 @@
-"""Reading and writing the parameters of a Keras model, whichever framework Keras runs on; Keras is not imported."""
+"""Reads and writes the parameters of a Keras model, whichever framework Keras runs on; does not import Keras."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from explain.parameters.read_and_write import StoredLayer, read_layers, write_la
 
 
 def read_parameters(model: Any, names: Mapping[int, str]) -> tuple[ParameterLayer, ...]:
-    """Copy the parameters of a Keras model into canonical axes; `names` and errors are those of `stored_layers`."""
+    """Copy the parameters of a Keras model into canonical axes; see `stored_layers` for `names` and errors."""
     return read_layers(stored_layers(model, names), _KerasStore())
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mapping[int, str]) -> None:
     """Assign tensors to the variables of a Keras model, see `explain.parameters.read_and_write.write_layers`.
 
-    Variables stay the objects that an optimiser knows, in their precision.
+    The variable objects and their dtype stay the same, so that an optimiser still refers to them.
     """
     write_layers(stored_layers(model, names), layers, _KerasStore())
 
@@ -37,7 +37,7 @@ class _KerasStore:
 
     def to_host(self, tensor: Any) -> Array:
         array: Array = np.array(np.asarray(tensor))
-        # NumPy does not know bfloat16 as a kind of float.
+        # NumPy does not treat bfloat16 as a floating-point dtype.
         return array.astype(np.float32) if array.dtype.kind == "V" or array.dtype == np.float16 else array
 
     def cast(self, array: Array, like: Any) -> Array:

@@ -1,4 +1,4 @@
-"""The settings of Keras layers besides their tensors, in words that both frameworks share; Keras is not imported."""
+"""The settings of Keras layers besides their tensors, with names that both frameworks share; no Keras import."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def settings_of(
     part: str = "",
     taking: Any = None,
 ) -> dict[str, Any]:
-    """Give the settings that must agree for a layer's tensors to mean the same.
+    """Give the settings that must be equal for a layer's tensors to have the same meaning.
 
     Parameters
     ----------
     layer : keras.Layer
-        The layer; of a Bidirectional, one of its two.
+        The layer; for a Bidirectional, one of its two layers.
     kind : str
-        What it does.
+        The kind of the layer.
     graph : Graph
         The graph of its model.
     part : str
-        Which part of the layer.
+        The part of the layer, for example ``"depthwise"``; empty for the whole layer.
     taking : keras.layers.Bidirectional, optional
         The Bidirectional that contains it.
     """
@@ -94,7 +94,7 @@ def _convolution(layer: Any, graph: Graph) -> dict[str, Any]:
     if zeros is not None and not isinstance(padding, str):
         padding, zeros = added(padding, zeros), None
     return {
-        # Those of a layer before, where the convolution's own padding is not known in numbers.
+        # The zeros of a padding layer before, if the convolution's own padding is not known in numbers.
         "zeros": zeros,
         "strides": strides,
         "dilation": dilation,
@@ -115,7 +115,7 @@ def _transposed(layer: Any) -> dict[str, Any]:
         if layer.padding == "valid":
             padding.append((0, min(reach - stride, 0) if more is None else -more))
         else:
-            # The output is longer than (size - 1) · stride by this.
+            # The length of the output minus (size - 1) · stride.
             length = stride if more is None else reach - 2 * (reach // 2) + more
             padding.append(cropping(reach, stride, length))
     return {
@@ -150,7 +150,7 @@ def _recurrent(layer: Any, kind: LayerKind, merge_mode: str | None) -> dict[str,
 
 
 def _flattened(layer: Any, graph: Graph) -> dict[str, Any]:
-    """Give the maps that were flattened before a layer, None if none was; nothing without a graph."""
+    """Give the maps flattened before a layer, None if there are none; an empty dict if that is unknown."""
     if is_on_graph(layer):
         made = map_after(layer)
         return {"flattened": row_before(graph, layer)} | ({} if made is None else {"unflattened": made})

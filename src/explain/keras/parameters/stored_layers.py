@@ -1,4 +1,4 @@
-"""Which layers of a Keras model hold parameters, and in which variables; Keras is not imported."""
+"""Finds the layers of a Keras model that hold parameters, and their variables; does not import Keras."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ _NAMES: Mapping[str, Sequence[str]] = {
 def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
     """Find the layers of a Keras model that hold parameters, in the order in which its graph calls them.
 
-    A layer inside another that is read as a whole is left out. Without a graph, layers are in the order in which the
-    model has them.
+    Layers inside a layer that is read as a whole are omitted. Without a graph, layers have the order of the model's
+    own list of layers.
 
     Parameters
     ----------
     model : keras.Model
-        Built.
+        A built model.
     names : Mapping of int to str
-        The names of its layers by their identity, in that order.
+        The names of the model's layers by the layers' identity, in the order of the layers.
 
     Raises
     ------
     ModelNotBuiltError
-        If it has no weights yet.
+        If the model has no weights yet.
     PortError
-        If a layer's numbers are no plain tensors.
+        If a layer's parameters are not plain tensors.
     """
     if not model.built:
         raise ModelNotBuiltError(
-            f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
+            f"The Keras model {model.name!r} is not built: it has no weights, since its input shape is unknown. "
             "Call model.build((None, *shape_of_one_example)), or call it once on a batch."
         )
     graph = Graph(model)
@@ -83,7 +83,7 @@ def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
 
 
 def _with_flattening(model: Any, layers: list[StoredLayer]) -> list[StoredLayer]:
-    """Add to dense layers of a model without a graph the maps flattened before them, where only one fits."""
+    """Add the maps flattened before them to dense layers of a model without a graph, if only one layer fits."""
     known = built_flattenings(model)
     takers = [
         one.shapes["kernel"][0] if one.kind == "dense" and "flattened" not in one.settings else None
@@ -98,7 +98,7 @@ def _with_flattening(model: Any, layers: list[StoredLayer]) -> list[StoredLayer]
 
 
 def _with_order(graph: Graph, layers: list[StoredLayer], by_name: Mapping[str, Any]) -> list[StoredLayer]:
-    """Add to each layer which layers with parameters its inputs come from, where the graph shows them."""
+    """Add to each layer the layers with parameters that its inputs come from, if the graph shows them."""
     names = {id(by_name[one.name]): one.name for one in layers}
     found: list[StoredLayer] = []
     for layer in layers:
@@ -112,7 +112,7 @@ def _with_order(graph: Graph, layers: list[StoredLayer], by_name: Mapping[str, A
 
 def _is_read_whole(layer: Any) -> bool:
     if class_name(layer) == "MultiHeadAttention":
-        # Attention with a gate has one layer more than in PyTorch: its layers are read one by one.
+        # Attention with a gate has one layer more than PyTorch's: its layers are read individually.
         return not getattr(layer, "_use_gate", False)
     return hasattr(layer, "cell") or hasattr(layer, "backward_layer")
 
@@ -121,13 +121,13 @@ def _parts_of(name: str, layer: Any, graph: Graph) -> Iterator[StoredLayer]:
     kind = class_name(layer)
     if getattr(layer, "quantization_mode", None) is not None or getattr(layer, "lora_enabled", False):
         raise PortError(
-            f"{name} ({kind}) is quantised or has LoRA weights beside its kernel: its numbers are no plain tensors. "
-            "Use the model from which it was made."
+            f"{name} ({kind}) is quantised or has LoRA weights beside its kernel: its parameters are not plain "
+            "tensors. Use the model from which it was made."
         )
     if kind == "SpectralNormalization":
         raise PortError(
-            f"{name} ({kind}) works its layer's kernel out anew in training: put a plain layer in its place, with "
-            "the kernel as it is now."
+            f"{name} ({kind}) recomputes its layer's kernel in training: replace it by a plain layer with the "
+            "current kernel."
         )
     if hasattr(layer, "backward_layer"):
         for part, inner in (("forward", layer.forward_layer), ("backward", layer.backward_layer)):
@@ -206,7 +206,7 @@ def _recurrent(name: str, part: str, layer: Any, graph: Graph, taking: Any) -> I
 
 
 def _own_weights(name: str, layer: Any) -> Iterator[StoredLayer]:
-    """Give a layer's own weights by their names: what they do is not known."""
+    """Give a layer's own weights by their names; their function is unknown."""
     own = [*layer._trainable_variables, *layer._non_trainable_variables]
     variables: dict[str, Any] = {}
     for variable in own:
@@ -227,7 +227,7 @@ def _attention(layer: Any) -> dict[str, Any]:
 
 
 def _is_dense(layer: Any) -> bool:
-    """Tell an EinsumDense that does what a Dense layer does: the last axis by a matrix."""
+    """Tell whether an EinsumDense is a Dense layer: it multiplies the last axis by a matrix."""
     given, _, rest = layer.equation.replace("...", "").partition(",")
     kernel, _, result = rest.partition("->")
     return len(kernel) == 2 and given[-1:] == kernel[0] and result == given[:-1] + kernel[1]

@@ -1,4 +1,4 @@
-"""The uses of a Keras model's layers with parameters, recorded while it runs; Keras is not imported."""
+"""Records how a running Keras model uses its layers with parameters; does not import Keras."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from explain.parameters.recorded_use import UseRecorder
 
 @contextmanager
 def recorded_uses(model: Any, names: Mapping[int, str], recorder: UseRecorder) -> Iterator[None]:
-    """Record the calls of a model's layers, in the order in which they begin, while a context lasts.
+    """Record the calls of a model's layers, in the order in which they begin, for the duration of a context.
 
     Parameters
     ----------
     model : keras.Model
-        The model, called operation by operation.
+        The model; the caller runs it eagerly.
     names : Mapping of int to str
         The names of the layers to record, by their identity.
     recorder : UseRecorder

@@ -1,1 +1,1 @@
-"""The affine prefix of a TensorFlow model, and gradients along paths from its end on."""
+"""The affine prefix of a TensorFlow model, and gradients along paths that start where the prefix ends."""

@@ -1,4 +1,4 @@
-"""The affine prefix of a TensorFlow model: where it ends, its output, and the rest of the model run from there."""
+"""The affine prefix of a TensorFlow model: find where it ends, compute its output, and run the rest of the model."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from explain.tf_ext.model.tracing import Beside
 
 @dataclass(frozen=True)
 class ModuleCut:
-    """The affine prefix ends in a layer: where its activation is applied, or at its output.
+    """The affine prefix ends in a layer: at the input of its activation, or at its output.
 
     Parameters
     ----------
     layer : weakref.ref
-        The layer: a cut is kept with a trace, which must not keep a model alive.
+        The layer. The reference is weak, since a cut is cached with a trace, which must not keep a model alive.
     where : str
         ``"activation"`` or ``"call"``.
     """
@@ -36,14 +36,14 @@ class ModuleCut:
     def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
         """Run the model; give the value at the cut."""
         seen: list[tuple[ModuleCut, Any]] = []
-        with _noted_calls(forward.layers, seen):
+        with _recorded_calls(forward.layers, seen):
             forward.read(points, beside)
         return next(tensor for cut, tensor in seen if cut == self)
 
     def explained(
         self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
     ) -> Any:
-        """Run the model with a value at the cut in place of the layer's; a trace does not run what is unused."""
+        """Run the model with a value at the cut in place of the layer's value; a trace drops unused operations."""
         layer, where = self.layer(), self.where
         own = getattr(layer, where)
 
@@ -66,13 +66,13 @@ class SourceCut:
     def explained(
         self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
     ) -> Any:
-        """Transform a value to the explained output; the transform is known only from a run of the model."""
+        """Transform a value to the explained output; only a run of the model gives the transform."""
         return forward.read(points, beside).transform(value)
 
 
 @dataclass
-class _Seen:
-    """The calls while a model was traced, and the source of its output."""
+class _TracedCalls:
+    """The calls recorded while a model is traced, and the source of its output."""
 
     calls: list[tuple[ModuleCut, Any]]
     source: Any = None
@@ -84,7 +84,7 @@ def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
 
 
 def survey(opened: OpenedModel, examples: Examples) -> Survey:
-    """Look for kinks and for the end of the affine prefix in a trace; a model that cannot be traced may have kinks."""
+    """Find kinks and the end of the affine prefix in a trace; a model that cannot be traced may have kinks."""
     loop_steps, n_points = _loop_steps(opened, examples), len(examples.inputs)
 
     def look(graph: Any, forward: TensorFlowForwardPass) -> Survey:
@@ -92,20 +92,20 @@ def survey(opened: OpenedModel, examples: Examples) -> Survey:
         ways = [ScoreGraph(graph, point, score) for point in graph.inputs[:n_points]]
         return Survey(
             kinked=any(way.has_kinks(beyond=way.affine) for way in ways),
-            # A prefix is looked for with one input only.
+            # Search for a prefix only if there is one input.
             cut=_find_cut(ways[0], seen) if n_points == 1 else None,
             bytes_per_point=max((way.bytes_of_results(loop_steps) for way in ways), default=0),
         )
 
-    found: Survey | None = opened.analysed(_noted_scores, examples, look)
+    found: Survey | None = opened.analysed(_recorded_scores, examples, look)
     return Survey(kinked=True) if found is None else found
 
 
-def _noted_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
+def _recorded_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
     """Give the scores, and record what a survey needs."""
-    seen = _Seen([])
+    seen = _TracedCalls([])
     forward.notes.append(seen)
-    with _noted_calls(forward.layers, seen.calls):
+    with _recorded_calls(forward.layers, seen.calls):
         reading = forward.read(points, beside)
     seen.source = reading.source
     return forward.scores_of(reading.explained, beside)
@@ -114,14 +114,14 @@ def _noted_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], besid
 def _loop_steps(opened: OpenedModel, examples: Examples) -> int:
     """Give the number of iterations of a loop."""
     axis = opened.question.layout.batch_first.time_axis
-    # With several inputs it is not known which is the sequence of a loop.
+    # With several inputs, the sequence that a loop iterates over is unknown.
     if axis is None or opened.question.wiring is not None:
         return 1
     return int((examples.outer or examples.inputs)[0].shape[axis])
 
 
-def _find_cut(graph: ScoreGraph, seen: _Seen) -> ModuleCut | SourceCut | None:
-    """Find the last tensor, of the logits and the outputs of layers, that ends an affine prefix."""
+def _find_cut(graph: ScoreGraph, seen: _TracedCalls) -> ModuleCut | SourceCut | None:
+    """Find the last tensor, among the logits and the outputs of layers, that ends an affine prefix."""
 
     def ends_prefix(tensor: Any) -> bool:
         whole = tensor.shape.rank is not None and tensor.shape.rank >= 2 and None not in tensor.shape[1:]
@@ -137,7 +137,7 @@ def _find_cut(graph: ScoreGraph, seen: _Seen) -> ModuleCut | SourceCut | None:
 
 
 @contextmanager
-def _noted_calls(layers: Sequence[Any], seen: list[tuple[ModuleCut, Any]]) -> Iterator[None]:
+def _recorded_calls(layers: Sequence[Any], seen: list[tuple[ModuleCut, Any]]) -> Iterator[None]:
     """Record the input of every layer's activation, and the output of every layer."""
 
     def noted(function: Callable[..., Any], cut: ModuleCut) -> Callable[..., Any]:
@@ -166,6 +166,6 @@ def _noted_calls(layers: Sequence[Any], seen: list[tuple[ModuleCut, Any]]) -> It
 
 
 def _applies_an_activation(layer: Any) -> bool:
-    """Tell whether a layer applies an activation of its own; that of a recurrent layer belongs to its cell."""
+    """Tell whether a layer applies its own activation; a recurrent layer's activation belongs to its cell."""
     is_property = isinstance(getattr(type(layer), "activation", None), property)
     return callable(getattr(layer, "activation", None)) and not is_property

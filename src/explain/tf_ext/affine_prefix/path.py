@@ -1,4 +1,4 @@
-"""Gradients along straight paths in TensorFlow, taken where the model's affine prefix ends."""
+"""Gradients along straight paths in TensorFlow, computed where the model's affine prefix ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.tracing import Beside
 
-# By how much an affine prefix may deviate from the straight line between its ends: by the rounding of sums.
+# Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}
 
 
@@ -27,7 +27,7 @@ class Line(path_gradients.Line):
     _cut: ModuleCut | SourceCut | None
 
     def sums(self, examples: Examples, starts: Arrays) -> Arrays:
-        """Sum the gradients at points of the input, one array an input of shape (N, M, ...)."""
+        """Sum the gradients at points of the input, one array of shape (N, M, ...) for each input."""
         first, differences, _ = self._ends(examples, starts)
         return self._summed(_path_block, examples, (first, differences), first)
 
@@ -45,7 +45,7 @@ class Line(path_gradients.Line):
         points, differences, ends = self._ends(examples, starts)
         first, last = (opened.run(_prefix, examples, one, static=static) for one in (points, ends))
         if first.shape[0] != len(examples):
-            # There the time axis is folded into the batch axis.
+            # The model folds the time axis into the batch axis at the cut.
             return None
         entering = (first, last - first)
         if not self._is_straight(cut, examples, (points[0], differences[0]), entering):
@@ -74,7 +74,7 @@ class Line(path_gradients.Line):
         like: tuple[Any, ...],
         static: tuple[ModuleCut | SourceCut, ...] = (),
     ) -> Arrays:
-        """Sum the gradients of blocks of points on lines, each a tuple of tensors; shape (N, M, ...) of `like`."""
+        """Sum gradients over blocks of points on lines, each a tuple of tensors; shapes (N, M, ...) as in `like`."""
         totals = tuple(
             np.zeros((len(examples), len(self._weights), *one.shape[1:]), self._opened.dtype) for one in like
         )
@@ -102,14 +102,14 @@ class Line(path_gradients.Line):
         outside: tuple[Any, Any],
         inside: tuple[Any, Any],
     ) -> bool:
-        """Tell whether the prefix maps the middle of each example's path to the middle behind it."""
+        """Tell whether the prefix maps the midpoint of each example's path to the midpoint of its image."""
         middle = tf.constant(self._alphas[len(self._alphas) // 2 :][:1])
         true = self._opened.run(_prefix, examples, (_along(*outside, middle),), static=(cut,))
-        # Relative to each example's own size, so that a large example does not hide the bend of another.
+        # Relative to each example's own magnitude, so that a large example does not hide the deviation of another.
         axes = list(range(1, len(true.shape)))
         size = tf.reduce_max(tf.abs(true), axis=axes)
-        bend = tf.reduce_max(tf.abs(true - _along(*inside, middle)), axis=axes)
-        return bool(tf.reduce_all(bend <= _STRAIGHT[true.dtype] * size))
+        deviation = tf.reduce_max(tf.abs(true - _along(*inside, middle)), axis=axes)
+        return bool(tf.reduce_all(deviation <= _STRAIGHT[true.dtype] * size))
 
 
 def _path_block(
@@ -178,9 +178,9 @@ def _pulled_back(
 
 
 def _along(start: Any, difference: Any, nodes: Any) -> Any:
-    """Form the points start + node × difference, example by example, shape (count × nodes, ...).
+    """Compute the points start + node × difference, example by example, shape (count × nodes, ...).
 
-    The same two elementwise operations in the same order as in every extension: points that differ in
+    Every extension uses the same two elementwise operations in the same order: points that differ in
     their last bit can fall on different sides of a kink.
     """
     steps = tf.reshape(nodes, [1, -1, *([1] * (len(start.shape) - 1))])
@@ -192,7 +192,7 @@ def _weighted_sums(nodes: Any, weights: Any, gradient: Any, like: Any) -> Any:
     """Sum the gradients of each example's points, once for every row of weights, shape (N, M, ...)."""
     size, n_steps = math.prod(like.shape[1:]), tf.shape(nodes)[0]
     by_step = tf.reshape(gradient, [-1, n_steps, size])
-    # The rows of weights are concatenated, so that their number, like that of the steps, is not fixed in a trace.
+    # The rows of weights are concatenated, so that a trace fixes neither their number nor the number of steps.
     weights = tf.reshape(weights, [-1, n_steps])
     return tf.reshape(tf.matmul(weights, by_step), [tf.shape(like)[0], -1, *like.shape[1:]])
 

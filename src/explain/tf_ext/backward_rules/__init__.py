@@ -1,1 +1,1 @@
-"""Backward passes of a TensorFlow model in which some operations propagate something else than their gradient."""
+"""Backward passes of a TensorFlow model in which some operations propagate another value than their gradient."""

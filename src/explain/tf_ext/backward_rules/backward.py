@@ -1,8 +1,8 @@
 """A backward pass in which some operations propagate something else than their gradient.
 
-It goes through a trace from the score to the input, operation by operation, with the gradient that TensorFlow has
-registered for each, or a rule instead. Operations are not layers: so a layer that is called twice and a plain function
-are no special cases.
+It walks through a trace from the score to the input, operation by operation, and applies a rule or the gradient that
+TensorFlow has registered for the operation. Operations are not layers: so a layer that is called twice and a plain
+function need no special case.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-# TensorFlow's own backward pass looks gradients up here.
+# TensorFlow's own backward pass uses the same registry of gradients.
 from tensorflow.python.framework.ops import get_gradient_function
 
 from explain.backends.operations.score_graph import names
@@ -22,23 +22,23 @@ from explain.errors import GradientError
 from explain.tf_ext.backward_rules.kinds import COMPOSITE
 from explain.tf_ext.model.graph import name_of
 
-# From an operation and the gradients of its outputs to those of its inputs.
+# Takes an operation and the gradients of its outputs; gives the gradients of its inputs.
 Propagation = Callable[[Any, Sequence[Any]], Sequence[Any]]
 
-# They have no gradient, or their values do not depend on those of their inputs.
+# Operations without a gradient, or whose values do not depend on the values of their inputs.
 _STOPS = names("StopGradient Shape ShapeN Size Rank ZerosLike OnesLike")
 
 
 @dataclass
 class Rules:
-    """What operations propagate.
+    """The values that operations propagate instead of their gradients.
 
     Parameters
     ----------
     propagate : callable
         Called for every operation between points and scores.
     changed : list of operations
-        Those to which a rule applied; `propagate` fills it.
+        The operations to which a rule applied; `propagate` fills the list.
     """
 
     propagate: Propagation
@@ -48,12 +48,12 @@ class Rules:
 def backward(
     scores: Any, points: Sequence[Any], rules: Rules, model_name: str
 ) -> tuple[tuple[Any, ...], Any]:
-    """Propagate from scores to points; give what arrives there, and the number of operations with a rule.
+    """Propagate from scores to points; give the results at the points, and the number of operations with a rule.
 
     Raises
     ------
     GradientError
-        If nothing arrives.
+        If nothing reaches the points.
     """
     operations = scores.graph.get_operations()
     dependent = operations_between(scores, points)
@@ -105,12 +105,12 @@ def operations_between(scores: Any, points: Sequence[Any]) -> dict[Any, None]:
 
 
 def _is_number(tensor: Any) -> bool:
-    # Loops store their steps in lists.
+    # Loops store their steps in tensor lists, which have the dtype variant.
     return bool(tensor.dtype.is_floating) or tensor.dtype == tf.variant
 
 
 def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-    """Give the gradients of an operation's inputs by the function that TensorFlow has registered."""
+    """Compute the gradients of an operation's inputs with the function that TensorFlow has registered."""
     if name_of(operation) in COMPOSITE:
         inputs = [tensor for tensor in operation.inputs if _is_number(tensor)]
         pairs = [(y, dy) for y, dy in zip(operation.outputs, arriving, strict=True) if dy is not None]
@@ -126,6 +126,6 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
 
 
 def sloped(operation: Any, arriving: Sequence[Any], rise: Any, step: Any, flat: Any) -> Any:
-    """Propagate rise / step times what arrives at an operation, and its gradient where the step is flat."""
+    """Propagate the incoming value times rise / step, and the operation's gradient where the step is flat."""
     slope = rise / tf.where(flat, tf.ones_like(step), step)
     return tf.where(flat, gradient_of(operation, arriving)[0], arriving[0] * slope)

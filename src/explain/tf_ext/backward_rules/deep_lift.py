@@ -1,4 +1,4 @@
-"""DeepLift's rescale rule: slopes between a baseline and the input in the place of gradients."""
+"""DeepLift's rescale rule: slopes between a baseline and the input replace gradients."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from explain.tf_ext.model.graph import is_affine_kind, name_of
 def rescaled(
     scores: Any, points: Sequence[Any], model_name: str, at_baselines: Any, first: int, second: int
 ) -> Rules:
-    """Let every non-linear operation propagate by its slope between the baseline and the input.
+    """Make every non-linear operation propagate its slope between the baseline and the input.
 
     The backward pass raises `UnsupportedModelError` for an operation without a rule.
 
     Parameters
     ----------
     scores, at_baselines : tf.Tensor
-        The scores of a run at the points, and of one at the baselines, in one trace.
+        The scores of a run at the points and of a run at the baselines, in one trace.
     points : sequence of tf.Tensor
         The inputs.
     model_name : str
-        For messages.
+        The name of the model in error messages.
     first, second : int
-        How many operations the trace had before each run.
+        The number of operations in the trace before each run.
 
     Raises
     ------
     UnsupportedModelError
-        If the model runs other operations for the baseline, or keeps a state between the runs.
+        If the model runs other operations for the baseline, or carries a state from one run to the next.
     """
     operations = at_baselines.graph.get_operations()
     # A trace captures outside tensors once, at their first use.
@@ -45,7 +45,7 @@ def rescaled(
     ]
     if [*map(name_of, runs[0])] != [*map(name_of, runs[1])]:
         raise UnsupportedModelError(
-            f"DeepLift: {model_name} runs other operations for the baseline than for the input, so that "
+            f"DeepLift: {model_name} runs other operations for the baseline than for the input, so "
             "they cannot be compared one by one. Use integrated_gradients, which needs no rules."
         )
     _check_states(runs[0], runs[1], model_name)
@@ -67,21 +67,21 @@ def rescaled(
 
 
 def _check_states(first: Sequence[Any], second: Sequence[Any], model_name: str) -> None:
-    """Refuse a model whose second run reads variables that the first wrote: it would start from another state."""
+    """Reject a model whose second run reads variables that the first run wrote: its initial state would differ."""
     written = {one.inputs[0].ref() for one in first if one.type.startswith("Assign") and one.inputs}
     if any(
         one.type == "ReadVariableOp" and one.inputs[0].ref() in written and one.outputs[0].dtype.is_floating
         for one in second
     ):
         raise UnsupportedModelError(
-            f"method='deep_lift' runs the model at the input and at the baseline in one go, and {model_name} keeps a "
-            "state between them: build it with stateful=False, or use integrated_gradients, which runs it anew at "
-            "every point."
+            f"method='deep_lift' runs the model at the input and at the baseline in one trace, and {model_name} "
+            "carries a state from one run to the next: build it with stateful=False, or use integrated_gradients, "
+            "which runs it separately at every point."
         )
 
 
 def _slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
-    """Propagate (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
+    """Propagate the incoming value times (f(x) − f(b)) / (x − b); the gradient where x and b are equal."""
     step = operation.inputs[0] - other.inputs[0]
     rise = operation.outputs[0] - other.outputs[0]
     return sloped(operation, arriving, rise, step, _are_alike(step))

@@ -31,7 +31,7 @@ def rule_gradients(
     if baselines is not None:
         arguments.append(opened.tensors(opened.padded(examples.with_inputs(baselines)).inputs))
     if rule in ("epsilon", "epsilon_plus"):
-        # The first axis of all that a trace takes is that of the examples.
+        # The first axis of every argument of a trace is the batch axis.
         arguments.append(tf.constant(np.full(len(padded), epsilon)))
     found, changed = opened.run(_BY_RULE[rule], padded, *arguments, static=(rule,))
     return tuple(part.numpy()[: len(examples)] for part in found), int(changed)
@@ -40,7 +40,7 @@ def rule_gradients(
 def _rectified(
     forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], beside: Beside
 ) -> tuple[tuple[Any, ...], Any]:
-    """Propagate by the rule of guided backpropagation, or of deconvolution."""
+    """Propagate with the rule of guided backpropagation or of deconvolution."""
     rules = rectified(forward.model_name, deconvolution=rule == "deconvolution")
     return backward(_scores(forward, points, beside), points, rules, forward.model_name)
 
@@ -52,7 +52,7 @@ def _rescaled(
     baselines: tuple[Any, ...],
     beside: Beside,
 ) -> tuple[tuple[Any, ...], Any]:
-    """Propagate by DeepLift's rule."""
+    """Propagate with DeepLift's rescale rule."""
     graph = tf.compat.v1.get_default_graph()
     first = 0 if tf.executing_eagerly() else len(graph.get_operations())
     scores = _scores(forward, points, beside)
@@ -65,7 +65,7 @@ def _rescaled(
 def _shared_out(
     forward: TensorFlowForwardPass, rule: Rule, points: tuple[Any, ...], epsilon: Any, beside: Beside
 ) -> tuple[tuple[Any, ...], Any]:
-    """Propagate by a rule of layer-wise relevance propagation: a point's relevance is what arrives times its value."""
+    """Propagate with a rule of layer-wise relevance propagation; relevance is the result at a point times its value."""
     scores = _scores(forward, points, beside)
     rules = shared_out(scores, points, forward.model_name, epsilon, plus=rule == "epsilon_plus")
     return backward(scores, points, rules, forward.model_name)
@@ -84,7 +84,7 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
     """Give the scores in a trace with every operation visible."""
     if tf.executing_eagerly():
         raise UnsupportedModelError(
-            f"{forward.model_name} cannot be traced, and only a trace shows what its operations are. Use "
+            f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
             "integrated_gradients or saliency, which run operation by operation."
         )
     with _unrolled(forward, points):
@@ -95,7 +95,7 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
 def _unrolled(forward: TensorFlowForwardPass, points: tuple[Any, ...]) -> Iterator[None]:
     """Unroll recurrent layers if their number of steps is known: a loop hides its operations."""
     axis = forward.question.layout.batch_first.time_axis
-    # With several inputs it is not known which is the sequence of a loop.
+    # With several inputs, the sequence that a loop iterates over is unknown.
     steps = 1 if forward.question.wiring else None if axis is None else points[0].shape[axis]
     with ExitStack() as stack:
         if steps is not None:

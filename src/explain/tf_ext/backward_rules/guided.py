@@ -17,9 +17,9 @@ _RECTIFIERS = names("Relu Relu6")
 
 
 def rectified(model_name: str, *, deconvolution: bool) -> Rules:
-    """Let every ReLU propagate the positive part of its gradient; with `deconvolution` that of what arrives.
+    """Make every ReLU propagate the positive part of its gradient; with `deconvolution`, of the incoming gradient.
 
-    The backward pass raises `UnsupportedModelError` for a ReLU that is out of its reach.
+    The backward pass raises `UnsupportedModelError` for a ReLU inside a loop or a function, which it cannot change.
     """
 
     def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
@@ -28,8 +28,8 @@ def rectified(model_name: str, *, deconvolution: bool) -> Rules:
             return [tf.nn.relu(arriving[0] if deconvolution else gradient_of(operation, arriving)[0])]
         if name_of(operation) in COMPOSITE and _calls_a_rectifier(operation):
             raise UnsupportedModelError(
-                f"The operation {operation.name} ({name_of(operation)}) of {model_name} runs a ReLU out of reach of "
-                "the backward pass: a loop or a function of its own. Build the layer with unroll=True, call the "
+                f"The operation {operation.name} ({name_of(operation)}) of {model_name} runs a ReLU inside a loop "
+                "or a function, where the backward pass cannot change it. Build the layer with unroll=True, call the "
                 "function without tf.function, or use saliency or integrated_gradients, which need no rules."
             )
         return gradient_of(operation, arriving)

@@ -1,4 +1,4 @@
-"""The kinds of operations that the rules distinguish, and the error for those without a rule."""
+"""The kinds of operations that the rules distinguish, and the error for operations without a rule."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ELEMENTWISE = names(
     "Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus Softsign Exp Expm1 Log Log1p Sqrt Rsqrt Square Abs Sin Cos "
     "Erf Erfc Reciprocal"
 )
-"""One value in, one value out."""
+"""Each output value depends on one input value."""
 POOLS = names("MaxPool MaxPool3D")
 COMPOSITE = names(
     "While StatelessWhile If StatelessIf Case StatelessCase PartitionedCall StatefulPartitionedCall"
 )
-"""They consist of operations that no rule can reach: loops, and calls of functions."""
+"""Operations that contain other operations, which no rule can reach: loops, and calls of functions."""
 ALSO_AFFINE = names("Cumsum")
-"""Affine operations that `explain.tf_ext.model.graph` leaves out, since no prefix needs them."""
+"""Affine operations that `explain.tf_ext.model.graph` does not list, since no prefix needs them."""
 
 
 def no_rule(method: str, operation: Any, dependent: Container[Any], model_name: str) -> UnsupportedModelError:

@@ -1,8 +1,8 @@
-"""Layer-wise relevance propagation, by the operation.
+"""Layer-wise relevance propagation, operation by operation.
 
-The backward pass propagates not the relevance R of a tensor a but R / a, which behaves like a gradient: R = a · g. So
-every operation that moves values, scales them by constants or picks one of them propagates its own gradient, and only
-sums, convolutions and non-linearities need a rule.
+The backward pass does not propagate the relevance R of a tensor a. It propagates g = R / a, which behaves like a
+gradient: R = a · g. So every operation that moves values, scales them by constants or picks one of them propagates its
+own gradient, and only sums, convolutions and non-linearities need a rule.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KINDS = Kinds(
     scales=names("Mul RealDiv Neg"),
     gates=names("Sigmoid Relu6 Erf Erfc"),
 )
-# They give one of their operands' values.
+# Operations whose result is one of the values of their operands.
 _PICKS = POOLS | names("Max Min Maximum Minimum")
 _MOVERS = names("Reshape Squeeze ExpandDims Transpose Identity BatchToSpaceND")
 # A function with a custom gradient: its operations are in the trace before it.
@@ -37,20 +37,20 @@ _WRAPPED = "IdentityN"
 
 
 def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any, *, plus: bool) -> Rules:
-    """Let operations divide what arrives as relevance among their operands.
+    """Make operations divide the incoming relevance among their operands.
 
     The backward pass raises `UnsupportedModelError` for an operation without a rule.
 
     Parameters
     ----------
     scores : tf.Tensor
-        Of a run at the points, in a trace.
+        The scores of a run at the points, in a trace.
     points : sequence of tf.Tensor
         The inputs.
     model_name : str
-        For messages.
+        The name of the model in error messages.
     epsilon : tf.Tensor
-        What is added to the size of a sum, once an example.
+        The number added to the magnitude of a sum, repeated for every example, shape (N,).
     plus : bool
         Whether convolutions propagate relevance only to positive contributions.
     """
@@ -145,7 +145,7 @@ def _added_to(values: Any, epsilon: Any) -> Any:
 
 
 def _unchanged(operation: Any, arriving: Sequence[Any]) -> Any:
-    """Propagate f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
+    """Propagate the incoming value times f(z) / z, which keeps the relevance the same; the gradient at zero."""
     entered, made = operation.inputs[0], operation.outputs[0]
     at_zero = tf.abs(entered) < tf.constant(_tiny(entered.dtype), entered.dtype)
     return sloped(operation, arriving, made, entered, at_zero)
@@ -157,7 +157,7 @@ def _raised(operation: Any, whole: Sequence[Any], arriving: Any, epsilon: Any) -
     made = whole[-1].outputs[0]
     for one in reversed(whole[1:]):
         if name_of(one) not in _ADDITIONS:
-            # An operation that moves values moves them back by its gradient.
+            # The gradient of an operation that moves values moves them back.
             made = gradient_of(one, [made])[0]
     zero = tf.zeros((), x.dtype)
     raising, lowering = tf.maximum(weight, zero), tf.minimum(weight, zero)

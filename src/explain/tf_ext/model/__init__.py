@@ -1,1 +1,1 @@
-"""A TensorFlow model run: its structure, its state, its layers, its scores."""
+"""Runs a TensorFlow model: its structure, its state, its layers and its scores."""

@@ -36,12 +36,12 @@ from explain.tf_ext.model.tracing import Beside
 class TensorFlowForwardPass(ForwardPass):
     """One run of a TensorFlow model, or one trace of it; see `explain.backends.forward_pass.ForwardPass`.
 
-    It refers to the model weakly, so that a kept trace does not keep the model alive.
+    It holds a weak reference to the model, so that a cached trace does not keep the model alive.
 
     Parameters
     ----------
     reference : callable
-        Gives the model.
+        Returns the model.
     target_function : callable, optional
         A callable target.
     findings, functionals : list
@@ -59,11 +59,11 @@ class TensorFlowForwardPass(ForwardPass):
     notes: list[Any] = field(default_factory=list)
 
     @classmethod
-    def of(cls, model: Any, inspection: TensorFlowInspection, **asked: Any) -> TensorFlowForwardPass:
-        """Give the forward pass of a model; one that is not of Keras is kept alive."""
+    def of(cls, model: Any, inspection: TensorFlowInspection, **settings: Any) -> TensorFlowForwardPass:
+        """Create the forward pass of a model; it holds a strong reference if the model is not a Keras model."""
         if inspection.opaque:
-            return cls(reference=lambda: model, inspection=inspection, **asked)
-        return cls(reference=weakref.ref(model), inspection=replace(inspection, model=None), **asked)
+            return cls(reference=lambda: model, inspection=inspection, **settings)
+        return cls(reference=weakref.ref(model), inspection=replace(inspection, model=None), **settings)
 
     @property
     def model(self) -> Any:
@@ -77,7 +77,7 @@ class TensorFlowForwardPass(ForwardPass):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers of a Keras model; none of another one."""
+        """The layers of a Keras model; an empty list for another model."""
         return layers_of(self.model) if is_keras_model(self.model) else []
 
     def outputs(self, points: tuple[Any, ...], beside: Beside) -> Any:
@@ -85,11 +85,11 @@ class TensorFlowForwardPass(ForwardPass):
         return self.read(points, beside).explained
 
     def scores(self, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Give one number an example, shape (N,)."""
+        """Give one number per example, shape (N,)."""
         return self.scores_of(self.outputs(points, beside), beside)
 
     def scores_of(self, explained: Any, beside: Beside) -> Any:
-        """Give one number an example from the explained output."""
+        """Give one number per example from the explained output."""
         return pick_scores(explained, self.target_function, beside[-1])
 
     def gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
@@ -110,9 +110,9 @@ class TensorFlowForwardPass(ForwardPass):
         return found[-1], gradient
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
-        """Give outputs, gradients, scores and indices of the target, by default the predicted class, from one run.
+        """Give outputs, gradients, scores and target indices (by default the predicted class) from one run.
 
-        If the target does not fit the outputs there are no gradients: the error is raised elsewhere.
+        If the target does not fit the outputs, there are no gradients: another function raises the error.
         """
         indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -123,7 +123,7 @@ class TensorFlowForwardPass(ForwardPass):
                 indices = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
             fits = indices.shape[-1] == rank - 1
             if fits and rank > 1:
-                # An index out of range is refused later; here it must not stop the run.
+                # A later check rejects an index out of range; it must not stop this run.
                 indices = tf.clip_by_value(indices, 0, tf.shape(outputs, tf.int64)[1:] - 1)
             scores = pick_scores(outputs, None, indices) if fits else tf.zeros([0], outputs.dtype)
         try:
@@ -190,7 +190,7 @@ class TensorFlowForwardPass(ForwardPass):
         count = tf.shape(inputs)[0]
 
         def spread(part: Any) -> Any:
-            """Bring a state to the dtype of the input, a single row to every example."""
+            """Cast a state to the dtype of the input; repeat a single row for every example."""
             part = tf.cast(part, inputs.dtype)
             return tf.repeat(part, count, axis=0) if part.shape[0] == 1 else part
 

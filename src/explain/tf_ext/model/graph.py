@@ -9,13 +9,13 @@ from typing import Any
 from explain.backends.operations import score_graph
 from explain.backends.operations.score_graph import Operations, names
 
-# Operations by their types. Affine in all their operands together.
+# Operations by their types. These are affine jointly in all their operands.
 _ADDITIVE = names(
     "Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Reshape Transpose Squeeze ExpandDims StridedSlice Slice Split "
     "SplitV Identity Pad PadV2 MirrorPad Sum Mean AvgPool AvgPool3D GatherV2 GatherNd ReverseV2 Tile BroadcastTo "
     "SpaceToBatchND BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor ResizeBilinear SelectV2"
 )
-# Affine in one of their operands while the others are constant.
+# Affine in one operand if the others are constant.
 _LINEAR_IN_EACH = names("Mul MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
 # Operations that make a prefix worth skipping.
 _COSTLY = names("MatMul BatchMatMul BatchMatMulV2 Einsum Conv2D Conv3D DepthwiseConv2dNative")
@@ -23,13 +23,13 @@ _SMOOTH = names(
     "Tanh Sigmoid Softmax LogSoftmax Softplus Exp Expm1 Log Log1p Pow Sqrt Rsqrt Reciprocal RealDiv Erf Erfc Square "
     "SquaredDifference Sin Cos IdentityN StopGradient"
 )
-# The bookkeeping of a loop.
+# Operations that a loop needs and that compute no values of the model.
 _BOOKKEEPING = names(
     "Placeholder Const ReadVariableOp NoOp TensorListReserve TensorListFromTensor TensorListGetItem TensorListSetItem "
     "TensorListStack TensorListElementShape ZerosLike OnesLike Fill"
 )
 _LOOPS = frozenset({"While", "StatelessWhile"})
-# Their results depend on shapes only.
+# Operations whose results depend on shapes only.
 _SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 
 
@@ -50,7 +50,7 @@ class ScoreGraph(score_graph.ScoreGraph):
         super().__init__(trace.get_operations(), source.op, score.op, _KNOWN)
 
     def bytes_of_results(self, loop_steps: int) -> int:
-        """Sum the results that depend on the input, for one example; those inside loops once a step."""
+        """Sum the bytes of results that depend on the input, for one example; count results in a loop once per step."""
         total = 0
         for operation in self.operations:
             total += _bytes(operation.outputs)
@@ -62,7 +62,7 @@ class ScoreGraph(score_graph.ScoreGraph):
 
 
 def operands_of(operation: Any) -> list[Any]:
-    """Give the operations whose results an operation takes; a shape does not depend on values."""
+    """Give the operations whose results are the operands of an operation; a shape does not depend on values."""
     return [] if name_of(operation) in _SHAPES else [tensor.op for tensor in operation.inputs]
 
 
@@ -82,7 +82,7 @@ def _is_smooth(operation: Any) -> bool:
 
 
 def _bodies(operation: Any) -> list[Any]:
-    """Give the graph of a loop's body, which TensorFlow stores by its name."""
+    """Give the graph of a loop's body, which TensorFlow stores under a name."""
     if name_of(operation) not in _LOOPS:
         return []
     from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
@@ -93,12 +93,12 @@ def _bodies(operation: Any) -> list[Any]:
 
 def _is_smooth_kind(operation: Any) -> bool:
     name = name_of(operation)
-    # A choice may depend on the input.
+    # The condition of SelectV2 may depend on the input.
     return (name in _SMOOTH or name in _LINEAR_IN_EACH or name in _ADDITIVE) and name != "SelectV2"
 
 
 def is_affine_kind(operation: Any, dependent: Container[Any]) -> bool:
-    """Tell whether an operation is affine in those of its inputs that depend on the explained one."""
+    """Tell whether an operation is affine in its operands that depend on the explained input."""
     name, depends = name_of(operation), [tensor.op in dependent for tensor in operation.inputs]
     if name in _LINEAR_IN_EACH:
         return sum(depends) == 1

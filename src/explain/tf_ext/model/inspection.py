@@ -22,14 +22,14 @@ from explain.tf_ext.model.structure import Structure, structure_of
 
 @dataclass(frozen=True, kw_only=True)
 class TensorFlowInspection(Inspection):
-    """A model and what kind it is.
+    """A model and its kind.
 
     Parameters
     ----------
     eager : bool
-        True if it must be run operation by operation, not as a traced graph.
+        True if the model must run operation by operation, not as a traced graph.
     structure : Structure
-        The values that a trace of it is specialised to.
+        The settings that a trace of the model is specialised to.
     """
 
     eager: bool = False
@@ -44,25 +44,25 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     model : object
         The model.
     given, wiring : Mapping, Wiring or None
-        The keyword arguments that the caller passes, and the sources of several inputs: a state among either is the
-        caller's to supply.
+        The keyword arguments that the caller passes, and the assignment of several inputs to arguments. If one of them
+        contains a state, the caller supplies the state.
 
     Raises
     ------
     ModelNotBuiltError
         If a Keras model has no weights yet.
     UnsupportedModelError
-        If a SavedModel has nothing that can be called.
+        If a SavedModel has no callable signature.
     """
     if not is_keras_model(model):
         function, size = _callable_of(model, wiring)
-        # It is traced already, or a function that may do what no trace can hold.
+        # The model is traced already, or it is a function that may do something that a trace cannot record.
         return TensorFlowInspection(
             model=function, opaque=True, eager=True, fixed_batch_size=size, structure=structure_of(model)
         )
     if not model.built:
         raise ModelNotBuiltError(
-            f"The Keras model {model.name!r} is not built: it has no weights, since it has never seen an input shape. "
+            f"The Keras model {model.name!r} is not built: it has no weights, since its input shape is unknown. "
             "Call model.build((None, *shape_of_one_example)), or call it once on a batch, and load its weights."
         )
     structure = structure_of(model)
@@ -77,7 +77,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
 
 
 def default_layout(model: Any, ndim: int) -> Layout:
-    """Give the layout of a first input of rank `ndim`: channels last, unless a Keras layer says otherwise."""
+    """Give the layout of a first input of rank `ndim`: channels last, unless a Keras layer has ``channels_first``."""
     return (
         keras_inspection.default_layout(model, ndim) if is_keras_model(model) else usual_layout(ndim, "last")
     )
@@ -94,7 +94,7 @@ def reads_token_ids(model: Any) -> bool:
 
 
 def device_and_dtype(inspection: TensorFlowInspection, like: Any) -> tuple[str, Any]:
-    """Give the device that computes, and the precision of points: that of the model's weights, else of its input."""
+    """Give the device, and the precision of points: that of the model's weights, or of its input without weights."""
     device = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
     if inspection.structure.precision is not None:
         return device, inspection.structure.precision
@@ -103,27 +103,27 @@ def device_and_dtype(inspection: TensorFlowInspection, like: Any) -> tuple[str, 
 
 
 def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ...]) -> Complaint | None:
-    """Tell what is wrong with an input's shape for the shape that the model states, if it states one."""
+    """Describe why an input's shape does not fit the shape that the model states; None if it fits or none is stated."""
     wanted = inspection.structure.input_shape
     if wanted is None or (_fits(shape[1:], wanted[1:]) and len(shape) == len(wanted)):
         return None
-    asked = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
+    expected = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
     if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
         return Complaint(
-            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {asked}"
+            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {expected}"
         )
     if len(shape) == len(wanted) > 2 and _fits((*shape[2:], shape[1]), wanted[1:]):
         return Complaint(
-            f"x has shape {shape} with its channels first, but the model wants channels last, {asked}: give "
+            f"x has shape {shape} with its channels first, but the model wants channels last, {expected}: give "
             "np.moveaxis(x, 1, -1)",
             is_order=True,
         )
-    return Complaint(f"the model wants x of shape {asked}, x has shape {shape}")
+    return Complaint(f"the model wants x of shape {expected}, x has shape {shape}")
 
 
 def call_error(cause: Exception, inputs: Sequence[Any], *, several: bool) -> ExplainError:
-    """Give the error for a model that raised; an input that does not fit the stated shape is refused before."""
-    names = "A tuple goes to a Keras model as a list, a dict by its inputs' names." if several else None
+    """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
+    names = "A Keras model gets a tuple as a list, a dict by the names of its inputs." if several else None
     given = [(tuple(one.shape), one.dtype.name) for one in inputs if one is not None]
     return model_call_error(cause, given, names)
 
@@ -140,7 +140,8 @@ def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:
     if not callable(model):
         if not signatures:
             raise UnsupportedModelError(
-                f"model of type {type(model).__name__} cannot be called and has no signatures: give a function of it."
+                f"model of type {type(model).__name__} cannot be called and has no signatures: give a function "
+                "that calls it."
             )
         model = signatures.get("serving_default") or next(iter(signatures.values()))
     return model if wiring is not None else _positional(model), _fixed_batch_size(model)

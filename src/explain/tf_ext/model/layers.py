@@ -1,4 +1,4 @@
-"""The layers of a Keras model while it runs: which are called, and where it is entered or left."""
+"""The layers of a Keras model while it runs: record their calls, start or end the model at one of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from explain.keras.calls import replaced
 
 
 def named_layers(model: Any) -> Mapping[str, Any]:
-    """Give the layers of a model by name, without the model itself; a nested one by both names, ``"outer/inner"``."""
+    """Give the layers of a model by name, without the model itself; a nested layer by both names, ``"outer/inner"``."""
     found: dict[str, Any] = {}
 
     def walk(layer: Any, path: str) -> None:
         for inner in layer._layers:
             name = f"{path}{inner.name}"
-            # A layer may be stored in two places, or have the name of another one.
+            # A layer may be stored in two places, or have the same name as another layer.
             if any(inner is other for other in found.values()):
                 continue
             while name in found:
@@ -49,12 +49,12 @@ def has_channels_last(layer: Any, before: bool) -> bool:
 class TensorFlowPlace(Place):
     """The output of a layer at one of its calls; see `explain.backends.places.Place`.
 
-    It refers to the layer weakly: a place is part of the key of a trace, which must not keep a model alive.
+    It holds a weak reference to the layer: a place is part of the key of a trace, which must not keep a model alive.
     """
 
     @contextmanager
     def passed_through(self, function: Callable[[Any], Any]) -> Iterator[None]:
-        """Replace the output by the result of a function of it."""
+        """Replace the output of the call by `function(output)`."""
         count = -1
         layer = self.layer()
         own = layer.call
@@ -74,7 +74,7 @@ class TensorFlowPlace(Place):
             yield
 
     def fits(self, output: Any, value: Any) -> bool:
-        """Tell whether a value has the shape of the output, as far as a trace knows it."""
+        """Tell whether a value has the shape of the output; axes that a trace leaves open fit any size."""
         return bool(output.shape[1:].is_compatible_with(value.shape[1:]))
 
     def in_place_of(self, output: Any, value: Any) -> Any:
@@ -82,12 +82,12 @@ class TensorFlowPlace(Place):
         return tf.cast(value, output.dtype)
 
     def copied(self, output: Any) -> Any:
-        """Give the output: nothing changes a tensor in place."""
+        """Give the output itself: TensorFlow never changes a tensor in place."""
         return output
 
     @contextmanager
     def opened(self, tape: Any) -> Iterator[list[Any]]:
-        """Keep the output, watched by a tape, in the precision of points."""
+        """Convert the output to the precision of points, and watch it with a tape."""
         found: list[Any] = []
 
         def watch(output: Any) -> Any:
@@ -101,7 +101,7 @@ class TensorFlowPlace(Place):
 
 @contextmanager
 def noted_calls(layers: Mapping[str, Any], seen: list[tuple[str, tuple[int | None, ...]]]) -> Iterator[None]:
-    """Record the name of every layer and the shape of its output, at each call outside of another layer's loop."""
+    """Record the name of every layer and the shape of its output, at each call outside another layer's loop."""
     graph = tf.compat.v1.get_default_graph()
 
     def noted(name: str, layer: Any) -> Callable[..., Any]:
@@ -111,10 +111,10 @@ def noted_calls(layers: Mapping[str, Any], seen: list[tuple[str, tuple[int | Non
         def call(*arguments: Any, **keywords: Any) -> Any:
             output = own(*arguments, **keywords)
             first = output[0] if isinstance(output, (tuple, list)) and output else output
-            # A call in a loop is traced in the loop's own graph.
+            # TensorFlow traces a call in a loop in the loop's own graph.
             if tf.is_tensor(first) and getattr(first, "graph", graph) is graph:
                 shape = tuple(first.shape)
-                # With steps from last to first, a map would be reversed on the input.
+                # With steps from last to first, a map would be reversed relative to the input.
                 is_reversed = getattr(layer, "go_backwards", False) and len(shape) > 2
                 seen.append((name, () if is_reversed else shape))
             return output

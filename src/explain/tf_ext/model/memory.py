@@ -11,7 +11,7 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.running.execution import UNSEEN
 
-# A factor for gradients, beside every result of the forward pass, most of which the backward pass reads again.
+# A factor for gradients, in addition to the results of the forward pass, most of which the backward pass reads again.
 _BEYOND_RESULTS = 1.5
 
 
@@ -21,17 +21,17 @@ def bytes_per_point(examples: Examples, bytes_of_results: Callable[[], int]) -> 
     Parameters
     ----------
     examples : Examples
-        Any number of them.
+        Any number of examples.
     bytes_of_results : callable
-        Gives the size of every result between input and score by the shapes in a trace, 0 without one.
+        Computes the size of every result between input and score from the shapes in a trace; 0 without a trace.
     """
     inputs = sum(array[:1].nbytes for array in examples.inputs)
     try:
-        seen = bytes_of_results()
+        size = bytes_of_results()
     except ExplainError:
-        # The model does not take the input: the error is raised when it is called on it.
-        seen = 0
-    return int(_BEYOND_RESULTS * (inputs + seen)) if seen else UNSEEN * inputs
+        # The model rejects the input: the call of the model raises the error.
+        size = 0
+    return int(_BEYOND_RESULTS * (inputs + size)) if size else UNSEEN * inputs
 
 
 def free_memory(device: str) -> int:

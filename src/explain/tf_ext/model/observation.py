@@ -1,4 +1,4 @@
-"""Runs a Keras model once as it is given, and observes what its layers return."""
+"""Runs a Keras model once in its own mode, and records the outputs of its layers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from explain.tf_ext.model.layers import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import to_device, to_host
 
-# The same words as for PyTorch modules, by the start of a layer's class name.
+# Maps the start of a layer's class name to the same operation names as for PyTorch modules.
 _OPERATIONS = (
     ("SeparableConv", "separable_convolution"),
     ("DepthwiseConv", "convolution"),
@@ -101,11 +101,11 @@ def observe(
         if layers:
             named = named_layers(model)
             for name, layer in named.items():
-                if _is_noted(name, layer, named):
+                if _is_recorded(name, layer, named):
                     stack.enter_context(_watching(name, layer, log))
         try:
             result = model(*given, **keywords)
-        except Exception as cause:  # The model is foreign code, which may raise anything.
+        except Exception as cause:  # The model is the user's code, which may raise anything.
             raise call_error(cause, points, several=wiring is not None) from cause
         outputs = named_outputs(result, tf.is_tensor, to_host, layout)
     formats = {getattr(layer, "data_format", None) for layer in layers_of(model)}
@@ -115,7 +115,7 @@ def observe(
 @contextmanager
 def _watching(name: str, layer: Any, log: CallLog) -> Iterator[None]:
     """Log the calls of a layer while a context lasts."""
-    # Both are read before they are replaced.
+    # Read both before they are replaced.
     own, applied = layer.call, _applied(layer)
     before_activation: list[Any] = []
 
@@ -164,16 +164,16 @@ def _recorder(function: Callable[..., Any], recorded: list[Any]) -> Callable[...
 
 
 def _applied(layer: Any) -> str | None:
-    """Give the name of the activation that a layer applies to its result, None for a layer without its own."""
+    """Give the name of the activation that a layer applies to its result, None without an own activation."""
     if isinstance(getattr(type(layer), "activation", None), property) or not layer.weights:
-        # A recurrent layer shows the activation of its cell; an activation layer is an activation itself.
+        # A recurrent layer exposes the activation of its cell; an activation layer is itself an activation.
         return None
     name = getattr(getattr(layer, "activation", None), "__name__", None)
     return None if name in (None, "linear") else str(name)
 
 
-def _is_noted(name: str, layer: Any, named: Mapping[str, Any]) -> bool:
-    """Tell a layer that computes by itself and is no part of a layer that does."""
+def _is_recorded(name: str, layer: Any, named: Mapping[str, Any]) -> bool:
+    """Tell whether a layer computes by itself and is not part of a layer that does."""
     outer = name.rpartition("/")[0]
     while outer:
         if type(named[outer]).__name__ in ("MultiHeadAttention", "GroupQueryAttention"):
@@ -193,7 +193,7 @@ def _is_symbolic(tensor: Any) -> bool:
 
 def _operation_of(layer: Any) -> str:
     names = [base.__name__ for base in type(layer).__mro__ if base.__module__.split(".")[0] == "keras"]
-    # A layer of a user's class does what the Keras class does that it derives from.
+    # A user's subclass of a Keras class does the same operation as the Keras class.
     for name in names:
         for beginning, word in _OPERATIONS:
             if name.startswith(beginning):

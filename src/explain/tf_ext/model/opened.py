@@ -1,4 +1,4 @@
-"""An opened TensorFlow model: arrays to its device, and computations on tensors, traced if the model allows it."""
+"""An opened TensorFlow model: transfers arrays to its device, runs computations on tensors, traced if possible."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _Look = Callable[[Any, TensorFlowForwardPass], Any]
 
 
 class OpenedModel(Layered):
-    """One opened TensorFlow model: what the affine prefix, paths and backward rules need of it.
+    """One opened TensorFlow model: the operations that the affine prefix, paths and backward rules need.
 
     Parameters
     ----------
     model : keras.Model or callable
         The model as the user gave it.
     question : Question
-        What is asked of it.
+        The score to explain, and how to call the model.
     like : object
         The input as the user gave it: a model without weights follows its dtype.
     """
@@ -68,7 +68,7 @@ class OpenedModel(Layered):
 
     @property
     def rounds_points(self) -> bool:
-        """Whether the model computes in lower precision than points are formed in."""
+        """Whether the model computes in lower precision than the points have."""
         return bool(getattr(self.model, "compute_dtype", self._precision.name) != self._precision.name)
 
     @contextmanager
@@ -82,7 +82,7 @@ class OpenedModel(Layered):
         return TensorFlowPlace(weakref.ref(self.named_layers[call.name]), call)
 
     def tensors(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
-        """Bring host arrays to the model's device, in the precision of points."""
+        """Copy host arrays to the model's device, in the precision of points."""
         return tuple(to_device(array, self._precision) for array in arrays)
 
     def run(
@@ -97,8 +97,8 @@ class OpenedModel(Layered):
         Parameters
         ----------
         function : callable
-            Of a `TensorFlowForwardPass`, the static arguments, the tensors, and a `Beside`; gives tensors. Its trace
-            is kept with the model.
+            Takes a `TensorFlowForwardPass`, the static arguments, the tensors, and a `Beside`; gives tensors. Its
+            trace is cached with the model.
         examples : Examples
             Companions, masks and targets of the points.
         *arguments
@@ -115,7 +115,7 @@ class OpenedModel(Layered):
         *arguments: Any,
         static: tuple[Hashable, ...] = (),
     ) -> tuple[Any, Finding | None]:
-        """Run a computation as `run` does; give the finding about the score too."""
+        """Run a computation as `run` does; also give the finding about the score."""
         inputs = (*arguments, self._beside(examples))
         trace = self._traced_or_none(function, examples, inputs, static)
         try:
@@ -140,9 +140,9 @@ class OpenedModel(Layered):
         function : callable
             As for `run`.
         examples : Examples
-            One is enough.
+            The examples; only the first one is used.
         look : callable
-            Of the graph of the trace and its forward pass; the result is kept with the trace.
+            Takes the graph of the trace and its forward pass; its result is cached with the trace.
         """
         padded = self.padded(examples.rows(slice(0, 1)))
         inputs = (self.tensors(padded.inputs), self._beside(padded))
@@ -150,14 +150,14 @@ class OpenedModel(Layered):
         return None if trace is None else trace.analysis
 
     def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int | None, ...]]]:
-        """Give each call of a layer, of a trace or a run on one example, as its name and the shape of its output."""
+        """Trace or run one example; give each call of a layer as its name and the shape of its output."""
         padded = self.padded(examples.rows(slice(0, 1)))
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         forward = self._forward_pass(padded)
         if not self._eager:
-            # The user's code may raise anything when it cannot be traced; it is run all the same.
+            # The user's code may raise anything when it is traced; the model runs without a trace then.
             with suppress(Exception), preserved_random_state():
-                # The trace is not kept: only the notes are needed.
+                # The trace is not cached: only the notes are needed.
                 traced(forward.layer_calls, inputs, self._specifications(inputs))
                 return forward.notes
         forward.notes.clear()
@@ -174,16 +174,16 @@ class OpenedModel(Layered):
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
         beside = self._beside(examples)
         forward = self._forward_pass(examples)
-        # The caller traces it, and would rewrite its control flow.
+        # The caller traces this function, and AutoGraph would rewrite its control flow.
         return tf.autograph.experimental.do_not_convert(lambda point: forward.outputs((point,), beside))
 
     def check_shape(self, examples: Examples) -> None:
-        """Refuse an input that does not fit the shape that the model states, before Keras stretches it.
+        """Reject an input that does not fit the shape that the model states, before Keras broadcasts it.
 
         Raises
         ------
         InputError, LayoutError
-            With what to do.
+            If the input does not fit; the message says what to do.
         """
         question = self.question
         if self.inspection.stepwise or self.entry is not None or question.wiring is not None:
@@ -212,8 +212,8 @@ class OpenedModel(Layered):
             return self._trace(function, examples, inputs, static, look)
         except ExplainError:
             raise
-        # The user's code may raise anything, also only because it is traced. Run operation by operation it may work
-        # after all, and else its error is about the input and not about the trace.
+        # The user's code may raise anything, sometimes only because it is traced. It may still work operation by
+        # operation; if not, its error then concerns the input and not the trace.
         except Exception as error:
             if is_out_of_memory(error):
                 raise
@@ -232,7 +232,7 @@ class OpenedModel(Layered):
         flat = tf.nest.flatten(inputs)
         companions, mask, held, outer, _, _ = inputs[-1]
         question = self.question
-        # Values that cannot be part of a key: a trace of them is kept for this opened model only.
+        # These values cannot be part of a key: cache a trace that uses them for this opened model only.
         alone = bool(question.forward_kwargs) or examples.target.function is not None
         kept = self._own_traces if alone else traces_of(self.model)
         key = (
@@ -255,7 +255,7 @@ class OpenedModel(Layered):
         )
         if key not in kept:
             forward = self._forward_pass(examples)
-            # The model's own code runs only while it is traced.
+            # The model's own Python code runs only while it is traced.
             with preserved_random_state():
                 run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
             finding = forward.findings[0] if forward.findings else None
@@ -263,15 +263,14 @@ class OpenedModel(Layered):
         return kept[key]
 
     def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
-        """Find the activation that made the output in a trace that is not run: eager tensors do not show it."""
+        """Find the activation that made the output, in a trace that never runs: eager tensors have no graph."""
         if self.inspection.opaque:
             return None
         forward = self._forward_pass(examples)
         try:
             traced(forward.outputs, inputs, self._specifications(inputs))
-        except (
-            Exception
-        ):  # The user's code may raise anything when it cannot be traced; it is run all the same.
+        # The user's code may raise anything when it is traced; the model runs without a trace then.
+        except Exception:
             return None
         return forward.functionals[-1]
 
@@ -293,7 +292,7 @@ class OpenedModel(Layered):
         )
 
     def _beside(self, examples: Examples) -> Beside:
-        """Give what goes beside the points as tensors; Keras itself casts half-precision companions."""
+        """Give the arguments beside the points as tensors; Keras itself casts half-precision companions."""
         precision = self._precision
         companions = {name: to_device(array, precision) for name, array in examples.companions.items()}
         mask = () if examples.mask is None else (tf.constant(examples.mask),)

@@ -1,4 +1,4 @@
-"""From a TensorFlow model's output to the scalar that is explained."""
+"""Computes the explained scalar from a TensorFlow model's output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FUNCTIONAL: dict[str, ActivationKind] = {
     "LogSoftmax": "log_softmax",
     "Sigmoid": "sigmoid",
 }
-# They change the shape of an output and not its values.
+# Operations that change the shape of an output and not its values.
 _RESHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "Transpose")
 
 
@@ -40,7 +40,7 @@ class ActivationRecorder:
     Parameters
     ----------
     model : object
-        The model; nothing is recorded of one whose layers cannot be accessed.
+        The model; if its layers cannot be accessed, nothing is recorded.
     """
 
     def __init__(self, model: Any) -> None:
@@ -54,7 +54,7 @@ class ActivationRecorder:
 
 
 def functional_activation(output: Any) -> ActivationKind | None:
-    """Find in a trace the activation that made an output; None if it was none, or there is no trace."""
+    """Find in a trace the activation that made an output; None if there is no activation or no trace."""
     if tf.is_symbolic_tensor(output):
         operation = output.op
         while operation.type in _RESHAPING:
@@ -67,7 +67,7 @@ def functional_activation(output: Any) -> ActivationKind | None:
 
 
 def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
-    """Give one scalar an example, shape (N,).
+    """Give one scalar per example, shape (N,).
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     function : callable, optional
         A callable target.
     indices : tf.Tensor of int64
-        Else one index an example, shape (N, R).
+        Without a callable target, one index per example, shape (N, R).
 
     Raises
     ------
@@ -101,7 +101,7 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
 
 
 def gradients_of_scores(tape: Any, scores: Any, tensors: Sequence[Any], model_name: str) -> tuple[Any, ...]:
-    """Give the gradient of every example's score to some tensors; zeros for one that no score depends on.
+    """Give the gradient of every example's score to some tensors; zeros for a tensor that no score depends on.
 
     Raises
     ------
@@ -118,5 +118,5 @@ def gradients_of_scores(tape: Any, scores: Any, tensors: Sequence[Any], model_na
 
 
 def class_axis(outputs: Any, layout: Layout) -> int:
-    """Give the axis of the classes if no activation defines it: where the input has its channels."""
+    """Give the axis of the classes if no activation defines it: the position of the input's channel axis."""
     return 1 if layout.batch_first.channel_axis == 1 and len(outputs.shape) > 2 else -1

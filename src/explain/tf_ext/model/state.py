@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-# The state of TensorFlow's global seed can be set but not read by the public interface.
+# TensorFlow's public interface can set the state of the global seed but not read it.
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.ops import stateful_random_ops
 
@@ -21,10 +21,10 @@ from explain.keras.masks import held_masks
 def inference_mode() -> Iterator[None]:
     """Restore TensorFlow's random state on exit.
 
-    The mode itself is an argument of each call (``training=False``), and needs no restoring.
+    The mode itself is an argument of each call (``training=False``), so it need not be restored.
     """
     context = eager_context.context()
-    # It exists only after a seed was set.
+    # The generator exists only after a seed was set.
     generator = getattr(context, "_rng", None)
     state = None if generator is None else generator.getstate()
     try:
@@ -32,7 +32,7 @@ def inference_mode() -> Iterator[None]:
     finally:
         if generator is not None and generator.getstate() != state:
             generator.setstate(state)
-            # Operations that ran have counters of their own, which the same seeds would continue.
+            # Each operation that ran has its own counter, which would continue with the same seeds.
             context.clear_kernel_cache()
 
 
@@ -58,7 +58,7 @@ def preserved_variables(model: Any) -> Iterator[None]:
 
 @contextmanager
 def held_keras_layers(layers: Sequence[Any], masks: Sequence[Any]) -> Iterator[None]:
-    """Fix the masks that Keras layers compute from values, and restore the losses that a call leaves on them."""
+    """Fix the masks that Keras layers compute from values, and restore the losses that a call adds to the layers."""
     with kept_losses(layers), held_masks(layers, masks, _masked):
         yield
 

@@ -24,17 +24,17 @@ class Structure:
     Parameters
     ----------
     token : object
-        The same object as long as layers and their settings are the same; part of the key of a trace.
+        Stays the same object as long as layers and their settings are the same; part of the key of a trace.
     stateful : bool
-        Whether a layer keeps a state for each row of the batch from one call to the next.
+        Whether a layer carries a state for each row of the batch from one call to the next.
     masking : bool
         Whether a layer computes a mask from values.
     input_shape : tuple of int, optional
         The shape of the only input, batch axis included, if it is stated.
     batch_size : int, optional
-        The only batch size that the model takes, if its inputs state one.
+        The only batch size that the model accepts, if its inputs state one.
     precision : tf.DType, optional
-        That of the weights, if any are floating-point numbers.
+        The precision of points for these weights: float64 or float32; None without floating-point weights.
     """
 
     token: object = None
@@ -46,8 +46,8 @@ class Structure:
 
 
 @dataclass
-class _Known:
-    """The structure of a model, and what shows that it is still current."""
+class _CachedStructure:
+    """The cached structure of a model, and the values that show whether it is still current."""
 
     tokens: dict[Any, object] = field(default_factory=dict)
     identities: list[int] = field(default_factory=list)
@@ -55,14 +55,14 @@ class _Known:
     held: list[Any] = field(default_factory=list)
     latest: Structure = field(default_factory=Structure)
 
-    def still_holds(self, identities: list[int]) -> bool:
+    def is_current(self, identities: list[int]) -> bool:
         """Tell whether every attribute of a layer is the same object, and none was changed in place."""
         return self.identities == identities and all(
             _as_plain(value) == plain for value, plain in self.changeable
         )
 
 
-_kept: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
+_structures: weakref.WeakKeyDictionary[Any, _CachedStructure] = weakref.WeakKeyDictionary()
 
 
 def structure_of(model: Any) -> Structure:
@@ -74,8 +74,8 @@ def structure_of(model: Any) -> Structure:
     for layer in layers:
         identities.append(id(layer))
         identities.extend(map(id, layer.__dict__.values()))
-    known = _kept.setdefault(model, _Known())
-    if not (known.identities and known.still_holds(identities)):
+    known = _structures.setdefault(model, _CachedStructure())
+    if not (known.identities and known.is_current(identities)):
         plain = [
             (value, as_plain)
             for layer in layers
@@ -87,7 +87,7 @@ def structure_of(model: Any) -> Structure:
         known.changeable = [one for one in plain if _may_change_in_place(one[0])]
         known.identities = identities
         known.latest = Structure(
-            token=known.tokens.setdefault(_set_to(layers), object()),
+            token=known.tokens.setdefault(_settings_key(layers), object()),
             stateful=any(getattr(layer, "stateful", False) for layer in layers),
             masking=has_masking(layers),
             input_shape=input_shape_of(model),
@@ -101,7 +101,7 @@ def _batch_size_of(model: Any) -> int | None:
     """Give the batch size that the inputs of a Keras model state, one or several."""
     try:
         shapes = [one.shape for one in model.inputs]
-    # A subclassed model has none, and raises one or another of these.
+    # A subclassed model has no inputs, and raises one of these errors.
     except (AttributeError, TypeError, ValueError):
         return None
     return next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
@@ -116,8 +116,8 @@ def _precision_of(variables: Sequence[Any]) -> Any:
     return None
 
 
-def _set_to(layers: Sequence[Any]) -> tuple[Any, ...]:
-    """Give a key of what a trace is specialised to: layers, their activations, and their plain settings."""
+def _settings_key(layers: Sequence[Any]) -> tuple[Any, ...]:
+    """Give a key of the values that a trace is specialised to: layers, their activations, and plain settings."""
     return tuple(
         (
             id(layer),

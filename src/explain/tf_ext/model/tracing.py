@@ -1,4 +1,4 @@
-"""Computations traced once for a signature, and kept as long as the model exists."""
+"""Computations traced once per signature, and cached as long as the model exists."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform
 _NO_ASSIGNMENT = "ScatterNd"
 
 
-# What goes beside the points, row by row: companions, mask (none or one), held masks, the model's own inputs if the
-# points are outputs of a layer, its inputs that stay fixed, target indices.
+# The arguments beside the points, one row per example: companions, mask (none or one), fixed Keras masks, the model's
+# own inputs if the points are outputs of a layer, inputs that stay fixed, target indices.
 Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A computation that was traced.
+    """A traced computation.
 
     Parameters
     ----------
     function : callable
-        Of flat tensors.
+        The traced function; it takes flat tensors.
     finding : Finding, optional
         The finding about the score at the first reading of the output.
     assigns : bool
         Whether running it assigns to any variable.
     analysis : object
-        The result of the analysis of the trace, if it was analysed.
+        The result of the analysis of the trace; None without an analysis.
     """
 
     function: Callable[..., Any]
@@ -43,12 +43,12 @@ class Trace:
     analysis: Any = None
 
 
-_kept: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
+_traces: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
 
 
 def traces_of(model: Any) -> dict[Any, Trace]:
-    """Give the traces of a model; they are dropped with the model."""
-    return _kept.setdefault(model, {})
+    """Give the cached traces of a model; the cache does not keep the model alive."""
+    return _traces.setdefault(model, {})
 
 
 def traced(
@@ -56,14 +56,14 @@ def traced(
 ) -> tuple[Callable[..., Any], Any]:
     """Trace a function of nested tensors for their specifications; give the traced function, and its graph.
 
-    It takes flat tensors: TensorFlow takes longer to bind nested arguments than to run a small model.
+    The traced function takes flat tensors: TensorFlow takes longer to bind nested arguments than to run a small model.
     """
     structure = tf.nest.map_structure(lambda tensor: None, arguments)
 
     def of_flat(*tensors: Any) -> Any:
         return function(*tf.nest.pack_sequence_as(structure, tensors))
 
-    # Keras does not convert a model's control flow either, and without conversion errors keep their class.
+    # Keras does not convert a model's control flow either. Without conversion, exceptions keep their class.
     concrete = tf.function(of_flat, autograph=False).get_concrete_function(*specifications)
     return concrete, concrete.graph
 

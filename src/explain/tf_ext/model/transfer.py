@@ -1,4 +1,4 @@
-"""Copies between host arrays and TensorFlow's tensors, which TensorFlow itself places on a device."""
+"""Copies between host arrays and TensorFlow tensors; TensorFlow itself chooses the device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from explain.inputs.examples import Array
 
 
 def to_device(array: Array, dtype: Any) -> Any:
-    """Make a tensor of an array; a floating-point array is cast.
+    """Convert an array to a tensor; cast it to `dtype` if it is a floating-point array.
 
     Examples
     --------

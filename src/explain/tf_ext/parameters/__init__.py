@@ -1,1 +1,1 @@
-"""The parameters of a TensorFlow model's layers: read, written, and how they are used."""
+"""The parameters of a TensorFlow model's layers: read them, write them, and record how the model uses them."""

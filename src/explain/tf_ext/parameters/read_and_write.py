@@ -18,9 +18,9 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
     Raises
     ------
     ModelNotBuiltError
-        If it has no weights yet.
+        If the model has no weights yet.
     PortError
-        If the model has no layers to be seen, or has one whose numbers are no plain tensors.
+        If the model has no accessible layers, or a layer whose parameters are not plain tensors.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
     """Assign tensors to a model's variables, see `explain.parameters.read_and_write.write_layers`.
 
-    Variables stay the objects that an optimiser knows, in their precision.
+    The variable objects and their dtype stay the same, so that an optimiser still refers to them.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
 def _names(model: Any) -> dict[int, str]:
     if not is_keras_model(model):
         raise PortError(
-            f"model is of type {type(model).__name__}, whose layers cannot be told from each other: give the "
+            f"model is of type {type(model).__name__}, whose layers cannot be distinguished: give the "
             "keras.Model that it was made from."
         )
     return {id(layer): name for name, layer in named_layers(model).items()}

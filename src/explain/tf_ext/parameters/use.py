@@ -1,4 +1,4 @@
-"""A Keras model run on an example by TensorFlow, to see how its layers with parameters are used."""
+"""Runs a Keras model on an example with TensorFlow, to record how it uses its layers with parameters."""
 
 from __future__ import annotations
 

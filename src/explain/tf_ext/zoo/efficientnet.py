@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 in Keras, written for this project. `explain.torch_ext.zoo.efficientnet` has its twin.
+"""EfficientNet-Lite0 in Keras, written for this project. `explain.torch_ext.zoo.efficientnet` contains its twin.
 
-The architecture is that of M. Tan and Q. V. Le, *EfficientNet*, arXiv:1905.11946, in its lite form: ReLU6 for swish, no
-squeeze and excitation. Blocks are those of MobileNetV2 (arXiv:1801.04381). Layers have the names of the PyTorch
-network's modules, so that a layer of the one can be found in the other.
+The architecture is that of M. Tan and Q. V. Le, *EfficientNet*, arXiv:1905.11946, in its lite form: ReLU6 instead of
+swish, no squeeze and excitation. The blocks are those of MobileNetV2 (arXiv:1801.04381). Layers have the names of the
+PyTorch network's modules, so that each layer can be matched with its module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-# Of each stage: blocks, side of the kernel, stride of its first block, expansion, channels.
+# One row per stage: blocks, side of the kernel, stride of its first block, expansion, channels.
 _STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -48,13 +48,13 @@ def build(dtype: str = "float32") -> keras.Model:
     x = layers.Dropout(0.2, dtype=dtype, name="dropout")(x)
     x = layers.Dense(_CLASSES, dtype=dtype, name="fc")(x)
     model = keras.Model(given, x, name="efficientnet_lite0")
-    # The model states the precision of its layers as its own, which Keras leaves at its default.
+    # Keras leaves the model's own dtype policy at the default; set it to that of the layers.
     model.dtype_policy = dtype
     return model
 
 
 def _block(given: Any, name: str, side: int, stride: int, expansion: int, channels: int, dtype: str) -> Any:
-    """Expand, filter each channel, project; add the input where the shapes agree."""
+    """Expand, convolve each channel, project; add the input if the shapes are equal."""
     x, before = given, int(given.shape[-1])
     if expansion != 1:
         x = _convolution(x, f"{name}_expand_conv", before * expansion, 1, dtype)

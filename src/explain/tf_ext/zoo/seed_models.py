@@ -1,4 +1,4 @@
-"""The seed models in TensorFlow (Keras). `explain.torch_ext.zoo.seed_models` holds their twins."""
+"""The seed models in TensorFlow (Keras). `explain.torch_ext.zoo.seed_models` contains their twins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explain.zoo.seed_models import CHARACTERS, HIDDEN_SIZE, seed_model
 
 
 def build(name: str, dtype: str = "float32") -> keras.Model:
-    """Build an untrained seed model, its parameters in a precision.
+    """Build an untrained seed model with parameters of dtype `dtype`.
 
     Examples
     --------
@@ -25,13 +25,13 @@ def build(name: str, dtype: str = "float32") -> keras.Model:
         return NamesRNN(dtype)
     given = keras.Input(seed_model(name).example_shape["tensorflow"], dtype=dtype)
     model = keras.Sequential([given, *_layers(name, dtype)], name=name)
-    # The model states the precision of its layers as its own, which Keras leaves at its default.
+    # Keras leaves the model's own dtype policy at the default; set it to that of the layers.
     model.dtype_policy = dtype
     return model
 
 
 class NamesRNN(keras.Model):
-    """The `names_rnn` as a Keras model, an `explain.zoo.training.steps.StepwiseModel`.
+    """`names_rnn` as a Keras model; it implements `explain.zoo.training.steps.StepwiseModel`.
 
     Examples
     --------

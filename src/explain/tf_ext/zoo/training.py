@@ -1,4 +1,4 @@
-"""What TensorFlow does of `explain.zoo.training.loop`. `explain.torch_ext.zoo.training` mirrors this file."""
+"""The TensorFlow part of `explain.zoo.training.loop`; `explain.torch_ext.zoo.training` is the PyTorch part."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def has_gpu() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of the packages that train, by name."""
+    """Give the versions of the packages used for training, by name."""
     return {"tensorflow": tf.__version__, "keras": keras.__version__}
 
 
@@ -36,7 +36,7 @@ def started(model: SeedModel, seed: int, device: str) -> Iterator[tuple[keras.Mo
     """Build an untrained model and its optimiser; see `explain.zoo.training.loop.FrameworkTraining.started`."""
     with tf.device({"cpu": "/CPU:0", "cuda": "/GPU:0"}[device]):
         with preserved_random_state():
-            # Keras draws the seeds of its initialisers from here.
+            # Keras draws the seeds of its initialisers from Python's `random`.
             random.seed(seed)
             network = build(model.name)
         optimizer = keras.optimizers.AdamW(

@@ -1,4 +1,4 @@
-"""The tensors of a Keras model of the zoo, read and loaded. `explain.torch_ext.zoo.weights` mirrors this file."""
+"""Reads and loads the tensors of a Keras model of the zoo; `explain.torch_ext.zoo.weights` does so in PyTorch."""
 
 from __future__ import annotations
 

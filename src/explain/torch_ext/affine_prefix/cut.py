@@ -1,4 +1,4 @@
-"""The affine prefix of a PyTorch model: where it ends, its output, and the rest of the model run from there."""
+"""The affine prefix of a PyTorch model: find where it ends, compute its output, and run the rest of the model."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from explain.torch_ext.model.graph import ScoreGraph
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import gradients_of_scores, pick_scores
 
-# By how much the model run from the cut may differ from the whole model: by rounding only.
+# Tolerance between the output computed from the cut and the output of the whole model: rounding only.
 _SAME_OUTPUT = {torch.float32: 1e-3, torch.float64: 1e-9}
 
-# No more are kept for a model.
-_KEPT_SURVEYS = 32
+# The largest number of surveys cached for one model.
+_MAX_CACHED_SURVEYS = 32
 
 
 class CutLostError(RuntimeError):
-    """The model took another path this time, around the cut: it must be run whole."""
+    """This run of the model bypassed the cut: run the whole model instead."""
 
 
-class _Reached(BaseException):
+class _CutReached(BaseException):
     """Ends a run of the model at the cut; not an `Exception`, so that no handler in the model catches it."""
 
     def __init__(self, value: Tensor) -> None:
@@ -46,7 +46,7 @@ class ModuleCut:
     Parameters
     ----------
     module : torch.nn.Module
-        The first module that is costly. Cheap operations before it still run, and the model may use their results.
+        The first costly module. Cheap operations before it still run, and the model may use their results.
     """
 
     module: nn.Module
@@ -56,25 +56,25 @@ class ModuleCut:
         forward = self.module.forward
 
         def stop(*arguments: Any, **keywords: Any) -> Tensor:
-            raise _Reached(forward(*arguments, **keywords))
+            raise _CutReached(forward(*arguments, **keywords))
 
         try:
             opened.read((points,), examples, within=_replaced([(self.module, stop)]))
-        except _Reached as reached:
+        except _CutReached as reached:
             return reached.value
         raise CutLostError
 
     def gradients(
         self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
-        """Run the model from the cut; give the gradient of the scores to the value there, and the outputs.
+        """Run the model from the cut; give the gradient of the scores to the value at the cut, and the outputs.
 
         Parameters
         ----------
         form : callable
-            Forms the value at the cut.
+            Computes the value at the cut.
         points : torch.Tensor
-            The input that belongs to it: a model may use its input elsewhere too.
+            The input that belongs to this value: a model may also use its input elsewhere.
         """
         token = torch.zeros((), device=points.device, requires_grad=True)
         taken: list[Tensor] = []
@@ -101,7 +101,7 @@ class SourceCut:
     Parameters
     ----------
     transform : callable
-        From there to the explained output.
+        Computes the explained output from the source.
     """
 
     transform: Callable[[Any], Any]
@@ -124,11 +124,11 @@ class SourceCut:
 
 
 class _Entry(torch.autograd.Function):
-    """Forms a tensor inside the graph, which may be changed in place later, and captures its gradient."""
+    """Computes a tensor inside the graph, so that the model may change it in place, and captures its gradient."""
 
     @staticmethod
     def forward(ctx: Any, token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Tensor:
-        """Form the value at the cut; the token connects it to the graph."""
+        """Compute the value at the cut; the token connects it to the graph."""
         ctx.taken = taken
         return form()
 
@@ -145,40 +145,40 @@ def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Te
     return entry(token, form, taken)
 
 
-class _Known(NamedTuple):
-    """The part of a survey that is cached; it does not refer to the model."""
+class _CachedSurvey(NamedTuple):
+    """The part of a survey that is cached; it holds no reference to the model."""
 
     kinked: bool
     has_cut: bool
 
 
-_known: weakref.WeakKeyDictionary[Any, dict[Hashable, _Known]] = weakref.WeakKeyDictionary()
+_surveys: weakref.WeakKeyDictionary[Any, dict[Hashable, _CachedSurvey]] = weakref.WeakKeyDictionary()
 
 
 def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
     """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
-    known = _known_of(opened.model, _key(opened, examples)) if opened.survey is None else None
+    known = _cached_survey(opened.model, _key(opened, examples)) if opened.survey is None else None
     return survey(opened, examples).kinked if known is None else known.kinked
 
 
 def survey(opened: OpenedModel, examples: Examples) -> Survey:
-    """Look for kinks and for the end of the affine prefix, once for the current entry and exit of the model.
+    """Find kinks and the end of the affine prefix, once for the current entry and exit of the model.
 
-    A model without a prefix is not run again for the same question; a prefix is found anew for every opened model.
+    A model without a prefix is not run again for the same question. A prefix is searched again for every opened model.
     """
     if opened.survey is None:
         key = _key(opened, examples)
-        known = _known_of(opened.model, key)
+        known = _cached_survey(opened.model, key)
         if known is not None and not known.has_cut:
             opened.survey = Survey(known.kinked)
         else:
             opened.survey = _survey(opened, opened.padded(examples))
-            _keep(opened.model, key, opened.survey)
+            _cache_survey(opened.model, key, opened.survey)
     return opened.survey
 
 
 def _key(opened: OpenedModel, examples: Examples) -> Hashable:
-    """Give the key of a survey, None if it cannot be known: a caller's function may do anything."""
+    """Give the cache key of a survey; None if a function of the caller, which may do anything, takes part."""
     question = opened.question
     if question.forward_kwargs or examples.target.function is not None:
         return None
@@ -189,28 +189,28 @@ def _key(opened: OpenedModel, examples: Examples) -> Hashable:
     return opened.inspection.structure.token(), where, how, wired, *shapes
 
 
-def _known_of(model: Any, key: Hashable) -> _Known | None:
-    """Give the cached survey of a model for a key; none is cached of a model without weak references."""
+def _cached_survey(model: Any, key: Hashable) -> _CachedSurvey | None:
+    """Give the cached survey of a model for a key; a model that does not support weak references has none."""
     try:
-        return _known.get(model, {}).get(key)
+        return _surveys.get(model, {}).get(key)
     except TypeError:
         return None
 
 
-def _keep(model: Any, key: Hashable, found: Survey) -> None:
+def _cache_survey(model: Any, key: Hashable, found: Survey) -> None:
     if key is None:
         return
     with suppress(TypeError):
-        kept = _known.setdefault(model, {})
-        if len(kept) >= _KEPT_SURVEYS:
-            # A model that counts its calls has a new key each time.
+        kept = _surveys.setdefault(model, {})
+        if len(kept) >= _MAX_CACHED_SURVEYS:
+            # A model that counts its calls produces a new key each time.
             kept.clear()
-        kept[key] = _Known(found.kinked, found.cut is not None)
+        kept[key] = _CachedSurvey(found.kinked, found.cut is not None)
 
 
 def _survey(opened: OpenedModel, examples: Examples) -> Survey:
-    """Run the model on a few examples, and look for kinks and for the end of its affine prefix."""
-    count = opened.fixed_batch_size or _telling_count(examples)
+    """Run the model on a few examples, and find kinks and the end of its affine prefix."""
+    count = opened.fixed_batch_size or _unique_batch_size(examples)
     few = examples.rows(np.arange(count) % len(examples))
     points = tuple(tensor.requires_grad_() for tensor in opened.tensors(few.inputs))
     if len(points) != 1:
@@ -218,39 +218,41 @@ def _survey(opened: OpenedModel, examples: Examples) -> Survey:
     calls: list[_Call] = []
     flow = ValueFlow(points[0])
     try:
-        with flow, _seen(opened.leaf_modules, flow, calls):
+        with flow, _recorded_calls(opened.leaf_modules, flow, calls):
             reading = opened.read(points, few)
     except ExplainError:
-        # A model that fails because it is watched is not surveyed; one that fails anyway raises when it is run.
+        # If the hooks cause the failure, there is no survey; any other failure raises again in the real run.
         return Survey(kinked=True)
     explained, root = reading.explained, _root(reading, few)
     if root is None:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
     cut, node = _find_cut(graph, flow, reading, calls, count)
-    if isinstance(cut, ModuleCut) and not _leads_to(cut, opened, points[0].detach(), few, explained.detach()):
+    if isinstance(cut, ModuleCut) and not _gives_same_output(
+        cut, opened, points[0].detach(), few, explained.detach()
+    ):
         cut = node = None
     return Survey(graph.has_kinks(beyond={node}), cut)
 
 
 def _survey_of_several(opened: OpenedModel, points: tuple[Tensor, ...], few: Examples) -> Survey:
-    """Look for kinks between each of several inputs and the score; a prefix is not looked for."""
+    """Find kinks between each of several inputs and the score; do not search for a prefix."""
     try:
         root = _root(opened.read(points, few), few)
     except ExplainError:
-        # A model that fails raises when it is run.
+        # If the model fails here, it raises again in the real run.
         return Survey(kinked=True)
     return Survey(root is None or any(ScoreGraph(root, point).has_kinks() for point in points))
 
 
 def _root(reading: Reading, examples: Examples) -> Any:
-    """Give the node of the scores; of scores picked by index that of the outputs, since the index is constant."""
+    """Give the node of the scores, or the node of the outputs if a constant index picks the scores."""
     explained, target = reading.explained, examples.target
     return (explained if target.function is None else pick_scores(explained, target)).grad_fn
 
 
-def _telling_count(examples: Examples) -> int:
-    """Give a number of examples that no other axis has as its size, so that the batch axis can be recognised."""
+def _unique_batch_size(examples: Examples) -> int:
+    """Give a number of examples that differs from the size of every other axis, to recognise the batch axis."""
     sizes = {size for array in examples.inputs for size in array.shape[1:]}
     return next(count for count in range(3, len(sizes) + 4) if count not in sizes)
 
@@ -284,24 +286,24 @@ def _find_cut(
     return None, None
 
 
-def _leads_to(
+def _gives_same_output(
     cut: ModuleCut, opened: OpenedModel, points: Tensor, examples: Examples, expected: Tensor
 ) -> bool:
-    """Tell whether the model run from the cut gives the outputs of the whole model."""
+    """Tell whether running from the cut gives the same outputs as running the whole model."""
     try:
         with torch.no_grad():
             entering = cut.prefix(opened, points, examples)
         _, found = cut.gradients(opened, entering.clone, points, examples)
     except (CutLostError, ExplainError):
-        # If the model fails from the cut, or takes another path, it is run whole.
+        # If the run from the cut fails or bypasses the cut, the caller runs the whole model.
         return False
     tolerance = _SAME_OUTPUT[points.dtype]
     return torch.allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
 @contextmanager
-def _seen(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_Call]) -> Iterator[None]:
-    """Record every call of a module, with its output before it is changed in place."""
+def _recorded_calls(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_Call]) -> Iterator[None]:
+    """Record every call of a module, with its output before a later operation changes it in place."""
 
     def note(module: nn.Module, arguments: Any, output: Any) -> None:
         if isinstance(output, Tensor):

@@ -1,8 +1,9 @@
 """Finds which tensors of a run are affine in its input, from every operation of the run.
 
 The autograd graph lacks operations without a gradient: a comparison, a rounding, a detached tensor. A product with such
-a gate looks affine there and is not. Here every operation is seen, but not what a user's autograd function does to a
-gradient. Only the autograd graph shows that (`explain.torch_ext.model.graph`), so a prefix must be affine by both.
+a gate looks affine in the graph and is not. The dispatch mode here intercepts every operation, but not the gradient of
+a custom autograd function. Only the autograd graph shows that (`explain.torch_ext.model.graph`), so a prefix must be
+affine by both.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from torch.utils._pytree import tree_leaves
 
 from explain.backends.operations.score_graph import names
 
-# Operations of ATen. Affine in all operands that depend on the input together.
+# ATen operations. These are affine jointly in all operands that depend on the input.
 _ADDITIVE = names(
     "add sub rsub neg cat stack view _unsafe_view reshape _reshape_alias permute transpose t squeeze unsqueeze expand "
     "slice select split split_with_sizes unsafe_split unbind alias clone _to_copy constant_pad_nd flatten "
     "sum mean avg_pool2d _adaptive_avg_pool2d zeros_like ones_like new_zeros new_ones empty_like new_empty"
 )
-# Affine in one of their arguments while the others do not depend on it.
+# Affine in one argument if the other arguments do not depend on the input.
 _LINEAR_IN_EACH = names("mul mm addmm bmm baddbmm convolution mkldnn_convolution linear")
 _BATCH_NORMS = names("_native_batch_norm_legit_no_training cudnn_batch_norm native_batch_norm")
 
-# They take values out of tensors, to where no operation is seen.
-_LEAVING = names("numpy tolist __array__ __dlpack__")
+# These functions take values out of tensors, where no operation can be intercepted.
+_VALUE_READERS = names("numpy tolist __array__ __dlpack__")
 
 
 class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -49,12 +50,13 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, source: Tensor) -> None:
-        # It has no type annotations.
+        # PyTorch's __init__ has no type annotations.
         super().__init__()  # type: ignore[no-untyped-call]
-        # By the address of the storage, kept alive so that it is not reused: whether the tensor is affine.
+        # Maps the address of a storage to whether the tensor is affine. The storage is kept alive, so that no
+        # other tensor reuses its address.
         self._affine: dict[int, bool] = {}
-        self._held: list[Any] = []
-        # Whether a number was taken to Python, after which any tensor may depend on the input.
+        self._storages: list[Any] = []
+        # Whether the run converted a value to a Python number; any later tensor may depend on the input.
         self._left = False
         self._exits = _Exits(self)
         self._note(source, True)
@@ -71,12 +73,12 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._exits.__exit__(*error)  # type: ignore[no-untyped-call]
 
     def leaves(self, tensor: Tensor) -> None:
-        """Note that a tensor's values are taken to where they cannot be tracked."""
+        """Record that a tensor's values leave PyTorch, where they cannot be tracked."""
         self._left = self._left or self._depends(tensor)
 
     def is_affine(self, tensor: Tensor) -> bool:
         """Tell whether a tensor depends on the input, and is affine in it."""
-        return self._affine.get(_place(tensor), False)
+        return self._affine.get(_address(tensor), False)
 
     def may_follow(self, tensor: Tensor) -> bool:
         """Tell whether a tensor's values may depend on those of the input."""
@@ -88,7 +90,7 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operation; track its results."""
         result = func(*args, **(kwargs or {}))
         given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
-        states = [self._affine[_place(one)] for one in given if _place(one) in self._affine]
+        states = [self._affine[_address(one)] for one in given if _address(one) in self._affine]
         if states:
             name = func.overloadpacket.__name__
             self._left = self._left or name == "_local_scalar_dense"
@@ -111,17 +113,17 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return name in _ADDITIVE
 
     def _depends(self, value: Any) -> bool:
-        return isinstance(value, Tensor) and _place(value) in self._affine
+        return isinstance(value, Tensor) and _address(value) in self._affine
 
     def _note(self, tensor: Tensor, affine: bool) -> None:
-        place = _place(tensor)
-        self._held.append(tensor.untyped_storage())
-        # Once a tensor was not affine, writing to it does not make it affine.
-        self._affine[place] = affine and self._affine.get(place, True)
+        address = _address(tensor)
+        self._storages.append(tensor.untyped_storage())
+        # A tensor that was not affine does not become affine when the model writes to it.
+        self._affine[address] = affine and self._affine.get(address, True)
 
 
 class _Exits(TorchFunctionMode):
-    """Notices values that are taken out of tensors without an operation of ATen."""
+    """Detects values that are taken out of tensors without an ATen operation."""
 
     def __init__(self, flow: ValueFlow) -> None:
         super().__init__()
@@ -130,11 +132,11 @@ class _Exits(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call the function; note it if it takes values out."""
-        if getattr(func, "__name__", "") in _LEAVING:
+        """Call the function; record it if it takes values out of a tensor."""
+        if getattr(func, "__name__", "") in _VALUE_READERS:
             self._flow.leaves(args[0])
         return func(*args, **(kwargs or {}))
 
 
-def _place(tensor: Tensor) -> int:
+def _address(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()

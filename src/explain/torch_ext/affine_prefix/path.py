@@ -1,4 +1,4 @@
-"""Gradients along straight paths in PyTorch, taken where the model's affine prefix ends."""
+"""Gradients along straight paths in PyTorch, computed where the model's affine prefix ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceC
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.opened import OpenedModel
 
-# By how much an affine prefix may deviate from the straight line between its ends: by the rounding of sums.
+# Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
@@ -29,11 +29,11 @@ class Line(path_gradients.Line):
 
     def __init__(self, *about: Any) -> None:
         super().__init__(*about)
-        # By the number of points, the stand-in for them for a model that does not use them.
-        self._unread: dict[int, Tensor] = {}
+        # Maps a number of points to the placeholder for them, for a model that does not use the points.
+        self._placeholders: dict[int, Tensor] = {}
 
     def sums(self, examples: Examples, starts: Arrays) -> Arrays:
-        """Sum the gradients at points of the input, one array an input of shape (N, M, ...)."""
+        """Sum the gradients at points of the input, one array of shape (N, M, ...) for each input."""
         first = self._opened.tensors(starts)
         weights = self._weights_on(first[0].device)
         ends = self._opened.tensors(examples.inputs)
@@ -69,16 +69,16 @@ class Line(path_gradients.Line):
         except (CutLostError, ExplainError) as error:
             if self._executor.ran_out(error):
                 raise
-            # If the cut is not the cause, the model fails again when it is run whole.
+            # If the cut is not the cause, the whole model fails with the same error.
             self._cut = None
             return None
 
     def _sums_beyond(self, cut: ModuleCut | SourceCut, examples: Examples, start: Tensor) -> Arrays | None:
-        """Sum beyond a cut.
+        """Sum the gradients beyond a cut.
 
-        A model may use its input elsewhere too. The first run with each number of points shows whether it does. If
-        not, the next runs get NaNs of the same shape, which saves forming the points. If NaNs reach the outputs after
-        all, the model is run whole.
+        A model may also use its input elsewhere. The first run with each number of points shows whether it does. If
+        not, the next runs get NaNs of the same shape, which saves the computation of the points. If NaNs reach the
+        outputs nevertheless, the caller runs the whole model.
         """
         opened = self._opened
         (end,) = opened.tensors(examples.inputs)
@@ -100,7 +100,7 @@ class Line(path_gradients.Line):
 
         def compute(rows: slice, steps: slice) -> Tensor:
             def form() -> Tensor:
-                # Not a view: it may be changed in place later.
+                # Not a view: the model may change it in place.
                 value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
                 points = order.flat(value).view(rows.stop - rows.start, -1, first.shape[1])
                 torch.mul(self._nodes(steps, first).reshape(1, -1, 1), step[rows][:, None], out=points)
@@ -132,10 +132,10 @@ class Line(path_gradients.Line):
         steps: slice,
         repeated: Examples,
     ) -> Tensor:
-        """Give the gradients to the result of `form`; points of the input are formed only if the model uses them."""
+        """Give the gradients to the result of `form`; compute points of the input only if the model uses them."""
         count = len(repeated)
-        if count in self._unread:
-            gradient, outputs = cut.gradients(self._opened, form, self._unread[count], repeated)
+        if count in self._placeholders:
+            gradient, outputs = cut.gradients(self._opened, form, self._placeholders[count], repeated)
             if outputs.isnan().any():
                 raise CutLostError
             return gradient
@@ -143,7 +143,7 @@ class Line(path_gradients.Line):
         with ValueFlow(points) as flow:
             gradient, outputs = cut.gradients(self._opened, form, points, repeated)
         if not flow.may_follow(outputs):
-            self._unread[count] = points.new_full((), torch.nan).expand_as(points)
+            self._placeholders[count] = points.new_full((), torch.nan).expand_as(points)
         return gradient
 
     def _is_straight(
@@ -154,13 +154,13 @@ class Line(path_gradients.Line):
         inside: tuple[Tensor, Tensor],
         order: _Order,
     ) -> bool:
-        """Tell whether the prefix maps the middle of each example's path to the middle behind it."""
+        """Tell whether the prefix maps the midpoint of each example's path to the midpoint of its image."""
         middle = slice(len(self._alphas) // 2, len(self._alphas) // 2 + 1)
         rows = slice(0, len(examples))
         with torch.no_grad():
             true = order.flat(cut.prefix(self._opened, self._along(*outside, rows, middle), examples))
         expected = self._along(*inside, rows, middle)
-        # Relative to each example's own size, so that a large example does not hide the bend of another.
+        # Relative to each example's own magnitude, so that a large example does not hide the deviation of another.
         size = true.abs().amax(dim=1)
         return bool(((true - expected).abs().amax(dim=1) <= _STRAIGHT[true.dtype] * size).all())
 
@@ -171,9 +171,9 @@ class Line(path_gradients.Line):
         return torch.from_numpy(self._weights).to(device)
 
     def _along(self, start: Tensor, difference: Tensor, rows: slice, steps: slice) -> Tensor:
-        """Form the points start + alpha × difference, example by example, shape (count × steps, ...).
+        """Compute the points start + alpha × difference, example by example, shape (count × steps, ...).
 
-        The same two elementwise operations in the same order as in every extension: points that differ in
+        Every extension uses the same two elementwise operations in the same order: points that differ in
         their last bit can fall on different sides of a kink.
         """
         alphas = self._nodes(steps, start).reshape(1, -1, *([1] * (start.ndim - 1)))
@@ -200,7 +200,7 @@ class _Order:
         return torch.empty((count, *self.shape), dtype=like.dtype, device=like.device, memory_format=order)
 
     def flat(self, tensor: Tensor) -> Tensor:
-        """View one row an example, in memory order."""
+        """View a tensor as one row per example, in memory order."""
         return (tensor.permute(0, 2, 3, 1) if self.channels_last else tensor).reshape(len(tensor), -1)
 
     def shaped(self, flat: Tensor) -> Tensor:

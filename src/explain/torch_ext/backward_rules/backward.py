@@ -1,7 +1,7 @@
-"""A backward pass in which some operations propagate something else than their gradient.
+"""A backward pass in which some operations propagate another value than their gradient.
 
-Operations are the nodes of the autograd graph, not modules: so a module that is called twice and a plain function are
-no special cases. The model is not changed: a rule is a hook on a node of one graph.
+Operations are the nodes of the autograd graph, not modules: so a module that is called twice and a plain function need
+no special case. The model does not change: a rule is a hook on a node of one graph.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
 from explain.torch_ext.model.graph import ScoreGraph
 
-# From the outgoing gradients of a node and its incoming ones to other outgoing gradients.
+# Takes the outgoing and the incoming gradients of a node; gives the outgoing gradients to use instead.
 Propagation = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
 
 
 @dataclass
 class Rules:
-    """What operations propagate.
+    """The values that operations propagate instead of their gradients.
 
     Parameters
     ----------
     propagate : Mapping of nodes to callables
         Called after a node has run.
     prepare : Mapping of nodes to callables
-        Called before a node runs: from its incoming gradients to those that it runs on.
+        Called before a node runs: takes its incoming gradients, gives the incoming gradients to use instead.
     """
 
     propagate: Mapping[Any, Propagation]
@@ -38,7 +38,7 @@ class Rules:
 
 
 def sloped(rise: Tensor, step: Tensor, flat: Tensor) -> Propagation:
-    """Give a rule that propagates rise / step times what arrives, and the gradient where the step is flat."""
+    """Give a rule that propagates the incoming value times rise / step, and the gradient where the step is flat."""
     slope = rise / torch.where(flat, torch.ones_like(step), step)
 
     def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
@@ -50,7 +50,7 @@ def sloped(rise: Tensor, step: Tensor, flat: Tensor) -> Propagation:
 
 
 def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
-    """Give the nodes through which the scores depend on the points, those of the points included."""
+    """Give the nodes through which the scores depend on the points, including the nodes of the points."""
     found: dict[Any, None] = {}
     for point in points:
         found.update(dict.fromkeys(ScoreGraph(scores.grad_fn, point).operations))
@@ -60,12 +60,12 @@ def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, No
 def backward(
     scores: Tensor, points: Sequence[Tensor], rules: Rules, model_name: str
 ) -> tuple[tuple[Tensor, ...], int]:
-    """Propagate from scores to points; give what arrives there, and the number of operations with a rule.
+    """Propagate from scores to points; give the results at the points, and the number of operations with a rule.
 
     Raises
     ------
     GradientError
-        If nothing arrives.
+        If nothing reaches the points.
     """
     for node, hook in rules.propagate.items():
         node.register_hook(hook)

@@ -1,4 +1,4 @@
-"""DeepLift's rescale rule: slopes between a baseline and the input in the place of gradients."""
+"""DeepLift's rescale rule: slopes between a baseline and the input replace gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from explain.torch_ext.model.graph import is_affine_kind, name_of
 
 
 def rescaled(run: Run, at_baselines: Examples) -> Rules:
-    """Let every non-linear operation propagate by its slope between the baseline and the input.
+    """Make every non-linear operation propagate its slope between the baseline and the input.
 
     Raises
     ------
@@ -41,8 +41,8 @@ def rescaled(run: Run, at_baselines: Examples) -> Rules:
     ):
         raise UnsupportedModelError(
             f"DeepLift: {run.opened.model_name} runs other operations for the baseline than for the input, so "
-            "that they cannot be compared one by one. Use integrated_gradients, or a baseline for which the model "
-            "takes the same way."
+            "they cannot be compared one by one. Use integrated_gradients, or a baseline for which the model runs the "
+            "same operations."
         )
     hooks: dict[Any, Propagation] = {}
     for (node, is_pool), pair in zip(changed.items(), edges, strict=True):
@@ -53,7 +53,7 @@ def rescaled(run: Run, at_baselines: Examples) -> Rules:
 
 
 def _slope_hook(at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> Propagation:
-    """Propagate (f(x) − f(b)) / (x − b) times what arrives; the gradient where x and b are alike."""
+    """Propagate the incoming value times (f(x) − f(b)) / (x − b); the gradient where x and b are equal."""
     step, rise = at_input[0] - at_baseline[0], at_input[1] - at_baseline[1]
     return sloped(rise, step, _are_alike(step))
 

@@ -44,11 +44,11 @@ def rule_gradients(
 
 @contextmanager
 def _unfused(opened: OpenedModel) -> Iterator[None]:
-    """Let LSTMs run operation by operation on a CPU, where oneDNN would hide the operations."""
+    """Make LSTMs run operation by operation on a CPU, where oneDNN would hide the operations."""
     if not any(isinstance(module, nn.LSTM) for module in opened.leaf_modules):
         yield
         return
-    # The context manager of these flags sets the others too, and warns of it.
+    # The context manager for these flags also sets the other flags, and warns about them.
     (enabled, *_) = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)  # type: ignore[no-untyped-call]
     try:
         yield

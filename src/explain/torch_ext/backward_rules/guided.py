@@ -10,7 +10,7 @@ from explain.torch_ext.model.graph import name_of
 
 
 def rectified(run: Run, *, deconvolution: bool) -> Rules:
-    """Let every ReLU propagate the positive part of its gradient; with `deconvolution` that of what arrives.
+    """Make every ReLU propagate the positive part of its gradient; with `deconvolution`, of the incoming gradient.
 
     Raises
     ------

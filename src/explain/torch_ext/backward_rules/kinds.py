@@ -1,4 +1,4 @@
-"""The kinds of operations that the rules distinguish, and the error for those without a rule."""
+"""The kinds of operations that the rules distinguish, and the error for operations without a rule."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ELEMENTWISE = names(
     "Relu ClampMin ClampMax Clamp Threshold Hardtanh Hardtanh LeakyRelu Elu Celu Sigmoid Tanh Softplus Gelu Silu Mish "
     "Hardsigmoid Hardswish LogSigmoid Exp Exp2 Expm1 Log Log1P Log2 Sqrt Abs Sin Cos Erf"
 )
-"""One value in, one value out."""
+"""Each output value depends on one input value."""
 COMPOSITE = names("MkldnnRnnLayer CudnnRnn MiopenRnn ThnnFusedLstmCell ThnnFusedGruCell")
-"""They consist of operations that no rule can reach: whole recurrent layers, or steps of them."""
+"""Fused operations, whose parts no rule can reach: whole recurrent layers, or steps of them."""
 ALSO_AFFINE = names("Rsub MaskedFill Cumsum Movedim")
-"""Affine operations that `explain.torch_ext.model.graph` leaves out, since no prefix needs them."""
+"""Affine operations that `explain.torch_ext.model.graph` does not list, since no prefix needs them."""
 
 
 def no_rule(
@@ -31,14 +31,14 @@ def no_rule(
     name, hint = name_of(node), ""
     made_by = _modules_that_make(node, modules)
     if name in COMPOSITE and method == "LRP":
-        hint = " It is a whole step of a recurrent layer: move the model to the CPU, where it is run piece by piece."
+        hint = " It is a fused step of a recurrent layer: move the model to the CPU, where its operations run singly."
     operation = f"{name or node.name()}{f' (in {made_by})' if made_by else ''}"
     ways = sum(below in dependent for below in operands_of(node))
     return UnsupportedModelError(no_rule_reason(method, operation, name, ways, model_name, hint))
 
 
 def _modules_that_make(node: Any, modules: Sequence[nn.Module]) -> str:
-    """Name the modules whose last operation it may be."""
+    """Name the modules that may have run an operation last."""
     inside: list[str] = []
     for module in modules:
         kind = type(module).__name__.lower().replace("norm", "")

@@ -1,8 +1,8 @@
-"""Layer-wise relevance propagation, by the operation.
+"""Layer-wise relevance propagation, operation by operation.
 
-The backward pass propagates not the relevance R of a tensor a but R / a, which behaves like a gradient: R = a · g. So
-every operation that moves values, scales them by constants or picks one of them propagates its own gradient, and only
-sums, convolutions and non-linearities need a rule.
+The backward pass does not propagate the relevance R of a tensor a. It propagates g = R / a, which behaves like a
+gradient: R = a · g. So every operation that moves values, scales them by constants or picks one of them propagates its
+own gradient, and only sums, convolutions and non-linearities need a rule.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _KINDS = Kinds(
     scales=names("Mul Div Neg"),
     gates=names("Sigmoid Hardsigmoid Hardtanh Erf"),
 )
-# They give one of their operands' values.
+# Operations whose result is one of the values of their operands.
 _PICKS = POOLS | names("Max Amax Min Amin Maximum Minimum")
 _RESHAPES = names("View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze Alias Clone")
 
 
 def shared_out(run: Run, epsilon: float, *, plus: bool) -> Rules:
-    """Let operations divide what arrives as relevance among their operands.
+    """Make operations divide the incoming relevance among their operands.
 
     Parameters
     ----------
     run : Run
-        Its tape recorded all tensors.
+        A run whose tape recorded all tensors.
     epsilon : float
-        What is added to the size of a sum.
+        The number added to the magnitude of a sum.
     plus : bool
         Whether convolutions propagate relevance only to positive contributions.
 
@@ -109,7 +109,7 @@ def _added_to(values: Tensor, epsilon: float) -> Tensor:
 
 
 def _stabilised(made: Tensor, epsilon: float) -> _Prepare:
-    """Let a sum z propagate the share z / (z + ε sign z) of its relevance, which its own gradient then divides."""
+    """Make a sum z propagate the share z / (z + ε sign z) of its relevance, which its own gradient then divides."""
     share = made / _added_to(made, epsilon)
 
     def propagate(arriving: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -120,7 +120,7 @@ def _stabilised(made: Tensor, epsilon: float) -> _Prepare:
 
 
 def _unchanged_hook(entered: Tensor, made: Tensor) -> Propagation:
-    """Propagate f(z) / z times what arrives, so that the relevance stays the same; the gradient at zero."""
+    """Propagate the incoming value times f(z) / z, which keeps the relevance the same; the gradient at zero."""
     return sloped(made, entered, entered.abs() < torch.finfo(entered.dtype).tiny)
 
 

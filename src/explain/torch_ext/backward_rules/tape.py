@@ -19,22 +19,22 @@ from explain.torch_ext.model.graph import name_of
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
 
-# Any operation in place on a view of a larger tensor.
+# The node of any in-place operation on a view of a larger tensor.
 _ON_A_VIEW = "CopySlices"
 
 
 class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the operations that depend on the input, in the order of their calls, and their operands.
 
-    A tensor is found by its edge: its node in the autograd graph, and which output of the node it is. In another run
-    of the same model the same tensor has the same place: the number of the call, and of the argument.
+    An edge identifies a tensor: its node in the autograd graph, and the number of the node's output. In another run of
+    the same model the same tensor has the same place: the number of the call, and of the argument.
 
     Parameters
     ----------
     hold : bool
         Whether to keep the tensors.
     wanted : set of (int, int), optional
-        The places to keep, all if it is None.
+        The places to keep; None keeps all of them.
     """
 
     def __init__(self, hold: bool = True, wanted: set[tuple[int, int]] | None = None) -> None:
@@ -80,7 +80,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.values[place] = tensor.detach()
 
     def _keep(self, tensors: Sequence[Tensor]) -> None:
-        """Copy recorded tensors that are about to be changed in place."""
+        """Copy the recorded tensors that the next operation changes in place."""
         changing = {tensor.untyped_storage().data_ptr() for tensor in tensors}
         for place, value in self.values.items():
             if value.untyped_storage().data_ptr() in changing:
@@ -98,7 +98,7 @@ class Run:
     tape : Tape
         The tape.
     points : tuple of torch.Tensor
-        What it was run on.
+        The inputs of the run.
     scores : torch.Tensor
         The scores, shape (N,).
     """
@@ -141,14 +141,14 @@ def is_input(node: Any) -> bool:
 
 
 def edge_of(of: tuple[Any, int]) -> tuple[Any, int]:
-    """Give the key of an edge on a tape: of a leaf tensor, an input or a weight, the tensor itself identifies it."""
+    """Give the key of an edge on a tape; for a leaf tensor (an input or a weight) the key is the tensor's identity."""
     node, number = of
     return _edge_into(node.variable) if is_input(node) else (node, number)
 
 
 def _edge_into(tensor: Tensor) -> tuple[Any, int]:
-    """Give a tensor's node and which of its outputs it is; each leaf tensor has an edge of its own."""
-    return ("made by none", id(tensor)) if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
+    """Give a tensor's node and the number of the node's output; each leaf tensor has an edge of its own."""
+    return ("leaf", id(tensor)) if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
 
 
 def _on_a_view(operation: str) -> UnsupportedModelError:

@@ -1,1 +1,1 @@
-"""A PyTorch model run: its structure, its state, its layers, its scores."""
+"""Runs a PyTorch model: its structure, its state, its layers and its scores."""

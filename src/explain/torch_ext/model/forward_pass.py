@@ -52,7 +52,7 @@ class TorchForwardPass(ForwardPass):
 
     def _functional_of(self, output: Tensor) -> ActivationKind | None:
         if output.grad_fn is not None:
-            # Kept for calls without gradients, which have no graph.
+            # Cached for calls without gradients, which have no graph.
             self.functional = functional_activation(output)
         return self.functional
 
@@ -63,7 +63,7 @@ class TorchForwardPass(ForwardPass):
         if source == target:
             return tensor
         moved = tensor.movedim(source, target)
-        # An input, whose batch axis is moved from the front: the model may take a view of it.
+        # With source 0 this is an input whose batch axis leaves the front: the model may take a view of it.
         return in_order(moved) if source == 0 else moved
 
     def _steps(self, inputs: Tensor, axis: int) -> Sequence[Tensor]:
@@ -73,7 +73,7 @@ class TorchForwardPass(ForwardPass):
         count = len(inputs)
 
         def spread(part: Tensor) -> Tensor:
-            """Bring a state to the device and dtype of the input, a single row to every example."""
+            """Move a state to the device and dtype of the input; repeat a single row for every example."""
             part = part.to(device=inputs.device, dtype=inputs.dtype)
             return part.expand(count, *part.shape[1:]) if len(part) == 1 else part
 

@@ -1,4 +1,4 @@
-"""The autograd graph between an input and a score: which operations are affine, and whether any has kinks."""
+"""The autograd graph between an input and a score: which operations are affine, and whether one has kinks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from explain.backends.operations import score_graph
 from explain.backends.operations.score_graph import Operations, names
 
 # Operations by the names of their nodes in the autograd graph, without the ending "Backward0".
-# Affine in all their operands together.
+# Affine jointly in all their operands.
 _ADDITIVE = names(
     "Add Sub Neg Cat Stack View UnsafeView Reshape ReshapeAlias Permute Transpose T Squeeze Unsqueeze Expand Slice "
     "Select Split SplitWithSizes UnsafeSplit Chunk Unbind Index IndexSelect Gather Narrow Flip Roll ConstantPadNd "
@@ -20,9 +20,9 @@ _ADDITIVE = names(
     "Unfold AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D UpsampleNearest2D UpsampleBilinear2D "
     "PixelShuffle Repeat Where"
 )
-# Which of their operands they take may depend on the input.
+# The input may determine which of their operands they take.
 _CHOICES = names("Where Gather Index IndexSelect")
-# Affine in one of their operands while the others are constant.
+# Affine in one operand if the others are constant.
 _LINEAR_IN_EACH = names("Mul Mm Addmm Bmm Baddbmm Addbmm Mv Dot Convolution Linear")
 # Operations that make a prefix worth skipping.
 _COSTLY = names("Mm Addmm Bmm Baddbmm Addbmm Convolution Linear")
@@ -41,9 +41,9 @@ class ScoreGraph(score_graph.ScoreGraph):
     Parameters
     ----------
     root : autograd node
-        Of the score.
+        The node of the score.
     leaf : torch.Tensor
-        The input, a leaf that requires its gradient.
+        The input, a leaf that requires a gradient.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class ScoreGraph(score_graph.ScoreGraph):
 
 
 def is_affine_kind(node: Any, dependent: Container[Any]) -> bool:
-    """Tell whether an operation is affine in those of its inputs that depend on the explained one.
+    """Tell whether an operation is affine in its operands that depend on the explained input.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def is_affine_kind(node: Any, dependent: Container[Any]) -> bool:
         The operations that depend on the explained input.
     """
     depends = [below in dependent for below, _ in node.next_functions]
-    # Dividing by what depends on the input is not affine; dividing it is.
+    # A division is affine in the numerator, not in the denominator.
     divided = name_of(node) == "Div" and sum(depends) == 1 and depends[0]
     return divided or _is_affine_in(node, sum(depends))
 
 
 def _is_affine_in(node: Any, ways: int) -> bool:
-    """Tell whether an operation is affine in its operands that depend on the input, of which there are `ways`."""
+    """Tell whether an operation is affine in its operands that depend on the input; `ways` is their number."""
     name = name_of(node)
     if name in _BATCH_NORMS:
         # In training mode the statistics depend on the input.
@@ -92,7 +92,7 @@ def _is_smooth(node: Any) -> bool:
 
 
 def operands_of(node: Any) -> list[Any]:
-    """Give the nodes whose results an operation takes."""
+    """Give the nodes whose results are the operands of an operation."""
     return [below for below, _ in node.next_functions if below is not None]
 
 
@@ -105,7 +105,7 @@ def name_of(node: Any) -> str:
 
 
 def _operands_first(root: Any) -> list[Any]:
-    """Give every node of a graph after its operands; no recursion, since unrolled graphs are deep."""
+    """List every node of a graph after its operands; without recursion, since unrolled graphs are deep."""
     order: list[Any] = []
     seen: set[Any] = set()
     left = [(root, False)]

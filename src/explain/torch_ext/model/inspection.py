@@ -26,12 +26,12 @@ _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv
 
 @dataclass(frozen=True, kw_only=True)
 class TorchInspection(Inspection):
-    """A model, unwrapped, and what kind it is.
+    """An unwrapped model and its kind.
 
     Parameters
     ----------
     several : bool
-        True if it is given several inputs.
+        True if the caller gives several inputs.
     keras : bool
         True for a Keras model that runs on torch.
     structure : Structure
@@ -44,7 +44,7 @@ class TorchInspection(Inspection):
 
     @property
     def has_layers(self) -> bool:
-        """Whether its modules can be accessed, and each gives one output for a whole sequence."""
+        """Whether the modules can be accessed, and each gives one output for a whole sequence."""
         return super().has_layers and not self.keras
 
 
@@ -58,7 +58,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     given : Mapping
         The keyword arguments that the caller passes.
     wiring : Wiring, optional
-        The sources of its inputs, if the caller gives several: a state is then one of them.
+        Maps the given inputs to the model's arguments, if the caller gives several: a state is then one of them.
     """
     original = _unwrapped(model)
     several = wiring is not None
@@ -92,7 +92,7 @@ def default_layout(model: Any, ndim: int) -> Layout:
     Raises
     ------
     LayoutError
-        If a recurrent or attention layer takes time first, so that the model may take either order.
+        If a recurrent or attention layer takes the time axis first, so that the model may expect either order.
     """
     original = _unwrapped(model)
     if is_keras_model(original):
@@ -107,10 +107,9 @@ def default_layout(model: Any, ndim: int) -> Layout:
             if module.batch_first:
                 return Layout("NTC")
             raise LayoutError(
-                f"x has 3 axes and the model's {type(module).__name__} takes time first, so that it cannot be known "
-                "which axis of x is the batch. Say layout='TNC' if x is (time, batch, features), or layout='NTC' if "
-                "the "
-                "model swaps the axes itself."
+                f"x has 3 axes and the model's {type(module).__name__} takes time first, so the batch axis of x is "
+                "unknown. Give layout='TNC' if x is (time, batch, features), or layout='NTC' if the model swaps the "
+                "axes itself."
             )
         if isinstance(module, nn.Conv1d):
             return Layout("NCT")
@@ -135,12 +134,12 @@ def reads_token_ids(model: Any) -> bool:
 
 
 def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.device, torch.dtype]:
-    """Give the device and the dtype of the model's parameters, else of its input.
+    """Give the device and the dtype of the model's parameters, or of its input if it has none.
 
     Raises
     ------
     UnsupportedModelError
-        If any is on the device "meta", where tensors have no values.
+        If a parameter or buffer is on the device "meta", where tensors have no values.
     """
     modules = inspection.structure.modules
     own = (
@@ -166,7 +165,7 @@ def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.devi
 
 
 def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | None:
-    """Tell what is wrong with an input's shape for the model's first convolution or recurrent layer, if anything is."""
+    """Describe why an input's shape does not fit the model's first convolution or recurrent layer; None if it fits."""
     if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
         return None
     for name, module in model.named_modules():
@@ -184,14 +183,14 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | Non
 
 
 def call_error(inspection: TorchInspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
-    """Give the error for a model that raised: what is wrong with the input if that is visible, else what it raised."""
+    """Give the error for a model that raised: it names a wrong input shape if there is one, else the model's error."""
     inputs = [one for one in given if isinstance(one, Tensor)]
     complaint = None
     if not (inspection.several or inspection.stepwise):
         complaint = first_layer_complaint(inspection.model, tuple(inputs[0].shape))
     if complaint is not None:
-        return complaint.error(f" (It said: {cause})")
-    names = "A tuple goes to it by position, a dict by name." if inspection.several else None
+        return complaint.error(f" (The model raised: {cause})")
+    names = "The model gets a tuple by position, a dict by name." if inspection.several else None
     return model_call_error(cause, [(tuple(one.shape), str(one.dtype)) for one in inputs], names)
 
 

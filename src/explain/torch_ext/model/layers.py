@@ -1,4 +1,4 @@
-"""The layers of a PyTorch model while it runs: which are called, and where it is entered or left."""
+"""The layers of a PyTorch model while it runs: record their calls, start or end the model at one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from explain.backends.places import Place
 from explain.torch_ext.model.memory_format import order_of
 
-# Layers that define the channel axis; others, such as an activation or a dropout, keep it.
+# Layers that determine the channel axis; others, such as an activation or a dropout, preserve it.
 _CHANNELS_FIRST = (
     nn.modules.conv._ConvNd,
     nn.modules.batchnorm._NormBase,
@@ -71,7 +71,7 @@ class TorchPlace(Place):
 
     @contextmanager
     def passed_through(self, function: Callable[[Tensor], Tensor]) -> Iterator[None]:
-        """Replace the output by the result of a function of it."""
+        """Replace the output of the call by `function(output)`."""
         count = -1
         thread = threading.get_ident()
 
@@ -95,25 +95,25 @@ class TorchPlace(Place):
         return output.shape == value.shape
 
     def in_place_of(self, output: Tensor, value: Tensor) -> Tensor:
-        """Give a copy of a value: it may be changed in place later, which a leaf does not allow.
+        """Give a copy of a value: the model may change it in place, which PyTorch forbids for a leaf.
 
-        Its memory format is that of the output, since a view of it may be taken later.
+        It has the memory format of the output, since the model may take a view of it.
         """
         return value.to(output.dtype, copy=True, memory_format=order_of(output))
 
     def copied(self, output: Tensor) -> Tensor:
-        """Give a copy of the output: it may be changed in place later."""
+        """Give a copy of the output: the model may change the output in place."""
         return output.clone()
 
     @contextmanager
     def opened(self) -> Iterator[list[Tensor]]:
-        """Keep the output as a leaf, where the graph starts, in the precision of points."""
+        """Replace the output by a leaf in the precision of points, so that the autograd graph starts at it."""
         found: list[Tensor] = []
 
         def open_up(output: Tensor) -> Tensor:
             wide = output.dtype if output.dtype == torch.float64 else torch.float32
             found.append(output.detach().to(wide).requires_grad_())
-            # A copy: it may be changed in place later, which a leaf does not allow.
+            # A copy: the model may change it in place, which PyTorch forbids for a leaf.
             return found[-1].to(output.dtype, copy=True)
 
         with self._called_once(open_up):

@@ -14,7 +14,7 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.running.execution import UNSEEN
 
-# A factor for gradients and temporary results, beside the tensors saved for the backward pass.
+# A factor for gradients and temporary results, in addition to the tensors saved for the backward pass.
 _BEYOND_WHAT_IS_SAVED = 1.5
 
 
@@ -25,15 +25,15 @@ def bytes_per_point(
 ) -> int:
     """Estimate the memory that one more example needs while its gradient is taken, in bytes.
 
-    The tensors that autograd saves for the backward pass are counted for two and for four examples: parameters are
-    saved once, and drop out of the difference.
+    Count the tensors that autograd saves for the backward pass, for two and for four examples. Autograd saves
+    parameters once, so they cancel in the difference.
 
     Parameters
     ----------
     examples : Examples
-        Any number of them.
+        Any number of examples.
     fixed_batch_size : int, optional
-        The only number that the model takes.
+        The only batch size that the model accepts.
     run : callable
         Runs the model on examples; gives the points, which require gradients, and the source of the output.
     """
@@ -42,12 +42,12 @@ def bytes_per_point(
             return _saved(run, examples, fixed_batch_size) // fixed_batch_size
         return max(1, (_saved(run, examples, 4) - _saved(run, examples, 2)) // 2)
     except ExplainError:
-        # The model does not take the input: the error is raised when it is called on the input as given.
+        # The model rejects the input: the call on the input as given raises the error.
         return UNSEEN * sum(array[:1].nbytes for array in examples.inputs)
 
 
 def _saved(run: Callable[[Examples], tuple[Sequence[Tensor], Tensor]], examples: Examples, count: int) -> int:
-    """Give the bytes that are kept between a forward and a backward pass over `count` examples."""
+    """Give the bytes that stay allocated between a forward and a backward pass over `count` examples."""
     kept: dict[int, Any] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -67,13 +67,13 @@ def free_memory(device: torch.device) -> int:
     """Give the free memory of a device, in bytes."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        # Memory that PyTorch caches and does not use is free for it.
+        # PyTorch can use the memory that it caches and has not allocated.
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + kept)
     return int(psutil.virtual_memory().available)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of PyTorch says that memory ran out, on a device or on the CPU."""
+    """Tell whether an error of PyTorch reports that memory ran out, on a device or on the CPU."""
     on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     return on_cpu or isinstance(error, (torch.OutOfMemoryError, MemoryError))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def ordered(points: Tensor, dtype: torch.dtype, *, channels_last: bool) -> Tensor:
-    """Bring floating-point points to a precision and a memory order; the meaning of their axes does not change.
+    """Convert points to a dtype, if they are floating-point, and to a memory order; their axes do not change.
 
     Examples
     --------
@@ -21,8 +21,8 @@ def ordered(points: Tensor, dtype: torch.dtype, *, channels_last: bool) -> Tenso
 def in_order(tensor: Tensor, *, channels_last: bool = False) -> Tensor:
     """Copy a tensor unless its strides are those of a new one: contiguous, or channels last for pictures.
 
-    Where an axis has size 1, PyTorch takes some strides for both orders: `Tensor.contiguous` keeps them, whichever it
-    is asked for, and a convolution reads from them that the channels are last.
+    Where an axis has size 1, PyTorch accepts some strides as both orders. `Tensor.contiguous` keeps them for either
+    memory format, and a convolution takes them as channels last.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def in_order(tensor: Tensor, *, channels_last: bool = False) -> Tensor:
 
 
 def order_of(tensor: Tensor) -> torch.memory_format:
-    """Give the memory format for a tensor that replaces another: channels last only if the other is certainly that.
+    """Give the memory format for a tensor that replaces another: channels last only if the other is unambiguously so.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Runs a PyTorch model once as it is given, and observes what its modules return."""
+"""Runs a PyTorch model once in its own mode, and records the outputs of its modules."""
 
 from __future__ import annotations
 
@@ -96,21 +96,21 @@ def observe(
     ]
     given, keywords = wired(network, wiring, points, {}, keras=False)
     log = CallLog(layout)
-    # The model's own mode is observed too: what a run in training mode changes is restored.
+    # The run keeps the model's own mode; changes that a run in training mode makes are restored.
     as_given = replace(inspection.structure, training=(), stock=False)
     with ExitStack() as stack:
         put_back = stack.enter_context(inference_mode(network, as_given, device))
         if layers:
             watcher = _Watcher(layout, log)
             for name, module in named_layers(network).items():
-                if _is_noted(module):
+                if _is_recorded(module):
                     stack.enter_context(watcher.watching(name, module))
-        # The mode above turns gradients on.
+        # `inference_mode` above enables gradients.
         stack.enter_context(torch.no_grad())
         put_back()
         try:
             result = network(*given, **keywords)
-        except Exception as cause:  # The model is foreign code, which may raise anything.
+        except Exception as cause:  # The model is the user's code, which may raise anything.
             raise call_error(inspection, cause, points) from cause
         outputs = named_outputs(result, lambda one: isinstance(one, Tensor), to_host, layout)
         put_back()
@@ -118,19 +118,19 @@ def observe(
 
 
 class _Watcher:
-    """Adds the calls of modules to a log, and follows where the channels are.
+    """Adds the calls of modules to a log, and tracks the channel axis.
 
     Parameters
     ----------
     layout : Layout
         The axes of the model's input.
     log : CallLog
-        Where calls are added.
+        The log to which calls are added.
     """
 
     def __init__(self, layout: Layout, log: CallLog) -> None:
         self._log = log
-        # The rank of the last output of a module that determines where the channels are.
+        # The rank of the last output of a module that determines the channel axis.
         self._rank = len(layout.axes)
         self._thread = threading.get_ident()
 
@@ -194,8 +194,8 @@ class _Hooks:
             handle.remove()
 
 
-def _is_noted(module: nn.Module) -> bool:
-    """Tell a module that computes by itself: one without modules in it, or with parameters beside them."""
+def _is_recorded(module: nn.Module) -> bool:
+    """Tell whether a module computes by itself: it has no submodules, or parameters of its own."""
     return not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))
 
 

@@ -1,4 +1,4 @@
-"""An opened PyTorch model: arrays to its device, forward passes, and gradients of scores."""
+"""An opened PyTorch model: transfers arrays to its device, runs forward passes, computes gradients of scores."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from explain.torch_ext.model.transfer import to_device
 
 
 class OpenedModel(Layered):
-    """One opened PyTorch model: what the affine prefix, paths and backward rules need of it.
+    """One opened PyTorch model: the operations that the affine prefix, paths and backward rules need.
 
     Parameters
     ----------
     model : torch.nn.Module or callable
         The model as the user gave it.
     question : Question
-        What is asked of it.
+        The score to explain, and how to call the model.
     like : object
         The input as the user gave it: a model without parameters follows its dtype and device.
     """
@@ -47,7 +47,7 @@ class OpenedModel(Layered):
     separator = "."
 
     survey: Survey | None = None
-    """The survey of the model for its current entry and exit, once it was made."""
+    """The survey of the model for its current entry and exit; None until it is made."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         inspection = inspect_model(model, question.forward_kwargs, question.wiring)
@@ -56,7 +56,7 @@ class OpenedModel(Layered):
         super().__init__(name, inspection, question)
         self.device, self._model_dtype = device_and_dtype(inspection, like)
         self.device_name = str(self.device)
-        # Half precision is too coarse for points: they are formed in float32, and the model rounds them.
+        # Half precision is too coarse for points: they are computed in float32, and the model rounds them.
         self._precision = torch.float64 if self._model_dtype == torch.float64 else torch.float32
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
         self._recorder = ActivationRecorder(inspection)
@@ -65,7 +65,8 @@ class OpenedModel(Layered):
         self._restore: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
         # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
-        # there are no such kernels, and PyTorch's own round a constant patch consistently only in contiguous order.
+        # there are no such kernels, and PyTorch's own kernels round a constant patch consistently only in contiguous
+        # order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
 
@@ -83,7 +84,7 @@ class OpenedModel(Layered):
 
     @property
     def rounds_points(self) -> bool:
-        """Whether the model computes in lower precision than points are formed in."""
+        """Whether the model computes in lower precision than the points have."""
         return self._model_dtype != self._precision
 
     @contextmanager
@@ -102,9 +103,9 @@ class OpenedModel(Layered):
         self.survey = None
 
     def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
-        """Bring host arrays to the model's device, in the precision of points.
+        """Copy host arrays to the model's device, in the precision of points.
 
-        With `grad` those of floating-point numbers are leaves that require gradients, in the model's memory order.
+        With `grad`, floating-point tensors are leaves that require gradients, in the model's memory order.
         """
         last = grad and self._channels_last
         found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
@@ -151,14 +152,14 @@ class OpenedModel(Layered):
         except ModelCallError as error:
             if not self._channels_last or within is not None or is_out_of_memory(error.__cause__ or error):
                 raise
-            # A model that takes a view of its features needs contiguous ones; with another cause it fails again.
+            # A model that takes a view of its features needs contiguous features; any other error recurs.
             self._channels_last = False
             return self._read(points, examples, None)
 
     def _read(
         self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
     ) -> Reading:
-        # A cached pass would be a second graph in memory, and belongs to a state that is overwritten now.
+        # A cached pass would keep a second graph in memory, and belongs to a state that is restored now.
         self.last_pass = None
         self._restore()
         dtype, question = self._model_dtype, self.question
@@ -187,9 +188,9 @@ class OpenedModel(Layered):
         return reading
 
     def _keywords(self, examples: Examples) -> dict[str, Any]:
-        """Bring the model's keyword arguments to its device, both common ones and those with one row an example.
+        """Move the model's keyword arguments to its device: common arguments, and arguments with one row per example.
 
-        The latter come in the model's dtype if they are floating-point numbers.
+        Floating-point arguments with one row per example get the model's dtype.
         """
         common, device = self.question.forward_kwargs, self.device
         found = {name: one.to(device) if isinstance(one, Tensor) else one for name, one in common.items()}

@@ -1,4 +1,4 @@
-"""From a PyTorch model's output to the scalar that is explained."""
+"""Computes the explained scalar from a PyTorch model's output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FUNCTIONAL: dict[str, ActivationKind] = {
     "SigmoidBackward0": "sigmoid",
     "LogSigmoidBackward0": "log_sigmoid",
 }
-# They change the shape of an output and not its values.
+# Operations that change the shape of an output and not its values.
 _RESHAPING = (
     "View",
     "UnsafeView",
@@ -56,7 +56,7 @@ class ActivationRecorder:
     Parameters
     ----------
     inspection : TorchInspection
-        The model; nothing is recorded of one whose layers cannot be accessed.
+        The model; if its layers cannot be accessed, nothing is recorded.
     """
 
     def __init__(self, inspection: TorchInspection) -> None:
@@ -94,7 +94,7 @@ class ActivationRecorder:
 
 
 def functional_activation(output: Tensor) -> ActivationKind | None:
-    """Find in the autograd graph the activation that made an output, reshaped since or not; None if it was none."""
+    """Find in the autograd graph the activation that made an output, ignoring later reshapes; None if there is none."""
     node = output.grad_fn
     while node is not None and node.name().rstrip("0123456789").removesuffix("Backward") in _RESHAPING:
         node = node.next_functions[0][0]
@@ -102,7 +102,7 @@ def functional_activation(output: Tensor) -> ActivationKind | None:
 
 
 def pick_scores(outputs: Tensor, target: Target) -> Tensor:
-    """Give one scalar an example, shape (N,).
+    """Give one scalar per example, shape (N,).
 
     Raises
     ------

@@ -27,13 +27,13 @@ _PLAIN = frozenset({bool, int, float, str, type(None)})
 def inference_mode(model: Any, structure: Structure, device: torch.device) -> Iterator[Callable[[], None]]:
     """Put every module in inference mode; restore modes, buffers, attributes and random states on exit.
 
-    Modes are set module by module, since ``eval()`` may be overridden, or refused by an exported module. cuDNN is
-    disabled for models with recurrent layers, which have no gradient there in inference mode.
+    Set the mode module by module, since a model may override ``eval()`` and an exported module may refuse it. Disable
+    cuDNN for models with recurrent layers, since cuDNN has no gradient for them in inference mode.
 
     Yields
     ------
     callable
-        Restores buffers and attributes: a model that keeps a state between calls starts every call from the same
+        Restores buffers and attributes: a model with a state between calls then starts every call from the same
         state.
     """
     random_state = torch.get_rng_state()
@@ -57,7 +57,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
         if isinstance(model, torch.jit.ScriptModule):
             snapshots.append(_Tensors(model.buffers(), _statistics(model.named_buffers())))
         elif not structure.stock:
-            # Custom code may change a stock module inside it, such as the statistics of a batch norm.
+            # Custom code may change a PyTorch module inside it, such as the statistics of a batch norm.
             snapshots.extend(map(_Snapshot, structure.modules))
         with ExitStack() as stack:
             if snapshots or not structure.modules:
@@ -81,7 +81,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
 
 @contextmanager
 def held_keras_layers(layers: Sequence[Any], masks: Sequence[Array], device: torch.device) -> Iterator[None]:
-    """Fix the masks that Keras layers compute from values, and restore the losses that a call leaves on them."""
+    """Fix the masks that Keras layers compute from values, and restore the losses that a call adds to the layers."""
     held = [torch.from_numpy(mask).to(device) for mask in masks]
     with kept_losses(layers), held_masks(layers, held, _masked):
         yield
@@ -103,7 +103,7 @@ class _Tensors:
     """
 
     def __init__(self, tensors: Iterable[Any], silent: Iterable[Any] = ()) -> None:
-        # An in-place change increases a tensor's version, so that only changed tensors are copied back.
+        # An in-place change increases a tensor's version. Only tensors with a new version are copied back.
         self._before = [(tensor, tensor._version, tensor.detach().clone()) for tensor in _kept(tensors)]
         self._silent = [(tensor, tensor.detach().clone()) for tensor in _kept(silent)]
 
@@ -116,7 +116,7 @@ class _Tensors:
                 self._before[index] = (tensor, tensor._version, before)
         with torch.no_grad():
             for tensor, before in self._silent:
-                # An unneeded write would invalidate a graph whose backward pass is still to come.
+                # An unneeded write would invalidate a graph before its backward pass.
                 if not torch.equal(tensor, before):
                     tensor.copy_(before)
 

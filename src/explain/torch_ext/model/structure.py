@@ -20,17 +20,18 @@ class Structure:
     Parameters
     ----------
     modules : tuple of torch.nn.Module
-        The model itself first; none if they cannot be accessed.
+        All modules, the model itself first; empty if they cannot be accessed.
     training : tuple of torch.nn.Module
-        Those in training mode.
+        The modules in training mode.
     activations : tuple of (torch.nn.Module, str)
         Softmax, log-softmax and sigmoid layers, with their kind.
     convolve : bool
-        Whether any convolves pictures.
+        Whether any module convolves pictures.
     lazy : bool
         Whether the shape of any parameter is not known yet.
     stock : bool
-        Whether all are PyTorch's own, which do not change in inference mode, without hooks or replaced methods.
+        Whether all modules are PyTorch's own, which do not change in inference mode, and have no hooks or replaced
+        methods.
     """
 
     modules: tuple[nn.Module, ...] = ()
@@ -43,7 +44,7 @@ class Structure:
     def token(self) -> tuple[int, ...]:
         """Give the same value as long as modules, their attributes, hooks and lists are the same objects.
 
-        Computed on request: for a small model that takes longer than its call.
+        Compute it only when it is needed: for a small model this takes longer than a call of the model.
         """
         found: list[int] = []
         for module in self.modules:
@@ -66,7 +67,8 @@ class _Traits:
 def structure_of(model: Any) -> Structure:
     """Give the modules of a model; none for another callable.
 
-    They are those of ``model.modules()``, at lower cost: for a small model that walk takes longer than its call.
+    The modules are the same as in ``model.modules()``, at lower cost: for a small model, ``model.modules()`` takes
+    longer than a call of the model.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from explain.inputs.examples import Array
 
 
 def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channels_last: bool) -> Tensor:
-    """Copy an array to a device: a model may change its input in place.
+    """Copy an array to a device; always a copy, since a model may change its input in place.
 
     Examples
     --------
@@ -24,9 +24,9 @@ def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channel
     (48, 1, 12, 3)
     """
     last = channels_last and array.ndim == 4
-    # PyTorch takes no array with negative strides, and warns of a read-only one.
+    # PyTorch rejects an array with negative strides, and warns about a read-only array.
     array = np.ascontiguousarray(array)
-    # Only floating-point arrays are cast: not token ids or masks.
+    # Cast floating-point arrays only, not token ids or masks.
     precision = dtype if array.dtype.kind == "f" else None
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(
         device, precision, copy=True, memory_format=torch.channels_last if last else torch.contiguous_format

@@ -32,7 +32,7 @@ _RECURRENT: Mapping[type[nn.Module], LayerKind] = {
     nn.LSTMCell: "lstm",
     nn.GRUCell: "gru",
 }
-# The first match counts.
+# The first matching row determines the kind.
 _KINDS: Sequence[tuple[Any, LayerKind]] = (
     (nn.modules.conv._ConvTransposeNd, "transposed_convolution"),
     (nn.modules.conv._ConvNd, "convolution"),
@@ -46,7 +46,7 @@ _KINDS: Sequence[tuple[Any, LayerKind]] = (
     *_RECURRENT.items(),
 )
 _PARAMETRIZED = (
-    "has a parametrization: its weight is worked out from other tensors and cannot be written. Remove it first, with "
+    "has a parametrization: its weight is computed from other tensors and cannot be written. Remove it first, with "
     "torch.nn.utils.parametrize.remove_parametrizations."
 )
 
@@ -59,7 +59,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
     ModelNotBuiltError
         If the shape of a parameter is not known yet.
     PortError
-        If the model has no modules to be seen, or has one whose numbers are no plain tensors.
+        If the model has no accessible modules, or a module whose parameters are not plain tensors.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
     """Change a model's tensors in place, see `explain.parameters.read_and_write.write_layers`.
 
-    Tensors stay the objects that an optimiser knows, on their device, in their precision.
+    The tensor objects, their device and their dtype stay the same, so that an optimiser still refers to them.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class _TorchStore:
         return torch_axes.to_native(layer.kind, tensors, layer.shapes)
 
     def to_host(self, tensor: Tensor) -> Array:
-        # A copy: what is read must not change with the model.
+        # A copy: the result must not change with the model.
         return np.array(to_host(tensor))
 
     def cast(self, array: Array, like: Tensor) -> Tensor:
@@ -118,10 +118,10 @@ class _TorchStore:
 
 
 def _stored_layers(model: Any) -> list[StoredLayer]:
-    """Find the modules that hold parameters; one inside another that is read as a whole is left out."""
+    """Find the modules that hold parameters; omit modules inside a module that is read as a whole."""
     if isinstance(model, torch.jit.ScriptModule) or not isinstance(model, nn.Module):
         raise PortError(
-            f"model is of type {type(model).__name__}, whose layers cannot be told from each other: give the "
+            f"model is of type {type(model).__name__}, whose layers cannot be distinguished: give the "
             "torch.nn.Module that it was made from."
         )
     names = {id(module): name for name, module in model.named_modules()}
@@ -134,7 +134,7 @@ def _stored_layers(model: Any) -> list[StoredLayer]:
     for name, module in model.named_modules():
         if any(name.startswith(f"{outer}." if outer else "") for outer in whole):
             continue
-        _refuse_what_cannot_be_read(name, module)
+        _reject_unreadable(name, module)
         kind = next((kind for classes, kind in _KINDS if isinstance(module, classes)), None)
         if kind is not None or parametrize.is_parametrized(module):
             whole.append(name)
@@ -163,7 +163,7 @@ def _parts_of(
         return
     if kind == "group_normalization" and isinstance(module, _INSTANCE_NORMS) and module.track_running_stats:
         raise PortError(
-            f"{name!r} is a {type(module).__name__} with running statistics, which no other layer has: make it with "
+            f"{name!r} is a {type(module).__name__} with running statistics, which no other layer has: build it with "
             "track_running_stats=False."
         )
     settings = settings_of(module, kind)
@@ -192,7 +192,7 @@ def _suffixes(module: Any) -> Iterator[tuple[str, int, bool]]:
 
 
 def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Give a module's own parameters and persistent floating-point buffers; of attention, its output's as well."""
+    """Give a module's own parameters and persistent floating-point buffers; for attention, also `out_proj`'s."""
     found: dict[str, Tensor] = {
         name: tensor for name, tensor in module._parameters.items() if tensor is not None
     }
@@ -208,26 +208,26 @@ def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def _refuse_what_cannot_be_read(name: str, module: nn.Module) -> None:
+def _reject_unreadable(name: str, module: nn.Module) -> None:
     shown = f"{name or 'model'} ({type(module).__name__})"
     if any(one is not None and nn.parameter.is_lazy(one) for one in module._parameters.values()):
         raise ModelNotBuiltError(
-            f"{shown} is a lazy module whose shape is not known yet: call the model once on a batch before."
+            f"{shown} is a lazy module whose shape is not known yet: call the model once on a batch first."
         )
     if "quantized" in type(module).__module__.split("."):
         raise PortError(
-            f"{shown} is quantised: its numbers are no plain tensors. Use the model from which it was made."
+            f"{shown} is quantised: its parameters are not plain tensors. Use the model from which it was made."
         )
     if "weight_g" in module._parameters or "weight_orig" in module._parameters:
         raise PortError(
-            f"{shown} has a weight that a hook works out before each call (weight_norm, spectral_norm or pruning of "
+            f"{shown} has a weight that a hook computes before each call (weight_norm, spectral_norm or pruning of "
             "torch.nn.utils): remove it first, with remove_weight_norm, remove_spectral_norm or prune.remove."
         )
 
 
 @contextmanager
 def _parametrizations_in_inference_mode(module: nn.Module) -> Iterator[None]:
-    """Keep parametrizations from changing when they are read: in training mode, spectral norm iterates further."""
+    """Prevent a read from changing parametrizations: in training mode, a read of spectral norm runs an iteration."""
     inside = list(module.parametrizations.modules()) if parametrize.is_parametrized(module) else []  # type: ignore[union-attr]
     before = [one.training for one in inside]
     try:

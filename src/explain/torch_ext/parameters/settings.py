@@ -1,4 +1,4 @@
-"""The settings of PyTorch's layers besides their tensors, in words that both frameworks share."""
+"""The settings of PyTorch's layers besides their tensors, with names that both frameworks share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ACTIVATIONS: Mapping[type[nn.Module], str] = {
     nn.Hardswish: "hard_silu",
     nn.LogSigmoid: "log_sigmoid",
 }
-# An activation after one of these applies to the layer before it all the same.
+# Layers between a layer and its activation that do not prevent the activation from being the layer's own.
 _PASSES = (
     nn.Dropout,
     nn.Dropout1d,
@@ -55,16 +55,16 @@ _PARAMETRIC = (
 
 
 def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: bool = False) -> dict[str, Any]:
-    """Give the settings that must agree for a layer's tensors to mean the same.
+    """Give the settings that must be equal for a layer's tensors to have the same meaning.
 
     Parameters
     ----------
     module : torch.nn.Module
         The layer.
     kind : str
-        What it does.
+        The kind of the layer.
     layer, reverse : int, bool
-        Of a recurrent one, which of its layers and directions.
+        For a recurrent module, the number of the layer inside it, and whether it is the reverse direction.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def settings_of(module: nn.Module, kind: LayerKind, layer: int = 0, reverse: boo
             "axis": "channels",
             "batch_statistics": not own.track_running_stats or own.running_mean is None,
             "training": own.training,
-            # A norm of maps takes no flattened input.
+            # A normalisation of maps accepts no flattened input.
             **({"flattened": None} if isinstance(own, (nn.BatchNorm2d, nn.BatchNorm3d)) else {}),
         }
     if kind == "layer_normalization":
@@ -147,11 +147,11 @@ def activation_name(module: nn.Module) -> str | None:
 
 
 def neighbours(model: nn.Module) -> dict[int, dict[str, Any]]:
-    """Give, by the identity of a module in a `torch.nn.Sequential`, what its neighbours add to its settings.
+    """Map the identity of a module in a `torch.nn.Sequential` to the settings that follow from its neighbours.
 
-    These are the zeros that its input is padded with, ``"zeros"``; the activation of its output, ``"activation"``, None
-    where another layer follows directly; and the module with parameters that its input comes from, ``"after"``. What is
-    not known is left out.
+    ``"zeros"`` is the zero padding of its input. ``"activation"`` is the activation of its output, None if another
+    layer follows directly. ``"after"`` is the module with parameters that its input comes from. An unknown setting is
+    absent.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def neighbours(model: nn.Module) -> dict[int, dict[str, Any]]:
     inside = {id(child) for chain in chains for child in chain.children() if _is_chain(child)}
     found: dict[int, dict[str, Any]] = {}
     for chain in chains:
-        # A chain inside another chain is followed as part of it.
+        # A chain inside another chain is processed as part of the outer chain.
         if id(chain) not in inside:
             _look_along(_flat(chain), found, whole=chain is model)
     return found
@@ -188,7 +188,7 @@ def zeros_around(module: nn.Module) -> Pairs | None:
 
 
 def _is_chain(module: nn.Module) -> bool:
-    """Tell a Sequential that only calls its modules one after the other."""
+    """Tell whether a module is a Sequential that only calls its modules one after the other."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
@@ -228,8 +228,8 @@ def _has_parameters(module: nn.Module) -> bool:
 def _padding(module: Any) -> Pairs | None:
     """Give a convolution's padding, None where it is not known: in a subclass with its own `forward`.
 
-    A subclass that pads its input by modules of its own is known. PyTorch's "same" has a stride of 1; an odd zero comes
-    at the end, as in TensorFlow.
+    The padding of a subclass that pads its input with submodules is known. PyTorch's "same" requires a stride of 1; an
+    odd zero goes at the end, as in TensorFlow.
     """
     zeros = [found for child in module.children() if (found := zeros_around(child)) is not None]
     if not (zeros or type(module).forward.__module__.startswith("torch.nn.") or any(module.children())):

@@ -1,4 +1,4 @@
-"""A PyTorch model run on an example, to see how its layers with parameters are used."""
+"""Runs a PyTorch model on an example, to record how it uses its layers with parameters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
     >>> as_used_on(model, read_parameters(model), np.ones((1, 1, 3, 3)))[1].settings["flattened"]
     (Block(positions=4, channels=2, channels_last=False, spatial=True),)
     """
-    # A compiled model may skip the hooks of its modules: the original model is called.
+    # A compiled model may skip the hooks of its modules, so call the original model.
     called = getattr(model, "_orig_mod", model)
     of_keras = is_keras_model(model)
     parameter = next(model.parameters(), torch.zeros(()))
@@ -54,7 +54,7 @@ def as_used_on(model: Any, layers: Sequence[ParameterLayer], x: Any) -> tuple[Pa
 
 @contextmanager
 def _recorded_uses(model: nn.Module, names: Mapping[int, str], recorder: UseRecorder) -> Iterator[None]:
-    """Record the calls of named modules by hooks while a context lasts."""
+    """Record the calls of named modules with hooks, for the duration of a context."""
     begun: list[int] = []
 
     def begin(module: nn.Module, given: Any) -> None:

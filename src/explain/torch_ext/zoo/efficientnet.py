@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in PyTorch: the network of its package. `explain.tf_ext.zoo.efficientnet` holds its twin."""
+"""EfficientNet-Lite0 in PyTorch, from its package. `explain.tf_ext.zoo.efficientnet` contains its Keras twin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build(dtype: str = "float32") -> nn.Module:
 
 
 def read_weights() -> dict[str, Array]:
-    """Read the weights of their package, as tensors and nothing else.
+    """Read the weights from their package; only tensors are loaded.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The seed models in PyTorch. `explain.tf_ext.zoo.seed_models` holds their twins."""
+"""The seed models in PyTorch. `explain.tf_ext.zoo.seed_models` contains their twins."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def build(name: str, dtype: str = "float32") -> nn.Module:
 
 
 class NamesRNN(nn.Module):
-    """A character-level recurrent network that takes one character a step, with nothing non-linear between.
+    """A character-level recurrent network: one character per step, no non-linearity between the steps.
 
     Attributes
     ----------
     hidden_size : int
         Number of hidden features.
     i2h, i2o : torch.nn.Linear
-        From input and hidden state together to the next hidden state and to the output.
+        Map the concatenated input and hidden state to the next hidden state and to the output.
     softmax : torch.nn.LogSoftmax
-        From the output to log-probabilities.
+        Maps the output to log-probabilities.
 
     Examples
     --------
@@ -78,9 +78,9 @@ class FashionRNN(nn.Module):
     rnn1, rnn2 : torch.nn.RNN
         The first returns its state after every row; only the last state of the second is used.
     fc : torch.nn.Linear
-        From the last state to logits.
+        Maps the last state to logits.
     softmax : torch.nn.Softmax
-        From logits to probabilities.
+        Maps logits to probabilities.
 
     Examples
     --------

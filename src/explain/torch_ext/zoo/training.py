@@ -1,4 +1,4 @@
-"""What PyTorch does of `explain.zoo.training.loop`. `explain.tf_ext.zoo.training` mirrors this file."""
+"""The PyTorch part of `explain.zoo.training.loop`; `explain.tf_ext.zoo.training` is the TensorFlow part."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def has_gpu() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of the packages that train, by name."""
+    """Give the versions of the packages used for training, by name."""
     return {"torch": torch.__version__}
 
 
@@ -43,9 +43,9 @@ def started(
                 group["lr"] = batch.learning_rate
             optimizer.zero_grad()
             labels = torch.from_numpy(batch.y).to(device)
-            # Cross-entropy applies a log-softmax, which leaves log-probabilities as they are.
+            # Cross-entropy applies a log-softmax, which does not change log-probabilities.
             loss = nn.functional.cross_entropy(_outputs(network, batch), labels)
-            # PyTorch leaves this one method untyped.
+            # This PyTorch method has no type annotations.
             loss.backward()  # type: ignore[no-untyped-call]
             if model.recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), model.recipe.clip_norm)
@@ -75,7 +75,7 @@ def _outputs(model: nn.Module, batch: Batch) -> Tensor:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Run on one thread: the same weights on any number of cores, and no slower for nets this small."""
+    """Run on one thread: the weights do not depend on the number of cores, and small networks are no slower."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

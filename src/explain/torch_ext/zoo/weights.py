@@ -1,4 +1,4 @@
-"""The tensors of a PyTorch model of the zoo, read and loaded. `explain.tf_ext.zoo.weights` mirrors this file."""
+"""Reads and loads the tensors of a PyTorch model of the zoo; `explain.tf_ext.zoo.weights` does so in Keras."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parameters(model: nn.Module) -> dict[str, Array]:
 
 def load(build: Callable[[str], nn.Module], tensors: Mapping[str, Array], dtype: str) -> nn.Module:
     """Build a model in evaluation mode on the CPU, with parameters under their PyTorch names cast to `dtype`."""
-    # PyTorch draws initial weights, although they are replaced: the user's random state must not advance.
+    # PyTorch draws initial weights although they are replaced; fork, so that the user's random state does not advance.
     with torch.random.fork_rng(devices=[]):
         model = build(dtype)
     # The copy into the model's tensors casts to its precision.

@@ -25,11 +25,11 @@ class Batch:
     Attributes
     ----------
     x : numpy.ndarray of float32
-        The examples as the model takes them, in its native framework's layout.
+        The preprocessed examples, in the layout of the model's native framework.
     y : numpy.ndarray of int64, shape (N,)
         Labels.
     lengths : numpy.ndarray of int64, shape (N,), optional
-        For names: how many steps of each are real.
+        For names: the number of real steps of each name.
     learning_rate : float
         The learning rate of this step.
     """
@@ -67,16 +67,16 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def training_batches(model: SeedModel, split: Split, epochs: int, seed: int) -> Iterator[Batch]:
-    """Yield every batch of a training run, the same ones for the same seed.
+    """Yield every batch of a training run; the same seed gives the same batches.
 
     Parameters
     ----------
     model : SeedModel
-        What is trained, by its recipe.
+        The model to train; its recipe sets batches and learning rates.
     split : Split
         The training set.
     epochs : int
-        Passes over it.
+        Passes over the training set.
     seed : int
         Seed of the order and of the augmentation.
 
@@ -100,21 +100,21 @@ def training_batches(model: SeedModel, split: Split, epochs: int, seed: int) -> 
 
 
 def evaluation_batches(model: SeedModel, split: Split, batch_size: int = 500) -> Iterator[Batch]:
-    """Yield a split once, in order and as it is."""
+    """Yield the batches of a split once, in order and without augmentation."""
     for first in range(0, len(split), batch_size):
         rows = split.take(np.arange(first, min(first + batch_size, len(split))))
         yield Batch(prepare(model, rows.x, model.native), rows.y, rows.lengths, 0.0)
 
 
 def augmented(pictures: npt.NDArray[Any], generator: np.random.Generator) -> npt.NDArray[Any]:
-    """Mirror half of the pictures and shift each by up to four pixels, with the edge repeated.
+    """Mirror half of the pictures and shift each by up to four pixels; repeat the edge pixels.
 
     Parameters
     ----------
     pictures : numpy.ndarray, shape (N, H, W, C)
         A batch.
     generator : numpy.random.Generator
-        Draws the mirrored ones and the shifts.
+        Draws the pictures to mirror and the shifts.
 
     Returns
     -------

@@ -21,7 +21,7 @@ Update = Callable[[Batch], Any]
 
 
 class FrameworkTraining(Protocol):
-    """What a framework must answer to train a seed model: the module ``zoo.training`` of its extension."""
+    """The functions that a framework implements for training: the module ``zoo.training`` of its extension."""
 
     TITLE: str
 
@@ -29,17 +29,17 @@ class FrameworkTraining(Protocol):
         """Tell whether the framework finds a CUDA device."""
 
     def versions(self) -> dict[str, str]:
-        """Give the versions of the packages that train, by name."""
+        """Give the versions of the packages used for training, by name."""
 
     def started(self, model: SeedModel, seed: int, device: str) -> AbstractContextManager[tuple[Any, Update]]:
-        """Build the untrained model whose weights a seed draws, and an optimiser.
+        """Build an untrained model with initial weights drawn from a seed, and an optimiser.
 
-        The context gives the model and a function that takes one step on a batch and returns the loss. On exit the
-        model is ready for inference, on the CPU.
+        The context gives the model and a function that runs one training step on a batch and returns the loss. On exit
+        the model is ready for inference, on the CPU.
         """
 
     def predict(self, model: Any, batch: Batch) -> npt.NDArray[np.floating]:
-        """Give the outputs of a model, shape (N, classes); for names, those after the last character of each."""
+        """Give the outputs of a model, shape (N, classes); for names, the outputs after the last character of each."""
 
 
 def train(
@@ -60,14 +60,14 @@ def train(
     split : Split
         The training set.
     epochs : int, optional
-        Passes over it; by default as many as the model's recipe says.
+        Passes over the training set; by default the number in the model's recipe.
     seed : int
         Seed of the initial weights, of the order and of the augmentation. On one machine's CPU, the same
         seed gives the same weights.
     device : {"auto", "cpu", "cuda"}
-        Where to train; ``"auto"`` is a GPU where there is one.
+        The device for training; ``"auto"`` uses a GPU if there is one.
     progress : callable, optional
-        Called after every step with the steps done, the steps in all and the loss of the step.
+        Called after every step with the number of steps done, the total number of steps and the loss of the step.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def train(
     Raises
     ------
     OptionError
-        If the device is unknown or there is none.
+        If the device is unknown or not available.
     """
     model = seed_model(name)
     device = choose_device(model.native, device)
@@ -87,7 +87,7 @@ def train(
     with training.started(model, seed, device) as (trained, update):
         for step, batch in enumerate(training_batches(model, split, epochs, seed), start=1):
             loss = update(batch)
-            # Reading the loss waits for a GPU.
+            # A read of the loss waits for the GPU, so read it only for a progress report.
             if progress is not None:
                 progress(step, steps, float(loss))
     return trained
@@ -99,13 +99,13 @@ def accuracy(name: str, framework: Framework, trained: Any, split: Split) -> flo
     Parameters
     ----------
     name : str
-        Which seed model it is.
+        The name of the seed model.
     framework : {"torch", "tensorflow"}
         The framework of `trained`.
     trained : torch.nn.Module or keras.Model
         The model.
     split : Split
-        Usually the test set.
+        The split, usually the test set.
 
     Returns
     -------
@@ -120,12 +120,12 @@ def accuracy(name: str, framework: Framework, trained: Any, split: Split) -> flo
 
 
 def choose_device(framework: Framework, device: str) -> str:
-    """Turn ``"auto"``, ``"cpu"`` or ``"cuda"`` into ``"cpu"`` or ``"cuda"``, whichever is there.
+    """Resolve ``"auto"``, ``"cpu"`` or ``"cuda"`` to an available device, ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
     OptionError
-        If the name is unknown, or there is no such device.
+        If the name is unknown, or the device is not available.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Training a seed model from its data set to its weight file and its card."""
+"""Trains a seed model on its data set, and writes its weight file and its card."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TrainingResult:
     Attributes
     ----------
     path : pathlib.Path
-        The weight file; the card lies beside it.
+        The weight file; the card is in the same folder.
     test_accuracy : float
         Share of the test set that is classified correctly, in [0, 1].
     required_accuracy : float
@@ -51,20 +51,20 @@ def train_and_write(
     name : str
         One of `explain.zoo.names()`.
     folder : pathlib.Path
-        Where ``NAME.safetensors`` and ``NAME.md`` are written.
+        The folder for ``NAME.safetensors`` and ``NAME.md``.
     device : {"auto", "cpu", "cuda"}
-        Where to train.
+        The device for training.
     seed : int
         Seed of the initial weights, of the order and of the augmentation.
     epochs : int, optional
-        Passes over the training set; by default as many as the model's recipe says.
+        Passes over the training set; by default the number in the model's recipe.
     progress : callable, optional
-        Called after every step with the steps done, the steps in all and the loss of the step.
+        Called after every step with the number of steps done, the total number of steps and the loss of the step.
 
     Returns
     -------
     TrainingResult
-        Where the weights are and how good.
+        The path of the weights and their test accuracy.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def train_and_write(
     FrameworkNotInstalledError
         If its native framework cannot be imported.
     OptionError
-        If the device is unknown or there is none.
+        If the device is unknown or not available.
     """
     model = seed_model(name)
     data = dataset(model.dataset)

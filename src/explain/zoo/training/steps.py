@@ -1,4 +1,4 @@
-"""A seed model that takes one step at a time, called on whole sequences."""
+"""Calls a seed model that takes one step at a time on whole sequences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class StepwiseModel(Protocol):
         input : tensor, shape (N, 57)
             One character of each name, one-hot.
         hidden : tensor, shape (N, 128)
-            The hidden state after the characters before.
+            The hidden state after the previous characters.
 
         Returns
         -------
@@ -31,7 +31,7 @@ class StepwiseModel(Protocol):
 
 
 def output_of_each_step(model: StepwiseModel, x: Any) -> list[Any]:
-    """Call a model step by step.
+    """Call a model on a sequence, step by step.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def output_of_each_step(model: StepwiseModel, x: Any) -> list[Any]:
     Returns
     -------
     list of tensor, shape (N, 18)
-        T outputs.
+        The outputs of the T steps.
     """
     hidden = model.init_hidden(len(x))
     outputs = []
