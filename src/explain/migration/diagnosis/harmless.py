@@ -9,15 +9,15 @@ from explain.migration.diagnosis.settings import differing_settings
 from explain.migration.measurement.alignment import Aligned
 from explain.migration.report import Divergence, Row
 
-# A difference that shrinks to this share of itself in the outputs was compensated on the way.
+# A difference that shrinks to this share in the outputs was compensated by later layers.
 _MADE_GOOD = 0.01
 _MOST_LISTED = 5
 
 
 def pass_compensated_layers(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Do not fail layers whose difference the next ones compensate: a bias or a scale was moved to the next layer.
+    """Do not fail layers whose difference the next layers compensate: a bias or a scale was moved to the next layer.
 
-    Only if the outputs agree as if there were no difference, and all other rows pass.
+    This applies only if the outputs agree as if there were no difference, and all other rows pass.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def pass_compensated_layers(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
 
 
 def settings_without_effect(aligned: Sequence[Aligned], divergence: Divergence | None) -> list[str]:
-    """List settings that differ though the models agree on these examples."""
+    """List settings that differ although the models agree on these examples."""
     if divergence is not None:
         return []
     found = [
