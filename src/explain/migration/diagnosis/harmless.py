@@ -10,7 +10,7 @@ from explain.migration.measurement.alignment import Aligned
 from explain.migration.report import Divergence, Row
 
 # A difference that shrinks to this share in the outputs was compensated by later layers.
-_MADE_GOOD = 0.01
+_COMPENSATED = 0.01
 _MOST_LISTED = 5
 
 
@@ -30,14 +30,14 @@ def pass_compensated_layers(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
         return list(rows), []
     found, names = [], []
     for row in rows:
-        if row.passed is False and row.error is not None and max(outputs) < _MADE_GOOD * row.error:
+        if row.passed is False and row.error is not None and max(outputs) < _COMPENSATED * row.error:
             names.append(row.a if row.a == row.b else f"{row.a} | {row.b}")
             row = replace(row, passed=None)
         found.append(row)
     listed = ", ".join(names[:_MOST_LISTED]) + (
         f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
     )
-    note = f"The output of {listed} differs, and the next layers make it good: the weights are arranged differently."
+    note = f"The output of {listed} differs, and the next layers compensate it: the weights are arranged differently."
     return found, [note] if names else []
 
 

@@ -16,7 +16,7 @@ from explain.migration.measurement.distance import apart
 from explain.migration.measurement.matching import ObservedModel
 from explain.results.names import percent
 
-# The inputs of two layers agree if their difference is smaller than the outputs' difference by this factor.
+# The inputs of two layers agree if their difference is below this share of the outputs' difference.
 _SAME_INPUT = 0.1
 _ROUNDING = 1e-5
 _LOW_PRECISION = ("float16", "bfloat16")

@@ -29,7 +29,8 @@ MOVES_ONLY = frozenset(
 )
 # Among layers of one shape, those whose weights are equal up to rounding match.
 _SAME_WEIGHTS = 1e-6
-# A normalisation counts as folded into a layer if the outputs after it are closer by this factor.
+# A normalisation counts as folded into a layer if the distance of the outputs after it is below this share of the
+# distance before it.
 _FOLDED = 0.1
 
 Item = TypeVar("Item")
@@ -140,7 +141,7 @@ def _matched_units(a: Sequence[_Unit], b: Sequence[_Unit]) -> list[tuple[_Unit, 
         if counts[1][signature] == count:
             group = [[unit for unit in units if unit.signature == signature] for units in (a, b)]
             take(_matched_equals(*group))
-    # The rest may have other shapes in the other model: match it in order, by kind.
+    # The remaining layers may have other shapes in the other model: match them in order, by kind.
     take(_in_order(left_a, left_b, lambda unit: unit.layer.kind))
     return found
 

@@ -44,8 +44,8 @@ def pair_layers(source: Layers, target: Layers, mapping: Mapping[str, str | None
     have the same shapes in canonical axes. If the names of all layers of one shape agree, without capitals, punctuation
     and words such as "layer", they are paired by name. The rest is paired in order, if both models have their layers in
     the same order of kinds and shapes, where norms count with the layers that they follow. Otherwise only these are
-    paired: layers whose names agree, layers that are the only ones of their shape, layers in order between such pairs, and
-    layers that depend on each other, so that only one order is possible.
+    paired: layers whose names agree, layers that are the only ones of their shape, layers in order between such pairs,
+    and layers that depend on each other, so that only one order is possible.
 
     Parameters
     ----------
