@@ -98,54 +98,54 @@ def attribute(
     x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
         an embedding layer also token ids, whole numbers of shape (N, T): each gets one value.
-        Of a model that takes several inputs: a tuple or list goes to it by position, a dict by name, to a Keras model
-        as Keras takes them. All are explained together. None is passed on as it is. Whole numbers that no embedding
-        reads, and masks, stay fixed. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
-        ``feature_mask``, ``sliding_window_shapes``, ``strides`` and ``grid_size`` may then be of the same structure,
-        with one entry an input; anything else holds for all.
+        For a model with several inputs: a tuple or list is passed by position, a dict by name; for a Keras model,
+        as Keras takes them. All inputs are explained together. None is passed on unchanged. Masks, and whole numbers
+        that no embedding reads, stay fixed. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
+        ``feature_mask``, ``sliding_window_shapes``, ``strides`` and ``grid_size`` may then have the same structure,
+        with one entry per input; any other value applies to all inputs.
     method : str
         A name or alias from `explain.methods`, e.g. ``"ig"`` or ``"saliency"``.
     target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
-        What is explained: None takes each example's predicted class; an int holds for all; a list has one
-        int an example; a tuple is one index into outputs of higher rank; a list of tuples has one an
-        example; a callable goes from the model's output tensor to one scalar an example.
+        The output to explain. None takes the predicted class of each example. An int applies to all examples; a
+        list has one int per example. A tuple is one index into outputs of higher rank; a list of tuples has one
+        index per example. A callable maps the model's output tensor to one scalar per example.
     baseline : None, float, array or str
-        For methods that compare: None (zeros), a number, an array that broadcasts to `x`, or a rule,
-        ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``. For methods that compare with a set of references,
+        For methods that compare `x` with a baseline: None (zeros), a number, an array that broadcasts to `x`, or a
+        rule, ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``. For methods that compare with a set of references,
         such as expected gradients: an array of reference examples in the layout of `x`, any number of them.
     score : str
-        ``"logit"`` (a terminal softmax, log-softmax or sigmoid is taken off), ``"probability"``,
-        ``"log_probability"`` or ``"output"`` (the model's output as it is).
+        ``"logit"`` (a terminal softmax, log-softmax or sigmoid is removed), ``"probability"``,
+        ``"log_probability"`` or ``"output"`` (the unchanged output of the model).
     output : int or str, optional
-        Which of several outputs, by position or by key.
+        Which output to explain if the model has several, by position or by key.
     layer : str, (str, int) or a layer, optional
-        Explains the output of a layer instead of the input of the model: the layer's name, its name and which of its
-        calls, or the layer itself. For class activation maps: the layer whose map is taken, by default the last that
-        has one.
+        Explains the output of a layer instead of the input of the model: the layer's name, the pair of its name and
+        the index of the call, or the layer itself. For class activation maps: the layer whose map is used, by default
+        the last layer that has a map.
     neuron : int or tuple of int, optional
-        Explains one unit of that layer instead of the model's output: which inputs excite it. An index into what
-        the layer gives for one example, e.g. (channel, row, column); takes the place of `target`. For conductance:
-        the unit through which the inputs reach the target.
+        Explains one unit of that layer instead of the model's output: which inputs excite it. An index into the
+        layer's output for one example, e.g. (channel, row, column); replaces `target`. For conductance: the unit
+        through which the inputs influence the target.
     layout : str, optional
-        One letter an axis of `x` where it cannot be known: N batch, C channels or features, T time, D, H,
-        W space, e.g. ``"TNC"``.
+        One letter per axis of `x`, where the layout cannot be inferred: N batch, C channels or features, T time,
+        D, H, W space, e.g. ``"TNC"``.
     lengths : sequence of int, optional
         The number of real steps of each example of a padded sequence; padding gets exactly zero.
     forward_kwargs : Mapping, optional
-        What the model needs besides `x`, by name. An array with N rows is taken as one row an example.
+        Further arguments of the model besides `x`, by name. An array with N rows counts as one row per example.
     framework : str, optional
-        ``"torch"``, ``"tensorflow"`` or ``"numpy"``, for functions whose framework cannot be seen.
+        ``"torch"``, ``"tensorflow"`` or ``"numpy"``, for functions whose framework cannot be detected.
     engine : str
-        ``"explain"``, or a library that computes the same thing: ``"captum"``, ``"tf-explain"``.
+        ``"explain"``, or a library that computes the same method: ``"captum"``, ``"tf-explain"``.
     batch_size : int, optional
-        How many points to hold in memory at once. By default the fastest size for this model, input and device,
-        which is found on the work itself and kept for the process.
+        How many points to keep in memory at once. By default the fastest size for this model, input and device: it
+        is measured during the call and cached for the process.
     memory_budget : int, optional
         How many bytes these points may need together. By default a quarter of the free memory.
     bounds : tuple of float, optional
-        The least and the greatest valid value of `x`. By default those of `display` or of the model.
+        The least and the greatest valid value of `x`. By default the bounds of `display` or of the model.
     seed : int
-        Seed of everything random, drawn in NumPy.
+        Seed of all random numbers, which NumPy draws.
     display : Display or Mapping, optional
         How to draw `x`: ``mean`` and ``scale`` of its normalisation, names of classes, steps or features.
     **options
@@ -154,10 +154,10 @@ def attribute(
     Returns
     -------
     Attribution
-        Signed float32 values of the shape of `x`, with what is needed to draw, compare and repeat them. Of several
-        inputs one for each, in the same structure; None for one that is None, or that the method is not for. Values
-        of all inputs together sum to what those of one input sum to, and `delta` is that of this sum. Of a `layer` of
-        the model there is one result, whatever the inputs.
+        Signed float32 values of the shape of `x`, with all data needed to draw, compare and repeat them. For several
+        inputs, one result per input in the same structure, or None where the input is None or the method does not
+        apply to it. The values of all inputs together then sum to what the values of a single input sum to, and
+        `delta` refers to this sum. If the output of a `layer` is explained, there is one result for all inputs.
 
     Raises
     ------
@@ -223,17 +223,17 @@ def maximize(
     model : torch.nn.Module, keras.Model, or a function of tensors
         The model; it is restored after the call.
     target : int, sequence of int, tuple of int, sequence of tuple of int, or callable
-        The score to maximize. A list finds one input for each entry. A model with a single output needs none.
+        The score to maximize. A list finds one input for each entry. A model with a single output needs no target.
     shape : sequence of int, optional
-        Shape of one input without the batch axis, e.g. (3, 32, 32). By default what the model states.
+        Shape of one input without the batch axis, e.g. (3, 32, 32). By default the shape that the model states.
     bounds : tuple of float, optional
-        Least and greatest valid value, kept at every step. By default those of `display` or of the model.
+        Least and greatest valid value, enforced at every step. By default the bounds of `display` or of the model.
     like : array, optional
-        A batch of inputs, for the shape and, where nothing else states them, the bounds.
+        A batch of inputs that defines the shape and, where no other argument states them, the bounds.
     layout : str, optional
-        One letter an axis, the batch axis N included, where the model does not tell.
+        One letter per axis, the batch axis N included, where the model does not state the layout.
     seed : int
-        Seed of the start and of the jitter.
+        Seed of the initial noise and of the jitter.
     framework, display
         As in `attribute`.
     **arguments
@@ -242,13 +242,15 @@ def maximize(
     Returns
     -------
     Attribution
-        ``values`` is the input that was found, ``inputs`` where it started, ``history`` the score before
-        each step and after the last, shape (steps + 1, N).
+        ``values`` is the input that was found, ``inputs`` the initial noise, ``history`` the score before each step
+        and after the last, shape (steps + 1, N).
 
     Raises
     ------
     explain.errors.InputError
-        If the shape is not known; `explain.errors.OptionError` if the bounds are not.
+        If the shape is not known.
+    explain.errors.OptionError
+        If the bounds are not known.
 
     Examples
     --------

@@ -270,7 +270,7 @@ class TestNothingOfAFileIsRun:
 
 WRONG = {
     "no such file": (("net.pt", "net.pt", "--inputs", "x.npy"), "There is no file net.pt"),
-    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "say cifar_net@torch or"),
+    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "give cifar_net@torch or"),
     "no such seed model": (("cifar_nte@torch", "cifar_net@torch"), "Did you mean 'cifar_net'?"),
     "no such framework": (("cifar_net@jax", "cifar_net@torch"), "framework='jax'"),
     "nothing": (("net", "cifar_net@torch"), "net names no model: give a seed model with its framework"),

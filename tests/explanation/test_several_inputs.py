@@ -474,9 +474,9 @@ def test_functions_of_arrays(both):
             (IMAGE, TABLE),
             {"method": "expected_gradients", "baseline": (IMAGE, TABLE[:2])},
             BaselineError,
-            "as many",
+            "the same number",
         ),
-        ((IMAGE > 0, TABLE > 0), {}, InputError, "nothing to move"),
+        ((IMAGE > 0, TABLE > 0), {}, InputError, "no input that a method can change"),
         (
             {"image": IMAGE, "table": TABLE},
             {"forward_kwargs": {"table": TABLE}},

@@ -112,7 +112,7 @@ REASONS = {
         "the state of the first. Build it with `stateful=False`, or use `integrated_gradients`.",
     ),
     "several inputs": (
-        r"looks for one input, but x holds several: hold the others",
+        r"searches for one input, but x contains several: write a function",
         "Activation maximization searches for one input. Wrap the model in a function that fixes the "
         "other inputs.",
     ),

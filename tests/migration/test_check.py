@@ -133,7 +133,7 @@ class TestWhatIsCompared:
         report = check(*ported(), pictures(), tolerances={stage: 1e-9})
         assert not report.passed
         assert report.cause == "precision"
-        assert "without a leap" in report.evidence
+        assert "without a jump" in report.evidence
         assert report.first_divergence.error < 1e-5
 
     @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ class TestWhatIsCompared:
         report = check(a, b, pictures())
         assert report.passed
         assert [row.a for row in report.of_stage("layers") if row.passed is None] == ["0"]
-        assert report.notes[0].startswith("The output of 0 differs, and the next layers make it good")
+        assert report.notes[0].startswith("The output of 0 differs, and the next layers compensate it")
         assert "made good" in str(report)
         with torch.no_grad():
             b[7].bias.add_(0.1)

@@ -242,7 +242,7 @@ def test_random_states_are_kept_and_random_functions_told():
 
 
 def test_the_output_is_explained_as_it_is_and_says_so():
-    with pytest.warns(OpaqueModelWarning, match=r"Say score='output'.*a function that returns them"):
+    with pytest.warns(OpaqueModelWarning, match=r"Give score='output'.*a function that returns logits"):
         a = explained(linear, score="logit")
     assert a.score == "output"
     with pytest.warns(

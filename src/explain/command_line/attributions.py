@@ -35,7 +35,7 @@ def make_attribution(
     score: Annotated[str, typer.Option(help="logit, probability, log_probability or output.")] = "logit",
     given: Annotated[
         Path | None,
-        typer.Option("--input", help="A .npy batch in the model's layout, instead of its samples."),
+        typer.Option("--input", help="A .npy batch in the model's layout, instead of the model's samples."),
     ] = None,
     count: Annotated[int, typer.Option(help="How many samples, if no input is given.", min=1)] = 8,
     option: Annotated[

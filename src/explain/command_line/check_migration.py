@@ -23,11 +23,11 @@ def check_models(
     a: Annotated[
         str,
         typer.Argument(
-            help="The model as it was: NAME@torch or NAME@tensorflow (a seed model), a .keras file, a TorchScript .pt "
+            help="The original model: NAME@torch or NAME@tensorflow (a seed model), a .keras file, a TorchScript .pt "
             "or .ts file, or MODULE:FUNCTION that builds it."
         ),
     ],
-    b: Annotated[str, typer.Argument(help="The model as it is now, named in the same ways.")],
+    b: Annotated[str, typer.Argument(help="The migrated model, named in the same ways.")],
     inputs: Annotated[
         Path | None,
         typer.Option("--inputs", help="A .npy batch as A takes it; the samples of a seed model if left out."),
@@ -91,7 +91,7 @@ def check_models(
 
 @contextmanager
 def _every_failure_is_status_two() -> Iterator[None]:
-    """Exit with status 2 on any other error too: status 1 only means that the models differ."""
+    """Exit with status 2 on any other error too: status 1 means only that the models differ."""
     try:
         yield
     except ExplainError:
@@ -117,7 +117,7 @@ def _inputs_and_display(given: Path | None, first: NamedModel) -> tuple[Any, Dis
 
     samples = read_samples(first.seed_model, first.framework)
     known = samples.display
-    # Without the names of steps, which belong to the samples.
+    # The names of steps belong to the samples: leave them out.
     display = Display(known.mean, known.scale, known.bounds, known.classes)
     return samples.x if given is None else read_array(given), display
 

@@ -1,4 +1,4 @@
-"""The commands `explain methods` and `explain models`: what there is to choose from."""
+"""The commands `explain methods` and `explain models`: the methods and models to choose from."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The command `explain`: its own options, and its commands from the other files of this folder.
 
-A command imports what it needs when it runs: `explain --help` imports no framework, no NumPy and no matplotlib.
+A command imports its modules when it runs: `explain --help` imports no framework, no NumPy and no matplotlib.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ app.command("show")(draw_saved)
 
 @app.callback(invoke_without_command=True)
 def _main(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    # TensorFlow's C++ code logs facts of the machine at every start, unless this variable is set.
+    # Unless this variable is set, TensorFlow's C++ code logs information about the machine at every start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Idle threads of PyTorch spin by default, which slows small models many times on a busy machine.
+    # By default, idle threads of PyTorch spin, which makes small models many times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
-        # A terminal whose encoding lacks ∞ prints a question mark, and the command does not fail.
+        # If the terminal's encoding lacks a character such as ∞, print a question mark instead of failing.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     if version:

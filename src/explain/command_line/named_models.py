@@ -22,7 +22,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A model and what its name says about it.
+    """A model and the information in its name.
 
     Parameters
     ----------
@@ -82,19 +82,19 @@ def named_model(name: str) -> NamedModel:
         return NamedModel(load_zoo_model(seed, framework), seed, framework)
     if name in zoo_names():
         raise UnsupportedModelError(
-            f"{name} is a seed model in two frameworks: say {name}@torch or {name}@tensorflow."
+            f"{name} is a seed model in two frameworks: give {name}@torch or {name}@tensorflow."
         )
     if suffix or Path(name).exists():
         raise UnsupportedModelError(
-            f"{name} is none of the files that are read: give {_FORMS}. Pickles, and what PyTorch reads by pickle "
-            "(.pth, .pt2), would run code of the file; weights alone (.safetensors, .h5) are no model: load them in a "
-            "function."
+            f"{name} is none of the files that are read: give {_FORMS}. Pickles, and files that PyTorch reads by "
+            "pickle (.pth, .pt2), would run code of the file; weights alone (.safetensors, .h5) are no model: load "
+            "them in a function."
         )
     raise UnsupportedModelError(f"{name} names no model: give {_FORMS}.")
 
 
 def _built(name: str) -> Any:
-    """Import a module and call the function that builds the model; if the name is a model itself, give that."""
+    """Import a module and call the function that builds the model; if the name refers to a model, return it."""
     module_name, _, attribute = name.partition(":")
     remedy = (
         "The module must be in the current folder or installed, and the function take no arguments: name it as "

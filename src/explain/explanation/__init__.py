@@ -1,1 +1,1 @@
-"""From a call to its result: check what is given, pose the problem, run it, wrap it up."""
+"""From a call to its result: check the arguments, pose the problem, run it, build the result."""

@@ -1,4 +1,4 @@
-"""Checks of arguments that need nothing but the argument, the method and the extension."""
+"""Checks of arguments that need only the argument, the method and the extension."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ def checked_request(
 ) -> Request:
     """Check the arguments of `explain.attribute`, each by itself, and copy the inputs to the host.
 
-    The model is not run. What depends on its output or on its layers (whether a target is in range, which layer a name
-    means) is checked when the problem is posed.
+    The model does not run. Arguments that depend on its output or its layers (whether a target is in range, which
+    layer a name refers to) are checked when the problem is posed.
 
     Raises
     ------
@@ -58,13 +58,13 @@ def checked_request(
     row = find_method(method)
     if baseline is not None and not row.uses_baseline:
         raise OptionError(
-            f"baseline is not used by {row.name}, which compares the input with nothing: leave it out."
+            f"baseline is not used by {row.name}, which does not compare the input with a baseline: leave it out."
         )
     if layer is not None and row.layer == "none":
         raise OptionError(f"layer is not used by {row.name}, which explains the input: leave it out.")
     if layer is None and row.layer == "must":
         raise OptionError(
-            f"layer is not given, but {row.name} is about a layer: name one, for example layer='conv2'."
+            f"layer is not given, but {row.name} explains a layer: name one, for example layer='conv2'."
         )
     if neuron is not None:
         check_neuron(row, layer, target)

@@ -1,4 +1,4 @@
-"""A problem of several inputs run for each input: all together, or one by one."""
+"""Run a problem with several inputs: all inputs together, or one by one."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Solve = Callable[[Problem], Found]
 
 @dataclass(frozen=True)
 class Explained:
-    """What was found for an input.
+    """The solution for one input.
 
     Parameters
     ----------
     given : GivenInput
         The input.
     problem, found : Problem, Found
-        The problem of this input, and its solution; None for an input without a map.
+        The problem of this input and its solution; None for an input without a map.
     notes : list of (message, category)
         The warnings about this input.
     tokens : Tokens, optional
-        For token ids.
+        The tokens, if the input is token ids.
     together : tuple of str
-        The inputs that were explained together with it.
+        The names of the inputs that were explained together, this one included; empty if it was explained alone.
     """
 
     given: GivenInput
@@ -50,23 +50,23 @@ class Explained:
 
 
 def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> list[Explained]:
-    """Explain each input of a packed problem: all together, or one by one if the method needs their axes."""
+    """Explain each input of a packed problem: all together, or one by one if the method needs the inputs' axes."""
     solved = (_together if request.method.takes_inputs_together else _one_by_one)(
         request, view, problem, solve
     )
     found = {one.given.name: one for one in solved}
-    return [found.get(given.name) or _held(request, view, problem, given) for given in request.given.several]
+    return [found.get(given.name) or _fixed(request, view, problem, given) for given in request.given.several]
 
 
 def _together(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     found = solve(problem)
-    # A reference engine takes separate inputs, and gives one array for each.
+    # A reference engine takes separate inputs and returns one array for each.
     is_packed = request.engine != request.extension.reference_engine
     values = unpacked(found.values[0], view.backend.parts) if is_packed else found.values
     names = tuple(one.given.name for one in view.moved)
     for place, (one, own) in enumerate(zip(view.moved, values, strict=True)):
         notes = list(found.warnings)
-        if not own.any() and not _moves_the_score(view, problem, place):
+        if not own.any() and not _changes_the_score(view, problem, place):
             notes.append(_unused(one.given.name))
         yield Explained(
             one.given, view.shown(problem, place), replace(found, values=(own,)), notes, one.tokens, names
@@ -95,24 +95,24 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             continue
         found = solve(alone)
         notes = list(found.warnings)
-        if not found.values[0].any() and not _moves_the_score(view, problem, place):
+        if not found.values[0].any() and not _changes_the_score(view, problem, place):
             notes.append(_unused(name))
         yield Explained(one.given, alone, found, notes, one.tokens)
     if len(failures) == len(view.moved):
         raise failures[0]
 
 
-def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenInput) -> Explained:
-    """Give zeros to an input that stays fixed, and nothing to one that is None."""
+def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: GivenInput) -> Explained:
+    """Give zeros for an input that stays fixed, and no map for an input that is None."""
     if given.host is None:
         return Explained(given)
     host = given.batch_first
     notes: Notes = []
     if host.dtype.kind in "iu":
         text = (
-            f"The input {given.name!r} has dtype {host.dtype}, and no embedding that can be reached reads it: it was "
-            "kept fixed, and its values are zero. That is right for masks, lengths and positions (give a mask as "
-            f"bool to leave this out); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
+            f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding reads it: it stayed fixed, "
+            "and its values are zero. That is right for masks, lengths and positions (give a mask as bool to avoid "
+            f"this warning); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
         )
         notes.append((text, HeldInputWarning))
     array = host.astype(np.float32)
@@ -128,21 +128,21 @@ def _held(request: Request, view: SeveralInputs, problem: Problem, given: GivenI
 
 def _unused(name: str) -> Note:
     return (
-        f"The score does not depend on the input {name!r}: it is the same when that changes, and every value of it is "
-        "zero.",
+        f"The score does not depend on the input {name!r}: it stays the same when the input changes, and every value "
+        "of the input's attribution is zero.",
         UnusedInputWarning,
     )
 
 
-def _moves_the_score(view: SeveralInputs, problem: Problem, place: int) -> bool:
-    """Check whether any score changes with one input."""
+def _changes_the_score(view: SeveralInputs, problem: Problem, place: int) -> bool:
+    """Check whether any score changes when one input changes."""
     rows = _changed(problem.examples.inputs[0], view.backend.parts[place].columns)
     same, other = (problem.scores_at((one,)) for one in (problem.examples.inputs[0], rows))
     return not np.array_equal(same, other)
 
 
 def _changed(rows: Array, columns: slice) -> Array:
-    """Give packed examples with noise on one input, as wide as its range plus one."""
+    """Give packed examples with noise on one input; the noise is scaled by the input's range plus one."""
     other = rows.copy()
     noise = np.random.default_rng(0).normal(size=rows[:, columns].shape)
     other[:, columns] += (noise * (1 + np.ptp(rows[:, columns]))).astype(rows.dtype)

@@ -1,4 +1,4 @@
-"""The inputs of a call with the arguments that belong to each, checked and copied to the host."""
+"""The inputs of a call and the arguments of each, checked and copied to the host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from explain.inputs.layout import Layout, layout_of
 from explain.inputs.structure import SINGLE, Structure, structure_of
 from explain.inputs.wiring import Wiring
 
-# For inputs that stay fixed: their axes are not used, but a layout of the right rank is.
+# Layouts of inputs that stay fixed, by rank: a layout of the right rank is required, but the axes are not used.
 _FIXED = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
 
 
@@ -35,19 +35,19 @@ class GivenInput:
     name : str
         Its key or its position among several inputs; empty for a single input.
     host : numpy.ndarray, optional
-        The input on the host, in the model's layout; None where the model gets None.
+        The input on the host, in the model's layout; None where the model receives None.
     layout : Layout
-        Its axes.
+        The axes of the input.
     options : Mapping
-        The method's options, those of this input where the caller gives one an input.
+        The method's options; where the caller gives one value per input, the value for this input.
     baseline, lengths : object
-        As given for this input.
+        The arguments of the call for this input.
     has_own_baseline : bool
         Whether the caller gives a baseline for this input alone.
     bounds : tuple of float, optional
-        Its least and greatest valid value.
+        The least and the greatest valid value of the input.
     display : Display
-        How it is drawn.
+        How to draw the input.
     """
 
     name: str
@@ -62,37 +62,37 @@ class GivenInput:
 
     @property
     def is_moved(self) -> bool:
-        """Whether it is in floating point: methods change such inputs, and keep all others fixed."""
+        """Whether the input is in floating point: methods change such inputs and leave all others fixed."""
         return self.host is not None and self.host.dtype.kind == "f"
 
     @property
     def batch_first(self) -> Array:
-        """The input batch first."""
+        """The input with its batch axis first."""
         assert self.host is not None
         return np.ascontiguousarray(self.layout.to_batch_first(self.host))
 
 
 @dataclass(frozen=True)
 class Given:
-    """All inputs of a call, with their arguments.
+    """All inputs of a call and their arguments.
 
     Parameters
     ----------
     x : numpy.ndarray
-        The input on the host, in the model's layout; of several inputs the first in floating point.
+        The input on the host, in the model's layout; for several inputs, the first in floating point.
     like : object
-        The same as the caller gives it: a model without parameters runs in its dtype and on its device.
+        The same input as the caller passed it: a model without parameters runs in its dtype and on its device.
     layout : Layout
-        Its axes.
+        The axes of `x`.
     options : Mapping
-        The method's options with defaults filled in; of several inputs those that they share.
+        The method's options with defaults filled in; for several inputs, the options of this first input.
     bounds : tuple of float, optional
         Least and greatest valid value.
     display : Display
-        How it is drawn.
+        How to draw the input.
     structure, several, wiring : Structure, tuple of GivenInput, Wiring
-        Of several inputs: the tuple, list or dict that they come in, each of them, and how the model is called with
-        them.
+        For several inputs: the structure that contains them (tuple, list or dict), each input, and how the model is
+        called with them.
     """
 
     x: Array
@@ -107,7 +107,7 @@ class Given:
 
     @property
     def as_one(self) -> GivenInput:
-        """The whole as a single input, for a result that is not one of several."""
+        """All inputs as one `GivenInput`, for a call with a single result."""
         return GivenInput("", self.x, self.layout, self.options, bounds=self.bounds, display=self.display)
 
 
@@ -124,14 +124,16 @@ def given_inputs(
     bounds: Any,
     display: Any,
 ) -> Given:
-    """Check one input or several, each with its own arguments or with those for all.
+    """Check one or several inputs, each with its own arguments or with the arguments for all.
 
-    Parameters are those of `explain.attribute`.
+    The parameters are those of `explain.attribute`; `row` is the method's row of the catalogue.
 
     Raises
     ------
     InputError
-        If an input cannot be explained, or their numbers of examples differ; other errors name the argument.
+        If an input cannot be explained, or the inputs differ in their number of examples.
+    explain.errors.ExplainError
+        Other subclasses, which name the argument that is wrong.
     """
     structure, values = structure_of(x, lambda one: to_host(one, extension) is not None) or (SINGLE, [x])
     each = _options_of_each(row, options, structure)
@@ -157,14 +159,14 @@ def given_inputs(
                 layout=axes,
                 options=each[place],
                 baseline=baselines[place],
-                # One list of lengths is for all inputs that are sequences.
+                # A single list of lengths applies to all inputs that are sequences.
                 lengths=None if _are_numbers(lengths) and axes.time_axis is None else of_lengths[place],
                 has_own_baseline=own_baseline and baselines[place] is not None,
                 bounds=bounds_of(all_bounds[place], shown.bounds, extension.stated_bounds(model)),
                 display=shown,
             )
         )
-    # A model without parameters takes dtype and device from an input that changes, if there is one.
+    # A model without parameters takes its dtype and device from an input that methods change, if there is one.
     first = next((place for place, one in enumerate(found) if one.is_moved), None)
     if first is None:
         first = next(place for place, one in enumerate(found) if one.host is not None)
@@ -187,7 +189,7 @@ def given_inputs(
 
 
 def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
-    """Say how the model is called with the inputs that change, those in floating point, and those that stay fixed."""
+    """Describe how the model is called with inputs that change (in floating point) and inputs that stay fixed."""
     moved = [one.name for one in inputs if one.is_moved]
     unmoved = [one.name for one in inputs if one.host is not None and not one.is_moved]
     return Wiring(
@@ -201,7 +203,7 @@ def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
 
 
 def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structure) -> list[dict[str, Any]]:
-    """Resolve the options of each input; those marked `per_input` may have one value an input."""
+    """Resolve the options of each input; an option marked `per_input` may have one value per input."""
     own = {option.name: option.per_input for option in row.options if option.per_input is not None}
     spread = {
         name: structure.spread(value, name, own[name]) if name in own else [value] * len(structure.names)
@@ -214,12 +216,12 @@ def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structu
 
 
 def _default_axes(structure: Structure, host: Array, extension: Extension, model: Any) -> Layout:
-    """Give the layout of an input whose layout is not stated."""
+    """Give the default layout of an input."""
     if structure == SINGLE and host.dtype.kind == "i":
         return Layout("NT")
     if structure != SINGLE and (host.ndim == 1 or host.dtype.kind != "f"):
         if host.ndim not in _FIXED:
-            raise LayoutError(f"x has an input of shape {host.shape}: give its layout, one letter an axis.")
+            raise LayoutError(f"x has an input of shape {host.shape}: give its layout, one letter per axis.")
         return Layout(_FIXED[host.ndim])
     return extension.default_layout(model, host.ndim)
 
@@ -230,8 +232,8 @@ def _check_counts(inputs: Sequence[GivenInput]) -> None:
         counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise InputError(
             f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row an example; "
-            "what is the same for all examples goes into forward_kwargs. If an input has its batch axis elsewhere, "
-            "say so with layout=."
+            "put arguments that are the same for all examples into forward_kwargs. If the batch axis of an input is "
+            "not its first axis, give layout=."
         )
 
 

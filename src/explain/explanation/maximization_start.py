@@ -1,4 +1,4 @@
-"""Where activation maximization starts: seeded noise of the right shape, within the bounds of a valid input."""
+"""The start of activation maximization: seeded noise of the right shape, within the bounds of a valid input."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout, layout_of
 
-# The noise is a tenth as wide as the bounds, about their middle. Wider noise stays visible in the result; without noise
-# every class starts at a point where their gradients may be alike.
+# The width of the noise, as a share of the width of the bounds; the noise is centred between the bounds. Wider noise
+# stays visible in the result. Without noise, all classes start at one point, where their gradients may be alike.
 _NOISE_WIDTH = 0.1
 
 
@@ -31,9 +31,9 @@ class Start:
     Parameters
     ----------
     x : numpy.ndarray
-        The noise, one input a target, in the model's layout.
+        The noise, one input per target, in the model's layout.
     target : object
-        What to excite: a list has one entry an input.
+        The output to maximize; a list has one entry per input.
     layout : Layout
         The axes of `x`.
     bounds : tuple of float
@@ -65,7 +65,9 @@ def start_of(
     Raises
     ------
     InputError
-        If the shape of an input is not known; `OptionError` if its bounds are not.
+        If the shape of an input is not known.
+    OptionError
+        If the bounds of an input are not known.
     TargetError
         If the list of targets is empty.
     """
@@ -116,7 +118,7 @@ def _span_of(example: Array | None) -> tuple[float, float] | None:
 
 
 def _stated_shape(extension: Extension, model: Any) -> tuple[int, ...]:
-    """Give the shape that the model states, or raise an error that says how to give it."""
+    """Give the shape that the model states, or raise an error that says how to set the shape."""
     stated = extension.stated_input_shape(model)
     if stated is None or None in stated:
         known = "does not state" if stated is None else f"leaves open in part ({stated})"

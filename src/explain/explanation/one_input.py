@@ -1,4 +1,4 @@
-"""A call with a single input: the input prepared for the backend, and its baseline."""
+"""Preparation of a call with a single input: the input for the backend, and its baseline."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Compared:
     Parameters
     ----------
     baselines, references : tuple of numpy.ndarray, optional
-        One baseline an input; or the set of references that all examples are compared with.
+        One baseline per input; or the set of references that all examples are compared with.
     rule : Mapping
-        Where they come from; of several inputs by their names.
+        How the baselines or references were made; for several inputs, by input name.
     """
 
     baselines: tuple[Array, ...] | None = None
@@ -46,13 +46,13 @@ class OneInput:
     Parameters
     ----------
     backend : Backend
-        The model; for token ids the same model entered at its embedding.
+        The model; for token ids, the same model with the output of its embedding as the input.
     examples : Examples
         The examples, batch first, in the backend's precision.
     layout : Layout
         The axes of the input that methods change, batch first.
     tokens : Tokens, optional
-        For a model that reads token ids.
+        The tokens, if the input is token ids.
     """
 
     backend: Backend
@@ -85,15 +85,15 @@ class OneInput:
         return request.given.options
 
     def without_mask(self, problem: Problem) -> Problem:
-        """Give the problem before it is posed at a layer: the mask of a single input may apply there."""
+        """Give the problem before it is posed at a layer, unchanged: the mask of a single input may apply there."""
         return problem
 
     def separate(self, problem: Problem) -> Problem:
-        """Give the problem in the form that a reference engine takes."""
+        """Give the problem in the form that a reference engine takes, here unchanged."""
         return problem
 
     def again(self, backend: Backend) -> Backend:
-        """Prepare another backend of the same model in the same way."""
+        """Apply the same preparation to another backend of the same model."""
         return backend if self.tokens is None else cast(LayeredBackend, backend).at(self.tokens.call)
 
     def compared(self, request: Request, examples: Examples) -> Compared:
@@ -134,4 +134,6 @@ def check_ids(method: Method, layout: Layout) -> None:
             "another method, such as integrated_gradients."
         )
     if layout.axes != "NT"[: len(layout.axes)]:
-        raise LayoutError(f"layout={layout.axes!r}, but token ids are of shape (N, T): give them so.")
+        raise LayoutError(
+            f"layout={layout.axes!r}, but token ids have shape (N, T): give them in this shape."
+        )

@@ -1,4 +1,4 @@
-"""The second step of a call: the model opened, and the problem posed over its backend."""
+"""The second step of a call: open the model and pose the problem on its backend."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from explain.running.random_state import preserved_random_state
 
 @dataclass(frozen=True)
 class Posed:
-    """A request over an opened model: the problem, and what was found out while it was posed.
+    """A request on an opened model: the problem, and the facts found while it was posed.
 
     Parameters
     ----------
     request : Request
-        What the caller asks for.
+        The checked request of the caller.
     view : OneInput or SeveralInputs
-        How the inputs are prepared.
+        The prepared inputs.
     problem : Problem
-        What the method solves.
+        The problem that the method solves.
     finding : Finding
         The kind of score that is explained.
     targets, neurons : tuple
         The target of each example; the unit of a layer, where `neuron` is given.
     baseline_rule : Mapping
-        Where the baseline comes from; of several inputs by their names.
+        How the baseline was made; for several inputs, by input name.
     predicted : numpy.ndarray, optional
         The predicted class of each example, shape (N,).
     unsteady : bool
-        Whether the model gives other outputs when it is called again.
+        Whether the model returns different outputs when it is called again on the same inputs.
     is_of_layer : bool
-        Whether the result is about what a layer gives, not about the inputs: it is then one result.
+        Whether the result explains the output of a layer, not the inputs: there is then a single result.
     """
 
     request: Request
@@ -68,14 +68,14 @@ class Posed:
 def posed(request: Request) -> Iterator[Posed]:
     """Open the model of a request and pose its problem; on exit the model and all random states are restored.
 
-    Calls take turns: a lock is held until the exit.
+    Only one call runs at a time: a lock is held until the exit.
 
     Raises
     ------
     explain.errors.ExplainError
         If the model, its outputs or its layers do not fit the request.
     """
-    # The backend's session restores the random states that the model uses, not those of a target function.
+    # The backend's session restores the random states that the model uses, but not the ones of a target function.
     target_function = preserved_random_state() if callable(request.target) else nullcontext()
     with ONE_CALL_AT_A_TIME, target_function:
         backend: Backend = request.extension.open(request.model, request.question, request.given.like)
@@ -95,15 +95,15 @@ def _posed(request: Request, opened: Backend) -> Posed:
         batch_size=request.batch_size,
         memory_budget=request.memory_budget,
     )
-    examples = _with_held(backend, examples, executor)
+    examples = _with_computed_masks(backend, examples, executor)
     examples = examples.with_target(expected_target(request.target, len(examples)))
-    # Of the whole model, before a problem at a layer cuts it: the answer is cached with the model.
+    # Checked on the whole model, before a problem at a layer cuts it: the answer is cached with the model.
     unsteady = is_unsteady(backend, request.model, examples, executor)
     through = request.neuron is not None and method.through_neuron
     explains_neuron = request.neuron is not None and not through
     call = None
     if explains_neuron:
-        # A unit of a layer is the score, in place of a class: the model ends at that layer.
+        # The score is a unit of a layer instead of a class: the model ends at that layer.
         backend, call = up_to_layer(backend, request.layer, examples)
         request = replace(request, target=request.neuron, layer=None)
         examples = examples.with_target(expected_target(request.target, len(examples)))
@@ -152,8 +152,8 @@ def _posed(request: Request, opened: Backend) -> Posed:
     )
 
 
-def _with_held(backend: Backend, examples: Examples, executor: Executor) -> Examples:
-    """Fill in the masks that the model computes from values, a chunk of examples at a time."""
+def _with_computed_masks(backend: Backend, examples: Examples, executor: Executor) -> Examples:
+    """Add the masks that the model computes from the input's values, one chunk of examples at a time."""
     over = executor.over_rows(len(examples), lambda rows: backend.hold(examples.rows(rows)).held)
     parts = [held for _, held in over]
     if not parts[0]:
@@ -167,7 +167,7 @@ def _check_primitives(request: Request, backend: Backend) -> None:
     missing = sorted(needed - backend.provides)
     if missing:
         usable = [repr(row.name) for row in methods() if row.needs <= backend.provides]
-        remedy = f"Give method={' or '.join(usable)}." if usable else "No method needs so little."
+        remedy = f"Give method={' or '.join(usable)}." if usable else "No method works with these alone."
         raise UnsupportedModelError(
             f"method={method.name!r} needs {', '.join(missing)}, which the {backend.name} backend does not provide for "
             f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}. {remedy}"

@@ -1,4 +1,4 @@
-"""The checked request of a caller, and the form of a warning about it."""
+"""The checked request of a caller, and the type of a warning about it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Notes = list[Note]
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asks for, each argument checked by itself.
+    """The request of a caller, each argument checked by itself.
 
     Parameters
     ----------
     model, given : object, Given
-        The model as given; the input or inputs, with the arguments that belong to each.
+        The model as the caller passed it; the input or inputs, with the arguments of each.
     method : Method
-        The row of the catalogue.
+        The method's row of the catalogue.
     extension, engine : Extension, str
-        The extension of the model's framework; the engine that computes.
+        The extension of the model's framework; the engine that computes the result.
     question : Question
-        The part of the request that the backend is opened with.
+        The part of the request that is needed to open the backend.
     companions : Mapping
-        Keyword arguments of the model with one row an example.
+        Keyword arguments of the model with one row per example.
     target, baseline, layer, neuron, lengths : object
-        As given: checked against the model's outputs and layers when the problem is posed.
+        As the caller passed them: checked against the model's outputs and layers when the problem is posed.
     batch_size, memory_budget, seed
         As in `explain.attribute`.
     """

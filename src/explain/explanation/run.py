@@ -1,4 +1,4 @@
-"""The third step of a call: the posed problem, run by its method or by a reference engine."""
+"""The third step of a call: the method or a reference engine solves the posed problem."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from explain.running.problem import Problem
 
 
 def run(posed: Posed) -> tuple[Explained, ...]:
-    """Run a posed problem; give one entry for each of several inputs, and one entry for anything else."""
+    """Run a posed problem; give one entry for each of several inputs, else a single entry."""
     request, view = posed.request, posed.view
 
     def solve(problem: Problem) -> Found:

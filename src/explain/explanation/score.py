@@ -1,4 +1,4 @@
-"""Which scalar is explained: the model's output on the examples, and what kind of score it is."""
+"""The scalar to explain: the model's output on the examples, and its kind of score."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def explained_outputs(
     Parameters
     ----------
     request, view : Request, OneInput or SeveralInputs
-        What the caller asks for, and how the inputs are prepared.
+        The checked request, and the prepared inputs.
     backend : Backend
-        The opened model; up to a layer where a neuron of that layer is explained.
+        The opened model; it ends at a layer if a neuron of that layer is explained.
     examples : Examples
         The examples, with the target as far as it is known before the call.
     executor : Executor
-        Cuts the work into chunks.
+        Splits the work into chunks.
 
     Returns
     -------
     Backend, numpy.ndarray, Finding
-        The backend to go on with, the outputs of shape (N, ...), and the kind of score.
+        The backend to use from here on, the outputs of shape (N, ...), and the kind of score.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def explained_outputs(
     if finding.transformed and _is_probability_already(
         request, plain := _plain(request, view), examples, executor
     ):
-        # A softmax of probabilities gives wrong scores that look right: explain the output as it is.
+        # A softmax of probabilities gives wrong scores that look right: explain the output without it.
         backend = plain
         outputs, _ = _outputs(backend, examples, executor)
         finding = Finding("probability")
@@ -80,20 +80,20 @@ def _outputs(
 
 
 def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
-    """Open the model again, with its output as the score."""
+    """Open the model again, with its unchanged output as the score."""
     question = replace(request.question, score="output")
     return view.again(request.extension.open(request.model, question, request.given.like))
 
 
 def _is_probability_already(request: Request, plain: Backend, examples: Examples, executor: Executor) -> bool:
-    """Check whether the output that was taken for logits looks like probabilities."""
+    """Check whether the output, so far taken for logits, looks like probabilities."""
     outputs, _ = _outputs(plain, examples, executor)
     if not looks_like_probabilities(outputs):
         return False
     if request.question.score == "log_probability":
         raise ScoreError(
-            "score='log_probability' cannot be computed: the model's outputs already are probabilities, made by no "
-            "softmax layer. Say score='probability', or return logits from the model."
+            "score='log_probability' cannot be computed: the model's outputs already are probabilities, but no "
+            "softmax layer computes them. Give score='probability', or return logits from the model."
         )
     return True
 
@@ -106,18 +106,18 @@ def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
         or (finding.score == "output" and not finding.opaque)
     ):
         return finding
-    held: ScoreKind
+    kind: ScoreKind
     if looks_like_probabilities(outputs):
-        held = "probability"
+        kind = "probability"
     elif looks_like_log_probabilities(outputs):
-        held = "log_probability"
+        kind = "log_probability"
     else:
         return finding
-    return replace(finding, score=held, reason=undoable_reason(held, "softmax", opaque=finding.opaque))
+    return replace(finding, score=kind, reason=undoable_reason(kind, "softmax", opaque=finding.opaque))
 
 
 def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:
-    """Pick the scores from the outputs; only a callable target needs another call of the model."""
+    """Select the scores from the outputs; only a callable target needs another call of the model."""
     target: Target = examples.target
     if target.indices is not None:
         return picked(outputs, target.indices)
@@ -126,8 +126,8 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
             raise TargetError(
-                f"target, a callable, gave {scores.size} scalars for a batch of {rows.stop - rows.start}: "
-                "it should give one scalar an example, a tensor of shape (N,)."
+                f"target, a callable, returned {scores.size} scalars for a batch of {rows.stop - rows.start}: "
+                "it should return one scalar an example, a tensor of shape (N,)."
             )
         parts.append(scores)
     return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""A call with several inputs: packed into one row an example for the backend, and their baselines."""
+"""Preparation of a call with several inputs: packed into one row per example for the backend, and their baselines."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class MovedInput:
     Parameters
     ----------
     given : GivenInput
-        As the caller gave it.
+        The input as the caller passed it.
     array : numpy.ndarray
         The values that change, batch first.
     layout : Layout
-        Its axes, batch first.
+        The axes of `array`, batch first.
     mask : numpy.ndarray of bool, optional
         Where a step of a padded sequence is real, shape (N, T).
     tokens : Tokens, optional
-        For token ids.
+        The tokens, if the input is token ids.
     """
 
     given: GivenInput
@@ -51,7 +51,7 @@ class MovedInput:
 
     @property
     def real(self) -> Mask:
-        """Which of its positions are not padding, in its own shape."""
+        """Which positions are not padding, in the shape of `array`."""
         if self.mask is None:
             return np.ones(self.array.shape, bool)
         return np.broadcast_to(spread_mask(self.mask, self.layout), self.array.shape)
@@ -59,18 +59,18 @@ class MovedInput:
 
 @dataclass(frozen=True)
 class SeveralInputs:
-    """The inputs of a request, prepared for the backend: one packed row an example.
+    """The inputs of a request, prepared for the backend: one packed row per example.
 
     Parameters
     ----------
     backend : Joint
-        The model as one with a single input.
+        The model, wrapped so that it takes a single packed input.
     examples : Examples
         The packed examples.
     moved : tuple of MovedInput
         The inputs that methods change, in the order in which they are packed.
     calls : Mapping
-        For token ids: the call of the embedding that reads them, by their place in `moved`.
+        For inputs of token ids: the call of the embedding that reads them, by the input's index in `moved`.
     """
 
     backend: Joint
@@ -79,11 +79,11 @@ class SeveralInputs:
     calls: Mapping[int, LayerCall]
     layout: Layout = PACKED
     tokens: None = None
-    """A result about all inputs at once, such as that of a layer, has no token axis."""
+    """A result for all inputs at once, such as the result of a layer, has no token axis."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Where each input lies in a packed row."""
+        """The columns of each input in a packed row."""
         return self.backend.parts
 
     @classmethod
@@ -91,12 +91,12 @@ class SeveralInputs:
         """Prepare the inputs of a request, inside the backend's session."""
         if request.method.drawn == "input":
             raise UnsupportedInputError(
-                f"method={request.method.name!r} looks for one input, but x holds several: hold the others in a "
-                "function of the one that is looked for, or give them in forward_kwargs."
+                f"method={request.method.name!r} searches for one input, but x contains several: write a function of "
+                "the input that is searched for and fix the others in it, or give them in forward_kwargs."
             )
         if not getattr(backend, "takes_several_inputs", False):
             raise UnsupportedModelError(
-                f"x holds several inputs, but the {backend.name} backend takes one: give one, and the others in "
+                f"x contains several inputs, but the {backend.name} backend takes one: give one, and the others in "
                 "forward_kwargs."
             )
         inner = cast(LayeredBackend, backend)
@@ -119,16 +119,16 @@ class SeveralInputs:
             moved.append(_as_tokens(first, unmoved, place, call))
         if not moved:
             raise InputError(
-                "x holds whole numbers and masks only, and none of them is read by an embedding of the model that can "
-                "be reached: there is nothing to move. Give numbers in floating point (x.astype('float32')) where they "
-                "are quantities."
+                "x contains whole numbers and masks only, and no reachable embedding of the model reads any of them: "
+                "there is no input that a method can change. Give numbers in floating point (x.astype('float32')) "
+                "where they are quantities."
             )
         joint, examples = _packed(inner.reading(calls) if calls else inner, moved, beside, count)
         real = packed([one.real for one in moved], joint.parts, bool, count)
         return cls(joint, replace(examples, mask=None if real.all() else real), tuple(moved), calls)
 
     def again(self, backend: Backend) -> Backend:
-        """Prepare another backend of the same model in the same way."""
+        """Apply the same preparation to another backend of the same model."""
         inner = cast(LayeredBackend, backend)
         return Joint(inner.reading(self.calls) if self.calls else inner, self.backend.parts)
 
@@ -141,7 +141,7 @@ class SeveralInputs:
         own = [one.name for one in request.given.several if one.has_own_baseline and one.name not in names]
         if own:
             raise BaselineError(
-                f"baseline is given for {', '.join(map(repr, own))}, which stays fixed: give None there, or the "
+                f"baseline is given for {', '.join(map(repr, own))}, which stays fixed: give None there, or give the "
                 "input in floating point if it is a quantity."
             )
         found, rules = [], {}
@@ -153,7 +153,7 @@ class SeveralInputs:
             if len(counts) > 1:
                 raise BaselineError(
                     f"baseline has {' and '.join(map(str, sorted(counts)))} reference examples for the inputs: a "
-                    "reference is one of each, so give as many for all."
+                    "reference has one example of each input, so give the same number for all."
                 )
             return Compared(references=(self._as_rows(found),), rule=rules)
         return Compared(baselines=(self._as_rows(found),), rule=rules)
@@ -168,19 +168,19 @@ class SeveralInputs:
             for one in self.moved
         ]
         arrays, layouts = [one.array for one in self.moved], [one.layout for one in self.moved]
-        # A method that exchanges features between examples needs the same features in each.
+        # A method that exchanges features between examples needs the same features in each example.
         of_each = joint_features(given, arrays, layouts, alike=not request.method.uses_baseline)
         return {**options, "feature_mask": packed(of_each, self.backend.parts, np.int64, len(self.examples))}
 
     def without_mask(self, problem: Problem) -> Problem:
-        """Give the problem before it is posed at a layer: only the mask of a single padded input may apply there."""
+        """Give the problem before it is posed at a layer: a mask may apply there only if a single input is padded."""
         masks = [one.mask for one in self.moved if one.mask is not None]
         return replace(
             problem, examples=replace(problem.examples, mask=masks[0] if len(masks) == 1 else None)
         )
 
     def separate(self, problem: Problem) -> Problem:
-        """Give the packed problem with separate inputs, as a reference engine takes them."""
+        """Unpack the problem into separate inputs, as a reference engine takes them."""
         backend, baselines = cast(Joint, problem.backend), problem.baselines
         if baselines is not None and problem.outer is None:
             baselines = unpacked(baselines[0], self.backend.parts)
@@ -214,7 +214,7 @@ class SeveralInputs:
         )
 
     def shown(self, problem: Problem, place: int) -> Problem:
-        """Give the packed problem as the result of one of its inputs records it."""
+        """Give the packed problem with the examples, layout and baseline of one input, for the result of this input."""
         one, bases = self.moved[place], problem.baselines
         return replace(
             problem,
@@ -269,7 +269,7 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
 
 
 def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> dict[int, LayerCall]:
-    """Find the call of an embedding that reads each input of whole numbers, by the place of the input."""
+    """Find the call of the embedding that reads each input of whole numbers, by the input's index in `unmoved`."""
     backend, examples = seen
     numbers = [place for place, one in enumerate(unmoved) if one.batch_first.dtype.kind in "iu"]
     if not numbers or "layers" not in backend.provides:
@@ -282,7 +282,7 @@ def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> 
     found: dict[int, LayerCall] = {}
     for place in numbers:
         ids = one.unmoved[place]
-        # The embedding that reads it is the one whose output changes with it.
+        # An embedding reads the ids if its output changes when they change.
         other = np.where(ids == ids.min(), ids.max(), ids.min()) if np.ptp(ids) else np.where(ids == 0, 1, 0)
         changed = _with_unmoved(one, place, other.astype(ids.dtype))
         for call in calls:

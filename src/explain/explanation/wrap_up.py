@@ -1,4 +1,4 @@
-"""The last step of a call: the solution checked, laid out as the input is, and recorded with all that made it."""
+"""The last step of a call: check the solution, convert it to the input's layout and record how it was made."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from explain.running.problem import Problem
 
 
 def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
-    """Give the result of a call and its warnings, each once.
+    """Give the result of a call and its warnings, without duplicates.
 
     Parameters
     ----------
     posed : Posed
         The request and its problem.
     explained : sequence of Explained
-        What was found: one entry for each of several inputs, else one.
+        The solutions: one entry for each of several inputs, else one.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         raise GradientError(
             f"The attribution is NaN or infinite for example{'s' if bad.size > 1 else ''} {bad.tolist()}: a gradient "
-            "overflowed, or an operation has none at that point (a square root or a norm at zero). Explain in "
+            "overflowed, or an operation has no gradient at that point (a square root or a norm at zero). Explain in "
             "float64, or give a baseline away from that point."
         )
     mask = problem.examples.mask
@@ -101,7 +101,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
         target=posed.targets,
         score=posed.finding.score,
         scores=problem.scores if found.scores is None else found.scores,
-        # The prediction is that of the start of the climb, not of the input that it finds.
+        # For a maximization, the prediction belongs to the initial noise, not to the input that was found.
         predicted=None if request.method.drawn == "input" else posed.predicted,
         baseline=None if problem.baselines is None else result(problem.baselines[0]),
         baseline_rule=rules if is_only else rules.get(given.name, {}),
@@ -131,14 +131,14 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
 
 
 def _score_notes(finding: Finding) -> Notes:
-    """Warn where the score is not the one that was asked for, or could not be checked."""
+    """Warn if the score is not the requested one, or could not be checked."""
     notes: Notes = []
     if finding.opaque and not finding.reason:
         notes.append(
             (
-                "The model's inside cannot be reached, so a terminal softmax or sigmoid could not be looked for: its "
-                "output is explained as it is. Say score='output' if that is meant; to explain logits, give the "
-                "original module, or a function that returns them.",
+                "The layers of the model cannot be inspected, so a terminal softmax or sigmoid could not be detected: "
+                "its unchanged output is explained. Give score='output' if that is intended; to explain logits, give "
+                "the original module, or a function that returns logits.",
                 OpaqueModelWarning,
             )
         )
@@ -148,33 +148,33 @@ def _score_notes(finding: Finding) -> Notes:
 
 
 def _memory_notes(executor: Executor) -> Notes:
-    """Warn where memory ran out during the call."""
+    """Warn if memory ran out during the call."""
     most = executor.halved_to
     if most is None:
         return []
     text = (
-        f"Memory ran out on the way: the call went on in chunks of at most {most} "
-        f"point{'s' if most > 1 else ''}, and its result is the same. Give batch_size={most}, or a memory_budget, to "
-        "spare the attempts that failed."
+        f"Memory ran out during the call: it continued in chunks of at most {most} "
+        f"point{'s' if most > 1 else ''}, and the result is the same. Give batch_size={most}, or a memory_budget, to "
+        "avoid the failed attempts."
     )
     return [(text, OutOfMemoryWarning)]
 
 
 def _by_token(result: Attribution, tokens: Tokens, *, of_whole_places: bool) -> Attribution:
-    """Give each token the sum over its embedding vector; the mean where each number has the value of the token."""
+    """Give each token the sum over its embedding vector, or the mean if each number has the value of the token."""
     merged = result.values.mean if of_whole_places else result.values.sum
     return replace(
         result,
         values=merged(axis=-1, dtype=np.float64).astype(np.float32),
         inputs=tokens.ids.astype(np.float32),
-        # The vectors of the baseline do not have the shape of the ids; the rule records the token.
+        # The vectors of the baseline do not have the shape of the ids; the baseline rule records the token.
         baseline=None,
         layout="NT"[: tokens.ids.ndim],
     )
 
 
 def _shown(display: Display, problem: Problem) -> Display:
-    """Give the display of what is explained: at a layer, that of the input does not fit."""
+    """Give the display of the result: for the output of a layer, only the class names of the input's display apply."""
     return display if problem.outer is None else Display(classes=display.classes)
 
 
@@ -184,7 +184,7 @@ def _own_version() -> str:
 
 
 def _shown_mask(problem: Problem) -> Mask | None:
-    """Give the mask to draw: that of the examples, else the one that the model computes."""
+    """Give the mask to draw: the mask of the examples, else the mask that the model computes."""
     if problem.examples.mask is not None:
         return problem.examples.mask
     axis = problem.layout.time_axis

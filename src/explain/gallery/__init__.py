@@ -1,6 +1,6 @@
 """The gallery: every seed model, every method, both frameworks, on one page; a network of real size on another.
 
-`generate` makes it. Nothing here imports a framework: the models of `explain.zoo` do.
+`generate` makes the pages. This folder imports no framework: the models of `explain.zoo` do.
 
 Examples
 --------

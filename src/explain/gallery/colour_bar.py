@@ -14,7 +14,7 @@ from explain.results.names import number
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on a colour bar: where, in percent of its length, and what it says."""
+    """A mark on a colour bar: its position, in percent of the bar's length, and its text."""
 
     place: float
     text: str
@@ -31,9 +31,9 @@ class ColourBar:
     ticks : tuple of Tick
         From left to right.
     clipped : bool
-        Whether values beyond its ends have the colour of the end.
+        Whether there are values beyond the ends; they have the colour of the end.
     percentile : float
-        Where they are clipped.
+        The percentile of the absolute values at which they are clipped.
     """
 
     image: str
@@ -50,7 +50,7 @@ def colour_bar(scale: Scale, *maps: npt.NDArray[np.float64]) -> ColourBar:
     scale : Scale
         The scale of all the maps.
     *maps : numpy.ndarray
-        Every map that is drawn on it.
+        Every map that is drawn with this scale.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def explain_model(
     Parameters
     ----------
     name : str
-        Of the seed model.
+        The name of the seed model.
     models : Mapping of str to model
         The model in each framework, in the order in which they are shown.
     methods : sequence of Method
@@ -62,12 +62,12 @@ def explain_model(
     options : Mapping of str to Mapping, optional
         By method: options other than the default.
     progress : callable
-        Called once for each method and framework, with the two in words.
+        Called once for each method and framework, with both names in one text.
 
     Returns
     -------
     ModelResults
-        What there is to show.
+        The results to show.
     """
     shown = exhibit(name)
     samples = {framework: zoo.samples(name, framework) for framework in models}
@@ -88,7 +88,7 @@ def explain_model(
             target = None
             if results:
                 before = next(iter(results.values()))
-                # Both explain the class that the first framework predicts, at the same points.
+                # All frameworks explain the class that the first one predicts, at the same points.
                 target = list(before.target)
                 common = repeated(common, before)
             try:
@@ -127,7 +127,7 @@ def explain_model(
 
 
 def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any]:
-    """Give the arguments by which another model repeats an integral with the same steps, rule and chunk size.
+    """Give the arguments with which another model repeats an integral: the same steps, rule and chunk size.
 
     Parameters
     ----------
@@ -193,12 +193,12 @@ def _explain(
 
 
 def _references(method: Method, samples: Samples) -> dict[str, Any]:
-    """Give all the samples of a seed model as references, for a method that takes some."""
+    """Give all samples of a seed model as references, for a method that takes references."""
     return {"baseline": samples.x} if method.takes_references else {}
 
 
 def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any]) -> Attribution:
-    """Find the input with the highest score of each class, or of each class that is shown."""
+    """Maximize the score of each class, or of each class that the exhibit shows."""
     shape = samples.x.shape[1:]
     if shown.found_steps is not None:
         shape = (shown.found_steps, *shape[1:])
@@ -213,7 +213,7 @@ def _find(model: Any, samples: Samples, shown: Exhibit, common: Mapping[str, Any
 
 
 def _take(samples: Samples, chosen: Sequence[int]) -> Samples:
-    """Give some of the samples, and the names of their steps."""
+    """Select some of the samples, with the names of their steps."""
     names = samples.display.step_names
     display: Display = replace(samples.display, step_names=tuple(names[i] for i in chosen) if names else ())
     return replace(
@@ -226,7 +226,7 @@ def _take(samples: Samples, chosen: Sequence[int]) -> Samples:
 
 
 def _twin_gap(outputs: Sequence[npt.NDArray[Any]]) -> float | None:
-    """Give the greatest difference between the logits of two frameworks; None without a second."""
+    """Give the greatest difference between the logits of two frameworks; None if there is only one."""
     if len(outputs) < 2:
         return None
     one, other = outputs

@@ -10,7 +10,7 @@ _COLUMNS = ("left", "middle", "right")
 
 
 def where(heatmap: npt.ArrayLike) -> str:
-    """Say in which ninth of a map its relevance lies, by the centre of gravity of the absolute values.
+    """Name the ninth of a map that contains the centre of gravity of its absolute values.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def where(heatmap: npt.ArrayLike) -> str:
 
 
 def map_alt(heatmap: npt.ArrayLike, what: str, target: str, *, signed: bool = True) -> str:
-    """Say what a heatmap shows: where, and how much of it raises and lowers the score.
+    """Describe a heatmap: where its relevance is, and how much of it raises and lowers the score.
 
     Parameters
     ----------
@@ -67,14 +67,14 @@ def map_alt(heatmap: npt.ArrayLike, what: str, target: str, *, signed: bool = Tr
 
 
 def picture_alt(pixels: npt.ArrayLike, what: str) -> str:
-    """Say what a picture is, how light it is, and where it is lightest.
+    """Describe a picture: what it shows, how light it is, and where it is lightest.
 
     Parameters
     ----------
     pixels : array_like
         (H, W) or (H, W, 3), in [0, 1].
     what : str
-        What it is a picture of.
+        What the picture shows.
 
     Examples
     --------

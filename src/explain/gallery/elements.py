@@ -1,4 +1,4 @@
-"""What a page is made of, as data for its template: tiles, lines, panels, items, sections, links."""
+"""The elements of a page, as data for its template: tiles, lines, panels, items, sections, links."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_TEXT = Markup("")
 
 @dataclass(frozen=True)
 class Line:
-    """A line of words, and whether it says that something is too high."""
+    """A line of text, and whether the value in it is too high."""
 
     text: str
     alert: bool = False
@@ -30,7 +30,7 @@ class Panel:
     label : str
         The framework.
     lines : tuple of Line
-        Score, steps, estimated error of the map and convergence delta; what is too high is coloured.
+        Score, steps, estimated error of the map and convergence delta; a value that is too high is coloured.
     tile : PageImage, optional
         The map or the picture.
     text : Markup
@@ -61,11 +61,11 @@ class Item:
     start : PageImage, optional
         The input, or the output of a layer.
     start_label : str
-        Which of the two.
+        The label of `start`: input or output of a layer.
     panels : tuple of Panel
-        One a framework.
+        One per framework.
     figures : tuple of (str, str)
-        How alike the two are: names and values.
+        The similarity figures of the two frameworks: names and values.
     """
 
     title: str
@@ -84,27 +84,27 @@ class MethodSection:
     Attributes
     ----------
     id : str
-        Of the element.
+        The identifier of the HTML element.
     title, summary, paper : str
         From the catalogue.
     settings : str
-        What was computed: score, options, baseline.
+        The settings of the computation: score, options, baseline.
     remark : str
-        What to see in it.
+        What the maps show.
     notes : tuple of str
         The warnings of the calls.
     kind : {"pictures", "rows", "characters", "found", "found letters", "none"}
-        How it is laid out.
+        The layout of the section.
     bar : ColourBar, optional
-        The one scale of all its maps.
+        The single scale of all its maps.
     bar_words : str
         What the colours mean.
     items : tuple of Item
-        One an example.
+        One per example.
     file : str
-        The PNG that shows the same.
+        The PNG with the same content.
     fine : bool
-        Whether its images need much room.
+        Whether its images need much space.
     """
 
     id: str
@@ -135,7 +135,7 @@ class ModelSection:
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """How alike the frameworks are in one method on one model, over all that is shown."""
+    """How similar the frameworks are for one method on one model, over all examples shown."""
 
     model: str
     method: str
@@ -148,7 +148,7 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class Link:
-    """A link to another page of the gallery: its file, and what it says."""
+    """A link to another page of the gallery: its file and its text."""
 
     file: str
     text: str
@@ -156,18 +156,18 @@ class Link:
 
 @dataclass(frozen=True)
 class About:
-    """What a page says of itself.
+    """The introduction of a page.
 
     Attributes
     ----------
     title, heading, lead : str
-        In the browser's title, over the page, and in its first sentence, without its end.
+        The browser's title, the heading of the page, and the beginning of its first sentence.
     source, choice : str
-        Of what it was made, and how the samples were chosen.
+        The models and data of the page, and how the samples were chosen.
     notes : tuple of str
-        What a reader must know first.
+        Notes to read before the rest.
     links : tuple of Link
-        To other pages.
+        Links to other pages.
     """
 
     title: str = "the gallery"

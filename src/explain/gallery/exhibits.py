@@ -1,4 +1,4 @@
-"""The one table of how a model is shown: how many samples, which score, what to look for."""
+"""The table of how each model is shown: how many samples, which score, which remarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from explain.inputs.layer_calls import LayerLike
 from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED
 
-# The last bits of sums depend on it. Fixed here: the fastest size, which `attribute` would find, differs by machine.
+# The last bits of sums depend on the batch size, so it is fixed here: the fastest size, which `attribute` would choose,
+# differs between machines.
 BATCH_SIZE = 64
 
 
@@ -24,27 +25,27 @@ class Exhibit:
     Parameters
     ----------
     count : int
-        How many samples.
+        The number of samples.
     score : str
         Which score is explained, see `explain.attribute`.
     layer : str or Mapping of framework to layer, optional
-        The layer for methods that explain one; None where no layer can be reached.
+        The layer for methods that explain a layer; None if no layer is reachable.
     remarks : tuple of str
-        Paragraphs on what to see, for a reader who does not know the model.
+        Paragraphs on what the maps show, for a reader who does not know the model.
     found_score : str
         For activation maximization: which score is maximized.
     found_layout : str, optional
-        For activation maximization: the layout, if it is not that of the samples.
+        For activation maximization: the layout, if it differs from the samples' layout.
     found_steps : int, optional
         For activation maximization of sequences: their length.
     options : Mapping of str to Mapping
         By method: options other than the default that this model needs.
     found_remark : str
-        What to see in the inputs that were found.
+        What the inputs that were found show.
     method_remarks : Mapping of str to str
-        By method: what to see in its maps.
+        By method: what its maps show.
     counts : Mapping of str to int
-        By method: how many of the samples, if all would take too long.
+        By method: the number of samples, if all would take too long.
     found_for : tuple of int
         For activation maximization: the classes; all of them if it is empty.
     batch_size : int
@@ -104,7 +105,7 @@ EXHIBITS: Mapping[str, Exhibit] = {
         ),
         found_steps=6,
         # Neighbouring letters need not be similar: no penalty on their difference. The stronger penalty on size keeps
-        # inputs off their bounds, where the order of a step's letters would be lost.
+        # values away from the bounds: at a bound, several letters of a step would have the same value.
         options={"activation_maximization": {"tv_weight": 0.0, "l2_weight": 4.0, "jitter": 0}},
         found_remark=(
             "Found from noise, six steps long, for the logit, whose gradient does not vanish when the model is "
@@ -126,7 +127,7 @@ EXHIBITS: Mapping[str, Exhibit] = {
         found_layout="NHW",
         options={
             "activation_maximization": {"jitter": 1, "tv_weight": 0.2, "l2_weight": 0.02},
-            # With a smaller epsilon, relevance grows a thousandfold on its way back through 28 steps of tanh.
+            # With a smaller epsilon, relevance grows a thousandfold in the backward pass through 28 steps of tanh.
             "lrp": {"epsilon": 0.25},
         },
         found_remark=(
@@ -158,14 +159,15 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "blur_integrated_gradients": {"n_steps": 32},
             "guided_integrated_gradients": {"n_steps": 40},
             "xrai": {"n_steps": 16},
-            # After this layer the score is affine: the trapezoid, which has both ends of the path as nodes, is exact.
+            # After this layer the score is affine: the trapezoid rule, whose nodes include both ends of the path, is
+            # exact.
             "conductance": {"n_steps": 2, "rule": "trapezoid"},
             "rise": {"n_masks": 200},
             "shapley_value_sampling": {"n_samples": 3},
             "lime": {"n_samples": 160},
             "kernel_shap": {"n_samples": 160},
         },
-        # It runs the model once for each of 1280 channels.
+        # The method runs the model once for each of 1280 channels.
         counts={"score_cam": 1},
         method_remarks={
             "guided_integrated_gradients": (
@@ -204,10 +206,10 @@ def exhibit(name: str) -> Exhibit:
 
 
 def choose(labels: Sequence[int] | npt.NDArray[Any], count: int) -> list[int]:
-    """Choose samples without a look at results: the first of each class, in the order of the classes.
+    """Choose samples independently of the results: the first of each class, in the order of the classes.
 
-    Where there are more classes than places, classes evenly spread over them all are taken; where there are
-    fewer, the second of each class follows, and so on.
+    If there are more classes than `count`, take classes that are evenly spaced over all of them; if there are fewer,
+    continue with the second sample of each class, and so on.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Facts that a page states: of each model, and of what everything was computed with."""
+"""Facts that a page states: about each model, and about the setup of the computation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Facts = list[tuple[str, str]]
 
 
 def facts_of_model(results: ModelResults) -> Facts:
-    """State where a model comes from, how good it is, and how far its twins agree."""
+    """State the origin of a model, its accuracy, and how closely its twins agree."""
     pretrained = PRETRAINED.get(results.name)
     return _facts_of_seed_model(results) if pretrained is None else _facts_of_pretrained(pretrained, results)
 
@@ -54,7 +54,7 @@ def _facts_of_pretrained(model: PretrainedModel, results: ModelResults) -> Facts
 
 
 def facts_of_run(models: Sequence[ModelResults], seed: int) -> Facts:
-    """State what the page was computed with: everything needed to make it again."""
+    """State the setup of the computation: everything needed to reproduce the page."""
     attributions = [a for one in models for result in one.methods for a in result.attributions.values()]
     versions: dict[str, str] = {}
     for one in attributions:
@@ -68,7 +68,7 @@ def facts_of_run(models: Sequence[ModelResults], seed: int) -> Facts:
 
 
 def _options(models: Sequence[ModelResults]) -> Facts:
-    """State steps, rule and options of every method that has any, and for which models."""
+    """State steps, rule and options of every method that has any, and the models to which they apply."""
     by_method: dict[str, dict[str, list[str]]] = {}
     for one in models:
         for result in one.methods:

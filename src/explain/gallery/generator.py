@@ -1,4 +1,4 @@
-"""Make the gallery: load the twins, run every method, write the figures and the pages."""
+"""Make the gallery: load the models of both frameworks, run every method, write the figures and the pages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def generate(
     Parameters
     ----------
     out : str or os.PathLike
-        The folder; it is made if it is missing, and files of the same names are replaced.
+        The folder; it is created if it is missing, and files of the same names are replaced.
     models : sequence of str, optional
         Names of models. By default all seed models, and ``"efficientnet_lite0"`` where its extra is installed.
     methods : sequence of str, optional
@@ -66,12 +66,12 @@ def generate(
     options : Mapping of str to Mapping, optional
         By method name: options other than the default.
     progress : callable
-        Called with how many of how many steps are done, and what is done next.
+        Called with the number of finished steps, the number of all steps, and the name of the next step.
 
     Returns
     -------
     pathlib.Path
-        The page of the seed models, or that of a pretrained network if no seed model was named.
+        The page of the seed models, or the page of a pretrained network if no seed model was named.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def generate(
 def _models(
     names: Sequence[str] | None,
 ) -> tuple[tuple[str, ...], tuple[PretrainedModel, ...], tuple[str, ...]]:
-    """Give the seed models and the pretrained ones to show, and what to say of those that cannot be shown."""
+    """Give the seed models and the pretrained models to show, and a note on each model that cannot be shown."""
     if names is not None:
         pretrained = tuple(PRETRAINED[name] for name in names if name in PRETRAINED)
         return tuple(zoo.seed_model(name).name for name in names if name not in PRETRAINED), pretrained, ()
@@ -154,7 +154,7 @@ def _models(
 
 def _figure(name: str, result: MethodResult) -> Figure:
     """Draw one method on one model, all of its examples."""
-    # The seed model's name, since several share a class.
+    # Use the seed model's name, since several models share a class.
     both = [replace(one, model=name) for one in result.attributions.values()]
     if result.method.drawn == "input" and view(both[0]) == "rows":
         return draw_letters(both)
@@ -164,7 +164,7 @@ def _figure(name: str, result: MethodResult) -> Figure:
 
 
 def _frameworks(name: str, asked: Sequence[str] | None) -> tuple[tuple[Framework, ...], tuple[str, ...]]:
-    """Give the frameworks to show, and those that are missing, by loading a first model in each."""
+    """Give the frameworks to show and the missing ones; a first model is loaded in each to find out."""
     if asked is not None:
         for framework in asked:
             zoo.load(name, framework)
@@ -177,7 +177,7 @@ def _frameworks(name: str, asked: Sequence[str] | None) -> tuple[tuple[Framework
             missing.append(framework)
             if len(missing) == len(FRAMEWORKS):
                 raise FrameworkNotInstalledError(
-                    "No framework is installed, so there is nothing to run the seed models in. Install one "
+                    "No framework is installed, so the seed models cannot run. Install one "
                     'with: pip install "explain-toolkit[torch]" or "explain-toolkit[tensorflow]"'
                 ) from error
     return tuple(framework for framework in FRAMEWORKS if framework not in missing), tuple(missing)

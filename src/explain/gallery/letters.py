@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# In inches: a letter's cell, and the room around a table of them.
+# In inches: the cell of a letter, and the space around a table of letters.
 CELL = 0.2
 GAP = 0.22
 MARGIN = 0.22
@@ -50,9 +50,9 @@ def strongest_letters(
     attribution : Attribution
         Of activation maximization, on sequences over the alphabet of `explain.zoo`.
     example : int
-        Which one.
+        The index of the example.
     most : int
-        How many letters of each step.
+        The number of letters per step.
 
     Returns
     -------
@@ -72,9 +72,9 @@ def strongest_letters(
     scale = Scale(0.0, 1.0, False, 100.0)
     steps = []
     for step in values:
-        # Stable: equal letters come in the order of the alphabet on every machine.
+        # A stable sort: letters with equal values are in the order of the alphabet on every machine.
         order = np.argsort(-step, kind="stable")[:most]
-        # From the middle of the bounds, where an input without effect stays, to the upper bound.
+        # The scale runs from the middle of the bounds, where an input without effect stays, to the upper bound.
         sizes = np.clip((step[order] - least) / (greatest - least) * 2 - 1, 0, 1)
         colors = scale.colors(sizes)
         steps.append(
@@ -97,7 +97,7 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
     Parameters
     ----------
     attributions : sequence of Attribution
-        Of activation maximization on the same targets, one a framework.
+        Of activation maximization on the same targets, one per framework.
 
     Returns
     -------
@@ -126,13 +126,13 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
     sheet_width = max(2 * MARGIN + columns * block_width - 2 * GAP, 4.0)
     sheet = Sheet(sheet_width, top + rows * block_height - GAP + MARGIN)
     write_lines(sheet, MARGIN, MARGIN, header, sheet_width - 2 * MARGIN)
-    # One pair of axes in inches for all: one for each table would take most of the time.
+    # All tables share one pair of axes, in inches: axes for each table would take most of the time.
     axes = sheet.axes(0, 0, sheet.width, sheet.height)
     axes.set_xlim(0, sheet.width)
     axes.set_ylim(sheet.height, 0)
     axes.axis("off")
     for example, table in enumerate(tables):
-        # Column by column.
+        # Fill the columns one after another.
         column, row = divmod(example, rows)
         left, upper = MARGIN + column * block_width, top + row * block_height
         name = target_text(first, example)
@@ -145,7 +145,7 @@ def draw_letters(attributions: Sequence[Attribution]) -> Figure:
 
 
 def _draw_table(axes: Axes, left: float, top: float, letters: tuple[tuple[Letter, ...], ...]) -> None:
-    """Draw the letters of each step under each other, each on its colour."""
+    """Draw the letters of each step below each other, each on the colour of its value."""
     from matplotlib.patches import Rectangle
 
     side = 0.92 * CELL

@@ -1,4 +1,4 @@
-"""What the gallery shows of a model, as data: each method in every framework, and how far the twins agree."""
+"""The gallery's data on a model: each method in every framework, and how closely the twins agree."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class MethodResult:
     attributions : Mapping of str to Attribution
         By framework, in order; empty where the method does not apply.
     comparison : Comparison, optional
-        How alike the two are, where there are two.
+        How similar the two attributions are; None unless there are two.
     reason : str
-        Why the method does not apply: the message of the error; empty if it does.
+        Why the method does not apply: the message of the error; empty if it applies.
     """
 
     method: Method
@@ -35,7 +35,7 @@ class MethodResult:
 
     @property
     def first(self) -> Attribution:
-        """The attribution that gives the inputs and the names."""
+        """The attribution that supplies the inputs and the names."""
         return next(iter(self.attributions.values()))
 
 
@@ -46,11 +46,11 @@ class ModelResults:
     Attributes
     ----------
     name : str
-        Of the seed model.
+        The name of the seed model.
     exhibit : Exhibit
-        How it is shown.
+        How the model is shown.
     classes : tuple of str
-        The true class of each sample shown, in words.
+        The name of the true class of each sample shown.
     methods : tuple of MethodResult
         In the order of the catalogue.
     twin_gap : float, optional

@@ -1,4 +1,4 @@
-"""A page of the gallery: its sections, the summary at its top, and the files that it names."""
+"""A page of the gallery: its sections, the summary at its top, and the names of its files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def page_file(name: str) -> str:
 
 
 def about_pretrained(model: PretrainedModel, links: Sequence[Link] = ()) -> About:
-    """Say what the page of a pretrained model is.
+    """Give the introduction of the page of a pretrained model.
 
     Examples
     --------
@@ -77,9 +77,9 @@ def write_page(
     missing : sequence of str
         Frameworks that are not installed.
     seed : int
-        Of everything random.
+        The seed of all random numbers.
     about : About, optional
-        What the page says of itself. By default that it is the gallery of the seed models.
+        The introduction of the page. By default the introduction of the gallery of the seed models.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def model_section(results: ModelResults) -> ModelSection:
 
 
 def summary(models: Sequence[ModelResults]) -> list[SummaryRow]:
-    """Say for each method on each model how alike the two frameworks are; empty for one framework.
+    """Summarize for each method on each model how similar the two frameworks are; empty for one framework.
 
     Examples
     --------

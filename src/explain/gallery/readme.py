@@ -1,4 +1,4 @@
-"""The picture at the top of the README, by the calls that the README shows.
+"""The picture at the top of the README, drawn by the calls that the README shows.
 
 python -m explain.gallery.readme docs/images/readme.png
 """
@@ -47,7 +47,7 @@ def write_readme_picture(path: str | os.PathLike[str] = "docs/images/readme.png"
     Parameters
     ----------
     path : str or os.PathLike
-        The PNG; its folder is made if it is missing.
+        The PNG; its folder is created if it is missing.
 
     Returns
     -------

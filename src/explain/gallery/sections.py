@@ -35,11 +35,11 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
     Parameters
     ----------
     results : ModelResults
-        Of the model.
+        The results of the model.
     result : MethodResult
-        One of them.
+        The result of one method.
     file : str
-        The name of the PNG that shows the same.
+        The name of the PNG with the same content.
     """
     method = result.method
     found = method.drawn == "input"
@@ -79,7 +79,7 @@ def method_section(results: ModelResults, result: MethodResult, file: str) -> Me
 
 
 def _tile(pixels: npt.NDArray[Any], alt: str) -> PageImage:
-    """Make a tile of pixels, fine where they are too many to be seen one by one."""
+    """Make a tile from pixels; it is marked fine if single pixels are too small to see."""
     return PageImage(image_data_uri(pixels), alt, fine=max(pixels.shape[:2]) > SMALL_IMAGE)
 
 
@@ -128,7 +128,7 @@ def _item(
 
 
 def _lines(attribution: Attribution, index: int) -> tuple[Line, ...]:
-    """Give the words beside a map: the score, then the quality of the integral."""
+    """Give the text beside a map: the score, then the quality of the integral."""
     made = (
         steps_line(attribution, index),
         map_error_line(attribution, index),
@@ -173,7 +173,7 @@ def _figures(result: MethodResult, index: int) -> tuple[tuple[str, str], ...]:
 
 
 def _settings(result: MethodResult) -> str:
-    """Say what was computed, in one line."""
+    """Describe the settings of the computation in one line."""
     first = result.first
     score = f"score: {first.score.replace('_', '-')}"
     if result.method.drawn == "input":

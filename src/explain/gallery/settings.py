@@ -1,4 +1,4 @@
-"""What a result was computed with, in words."""
+"""The settings with which a result was computed, as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explain.results.names import percent
 
 
 def integration_words(attribution: Attribution) -> list[str]:
-    """Say by which rule and in how many steps an integral was computed, and for which error of the map.
+    """Describe the steps and the rule of an integral, and the error of the map that it was computed for.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def integration_words(attribution: Attribution) -> list[str]:
 
 
 def option_words(attribution: Attribution, separator: str) -> list[str]:
-    """Write the options of a method by their names, without those that chose the steps of an integral.
+    """Write the options of a method with their names, without the options that choose the steps of an integral.
 
     Examples
     --------

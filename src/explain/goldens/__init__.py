@@ -1,1 +1,1 @@
-"""Explanations held still: golden files, what is checked against them, and the plugin that does it in pytest."""
+"""Regression tests of explanations: golden files, the checks against them, and the pytest plugin."""

@@ -23,7 +23,7 @@ def change_message(
     accept: str,
     pictures: Sequence[Path],
 ) -> str:
-    """Say what changed and by how much, what may have caused it, and how to accept it.
+    """Describe what changed and by how much, the possible causes, and how to accept the change.
 
     Parameters
     ----------
@@ -34,13 +34,18 @@ def change_message(
     expected : Golden
         The golden's content.
     measured : Figures
-        How far each example is from the golden.
+        The distance of each example from the golden.
     tolerances : Tolerances
         The tolerances of the check.
     accept : str
         The command that accepts the change.
     pictures : sequence of pathlib.Path
         Pictures of the change; none if they were not drawn.
+
+    Returns
+    -------
+    str
+        Several lines, with a table of the figures.
     """
     found, failed = explanation.attribution, measured.moved_most
     columns = (
@@ -89,7 +94,7 @@ def change_message(
 
 
 def _causes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say what else differs from when the golden was made."""
+    """List other differences between the two runs: framework, weights, predicted classes, versions."""
     lines = []
     if before["framework"] != now["framework"]:
         lines.append(f"The golden was made in {before['framework']}, this explanation in {now['framework']}.")

@@ -1,4 +1,4 @@
-"""The check of an explanation against its golden."""
+"""Checks an explanation against its golden."""
 
 from __future__ import annotations
 
@@ -24,16 +24,21 @@ def check_against(
     explanation : Explanation
         The explanation.
     tolerances : Tolerances
-        How far it may be from the golden.
+        How much the explanation may differ from the golden.
     accept : str
         The command that accepts a change, for messages.
     folder : pathlib.Path, optional
         Where to write pictures of a change; none are drawn if left out.
 
+    Returns
+    -------
+    Figures
+        How far each example is from the golden.
+
     Raises
     ------
     GoldenError
-        If the golden answers another question: other inputs, options, method…
+        If the golden was made for another question: other inputs, options, method…
     ExplanationChangedError
         If a figure of an example is beyond its tolerance.
     """

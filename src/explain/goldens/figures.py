@@ -1,4 +1,4 @@
-"""How far an explanation is from its golden: three figures an example, each with a tolerance."""
+"""How far an explanation is from its golden: three figures per example, each with a tolerance."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ Floats = npt.NDArray[np.float64]
 MOST_SHOWN = 5
 """How many examples the message about a change lists, and its pictures show."""
 
-# Before they are ranked, values are rounded to this share of the largest: rounding must not rank values near zero.
+# Values are rounded to this share of the largest one before they are ranked: otherwise rounding errors would decide the
+# ranks of values near zero.
 _ONE_RANK = 1e-5
 
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far an explanation may be from its golden and still pass.
+    """How much an explanation may differ from its golden and still pass.
 
     Parameters
     ----------
     max_error : float
-        The largest difference of a value, as a share of the golden's largest value in that example.
+        The largest allowed difference of a value, as a share of the golden's largest value in that example.
     rank_correlation : float
-        The least rank correlation (Spearman's) of the two.
+        The smallest allowed rank correlation (Spearman's) of the two.
     top_overlap : float
-        The least share of the tenth of the positions with the largest values that both have.
+        The smallest allowed overlap: the share of positions that are in the top tenth by size of both.
 
     Raises
     ------
@@ -55,12 +56,12 @@ class Tolerances:
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """The three figures of every example, each of shape (N,), and which examples pass.
+    """The three figures of every example, each of shape (N,), and whether each example passes.
 
     Attributes
     ----------
     max_error, rank_correlation, top_overlap : numpy.ndarray of float64
-        As in `Tolerances`; a correlation or an overlap that is not defined, of constant maps, is NaN.
+        As in `Tolerances`; NaN where a correlation or an overlap is not defined, for constant maps.
     passed : numpy.ndarray of bool
         Whether all three are within their tolerance.
     """
@@ -85,7 +86,12 @@ def figures(found: npt.ArrayLike, expected: npt.ArrayLike, tolerances: Tolerance
     found, expected : array_like
         Shape (N, ...), in the same layout.
     tolerances : Tolerances
-        How far they may be apart.
+        How much they may differ.
+
+    Returns
+    -------
+    Figures
+        Of every example.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The golden file: an explanation in one canonical layout, what was asked, and what made it."""
+"""The golden file: an explanation in one canonical layout, the request, and how the explanation was made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from explain.results.view import input_name
 
 FORMAT, FORMAT_VERSION = "explain golden", 1
 
-# Greatest size in bytes: a file from an unknown source may claim more than there is memory for.
+# The largest allowed size in bytes: a file from an unknown source may declare more than fits into memory.
 _LARGEST = 2**31
 
 
@@ -35,9 +35,9 @@ class Golden:
     values : numpy.ndarray of float32
         Batch first and channels last, whatever the framework.
     question : Mapping
-        What was asked: method, options, score, seed, inputs…
+        The request: method, options, score, seed, inputs…
     made_by : Mapping
-        What produced the answer: framework, versions, model, its fingerprint, targets, and
+        How the explanation was made: framework, versions, model, its fingerprint, targets, and
         the steps and rule of an integral.
     """
 
@@ -76,7 +76,7 @@ class Golden:
 
 
 def read_golden(path: Path) -> Golden:
-    """Read a golden without running any code of the file.
+    """Read a golden; no code of the file is run.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def read_golden(path: Path) -> Golden:
     FileNotFoundError
         If there is no file.
     """
-    remedy = "Take the one of the last commit, or write it anew with pytest --explain-update."
+    remedy = "Restore it from the last commit, or write it again with pytest --explain-update."
     if path.exists() and not zipfile.is_zipfile(path):
         raise GoldenError(f"{path} is not a golden explanation: it is no .npz archive. {remedy}")
     try:
@@ -93,7 +93,7 @@ def read_golden(path: Path) -> Golden:
             size = sum(one.file_size for one in archive.infolist())
         if size > _LARGEST:
             raise GoldenError(
-                f"{path} claims to hold {size} bytes, which no golden explanation does. {remedy}"
+                f"{path} declares a size of {size} bytes, more than any golden explanation has. {remedy}"
             )
         with np.load(path, allow_pickle=False) as arrays:
             header, values = json.loads(str(arrays["header"])), arrays["values"]
@@ -131,13 +131,18 @@ def golden_of(
         The fingerprint of the model.
     x : numpy.ndarray, optional
         The input of the model, batch first and channels last, if a layer's output is explained.
+
+    Returns
+    -------
+    Golden
+        All its data are plain: equal to the golden that is read from its file.
     """
     layout = Layout(attribution.layout)
     inputs: npt.NDArray[Any] | None = layout.to_canonical(attribution.inputs)
     baseline = attribution.baseline
     shape = list(layout.to_canonical(attribution.inputs).shape[1:])
     if input_name(attribution) != "input":
-        # The output of a layer belongs to the model's answer, not to the question.
+        # The output of a layer is computed by the model, so it is not part of the question.
         inputs, baseline = x, None
     question = {
         "method": attribution.method,
@@ -172,7 +177,7 @@ def golden_of(
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value to a type that JSON has."""
+    """Convert a value to a type that JSON supports."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""Fingerprints of inputs and models: they show whether a golden was made with the same ones."""
+"""Fingerprints of inputs and models: they show whether a golden was made with the same inputs and model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fingerprint(arrays: Iterable[Array]) -> str:
     """
     digest = hashlib.sha256()
     for array in arrays:
-        # Turns minus zero into zero.
+        # Adding zero turns minus zero into zero.
         plain = np.ascontiguousarray(array, "<f4") + np.float32(0)
         digest.update(str(plain.shape).encode())
         digest.update(plain.tobytes())

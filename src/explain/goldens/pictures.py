@@ -1,4 +1,4 @@
-"""Pictures of a golden, and of an explanation that has changed beside what was expected."""
+"""Pictures of a golden, and of a changed explanation beside the expected one."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from explain.render.colours import Scale
 from explain.results.attribution import Attribution
 from explain.results.view import default_channels, drawn_as, maps_of, view
 
-# Resolution of the picture beside a golden, which is committed with the sources.
-_KEPT_DPI = 100
+# Resolution of the picture beside a golden: this picture is committed with the sources.
+_COMMITTED_DPI = 100
 
 
 def write_picture(path: Path, attribution: Attribution) -> None:
     """Draw an explanation into a file beside its golden."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = plot(attribution)
-    figure.set_dpi(_KEPT_DPI)
+    figure.set_dpi(_COMMITTED_DPI)
     replace_file(path, figure_png(figure))
 
 
 def write_pictures(folder: Path, found: Attribution, expected: Golden) -> list[Path]:
     """Draw the expected and the found explanation on one scale, and their difference; return the files."""
     layout = Layout(found.layout)
-    # The convergence figures of the found explanation say nothing about the golden.
+    # The convergence figures of the found explanation do not apply to the golden.
     bare = replace(found, delta=None, relative_delta=None, map_error=None, notes=())
     values = np.ascontiguousarray(layout.from_canonical(expected.values))
     before = replace(bare, values=values, model=f"{found.model}, expected")
@@ -45,7 +45,7 @@ def write_pictures(folder: Path, found: Attribution, expected: Golden) -> list[P
         maps = [maps_of(one, channels) for one in (before, found)]
         scale = shared_scale(*maps, signed=drawn_as(found) == "signed")
     folder.mkdir(parents=True, exist_ok=True)
-    # Every failure rewrites this folder: git should ignore it.
+    # Each failed test rewrites this folder: git should ignore it.
     replace_file(folder.parent / ".gitignore", b"*\n")
     written = []
     drawn: tuple[tuple[str, Attribution, Scale | Literal["shared"]], ...] = (
@@ -61,7 +61,7 @@ def write_pictures(folder: Path, found: Attribution, expected: Golden) -> list[P
 
 
 def _most_changed(before: Attribution, found: Attribution) -> list[int]:
-    """Choose the examples to draw, those that changed most first."""
+    """Choose the examples to draw, the largest change first."""
     axis = Layout(found.layout).batch_axis
     gaps = np.abs(np.moveaxis(found.values - before.values, axis, 0)).reshape(len(found), -1).max(axis=1)
     return [int(one) for one in np.argsort(-gaps, kind="stable")[:MOST_SHOWN]]

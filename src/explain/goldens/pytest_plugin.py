@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `explain_golden` checks explanations against files, ``--explain-update`` writes them."""
+"""The pytest plugin: the fixture `explain_golden` checks explanations; ``--explain-update`` writes the files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--explain-update",
         action="store_true",
-        help="write the golden explanations that are missing, of another question, or no longer met",
+        help="write the golden explanations that are missing, were made for another question, or no longer pass",
     )
     group.addoption(
         "--explain-results",
@@ -67,14 +67,14 @@ class ExplainGolden:
         model, x, method, **options
             As for `explain.attribute`.
         name : str, optional
-            Name of the golden, instead of the test's: for a second check in one test, and for tests that share a
-            golden, such as those of a model and its port.
+            Name of the golden, by default the name of the test: for a second check in one test, and for tests that
+            share a golden, such as the tests of a model and its port.
         max_error : float, optional
-            The largest difference of a value, as a share of the golden's largest value in that example; 0.02.
+            The largest allowed difference of a value, as a share of the golden's largest value in that example; 0.02.
         rank_correlation : float, optional
-            The least rank correlation; 0.99.
+            The smallest allowed rank correlation; 0.99.
         top_overlap : float, optional
-            The least share of the tenth of the positions with the largest values that both have; 0.95.
+            The smallest allowed overlap: the share of positions that are in the top tenth by size of both; 0.95.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class ExplainGolden:
         Raises
         ------
         explain.errors.ExplanationChangedError
-            If the explanation has changed; with the figures, pictures, and how to accept it.
+            If the explanation has changed; the message has the figures, the pictures, and how to accept the change.
         explain.errors.GoldenError
             If there is no golden, or it was made with other inputs or options.
         """
@@ -110,12 +110,12 @@ class ExplainGolden:
     ) -> Figures:
         """Check an attribution against its golden.
 
-        Prefer `check` for an integral that chooses its own steps: it repeats those of the golden.
+        Prefer `check` for an integral that chooses its own steps: it repeats the steps of the golden.
 
         Parameters
         ----------
         attribution : Attribution
-            What `explain.attribute` returned.
+            The result of `explain.attribute`.
         name, max_error, rank_correlation, top_overlap
             As for `check`.
 
@@ -141,7 +141,10 @@ class ExplainGolden:
         name: str | None,
         **stated: float | None,
     ) -> Figures:
-        """Check an explanation, made with the golden at hand if there is one, against it; or write a new golden."""
+        """Check an explanation against its golden, or write a new golden.
+
+        `explain` makes the explanation: from the golden if there is one, to repeat its targets and steps.
+        """
         # pytest shows the user's own line and the message, not these frames.
         __tracebackhide__ = True
         from explain.errors import ExplanationChangedError, GoldenError
@@ -197,7 +200,7 @@ class ExplainGolden:
         path: Path = self._node.path.parent / "explanations" / f"{stem}.npz"
         if path in self._used:
             raise GoldenError(
-                f"The golden {stem!r} was checked in this test already: give each further check a name=, for example "
+                f"The golden {stem!r} was already checked in this test: give each further check a name=, for example "
                 "name='cat'."
             )
         self._used.add(path)

@@ -1,4 +1,4 @@
-"""The question that a golden answers: how it is asked again, and how two questions differ."""
+"""The question of a golden (method, options, inputs, target): repeat it, and compare two questions."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Explanation:
 def explain_again(
     model: Any, x: Any, method: str, options: Mapping[str, Any], before: Golden | None
 ) -> Explanation:
-    """Ask the question of a golden again: the same targets, and for an integral the same steps.
+    """Repeat the question of a golden: the same targets, and for an integral the same steps.
 
-    Without a target, the targets of the golden are explained, even if the model now predicts other classes.
+    If no target is given, the targets of the golden are explained, even if the model now predicts other classes.
 
     Parameters
     ----------
@@ -51,6 +51,16 @@ def explain_again(
         As for `explain.attribute`.
     before : Golden, optional
         The golden, if there is one.
+
+    Returns
+    -------
+    Explanation
+        The new explanation.
+
+    Raises
+    ------
+    GoldenError
+        If `x` contains several inputs.
     """
     row = find_method(method)
     own = {option.name for option in row.options}
@@ -73,7 +83,7 @@ def explain_again(
     found = attribute(model, x, method, **given)
     if not isinstance(found, Attribution):
         raise GoldenError(
-            "x holds several inputs, each of which has an explanation of its own: explain them with "
+            "x contains several inputs, and each input has its own explanation: explain them with "
             "explain.attribute, and check each against a golden with explain_golden.check_attribution(a, name=...)."
         )
     if options.get("target") is not None:
@@ -92,7 +102,7 @@ def _canonical(model: Any, x: Any, options: Mapping[str, Any]) -> Any:
 
 
 def as_explanation(attribution: Attribution) -> Explanation:
-    """Make an explanation from an attribution, without a fingerprint of its model.
+    """Convert an attribution to an explanation, without a fingerprint of its model.
 
     Raises
     ------
@@ -108,7 +118,7 @@ def as_explanation(attribution: Attribution) -> Explanation:
 
 
 def question_differences(expected: Golden, found: Golden) -> list[str]:
-    """Describe how the questions of two goldens differ, a phrase for each difference."""
+    """Describe how the questions of two goldens differ, one phrase per difference."""
     words = []
     names = sorted(set(expected.question) | set(found.question))
     of_size = [

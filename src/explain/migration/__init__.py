@@ -1,4 +1,4 @@
-"""Whether a migrated model still gives the same outputs for the same reasons, and how to port its weights."""
+"""Checks whether a migrated model returns the same outputs for the same reasons, and ports weights between models."""
 
 from explain.migration.diagnosis.known_causes import CAUSES
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report

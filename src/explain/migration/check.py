@@ -56,7 +56,7 @@ def check_migration(
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
 ) -> MigrationReport:
-    """Compare two models that should be the same: outputs, classes, layer by layer, and attributions.
+    """Compare two models that should be equal: outputs, classes, layer by layer, and attributions.
 
     The models are compared in the mode they are in: a PyTorch model in training mode is compared in training mode.
     Both are restored on exit.
@@ -66,21 +66,21 @@ def check_migration(
     model_a, model_b : torch.nn.Module or keras.Model
         The original model and the migrated one; of one framework or of two.
     x : numpy.ndarray or a tensor, or a tuple, list or dict of them
-        A batch of real inputs in the layout of `model_a`, e.g. (N, C, H, W). A few dozen are enough. For `model_b` the
-        axes are moved. Several inputs as in `explain.attribute`.
+        A batch of real inputs in the layout of `model_a`, e.g. (N, C, H, W). A few dozen are enough. The axes are moved
+        for `model_b`. Several inputs are given as in `explain.attribute`.
     x_b : numpy.ndarray or a tensor, optional
         The same examples as `model_b` takes them, if its preprocessing differs.
     methods : str or sequence of str, optional
         The methods whose maps are compared: by default saliency, integrated gradients and occlusion.
     target : as in `explain.attribute`
-        What to explain in both models; an index into an output is one into that of `model_a`. By default the class
-        that `model_a` predicts.
+        The target in both models; an index into an output refers to the axes of `model_a`. By default the class that
+        `model_a` predicts.
     output : int or str, optional
-        Which of several outputs to explain; all are compared.
+        Which output to explain if there are several; all outputs are compared.
     layout, layout_b : str, optional
         One letter for each axis of the input of either model, if the default does not fit.
     tolerances : Tolerances or Mapping, optional
-        How far apart the two may be: ``{"outputs": 1e-4, "classes": 0, "layers": 1e-4, "attributions": 0.02}``.
+        How much the two may differ: ``{"outputs": 1e-4, "classes": 0, "layers": 1e-4, "attributions": 0.02}``.
     n_explained : int
         How many examples, from the first on, are compared layer by layer and explained.
     batch_size, seed, display
@@ -94,7 +94,7 @@ def check_migration(
     Raises
     ------
     MigrationError
-        If an argument is wrong. Methods that were named may raise any error of `explain.attribute`.
+        If an argument is wrong. The methods in `methods` may raise any error of `explain.attribute`.
 
     Examples
     --------

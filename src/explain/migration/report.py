@@ -23,7 +23,7 @@ FILE_FORMAT = 1
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far apart two models may be.
+    """The greatest differences of two models that pass.
 
     Parameters
     ----------
@@ -52,18 +52,18 @@ class Row:
     stage : {"outputs", "classes", "layers", "attributions"}
         What was compared.
     a, b : str
-        Its names in the two models: layers, or twice a method's name; empty for a single output and its classes.
+        The two names: of layers, or twice the name of a method; empty for a single output and its classes.
     error : float, optional
-        How far apart they are, in the measure of the stage's tolerance; None if they could not be compared.
+        The difference of the two, in the measure of the stage's tolerance; None if they could not be compared.
     tolerance : float
-        How far apart they may be.
+        The greatest difference that passes.
     passed : bool, optional
-        None if they could not be compared, or if the next layers make the difference good, which is no failure.
+        None if they could not be compared, or if the next layers compensate the difference, which is no failure.
     note : str
         A remark, for example why they could not be compared.
     figures : Mapping of str to float
-        Further figures by name: ``"greatest difference"``, ``"rank correlation"``, ``"top 10 %"``…; None for one that
-        is not defined.
+        Further figures by name: ``"greatest difference"``, ``"rank correlation"``, ``"top 10 %"``…; an undefined figure
+        is None.
     """
 
     stage: Stage
@@ -83,7 +83,7 @@ class Divergence:
     Attributes
     ----------
     layer_a, layer_b : str
-        The layer of either model; ``"input"`` if they differ before the first one, ``"output"`` after the last.
+        The layer of either model; ``"input"`` if they differ before the first layer, ``"output"`` if after the last.
     error : float
         Relative L2 of their outputs; infinite if the shapes differ.
     before : float, optional
@@ -98,7 +98,7 @@ class Divergence:
 
 @dataclass(frozen=True)
 class MigrationReport:
-    """Whether a model still gives the same outputs, by the same inner values, for the same reasons.
+    """Whether two models return the same outputs, from the same layer outputs, with the same attributions.
 
     Attributes
     ----------
@@ -107,13 +107,13 @@ class MigrationReport:
     passed : bool
         Whether every row passed.
     first_divergence : Divergence, optional
-        Where they differ first; None if they do not.
+        The first place at which they differ; None if they do not.
     cause : str, optional
         The likely cause, one of `explain.migration.CAUSES`; None if they do not differ.
     evidence : str
-        The findings that point to that cause, with figures.
+        The findings that indicate the cause, with figures.
     remedy : str
-        What to do about it.
+        How to fix it.
     rows : tuple of Row
         Every comparison, in the order outputs, classes, layers, attributions.
     count : int
@@ -121,7 +121,7 @@ class MigrationReport:
     tolerances : Tolerances
         The tolerances of the comparisons.
     notes : tuple of str
-        Remarks that are no failure, for example a softmax that only one of the models ends in.
+        Remarks that are no failure, for example that only one of the models ends in a softmax.
     versions : Mapping of str to str
         Versions of the frameworks and of explain.
     attributions : Mapping of str to (Attribution, Attribution)
@@ -177,7 +177,7 @@ class MigrationReport:
         return path
 
     def to_html(self, path: str | Path) -> Path:
-        """Write a page that needs no other file: the verdict, every row, and the maps in pairs."""
+        """Write an HTML page that needs no other file: the verdict, every row, and the maps in pairs."""
         from explain.migration.presentation.page import as_html
 
         path = Path(path)
@@ -209,7 +209,7 @@ def load_report(path: str | Path) -> MigrationReport:
             notes=tuple(plain.pop("notes")),
             **plain,
         )
-    # A hostile file may be nested deeper than the recursion limit.
+    # A malicious file may be nested deeper than the recursion limit.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
         raise MigrationError(
             f"{path} is no migration report that can be read ({cause}): write one with MigrationReport.save."
@@ -224,7 +224,7 @@ def _row(plain: dict[str, Any]) -> Row:
 
 
 def _without_infinities(value: Any) -> Any:
-    """Write numbers that JSON does not have (infinite, NaN) as strings."""
+    """Convert numbers that JSON does not support (infinite, NaN) to strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
@@ -233,7 +233,7 @@ def _without_infinities(value: Any) -> Any:
 
 
 def _with_infinities(plain: dict[str, Any], *numbers: str) -> dict[str, Any]:
-    """Read such strings as numbers, in the fields of these names, or in all: a layer may have the name ``nan``."""
+    """Convert such strings to numbers, in the given fields or in all; a layer may have the name ``nan``."""
     return {
         name: float(value) if name in (numbers or plain) and value is not None else value
         for name, value in plain.items()

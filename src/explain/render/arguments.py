@@ -22,7 +22,7 @@ Grouping = Literal["shared", "panel", "example"]
 
 @dataclass(frozen=True)
 class Choices:
-    """What a caller chose for a figure, not yet checked; see `explain.render.plot` for each."""
+    """The arguments of a figure as the caller passed them, not yet checked; see `explain.render.plot` for each."""
 
     examples: int | Sequence[int] | None = None
     max_examples: int = 8
@@ -40,16 +40,21 @@ def check_arguments(
     Parameters
     ----------
     attributions : sequence of Attribution
-        One, or the two of a pair.
+        One attribution, or the two of a pair.
     choices : Choices
         The arguments of the figure.
     groupings : tuple of str
-        What this figure takes for ``scale``, besides a `Scale`.
+        The texts that this figure accepts for ``scale``, besides a `Scale`.
+
+    Returns
+    -------
+    Drawn
+        The checked content of the figure.
 
     Raises
     ------
     RenderError
-        Naming the argument that is wrong, its value, what is expected and what to do.
+        With the name of the wrong argument, its value, the expected values and the next step.
     """
     for attribution in attributions:
         check_attribution("attribution", attribution)
@@ -80,7 +85,7 @@ def check_attribution(name: str, given: object) -> None:
 def check_pair(
     a: Attribution, b: Attribution, labels: Any = None, comparison: Any = None
 ) -> tuple[Comparison, tuple[str, str]]:
-    """Check two attributions, their names and their comparison; give those that the caller did not.
+    """Check two attributions, their names and their comparison; names and a comparison that are missing are added.
 
     Raises
     ------
@@ -95,8 +100,8 @@ def check_pair(
         comparison = compare(a, b)
     elif not isinstance(comparison, Comparison) or len(comparison) != len(a):
         raise RenderError(
-            f"comparison={comparison!r} does not belong to these {len(a)} examples: give what "
-            "explain.compare(a, b) returned, or leave it out."
+            f"comparison={comparison!r} does not belong to these {len(a)} examples: give the result of "
+            "explain.compare(a, b), or leave it out."
         )
     names = comparison.labels if labels is None else labels
     if isinstance(names, str) or len(names) != 2 or not all(isinstance(name, str) for name in names):
@@ -107,7 +112,7 @@ def check_pair(
 def _scales(
     maps: tuple[Floats, ...], chosen: tuple[int, ...], choices: Choices, groupings: tuple[Grouping, ...]
 ) -> tuple[tuple[Scale, ...], bool]:
-    """Find one scale for all that is shown, or one for each example."""
+    """Determine one scale for the whole figure, or one for each example."""
     scale, channels, percentile = choices.scale, choices.channels, choices.percentile
     signed = is_signed(channels)
     if isinstance(scale, Scale):
@@ -130,7 +135,7 @@ def _scales(
 
 
 def _check_examples(examples: Any, count: int, max_examples: Any) -> tuple[int, ...]:
-    """Find the examples to show: those that the caller chose, or the first ones."""
+    """Give the examples to show: the caller's choice, or the first ones."""
     if not isinstance(max_examples, int | np.integer) or isinstance(max_examples, bool) or max_examples < 1:
         raise RenderError(f"max_examples={max_examples!r} is not a whole number of at least 1.")
     if count == 0:

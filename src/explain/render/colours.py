@@ -1,4 +1,4 @@
-"""The colours of heatmaps: which colour a number has, on which scale, with which colour maps."""
+"""The colours of heatmaps: scales, colour maps, and the colour of a number on a scale."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Extend = Literal["neither", "both", "min", "max"]
 
 DEFAULT_PERCENTILE = 99.0
 
-# Of steps that are padding: neither an end of a colour map nor its zero has this grey.
+# The colour of padding steps: neither the ends nor the zero of a colour map have this grey.
 PADDING_COLOR = "#d0d0d0"
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Which colour a number has: one `Scale` means one meaning of colour, in however many panels.
+    """A mapping from numbers to colours: panels with the same `Scale` use the same colours for the same numbers.
 
     Signed scales run from blue (lowers the score) over a neutral near-white at exactly zero to red (raises
     it): ColorBrewer's RdBu, which stays readable in all three kinds of colour blindness, in 257 steps so that
@@ -36,9 +36,9 @@ class Scale:
     ----------
     vmin, vmax : float
         The numbers at the ends: ``-limit`` and ``limit`` if signed, else 0 and ``limit``; both 0 for maps
-        that are zero everywhere. Numbers beyond an end have its colour.
+        that are zero everywhere. Numbers beyond an end have the colour of that end.
     signed : bool
-        Diverging or sequential.
+        Whether the scale is diverging or sequential.
     percentile : float
         The percentile of the absolute values at which the limit was set.
 
@@ -91,13 +91,13 @@ class Scale:
         return np.asarray(colors, np.float64).reshape(*numbers.shape, 4)
 
     def strength(self, values: npt.ArrayLike) -> Floats:
-        """Give how far every number is from zero, as a part of the limit, in [0, 1]."""
+        """Give the distance of every number from zero, as a share of the limit, in [0, 1]."""
         numbers = np.abs(np.asarray(values, np.float64))
         return np.zeros_like(numbers) if self.all_zero else np.clip(numbers / self.vmax, 0.0, 1.0)
 
     def extend(self, *maps: Array) -> Extend:
-        """Say at which ends of the scale numbers are clipped: the ``extend`` of a `matplotlib` colour bar."""
-        # Relative to the limit: rounding in float32 does not count as clipping.
+        """Tell at which ends of the scale numbers are clipped: the ``extend`` of a `matplotlib` colour bar."""
+        # The tolerance is relative to the limit: rounding in float32 does not count as clipping.
         slack = 1e-6 * self.vmax
         below = any(bool((one < self.vmin - slack).any()) for one in maps)
         above = any(bool((one > self.vmax + slack).any()) for one in maps)
@@ -107,12 +107,12 @@ class Scale:
 
 
 def shared_scale(*maps: Array, signed: bool = True, percentile: float = DEFAULT_PERCENTILE) -> Scale:
-    """Find one scale for all these heatmaps.
+    """Determine one scale for all these heatmaps.
 
-    The limit is the stated percentile of the absolute values of all the heatmaps together: a few outliers
-    are clipped (and the colour bar says so) instead of fading everything else. It is an observed value, the
-    next greater one where the percentile falls between two, so that maps of fewer than 100 numbers are never
-    clipped at 99. Where so few numbers differ from zero that the percentile is zero too, it is the greatest.
+    The limit is the given percentile of the absolute values of all heatmaps together: a few outliers are clipped (and
+    the colour bar shows it) instead of making everything else pale. The limit is an observed value, the next greater
+    one if the percentile falls between two, so maps of fewer than 100 numbers are never clipped at 99. If so few
+    numbers differ from zero that the percentile is zero, the limit is the greatest absolute value.
 
     Parameters
     ----------
@@ -145,7 +145,9 @@ def shared_scale(*maps: Array, signed: bool = True, percentile: float = DEFAULT_
     sizes = np.abs(np.concatenate([np.asarray(one, np.float64).ravel() for one in maps]))
     sizes = sizes[~np.isnan(sizes)]
     if np.isinf(sizes).any():
-        raise RenderError("maps has infinite values: a scale needs finite ones. Look for what made them.")
+        raise RenderError(
+            "maps has infinite values: a scale needs finite ones. Find the cause of these values."
+        )
     limit = 0.0
     if sizes.size:
         limit = float(np.percentile(sizes, percentile, method="higher")) or float(sizes.max())
@@ -176,14 +178,14 @@ def sign_colors(values: Floats, scale: Scale) -> list[tuple[float, ...]]:
 
 
 def color_of_zero(scale: Scale) -> Colormap:
-    """Give a colour map that has the colour of zero alone."""
+    """Give a colour map that has only the colour of zero."""
     from matplotlib.colors import ListedColormap
 
     return ListedColormap([tuple(scale.colors(0.0))])
 
 
 def css_color(color: npt.ArrayLike) -> str:
-    """Write red, green and blue in [0, 1] as a page or a figure takes them, without the alpha that may follow.
+    """Write red, green and blue in [0, 1] as a hexadecimal CSS colour; a fourth number, the alpha, is ignored.
 
     Examples
     --------

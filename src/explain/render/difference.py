@@ -1,4 +1,4 @@
-"""The difference of two maps, drawn beside them on their scale."""
+"""The difference of two maps, drawn beside the maps on the same scale."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats, is_signed
 from explain.results.view import View, view
 
-# By what a difference is magnified. It is not drawn on a scale of its own: there the rounding of two equal models would
-# look like a large difference.
+# The factors by which a difference may be magnified. A difference has no scale of its own: on such a scale, the
+# rounding of two equal models would look like a large difference.
 MAGNIFICATIONS = (100, 10, 1)
 
-# The axes of the maps of every way of drawing.
+# The axes of the maps of each view.
 _LAYOUTS: dict[View, str] = {"image": "NHW", "rows": "NTC", "characters": "NT", "table": "NC"}
 
 
 def with_difference(drawn: Drawn) -> Drawn:
-    """Add to a pair the second map less the first; for maps without signs, how far apart they are.
+    """Add the difference of the two maps to a pair: the second less the first, or its size for maps without signs.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def with_difference(drawn: Drawn) -> Drawn:
     Returns
     -------
     Drawn
-        With a third map and its label, which gives the magnification.
+        The pair with a third map, and a label that states the magnification.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def with_difference(drawn: Drawn) -> Drawn:
     times = _magnification(gap, drawn.examples, drawn.scales)
     gap = times * gap
     name = "difference" if is_signed(drawn.channels) else "|difference|"
-    # Sequences and tables are drawn from attributions: make one of the maps, whose channels are merged.
+    # Sequences and tables are drawn from attributions: make an attribution of the map, whose channels are merged.
     layout = _LAYOUTS[view(drawn.first)]
     values = np.nan_to_num(gap).astype(np.float32)
     inputs = canonical(drawn.first, drawn.first.inputs).astype(np.float32) if layout == "NC" else values
@@ -63,7 +63,7 @@ def with_difference(drawn: Drawn) -> Drawn:
 
 
 def _magnification(gap: Floats, examples: Sequence[int], scales: Sequence[Scale]) -> int:
-    """Give the largest magnification with which the differences of all examples stay on their scales."""
+    """Give the largest magnification at which the differences of all examples stay within their scales."""
     for times in MAGNIFICATIONS:
         sizes = [
             (shared_scale(gap[example], percentile=scale.percentile).vmax, scale.vmax)

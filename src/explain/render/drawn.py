@@ -1,4 +1,4 @@
-"""What a figure shows: attributions, examples, maps and scales, all checked."""
+"""The content of a figure: attributions, examples, maps and scales, all checked."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CHANNEL_WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """What a figure shows: one or two attributions, which of their examples, their maps and scales.
+    """The content of a figure: one or two attributions, the examples to show, their maps and scales.
 
     Attributes
     ----------
     attributions : tuple of Attribution
-        One, or the two of a pair.
+        One attribution, or the two of a pair.
     examples : tuple of int
         The examples shown, in order.
     maps : tuple of numpy.ndarray
@@ -33,7 +33,7 @@ class Drawn:
     scales : tuple of Scale
         One for each example shown.
     shared : bool
-        Whether it is one and the same scale.
+        Whether all examples share one scale.
     channels : str
         The rule by which channels were merged.
     remarks : tuple of str
@@ -41,10 +41,10 @@ class Drawn:
     labels : tuple of str
         A name for each attribution of a pair; empty for one attribution.
     comparison : Comparison, optional
-        How alike the two of a pair are.
+        How similar the two of a pair are.
     difference : Attribution, optional
-        What is drawn beside a pair: the second less the first. Its maps are then the last of `maps`, its name the last
-        of `labels`.
+        The second attribution of a pair less the first, drawn beside them. The last of `maps` and the last of `labels`
+        are then its map and its name.
     """
 
     attributions: tuple[Attribution, ...]
@@ -60,17 +60,17 @@ class Drawn:
 
     @property
     def panels(self) -> tuple[Attribution, ...]:
-        """All that is drawn side by side."""
+        """All attributions that are drawn side by side."""
         return self.attributions if self.difference is None else (*self.attributions, self.difference)
 
     @property
     def first(self) -> Attribution:
-        """The attribution that gives the inputs and the names."""
+        """The attribution that supplies the inputs and the names."""
         return self.attributions[0]
 
     @property
     def notes(self) -> list[str]:
-        """The warnings of all the attributions, each once."""
+        """The warnings of all attributions, without duplicates."""
         return list(dict.fromkeys(note for one in self.attributions for note in one.notes))
 
     def maps_of_example(self, example: int) -> list[Floats]:
@@ -82,7 +82,7 @@ class Drawn:
         return [maps[example] for maps in self.maps for example in self.examples]
 
     def scale_words(self, merged: str = "") -> str:
-        """Say what the colours mean; `merged` names what was merged (``"channels"``), if anything was."""
+        """Describe what the colours mean; `merged` names the merged axis (``"channels"``), if any was merged."""
         clips = any(
             scale.extend(*self.maps_of_example(example)) != "neither"
             for scale, example in zip(self.scales, self.examples, strict=True)

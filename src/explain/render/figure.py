@@ -30,13 +30,13 @@ def plot(
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
 ) -> Figure:
-    """Draw an attribution, one row an example.
+    """Draw an attribution, one row per example.
 
-    Images: the input as it was before normalisation, the heatmap, and the heatmap over the input without its
-    colours. Sequences with ``display.step_names``: each step on the colour of its relevance, with bars under
-    it; without names: the input and the map as rows over time, and the sum of each step beside it. Tables:
-    bars from the largest to the smallest. Volumes: for each example the slice with the largest sum of
-    |values|. Activation maximization: the start, the input that was found, and the score at every step.
+    Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Sequences with
+    ``display.step_names``: each step on the colour of its relevance, with a bar below; without names: the input and
+    the map as rows over time, with the sum of each step beside the map. Tables: bars from the largest to the
+    smallest. Volumes: for each example the slice with the largest sum of |values|. Activation maximization: the
+    start, the input that was found, and the score at every step.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def plot(
     scale : {"shared", "panel"} or Scale
         One scale and one colour bar for all examples, one for each, or the scale of another figure.
     channels : {"sum", "mean", "abs_sum", "abs_max"}, optional
-        How the channels of a place are merged, see `explain.render.heatmaps`. By default ``"sum"``, ``"mean"``
-        for methods that remove whole places, or ``"abs_sum"`` for methods whose values have no sign by the catalogue.
+        How the channels of a position are merged, see `explain.render.heatmaps`. By default ``"sum"``; ``"mean"`` for
+        methods that remove whole positions; ``"abs_sum"`` for methods that are unsigned in the catalogue.
     percentile : float
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
     max_examples : int
@@ -59,7 +59,7 @@ def plot(
     Returns
     -------
     matplotlib.figure.Figure
-        Notebooks show it, pyplot does not know it; save it with its ``savefig``.
+        Notebooks show it; it is not registered in pyplot; save it with its ``savefig``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Sequences as HTML: text in the colours of its relevance. Everything is escaped."""
+"""Sequences as HTML: each step has the colour of its relevance. All text is escaped."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from explain.results.names import number
 def sequence_html(
     attribution: Attribution, example: int = 0, scale: Scale | None = None, *, channels: ChannelRule = "sum"
 ) -> str:
-    """Write a sequence as text in the colours of its relevance.
+    """Write a sequence as HTML, each step in the colour of its relevance.
 
     Parameters
     ----------
     attribution, example
         As for `explain.render.steps`.
     scale : Scale, optional
-        What the colours mean. By default the scale of this example alone; give one scale to all that are compared.
+        The scale of the colours. By default the scale of this example alone; to compare several, give all the same.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
         As for `explain.render.steps`.
 
     Returns
     -------
     str
-        One ``<span class="explain-sequence">`` with a ``<span>`` for each step; the number is its tooltip.
-        Padding has none.
+        One ``<span class="explain-sequence">`` with a ``<span>`` for each step; the tooltip is the relevance.
+        Padding has no ``<span>``.
 
     Raises
     ------

@@ -35,26 +35,26 @@ def plot_pair(
     max_examples: int = 8,
     difference: bool = False,
 ) -> Figure:
-    """Draw two attributions of the same inputs side by side, one row an example.
+    """Draw two attributions of the same inputs side by side, one row per example.
 
-    The two may be laid out differently (channels first and last). Both maps of a pair are always on one
-    scale. Each map has its score and convergence delta under it, each pair its figures of similarity.
+    The two layouts may differ (channels first and last). Both maps of a pair always share one scale. Score and
+    convergence delta are below each map, the figures of similarity below each pair.
 
     Parameters
     ----------
     a, b : Attribution
         Of the same inputs, targets and kind of score.
     labels : tuple of str, optional
-        Names of the two. By default what distinguishes them.
+        Names of the two. By default the properties in which they differ.
     comparison : Comparison, optional
         The result of `explain.compare` for the two. By default it is computed.
     scale : {"shared", "example"} or Scale
         One scale and one colour bar for all pairs, one for each pair, or the scale of another figure.
     examples, display, channels, percentile, max_examples
-        As for `explain.render.plot`; the display is by default that of `a`.
+        As for `explain.render.plot`; the default display is the display of `a`.
     difference : bool
-        Whether the second map less the first is drawn beside them, on their scale: magnified ten or a hundred times
-        where it is small, and its heading says so. Inputs found by activation maximization have no difference.
+        Whether to draw the second map less the first beside them, on the same scale. A small difference is magnified
+        ten or a hundred times, as its heading states. Inputs found by activation maximization have no difference.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def plot_pair(
     """
     comparison, names = check_pair(a, b, labels, comparison)
     channels = default_channels([a, b]) if channels is None else channels
-    # The names of steps, features and classes are those of the first, whether or not the second has any.
+    # The names of steps, features and classes come from the first, whether or not the second has names.
     both = [a, replace(b, display=a.display)]
     if view(a) == "volume":
         depths = most_relevant_slice(a, channels=channels)

@@ -1,4 +1,4 @@
-"""Figures and arrays of pixels as PNG files and as ``data:`` URIs, whose bytes depend on the picture alone."""
+"""Figures and arrays of pixels as PNG files and ``data:`` URIs, whose bytes depend only on the picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def figure_png(figure: Figure) -> bytes:
-    """Give a figure as a PNG file whose bytes depend on nothing but the picture.
+    """Give a figure as a PNG file whose bytes depend only on the picture.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ def figure_png(figure: Figure) -> bytes:
     True
     """
     stream = io.BytesIO()
-    # A fixed set of metadata: the default names the matplotlib version.
+    # Fix the metadata: by default it contains the matplotlib version.
     figure.savefig(stream, format="png", dpi=figure.dpi, metadata={"Software": None})
     return stream.getvalue()
 
 
 def figure_data_uri(figure: Figure) -> str:
-    """Give a figure as a ``data:`` URI, to be the source of an image in a page that needs no other file.
+    """Give a figure as a ``data:`` URI, the source of an image in a page that needs no other file.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def figure_data_uri(figure: Figure) -> str:
 
 
 def image_data_uri(pixels: npt.ArrayLike) -> str:
-    """Give an image as a ``data:`` URI whose bytes depend on nothing but its pixels.
+    """Give an image as a ``data:`` URI whose bytes depend only on its pixels.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def image_data_uri(pixels: npt.ArrayLike) -> str:
 
     eight_bit = np.round(255 * np.clip(np.asarray(pixels, np.float64), 0, 1)).astype(np.uint8)
     stream = io.BytesIO()
-    # Three channels: PIL compresses grey and colour alike, and no viewer chooses a palette of its own.
+    # Always use three channels: PIL then compresses grey and colour alike, and no viewer applies its own palette.
     Image.fromarray(eight_bit).convert("RGB").save(stream, format="PNG", optimize=True)
     return _data_uri(stream.getvalue())
 

@@ -1,4 +1,4 @@
-"""Pages that need no other file and no network: the template that they all extend, and images in them."""
+"""Pages that need no other file and no network: their common template, and their images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class PageImage:
     image : str
         As a ``data:`` URI.
     alt : str
-        What is seen in it, for those who cannot see it.
+        A description of the image, for readers who cannot see it.
     fine : bool
-        Whether it has so many pixels that they are not to be seen one by one.
+        Whether the image has so many pixels that single pixels are not visible.
     """
 
     image: str

@@ -1,4 +1,4 @@
-"""The result of an explanation: plain NumPy values, and everything needed to draw, compare and repeat them."""
+"""The result of an explanation: plain NumPy values, and all data needed to draw, compare and repeat them."""
 
 from __future__ import annotations
 
@@ -29,46 +29,47 @@ class Attribution:
         The attribution, signed, of the shape and in the layout of the input, e.g. (N, C, H, W). For
         activation maximization: the input that was found.
     inputs : numpy.ndarray of float32
-        The inputs that were explained (for activation maximization: the start), of the same shape.
+        The inputs that were explained (for activation maximization: the initial noise), of the same shape.
     layout : str
-        One letter an axis: N batch, C channels or features, T time, D, H, W space.
+        One letter per axis: N batch, C channels or features, T time, D, H, W space.
     method, engine, framework : str
         Canonical name of the method, the library that computed it (``"explain"``, ``"captum"``, ``"tf-explain"``) and
         the framework of the model (``"torch"``, ``"tensorflow"``…).
     model : str
         Class name of the model.
     layer : str
-        The layer that was explained: `inputs` is its output, or the map is of it, or `neuron` is a unit of it; empty
-        without one.
+        The layer that was explained: `inputs` is its output, or the map belongs to it, or `neuron` is one of its
+        units; empty if no layer was explained.
     neuron : tuple
-        The unit of that layer that was explained, for each example: an int or a tuple of int; empty without one.
+        The unit of that layer that was explained, for each example: an int or a tuple of int; empty if no unit was
+        explained.
     target : tuple
-        What was explained for each of the N examples: an int, a tuple of int (an index into outputs of
+        The target of each of the N examples: an int, a tuple of int (an index into outputs of
         higher rank), the name of a callable, or None for a model with a single output.
     score : str
         The kind of the explained scalar: ``"logit"``, ``"probability"``, ``"log_probability"`` or
-        ``"output"`` (the model's output as it is).
+        ``"output"`` (the unchanged output of the model).
     scores : numpy.ndarray
         The explained scalar of each example, shape (N,).
     predicted : numpy.ndarray of int, optional
         The predicted class of each example, shape (N,), where the model has classes.
     baseline : numpy.ndarray, optional
-        What the input was compared with, of the input's shape; for methods that compare with one baseline.
+        The baseline, of the input's shape; only for methods that compare the input with one baseline.
     baseline_rule : Mapping
-        How the baseline was made, e.g. ``{"rule": "blur", "sigma": 3.2}``. For methods that compare with a set:
-        ``{"rule": "references", "count": 64}``, without the references themselves.
+        How the baseline was made, e.g. ``{"rule": "blur", "sigma": 3.2}``. For methods that compare with a set of
+        references: ``{"rule": "references", "count": 64}``, without the references themselves.
     delta, relative_delta : numpy.ndarray, optional
-        Convergence delta of each example, shape (N,): the sum of the values minus the difference of the
-        scores at input and baseline; and its size relative to that difference.
+        Convergence delta of each example, shape (N,): the sum of the values minus the difference between the scores
+        at input and baseline; and the size of the delta relative to that difference.
     steps : numpy.ndarray of int, optional
         For methods that integrate: the number of gradients in each example's integral, shape (N,).
     rule : str
         For methods that integrate: the rule of integration that was used, e.g. ``"midpoint"``; else empty.
     map_error : numpy.ndarray of float, optional
         Estimated distance of each example's map from the exact integral, ``‖map − exact‖ / ‖map‖``, shape (N,):
-        a bound that is right for about 95 % of examples. Only where the steps allow an estimate.
+        a bound that holds for about 95 % of examples. Only where the steps allow an estimate.
     batch_size : int, optional
-        How many points were in memory at once; in single precision the last bits depend on it.
+        How many points were in memory at once; in single precision the last bits of the values depend on it.
     mask : numpy.ndarray of bool, optional
         For padded sequences: True where a step is real, shape (N, T).
     history : numpy.ndarray, optional
@@ -76,7 +77,7 @@ class Attribution:
     options : Mapping
         Every option of the method, with defaults.
     seed : int
-        The seed of everything random.
+        The seed of all random numbers.
     versions : Mapping
         Versions of `explain`, of the framework and of NumPy.
     notes : tuple of str
@@ -84,9 +85,9 @@ class Attribution:
     display : Display
         How to draw the input without its normalisation, and the names of classes, steps and features.
     input_name : str
-        Of a model with several inputs: which of them this is, by its key or position; else empty.
+        For a model with several inputs: the key or position of the explained input; else empty.
     together : tuple of str
-        The inputs that were explained together, this one included: `delta` is then that of the sum of all their
+        The inputs that were explained together, this one included: `delta` then refers to the sum of all their
         values. Empty for an input that was explained alone.
 
     Examples
@@ -182,7 +183,7 @@ class Attribution:
 
 
 def load(path: str | os.PathLike[str]) -> Attribution:
-    """Read an attribution that `Attribution.save` wrote; needs neither framework and runs no code of the file.
+    """Read an attribution that `Attribution.save` wrote; requires no framework and runs no code of the file.
 
     Parameters
     ----------
@@ -221,7 +222,7 @@ def load(path: str | os.PathLike[str]) -> Attribution:
 
 
 def _check_numbers(attribution: Attribution) -> None:
-    """Raise unless each array of one number an example is one: it would fail later, in a picture."""
+    """Check the arrays with one number per example: a wrong shape or dtype would fail only later, in a picture."""
     expected = (len(attribution),)
     for name in ("scores", "delta", "relative_delta", "steps", "map_error"):
         array = getattr(attribution, name)
@@ -229,6 +230,6 @@ def _check_numbers(attribution: Attribution) -> None:
             continue
         if array.shape != expected or array.dtype.kind not in ("iu" if name == "steps" else "iuf"):
             raise ValueError(
-                f"{name} should hold a number for each example, shape {expected}: it has shape {array.shape} and "
+                f"{name} should have one number for each example, shape {expected}: it has shape {array.shape} and "
                 f"dtype {array.dtype}"
             )

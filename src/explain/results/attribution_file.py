@@ -35,7 +35,7 @@ _ARRAYS = (
     "history",
 )
 
-_REMEDY = "Give a file that Attribution.save wrote; if it was cut off on its way, copy it again."
+_REMEDY = "Give a file that Attribution.save wrote; if it was truncated in transfer, copy it again."
 
 
 def write_fields(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> Path:
@@ -73,7 +73,7 @@ def write_fields(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> Pat
 
 
 def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the fields that `write_fields` wrote; inside `checked_content`, which reports what is wrong with them.
+    """Read the fields that `write_fields` wrote. Call it inside `checked_content`, which reports wrong content.
 
     Parameters
     ----------
@@ -83,11 +83,18 @@ def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        By name; a field that the file does not have is missing.
+        The fields by name; a field that the file does not have is missing.
+
+    Raises
+    ------
+    AttributionFileError
+        If the file is no archive, is damaged, or has a newer format.
+    FileNotFoundError
+        If there is no such file.
     """
     path = Path(path)
     if path.exists() and not zipfile.is_zipfile(path):
-        # Checked first: NumPy's own message for a file of another kind advises to load it unsafely.
+        # Checked first: for any other kind of file, NumPy's own message recommends unsafe loading.
         raise AttributionFileError(f"{path} is not a saved attribution: it is no .npz archive. {_REMEDY}")
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -120,7 +127,7 @@ def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 @contextmanager
 def checked_content(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Raise `AttributionFileError` for whatever the content of a file makes a reader raise."""
+    """Convert errors that wrong content of a file causes into `AttributionFileError`."""
     try:
         yield
     except AttributionFileError:
@@ -130,7 +137,7 @@ def checked_content(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert what JSON does not know to what it does: NumPy scalars, arrays and mappings."""
+    """Convert values that JSON does not support: NumPy scalars, arrays and mappings."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""The arrays of an attribution batch first and channels last, whatever its layout."""
+"""Converts the arrays of an attribution to batch first and channels last, from any layout."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def canonical(attribution: Attribution, array: npt.NDArray[Any]) -> Floats:
 
 
 def without_padding(attribution: Attribution, values: Floats) -> list[Floats]:
-    """Give the real values of each example in one flat array.
+    """Give the values of each example that are not padding, in one flat array.
 
     Parameters
     ----------
     attribution : Attribution
-        Its mask and layout say what is padding.
+        Its mask and layout define the padding.
     values : numpy.ndarray of float64
         From `canonical`, e.g. (N, T, C).
 
     Returns
     -------
     list of numpy.ndarray
-        One an example, with one axis.
+        One array per example, with one axis.
 
     Examples
     --------

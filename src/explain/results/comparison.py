@@ -1,4 +1,4 @@
-"""How alike two attributions are: of two models, two frameworks or two methods, on the same inputs."""
+"""How similar two attributions are: of two models, two frameworks or two methods, on the same inputs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TITLES = {
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """How alike two attributions are, example by example.
+    """How similar two attributions are, for each example.
 
     All arrays have shape (N,) and are float64; NaN means that the figure is not defined for that example.
 
@@ -39,27 +39,27 @@ class Comparison:
     ----------
     relative_l2 : numpy.ndarray
         ``‖a − b‖ / max(‖a‖, ‖b‖)``, in [0, 2]: 0 for equal maps (two zero maps too), 1 against a zero map, 2
-        for opposite ones. The same from either side.
+        for opposite ones. Symmetric in the two maps.
     pearson : numpy.ndarray
         Linear correlation, in [−1, 1]; undefined where a map is constant (also: zero).
     spearman : numpy.ndarray
         Correlation of the ranks, equal values sharing the mean rank, in [−1, 1]; undefined where a map is
         constant.
     top_overlap : numpy.ndarray
-        The part of the k values of largest size in the one map that are also among those of the other, where
-        k is a tenth of them, rounded up; in [0, 1], about 0.1 by chance. Values tied for the last places
-        share them equally: each counts as a fraction of a member, and an element in common counts as the
-        smaller of its two fractions. Undefined where a map is zero: nothing in it is large.
+        The share of the k largest absolute values of one map that are also among the k largest of the other, where
+        k is a tenth of the values, rounded up; in [0, 1], about 0.1 by chance. Values tied for the last places
+        share them equally: each counts as a fraction of a member, and an element that is in both counts as the
+        smaller of its two fractions. Undefined where a map is zero, since no value in it is large.
     ssim : numpy.ndarray
         Structural similarity of the two-dimensional heatmaps (channels summed; window 7, uniform), in
-        [−1, 1], both maps measured by one data range, from the least to the greatest value in either.
-        Undefined for what is no image (tables, named steps, volumes), for maps under 7 wide or high, for
+        [−1, 1], with one data range for both maps, from the least to the greatest value in either.
+        Undefined for results that are not images (tables, named steps, volumes), for maps under 7 wide or high, for
         padded sequences, and where that range is zero (both maps zero).
     labels : tuple of str
-        Names of the two, from what distinguishes them.
+        Names of the two attributions, from the properties in which they differ.
     differences : tuple of str
-        What differs between the two besides their values, and is allowed to: framework, model, method, options, the
-        steps and the rule of their integrals, the chunk size…
+        Permitted differences between the two besides their values: framework, model, method, options, the steps and
+        the rule of their integrals, the chunk size…
 
     Examples
     --------
@@ -86,7 +86,7 @@ class Comparison:
 
     @property
     def mean(self) -> Mapping[str, float]:
-        """The mean of each figure over the examples for which it is defined; NaN where it never is."""
+        """The mean of each figure over the examples for which it is defined; NaN if there are none."""
         means = {}
         for name in FIGURES:
             column = getattr(self, name)
@@ -96,11 +96,11 @@ class Comparison:
 
     @property
     def worst(self) -> int:
-        """The index of the least similar example: the greatest relative L2, the first of equals."""
+        """The index of the least similar example: the first one with the greatest relative L2."""
         return int(np.argmax(self.relative_l2))
 
     def __str__(self) -> str:
-        """Write the figures as a table, one line an example, an undefined figure as a dash."""
+        """Write the figures as a table, one line per example, with a dash for an undefined figure."""
         lines = [f"{self.labels[0]} | {self.labels[1]}"]
         rows = [("example", *TITLES.values())]
         rows += [(str(index), *self.texts(index).values()) for index in range(len(self))]
@@ -142,10 +142,10 @@ class Comparison:
 
 
 def compare(a: Attribution, b: Attribution) -> Comparison:
-    """Measure how alike two attributions of the same inputs, targets and kind of score are.
+    """Measure how similar two attributions of the same inputs, targets and kind of score are.
 
     The two may have different layouts: channels first and last, time first and batch first. Padding is ignored.
-    Frameworks, models, methods, their options and baselines may differ; the result lists them.
+    Frameworks, models, methods, their options and baselines may differ; the result lists these differences.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
     Returns
     -------
     Comparison
-        The figures of each example and what differs.
+        The figures of each example, and the differences.
 
     Raises
     ------
@@ -186,8 +186,8 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
         bad = ~np.isfinite(one).reshape(len(one), -1).all(axis=1)
         if bad.any():
             raise ComparisonError(
-                f"{name}.values is NaN or infinite in examples {listed(list(np.flatnonzero(bad)))}: nothing "
-                "can be said of them. Leave them out, or look for what made them."
+                f"{name}.values is NaN or infinite in examples {listed(list(np.flatnonzero(bad)))}: these "
+                "examples cannot be compared. Leave them out, or find the cause of these values."
             )
     figures: dict[str, list[float]] = {name: [] for name in FIGURES}
     for one, other in zip(*(without_padding(a, each) for each in values), strict=True):
@@ -201,7 +201,7 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
 
 
 def figure_text(name: str, value: float) -> str:
-    """Write one figure of similarity; a dash where it is not defined.
+    """Write one similarity figure as text; a dash if it is not defined.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def figure_text(name: str, value: float) -> str:
 
 
 def _ssim_of_maps(a: Attribution, b: Attribution) -> list[float]:
-    """Give the structural similarity of each example's heatmaps where they are images."""
+    """Give the structural similarity of each example's heatmaps if they are images, else NaN."""
     padded = a.mask is not None and not np.all(a.mask)
     if padded or not {view(a), view(b)} <= {"image", "rows"}:
         return [math.nan] * len(a)
@@ -225,7 +225,7 @@ def _ssim_of_maps(a: Attribution, b: Attribution) -> list[float]:
 
 
 def _labels(a: Attribution, b: Attribution) -> tuple[str, str]:
-    """Name the two by what distinguishes them."""
+    """Name the two attributions by the properties in which they differ."""
     words = []
     if a.framework != b.framework:
         words.append((framework_name(a.framework), framework_name(b.framework)))

@@ -1,4 +1,4 @@
-"""In what two attributions differ: what keeps them from being compared, and what a comparison may have."""
+"""The differences between two attributions: those that prevent a comparison, and those that are permitted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from explain.results.integration_text import CHOICE_OPTIONS, integration_differe
 from explain.results.names import class_name, listed, number
 from explain.results.view import drawn_as
 
-# Inputs are equal when they differ by no more than float32 rounding in a preprocessing.
+# Inputs count as equal if they differ by no more than float32 rounding in a preprocessing.
 INPUT_TOLERANCE = 1e-5
 
 
 def check_same_question(a: Attribution, b: Attribution) -> None:
-    """Raise `ComparisonError` if two attributions explain different things, with all that differs."""
+    """Raise `ComparisonError` if two attributions explain different things; the message lists every difference."""
     inputs = canonical(a, a.inputs), canonical(b, b.inputs)
     found = []
     if len(a) != len(b):
@@ -40,7 +40,7 @@ def check_same_question(a: Attribution, b: Attribution) -> None:
         found.append(f"the kind of score: {a.score!r} and {b.score!r}")
     if (drawn_as(a) == "input") != (drawn_as(b) == "input"):
         found.append(
-            f"the kind of result: an input that was found and an attribution ({a.method}, {b.method})"
+            f"the kind of result: an input that was found, and an attribution ({a.method}, {b.method})"
         )
     if found:
         raise ComparisonError(
@@ -51,10 +51,10 @@ def check_same_question(a: Attribution, b: Attribution) -> None:
 
 
 def _input_difference(a: Floats, b: Floats) -> list[str]:
-    """Say in which examples inputs differ by more than rounding, and by how much."""
+    """Describe in which examples the inputs differ by more than rounding, and by how much."""
     gap = np.abs(a - b).reshape(len(a), -1).max(axis=1, initial=0.0)
     size = np.maximum(np.abs(a), np.abs(b)).reshape(len(a), -1).max(axis=1, initial=0.0)
-    # Negated: NaN in an input counts as a difference.
+    # The comparison is negated so that NaN in an input counts as a difference.
     differing = np.flatnonzero(~(gap <= INPUT_TOLERANCE * np.maximum(size, 1e-30)))
     if not differing.size:
         return []
@@ -64,7 +64,7 @@ def _input_difference(a: Floats, b: Floats) -> list[str]:
 
 
 def _target_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say in which examples the targets differ."""
+    """Describe in which examples the targets differ."""
     if a.target == b.target:
         return []
     if len(a.target) != len(b.target):
@@ -81,7 +81,7 @@ def _target_difference(a: Attribution, b: Attribution) -> list[str]:
 
 
 def permitted_differences(a: Attribution, b: Attribution) -> list[str]:
-    """List what may differ between two attributions that are compared, and does."""
+    """List the permitted differences between two attributions that are compared."""
     plain = ("framework", "model", "layer", "method", "engine", "layout", "seed")
     found = [
         f"{name}: {getattr(a, name)} | {getattr(b, name)}"
@@ -90,7 +90,7 @@ def permitted_differences(a: Attribution, b: Attribution) -> list[str]:
     ]
     for one in integration_differences(a, b):
         found.append(f"{one.name}: {one.one} | {one.other}" + (f" ({one.where})" if one.where else ""))
-    # Where the steps of both integrals are known they are compared above, however they were chosen.
+    # If the steps of both integrals are known, they are compared above; the options that choose them do not matter.
     covered = CHOICE_OPTIONS if a.steps is not None and b.steps is not None else ()
     for option in sorted((set(a.options) | set(b.options)) - set(covered)):
         mine, theirs = (options.get(option, "–") for options in (a.options, b.options))
@@ -100,7 +100,7 @@ def permitted_differences(a: Attribution, b: Attribution) -> list[str]:
 
 
 def _baseline_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say how the baselines differ, if both have one or only one has; sets of references by their number."""
+    """Describe how the baselines differ, or that only one exists; sets of references are compared by their number."""
     kinds = [_baseline_kind(one) for one in (a, b)]
     if any("references" in kind for kind in kinds):
         return [f"baseline: {kinds[0]} | {kinds[1]}"] if kinds[0] != kinds[1] else []
@@ -124,7 +124,7 @@ def _baseline_kind(a: Attribution) -> str:
 
 
 def _score_difference(a: Attribution, b: Attribution) -> list[str]:
-    """Say how far the explained scores are apart, if that is more than rounding."""
+    """Describe how far apart the explained scores are, if that is more than rounding."""
     one, other = (np.asarray(x.scores, np.float64) for x in (a, b))
     gap = np.abs(one - other).max(initial=0.0)
     size = max(np.abs(one).max(initial=0.0), np.abs(other).max(initial=0.0))

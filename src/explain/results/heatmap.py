@@ -1,4 +1,4 @@
-"""Values to heatmaps: one number a place, whatever the layout."""
+"""From values to heatmaps: one number per position, in any layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ChannelRule = Literal["sum", "mean", "abs_sum", "abs_max"]
 def heatmaps(
     values: Array, layout: str | Layout, *, channels: ChannelRule = "sum", per_feature: bool = False
 ) -> Floats:
-    """Make one heatmap an example of values in any layout.
+    """Make one heatmap per example from values in any layout.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ def heatmaps(
     layout : str or Layout
         Which axis is which.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
-        What is done to the channels of a place: ``"sum"`` adds the signed values, so that the heatmap sums to
-        what the values sum to (completeness is kept); ``"mean"`` is for values that belong to the whole place
-        and are repeated for each channel; ``"abs_sum"`` and ``"abs_max"`` give unsigned maps, the
-        sum or the greatest of the absolute values. The features of a table are what is explained and are
-        never merged: the rule only says whether their signs are kept.
+        How the channels of a position are merged: ``"sum"`` adds the signed values, so that the heatmap has the
+        same sum as the values (completeness is preserved); ``"mean"`` is for values that belong to the whole
+        position and are repeated for each channel; ``"abs_sum"`` and ``"abs_max"`` give unsigned maps, the
+        sum or the maximum of the absolute values. The features of a table are the explained units and are
+        never merged: the rule only decides whether their signs are preserved.
     per_feature : bool
-        For sequences: keep the features of a step apart (rows as time), as for a table.
+        For sequences: do not merge the features of a step (rows as time), as for a table.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def heatmaps(
         examples = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1)).tolist()
         raise RenderError(
             f"values has {int(wrong.sum())} NaN or infinite of {wrong.size} (examples {listed(examples)}): "
-            "a heatmap needs finite values. Look for NaN in the input, the weights or the model's output."
+            "a heatmap needs finite values. Check the input, the weights and the model's output for NaN."
         )
     if canonical.ndim == 2 or (per_feature and canonical.ndim == 3):
         return canonical.copy() if is_signed(channels) else np.abs(canonical)
@@ -78,7 +78,7 @@ def heatmaps(
 
 
 def is_signed(channels: ChannelRule) -> bool:
-    """Say whether the heatmap of a channel rule has two signs.
+    """Tell whether the heatmap of a channel rule has two signs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How an integral was computed: its steps, its rule, its error, in the words of pictures and tables."""
+"""How an integral was computed: its steps, rule and error as text for pictures and tables."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RULE_NAMES = {
     "riemann_right": "right Riemann",
 }
 
-# The options that say how steps are chosen; the steps themselves are in the result.
+# The options that control how steps are chosen; the chosen steps are in the result.
 CHOICE_OPTIONS = ("n_steps", "rule", "tolerance", "max_steps")
 
 
 def rule_name(rule: str) -> str:
-    """Write a rule of integration for people.
+    """Write a rule of integration as it is displayed.
 
     Examples
     --------
@@ -35,14 +35,14 @@ def rule_name(rule: str) -> str:
 
 
 def steps_text(attribution: Attribution, example: int | None = None) -> str | None:
-    """Write how many steps an integral took and by which rule; None where nothing was integrated.
+    """Write the number of steps of an integral and its rule; None if the method does not integrate.
 
     Parameters
     ----------
     attribution : Attribution
         Of any method.
     example : int, optional
-        Which example; the least and the most of all if not given.
+        Which example; by default the least and the greatest number of all examples.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def steps_text(attribution: Attribution, example: int | None = None) -> str | No
 
 
 def map_error_text(attribution: Attribution, example: int) -> str | None:
-    """Write the estimated error of one map; None where there is no estimate.
+    """Write the estimated error of one map; None if there is no estimate.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def map_error_text(attribution: Attribution, example: int) -> str | None:
 
 
 def tolerance_of(attribution: Attribution) -> float | None:
-    """Give the tolerance that the caller set for the error of the map; None if it did not choose the steps.
+    """Give the tolerance for the error of the map; None if the tolerance did not determine the steps.
 
     Examples
     --------
@@ -86,13 +86,13 @@ def tolerance_of(attribution: Attribution) -> float | None:
     0.02
     """
     options = attribution.options
-    # With a number of steps from the caller, the tolerance has no effect, though it has a default.
+    # If the caller gives the number of steps, the tolerance has no effect, although it has a default.
     chosen = isinstance(options.get("n_steps"), str) and options.get("tolerance") is not None
     return float(options["tolerance"]) if chosen else None
 
 
 def misses_tolerance(attribution: Attribution, example: int) -> bool:
-    """Say whether the estimated error of one map is above the tolerance.
+    """Tell whether the estimated error of one map is above the tolerance.
 
     Examples
     --------
@@ -121,9 +121,9 @@ class Difference:
 
 
 def integration_differences(a: Attribution, b: Attribution) -> list[Difference]:
-    """List in which of steps, rule and chunk size two attributions differ.
+    """List the differences of two attributions in steps, rule and chunk size.
 
-    A field that one of the two does not have (a method without steps, an older file) is no difference.
+    A field that one of the two does not have (a method without steps, an older file) does not count as a difference.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def integration_differences(a: Attribution, b: Attribution) -> list[Difference]:
 
 
 def differences_text(a: Attribution, b: Attribution) -> str:
-    """Write for people in which of steps, rule and chunk size two attributions differ; empty if in none.
+    """Write the differences of two attributions in steps, rule and chunk size as text; empty if there are none.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def differences_text(a: Attribution, b: Attribution) -> str:
 
 
 def _span(steps: npt.NDArray[Any]) -> str:
-    """Write the least and the greatest of some numbers, once if they are equal."""
+    """Write the least and the greatest of some numbers, or a single number if they are equal."""
     if not steps.size:
         return ""
     least, most = int(steps.min()), int(steps.max())

@@ -1,4 +1,4 @@
-"""Numbers, classes, methods and frameworks written for people; needs no matplotlib."""
+"""Display text of numbers, classes, methods and frameworks; does not import matplotlib."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def percent_at_most(fraction: float) -> str:
         return f"{number(size)} %"
     size = max(size, 1e-3)
     unit = 10.0 ** (math.floor(math.log10(size)) - 1)
-    # 100 × 0.07 is a last bit above 7: without the slack it would be written as 7.1.
+    # In floating point, 100 × 0.07 is slightly above 7: without the slack it would be written as 7.1.
     return f"{number(unit * math.ceil(size / unit - 1e-9))} %"
 
 
@@ -83,7 +83,7 @@ def class_name(attribution: Attribution, target: Any) -> str:
 
 
 def method_name(method: str) -> str:
-    """Write a method's name for people; one that the catalogue does not know in plain words.
+    """Give the display name of a method: its title in the catalogue, else its name in plain words.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def method_name(method: str) -> str:
 
 
 def framework_name(framework: str) -> str:
-    """Write a framework's name as its makers do.
+    """Give the display name of a framework, spelled as the framework itself spells it.
 
     Examples
     --------

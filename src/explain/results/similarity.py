@@ -1,4 +1,4 @@
-"""Figures of similarity between two arrays, each defined for zero and constant ones too."""
+"""Similarity figures of two arrays; each handles zero and constant arrays too."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# The part of the values that counts as the top.
+# The share of the values that counts as the top.
 TOP = 0.1
 
-# The window of the structural similarity, which needs maps of at least this size.
+# The window of the structural similarity: maps must have at least this size.
 SSIM_WINDOW = 7
 
 
@@ -27,7 +27,7 @@ def relative_l2(a: Floats, b: Floats) -> float:
     largest = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
     if largest == 0:
         return 0.0
-    # Divided first: the square of a tiny or huge value would leave the range of floats.
+    # Divide first: the square of a tiny or huge value would underflow or overflow.
     a, b = a / largest, b / largest
     return float(np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b)))
 
@@ -95,7 +95,7 @@ def ssim(a: Floats, b: Floats) -> float:
 
 
 def _membership(sizes: Floats, count: int) -> Floats:
-    """Give how far each element is among the `count` largest: 1, 0, or a share of the tied places."""
+    """Give the membership of each element in the `count` largest: 1, 0, or a share of the tied places."""
     threshold = np.partition(sizes, sizes.size - count)[sizes.size - count]
     above, tied = sizes > threshold, sizes == threshold
     return np.asarray(above + tied * ((count - above.sum()) / tied.sum()), np.float64)

@@ -1,4 +1,4 @@
-"""How an attribution is drawn, and the maps that are drawn."""
+"""How an attribution is drawn, and the maps to draw."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ View = Literal["image", "rows", "characters", "table", "volume"]
 
 
 def view(attribution: Attribution) -> View:
-    """Find how an attribution is drawn, from its canonical rank and the names it carries.
+    """Determine how an attribution is drawn, from its canonical rank and its display names.
 
     Parameters
     ----------
@@ -59,17 +59,17 @@ def view(attribution: Attribution) -> View:
 
 
 def drawn_as(attribution: Attribution) -> Drawn:
-    """Look up in the catalogue what the values of an attribution's method are.
+    """Look up in the catalogue what the values of an attribution's method represent.
 
     Parameters
     ----------
     attribution : Attribution
-        Of any method; one that the catalogue does not know counts as signed.
+        Of any method; a method that the catalogue does not contain counts as signed.
 
     Returns
     -------
     {"signed", "unsigned", "input"}
-        Maps with two signs, maps with one, or the input that a maximization found.
+        Maps with two signs, maps with one sign, or the input that a maximization found.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def drawn_as(attribution: Attribution) -> Drawn:
 
 
 def input_name(attribution: Attribution) -> str:
-    """Say what the inputs of an attribution are: those of the model, or the output of a layer.
+    """Name the inputs of an attribution: the input of the model, or the output of a layer.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def input_name(attribution: Attribution) -> str:
 
 
 def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
-    """Give the default channel rule: it keeps signs, unless all these methods give values without sign.
+    """Give the default channel rule: it preserves signs, unless all these methods give values without sign.
 
     Examples
     --------

@@ -15,10 +15,10 @@ from explain.migration.measurement.rows import label
 from explain.migration.report import Divergence, Row
 from explain.results.names import number
 
-# Rounding grows slowly from layer to layer; a cause shows as a leap.
-_LEAP = 20.0
+# Rounding errors grow slowly from layer to layer; a real cause makes the difference jump.
+_JUMP = 20.0
 _ROUNDING = 5e-7
-_LEAST_LEAP = 1e-5
+_LEAST_JUMP = 1e-5
 
 
 def first_divergence(
@@ -39,7 +39,7 @@ def first_divergence(
     models : sequence of ObservedModel
         The two models.
     few : sequence of GivenModel
-        The same two with the examples that were compared layer by layer.
+        The same two models with the examples that were compared layer by layer.
     outputs : Mapping of str to (numpy.ndarray, numpy.ndarray)
         The outputs of both models by name.
 
@@ -82,13 +82,13 @@ def first_divergence(
 
 
 def _grown(aligned: Sequence[Aligned], failed: Row) -> tuple[Divergence, Diagnosis] | None:
-    """Explain a failure by rounding, if the difference grows from layer to layer without a leap."""
+    """Explain a failure by rounding, if the difference grows from layer to layer without a jump."""
     most = max(aligned, key=lambda pair: pair.error)
-    if failed.error is None or not failed.error <= _LEAP * most.error:
+    if failed.error is None or not failed.error <= _JUMP * most.error:
         return None
     beyond = next((pair for pair in aligned if pair.error > failed.tolerance), most)
     evidence = (
-        f"The difference grows from layer to layer without a leap, to {number(most.error)} at {most.a.name}, as "
+        f"The difference grows from layer to layer without a jump, to {number(most.error)} at {most.a.name}, as "
         "rounding does."
     )
     names = label(beyond.a.name, beyond.a.call), label(beyond.b.name, beyond.b.call)
@@ -96,10 +96,10 @@ def _grown(aligned: Sequence[Aligned], failed: Row) -> tuple[Divergence, Diagnos
 
 
 def first_leap(aligned: Sequence[Aligned]) -> int | None:
-    """Give the first pair at which the difference leaps by more than growing rounding does; None if there is none."""
+    """Give the first pair at which the difference grows by more than rounding explains; None if there is none."""
     most = _ROUNDING
     for index, pair in enumerate(aligned):
-        if pair.error > max(_LEAST_LEAP, _LEAP * most):
+        if pair.error > max(_LEAST_JUMP, _JUMP * most):
             return index
         most = max(most, pair.error)
     return None

@@ -9,15 +9,15 @@ from explain.migration.diagnosis.settings import differing_settings
 from explain.migration.measurement.alignment import Aligned
 from explain.migration.report import Divergence, Row
 
-# A difference that shrinks to this share of itself in the outputs was compensated on the way.
-_MADE_GOOD = 0.01
+# A difference that shrinks to this share in the outputs was compensated by later layers.
+_COMPENSATED = 0.01
 _MOST_LISTED = 5
 
 
 def pass_compensated_layers(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Do not fail layers whose difference the next ones compensate: a bias or a scale was moved to the next layer.
+    """Do not fail layers whose difference the next layers compensate: a bias or a scale was moved to the next layer.
 
-    Only if the outputs agree as if there were no difference, and all other rows pass.
+    This applies only if the outputs agree as if there were no difference, and all other rows pass.
 
     Returns
     -------
@@ -30,19 +30,19 @@ def pass_compensated_layers(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
         return list(rows), []
     found, names = [], []
     for row in rows:
-        if row.passed is False and row.error is not None and max(outputs) < _MADE_GOOD * row.error:
+        if row.passed is False and row.error is not None and max(outputs) < _COMPENSATED * row.error:
             names.append(row.a if row.a == row.b else f"{row.a} | {row.b}")
             row = replace(row, passed=None)
         found.append(row)
     listed = ", ".join(names[:_MOST_LISTED]) + (
         f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
     )
-    note = f"The output of {listed} differs, and the next layers make it good: the weights are arranged differently."
+    note = f"The output of {listed} differs, and the next layers compensate it: the weights are arranged differently."
     return found, [note] if names else []
 
 
 def settings_without_effect(aligned: Sequence[Aligned], divergence: Divergence | None) -> list[str]:
-    """List settings that differ though the models agree on these examples."""
+    """List settings that differ although the models agree on these examples."""
     if divergence is not None:
         return []
     found = [

@@ -1,4 +1,4 @@
-"""Hypotheses on how the values of one model become those of the other: scaled, reordered, activated, dropped."""
+"""Hypotheses on how the values of one model result from the other's: scaled, reordered, activated, dropped."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from explain.results.names import number
 
 Floats = npt.NDArray[np.float64]
 
-# Relative L2 that a hypothesis may leave unexplained: rounding, also in half precision.
+# The relative L2 that a hypothesis may leave unexplained: rounding, also in half precision.
 _EXPLAINED = 2e-3
-# And as a share of the difference that it explains.
+# The same bound as a share of the difference to explain.
 _OF_THE_WHOLE = 0.05
 
 
@@ -39,7 +39,7 @@ class Hypothesis:
 
 
 def is_explained(a: Array, b: Array, whole: float) -> bool:
-    """Tell whether two arrays are equal up to rounding, and much nearer than the difference to explain, `whole`.
+    """Tell whether two arrays are equal up to rounding, and much closer than `whole`, the difference to explain.
 
     Examples
     --------
@@ -59,9 +59,9 @@ def of_inputs(a: Array, b: Array, whole: float, *, shifts: bool = True) -> Hypot
     a, b : numpy.ndarray
         Batch first, channels or features last.
     whole : float
-        How far apart they are.
+        The relative L2 of the two.
     shifts : bool
-        Whether to allow for a shift besides a scale; a kernel has none.
+        Whether to allow a shift besides a scale; a kernel has no shift.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def of_activations(a: Array, b: Array, whole: float) -> Hypothesis | None:
         for first, second, one, other in (("b", "a", a, b), ("a", "b", b, a)):
             if is_explained(function(one), other, whole):
                 return Hypothesis("activation", f"{first} applies {name} where {second} applies none")
-    # Two activations of the same values can be recognised only if one of them has an inverse.
+    # Two different activations of the same values can be recognised only if one of them has an inverse.
     for name, inverse in INVERSES.items():
         for other_name, other_function in ACTIVATIONS.items():
             if other_name != name and is_explained(other_function(inverse(a)), b, whole):
@@ -169,7 +169,7 @@ def _moved(a: Array) -> Iterator[tuple[str, str, Array]]:
 
 
 def _scaled(a: Array, b: Array, whole: float, shifts: bool) -> str | None:
-    """Say by which scale and shift b results from a, the same for all values or one for each channel."""
+    """Describe the scale and shift by which b results from a, the same for all values or one for each channel."""
     one, other = (np.asarray(x, np.float64).reshape(-1, x.shape[-1]) for x in (a, b))
     scale, shift = _line(one.ravel(), other.ravel(), shifts)
     if is_explained(scale * one + shift, other, whole):

@@ -1,4 +1,4 @@
-"""In which order the rows or the gates of one kernel come in another."""
+"""The order of the rows or the gates of one kernel in another kernel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explain.migration.diagnosis.hypotheses import Floats, is_explained
 
 
 def flattening(kernel: Array, other: Array, shape: Sequence[int]) -> str | None:
-    """Give the order of a map's axes in which the rows of one dense kernel come in another.
+    """Give the order of a map's axes for which the rows of one dense kernel equal the rows of another.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def flattening(kernel: Array, other: Array, shape: Sequence[int]) -> str | None:
 
 
 def gate_order(kernel: Floats, other: Floats, gates: str) -> str | None:
-    """Give the order in which the gates of one recurrent kernel come in another; None if it is the same, or none.
+    """Give the order of the gates of one recurrent kernel in another; None if it is the same, or if no order fits.
 
     Parameters
     ----------

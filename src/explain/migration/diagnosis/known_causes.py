@@ -42,7 +42,7 @@ class Diagnosis:
     cause : str
         One of `CAUSES`.
     evidence : str
-        The findings that point to it.
+        The findings that indicate the cause.
     at_input : bool
         Whether the models diverge before their first layer.
     """
@@ -53,5 +53,5 @@ class Diagnosis:
 
     @property
     def remedy(self) -> str:
-        """What to do about it."""
+        """How to fix it."""
         return CAUSES[self.cause]

@@ -30,7 +30,7 @@ def of_layer_inputs(place: Place) -> Diagnosis | None:
         or of_inputs(one, other, whole)
     )
     if found is not None and found.cause == "value range":
-        # After the first layer this is not about the model's input: one model has a layer that scales.
+        # After the first layer, this does not concern the model's input: one model has a layer that scales.
         words = f"Between the layers that agree and {place.names} only one model scales: {found.sentence}."
         return Diagnosis("architecture", words)
     if found is not None:
@@ -42,13 +42,13 @@ def of_layer_inputs(place: Place) -> Diagnosis | None:
 
 
 def of_layers_between(place: Place, last: Aligned | None) -> Diagnosis | None:
-    """Explain by other operations between the pair before, which agrees, and this one."""
+    """Explain by different operations between the previous pair, which agrees, and this pair."""
     both = (place.a, place.pair.a, last and last.a), (place.b, place.pair.b, last and last.b)
     seen = []
     for model, own, before in both:
         calls = model.observation.calls
         start = 0 if before is None else calls.index(before) + 1
-        # A layer applies its own activation after the outputs that were compared.
+        # A layer applies its own activation after the outputs that are compared.
         applied = [before.activation] if before and before.activation else []
         between = [call.operation for call in calls[start : calls.index(own)]]
         seen.append([word for word in (*applied, *between) if word not in MOVES_ONLY])

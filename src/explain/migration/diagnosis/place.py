@@ -1,4 +1,4 @@
-"""The pair of layers at which the cause of a divergence is looked for."""
+"""The pair of layers at which the search for the cause of a divergence takes place."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Place:
 
 
 def differ_in_space(a: Array, b: Array) -> bool:
-    """Tell whether two maps with the same channels have other sizes in space or time.
+    """Tell whether two maps with the same number of channels differ in their sizes in space or time.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The search for the cause of a divergence: where it is looked for, in which order."""
+"""The search for the cause of a divergence: the possible causes, in order."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from explain.migration.measurement.distance import apart
 from explain.migration.measurement.matching import ObservedModel
 from explain.results.names import percent
 
-# The inputs of two layers agree if they differ this much less than the outputs.
+# The inputs of two layers agree if their difference is below this share of the outputs' difference.
 _SAME_INPUT = 0.1
 _ROUNDING = 1e-5
 _LOW_PRECISION = ("float16", "bfloat16")
 
 
 def diagnose(index: int, aligned: Sequence[Aligned], a: ObservedModel, b: ObservedModel) -> Diagnosis:
-    """Find the likely cause why the outputs of two layers differ.
+    """Find the likely cause of a difference between the outputs of two layers.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ def diagnose(index: int, aligned: Sequence[Aligned], a: ObservedModel, b: Observ
 
 
 def _causes(place: Place, last: Aligned | None) -> Iterator[Diagnosis | None]:
-    """Look for the cause where the inputs differ: certain explanations before likely ones."""
+    """Search for the cause if the inputs differ: certain explanations before likely ones."""
     yield of_layer_inputs(place)
     if place.pair.before is None:
-        # Inputs of other shapes may be due to the layer itself: it pads, and in the other model a layer before it does.
+        # Different input shapes may be due to the layer itself: it pads, and in the other model a previous layer does.
         yield _in_the_layer(place)
     yield of_layers_between(place, last)
     yield _in_the_layer(place)
@@ -66,7 +66,7 @@ def _causes(place: Place, last: Aligned | None) -> Iterator[Diagnosis | None]:
 
 
 def _in_the_layer(place: Place) -> Diagnosis | None:
-    """Look for the cause in the layer itself."""
+    """Search for the cause in the layer itself."""
     return next((found for found in _causes_in_the_layer(place) if found is not None), None)
 
 
@@ -87,7 +87,7 @@ def _causes_in_the_layer(place: Place) -> Iterator[Diagnosis | None]:
 
 
 def diagnose_outputs(pairs: Sequence[tuple[Array, Array]], *, at_input: bool = False) -> Diagnosis:
-    """Find the likely cause why outputs differ while every layer that could be compared agrees; or why inputs differ.
+    """Find the likely cause of different outputs although every compared layer agrees, or of different inputs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Causes in how a layer is set and how it runs: its settings, its mode, its operation."""
+"""Causes in the configuration of a layer: its settings, its mode, its operation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CAUSES_BY_SETTING = {
     "batch_statistics": "training mode",
     "training": "training mode",
 }
-# Relative L2 up to which outputs are explained by the statistics of the batch: rounding, also in half precision.
+# The relative L2 up to which the statistics of the batch explain the outputs: rounding, also in half precision.
 _BY_BATCH = 0.01
 
 
@@ -101,7 +101,7 @@ def differing_settings(pair: Aligned, a: ParameterLayer, b: ParameterLayer) -> l
 
 
 def of_operation(place: Place) -> Diagnosis | None:
-    """Explain by what a layer without parameters computes: a pool, an activation."""
+    """Explain by the operation of a layer without parameters: a pool, an activation."""
     pair = place.pair
     settings = "; ".join(
         f"{name}: " + ", ".join(f"{key}={value}" for key, value in call.settings.items())

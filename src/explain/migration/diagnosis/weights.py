@@ -23,7 +23,7 @@ GATES = {"lstm": "ifgo", "gru": "zrn"}
 _SAME = 1e-5
 # Weights with at most this many values were quantised to 8 bits.
 _LEVELS = 256
-# Relative L2 that rounding to 8 bits stays below.
+# Rounding to 8 bits stays below this relative L2.
 _OF_ROUNDING = 0.05
 
 
@@ -36,7 +36,7 @@ class _Tensor:
     name : str
         Its name.
     expected : numpy.ndarray
-        The tensor that b should have: that of a, its rows in the order of the layer's input in b.
+        The tensor that b should have: the tensor of a, with its rows in the order of the layer's input in b.
     actual : numpy.ndarray
         The tensor that b has.
     """
@@ -112,7 +112,7 @@ def _of_gates(place: Place, layer: ParameterLayer, tensor: _Tensor) -> Diagnosis
 def _of_convolution(place: Place, tensor: _Tensor) -> Diagnosis | None:
     if tensor.is_exchanged:
         return Diagnosis("height and width", f"The kernel of {place.names} has height and width exchanged.")
-    # As if it were an input: one example, with the input channels last.
+    # Treat the kernel as an input: one example, with the input channels last.
     expected, actual = (np.moveaxis(one, -2, -1)[None] for one in (tensor.expected, tensor.actual))
     found = of_inputs(expected, actual, tensor.error, shifts=False)
     if found is not None and found.cause == "channel order":
@@ -139,7 +139,7 @@ def _of_dense(place: Place, layer: ParameterLayer, tensor: _Tensor) -> Diagnosis
 
 
 def _of_rows(place: Place, name: str, own: Array | None, actual: Array) -> Diagnosis | None:
-    """Explain a tensor with a row for each value of a flattened map by another order of the rows."""
+    """Explain a tensor with one row per value of a flattened map by another order of the rows."""
     shape = place.map_before
     if shape is None or own is None or len(own) != math.prod(shape) or own.shape != actual.shape:
         return None
@@ -180,7 +180,7 @@ def _of_precision(place: Place, tensor: _Tensor) -> Diagnosis | None:
 
 
 def _expected(place: Place, a: ParameterLayer, b: ParameterLayer, name: str) -> Array:
-    """Give the tensor that b should have: that of a, its rows in the order of the flattened map in b."""
+    """Give the tensor that b should have: the tensor of a, with its rows in the order of the flattened map in b."""
     tensor, (one, other) = _tensor_or_neutral(a, b, name), place.pair.inputs
     shape = place.map_before
     by_row = (a.kind == "dense" and name == "kernel") or "normalization" in a.kind
@@ -192,7 +192,7 @@ def _expected(place: Place, a: ParameterLayer, b: ParameterLayer, name: str) -> 
 
 
 def _tensor_or_neutral(layer: ParameterLayer, other: ParameterLayer, name: str) -> Array:
-    """Give a tensor of a layer, or if it has none the neutral one: ones that scale, zeros that shift."""
+    """Give a tensor of a layer, or the neutral tensor if it has none: ones for a scale, zeros for a shift."""
     if name in layer.tensors:
         return np.asarray(layer.tensors[name])
     like = np.asarray(other.tensors[name])
@@ -207,7 +207,7 @@ def _brain_float(array: Array) -> Array:
 
 
 def _has_few_levels(array: Array) -> bool:
-    """Tell whether a tensor has few different values, in all or for each of its outputs."""
+    """Tell whether a tensor has few different values, in total or for each of its outputs."""
     columns = array.reshape(-1, array.shape[-1]).T if array.ndim > 1 else array[None]
     return _is_coarse(array) or all(map(_is_coarse, columns))
 

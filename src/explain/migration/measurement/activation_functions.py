@@ -1,4 +1,4 @@
-"""Activation functions in NumPy: of layers, their inverses, and those that a model may end in."""
+"""Activation functions in NumPy: those of layers, their inverses, and those at the end of a model."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ INVERSES: dict[str, Callable[[Array], Array]] = {
     "leaky relu (0.2)": lambda a: np.where(a > 0, a, a / 0.2),
     "leaky relu (0.3)": lambda a: np.where(a > 0, a, a / 0.3),
 }
-"""Inverses of the activation functions that can be undone."""
+"""Inverses of the activation functions that have one."""
 
 ENDINGS: dict[str, Callable[[Array], Array]] = {
     "softmax": _softmax,

@@ -15,19 +15,19 @@ from explain.migration.measurement.matching import Match, ObservedModel, Parts, 
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """Two calls, one in each model, of layers that do the same.
+    """Two calls, one in each model, of corresponding layers.
 
     Parameters
     ----------
     a, b : ObservedCall
         The calls.
     inputs : tuple of numpy.ndarray
-        The inputs of the calls, or of the first layer of several that are one layer in the other model; None if they
-        were not seen. Zeros that only one model pads with beforehand are removed.
+        The inputs of the calls; if several layers correspond to one layer of the other model, the input of the first.
+        None if they were not observed. Zeros that only one model pads with before the layer are removed.
     parts : tuple of (ParameterLayer, ParameterLayer)
         The parameters of the two layers, part by part; empty for layers without parameters.
     zeros : str
-        Which zeros were removed, in words; empty if none.
+        A description of the removed zeros; empty if none were removed.
     error : float
         Relative L2 of the outputs; infinite if their shapes differ.
     before : float, optional
@@ -60,7 +60,7 @@ def aligned_calls(a: ObservedModel, b: ObservedModel) -> tuple[Aligned, ...]:
 
 
 def _without_padding(a: Array | None, b: Array | None) -> tuple[tuple[Array | None, Array | None], str]:
-    """Remove zeros that only one of the models pads the input of a layer with, and say which."""
+    """Remove zeros around the input of a layer that only one model pads with, and describe them."""
     if a is None or b is None:
         return (a, b), ""
     one, other = without_zeros_around(a, b)
@@ -71,7 +71,7 @@ def _without_padding(a: Array | None, b: Array | None) -> tuple[tuple[Array | No
 def _gap(
     a: ObservedModel, b: ObservedModel, match: Match, arrays: tuple[Array, Array], operation: str = ""
 ) -> float:
-    """Give how far two arrays are apart, in any order of axes and flattened values that the models may use."""
+    """Give the distance of two arrays, in any order of axes and flattened values that the models may use."""
     first, second = arrays
     alike = a.flattens_channels_last == b.flattens_channels_last
     flat = None if alike or first.ndim != 2 else a.flattened_before(match.a, first.shape[1])

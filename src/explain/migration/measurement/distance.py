@@ -1,4 +1,4 @@
-"""How far apart two arrays are, the inputs or outputs of layers that flatten, pad or keep steps differently."""
+"""The distance of two arrays: inputs or outputs of layers that flatten, pad or return steps differently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explain.inputs.examples import Array
 from explain.results.similarity import relative_l2
 
 RECURRENT = ("simple_rnn", "lstm", "gru")
-"""Layers that return a whole sequence, or its last step."""
+"""Layers that return a whole sequence or its last step."""
 
 
 def difference(
@@ -29,12 +29,12 @@ def difference(
         If a recurrent layer returns the whole sequence in one model and its last step in the other, the last steps are
         compared.
     operation : str
-        The operation whose outputs they are; empty for inputs.
+        The operation that computed the arrays; empty if they are inputs.
     flattened : tuple of int, optional
         The shape, channels last, of a map that the models flatten in different orders: vectors of its size are
         compared in both orders.
     a_flattens_channels_last : bool
-        Whether the model of `a` flattens it with the channels last, and that of `b` does not.
+        Whether the model of `a` flattens the map with the channels last, and the model of `b` does not.
     """
     if operation in RECURRENT or operation == "bidirectional":
         a, b = _last_steps(a, b), _last_steps(b, a)
@@ -64,7 +64,7 @@ def flatten_order(shape: Sequence[int]) -> Array:
 
 
 def without_zeros_around(a: Array, b: Array) -> tuple[Array, Array]:
-    """Remove zeros around one of two maps, if that gives them the same shape.
+    """Remove zeros around one of two maps, if both then have the same shape.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def apart(a: Array, b: Array) -> float:
 
 
 def _last_steps(own: Array, other: Array) -> Array:
-    """Give the last step of a sequence if the other array has only that; of two directions, the last step of each."""
+    """Give the last step of a sequence if the other array has only this step; for two directions, the last of each."""
     if own.ndim != 3 or other.ndim != 2:
         return own
     half = own.shape[-1] // 2

@@ -1,4 +1,4 @@
-"""The two models of a migration check, each with its input in its own layout, and their runs."""
+"""The two models of a migration check, each with its input in its own layout, and functions that run them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from explain.inputs.wiring import Wiring
 from explain.migration.measurement.distance import apart
 from explain.results.names import framework_name
 
-# Inputs are the same if they differ by the float32 rounding of a preprocessing.
+# Inputs count as equal if they differ by no more than float32 rounding in a preprocessing.
 _SAME_INPUT = 1e-6
 
 
@@ -37,11 +37,11 @@ class GivenModel:
     extension : Extension
         The extension of its framework.
     inputs : tuple of numpy.ndarray
-        As the model takes them; None for an input that is None.
+        The inputs as the model takes them; None for an input that is None.
     layouts : tuple of Layout
         Their layouts.
     structure : Structure, optional
-        The tuple, list or dict that holds several inputs.
+        The tuple, list or dict that contains several inputs.
     wiring : Wiring, optional
         How the model is called with several inputs.
     """
@@ -55,12 +55,12 @@ class GivenModel:
 
     @classmethod
     def checked(cls, name: str, model: Any, x: Any, layout: Any) -> GivenModel:
-        """Check that a model and its input fit each other.
+        """Check that a model and its input fit together.
 
         Parameters
         ----------
         name : str
-            The argument that gave the model, for messages.
+            The name of the model's argument, for messages.
         model, x, layout
             As in `explain.check_migration`.
         """
@@ -117,7 +117,7 @@ class GivenModel:
 
     @property
     def title(self) -> str:
-        """The class and the framework of the model, for people."""
+        """The class and the framework of the model, as displayed."""
         return f"{type(self.model).__name__} ({framework_name(self.extension.name)})"
 
     def examples(self, rows: range) -> GivenModel:
@@ -134,7 +134,7 @@ class GivenModel:
 
 
 def second_model(a: GivenModel, model: Any, x_b: Any, layout_b: Any) -> GivenModel:
-    """Give the second model with its own input, or else with the input of the first one in its own layout.
+    """Give the second model with its own input, else with the input of the first model in the second's layout.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def outputs_of(given: GivenModel, size: int) -> dict[str, Array]:
 
 
 def observe(given: GivenModel, *, layers: bool) -> Observation:
-    """Run a model in the mode it is in, and observe its outputs and, if they can be reached, its layers."""
+    """Run a model in its current mode, and record its outputs and, if they are reachable, its layers."""
     layout, wiring = given.main_layout, given.wiring
     observed = given.extension.observe(given.model, given.inputs, layout, wiring, layers=layers)
     if observed is not None:
@@ -213,7 +213,7 @@ def observe(given: GivenModel, *, layers: bool) -> Observation:
 
 
 def same_inputs(a: GivenModel, b: GivenModel) -> bool:
-    """Tell whether both models are given the same values, each in its own layout."""
+    """Tell whether both models receive the same values, each in its own layout."""
     return len(a.canonical) == len(b.canonical) and all(
         one.shape == other.shape and apart(one, other) < _SAME_INPUT
         for one, other in zip(a.canonical, b.canonical, strict=True)

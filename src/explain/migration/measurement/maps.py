@@ -1,4 +1,4 @@
-"""The attributions of both models by one method: what is explained, in both alike, and how far the maps are apart."""
+"""The attributions of both models by one method: the common target and options, and the distance of the maps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from explain.results.attribution import Attribution
 
 # A fixed number, so that both integrals take the same steps.
 _STEPS = 32
-# Windows side by side, an eighth of the width each: they tell two models apart at a quarter of the default's cost.
+# Adjacent windows, each an eighth of the width: they detect a difference of two models at a quarter of the cost of the
+# default.
 _WINDOWS_A_SIDE = 8
 
 
@@ -69,7 +70,7 @@ def predicted_classes(outputs: Array) -> list[int] | None:
 
 
 def target_of_second(target: Any, models: Sequence[ObservedModel]) -> Any:
-    """Give the target for the second model: an index into a map has its channel first or last, as that model does."""
+    """Give the target for the second model: an index into a map has its channel first or last, as in that model."""
     last = [model.observation.flattens_channels_last for model in models]
     if isinstance(target, list):
         return [target_of_second(one, models) for one in target]
@@ -79,7 +80,7 @@ def target_of_second(target: Any, models: Sequence[ObservedModel]) -> Any:
 
 
 def why_not_comparable(few: Sequence[GivenModel], rows: Sequence[Row]) -> str:
-    """Say why the maps of the two models cannot be compared; empty if they can."""
+    """Describe why the maps of the two models cannot be compared; empty if they can."""
     if not same_inputs(*few):
         return "The two models get different inputs (put each preprocessing into its model to compare attributions)"
     if any(row.stage == "outputs" and row.error == math.inf for row in rows):
@@ -97,7 +98,7 @@ def compare_maps(
     is_method_given: bool,
     is_target_given: bool,
 ) -> tuple[list[Row], dict[str, tuple[Attribution, Attribution]]]:
-    """Explain both models by one method and compare the maps; of several inputs, those of each that the method is for.
+    """Explain both models by one method and compare the maps; for several inputs, the maps of each suitable input.
 
     Parameters
     ----------
@@ -110,10 +111,10 @@ def compare_maps(
     targets : tuple
         The target in either model.
     allowed : Tolerances
-        How far the maps may be apart.
+        How much the maps may differ.
     is_method_given, is_target_given : bool
-        Whether the caller gave the method, or the target. A method that is not given and does not apply to the models
-        makes a row that says so.
+        Whether the caller gave the method, or the target. If the method is a default and does not apply to the models,
+        the row states this.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def compare_maps(
     """
 
     def explained(score: str) -> list[dict[str, Attribution]]:
-        # Both integrals take the same steps: how far they converged says nothing about the models.
+        # Both integrals take the same steps: their convergence does not distinguish the models.
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             return [
                 _by_input_name(
@@ -145,7 +146,7 @@ def compare_maps(
     try:
         found = explained("logit")
         if any(one.score != found[1][name].score for name, one in found[0].items() if name in found[1]):
-            # One of them has no softmax to remove, or its inside cannot be reached.
+            # One model has no softmax to remove, or its layers cannot be inspected.
             found = explained("output")
         pairs = {name: (one, found[1][name]) for name, one in found[0].items() if name in found[1]}
         if targets[0] != targets[1]:
@@ -160,7 +161,7 @@ def compare_maps(
 
 
 def _by_input_name(found: Any, method: str, given: GivenModel) -> dict[str, Attribution]:
-    """Name attributions by their method, those of several inputs by method and input; leave out what is None."""
+    """Name attributions by their method, with several inputs by method and input; leave out those that are None."""
     if given.structure is None:
         return {method: found}
     several = found.values() if isinstance(found, Mapping) else found
@@ -169,7 +170,7 @@ def _by_input_name(found: Any, method: str, given: GivenModel) -> dict[str, Attr
 
 
 def _options(method: str, given: GivenModel) -> dict[str, Any]:
-    """Give options that make a method quick, and the same for both models."""
+    """Give options that make a method fast and equal for both models."""
     if method == "integrated_gradients":
         return {"n_steps": _STEPS}
     if method != "occlusion" or given.structure is not None or given.layout.kind != "image":

@@ -14,7 +14,7 @@ from explain.backends.observation import Observation, ObservedCall
 from explain.migration.measurement.distance import apart, difference
 from explain.parameters.canonical import ParameterLayer
 
-# Layers that only move values, or do nothing: the frameworks need not have them at the same places.
+# Layers that only move values, or do nothing: the frameworks may have them at different positions.
 MOVES_ONLY = frozenset(
     {
         "flatten",
@@ -29,7 +29,8 @@ MOVES_ONLY = frozenset(
 )
 # Among layers of one shape, those whose weights are equal up to rounding match.
 _SAME_WEIGHTS = 1e-6
-# A normalisation counts as folded into a layer if the outputs are this much nearer behind it.
+# A normalisation counts as folded into a layer if the distance of the outputs after it is below this share of the
+# distance before it.
 _FOLDED = 0.1
 
 Item = TypeVar("Item")
@@ -38,14 +39,14 @@ Parts = tuple[tuple[ParameterLayer, ParameterLayer], ...]
 
 @dataclass(frozen=True, eq=False)
 class ObservedModel:
-    """One of the two models, with what was observed of its run.
+    """One of the two models, with the observations of its run.
 
     Parameters
     ----------
     observation : Observation
         The run.
     parameters : sequence of ParameterLayer
-        The layers that hold parameters.
+        The layers with parameters.
     given : tuple of int
         The shape of one example of its input, channels last.
     """
@@ -73,7 +74,7 @@ class ObservedModel:
 
 @dataclass(frozen=True)
 class Match:
-    """A pair of calls, one in each model, that do the same.
+    """A pair of corresponding calls, one in each model.
 
     Parameters
     ----------
@@ -108,8 +109,8 @@ class _Unit:
 def matched_calls(a: ObservedModel, b: ObservedModel) -> list[Match]:
     """Match the calls of two models' layers, in the order in which the first model makes them.
 
-    Layers with parameters are matched by their kind and the shapes of their tensors; several of one kind and shape by
-    their weights, then their names, then their order. Layers between them are matched by order and kind.
+    Layers with parameters are matched by their kind and the shapes of their tensors; if several have the same kind and
+    shapes, by their weights, then their names, then their order. Layers between them are matched by order and kind.
     """
     calls = a.observation.calls, b.observation.calls
     found = _whole_calls(_matched_units(_units(a), _units(b)))
@@ -140,7 +141,7 @@ def _matched_units(a: Sequence[_Unit], b: Sequence[_Unit]) -> list[tuple[_Unit, 
         if counts[1][signature] == count:
             group = [[unit for unit in units if unit.signature == signature] for units in (a, b)]
             take(_matched_equals(*group))
-    # The rest may have other shapes in the other model: match it in order, by kind.
+    # The remaining layers may have other shapes in the other model: match them in order, by kind.
     take(_in_order(left_a, left_b, lambda unit: unit.layer.kind))
     return found
 
@@ -182,7 +183,7 @@ def _in_order(a: Sequence[Item], b: Sequence[Item], key: Callable[[Item], Any]) 
 
 
 def _whole_calls(matched: Sequence[tuple[_Unit, _Unit]]) -> list[Match]:
-    """Match the calls whose last parts are matched: their outputs then correspond, and so do all their parts."""
+    """Match the calls whose last parts are matched: their outputs and all their parts then correspond."""
     last = [
         {unit.call: unit for unit in sorted(units, key=lambda unit: (unit.call, unit.place))}
         for units in ([one for one, _ in matched], [other for _, other in matched])

@@ -27,7 +27,7 @@ def output_rows(
         A row for each output; the pairs that were compared, channels last; notes.
     """
     rows, pairs, notes = [], {}, []
-    # By name if both models have the same names, else by position.
+    # Pair outputs by name if both models have the same names, else by position.
     names = list(a) if set(a) == set(b) else [*a, *list(b)[len(a) :]]
     for position, name in enumerate(names):
         if position >= min(len(a), len(b)):
@@ -37,7 +37,7 @@ def output_rows(
         given = b[name] if set(a) == set(b) else list(b.values())[position]
         one, other = a[name], _arranged(a[name], given)
         if one.size == other.size and one.shape != other.shape and 1 in (one.shape[-1], other.shape[-1]):
-            # One number for each example, with an axis of its own or without.
+            # Outputs with one number for each example may have a separate axis for it or not.
             one, other = one.reshape(len(one), -1), other.reshape(len(other), -1)
         if one.shape != other.shape:
             note = f"shape {one.shape} in a and {given.shape} in b"
@@ -62,7 +62,7 @@ def output_rows(
 
 
 def class_rows(pairs: Mapping[str, tuple[Array, Array]], tolerances: Tolerances) -> list[Row]:
-    """Compare the predicted classes of every output that has several; ties are not counted."""
+    """Compare the predicted classes of every output that has several classes; ties are not counted."""
     rows = []
     for name, (a, b) in pairs.items():
         if a.ndim < 2 or a.shape[-1] < 2:
@@ -74,7 +74,7 @@ def class_rows(pairs: Mapping[str, tuple[Array, Array]], tolerances: Tolerances)
             ]
             for x in (a, b)
         ]
-        # Two classes are tied if their outputs are as near each other as the tolerance of the outputs.
+        # Two classes are tied if their outputs differ by no more than the tolerance of the outputs.
         room = tolerances.outputs * np.maximum(np.abs(a).max(-1), np.abs(b).max(-1))
         differ = one != other
         ties = differ & (np.minimum(*margins) <= room)
@@ -153,7 +153,7 @@ def _row(
 
 
 def _arranged(a: Array, b: Array) -> Array:
-    """Give b in the layout of a: with its channels first or last, whichever is nearer."""
+    """Give b in the layout of a: with its channels first or last, whichever is closer to a."""
     candidates = [b]
     if b.ndim > 2:
         candidates += [np.moveaxis(b, 1, -1), np.moveaxis(b, -1, 1)]
@@ -162,7 +162,7 @@ def _arranged(a: Array, b: Array) -> Array:
 
 
 def _with_same_ending(a: Array, b: Array, tolerance: float) -> tuple[Array, Array, str] | None:
-    """Apply the softmax or sigmoid that only one model ends in to the output of the other."""
+    """If only one model ends in a softmax or sigmoid, apply it to the output of the other."""
     for name, function in ENDINGS.items():
         for first, second, one, other in (("a", "b", a, b), ("b", "a", b, a)):
             applied = function(np.asarray(one, np.float64))

@@ -38,8 +38,8 @@ class BothModels:
         Parameters
         ----------
         x : array_like, or tuple or dict of array_like, optional
-            A batch, as the source takes it. The target is run on it too, its axes in the order that the target takes;
-            if it does not take the batch, its layers are read without.
+            A batch, as the source takes it. The target runs on it too, with the axes in the target's order; if it does
+            not accept the batch, its layers are read without examples.
 
         Raises
         ------

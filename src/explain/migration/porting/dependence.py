@@ -35,7 +35,7 @@ def channels_of(layer: ParameterLayer) -> int | None:
 def owners(layers: Layers) -> dict[int, ParameterLayer]:
     """Give, by the identity of a norm, the convolution or dense layer whose output it normalises.
 
-    If the model does not state it, this is the layer before, if it has as many channels.
+    If the model does not state this layer, it is the previous one, provided that it has as many channels.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def owners(layers: Layers) -> dict[int, ParameterLayer]:
 
 
 def follow_each_other(some: Layers, layers: Layers) -> bool:
-    """Tell whether each of some layers depends on the one before, so that only one order is possible.
+    """Tell whether each of some layers depends on the previous one, so that only one order is possible.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def follow_each_other(some: Layers, layers: Layers) -> bool:
 
 
 def contradict(pairs: Iterable[tuple[ParameterLayer, ParameterLayer]]) -> bool:
-    """Tell whether pairs contradict each other: a layer follows another one than its partner does.
+    """Tell whether pairs contradict each other: a layer follows a different layer than its partner does.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which layers of two models could hold the same parameters: layers of one kind, with tensors of the same shapes."""
+"""Which layers of two models could have the same parameters: layers of one kind, with tensors of the same shapes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Pair:
     source, target : ParameterLayer
         The layers.
     reason : {"mapping", "name", "order", "shape", "follows"}
-        Why they are paired: the caller says so, their names agree, they are at the same position among the layers of
-        their shape, no other layer has their shape, or they are norms that follow the two layers of a pair.
+        Why they are paired: the caller's mapping pairs them, their names agree, they have the same position among the
+        layers of their shape, no other layer has their shape, or they are norms that follow the two layers of a pair.
     """
 
     source: ParameterLayer
@@ -33,7 +33,7 @@ class Pair:
 
 
 def fits(one: ParameterLayer, other: ParameterLayer) -> bool:
-    """Tell whether two layers could hold the same parameters: they have one kind, and tensors of the same shapes.
+    """Tell whether two layers could have the same parameters: one kind, and tensors of the same shapes.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def fits(one: ParameterLayer, other: ParameterLayer) -> bool:
 
 
 def _form(layer: ParameterLayer) -> Form:
-    """Give the shapes in which two layers that fit agree."""
+    """Give the shapes that must be equal for two layers to fit."""
     shapes = layer.shapes
     if layer.kind == "weights":
         return tuple(sorted(shapes.values()))

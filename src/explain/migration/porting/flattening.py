@@ -1,4 +1,4 @@
-"""Maps that are flattened before a dense layer: in which order, and how to convert one order into the other.
+"""Maps that are flattened before a dense layer: their order, and the conversion of one order into the other.
 
 PyTorch flattens a map with the channels first, Keras with the channels last. The weights of the layer after it are then
 in another order.
@@ -39,7 +39,7 @@ def reordering(
     source, target : ParameterLayer
         A pair.
     source_layers, target_layers : sequence of ParameterLayer
-        All layers of the two models, in order: the layer before tells how a map is flattened.
+        All layers of the two models, in order: the previous layer determines how a map is flattened.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def reordering(
             _refuse_what_may_be_flattened(source, target, count, source_layers, target_layers)
         return None
     if len(stated) == 1 and source.channels_last == target.channels_last:
-        # Models of one framework flatten alike: what one states holds for the other.
+        # Models of one framework flatten in the same order: the order that one model states also applies to the other.
         return None
     row = stated[0]
     here = _channels_are_last(source, source_layers, row)
@@ -105,7 +105,7 @@ def reordering_of_outputs(source: ParameterLayer, target: ParameterLayer) -> npt
         one.settings["unflattened"].channels_last if "unflattened" in one.settings else one.channels_last
         for one in (source, target)
     ]
-    # Models of one framework reshape alike: what one states holds for the other.
+    # Models of one framework reshape in the same order: the order that one model states also applies to the other.
     if (len(stated) == 1 and source.channels_last == target.channels_last) or orders[0] == orders[1]:
         return None
     return order_between((block,), [orders[0]], [orders[1]])
@@ -159,7 +159,7 @@ def _channels_are_last(layer: ParameterLayer, layers: Layers, row: Row) -> list[
 
 
 def _is_spatial(block: Block, layer: ParameterLayer, layers: Layers) -> bool:
-    """Tell whether a block is a map; if it is not stated, by the last layer before with as many channels."""
+    """Tell whether a block is a map; if the model does not state it, by the last layer before with as many channels."""
     if block.positions == 1 or block.spatial is not None:
         return block.positions > 1 and bool(block.spatial)
     before = _before(layer, layers, block.channels)
@@ -167,7 +167,7 @@ def _is_spatial(block: Block, layer: ParameterLayer, layers: Layers) -> bool:
 
 
 def _before(layer: ParameterLayer, layers: Layers, channels: int | None = None) -> ParameterLayer | None:
-    """Give the last layer before another, or the last with that number of channels or features."""
+    """Give the last layer before another, or the last one before it with a given number of channels or features."""
     place = next(number for number, one in enumerate(layers) if one is layer)
     for before in reversed(layers[:place]):
         if before.kind in _MAPS | _ROWS and channels in (None, channels_of(before)):
@@ -178,7 +178,7 @@ def _before(layer: ParameterLayer, layers: Layers, channels: int | None = None) 
 def _refuse_what_may_be_flattened(
     source: ParameterLayer, target: ParameterLayer, count: int, source_layers: Layers, target_layers: Layers
 ) -> None:
-    """Refuse features that may be a flattened map of several positions, if neither model states what they are."""
+    """Refuse features that may be a flattened map of several positions, if neither model states whether they are."""
     before = [_before(source, source_layers), _before(target, target_layers)]
     channels = {channels_of(one) for one in before if one is not None and one.kind in _MAPS}
     # After a layer with features last, or with as many channels as features, no map of several positions is flattened.

@@ -8,7 +8,7 @@ _EMPTY_WORDS = {"layer", "layers", "block", "blocks", "features", "model", "modu
 
 
 def plain_name(name: str) -> str:
-    """Give a name as it is compared: without capitals, punctuation, and words such as "layer".
+    """Normalise a name for comparison: without capitals, punctuation, and words such as "layer".
 
     Examples
     --------
@@ -25,7 +25,7 @@ def is_telling(name: str) -> bool:
     Parameters
     ----------
     name : str
-        As `plain_name` gives it.
+        A name from `plain_name`.
 
     Examples
     --------

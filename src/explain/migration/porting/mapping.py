@@ -1,4 +1,4 @@
-"""The mapping that a caller of `explain.port` gives: layers that it pairs, and layers that it leaves out."""
+"""The caller's mapping in `explain.port`: layers that it pairs, and layers that it leaves out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether source and target give the same outputs once the weights are ported."""
+"""Whether source and target return the same outputs after the weights are ported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layer of one model is paired with which of the other: by a mapping, by names, by order and shape."""
+"""The pairing of the layers of two models: by a mapping, by names, by order and shape."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Pairing:
     set_aside : tuple of ParameterLayer
         The layers of either model that the mapping leaves out.
     problems : tuple of str
-        Why layers have no partner, a sentence each.
+        Why layers have no partner, one sentence per reason.
     """
 
     pairs: tuple[Pair, ...]
@@ -43,22 +43,22 @@ def pair_layers(source: Layers, target: Layers, mapping: Mapping[str, str | None
     Layers that `mapping` names are paired first. The others can be paired with layers of the same kind whose tensors
     have the same shapes in canonical axes. If the names of all layers of one shape agree, without capitals, punctuation
     and words such as "layer", they are paired by name. The rest is paired in order, if both models have their layers in
-    the same order of kinds and shapes, norms counted with the layers that they follow. If not, only these are paired:
-    layers whose names agree, layers that are the only ones of their shape, layers in order between such pairs, and
-    layers that depend on each other, so that only one order is possible.
+    the same order of kinds and shapes, where norms count with the layers that they follow. Otherwise only these are
+    paired: layers whose names agree, layers that are the only ones of their shape, layers in order between such pairs,
+    and layers that depend on each other, so that only one order is possible.
 
     Parameters
     ----------
     source, target : sequence of ParameterLayer
         The layers of the two models, in order.
     mapping : Mapping of str to str or None, optional
-        From layer names of the source to layer names of the target. None leaves the layer of that name, in either
-        model, out.
+        From layer names of the source to layer names of the target. None excludes the layer of that name, in either
+        model.
 
     Raises
     ------
     PortError
-        If `mapping` names a layer that does not exist, or two that do not fit each other.
+        If `mapping` names a layer that does not exist, or two layers that do not fit together.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def _by_name(sources: Layers, targets: Layers) -> list[Pair]:
 
 
 def _whole_forms(named: Sequence[Pair], sources: Layers, targets: Layers) -> list[Pair]:
-    """Keep named pairs of a form only if all its layers are paired: else names may number layers differently."""
+    """Keep named pairs of a form only if all its layers are paired: otherwise names may number layers differently."""
     pairs = {id(one): pair for pair in named for one in (pair.source, pair.target)}
     return [
         pairs[id(one)]
@@ -188,7 +188,7 @@ def _norms_that_follow(
 def _between_known(
     source: Layers, target: Layers, known: Sequence[Pair], sources: Layers, targets: Layers
 ) -> list[Pair]:
-    """Pair layers that are the only ones of their form; and, between pairs in the same order, layers in order."""
+    """Pair layers that are the only ones of their form, and layers in order between pairs that have the same order."""
     position = {id(one): number for layers in (source, target) for number, one in enumerate(layers)}
     found = _the_only_ones(sources, targets)
     anchors = sorted(

@@ -1,4 +1,4 @@
-"""The result of a port: which layer went where, as data and as a table."""
+"""The result of a port: the paired layers, as data and as a table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from explain.results.comparison import figure_text
 
 @dataclass(frozen=True)
 class PortRow:
-    """A layer of the source and the layer of the target that took its weights.
+    """A layer of the source and the layer of the target that received its weights.
 
     Attributes
     ----------
     source, target : str
-        The names of the two layers; empty if there is none.
+        The names of the two layers; empty if one has no partner.
     kind : str
         Their kind, as in `explain.parameters.canonical.ParameterLayer`.
     shapes : str
@@ -23,7 +23,7 @@ class PortRow:
     reason : str
         Why they were paired, as in `explain.migration.porting.fitting.Pair`; or why the weights were not ported.
     notes : tuple of str
-        What was done to the tensors besides moving axes; which model ends in a softmax, if only one does.
+        The conversions of the tensors besides moving axes; which model ends in a softmax, if only one does.
     """
 
     source: str
@@ -47,8 +47,8 @@ class Port:
     set_aside : tuple of str
         The layers of either model that the mapping left out.
     apart : float, optional
-        If examples were given, the relative L2 of the outputs of the two models on them, before a softmax at their end;
-        None if that is unknown.
+        If examples were given, the relative L2 of the outputs of the two models on them, before a terminal softmax;
+        None if it is unknown.
     """
 
     source_framework: str
@@ -58,7 +58,7 @@ class Port:
     apart: float | None = None
 
     def __str__(self) -> str:
-        """Write the table of layers, and how far apart the outputs are."""
+        """Write the table of layers, and the distance of the outputs."""
         count = len(self.rows)
         head = f"{count} layer{'s' * (count != 1)} ported from {self.source_framework} to {self.target_framework}"
         left = f"\nleft out: {', '.join(self.set_aside)}" if self.set_aside else ""

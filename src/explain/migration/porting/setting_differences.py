@@ -1,4 +1,4 @@
-"""Settings in which two layers differ, so that the same tensors do not mean the same in both."""
+"""Settings in which two layers differ, so that the same tensors compute different outputs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Difference(NamedTuple):
     Attributes
     ----------
     setting : str
-        Its name.
+        The name of the setting.
     a, b : plain value
-        Its value in the first layer and in the second.
+        The value of the setting in the first layer and in the second.
     sentence : str
-        Why the same tensors then give other outputs, and what to do.
+        Why the same tensors then compute different outputs, and what to do.
     """
 
     setting: str
@@ -73,7 +73,7 @@ _WHY: Mapping[str, str] = {
 
 
 def setting_differences(a: ParameterLayer, b: ParameterLayer) -> list[Difference]:
-    """Give the settings in which two layers differ, so that the same tensors do not mean the same in both.
+    """Give the settings in which two layers differ, so that the same tensors compute different outputs.
 
     The mode, training or inference, counts as a setting.
 
@@ -166,7 +166,7 @@ def _of_activation(a: ParameterLayer, b: ParameterLayer) -> Iterator[Difference]
 
 
 def _resolved_padding(layer: ParameterLayer) -> Any:
-    """Give the padding of a layer; one that depends on the input's size is resolved if an input was seen."""
+    """Give the padding of a layer; padding that depends on the input's size is resolved if an input was observed."""
     settings = layer.settings
     padding, sizes = settings.get("padding"), settings.get("sizes")
     if not isinstance(padding, str) or sizes is None:

@@ -1,4 +1,4 @@
-"""The tensors that a layer of the target needs to compute what its partner in the source does."""
+"""The tensors that a layer of the target needs to compute the same as its partner in the source."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from explain.migration.porting.flattening import (
 )
 from explain.parameters.canonical import Array, ParameterLayer
 
-# The values of a tensor with which a layer computes the same as without it.
+# The neutral value of a tensor: a layer with it computes the same as a layer without the tensor.
 _NEUTRAL = {"gamma": 1.0, "moving_variance": 1.0, "beta": 0.0, "moving_mean": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
 class PortedLayer:
-    """A layer of the target with the tensors that it gets.
+    """A layer of the target with the tensors that it receives.
 
     Attributes
     ----------
     layer : ParameterLayer
         The layer of the target with its new tensors.
     notes : tuple of str
-        What was done to the tensors besides moving axes, in words.
+        A description of the conversions of the tensors besides moving axes.
     """
 
     layer: ParameterLayer
@@ -37,7 +37,7 @@ class PortedLayer:
 
 
 def ported_layer(pair: Pair, source_layers: Layers, target_layers: Layers) -> PortedLayer:
-    """Give a layer of the target with the tensors of its partner, in the order of the target and without extra ones.
+    """Give a layer of the target with its partner's tensors, in the target's order and without extra tensors.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def _by_names_or_shapes(source: ParameterLayer, target: ParameterLayer) -> dict[
 
 
 def _as_shaped(tensor: Array, own: Array | None, kind: str) -> Array:
-    """Move the channels of a layer normalisation of several axes to where the target has them."""
+    """Move the channels of a layer normalisation of several axes to the target's position."""
     if own is None or kind != "layer_normalization" or tensor.shape == own.shape:
         return tensor
     moved = np.moveaxis(tensor, 0, -1)

@@ -20,11 +20,11 @@ from explain.parameters.canonical import ParameterLayer
 from explain.results.names import number
 from explain.running.locks import ONE_CALL_AT_A_TIME
 
-# Settings that the call of the model changes, not its weights.
+# Settings that depend on how the model is called, not on its weights.
 _NOT_COMPARED = {"training"}
 # Relative L2 of the outputs: rounding, also in half precision.
 _SAME_OUTPUT = 1e-2
-# Activations that a model may end in, or leave to its loss.
+# Activations at the end of a model; a model may also leave them to its loss.
 _ENDINGS = ("softmax", "log_softmax", "sigmoid")
 
 
@@ -35,39 +35,39 @@ def port(
     *,
     x: Any = None,
 ) -> Port:
-    """Copy the weights of one model into another of the same architecture, in whichever framework each is.
+    """Copy the weights of one model into another of the same architecture, from any framework to any framework.
 
     Layers are paired by names that agree, by order and by shape. Besides axes, the port converts gate orders, PyTorch's
     two biases, running statistics, and the order in which a map is flattened. The target changes only if every tensor
-    can be ported and means the same there.
+    can be ported and has the same effect there.
 
     Parameters
     ----------
     source_model : torch.nn.Module or keras.Model
         The model with the weights. It is only read.
     target_model : torch.nn.Module or keras.Model
-        The model that gets them, in place, in its own precision and on its own device. Optimisers keep their
-        parameters.
+        The model that receives the weights, in place, in its own precision and on its own device. Optimisers keep
+        their parameters.
     mapping : Mapping of str to str or None, optional
-        From layer names of the source to layer names of the target, where the pairing is not clear. None leaves the
-        layer of that name, in either model, as it is.
+        From layer names of the source to layer names of the target, where the pairing is ambiguous. None leaves the
+        layer of that name, in either model, unchanged.
     x : array_like, or tuple or dict of array_like, optional
-        A small batch, as the source takes it. Both models are run on it and restored. Layers are then taken in the
-        order of their calls, not of their definitions, and the order in which a map is flattened is observed. A
-        `PortWarning` tells if the outputs of the two models differ afterwards. Without `x`, a PyTorch model is assumed
-        to flatten with the channels first.
+        A small batch, as the source takes it. Both models run on it and are restored. Layers are then in the order of
+        their calls, not of their definitions, and the order in which a map is flattened is observed. A `PortWarning`
+        reports if the outputs of the two models differ afterwards. Without `x`, a PyTorch model is assumed to flatten
+        with the channels first.
 
     Returns
     -------
     Port
-        Which layer went where. Its `str` is a table.
+        The paired layers. Its `str` is a table.
 
     Raises
     ------
     PortError
-        If a layer has no partner, the partner is ambiguous, a tensor does not fit, or would not mean the same in the
-        target (another padding, epsilon, activation…). The message has the table of what matched and what did not. The
-        target is unchanged.
+        If a layer has no partner, the partner is ambiguous, a tensor does not fit, or would have another effect in the
+        target (another padding, epsilon, activation…). The message has a table of the layers that matched and those
+        that did not. The target is unchanged.
     ModelNotBuiltError
         If one of the models has no weights yet.
     UnsupportedModelError
@@ -109,7 +109,7 @@ def port(
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """What a pair of layers needs: the target's layer with its new tensors, its row, and what prevents the port."""
+    """The plan for a pair of layers: the target's layer with its new tensors, its row, and obstacles to the port."""
 
     layer: ParameterLayer
     row: PortRow
@@ -146,7 +146,7 @@ def _plan(pair: Pair, source: Layers, target: Layers) -> _Plan:
 
 
 def _ending_note(difference: Difference) -> str:
-    """Say which model ends in a softmax or sigmoid that the other lacks; empty for any other difference.
+    """State which model ends in a softmax or sigmoid that the other lacks; empty for any other difference.
 
     The weights then compute the same logits in both.
     """

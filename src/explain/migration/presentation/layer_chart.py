@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# All in inches.
+# All sizes are in inches.
 _NAMES_WIDTH = 2.6
 _CHART_WIDTH = 5.2
 _ROW_HEIGHT = 0.185
@@ -25,7 +25,7 @@ _AXIS_ROOM = 0.36
 _HEAD_ROOM = 0.2
 _NAME_SIZE = 7.5
 
-# Two shapes besides two colours, for readers who cannot tell the colours.
+# Marks differ in shape as well as in colour, for readers who cannot distinguish the colours.
 _PASSED: dict[str, Any] = {"marker": "o", "color": "#1f4e79", "s": 22}
 _DIFFERS: dict[str, Any] = {"marker": "D", "color": "#d1761a", "s": 26}
 _MADE_GOOD: dict[str, Any] = {
@@ -40,8 +40,8 @@ _MADE_GOOD: dict[str, Any] = {
 def plot_layers(report: MigrationReport) -> Figure | None:
     """Draw the error of every layer, from the first at the top to the last, on a logarithmic axis.
 
-    An error of zero is at the left of the axis, outputs of different shapes at its right. With very many layers, not
-    every name is written; that of the first divergence always is.
+    An error of zero is at the left of the axis, outputs of different shapes are at its right. With very many layers,
+    not every name is written; the name of the first divergence always is.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def plot_layers(report: MigrationReport) -> Figure | None:
 
 
 class _LogAxis:
-    """Positions on a logarithmic axis that has room for zero at its left and for infinity at its right."""
+    """Positions on a logarithmic axis with space for zero at its left and for infinity at its right."""
 
     def __init__(self, rows: Sequence[Row], tolerance: float) -> None:
         errors = [row.error for row in rows if row.error is not None]
@@ -158,7 +158,7 @@ def _draw_rows(axes: Axes, report: MigrationReport, rows: Sequence[Row], scale: 
 
 
 def _mark_first(axes: Axes, scale: _LogAxis, index: int, error: float) -> None:
-    """Draw a ring around the first divergence, and its label on the side that has room."""
+    """Draw a ring around the first divergence, and its label on the side with enough space."""
     place = scale.place(error)
     axes.scatter(
         [place], [index], s=110, facecolors="none", edgecolors=ALERT, linewidths=1.3, zorder=4, clip_on=False
@@ -181,7 +181,7 @@ def _mark_first(axes: Axes, scale: _LogAxis, index: int, error: float) -> None:
 
 
 def _legend(sheet: Sheet, left: float, top: float, rows: Sequence[Row]) -> None:
-    """Explain the marks under the chart."""
+    """Explain the marks below the chart."""
     axes = sheet.axes(left, top, _CHART_WIDTH, line_height(_NAME_SIZE))
     axes.set_xlim(0, _CHART_WIDTH)
     axes.set_ylim(0, 1)
@@ -201,7 +201,7 @@ def _legend(sheet: Sheet, left: float, top: float, rows: Sequence[Row]) -> None:
 
 
 def _written(report: MigrationReport, rows: Sequence[Row], height: float) -> list[int]:
-    """Choose the layers whose names are written: all if there is room, and the first divergence in any case."""
+    """Choose the layers whose names are written: all if there is space, and the first divergence in any case."""
     apart = math.ceil(0.14 * len(rows) / height)
     fixed = next((index for index, row in enumerate(rows) if is_first_divergence(report, row)), 0)
     return list(range(fixed % apart, len(rows), apart))

@@ -89,7 +89,7 @@ class MethodSection:
     words : str
         Which examples are shown, or why there are none.
     pictures : tuple of PageImage
-        Both maps with their difference; the values of one against those of the other.
+        Both maps with their difference; the values of one map against the values of the other.
     """
 
     title: str

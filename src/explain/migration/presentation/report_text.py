@@ -22,7 +22,7 @@ _PASSED = {True: "passed", False: "differs", None: "not compared"}
 
 
 def verdict(report: MigrationReport) -> str:
-    """Say in one word whether the models agree.
+    """Give the verdict in one word.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def verdict(report: MigrationReport) -> str:
 
 
 def verdict_sentence(report: MigrationReport) -> str:
-    """Say whether the two models agree, and on how many examples.
+    """State whether the two models agree, and on how many examples.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def verdict_sentence(report: MigrationReport) -> str:
 
 
 def divergence_sentence(report: MigrationReport) -> str:
-    """Say at which layer the models diverge first and by how much; empty if they do not.
+    """State at which layer the models diverge first and by how much; empty if they do not diverge.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def figure_words(row: Row) -> list[str]:
     """
     words = []
     for name, value in row.figures.items():
-        # The error of the inputs matters if the outputs differ: it tells whether this layer is the first to differ.
+        # The error of the inputs matters if the outputs differ: it shows whether this layer is the first to differ.
         if name == "before" and (row.passed is not False or value is None):
             continue
         similarity = name in _TITLES_OF_FIGURES or "correlation" in name
@@ -140,7 +140,7 @@ def map_title(name: str) -> str:
 
 
 def is_first_divergence(report: MigrationReport, row: Row) -> bool:
-    """Tell whether a row is that of the first divergence.
+    """Tell whether a row is the row of the first divergence.
 
     Examples
     --------

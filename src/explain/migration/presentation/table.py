@@ -23,7 +23,7 @@ _WIDTH = 100
 _NAME_WIDTH = 36
 _NOTE_WIDTH = 44
 
-# Of more layers, only the first and last few, those that differ and those near the first divergence are shown.
+# If there are more layers, show only the first and last few, those that differ and those near the first divergence.
 MOST_LAYERS = 40
 _NEIGHBOURS = 3
 
@@ -70,7 +70,7 @@ def as_text(report: MigrationReport) -> str:
 
 
 def rows_shown(report: MigrationReport) -> list[Row | int]:
-    """Choose the rows to show, in their order; a number stands for that many left out.
+    """Choose the rows to show, in their order; a number stands for as many rows left out.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def _kept_layers(report: MigrationReport, rows: Sequence[Row]) -> set[int]:
     for index, row in enumerate(rows):
         if is_first_divergence(report, row):
             kept |= set(range(max(0, index - _NEIGHBOURS), min(len(rows), index + _NEIGHBOURS + 1)))
-    # A line that says that one row is left out takes as much room as the row.
+    # A line that reports one omitted row takes as much space as the row.
     return kept | {index for index in range(len(rows)) if {index - 1, index + 1} <= kept}
 
 
@@ -172,7 +172,7 @@ def _sentences(text: str, indent: str = "") -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """Replace control characters, which a terminal would obey: names come from models of others."""
+    """Replace control characters, which a terminal would execute: names may come from untrusted models."""
     return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 

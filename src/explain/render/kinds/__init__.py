@@ -1,1 +1,1 @@
-"""One file for each kind of figure, and the choice among them."""
+"""One file for each kind of figure, and the choice between them."""

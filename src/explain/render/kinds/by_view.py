@@ -1,4 +1,4 @@
-"""Which kind of figure shows what: chosen by the catalogue, the layout and the names that a result carries."""
+"""The choice of the kind of figure, by the catalogue, the layout and the display names of a result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def figure_of(drawn: Drawn) -> Figure:
-    """Draw the figure that fits; of volumes it takes one slice each, see `explain.render.slice_volume`."""
+    """Draw the kind of figure that fits; for volumes, one slice of each, see `explain.render.slice_volume`."""
     if drawn_as(drawn.first) == "input":
         return plot_maximization(drawn)
     how = view(drawn.first)

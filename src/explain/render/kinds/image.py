@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Room for the labels of a time axis, to the left of its panel, and for those of a margin, under it.
+# Space for the labels of a time axis, to the left of its panel, and for the labels of a margin, below it.
 TIME_ROOM = 0.42
 TICK_ROOM = 0.2
 MARGIN_WIDTH = 1.3
@@ -74,7 +74,7 @@ def plot_images(drawn: Drawn) -> Figure:
 
 
 def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale, *, limit: float | None = None) -> None:
-    """Draw the sum of each step of a (T, C) map as bars beside it, one a row, from top to bottom.
+    """Draw the sum of each step of a (T, C) map as bars beside it, one per row, from top to bottom.
 
     Parameters
     ----------
@@ -83,9 +83,9 @@ def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale, *, limit: fl
     rows : array_like
         (T, C); steps of NaN are padding and have no bar.
     scale : Scale
-        Gives the two colours of the signs.
+        Defines the two colours of the signs.
     limit : float, optional
-        How far the axis reaches; to the longest bar if not given.
+        The end of the axis; by default the length of the longest bar.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def input_pictures(drawn: Drawn) -> list[Picture]:
 
 
 def input_heading(pictures: Sequence[Picture], name: str = "input") -> str:
-    """Give the heading of the inputs, with the notes of their pictures."""
+    """Give the heading of the inputs, including the notes of their pictures."""
     notes = sorted({one.note for one in pictures if one.note})
     return f"{name} ({'; '.join(notes)})" if notes else name
 
@@ -126,7 +126,7 @@ def map_size(drawn: Drawn) -> tuple[float, float]:
     """Give the width and the height in inches of a map's panel."""
     height, width = drawn.maps[0].shape[1:3]
     if view(drawn.first) == "rows":
-        # Steps and features have no common unit: a map of 200 steps by 3 features may be wider than it is.
+        # Steps and features have no common unit: a map of 200 steps by 3 features may be drawn wider than its aspect.
         height, width = max(height, width // 2, 1), max(width, height // 2, 1)
     return panel_size(height, width, panel_target(len(drawn.examples)))
 

@@ -21,14 +21,14 @@ from explain.results.view import input_name, view
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Between a map and the words under it.
+# The space between a map and the text below it.
 WORDS_GAP = 0.04
-# Score and delta fit on one line under a map of this width, and so do steps and the map's error on two.
+# Below a map of this width, score and delta fit on one line, and steps and map error on two.
 LEAST_COLUMN = 1.55
 
 
 def plot_image_pairs(drawn: Drawn) -> Figure:
-    """Draw input, map and map in each row, and their difference if there is one, on one scale."""
+    """Draw the input, both maps and, if there is one, their difference in each row, on one scale."""
     rows_as_time = view(drawn.first) == "rows"
     pictures = input_pictures(drawn)
     width, height = map_size(drawn)
@@ -78,7 +78,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
 
 @dataclass(frozen=True)
 class _Words:
-    """One line of words under a pair: its middle, how far down it is, and how it looks."""
+    """One line of text below a pair: its centre, its distance from the top, and its style."""
 
     middle: float
     top: float
@@ -93,7 +93,7 @@ def _words_under(
     column: float,
     lines_under: Sequence[Sequence[Line]],
 ) -> list[_Words]:
-    """Place the words under each map of a pair and, below them, those under both; none under their difference."""
+    """Place the text below each map of a pair, then the text for both; nothing below their difference."""
     placed: list[_Words] = []
     step = line_height(SMALL)
     middles = middles[: len(lines_under)]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CURVE_WIDTH = 2.2
 LEAST_CURVE = 0.6
-# Room for the numbers of the score axis, to its left, and for those of the steps, under it.
+# Space for the numbers of the score axis, to its left, and for the numbers of the steps, below it.
 SCORE_ROOM = 0.42
 STEPS_ROOM = 0.22
 
@@ -43,7 +43,7 @@ def found_picture(attribution: Attribution, example: int) -> Picture:
     attribution : Attribution
         Of method ``"activation_maximization"``.
     example : int
-        Which one.
+        The index of the example.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def found_picture(attribution: Attribution, example: int) -> Picture:
 
 
 def plot_maximization(drawn: Drawn) -> Figure:
-    """Draw one or two maximizations of the same targets, one row a target."""
+    """Draw one or two maximizations of the same targets, one row per target."""
     found = [[found_picture(one, example) for example in drawn.examples] for one in drawn.attributions]
     starts = [_as_picture(drawn.first, drawn.first.inputs, example) for example in drawn.examples]
     height, width = _panel(found[0][0], len(drawn.examples))
@@ -99,9 +99,9 @@ def draw_score_curve(axes: Axes, histories: Sequence[npt.ArrayLike], labels: Seq
     axes : matplotlib.axes.Axes
         Where to draw.
     histories : sequence of array_like
-        One curve each, of shape (steps + 1,).
+        One array per curve, of shape (steps + 1,).
     labels : sequence of str
-        Their names, for the legend; without them none is drawn.
+        The names of the curves in the legend; without labels no legend is drawn.
 
     Examples
     --------

@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-# All in inches.
+# All sizes are in inches.
 SIDE = 1.9
 TITLE_SIZE = 8.5
 _TITLE_ROOM = line_height(TITLE_SIZE) + 0.05
-# For the numbers and the name of the vertical axis, and for the numbers of the horizontal one.
+# Space for the numbers and the name of the vertical axis, and for the numbers of the horizontal axis.
 _AXIS_ROOM = 0.56
 _TICK_ROOM = 0.2
 _GAP = 0.22
 _LEAST_WIDTH = 4.4
 PER_LINE = 4
 
-# More points than these hide each other, and are counted in cells instead.
+# More points than this would hide each other, so they are counted in cells instead.
 MOST_POINTS = 1500
-# Up to this many points are drawn larger.
+# If there are at most this many points, they are drawn larger.
 _FEW_POINTS = 200
 _CELLS = 48
 _COLOR = "#1f4e79"
@@ -57,15 +57,15 @@ def plot_scatter(
     examples: int | Sequence[int] | None = None,
     max_examples: int = 8,
 ) -> Figure:
-    """Draw every value of one attribution against that of another, one panel an example.
+    """Draw every value of one attribution against the same value of another, one panel per example.
 
-    Both axes of a panel have one range, about zero where values have signs, and nothing is clipped. Equal values lie
-    on the diagonal. Many values are counted in cells: the darker, the more.
+    Both axes of a panel have the same range, centred on zero if values have signs, and nothing is clipped. Equal values
+    are on the diagonal. If there are many values, they are counted in cells: darker cells contain more.
 
     Parameters
     ----------
     a, b : Attribution
-        Of the same inputs, targets and kind of score; they may be laid out differently.
+        Of the same inputs, targets and kind of score; their layouts may differ.
     labels, comparison, examples, max_examples
         As for `explain.render.plot_pair`.
 
@@ -117,16 +117,16 @@ def plot_scatter(
 
 
 def draw_scatter(axes: Axes, one: Floats, other: Floats, *, signed: bool = True) -> None:
-    """Draw values against values, as points or, where they are many, as counts in cells.
+    """Draw values against values, as points or, if there are many, as counts in cells.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to draw; as wide as high.
+        Square axes to draw in.
     one, other : numpy.ndarray
-        Of one size: along the horizontal axis, and along the vertical one.
+        The values along the horizontal and along the vertical axis, of the same size.
     signed : bool
-        Whether the axes have zero in the middle, else at their beginning.
+        Whether the axes have zero in the middle; else zero is at their start.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def draw_scatter(axes: Axes, one: Floats, other: Floats, *, signed: bool = True)
 def _laid_out(
     header: Sequence[Line], count: int, foot: Sequence[Line]
 ) -> tuple[Sheet, list[tuple[float, float]]]:
-    """Make a sheet for so many panels; give the left and the top of each."""
+    """Make a sheet for a number of panels; give the left and the top of each panel."""
     across, down = min(count, PER_LINE), -(-count // PER_LINE)
     column = _AXIS_ROOM + SIDE + _GAP
     row = _TITLE_ROOM + SIDE + _TICK_ROOM + 3 * line_height(SMALL) + _GAP

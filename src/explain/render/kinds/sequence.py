@@ -1,4 +1,4 @@
-"""Sequences of named steps: each step a cell in the colour of its relevance, with a bar under it."""
+"""Sequences of named steps: each step is a cell in the colour of its relevance, with a bar below it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 CELL_HEIGHT = 0.4
 BARS_HEIGHT = 0.5
 CELL_SIZE = 12.0
-# Cells of one character are squares; cells of words are as wide as the longest, up to this.
+# Cells of one character are squares; cells of words have the width of the longest word, up to this limit.
 CELL_WIDTH_MOST = 1.2
-# Room for names of 20 characters on one line.
+# Space for names of 20 characters on one line.
 LINE_WIDTH = 8.0
 LINE_GAP = 0.16
-# Between the words over and under the cells of a pair and the cells.
+# The space between the cells of a pair and the text above and below them.
 LABEL_GAP = 0.05
 # A horizontal colour bar with its ticks and label.
 BAR_WIDTH = 2.6
@@ -42,7 +42,7 @@ BAR_ROOM = 0.66
 
 
 def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: int | None = None) -> None:
-    """Draw steps as cells in the colours of a scale, with signed bars under them.
+    """Draw steps as cells in the colours of a scale, with signed bars below them.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
     shown : sequence of Step
         The steps, see `steps`.
     scale : Scale
-        What the colours and the bars' heights mean.
+        The scale of the colours and of the bars' heights.
     cells : int, optional
-        How many cells fit across the axes; as many as there are steps if not given.
+        The number of cells across the axes; by default the number of steps.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
 
 
 def plot_characters(drawn: Drawn) -> Figure:
-    """Draw sequences of named steps of one or two attributions, broken into lines where they are long."""
+    """Draw sequences of named steps of one or two attributions; long sequences are broken into lines."""
     shown = [
         [steps(one, example, channels=drawn.channels) for one in drawn.panels] for example in drawn.examples
     ]
@@ -149,7 +149,7 @@ def plot_characters(drawn: Drawn) -> Figure:
 
 @dataclass(frozen=True)
 class CellGrid:
-    """How wide a cell is, in inches, and how many are on a line."""
+    """The width of a cell, in inches, and the number of cells on a line."""
 
     cell: float
     per_line: int
@@ -160,26 +160,26 @@ class CellGrid:
         return self.cell * self.per_line
 
     def height(self, count: int) -> float:
-        """Give the height in inches of `count` cells, with the bars under them."""
+        """Give the height in inches of `count` cells, with the bars below them."""
         lines = max(1, -(-count // self.per_line))
         return lines * (CELL_HEIGHT + BARS_HEIGHT) + (lines - 1) * LINE_GAP
 
 
 def cell_grid(shown: Sequence[Sequence[Step]]) -> CellGrid:
-    """Find cells wide enough for the names of all the sequences of a figure."""
+    """Give a cell size that is wide enough for the names of all sequences of a figure."""
     names = [step.name for sequence in shown for step in sequence]
     widest = max((text_width(visible(name), CELL_SIZE) for name in names), default=0.0)
     cell = min(max(CELL_HEIGHT, widest + 0.16), CELL_WIDTH_MOST)
     longest = max([1, *(len(sequence) for sequence in shown)])
     fitting = max(1, int(LINE_WIDTH / cell))
-    # The same number on every line, so that the last line is not nearly empty.
+    # Distribute the cells evenly over the lines, so that the last line is not nearly empty.
     return CellGrid(cell, -(-longest // -(-longest // fitting)))
 
 
 def draw_lines(
     sheet: Sheet, left: float, top: float, shown: Sequence[Step], scale: Scale, grid: CellGrid
 ) -> float:
-    """Draw a sequence in as many lines as it needs; give the bottom of the last."""
+    """Draw a sequence in as many lines as it needs; give the bottom of the last line."""
     height = CELL_HEIGHT + BARS_HEIGHT
     for start in range(0, max(len(shown), 1), grid.per_line):
         axes = sheet.axes(left, top, grid.width, height)

@@ -1,4 +1,4 @@
-"""Tables: a named bar for each feature, the largest first."""
+"""Tables: a named bar for each feature, from the largest to the smallest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PAIR_BARS_WIDTH = 2.6
 NAME_SIZE = 8.0
 NAME_WIDTH_MOST = 2.4
 AXIS_ROOM = 0.24
-# More features than these share one bar at the end, which says how many they are.
+# The features beyond this number share one bar at the end, which states how many they are.
 MOST_FEATURES = 30
 
 
@@ -68,21 +68,22 @@ def features(
     attribution : Attribution
         Of tables, layout ``"NC"``.
     example : int
-        Which one.
+        The index of the example.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
-        Whether signs are kept, see `explain.render.heatmaps`.
+        Whether signs are preserved, see `explain.render.heatmaps`.
     order : sequence of int, optional
-        The columns in another order, e.g. that of another attribution; those not in it come last, as one.
+        The columns in another order, e.g. the order of another attribution; columns that are not in it are summed into
+        one feature at the end.
 
     Returns
     -------
     list of Feature
-        At most 31: from 32 features on, the smallest are summed into the last.
+        At most 31: if there are 32 or more, the smallest are summed into the last.
 
     Raises
     ------
     RenderError
-        If there are names, but not one for each column.
+        If there are names, but not one per column.
 
     Examples
     --------
@@ -97,10 +98,10 @@ def features(
     if len(names) != len(relevance):
         raise RenderError(
             f"display.feature_names has {len(names)} names but the table has {len(relevance)} columns: give "
-            "one name a column, or none."
+            "one name per column, or none."
         )
     order = list(feature_order([relevance]) if order is None else order)
-    # A bar for "1 other" would take as much room as that feature's own bar.
+    # A bar for "1 other" would take as much space as the bar of that feature.
     kept = order if len(order) <= MOST_FEATURES + 1 else order[:MOST_FEATURES]
     found = [
         Feature(f"{names[index]} = {number(float(inputs[index]))}", float(relevance[index])) for index in kept
@@ -112,7 +113,7 @@ def features(
 
 
 def feature_order(relevances: Sequence[np.ndarray]) -> list[int]:
-    """Order columns by the largest absolute attribution in any of several maps; equals keep their order.
+    """Order columns by the largest absolute attribution in any of several maps; equal columns keep their order.
 
     Examples
     --------
@@ -131,13 +132,13 @@ def draw_features(
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to draw; the names are written to its left.
+        Where to draw; the names are written to the left.
     shown : sequence of Feature
         See `features`.
     scale : Scale
-        Gives the two colours of the signs.
+        Defines the two colours of the signs.
     limit : float, optional
-        How far the axis reaches; to the longest bar if not given.
+        The end of the axis; by default the length of the longest bar.
     named : bool
         Whether to write the names.
 

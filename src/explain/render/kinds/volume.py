@@ -1,4 +1,4 @@
-"""Volumes, of which a page can show one slice."""
+"""Volumes: a figure shows one slice of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def most_relevant_slice(attribution: Attribution, *, channels: ChannelRule = "su
     Returns
     -------
     numpy.ndarray of int
-        (N,), an index along depth (or time); the first of equals.
+        (N,), an index along depth (or time); the first one if several slices have the same sum.
 
     Raises
     ------
@@ -54,12 +54,12 @@ def slice_volume(attribution: Attribution, depth: int | npt.ArrayLike) -> Attrib
     attribution : Attribution
         Of volumes, e.g. in layout ``"NCDHW"``, or of videos.
     depth : int or array_like of int
-        Which slice along depth (or time): one for all, or one an example.
+        Which slice along depth (or time): one for all, or one per example.
 
     Returns
     -------
     Attribution
-        In layout ``"NHWC"``; scores and deltas are those of the whole volume.
+        In layout ``"NHWC"``; scores and deltas still refer to the whole volume.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def slice_volume(attribution: Attribution, depth: int | npt.ArrayLike) -> Attrib
     if not right_type or (depths < 0).any() or (depths >= length).any():
         raise RenderError(
             f"depth={depth!r} does not pick a slice: give an int from 0 to {length - 1}, or {count} of them, "
-            "one an example."
+            "one per example."
         )
     depths = np.broadcast_to(depths, (count,))
 
@@ -100,7 +100,7 @@ def slice_volume(attribution: Attribution, depth: int | npt.ArrayLike) -> Attrib
 
 
 def _check_volume(attribution: Attribution) -> None:
-    """Refuse what has no depth to slice."""
+    """Raise `RenderError` if an attribution has no depth to slice."""
     if len(set(attribution.layout) - {"N", "C"}) != 3:
         raise RenderError(
             f"layout={attribution.layout!r} has no slices: give an attribution of volumes, "

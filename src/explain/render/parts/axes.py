@@ -1,4 +1,4 @@
-"""The look of axes: ticks, spines, labels of time, and words over an empty panel."""
+"""The style of axes: ticks, spines, labels of time, and the text over an empty panel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TICK_SIZE = 7.0
 
 
 def quiet_ticks(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
-    """Draw ticks small and lightly."""
+    """Make the ticks small and light."""
     axes.tick_params(axis=axis, labelsize=TICK_SIZE, labelcolor=INK, color=RULE, length=2.5, width=0.6, pad=2)
 
 
@@ -44,7 +44,7 @@ def say_all_zero(axes: Axes) -> None:
 
 
 def quiet_axes(axes: Axes, keep: tuple[str, ...]) -> None:
-    """Hide all spines but those to keep; draw those and the ticks lightly."""
+    """Hide all spines except the given ones; make these and the ticks light."""
     for side, spine in axes.spines.items():
         spine.set_visible(side in keep)
         spine.set_color(RULE)

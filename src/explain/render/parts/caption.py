@@ -1,4 +1,4 @@
-"""The words around a map: target, score, prediction, steps, error, convergence; and the head of a figure."""
+"""The text around a map: target, score, prediction, steps, error, convergence; and the head of a figure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from explain.results.attribution import Attribution
 from explain.results.integration_text import differences_text, map_error_text, misses_tolerance, steps_text
 from explain.results.names import class_name, framework_name, method_name, number, percent
 
-# The relative convergence delta above which `explain` warns, and above which the caption is coloured.
+# Above this relative convergence delta, `explain` warns and the caption is coloured.
 HIGH_DELTA = 0.05
 
 
@@ -54,7 +54,7 @@ def score_text(attribution: Attribution, example: int) -> str:
 def delta_line(attribution: Attribution, example: int, words: str = "convergence delta") -> Line | None:
     """Write the convergence delta, coloured where the integral has not converged; None without one."""
     if len(attribution.together) > 1:
-        # The values of all inputs together sum to the difference of the scores, not those of this one.
+        # The values of all inputs together, not of this input alone, sum to the difference of the scores.
         words = "joint delta"
     if attribution.relative_delta is not None:
         relative = float(attribution.relative_delta[example])
@@ -86,7 +86,7 @@ def predicted_text(attribution: Attribution, example: int) -> str | None:
 
 
 def example_lines(attribution: Attribution, example: int, *extra: str) -> list[Line]:
-    """Give the caption of one example: target, score, prediction, how the integral was made, its number.
+    """Give the caption of one example: target, score, prediction, steps of the integral, index of the example.
 
     Examples
     --------
@@ -105,10 +105,10 @@ def example_lines(attribution: Attribution, example: int, *extra: str) -> list[L
 
 
 def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
-    """Give the head of a figure: the method, then the model, the framework and how many examples are shown.
+    """Give the head of a figure: the method, then the model, the framework and the number of examples shown.
 
-    Where the two of a pair differ in steps, rule or chunk size, a third line says so: then their maps differ for
-    a reason besides the models.
+    If the two of a pair differ in steps, rule or chunk size, a third line states it: their maps then differ for
+    another reason besides the models.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Colour bars: one in given axes, and the column of them at the right of a figure."""
+"""Colour bars: a single bar in given axes, and the column of bars at the right of a figure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from explain.results.names import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# How many lines the words along a colour bar may take.
+# The greatest number of lines of the text along a colour bar.
 LABEL_LINES = 3
 
 COLORBAR_WIDTH = 0.13
 LEAST_BAR = 1.0
-# Room for the tick labels and the label of the bar, to its right.
+# Space for the tick labels and the label of the bar, to its right.
 COLORBAR_ROOM = 0.98
 
 
@@ -33,11 +33,11 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
     Parameters
     ----------
     cax : matplotlib.axes.Axes
-        The axes to fill; vertical or horizontal by their shape.
+        The axes to fill; their shape decides whether the bar is vertical or horizontal.
     scale : Scale
-        The scale of all the panels.
+        The scale of all panels.
     *maps : numpy.ndarray
-        Every heatmap that is drawn on it.
+        Every heatmap that is drawn with this scale.
     label : str
         Written along the bar.
 
@@ -80,18 +80,18 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
 
 @dataclass(frozen=True)
 class BarColumn:
-    """The colour bars at the right of rows of panels: one for all rows that share a scale, else one a row.
+    """The colour bars at the right of rows of panels: one bar if all rows share a scale, else one per row.
 
     Attributes
     ----------
     drawn : Drawn
-        What the figure shows.
+        The content of the figure.
     right : float
-        Where the panels end, in inches.
+        The right end of the panels, in inches.
     height : float
-        Of a panel, in inches.
+        The height of a panel, in inches.
     merged : str
-        What was merged in a map (``"channels"``), for the words along the bar.
+        The axis that was merged in a map (``"channels"``), for the text along the bar.
     """
 
     drawn: Drawn
@@ -101,7 +101,7 @@ class BarColumn:
 
     @property
     def left(self) -> float:
-        """Where the bars begin, in inches."""
+        """The left end of the bars, in inches."""
         return self.right + GAP + 0.04
 
     @property
@@ -118,7 +118,7 @@ class BarColumn:
             )
 
     def draw_shared(self, page: Page) -> None:
-        """Draw the bar of all rows, if they share a scale; as high as the first two panels."""
+        """Draw the bar of all rows, if they share a scale; it has the height of the first two panels."""
         if self.drawn.shared:
             tops = page.tops
             height = self.height if len(tops) == 1 else tops[1] - tops[0] + self.height
@@ -131,5 +131,5 @@ class BarColumn:
             )
 
     def _axes(self, sheet: Sheet, top: float, height: float) -> Axes:
-        """Give the axes of a bar, never too low to read."""
+        """Give the axes of a bar, at least high enough to read it."""
         return sheet.axes(self.left, top, COLORBAR_WIDTH, max(height, LEAST_BAR))

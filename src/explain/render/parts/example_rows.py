@@ -14,7 +14,7 @@ from explain.render.parts.sheet import Sheet
 
 
 def caption_of(drawn: Drawn, example: int) -> list[Line]:
-    """Give the caption of one example: of one attribution, or of what the two of a pair have in common."""
+    """Give the caption of one example of one attribution, or the caption that the two of a pair have in common."""
     if drawn.labels:
         return pair_lines(drawn.attributions, example)
     return example_lines(drawn.first, example, *([drawn.remarks[example]] if drawn.remarks else []))
@@ -35,24 +35,24 @@ def compose_examples(
     Parameters
     ----------
     drawn : Drawn
-        Its examples, the attributions for the head, the warnings for the foot.
+        Supplies the examples, the attributions for the head and the warnings for the foot.
     draw : callable
         Called with the index of a row, the sheet and the top of the row.
     height : callable
         From the index of a row to the height of its content, in inches.
     headings : sequence of Heading
-        Above the first row.
+        The headings above the first row.
     width : float
-        Of the page, in inches.
+        The width of the page, in inches.
     caption : callable
-        From `drawn` and an example to its caption.
+        From `drawn` and an example to the example's caption.
     below : float
-        Room to leave under the last row, in inches.
+        The space below the last row, in inches.
 
     Returns
     -------
     Page
-        With all rows drawn.
+        The page with all rows drawn.
     """
     rows = [
         Row(caption(drawn, example), height(index), partial(draw, index))

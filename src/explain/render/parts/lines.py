@@ -1,4 +1,4 @@
-"""Paragraphs of words on a sheet: how each looks, how high they are, and writing them."""
+"""Paragraphs of text on a sheet: their style, their height, and writing them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEPARATOR = "  ·  "
 
 @dataclass(frozen=True)
 class Line:
-    """One paragraph: its words, size in points, weight and colour."""
+    """One paragraph: its text, size in points, weight and colour."""
 
     text: str
     size: float = 8.0
@@ -25,7 +25,7 @@ class Line:
 def write_lines(
     sheet: Sheet, left: float, top: float, lines: Sequence[Line], width: float = CAPTION_WIDTH
 ) -> float:
-    """Write paragraphs one under the other, wrapped to `width` inches; give where the next would start."""
+    """Write paragraphs below each other, wrapped to `width` inches; give the top of a next paragraph."""
     for line in lines:
         for text in wrap(line.text, width, line.size, weight=line.weight):
             top = sheet.write(left, top, text, line.size, color=line.color, weight=line.weight)

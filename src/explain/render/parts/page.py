@@ -13,20 +13,20 @@ GAP = 0.13
 ROW_GAP = 0.24
 HEADING_SIZE = 8.0
 
-# Where the content begins: to the right of the captions.
+# The left end of the content: to the right of the captions.
 CONTENT_LEFT = MARGIN + CAPTION_WIDTH + 0.16
 
 
 @dataclass(frozen=True)
 class Row:
-    """One example: its caption, the height of what is drawn beside it, and the drawing of it.
+    """One example: its caption, the height of the content beside the caption, and a function that draws the content.
 
     Attributes
     ----------
     caption : sequence of Line
         Written at the left.
     height : float
-        Of the content, in inches.
+        The height of the content, in inches.
     draw : callable
         Called with the sheet and the top of the row.
     """
@@ -37,13 +37,13 @@ class Row:
 
     @property
     def full_height(self) -> float:
-        """The height of the content or of the caption, whichever is more."""
+        """The height of the content or of the caption, whichever is greater."""
         return max(self.height, lines_height(self.caption))
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The heading of a column: its words, and the left edge and the width of the column in inches."""
+    """The heading of a column: its text, and the left edge and the width of the column in inches."""
 
     text: str
     left: float
@@ -57,11 +57,11 @@ class Page:
     Attributes
     ----------
     sheet : Sheet
-        What the rows are drawn on.
+        The sheet with the rows.
     tops : list of float
         The top of each row, in inches.
     bottom : float
-        Where the last row ends.
+        The bottom of the last row.
     """
 
     sheet: Sheet
@@ -85,20 +85,20 @@ def compose(
     header : sequence of Line
         Written across the top.
     headings : sequence of Heading
-        Above the first row.
+        The headings above the first row.
     rows : sequence of Row
-        One an example.
+        One per example.
     width : float
-        Of the page, in inches.
+        The width of the page, in inches.
     notes : sequence of str
         Warnings, written at the foot.
     below : float
-        Room to leave under the last row, in inches (for tick labels or a colour bar).
+        The space below the last row, in inches (for tick labels or a colour bar).
 
     Returns
     -------
     Page
-        With all rows drawn.
+        The page with all rows drawn.
     """
     inner = width - 2 * MARGIN
     notes_lines = [Line(f"Warning: {note}", 7.5, color=ALERT) for note in notes]
@@ -133,9 +133,9 @@ def place_columns(
     names : sequence of str
         The heading of each panel.
     widths : sequence of float
-        Of the panels, in inches.
+        The widths of the panels, in inches.
     rooms : sequence of float
-        Room to leave to the left of each panel, for the labels of an axis.
+        The space to the left of each panel, for the labels of an axis.
     least : float
         The least width of a column.
 
@@ -160,16 +160,16 @@ def place_columns(
 
 
 def panel_size(height: int, width: int, target: float) -> tuple[float, float]:
-    """Give the width and the height in inches of a panel for an image of so many pixels.
+    """Give the width and the height in inches of a panel for an image of a given size.
 
-    Each pixel of a small image gets a whole number of screen pixels, the same for all.
+    Each pixel of a small image gets a whole number of screen pixels, the same number for all pixels.
 
     Parameters
     ----------
     height, width : int
-        Of the image, in pixels.
+        The size of the image, in pixels.
     target : float
-        The wanted height in inches; wide images may be 1.5 times as wide.
+        The desired height in inches; wide images may have 1.5 times this width.
 
     Examples
     --------
@@ -183,5 +183,5 @@ def panel_size(height: int, width: int, target: float) -> tuple[float, float]:
 
 
 def panel_target(rows: int) -> float:
-    """Give the height in inches that panels should have: the fewer rows, the larger."""
+    """Give the height in inches that panels should have: fewer rows have larger panels."""
     return 2.2 if rows <= 2 else 1.95 if rows <= 4 else 1.6

@@ -1,4 +1,4 @@
-"""The words around the maps of a pair: what both explain, each map's own numbers, how alike the two are."""
+"""The text around the maps of a pair: what both explain, the numbers of each map, how similar the two are."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from explain.render.parts.sheet import ALERT, INK, MUTED, text_width
 from explain.results.attribution import Attribution
 from explain.results.comparison import TITLES, Comparison
 
-# Between the words under each map of a pair and the words under both.
+# The space between the text below each map of a pair and the text below both.
 PAIR_GAP = 0.05
-# Before which of (label and score, delta, steps, map error) a line is broken: the fewer, the better.
+# Before which of (label and score, delta, steps, map error) a line may be broken, the fewest breaks first.
 _BREAKS = ((), (2,), (2, 3), (1, 2, 3))
 
 
 def pair_lines(attributions: Sequence[Attribution], example: int) -> list[Line]:
-    """Give the caption of one example of a pair: what both explain; scores and deltas are written under each map.
+    """Give the caption of one example of a pair: what both explain; scores and deltas are written below each map.
 
     Examples
     --------
@@ -47,25 +47,25 @@ def under_maps(
     width: float,
     labels: Sequence[str] = (),
 ) -> dict[int, list[list[Line]]]:
-    """Give the lines under each map of a pair: score, convergence delta, steps and estimated error.
+    """Give the lines below each map of a pair: score, convergence delta, steps and estimated error.
 
-    All the maps of a figure have their words broken at the same places, in as few lines as all fit in.
+    The text of all maps of a figure is broken at the same places, into the fewest lines that fit all of them.
 
     Parameters
     ----------
     attributions : sequence of Attribution
-        Those side by side.
+        The attributions side by side.
     examples : sequence of int
         The examples shown.
     width : float
-        Room in inches.
+        The available width in inches.
     labels : sequence of str
         The names of the attributions, written before the rest. By default none.
 
     Returns
     -------
     dict of int to list of list of Line
-        By example, for each attribution.
+        By example: the lines of each attribution.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def under_maps(
 
 
 def _parts_under(attribution: Attribution, example: int, label: str) -> list[Line | None]:
-    """Give the words under a map, None for each that the attribution does not have."""
+    """Give the parts of the text below a map, None for each part that the attribution does not have."""
     score = score_text(attribution, example)
     return [
         Line(f"{label}{SEPARATOR}{score}" if label else score),
@@ -103,7 +103,7 @@ def _parts_under(attribution: Attribution, example: int, label: str) -> list[Lin
 
 
 def _broken(parts: Sequence[Line | None], breaks: Sequence[int]) -> list[Line]:
-    """Join parts to small lines; a line with a part that is coloured is coloured."""
+    """Join parts to lines in small type; a line with a coloured part is coloured."""
     lines = []
     for start, stop in zip((0, *breaks), (*breaks, len(parts)), strict=True):
         joined = [part for part in parts[start:stop] if part is not None]
@@ -114,7 +114,7 @@ def _broken(parts: Sequence[Line | None], breaks: Sequence[int]) -> list[Line]:
 
 
 def similarity_lines(comparison: Comparison | None, example: int, width: float) -> list[Line]:
-    """Give the figures of similarity of one pair, on one line if it fits, else on two; none without a comparison.
+    """Give the similarity figures of one pair, on one line if they fit, else on two; no line without a comparison.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Drawing into given axes: a picture, a map, a map over its picture."""
+"""Drawing functions for given axes: a picture, a map, a map over its picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from explain.results.heatmap import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Up to this many pixels along a side, each is drawn as a square.
+# If an image has at most this many pixels along a side, each pixel is drawn as a square.
 SMALL_IMAGE = 96
 
 
@@ -42,7 +42,7 @@ def draw_picture(axes: Axes, picture: Picture) -> None:
 
 
 def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale) -> None:
-    """Draw a heatmap in the colours of a scale; a map that is zero everywhere says so.
+    """Draw a heatmap in the colours of a scale; a map that is zero everywhere is labelled "all zero".
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale) -> None:
     heatmap : array_like
         (H, W), or (T, C) for rows as time; NaN is padding and grey.
     scale : Scale
-        What the colours mean.
+        The scale of the colours.
 
     Examples
     --------
@@ -69,14 +69,14 @@ def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale) -> None:
 
 
 def draw_overlay(axes: Axes, picture: Picture, heatmap: npt.ArrayLike, scale: Scale) -> None:
-    """Draw a heatmap over its input without colour; the stronger a value, the more it covers.
+    """Draw a heatmap over its input in grey; stronger values are more opaque.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
         Where to draw.
     picture : Picture
-        The input, of the heatmap's height and width.
+        The input, with the heatmap's height and width.
     heatmap, scale
         As for `explain.render.draw_heatmap`; (H, W).
 
@@ -96,7 +96,7 @@ def draw_overlay(axes: Axes, picture: Picture, heatmap: npt.ArrayLike, scale: Sc
 
 
 def overlay(grey: Floats, heatmap: Floats, scale: Scale) -> Floats:
-    """Mix the colours of a heatmap into a grey picture, shapes (H, W) and (H, W), to RGB (H, W, 3).
+    """Blend the colours of a heatmap (H, W) into a grey picture (H, W); the result is RGB (H, W, 3).
 
     Examples
     --------
@@ -104,16 +104,16 @@ def overlay(grey: Floats, heatmap: Floats, scale: Scale) -> Floats:
     >>> bool(np.ptp(mixed[0, 0]) == 0), bool(mixed[0, 1, 0] > mixed[0, 1, 2])
     (True, True)
     """
-    # The picture is lightened, so that its black cannot be taken for a dark colour of the map.
+    # The picture is lightened, so that its black is not mistaken for a dark colour of the map.
     paper = np.repeat((0.34 + 0.6 * grey)[..., np.newaxis], 3, axis=-1)
     cover = (0.92 * scale.strength(heatmap) ** 0.6)[..., np.newaxis]
     return np.asarray((1 - cover) * paper + cover * scale.colors(heatmap)[..., :3])
 
 
 def _show(axes: Axes, pixels: npt.NDArray[Any], **colors: Any) -> None:
-    """Show an array, each pixel a rectangle where there are few; the axes' shape decides the aspect."""
+    """Show an array; if there are few pixels, each is a rectangle. The shape of the axes decides the aspect."""
     few = max(pixels.shape[:2]) <= SMALL_IMAGE
-    # Matplotlib's own choice depends on the panel's exact width: of two panels that differed in a rounding, it smoothed
-    # one and not the other. Values are averaged, not colours.
+    # Matplotlib's default depends on the panel's exact width: it smoothed one of two panels whose widths differed only
+    # by rounding. Values are averaged, not colours.
     interpolation = "nearest" if few else "hanning"
     axes.imshow(pixels, aspect="auto", interpolation=interpolation, interpolation_stage="data", **colors)

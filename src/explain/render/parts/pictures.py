@@ -12,20 +12,20 @@ from explain.errors import RenderError
 from explain.inputs.display import Display
 from explain.results.heatmap import Floats
 
-# How far rounding in float32 may take a picture out of [0, 1].
+# Rounding in float32 may move a picture this far out of [0, 1].
 _ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture in [0, 1] and what was done to make it.
+    """A picture in [0, 1], and a note on how it was made.
 
     Attributes
     ----------
     pixels : numpy.ndarray of float64
         (H, W, 3) in colour or (H, W) in grey, in [0, 1].
     note : str
-        What was done beyond undoing the normalisation, e.g. ``"mean of 5 channels"``; empty if nothing.
+        Further steps besides undoing the normalisation, e.g. ``"mean of 5 channels"``; empty if there are none.
     """
 
     pixels: Floats
@@ -42,9 +42,9 @@ class Picture:
 def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     """Undo the normalisation of one input: ``x * scale + mean``, clipped to [0, 1].
 
-    One channel is grey, three are red, green and blue; of any other number the mean is shown in grey. Where
-    `display` has no normalisation (mean 0, scale 1) and the input leaves [0, 1], its range is stretched to
-    [0, 1] (from ``display.bounds`` where given, else its own least and greatest value) and the note says so.
+    One channel is grey, three are red, green and blue; for any other number the mean is shown in grey. If `display`
+    has no normalisation (mean 0, scale 1) and the input has values outside [0, 1], its range is rescaled to [0, 1]
+    (from ``display.bounds`` if given, else from its own least and greatest value), as the note states.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     inputs = np.asarray(inputs, np.float64)
     if not np.isfinite(inputs).all():
         raise RenderError(
-            "inputs has NaN or infinite values: it cannot be drawn as a picture. Look for what made them."
+            "inputs has NaN or infinite values: it cannot be drawn as a picture. Find the cause of these values."
         )
     channels = inputs.shape[-1]
     mean = _per_channel("mean", display.mean, channels)
@@ -81,7 +81,8 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     pixels = inputs * scale + mean
     notes = []
     if inputs.ndim == 3 and channels not in (1, 3):
-        # Before any stretching: of many channels the mean lies near the middle of their range, all dark or all grey.
+        # Average the channels before rescaling: the mean of many channels is near the middle of their range, so the
+        # picture would otherwise be all dark or all grey.
         pixels = pixels.mean(axis=-1)
         notes.append(f"mean of {channels} channels")
     outside = pixels.size > 0 and (pixels.min() < -_ROUNDING or pixels.max() > 1 + _ROUNDING)
@@ -96,12 +97,12 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
 
 
 def _per_channel(name: str, given: float | tuple[float, ...], channels: int) -> Floats:
-    """Check that there is one number, or one a channel."""
+    """Check that there is one number, or one per channel."""
     numbers = np.atleast_1d(np.asarray(given, np.float64))
     if numbers.ndim != 1 or len(numbers) not in (1, channels):
         raise RenderError(
             f"display.{name}={given!r} has {len(numbers)} numbers but the input has {channels} "
-            f"{'channel' if channels == 1 else 'channels'}: give one number, or one a channel."
+            f"{'channel' if channels == 1 else 'channels'}: give one number, or one per channel."
         )
     if not np.isfinite(numbers).all():
         raise RenderError(

@@ -30,7 +30,7 @@ Weight = Literal["normal", "bold"]
 class NotebookFigure(Figure):
     """A `matplotlib.figure.Figure` that a notebook shows without pyplot.
 
-    Notebooks show a bare figure only with pyplot's inline backend; this one gives its own PNG and changes no
+    Notebooks show a plain figure only with pyplot's inline backend; this figure gives its own PNG and changes no
     global state.
 
     Examples
@@ -40,7 +40,7 @@ class NotebookFigure(Figure):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make the figure and its own Agg canvas."""
+        """Create the figure and its own Agg canvas."""
         super().__init__(*args, **kwargs)
         FigureCanvasAgg(self)
 
@@ -65,7 +65,7 @@ class Sheet:
         self.figure = NotebookFigure(figsize=(self.width, self.height), dpi=DPI, facecolor="white")
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Place axes, snapped to whole pixels so that small images stay crisp."""
+        """Place axes, aligned to whole pixels so that small images stay sharp."""
         left, top, width, height = (round(inches * DPI) / DPI for inches in (left, top, width, height))
         box = (left / self.width, 1 - (top + height) / self.height, width / self.width, height / self.height)
         return self.figure.add_axes(box, facecolor="none")
@@ -92,7 +92,7 @@ class Sheet:
             fontweight=weight,
             ha=align,
             va="center_baseline",
-            # Names come from users: a dollar sign in one starts no formula.
+            # Names come from users: a dollar sign in a name must not start a formula.
             parse_math=False,
         )
         return top + height
@@ -146,7 +146,7 @@ def elide(text: str, width: float, size: float, weight: Weight = "normal") -> st
 
 
 def wrap(text: str, width: float, size: float, *, weight: Weight = "normal", most: int = 3) -> list[str]:
-    """Break a text into at most `most` lines of `width` inches, at spaces; what is left over is elided.
+    """Break a text at spaces into at most `most` lines of `width` inches; the rest is elided.
 
     Examples
     --------

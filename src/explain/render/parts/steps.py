@@ -1,4 +1,4 @@
-"""The named steps of a sequence: their names, their relevance, and signs for names that cannot be seen."""
+"""The named steps of a sequence: their names, their relevance, and visible signs for invisible names."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from explain.results.view import maps_of
 
 @dataclass(frozen=True)
 class Step:
-    """One real step of a sequence.
+    """One step of a sequence that is not padding.
 
     Attributes
     ----------
     name : str
-        E.g. the character.
+        The name, e.g. the character.
     relevance : float
-        Its attribution, features merged.
+        The attribution of the step, with its features merged.
     """
 
     name: str
@@ -37,7 +37,7 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
     attribution : Attribution
         Of sequences, with ``display.step_names``.
     example : int
-        Which one.
+        The index of the example.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
         How the features of a step are merged, see `explain.render.heatmaps`.
 
@@ -69,14 +69,14 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
 
 
 def _named(names: Sequence[str], relevance: Floats, example: int) -> list[Step]:
-    """Join names and numbers: one name for each of all steps, or for each real one."""
+    """Combine names and numbers: one name for each step, or for each step that is not padding."""
     real = ~np.isnan(relevance)
     if len(names) == len(relevance):
         chosen = [name for name, keep in zip(names, real, strict=True) if keep]
     elif len(names) == real.sum():
         chosen = list(names)
     elif len(names) < len(relevance) and real.all() and not relevance[len(names) :].any():
-        # No mask was given; unnamed steps without relevance at the end are padding.
+        # There is no mask: unnamed steps without relevance at the end are padding.
         chosen, real = list(names), np.arange(len(relevance)) < len(names)
     else:
         raise RenderError(
@@ -87,7 +87,7 @@ def _named(names: Sequence[str], relevance: Floats, example: int) -> list[Step]:
 
 
 def visible(name: str) -> str:
-    """Give a sign for a step whose name cannot be seen.
+    """Give the name of a step, or a visible sign if the name is invisible.
 
     Examples
     --------
