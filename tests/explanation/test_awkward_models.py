@@ -88,7 +88,7 @@ def test_a_score_that_is_not_finite_at_the_baseline_is_refused(kit):
 def test_a_callable_target_that_gives_too_many_scalars_is_refused(kit):
     model = kit.function(lambda x: kit.sum(x, 1))
     flat = (lambda o: o.reshape(-1)) if kit.name == "torch" else (lambda o: kit.tf.reshape(o, [-1]))
-    with pytest.raises(TargetError, match="one scalar an example"):
+    with pytest.raises(TargetError, match="one scalar per example"):
         explain.attribute(model, X, "saliency", target=flat, score="output")
 
 

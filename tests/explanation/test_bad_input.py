@@ -202,7 +202,7 @@ def test_model_that_raises(kit):
 
 def test_output_without_one_row_an_example(kit):
     model = kit.function(lambda x: kit.sum(x))
-    refused(InputError, ValueError, ["one row an example"], model, np.ones((2, 4), np.float32))
+    refused(InputError, ValueError, ["one row per example"], model, np.ones((2, 4), np.float32))
 
 
 def test_layouts_that_are_none(kit):

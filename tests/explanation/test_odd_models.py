@@ -287,7 +287,7 @@ def test_time_first_torch_lstm(torch_kit):
 
 
 def test_wrong_layout_is_noticed(torch_kit):
-    # Said to be batch first, a time-first model gives one row a step.
+    # Said to be batch first, a time-first model gives one row per step.
     x = np.random.default_rng(0).normal(size=(6, 2, 4))
     with pytest.raises(InputError, match="layout="):
         explain.attribute(time_first_lstm(torch_kit), x, layout="NTC")

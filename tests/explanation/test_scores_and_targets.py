@@ -249,7 +249,7 @@ def test_targets_out_of_range_in_both_frameworks(kit):
         with pytest.raises(TargetError):
             explain.attribute(model, X, "saliency", target=target)
     for function in (lambda outputs: outputs, lambda outputs: kit.sum(outputs), lambda outputs: 3.0):
-        with pytest.raises(TargetError, match="one scalar an example"):
+        with pytest.raises(TargetError, match="one scalar per example"):
             explain.attribute(model, X, "saliency", target=function)
 
 

@@ -173,7 +173,7 @@ def test_relevance_is_shared_out_to_both(both):
 
 def test_models_of_captums_own():
     for model, expected in ((BasicModel2(), (1.5, -0.5)), (BasicModel3(), (1.5, -0.5))):
-        # Sundararajan et al., arXiv:1703.01365, table 1: inputs of shape (N,), one number an example.
+        # Sundararajan et al., arXiv:1703.01365, table 1: inputs of shape (N,), one number per example.
         x = np.array([3.0, 3.0]), np.array([1.0, 1.0])
         found = explain.attribute(model, x, "ig", score="output", n_steps=500, baseline=0)
         theirs = captum.attr.IntegratedGradients(model).attribute(tensors(*x), n_steps=500)

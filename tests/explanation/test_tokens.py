@@ -1,4 +1,4 @@
-"""Token ids: attribution at the embedding's output, one number a token, without being told."""
+"""Token ids: attribution at the embedding's output, one number per token, without being told."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def test_the_second_framework_repeats_the_steps_rule_and_chunk_size_of_the_first
     asked = []
 
     def chosen_by_the_first(model, x, **arguments):
-        """Stand in for an integral whose steps the first framework chooses, one number an example."""
+        """Stand in for an integral whose steps the first framework chooses, one number per example."""
         asked.append(arguments)
         found = attribute(model, x, "saliency", target=arguments["target"], batch_size=16)
         steps = np.array([15, 135]) if arguments.get("n_steps", "auto") == "auto" else arguments["n_steps"]

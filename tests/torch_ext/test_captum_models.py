@@ -111,7 +111,7 @@ REFUSED = {
     "BasicModelWithSparseInputs": (
         lambda m: m.BasicModelWithSparseInputs(),
         (np.ones((2, 3)), np.ones((2, 1))),
-        "one row an example",
+        "one row per example",
     ),
 }
 # Gives two outputs, each of one of its inputs.

@@ -231,7 +231,7 @@ def _check_counts(inputs: Sequence[GivenInput]) -> None:
     if len(set(counts.values())) > 1:
         counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise InputError(
-            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row an example; "
+            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row per example; "
             "put arguments that are the same for all examples into forward_kwargs. If the batch axis of an input is "
             "not its first axis, give layout=."
         )

@@ -127,7 +127,7 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
         if scores.shape != (rows.stop - rows.start,):
             raise TargetError(
                 f"target, a callable, returned {scores.size} scalars for a batch of {rows.stop - rows.start}: "
-                "it should return one scalar an example, a tensor of shape (N,)."
+                "it should return one scalar per example, a tensor of shape (N,)."
             )
         parts.append(scores)
     return np.concatenate(parts)

@@ -96,7 +96,7 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
             raise TargetError(
                 f"{name}={_short(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} per example, but "
                 f"the outputs of one example have shape {shape}: give {len(shape)}, as a tuple such as "
-                f"{name}={tuple(0 for _ in shape)!r}, or a callable from outputs to one scalar an example."
+                f"{name}={tuple(0 for _ in shape)!r}, or a callable from outputs to one scalar per example."
             )
         for index, size in zip(row, shape, strict=True):
             if not 0 <= index < size:
@@ -132,7 +132,7 @@ def _default_target(outputs: Array) -> tuple[Target, TargetLabels]:
         raise TargetError(
             f"target=None takes the predicted class, but the outputs of one example have shape {shape}, not "
             f"(classes,): give one index into them, as a tuple such as target={tuple(0 for _ in shape)!r}, or a "
-            "callable from outputs to one scalar an example."
+            "callable from outputs to one scalar per example."
         )
     return Target(indices=classes[:, np.newaxis]), tuple(int(one) for one in classes)
 
@@ -165,7 +165,7 @@ def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
     raise TargetError(
         f"target={_short(target)} is not a target: give None (the predicted class), an int, a list with one int "
         "an example, a tuple (one index into outputs of higher rank), a list of such tuples, or a callable "
-        "from outputs to one scalar an example."
+        "from outputs to one scalar per example."
     )
 
 

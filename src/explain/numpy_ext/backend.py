@@ -100,7 +100,7 @@ class NumPyBackend:
         if outputs.ndim == 0 or len(outputs) != len(padded):
             raise InputError(
                 f"{self.model_name} gave an output of shape {outputs.shape} for a batch of {len(padded)}: the output "
-                "should have one row an example. Does x have a batch axis, and is layout= right?"
+                "should have one row per example. Does x have a batch axis, and is layout= right?"
             )
         return outputs[:count], self._finding
 
@@ -135,7 +135,7 @@ class NumPyBackend:
         except Exception as cause:
             raise ScoreError(
                 f"{self.model_name} gave a {type(result).__name__}, which cannot be converted to an array "
-                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row an example."
+                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row per example."
             ) from cause
         if outputs.dtype.kind not in "fiub":
             raise ScoreError(
@@ -159,7 +159,7 @@ class NumPyBackend:
         if scores.size != len(examples) or scores.dtype.kind not in "fiub":
             raise TargetError(
                 f"target, a callable, gave shape {scores.shape} and dtype {scores.dtype} for a batch of "
-                f"{len(examples)}: it should give one scalar an example, an array of shape ({len(examples)},)."
+                f"{len(examples)}: it should give one scalar per example, an array of shape ({len(examples)},)."
             )
         return scores.reshape(len(examples))
 

@@ -156,7 +156,7 @@ _TABLE = (
     SeedModel(
         name="names_rnn",
         summary=(
-            "A character-level recurrent network, one character a step and no non-linearity between the "
+            "A character-level recurrent network, one character per step and no non-linearity between the "
             "steps: names to log-probabilities of 18 languages."
         ),
         native="torch",

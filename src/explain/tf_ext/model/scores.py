@@ -95,7 +95,7 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     ):
         raise TargetError(
             f"target, a callable, gave {type(scores).__name__ if shape is None else shape} for outputs of shape "
-            f"{tuple(outputs.shape)}: it should give one scalar an example, a tensor of shape (N,)."
+            f"{tuple(outputs.shape)}: it should give one scalar per example, a tensor of shape (N,)."
         )
     return tf.reshape(scores, [-1])
 
