@@ -11,8 +11,10 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import made_attributions
 import matplotlib
 import numpy as np
 import pytest
@@ -45,6 +47,29 @@ def tensorflow_kit() -> TensorFlowKit:
 def check_text() -> Callable[[Figure], None]:
     """The check that all the words of a figure can be read."""
     return assert_no_text_is_clipped_or_overlaps
+
+
+@pytest.fixture
+def made() -> SimpleNamespace:
+    """The makers of attributions, by name."""
+    return SimpleNamespace(
+        images=made_attributions.images,
+        channels_first=made_attributions.channels_first,
+        rows=made_attributions.rows,
+        names=made_attributions.names,
+        table=made_attributions.table,
+        volumes=made_attributions.volumes,
+        maximization=made_attributions.maximization,
+        attribution=made_attributions.make,
+        integral=made_attributions.integral,
+        classes=made_attributions.CLASSES,
+    )
+
+
+@pytest.fixture(params=made_attributions.EVERY_KIND, scope="module")
+def any_attribution(request: pytest.FixtureRequest) -> Any:
+    """One attribution of each kind, in turn."""
+    return made_attributions.EVERY_KIND[request.param]()
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
-"""Made-up attributions of every kind of input, for the tests of rendering."""
-
-from types import SimpleNamespace
+"""Made-up attributions of every kind of input, for the tests of results and of their pictures."""
 
 import numpy as np
-import pytest
 
 from explain.inputs.display import Display
 from explain.results.attribution import Attribution
@@ -95,26 +92,3 @@ EVERY_KIND = {
     "integral of names": lambda: names(**integral(3, rule="gauss_legendre")),
     "integral of a table": lambda: table(3, **integral(3)),
 }
-
-
-@pytest.fixture
-def made():
-    """The makers of attributions, by name."""
-    return SimpleNamespace(
-        images=images,
-        channels_first=channels_first,
-        rows=rows,
-        names=names,
-        table=table,
-        volumes=volumes,
-        maximization=maximization,
-        attribution=make,
-        integral=integral,
-        classes=CLASSES,
-    )
-
-
-@pytest.fixture(params=EVERY_KIND, scope="module")
-def any_attribution(request):
-    """One attribution of each kind, in turn."""
-    return EVERY_KIND[request.param]()
