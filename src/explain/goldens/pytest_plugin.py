@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from explain.results.attribution import Attribution
     from explain.goldens.figures import Figures
     from explain.goldens.file import Golden
     from explain.goldens.question import Explanation
+    from explain.results.attribution import Attribution
 
 _UPDATED = "explain golden written"
 
