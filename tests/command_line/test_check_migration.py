@@ -235,7 +235,7 @@ class TestNothingOfAFileIsRun:
         import torch
 
         torch.save(Harmful(), name)
-        self.refuse(name, "no TorchScript file")
+        self.refuse(name, "not a readable TorchScript file")
 
     def test_a_torchscript_archive_with_a_pickle_in_it(self, here):
         import torch
@@ -247,7 +247,7 @@ class TestNothingOfAFileIsRun:
             for entry in good.namelist():
                 harmful = entry.endswith("data.pkl")
                 bad.writestr(entry, pickle.dumps(Harmful(), protocol=2) if harmful else good.read(entry))
-        self.refuse("net.pt", "no TorchScript file")
+        self.refuse("net.pt", "not a readable TorchScript file")
 
     def test_a_lambda_of_keras(self, here):
         import keras

@@ -106,8 +106,8 @@ def test_a_layer_that_serves_twice_is_seen_at_one_call(net):
         ("spare", "never called"),
         (("act", 2), "from 0 to 1"),
         (("act", True), "from 0 to 1"),
-        (3, "no layer of the model"),
-        (nn.ReLU(), "no layer of the model"),
+        (3, "is not a layer of the model"),
+        (nn.ReLU(), "is not a layer of the model"),
     ],
 )
 def test_layers_that_are_none(net, layer, words):
@@ -221,7 +221,7 @@ def test_conductance_that_misses_the_difference_says_so():
             return self.layer(x) + x
 
     torch.manual_seed(0)
-    with pytest.warns(ConvergenceWarning, match="bypasses the layer"):
+    with pytest.warns(ConvergenceWarning, match="past the layer"):
         explain.attribute(Past(), np.ones((2, 3), np.float32), "conductance", target=0, layer="layer")
 
 

@@ -364,7 +364,7 @@ def test_a_map_is_of_the_tower_that_reads_the_input():
     with pytest.warns(HeldInputWarning, match="does not read this input"):
         named = explain.attribute(model, (IMAGE, IMAGE), "layer_cam", target=0, layer="left")
     assert named[1] is None
-    with pytest.raises(LayerError, match="no layer of the model"):
+    with pytest.raises(LayerError, match="is not a layer of the model"):
         explain.attribute(model, (IMAGE, IMAGE), "layer_cam", target=0, layer="middle")
 
 
@@ -469,7 +469,7 @@ def test_functions_of_arrays(both):
         ((IMAGE, TABLE), {"lengths": {"a": [1]}}, InputError, "is a dict"),
         ((IMAGE, TABLE), {"method": "occlusion", "strides": (1, 1, 1)}, OptionError, "3 entries"),
         ((IMAGE, TABLE), {"method": "lime", "feature_mask": ("grids", None)}, OptionError, "grids"),
-        ((IMAGE, TABLE), {"method": "maximize", "bounds": (0, 1)}, UnsupportedInputError, "looks for one"),
+        ((IMAGE, TABLE), {"method": "maximize", "bounds": (0, 1)}, UnsupportedInputError, "searches for one"),
         (
             (IMAGE, TABLE),
             {"method": "expected_gradients", "baseline": (IMAGE, TABLE[:2])},

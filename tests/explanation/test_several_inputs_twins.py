@@ -224,7 +224,7 @@ def test_what_keras_refuses_is_told(twin):
         explain.attribute(twin, (IDS, EXTRA), "saliency", target=1)
     with pytest.raises(ModelCallError, match="extra"):
         explain.attribute(twin, {"ids": IDS, "mask": MASK, "extras": EXTRA}, "saliency", target=1)
-    with pytest.raises(EngineError, match="something else"):
+    with pytest.raises(EngineError, match="x or target is different"):
         explain.attribute(twin, INPUTS, "saliency", target=1, engine="tf-explain")
 
 

@@ -107,7 +107,7 @@ REASONS = {
         "The layer returns a packed sequence, which has no axis of steps. Name another layer.",
     ),
     "state": (
-        r"keeps a state between them: build it with stateful=False, or use integrated_gradients",
+        r"carries a state from one run to the next: build it with stateful=False, or use integrated_gradients",
         "DeepLift runs the model twice in one pass, and a stateful model would start the second run with "
         "the state of the first. Build it with `stateful=False`, or use `integrated_gradients`.",
     ),

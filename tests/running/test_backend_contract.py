@@ -113,7 +113,7 @@ class TestNumpy(BackendContract):
 
 
 def test_a_toy_backend_runs_every_method_it_has_the_primitives_for(monkeypatch):
-    for step in ("check", "maximization_start"):
+    for step in ("checked_request", "maximization_start"):
         monkeypatch.setattr(
             f"explain.explanation.{step}.extension_for", lambda model, framework: numpy_backend.extension
         )

@@ -55,8 +55,8 @@ def equal_baseline_warnings(inputs: tuple[Array, ...], baselines: tuple[Array, .
         return ()
     return (
         (
-            f"The baseline equals the input for {examples_named(equal)}: there is no difference to attribute, so every "
-            "value is zero. Take another baseline, for example 'blur' or 'mean'.",
+            f"The baseline equals the input for {examples_named(equal)}: nothing lies between them, so every value is "
+            "zero. Take another baseline, for example 'blur' or 'mean'.",
             BaselineWarning,
         ),
     )

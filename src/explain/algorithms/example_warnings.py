@@ -35,9 +35,9 @@ def zero_gradient_warnings(gradients: tuple[Array, ...]) -> Warnings:
         return ()
     return (
         (
-            f"The gradient is zero everywhere for {examples_named(dead)}: the map has no information there. The score "
-            "may be saturated (explain the logit: score='logit'), constant, or cut off from the input by a rounding, "
-            "an argmax or dead ReLUs.",
+            f"The gradient is zero everywhere for {examples_named(dead)}: the map says nothing there. The score may be "
+            "saturated (explain the logit: score='logit'), constant, or cut off from the input by a rounding, an "
+            "argmax or dead ReLUs.",
             ZeroGradientWarning,
         ),
     )

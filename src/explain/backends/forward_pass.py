@@ -108,7 +108,7 @@ class ForwardPass(ABC):
         if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
             raise InputError(
                 f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
-                "row an example. Does x have a batch axis, and is layout= right?"
+                "row per example. Does x have a batch axis, and is layout= right?"
             )
         return reading
 

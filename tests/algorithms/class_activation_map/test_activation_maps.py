@@ -194,7 +194,7 @@ def test_what_has_no_map(net):
     table = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double()
     with pytest.raises(LayerError, match="class activation map"):
         explain.attribute(table, np.ones((2, 3)), "gradcam", target=0)
-    with pytest.raises(LayerError, match="no layer of the model"):
+    with pytest.raises(LayerError, match="is not a layer of the model"):
         explain.attribute(net, X, "gradcam", target=0, layer="conv9")
     with pytest.raises(LayerError, match="axes of space or time"):
         explain.attribute(net, X, "gradcam", target=0, layer="7")

@@ -50,8 +50,8 @@ def rectified(problem: Problem, rule: Rule) -> Found:
     if changed == 0:
         warnings = (
             (
-                f"No ReLU lies between the input and the score of {problem.backend.model_name}, so "
-                f"{problem.method} has no operation to change: its values are the plain gradient, as in saliency.",
+                f"No ReLU lies between the input and the score of {problem.backend.model_name}, so that "
+                f"{problem.method} has nothing to change: it takes the plain gradient, that of saliency.",
                 PlainGradientWarning,
             ),
             *warnings,

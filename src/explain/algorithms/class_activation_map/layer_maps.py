@@ -57,8 +57,8 @@ def found_over_input(problem: Problem, maps: Array, gradients: Array | None = No
     if empty.size:
         assert problem.call is not None
         text = (
-            f"The map is zero everywhere for {examples_named(empty)}: no output of layer {problem.call.label!r} "
-            "raises the score there. Explain a class that the model finds in the example, "
+            f"The map is zero everywhere for {examples_named(empty)}: nothing that layer {problem.call.label!r} gives "
+            "raises the score there. Explain a class that the model sees in it, "
             "name another layer with layer=, or use a signed method such as integrated_gradients."
         )
         warnings = (*warnings, (text, ZeroMapWarning))

@@ -17,7 +17,7 @@ from explain.running.problem import Problem
 from explain.running.quadrature import RULES, nodes_and_weights
 
 _REMEDY = (
-    "Raise n_steps until the error falls; if it does not, a part of the score bypasses the layer, through a skip "
+    "Raise n_steps until it falls; if it does not, a part of the score reaches the output past the layer, on a skip "
     "connection or a second branch."
 )
 

@@ -34,8 +34,8 @@ _SPACINGS: dict[str, Callable[[Array, float], Array]] = {
 _TRUNCATE = 4.0
 
 _REMEDY = (
-    "Raise n_steps until the error falls. spacing='geometric' without grad_step needs fewer steps than the other "
-    "settings."
+    "Raise n_steps until it falls. With spacing='geometric' and no grad_step fewer steps are needed than with the "
+    "others."
 )
 
 
@@ -219,8 +219,8 @@ def _unblurred_warnings(inputs: Array, last: Array) -> Warnings:
         return ()
     return (
         (
-            f"Blurring changes nothing in {examples_named(same)}, where all values are "
-            "equal: there is nothing to attribute, and the map has no information there.",
+            f"Blurring changes nothing in {examples_named(same)}, which is even all "
+            "over: there is nothing to attribute, and the map says nothing there.",
             BaselineWarning,
         ),
     )

@@ -22,8 +22,8 @@ from explain.running.problem import Problem
 _CLOSE = 1e-9
 
 _REMEDY = (
-    "Use rule='trapezoid' if it is not set; lower max_dist, since a position may jump by twice as much in a step; or "
-    "use a baseline nearer to the input."
+    "Take rule='trapezoid' if it is not; lower max_dist, since a position may jump by twice as much in a step; or "
+    "take a baseline nearer to the input."
 )
 
 

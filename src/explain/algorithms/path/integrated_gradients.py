@@ -22,8 +22,8 @@ from explain.running.problem import Problem
 from explain.running.quadrature import RULES
 
 _REMEDY = (
-    "Raise n_steps (max_steps, if n_steps is 'auto') until the error falls; if it does not, take a baseline nearer to "
-    "the input or explain in float64."
+    "Raise n_steps (max_steps, where it is 'auto') until it falls; if it does not, take a baseline nearer to the "
+    "input or explain in float64."
 )
 
 

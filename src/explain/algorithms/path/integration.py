@@ -222,7 +222,7 @@ def _too_far(far: Array, error: Array, tolerance: float, most: int) -> Warnings:
     return (
         (
             f"The map has not reached tolerance={tolerance:g} within {most} steps for "
-            f"example{'s' if far.size > 1 else ''} (estimated error) {named}: the best map found is returned. Raise "
+            f"example{'s' if far.size > 1 else ''} (estimated error) {named}: the best map found is given. Raise "
             "max_steps (each tripling divides the error by about three) or tolerance; or take a baseline nearer to the "
             "input.",
             ConvergenceWarning,

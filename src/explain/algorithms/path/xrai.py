@@ -28,7 +28,7 @@ _SIDE, _SIGMA, _LEAST_SEGMENT = 224, 0.8, 150
 # How many pixels segments grow by, and the least number of new pixels of a region, in a picture of that size.
 _DILATION, _LEAST_GAIN = 5, 50
 
-_REMEDY = "Raise n_steps until the error falls; if it does not, explain in float64."
+_REMEDY = "Raise n_steps until it falls; if it does not, explain in float64."
 
 
 def xrai(problem: Problem) -> Found:

@@ -114,9 +114,8 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
         if not isinstance(scores, Tensor) or scores.numel() != len(outputs):
             shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise TargetError(
-                f"target, a callable, gave {shape} for a batch of {len(outputs)}: it should give one scalar an "
-                "example, "
-                f"a tensor of shape ({len(outputs)},)."
+                f"target, a callable, gave {shape} for a batch of {len(outputs)}: it should give one scalar per "
+                f"example, a tensor of shape ({len(outputs)},)."
             )
         return scores.reshape(len(outputs))
     indices = _indices(outputs, target)
