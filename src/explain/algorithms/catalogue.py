@@ -99,10 +99,9 @@ def find_method(name: object) -> Method:
     """
     if isinstance(name, str):
         wanted = _as_written(name)
-        by_name = {known: row for row in _ROWS for known in (row.name, *row.aliases)}
-        if wanted in by_name:
-            return by_name[wanted]
-        near = difflib.get_close_matches(wanted, by_name, n=1)
+        if wanted in _ROWS.by_name:
+            return _ROWS.by_name[wanted]
+        near = difflib.get_close_matches(wanted, _ROWS.by_name, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
     else:
         hint = ""

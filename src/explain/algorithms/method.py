@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from typing import Any, Literal, overload
 
@@ -190,6 +191,11 @@ class Catalogue(Sequence[Method]):
 
     def __init__(self, rows: Sequence[Method]) -> None:
         self._rows = tuple(rows)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Method]:
+        """The rows by name and by alias; cached, since every call looks a method up."""
+        return {known: row for row in self._rows for known in (row.name, *row.aliases)}
 
     @overload
     def __getitem__(self, index: int) -> Method: ...
