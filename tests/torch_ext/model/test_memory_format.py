@@ -102,6 +102,7 @@ def _pictures(shape, order=PLAIN):
     return torch.tensor(values).clone(memory_format=order)
 
 
+# The net with `reshape` runs channels last and sums in another order: float32 rounding, below 1e-4 of a value.
 def _close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
