@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
+from explain.backends.operations.endings import Ending
 from explain.backends.places import Place
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
-    ActivationKind,
     Arithmetic,
     Reading,
     RecordedActivation,
@@ -37,8 +37,8 @@ class ForwardPass(ABC):
         The kind of the model.
     question : Question
         The layout, score and output to explain, and the arguments of the model.
-    functional : str, optional
-        The functional activation, not a layer, that computed the output, if it is known from another call.
+    ending : Ending, optional
+        The activations that made the output, if they are known from another call.
     entry, exit : Place, optional
         The place where the model starts, if points are outputs of a layer, and where it ends, if the output
         of a layer is explained.
@@ -52,7 +52,7 @@ class ForwardPass(ABC):
 
     inspection: Inspection
     question: Question
-    functional: ActivationKind | None = None
+    ending: Ending | None = None
     entry: Place | None = None
     exit: Place | None = None
     readers: tuple[tuple[int, Place], ...] = ()
@@ -146,15 +146,18 @@ class ForwardPass(ABC):
             raise ScoreError(
                 f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
             )
-        functional = self._functional_of(chosen)
+        wanted, terminal = self.question.score, terminal_activation(chosen, recorded)
+        is_searched = wanted != "output" and terminal is None and self.exit is None
+        ending = self._ending_of(chosen) if is_searched else None
         if self.inspection.opaque:
-            return read_opaque(chosen, self.question.score, functional), result
+            return read_opaque(chosen, wanted, ending), result
         reading = read_output(
             chosen,
-            self.question.score,
+            wanted,
             self.arithmetic,
-            terminal=terminal_activation(chosen, recorded),
-            functional=functional,
+            terminal=terminal,
+            ending=ending,
+            replaced=None if ending is None or not ending.moved else self._replaced(chosen, ending),
             class_axis=class_axis(
                 tuple(chosen.shape),
                 tuple(inputs[0].shape) if self._is_tensor(inputs[0]) else (),
@@ -175,8 +178,15 @@ class ForwardPass(ABC):
         """Tell whether a value is a tensor of the framework."""
 
     @abstractmethod
-    def _functional_of(self, output: Any) -> ActivationKind | None:
-        """Give the functional activation, not a layer, that computed an output, if it is known."""
+    def _ending_of(self, output: Any) -> Ending | None:
+        """Give the activations that made an output, if they are known."""
+
+    @abstractmethod
+    def _replaced(self, output: Any, ending: Ending) -> Any:
+        """Give an output with the wanted kind of score in place of the activations that made its values.
+
+        None if they cannot be replaced in this pass.
+        """
 
     @property
     @abstractmethod

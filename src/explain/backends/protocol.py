@@ -68,12 +68,19 @@ class Finding:
         True if the model could not be searched for a terminal activation.
     transformed : bool
         True if the output was treated as logits and a softmax or sigmoid was applied to it.
+    mixed : str, optional
+        The kind of the values of activations with which the model computes its output: only the values of the output
+        show whether they still are of that kind.
+    made_by : str
+        Those activations in words.
     """
 
     score: ScoreKind
     reason: str = ""
     opaque: bool = False
     transformed: bool = False
+    mixed: ScoreKind | None = None
+    made_by: str = ""
 
 
 class Backend(Protocol):

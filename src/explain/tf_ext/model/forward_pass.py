@@ -10,20 +10,21 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.forward_pass import ForwardPass
+from explain.backends.operations.endings import Ending
 from explain.backends.places import entering
 from explain.backends.protocol import Finding
-from explain.backends.scoring import ActivationKind, Reading, RecordedActivation
+from explain.backends.scoring import Reading, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
 from explain.keras.calls import wired
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.masks import recorded_masks
+from explain.tf_ext.model.endings import ending_in_trace, is_replaceable, replacement, with_replaced
 from explain.tf_ext.model.inspection import TensorFlowInspection
 from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls
 from explain.tf_ext.model.scores import (
     ARITHMETIC,
     ActivationRecorder,
-    functional_activation,
     gradients_of_scores,
     pick_scores,
 )
@@ -43,8 +44,8 @@ class TensorFlowForwardPass(ForwardPass):
         Returns the model.
     target_function : callable, optional
         A callable target.
-    findings, functionals : list
-        The finding of each reading of the output, and the functional activation of each call of the model.
+    findings, endings : list
+        The finding of each reading of the output, and the end of each call of the model.
     notes : list
         Records of a computation for the analysis of its trace.
     """
@@ -54,7 +55,7 @@ class TensorFlowForwardPass(ForwardPass):
     reference: Callable[[], Any]
     target_function: Callable[[Any], Any] | None = None
     findings: list[Finding] = field(default_factory=list)
-    functionals: list[ActivationKind | None] = field(default_factory=list)
+    endings: list[Ending | None] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
 
     @classmethod
@@ -167,9 +168,14 @@ class TensorFlowForwardPass(ForwardPass):
     def _is_tensor(self, value: Any) -> bool:
         return bool(tf.is_tensor(value))
 
-    def _functional_of(self, output: Any) -> ActivationKind | None:
-        self.functionals.append(functional_activation(output) or self.functional)
-        return self.functionals[-1]
+    def _ending_of(self, output: Any) -> Ending | None:
+        self.endings.append(ending_in_trace(output) or self.ending)
+        return self.endings[-1]
+
+    def _replaced(self, output: Any, ending: Ending) -> Any:
+        if not (tf.is_symbolic_tensor(output) and is_replaceable(ending)):
+            return None
+        return with_replaced(output, replacement(self.question.score))
 
     @property
     def channels_first(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from explain.backends.layered import Layered
+from explain.backends.operations.endings import Ending
 from explain.backends.protocol import Finding, Question
-from explain.backends.scoring import ActivationKind
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
@@ -58,7 +59,7 @@ class OpenedModel(Layered):
         self.device_name, self._precision = device_and_dtype(inspection, like)
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._eager = inspection.eager
-        self._functional: ActivationKind | None = None
+        self._ending: Ending | None = None
         self._own_traces: dict[Any, Trace] = {}
 
     @property
@@ -123,8 +124,8 @@ class OpenedModel(Layered):
                 with preserved_variables(self.model) if trace.assigns else nullcontext():
                     return trace.function(*tf.nest.flatten(inputs)), trace.finding
             if function is TensorFlowForwardPass.outputs:
-                self._functional = self._functional_of_a_trace(examples, inputs)
-            forward = self._forward_pass(examples, self._functional)
+                self._ending = self._ending_in_a_trace(examples, inputs)
+            forward = self._forward_pass(examples, self._ending)
             with preserved_variables(self.model), preserved_random_state():
                 return function(forward, *static, *inputs), forward.findings[0]
         except ExplainError:
@@ -262,8 +263,8 @@ class OpenedModel(Layered):
             kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
         return kept[key]
 
-    def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
-        """Find the activation that made the output, in a trace that never runs: eager tensors have no graph."""
+    def _ending_in_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> Ending | None:
+        """Find the activations that made the output, in a trace that never runs: eager tensors have no graph."""
         if self.inspection.opaque:
             return None
         forward = self._forward_pass(examples)
@@ -272,20 +273,18 @@ class OpenedModel(Layered):
         # The user's code may raise anything when it is traced; the model runs without a trace then.
         except Exception:
             return None
-        return forward.functionals[-1]
+        return replace(found, activations=()) if (found := forward.endings[-1]) is not None else None
 
     def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
         return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
 
-    def _forward_pass(
-        self, examples: Examples, functional: ActivationKind | None = None
-    ) -> TensorFlowForwardPass:
+    def _forward_pass(self, examples: Examples, ending: Ending | None = None) -> TensorFlowForwardPass:
         return TensorFlowForwardPass.of(
             self.model,
             self.inspection,
             question=self.question,
             target_function=examples.target.function,
-            functional=functional,
+            ending=ending,
             entry=self.entry,
             exit=self.exit,
             readers=self.readers,
