@@ -95,15 +95,15 @@ def test_values_that_are_moved_keep_their_logits(kit, end, score):
     call, target, activation = MOVED[end]
     model = _model(kit, call)
     gradient, value = _expected(score, activation)
-    # The second call uses what the first one found.
-    for _ in range(2):
+    # In PyTorch, the second call uses what the first one found.
+    for _ in range(2 if kit.name == "torch" else 1):
         found = explain.attribute(model, X, "saliency", target=target, score=score)
         assert found.score == score
         np.testing.assert_allclose(found.values, gradient, **CLOSE)
         np.testing.assert_allclose(found.scores, value, **CLOSE)
 
 
-@pytest.mark.parametrize("end", MOVED)
+@pytest.mark.parametrize("end", ["log_softmax", "joined sigmoids", "transposed", "a softmax and a sigmoid"])
 def test_rules_and_perturbations_explain_the_same_logit(kit, end):
     call, target, _ = MOVED[end]
     model = _model(kit, call)

@@ -33,7 +33,7 @@ _LOGARITHMS, _EXPONENTS = names("Log Log1p"), names("Exp")
 _CALLS = names("PartitionedCall StatefulPartitionedCall")
 
 
-def ending_in_trace(output: Any) -> Ending | None:
+def ending_of_output(output: Any) -> Ending | None:
     """Follow an output through a trace back to its activations; None if it is in no trace."""
     if not tf.is_symbolic_tensor(output):
         return None
@@ -43,7 +43,7 @@ def ending_in_trace(output: Any) -> Ending | None:
 def _step_of(reference: Any) -> Step:
     tensor = reference.deref()
     operation, name = tensor.op, name_of(tensor.op)
-    logits = logits_of(operation)
+    logits = _logits_of(operation)
     if logits is not None:
         return Step("activates", kind=logits[0])
     if not tensor.dtype.is_floating:
@@ -65,7 +65,7 @@ def _step_of(reference: Any) -> Step:
     return CONSTANT if _is_constant(operation) else OTHER
 
 
-def logits_of(operation: Any) -> tuple[ActivationKind, Any] | None:
+def _logits_of(operation: Any) -> tuple[ActivationKind, Any] | None:
     """Give the kind of an activation and its logits; None for another operation."""
     name = name_of(operation)
     if name in _ACTIVATIONS:
@@ -103,27 +103,28 @@ def _step_in_function(tensor: Any) -> Step:
     return Step("activates" if found.moved else "mixes", kind=found.kinds[0], label=name)
 
 
-def is_replaceable(ending: Ending) -> bool:
-    """Tell whether the logits of an ending can be reached."""
-    return bool(ending.activations) and all(logits_of(one.deref().op) for one in ending.activations)
-
-
-def with_replaced(output: Any, function: Callable[[ActivationKind, Any], Any]) -> Any:
+def with_replaced(output: Any, ending: Ending, function: Callable[[ActivationKind, Any], Any]) -> Any:
     """Give an output in which another function replaces the activations that made its values.
+
+    None if their logits cannot be reached.
 
     Parameters
     ----------
     output : tf.Tensor
-        The output, in a trace; its ending consists of moves only.
+        The output, in a trace.
+    ending : Ending
+        Its ending, which consists of moves only.
     function : callable
         From the kind of an activation and its logits to the replacement.
     """
+    if not (ending.activations and all(_logits_of(one.deref().op) for one in ending.activations)):
+        return None
     made: dict[Any, Any] = {}
     left = [output]
     while left:
         tensor = left[-1]
         operation = tensor.op
-        logits = logits_of(operation)
+        logits = _logits_of(operation)
         if tensor.ref() in made:
             left.pop()
         elif logits is not None:

@@ -19,7 +19,7 @@ from explain.errors import GradientError
 from explain.keras.calls import wired
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.masks import recorded_masks
-from explain.tf_ext.model.endings import ending_in_trace, is_replaceable, replacement, with_replaced
+from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.inspection import TensorFlowInspection
 from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls
 from explain.tf_ext.model.scores import (
@@ -169,13 +169,13 @@ class TensorFlowForwardPass(ForwardPass):
         return bool(tf.is_tensor(value))
 
     def _ending_of(self, output: Any) -> Ending | None:
-        self.endings.append(ending_in_trace(output) or self.ending)
+        self.endings.append(ending_of_output(output) or self.ending)
         return self.endings[-1]
 
     def _replaced(self, output: Any, ending: Ending) -> Any:
-        if not (tf.is_symbolic_tensor(output) and is_replaceable(ending)):
+        if not tf.is_symbolic_tensor(output):
             return None
-        return with_replaced(output, replacement(self.question.score))
+        return with_replaced(output, ending, replacement(self.question.score))
 
     @property
     def channels_first(self) -> bool:

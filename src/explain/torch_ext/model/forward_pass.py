@@ -16,16 +16,15 @@ from explain.backends.scoring import RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
 from explain.keras.calls import wired
-from explain.torch_ext.model.endings import (
+from explain.torch_ext.model.activation_calls import (
     KEPT,
     RECORDING,
     UNKNOWN,
     ActivationCalls,
     End,
-    ending_in_graph,
-    replacement,
     without_graph,
 )
+from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
 from explain.torch_ext.model.memory_format import in_order
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
@@ -83,7 +82,7 @@ class TorchForwardPass(ForwardPass):
         if output.grad_fn is None:
             # Without gradients there is no graph: the end is that of an earlier pass.
             return self.ending if expected is None else expected
-        found = ending_in_graph(output, None if self._calls is None else self._calls.ends)
+        found = ending_of_output(output, None if self._calls is None else self._calls.ends)
         self.ending = without_graph(found)
         if expected is not None and self._calls is not None:
             replaced = set(self._calls.ends)

@@ -20,7 +20,7 @@ from explain.errors import GradientError, ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import layers_of
-from explain.torch_ext.model.endings import UNKNOWN, End, known_end, remember_end
+from explain.torch_ext.model.activation_calls import UNKNOWN, End, known_end, remember_end
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
 from explain.torch_ext.model.layers import TorchPlace, has_channels_last, named_layers
