@@ -102,7 +102,7 @@ class ForwardPass(ABC):
             reading, _ = self._called(inputs, keywords, question.output)
         if self.exit is not None:
             reading = Reading(left[0], same, Finding("output"))
-        if batch_axis != 0 and len(reading.source.shape) >= 3:
+        elif batch_axis != 0 and len(reading.source.shape) >= 3:
             first = self._with_moved_axis(reading.explained, batch_axis, 0)
             reading = Reading(first, same, reading.finding)
         shape = reading.source.shape

@@ -138,7 +138,8 @@ def check_ids(method: Method, layout: Layout) -> None:
             f"method={method.name!r} cannot be used on token ids, which cannot change gradually: take "
             "another method, such as integrated_gradients."
         )
-    if layout.axes != "NT"[: len(layout.axes)]:
+    if layout.axes not in ("N", "NT", "TN"):
         raise LayoutError(
-            f"layout={layout.axes!r}, but token ids have shape (N, T): give them in this shape."
+            f"layout={layout.axes!r}, but token ids have the axes N, examples, and T, time steps: give layout='NT' or "
+            "layout='TN', in the order in which the model takes them."
         )

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.places import Place
-from explain.torch_ext.model.memory_format import order_of
+from explain.inputs.layer_calls import RecordedCall
+from explain.torch_ext.model.memory_format import in_order, order_of
 
 # Layers that determine the channel axis; others, such as an activation or a dropout, preserve it.
 _CHANNELS_FIRST = (
@@ -47,8 +48,21 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     return before or isinstance(layer, _CHANNELS_LAST)
 
 
+def batch_axis_of(layer: Any) -> int | None:
+    """Give the axis of the examples that a recurrent or attention module expects; None for any other module.
+
+    Examples
+    --------
+    >>> batch_axis_of(nn.LSTM(2, 3)), batch_axis_of(nn.GRUCell(2, 3)), batch_axis_of(nn.Linear(2, 3))
+    (1, 0, None)
+    """
+    if isinstance(layer, (nn.RNNBase, nn.MultiheadAttention)):
+        return 0 if layer.batch_first else 1
+    return 0 if isinstance(layer, nn.RNNCellBase) else None
+
+
 @contextmanager
-def noted_calls(layers: Mapping[str, nn.Module], seen: list[tuple[str, tuple[int, ...]]]) -> Iterator[None]:
+def noted_calls(layers: Mapping[str, nn.Module], seen: list[RecordedCall]) -> Iterator[None]:
     """Record the name of every module and the shape of its output, at each of its calls."""
     thread = threading.get_ident()
 
@@ -89,6 +103,10 @@ class TorchPlace(Place):
             yield
         finally:
             handle.remove()
+
+    def with_moved_axis(self, output: Tensor, source: int, target: int) -> Tensor:
+        """Move an axis; the result is contiguous, since the model may take a view of it."""
+        return in_order(output.movedim(source, target))
 
     def fits(self, output: Tensor, value: Tensor) -> bool:
         """Tell whether a value has the shape of the output."""
