@@ -15,6 +15,7 @@ import numpy as np
 from explain.backends.inspection import Inspection
 from explain.backends.places import Place
 from explain.backends.protocol import Primitive, Question
+from explain.backends.stepwise import check_single_steps
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
@@ -126,6 +127,17 @@ class Layered(ABC):
     @abstractmethod
     def has_channels_last(layer: Any, before: bool) -> bool:
         """Tell whether the output of a layer has its channels last, from whether its input has."""
+
+    def check_default_layout(self, shape: tuple[int, ...]) -> None:
+        """Refuse an input of a shape that has two readings, if the caller has not stated its layout.
+
+        Raises
+        ------
+        LayoutError
+            If there are two; the message names both.
+        """
+        if self.inspection.stepwise:
+            check_single_steps(shape)
 
     def forget(self) -> None:
         """Clear the cached results of the whole model."""
