@@ -77,6 +77,20 @@ def noted_calls(layers: Mapping[str, nn.Module], seen: list[RecordedCall]) -> It
         yield
 
 
+def with_moved_axis(tensor: Tensor, source: int, target: int) -> Tensor:
+    """Move an axis of a tensor.
+
+    A tensor whose batch axis leaves the front goes into the model, which may take a view of it: it is contiguous.
+
+    Examples
+    --------
+    >>> with_moved_axis(torch.zeros(2, 3, 4), 0, 1).shape
+    torch.Size([3, 2, 4])
+    """
+    moved = tensor.movedim(source, target)
+    return in_order(moved) if source == 0 else moved
+
+
 @dataclass(frozen=True)
 class TorchPlace(Place):
     """The output of a module at one of its calls; see `explain.backends.places.Place`."""
@@ -105,8 +119,8 @@ class TorchPlace(Place):
             handle.remove()
 
     def with_moved_axis(self, output: Tensor, source: int, target: int) -> Tensor:
-        """Move an axis; the result is contiguous, since the model may take a view of it."""
-        return in_order(output.movedim(source, target))
+        """Move an axis of the output, or of what replaces it."""
+        return with_moved_axis(output, source, target)
 
     def fits(self, output: Tensor, value: Tensor) -> bool:
         """Tell whether a value has the shape of the output."""
