@@ -87,14 +87,14 @@ def seen_as_tokens(
         (
             one
             for one in whole.layer_calls(examples)
-            if one.name in layers and len(one.shape) == 2 and one.shape[0] == ids.shape[1]
+            if one.name in layers and one.shape[:-1] == ids.shape[1:]
         ),
         None,
     )
     if call is None:
         raise InputError(
-            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
-            f"{ids.shape[1]} tokens: explain the part of the model after its embedding, at the embeddings."
+            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of them: "
+            "explain the part of the model after its embedding, at the embeddings."
         )
 
     def vectors_of(other: Array) -> Array:

@@ -315,5 +315,5 @@ def _as_tokens(
         return vectors_at(backend, call, _with_unmoved(examples, place, other.astype(ids.dtype)))
 
     tokens = Tokens(ids, call, layout, padding_id(backend.named_layers[call.name]), vectors_of)
-    mask = resolve_mask(given.lengths, ids, given.layout)
+    mask = resolve_mask(given.lengths, ids, given.layout.batch_first)
     return MovedInput(given, vectors_of(ids), layout, mask, tokens)

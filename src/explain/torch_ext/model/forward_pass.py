@@ -26,7 +26,7 @@ from explain.torch_ext.model.activation_calls import (
 )
 from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
-from explain.torch_ext.model.memory_format import in_order
+from explain.torch_ext.model.layers import with_moved_axis
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
 
 
@@ -108,11 +108,7 @@ class TorchForwardPass(ForwardPass):
         return not self.inspection.keras
 
     def _with_moved_axis(self, tensor: Tensor, source: int, target: int) -> Tensor:
-        if source == target:
-            return tensor
-        moved = tensor.movedim(source, target)
-        # With source 0 this is an input whose batch axis leaves the front: the model may take a view of it.
-        return in_order(moved) if source == 0 else moved
+        return tensor if source == target else with_moved_axis(tensor, source, target)
 
     def _steps(self, inputs: Tensor, axis: int) -> Sequence[Tensor]:
         return inputs.unbind(dim=axis)
