@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
-from explain.backends.places import Place
+from explain.backends.places import Entry, Place
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
     ActivationKind,
@@ -53,9 +53,9 @@ class ForwardPass(ABC):
     inspection: Inspection
     question: Question
     functional: ActivationKind | None = None
-    entry: Place | None = None
+    entry: Entry | None = None
     exit: Place | None = None
-    readers: tuple[tuple[int, Place], ...] = ()
+    readers: tuple[tuple[int, Entry], ...] = ()
 
     def read_inputs(
         self,

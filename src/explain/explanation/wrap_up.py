@@ -55,7 +55,7 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     GradientError
         If a value is NaN or infinite.
     """
-    before = _score_notes(posed.finding)
+    before = [*posed.view.notes, *_score_notes(posed.finding)]
     after = [*([UNSTEADY_NOTE] if posed.unsteady else []), *_memory_notes(posed.problem.executor)]
     structure = None if posed.is_of_layer else posed.request.given.structure
     results: list[Attribution | None] = []
@@ -190,7 +190,7 @@ def _by_token(result: Attribution, tokens: Tokens, values: Array, how: Reduction
     """Give each token one number for the values at its embedding vector, shape (..., C)."""
     return replace(
         result,
-        values=reduced(values, how).astype(np.float32),
+        values=reduced(values, how).reshape(tokens.ids.shape).astype(np.float32),
         reduce=how,
         inputs=tokens.ids.astype(np.float32),
         # The vectors of the baseline do not have the shape of the ids; the baseline rule records the token.

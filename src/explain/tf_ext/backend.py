@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -114,6 +114,14 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         padded = self.padded(examples)
         outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
         return to_host(outputs)[: len(examples)]
+
+    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give what layers at some calls receive, from one run."""
+        padded, places = self.padded(examples), tuple(map(self.place_of, calls))
+        found = self.run(
+            TensorFlowForwardPass.received, padded, self.tensors(padded.inputs), static=(places,)
+        )
+        return tuple(to_host(one)[: len(examples)] for one in found)
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model."""
