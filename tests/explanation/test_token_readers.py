@@ -22,7 +22,13 @@ from models.tokens import (
 from torch import nn
 
 import explain
-from explain.errors import ConvergenceWarning, InputError, OptionError, UnexplainedTokensWarning
+from explain.errors import (
+    BaselineError,
+    ConvergenceWarning,
+    InputError,
+    OptionError,
+    UnexplainedTokensWarning,
+)
 
 FIELDS = np.array([[1, 2, 3], [3, 1, 2]])
 RNG = np.random.default_rng(0)
@@ -362,6 +368,19 @@ def test_masks_and_special_words_are_no_reason_to_warn(how):
         warnings.simplefilter("error", UnexplainedTokensWarning)
         a = explain.attribute(Loose(how).double(), ids, "saliency", target=1)
     assert a.values.all()
+
+
+def test_a_baseline_that_the_model_refuses_and_what_it_takes_instead():
+    ids, model = np.array([[3, 5, 2, 7, 9], [1, 3, 4, 6, 9]]), Loose("checked").double()
+    with pytest.raises(BaselineError, match=r"padding token.*must end with token 9.*baseline='zeros'"):
+        explain.attribute(model, ids, "ig", target=1, n_steps=40)
+    a = explain.attribute(model, ids, "ig", target=1, n_steps=40, baseline="zeros")
+    with torch.no_grad():
+        nothing = model.head(torch.zeros(2, 4, dtype=torch.float64))[:, 1].numpy()
+    np.testing.assert_allclose(a.values.sum(1), outputs(model, ids)[:, 1] - nothing, rtol=1e-4, atol=1e-6)
+    b = explain.attribute(model, ids, "ig", target=1, n_steps=40, baseline=np.array([0, 0, 0, 0, 9]))
+    change = outputs(model, ids) - outputs(model, np.where(np.arange(5) < 4, 0, ids))
+    np.testing.assert_allclose(b.values.sum(1), change[:, 1], rtol=1e-4, atol=1e-6)
 
 
 def test_an_embedding_that_reads_in_another_order():

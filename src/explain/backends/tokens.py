@@ -17,7 +17,13 @@ from explain.backends.token_readers import (
     padding_id,
     reading_calls,
 )
-from explain.errors import BaselineError, ExplainWarning, InputError, UnexplainedTokensWarning
+from explain.errors import (
+    BaselineError,
+    ExplainWarning,
+    InputError,
+    ModelCallError,
+    UnexplainedTokensWarning,
+)
 from explain.inputs.baseline import resolve_baseline
 from explain.inputs.examples import Array, Examples
 from explain.inputs.masking import Mask
@@ -72,7 +78,14 @@ class Tokens:
         if mask is not None:
             ids = np.where(mask, ids, self.ids)
         rule = {"rule": "token", "id": int(values)} if values.ndim == 0 else {"rule": "tokens"}
-        return self.vectors_of(ids), rule
+        try:
+            return self.vectors_of(ids), rule
+        except ModelCallError as cause:
+            raise BaselineError(
+                f"baseline={'None, the padding token' if given is None else given!r}: the model does not run on "
+                f"examples of these token ids. {cause} Give ids that it takes, one for each place, or "
+                "baseline='zeros': no vectors, for which it runs on the ids of x."
+            ) from cause
 
 
 def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, LayeredBackend, Examples]:
