@@ -27,6 +27,16 @@ from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
 from explain.errors import InputError, ScoreError
 
 
+def _why_no_row_per_example(shape: Sequence[int | None], rows: int | None) -> str:
+    """Give the likely reason, and what to do."""
+    if rows == 1 and shape[:1] != (1,) and len(shape) <= 1:
+        return (
+            "If the model calls squeeze(), name the axis, for example squeeze(-1): without one it also removes the "
+            "axis of a single example."
+        )
+    return "Does x have a batch axis, and is layout= right?"
+
+
 @dataclass(kw_only=True)
 class ForwardPass(ABC):
     """The steps of a forward pass.
@@ -102,14 +112,14 @@ class ForwardPass(ABC):
             reading, _ = self._called(inputs, keywords, question.output)
         if self.exit is not None:
             reading = Reading(left[0], same, Finding("output"))
-        if batch_axis != 0 and len(reading.source.shape) >= 3:
+        elif batch_axis != 0 and len(reading.source.shape) >= 3:
             first = self._with_moved_axis(reading.explained, batch_axis, 0)
             reading = Reading(first, same, reading.finding)
         shape = reading.source.shape
         if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
             raise InputError(
                 f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
-                "row per example. Does x have a batch axis, and is layout= right?"
+                f"row per example. {_why_no_row_per_example(shape, rows)}"
             )
         return reading
 

@@ -33,6 +33,10 @@ class Place(ABC):
         """Replace the output by the result of a function of it."""
 
     @abstractmethod
+    def with_moved_axis(self, output: Any, source: int, target: int) -> Any:
+        """Move an axis of the output, or of what replaces it."""
+
+    @abstractmethod
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output."""
 
@@ -77,13 +81,15 @@ class Place(ABC):
 
     @contextmanager
     def _called_once(self, function: Callable[[Any], Any]) -> Iterator[None]:
-        """Pass the output through a function; raise `LayerError` if the model did not make this call."""
-        was_called = False
+        """Pass the output, batch first, through a function; raise `LayerError` if the model did not make this call."""
+        was_called, axis = False, self.call.batch_axis
 
         def noted(output: Any) -> Any:
             nonlocal was_called
             was_called = True
-            return function(output)
+            if axis == 0:
+                return function(output)
+            return self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
 
         with self.passed_through(noted):
             yield

@@ -102,10 +102,9 @@ def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, Layere
     candidates = embedding_calls(whole, examples)
     calls = reading_calls(whole, candidates, given) if candidates else ()
     if not calls:
-        each = f"each of the {ids.shape[1]} tokens" if ids.ndim > 1 else "the id of each example"
         raise InputError(
-            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for {each}: explain "
-            "the part of the model after its embedding, at the embeddings."
+            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of them: "
+            "explain the part of the model after its embedding, at the embeddings."
         )
 
     def at_vectors(copies: Examples, other: Array) -> tuple[Backend, Examples]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from explain.algorithms.method import Method
+from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.tokens import Tokens, seen_as_tokens
 from explain.errors import LayoutError, UnsupportedInputError
@@ -66,6 +67,8 @@ class OneInput:
         """Prepare the input of a request, inside the backend's session."""
         layout = request.question.layout.batch_first
         host = request.question.layout.to_batch_first(request.given.x)
+        if not request.given.states_layout and isinstance(backend, Layered):
+            backend.check_default_layout(host.shape)
         are_ids = host.dtype.kind == "i"
         first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
         mask = resolve_mask(request.lengths, first, layout)
@@ -145,7 +148,8 @@ def check_ids(method: Method, layout: Layout) -> None:
             f"method={method.name!r} cannot be used on token ids, which cannot change gradually: take "
             "another method, such as integrated_gradients."
         )
-    if layout.axes != "NT"[: len(layout.axes)]:
+    if layout.axes not in ("N", "NT", "TN"):
         raise LayoutError(
-            f"layout={layout.axes!r}, but token ids have shape (N, T): give them in this shape."
+            f"layout={layout.axes!r}, but token ids have the axes N, examples, and T, time steps: give layout='NT' or "
+            "layout='TN', in the order in which the model takes them."
         )

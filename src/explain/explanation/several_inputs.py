@@ -319,5 +319,5 @@ def _as_tokens(
         return Joint(moved, parts), copies.with_inputs((rows,))
 
     tokens = tokens_of(backend, call, ids, at_vectors)
-    mask = resolve_mask(given.lengths, ids.ids, given.layout)
+    mask = resolve_mask(given.lengths, ids.ids, given.layout.batch_first)
     return MovedInput(given, tokens.vectors_of(ids.ids), TOKEN_VECTORS, mask, tokens)

@@ -115,13 +115,13 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
         return to_host(outputs)[: len(examples)]
 
-    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
-        """Give what layers at some calls receive, from one run."""
-        padded, places = self.padded(examples), tuple(map(self.place_of, calls))
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of layers at some calls, from one run."""
+        places = tuple(map(self.place_of, calls))
         found = self.run(
-            TensorFlowForwardPass.received, padded, self.tensors(padded.inputs), static=(places,)
+            TensorFlowForwardPass.received, examples, self.tensors(examples.inputs), static=(places,)
         )
-        return tuple(to_host(one)[: len(examples)] for one in found)
+        return tuple(map(to_host, found))
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model."""

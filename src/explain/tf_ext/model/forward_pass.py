@@ -20,7 +20,7 @@ from explain.keras.calls import wired
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.masks import recorded_masks
 from explain.tf_ext.model.inspection import TensorFlowInspection
-from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls
+from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls, with_moved_axis
 from explain.tf_ext.model.scores import (
     ARITHMETIC,
     ActivationRecorder,
@@ -187,11 +187,7 @@ class TensorFlowForwardPass(ForwardPass):
         return False
 
     def _with_moved_axis(self, tensor: Any, source: int, target: int) -> Any:
-        if source == target:
-            return tensor
-        order = [axis for axis in range(len(tensor.shape)) if axis != source]
-        order.insert(target, source)
-        return tf.transpose(tensor, order)
+        return tensor if source == target else with_moved_axis(tensor, source, target)
 
     def _steps(self, inputs: Any, axis: int) -> Sequence[Any]:
         steps: Sequence[Any] = tf.unstack(inputs, axis=axis)

@@ -16,7 +16,7 @@ from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import ActivationKind
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (
@@ -26,7 +26,7 @@ from explain.tf_ext.model.inspection import (
     first_layer_complaint,
     inspect_model,
 )
-from explain.tf_ext.model.layers import TensorFlowPlace, has_channels_last, named_layers
+from explain.tf_ext.model.layers import TensorFlowPlace, batch_axis_of, has_channels_last, named_layers
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
@@ -50,6 +50,7 @@ class OpenedModel(Layered):
 
     inspection: TensorFlowInspection
     has_channels_last = staticmethod(has_channels_last)
+    batch_axis_of = staticmethod(batch_axis_of)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         inspection = inspect_model(model, question.forward_kwargs, question.wiring)
@@ -149,9 +150,9 @@ class OpenedModel(Layered):
         trace = self._traced_or_none(function, padded, inputs, (), look)
         return None if trace is None else trace.analysis
 
-    def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int | None, ...]]]:
-        """Trace or run one example; give each call of a layer as its name and the shape of its output."""
-        padded = self.padded(examples.rows(slice(0, 1)))
+    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
+        """Trace or run examples; record each call of a layer as its name and the shape of its output."""
+        padded = self.padded(examples)
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         forward = self._forward_pass(padded)
         if not self._eager:
@@ -159,7 +160,8 @@ class OpenedModel(Layered):
             with suppress(Exception), preserved_random_state():
                 # The trace is not cached: only the notes are needed.
                 traced(forward.layer_calls, inputs, self._specifications(inputs))
-                return forward.notes
+                recorded += forward.notes
+                return
         forward.notes.clear()
         try:
             with preserved_variables(self.model), preserved_random_state():
@@ -168,7 +170,8 @@ class OpenedModel(Layered):
             raise
         except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, inputs[0]) from cause
-        return forward.notes
+        finally:
+            recorded += forward.notes
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""

@@ -15,7 +15,7 @@ from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
 from explain.keras.calls import wired
 from explain.torch_ext.model.inspection import TorchInspection, call_error
-from explain.torch_ext.model.memory_format import in_order
+from explain.torch_ext.model.layers import with_moved_axis
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, functional_activation
 
 
@@ -62,11 +62,7 @@ class TorchForwardPass(ForwardPass):
         return not self.inspection.keras
 
     def _with_moved_axis(self, tensor: Tensor, source: int, target: int) -> Tensor:
-        if source == target:
-            return tensor
-        moved = tensor.movedim(source, target)
-        # With source 0 this is an input whose batch axis leaves the front: the model may take a view of it.
-        return in_order(moved) if source == 0 else moved
+        return tensor if source == target else with_moved_axis(tensor, source, target)
 
     def _steps(self, inputs: Tensor, axis: int) -> Sequence[Tensor]:
         return inputs.unbind(dim=axis)
