@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
 from explain.backends.operations.endings import Ending
-from explain.backends.places import Place
+from explain.backends.places import Entry, Place
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
     Arithmetic,
@@ -63,9 +63,9 @@ class ForwardPass(ABC):
     inspection: Inspection
     question: Question
     ending: Ending | None = None
-    entry: Place | None = None
+    entry: Entry | None = None
     exit: Place | None = None
-    readers: tuple[tuple[int, Place], ...] = ()
+    readers: tuple[tuple[int, Entry], ...] = ()
 
     def read_inputs(
         self,

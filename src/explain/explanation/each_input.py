@@ -81,13 +81,13 @@ def _together(request: Request, view: SeveralInputs, problem: Problem, solve: So
 
 def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     method = request.method
-    check_kinds(method, [one.layout for one in view.moved])
+    check_kinds(method, [one.given.layout for one in view.moved])
     failures: list[LayerError] = []
     for place, one in enumerate(view.moved):
         name, alone = one.given.name, view.alone(problem, place)
         reason = ""
-        if one.layout.kind not in method.kinds:
-            reason = f"method={method.name!r} is not for a {one.layout.kind}"
+        if one.given.layout.kind not in method.kinds:
+            reason = f"method={method.name!r} is not for a {one.given.layout.kind}"
         elif method.layer == "map":
             try:
                 reads = _reader(alone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -138,6 +139,15 @@ class TensorFlowForwardPass(ForwardPass):
             self.read(points, beside)
         # A trace must return a tensor, and there may be no points.
         return beside[-1]
+
+    def received(
+        self, places: Sequence[TensorFlowPlace], points: tuple[Any, ...], beside: Beside
+    ) -> tuple[Any, ...]:
+        """Give the first argument of the layers at some places."""
+        with ExitStack() as stack:
+            found = [stack.enter_context(place.received()) for place in places]
+            self.read(points, beside)
+        return tuple(one[0] for one in found)
 
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers compute from values, in the order of the calls."""
