@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
+from explain.backends.output_choice import pick_output
 from explain.backends.places import Place
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
@@ -16,14 +17,13 @@ from explain.backends.scoring import (
     Arithmetic,
     Reading,
     RecordedActivation,
-    pick_output,
     read_opaque,
     read_output,
     same,
     terminal_activation,
 )
 from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
-from explain.errors import InputError, ScoreError
+from explain.errors import InputError
 
 
 @dataclass(kw_only=True)
@@ -140,11 +140,7 @@ class ForwardPass(ABC):
         result, recorded = self._run(inputs, keywords)
         if check is not None:
             check(result)
-        chosen = pick_output(result, output)
-        if not self._is_tensor(chosen):
-            raise ScoreError(
-                f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
-            )
+        chosen = pick_output(result, output, self._output_names(), self._is_tensor)
         functional = self._functional_of(chosen)
         if self.inspection.opaque:
             return read_opaque(chosen, self.question.score, functional), result
@@ -163,6 +159,10 @@ class ForwardPass(ABC):
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[Any, Sequence[RecordedActivation]]:
         """Call the model; give what it returned and the calls of its activation layers."""
+
+    @abstractmethod
+    def _output_names(self) -> Sequence[str]:
+        """Give the names that the model states for its outputs, if it states any."""
 
     @abstractmethod
     def _is_tensor(self, value: Any) -> bool:

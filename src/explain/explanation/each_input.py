@@ -19,6 +19,7 @@ from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import unpacked
 from explain.running.layer_view import activations_of, layered, resolve_layer
 from explain.running.problem import Problem
+from explain.running.unused import with_noise
 
 Solve = Callable[[Problem], Found]
 
@@ -128,8 +129,9 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
 
 def _unused(name: str) -> Note:
     return (
-        f"The score does not depend on the input {name!r}: it stays the same when the input changes, and every value "
-        "of the input's attribution is zero.",
+        f"The input {name!r} has no effect that was seen: every value of its attribution is zero, and no score changed "
+        "when noise was added to the input once. Another input, target or output may show one; if it should have an "
+        "effect here, check that the model reads it.",
         UnusedInputWarning,
     )
 
@@ -142,10 +144,9 @@ def _changes_the_score(view: SeveralInputs, problem: Problem, place: int) -> boo
 
 
 def _changed(rows: Array, columns: slice) -> Array:
-    """Give packed examples with noise on one input; the noise is scaled by the input's range plus one."""
+    """Give packed examples with noise on one input."""
     other = rows.copy()
-    noise = np.random.default_rng(0).normal(size=rows[:, columns].shape)
-    other[:, columns] += (noise * (1 + np.ptp(rows[:, columns]))).astype(rows.dtype)
+    other[:, columns] = with_noise(rows[:, columns])
     return other
 
 

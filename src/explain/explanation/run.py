@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from explain.backends.found import Found
+from explain.errors import GradientError
 from explain.explanation.each_input import Explained, each_input
 from explain.explanation.posed import Posed
 from explain.explanation.several_inputs import SeveralInputs
 from explain.running.problem import Problem
+from explain.running.unused import unused_reason_of
 
 
 def run(posed: Posed) -> tuple[Explained, ...]:
@@ -14,9 +16,15 @@ def run(posed: Posed) -> tuple[Explained, ...]:
     request, view = posed.request, posed.view
 
     def solve(problem: Problem) -> Found:
-        if request.engine == request.extension.reference_engine:
-            return request.extension.run_reference_engine(view.separate(problem))
-        return request.method.function()(problem)
+        try:
+            if request.engine == request.extension.reference_engine:
+                return request.extension.run_reference_engine(view.separate(problem))
+            return request.method.function()(problem)
+        except GradientError as cause:
+            reason = unused_reason_of(problem, of_map=request.method.layer == "map")
+            if reason is None:
+                raise
+            raise GradientError(reason) from cause
 
     if isinstance(view, SeveralInputs) and not posed.is_of_layer:
         return tuple(each_input(request, view, posed.problem, solve))

@@ -14,6 +14,7 @@ from explain.backends.scoring import ActivationKind, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
 from explain.keras.calls import wired
+from explain.keras.inspection import output_names
 from explain.torch_ext.model.inspection import TorchInspection, call_error
 from explain.torch_ext.model.memory_format import in_order
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, class_axis, functional_activation
@@ -45,7 +46,10 @@ class TorchForwardPass(ForwardPass):
                 raise
             # The model is the user's code, which may raise anything.
             except Exception as cause:
-                raise call_error(inspection, cause, inputs) from cause
+                raise call_error(inspection, cause, inputs, self.question.wiring) from cause
+
+    def _output_names(self) -> Sequence[str]:
+        return output_names(self.inspection.model) if self.inspection.keras else ()
 
     def _is_tensor(self, value: Any) -> bool:
         return isinstance(value, Tensor)

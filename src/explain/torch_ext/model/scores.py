@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation
-from explain.errors import TargetError
+from explain.backends.target_function import called_target, not_scalars_error
 from explain.inputs.examples import Target
 from explain.inputs.layout import Layout
 from explain.keras.calls import recorded_activations
@@ -110,13 +110,10 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
         If a callable target does not give N scalars.
     """
     if target.function is not None:
-        scores = target.function(outputs)
+        scores = called_target(target.function, outputs)
         if not isinstance(scores, Tensor) or scores.numel() != len(outputs):
             shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise TargetError(
-                f"target, a callable, gave {shape} for a batch of {len(outputs)}: it should give one scalar per "
-                f"example, a tensor of shape ({len(outputs)},)."
-            )
+            raise not_scalars_error(shape, outputs.shape)
         return scores.reshape(len(outputs))
     indices = _indices(outputs, target)
     if outputs.ndim == 2:
