@@ -6,15 +6,9 @@ from typing import Any
 
 import numpy as np
 from advice.advice import Advice
-from advice.models import SERIES, TABLE, WEIGHT, linear, lstm, module
+from advice.models import SERIES, TABLE, WEIGHT, attribute, linear, lstm, module
 
-import explain
 from explain.errors import GradientError, ScoreError, TargetError, UnsupportedModelError
-
-
-def attribute(model: Any, x: Any = TABLE, method: str = "saliency", **arguments: Any) -> Any:
-    """Explain the first class by saliency, unless told otherwise."""
-    return explain.attribute(model, x, method, **{"target": 0, **arguments})
 
 
 def detector(kit: Any) -> Any:
@@ -54,12 +48,12 @@ def weighted(kit: Any, weights: np.ndarray) -> Any:
     return lambda outputs: kit.sum(outputs * held, 1)
 
 
-def in_rows(kit: Any, weights: np.ndarray) -> Any:
-    """A target with one weight per example, which only the number of rows at run time shows not to fit."""
-    held = kit.tensor(weights)
+def for_two_rows(kit: Any) -> Any:
+    """A target that fails for any other number of rows than two, which shows when it runs."""
+    held = kit.tensor(np.ones(2, np.float32))
     if kit.name == "torch":
-        return lambda outputs: outputs[:, 0] * held.reshape(len(outputs))
-    return lambda outputs: outputs[:, 0] * kit.tf.reshape(held, kit.tf.shape(outputs)[:1])
+        return lambda outputs: outputs[:, 0] * held[3 - len(outputs)]
+    return lambda outputs: outputs[:, 0] * kit.tf.gather(held, 3 - kit.tf.shape(outputs)[0])
 
 
 def per_row(kit: Any) -> np.ndarray:
@@ -68,9 +62,7 @@ def per_row(kit: Any) -> np.ndarray:
 
 def one_by_one(kit: Any) -> Any:
     model, rows = linear(kit), per_row(kit)
-    return [
-        attribute(model, TABLE[i : i + 1], "ig", target=weighted(kit, rows[i : i + 1])) for i in range(2)
-    ]
+    return [attribute(model, TABLE[i : i + 1], "ig", target=weighted(kit, rows[i : i + 1])) for i in range(2)]
 
 
 def fails(outputs: Any) -> Any:
@@ -111,7 +103,7 @@ ADVICE = [
     Advice(
         "target, a callable, raised ",
         TargetError,
-        lambda kit: attribute(linear(kit), target=in_rows(kit, np.array([1.0, 2.0], np.float32))),
+        lambda kit: attribute(linear(kit), target=for_two_rows(kit)),
         one_by_one,
     ),
     Advice(
