@@ -75,8 +75,10 @@ class TorchBackend(AlongPaths, OpenedModel):
     def scores(self, examples: Examples) -> Array:
         """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
-        with torch.no_grad():
-            scores = self.scores_of(self.tensors(padded.inputs), padded)
+        # Without gradients, TorchScript takes a path through attention layers that gives other values at padding.
+        scripted = isinstance(self.model, torch.jit.ScriptModule)
+        with nullcontext() if scripted else torch.no_grad():
+            scores = self.scores_of(self.tensors(padded.inputs, grad=scripted), padded)
         return to_host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
