@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
-from explain.backends.output_choice import pick_output
+from explain.backends.outputs.choice import pick_output
 from explain.backends.places import Place
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (

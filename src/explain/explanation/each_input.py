@@ -14,12 +14,12 @@ from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.unused import with_noise
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import unpacked
 from explain.running.layer_view import activations_of, layered, resolve_layer
 from explain.running.problem import Problem
-from explain.running.unused import with_noise
 
 Solve = Callable[[Problem], Found]
 

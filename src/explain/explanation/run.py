@@ -7,8 +7,8 @@ from explain.errors import GradientError
 from explain.explanation.each_input import Explained, each_input
 from explain.explanation.posed import Posed
 from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.unused import unused_reason_of
 from explain.running.problem import Problem
-from explain.running.unused import unused_reason_of
 
 
 def run(posed: Posed) -> tuple[Explained, ...]:

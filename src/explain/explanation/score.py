@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
 from explain.backends.protocol import Backend, Finding, ScoreKind
 from explain.backends.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
-from explain.backends.target_function import mixed_target_error, not_scalars_error
 from explain.errors import ModelCallError, ScoreError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request

@@ -8,8 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from explain.backends.outputs.target_function import called_target, not_scalars_error
 from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation, no_gradient_reason
-from explain.backends.target_function import called_target, not_scalars_error
 from explain.errors import GradientError
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import is_keras_model, layers_of

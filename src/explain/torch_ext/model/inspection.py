@@ -67,7 +67,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         return TorchInspection(model=original, opaque=True, several=several)
     if is_keras_model(original):
         check_complete(original)
-    elif type(original).forward is nn.Module.forward:
+    elif getattr(original.forward, "__func__", None) is nn.Module.forward:
         parts = [name for name, _ in original.named_children()]
         raise uncallable_error(type(original).__name__, "forward", "torch.nn.Module", parts)
     structure = structure_of(original)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explain.backends.outputs.target_function import called_target, not_scalars_error
 from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation
-from explain.backends.target_function import called_target, not_scalars_error
 from explain.inputs.examples import Target
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
