@@ -177,7 +177,7 @@ class UnexplainedTokensWarning(ExplainWarning):
 
 
 class UnusedInputWarning(ExplainWarning):
-    """The score does not depend on one of several inputs: every value of it is zero."""
+    """No effect of one of several inputs was seen: its values are zero, and one draw of noise changed no score."""
 
 
 class SurrogateWarning(ExplainWarning):

@@ -103,8 +103,10 @@ def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, Layere
     calls = reading_calls(whole, candidates, given) if candidates else ()
     if not calls:
         raise InputError(
-            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of them: "
-            "explain the part of the model after its embedding, at the embeddings."
+            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
+            f"{ids.shape[1]} tokens. A layer that gives one vector for all of them, such as nn.EmbeddingBag, hides the "
+            "tokens: explain a model with an embedding layer of the same weights in its place, and the mean or the sum "
+            "of its vectors after it."
         )
 
     def at_vectors(copies: Examples, other: Array) -> tuple[Backend, Examples]:

@@ -20,6 +20,7 @@ from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.unused import with_noise
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import unpacked
@@ -134,8 +135,9 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
 
 def _unused(name: str) -> Note:
     return (
-        f"The score does not depend on the input {name!r}: it stays the same when the input changes, and every value "
-        "of the input's attribution is zero.",
+        f"The input {name!r} has no effect that was seen: every value of its attribution is zero, and no score changed "
+        "when noise was added to the input once. Another input, target or output may show one; if it should have an "
+        "effect here, check that the model reads it.",
         UnusedInputWarning,
     )
 
@@ -159,10 +161,9 @@ def _without_values(view: SeveralInputs, problem: Problem, place: int) -> Notes:
 
 
 def _changed(rows: Array, columns: slice) -> Array:
-    """Give packed examples with noise on one input; the noise is scaled by the input's range plus one."""
+    """Give packed examples with noise on one input."""
     other = rows.copy()
-    noise = np.random.default_rng(0).normal(size=rows[:, columns].shape)
-    other[:, columns] += (noise * (1 + np.ptp(rows[:, columns]))).astype(rows.dtype)
+    other[:, columns] = with_noise(rows[:, columns])
     return other
 
 

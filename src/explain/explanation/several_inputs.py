@@ -138,7 +138,7 @@ class SeveralInputs:
             raise InputError(
                 "x contains whole numbers and masks only, and no reachable embedding of the model reads any of them: "
                 "there is no input that a method can change. Give numbers in floating point (x.astype('float32')) "
-                "where they are quantities."
+                "where they are quantities; token ids need an embedding layer that gives one vector for each."
             )
         joint, examples = _packed(inner.reading(calls) if calls else inner, moved, beside, count)
         real = packed([one.real for one in moved], joint.parts, bool, count)

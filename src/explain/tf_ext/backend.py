@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
@@ -64,6 +65,8 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         else:
             outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, padded, points)
         assert finding is not None
+        # A trace is for any number of examples, so the number of rows is known only now.
+        check_rows(outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)], finding
 
     @contextmanager

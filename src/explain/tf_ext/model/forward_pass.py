@@ -18,6 +18,7 @@ from explain.backends.scoring import Reading, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
 from explain.keras.calls import wired
+from explain.keras.inspection import output_names
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.masks import recorded_masks
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
@@ -174,6 +175,9 @@ class TensorFlowForwardPass(ForwardPass):
         given, named = wired(model, self.question.wiring, inputs, keywords, keras=is_keras_model(model))
         with ActivationRecorder(model).recording() as recorded:
             return (self.inspection.model or model)(*given, **named), recorded
+
+    def _output_names(self) -> Sequence[str]:
+        return output_names(self.model) if is_keras_model(self.model) else ()
 
     def _is_tensor(self, value: Any) -> bool:
         return bool(tf.is_tensor(value))

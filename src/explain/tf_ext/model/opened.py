@@ -54,7 +54,9 @@ class OpenedModel(Layered):
     batch_axis_of = staticmethod(batch_axis_of)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        inspection = inspect_model(model, question.forward_kwargs, question.wiring)
+        inspection = inspect_model(
+            model, question.forward_kwargs, question.wiring, _shape_of_one_input(question, like)
+        )
         self.model = model
         super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
         self.device_name, self._precision = device_and_dtype(inspection, like)
@@ -122,8 +124,9 @@ class OpenedModel(Layered):
         trace = self._traced_or_none(function, examples, inputs, static)
         try:
             if trace is not None:
-                with preserved_variables(self.model) if trace.assigns else nullcontext():
-                    return trace.function(*tf.nest.flatten(inputs)), trace.finding
+                found = self._run_trace(trace, examples, inputs)
+                if found is not None:
+                    return found, trace.finding
             if function is TensorFlowForwardPass.outputs:
                 self._ending = self._ending_in_a_trace(examples, inputs)
             forward = self._forward_pass(examples, self._ending)
@@ -132,7 +135,7 @@ class OpenedModel(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # The user's code may raise anything.
-            raise self._call_error(cause, arguments[0]) from cause
+            raise self._call_error(cause, inputs) from cause
 
     def analysed(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
         """Analyse the trace of a computation of points; None for a model that cannot be traced.
@@ -170,7 +173,7 @@ class OpenedModel(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # The user's code may raise anything.
-            raise self._call_error(cause, inputs[0]) from cause
+            raise self._call_error(cause, inputs) from cause
         finally:
             recorded += forward.notes
 
@@ -198,8 +201,22 @@ class OpenedModel(Layered):
         if complaint is not None:
             raise complaint.error()
 
-    def _call_error(self, cause: Exception, points: Sequence[Any]) -> ExplainError:
-        return call_error(cause, points, several=self.question.wiring is not None)
+    def _run_trace(self, trace: Trace, examples: Examples, inputs: tuple[Any, ...]) -> Any:
+        """Run a trace; None if it failed and a callable target may be why, which a run without a trace shows."""
+        try:
+            with preserved_variables(self.model) if trace.assigns else nullcontext():
+                return trace.function(*tf.nest.flatten(inputs))
+        except tf.errors.OpError as error:
+            if examples.target.function is None or is_out_of_memory(error):
+                raise
+            return None
+
+    def _call_error(self, cause: Exception, inputs: tuple[Any, ...]) -> ExplainError:
+        (*_, outer, unmoved, _), wiring, points = inputs[-1], self.question.wiring, inputs[0]
+        if wiring is not None:
+            moved = points if self.entry is None else outer
+            points = wiring.arranged(moved, unmoved, lambda one, axis: one)
+        return call_error(cause, points, wiring)
 
     def _traced_or_none(
         self,
@@ -304,3 +321,12 @@ class OpenedModel(Layered):
             indices = np.zeros((len(examples), 0), np.int64)
         outer, unmoved = self.tensors(examples.outer), self.tensors(examples.unmoved)
         return companions, mask, held, outer, unmoved, tf.constant(indices)
+
+
+def _shape_of_one_input(question: Question, like: Any) -> tuple[int, ...] | None:
+    """Give the shape of the only input, batch first; None if there are several, or if it is no array."""
+    shape = getattr(like, "shape", None)
+    if question.wiring is not None or shape is None:
+        return None
+    sizes = [int(size) for size in shape]
+    return (sizes.pop(question.layout.batch_axis), *sizes)

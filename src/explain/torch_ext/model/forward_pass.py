@@ -16,6 +16,7 @@ from explain.backends.scoring import RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
 from explain.keras.calls import wired
+from explain.keras.inspection import output_names
 from explain.torch_ext.model.activation_calls import (
     KEPT,
     RECORDING,
@@ -72,7 +73,10 @@ class TorchForwardPass(ForwardPass):
                 raise
             # The model is the user's code, which may raise anything.
             except Exception as cause:
-                raise call_error(inspection, cause, inputs) from cause
+                raise call_error(inspection, cause, inputs, self.question.wiring) from cause
+
+    def _output_names(self) -> Sequence[str]:
+        return output_names(self.inspection.model) if self.inspection.keras else ()
 
     def _is_tensor(self, value: Any) -> bool:
         return isinstance(value, Tensor)
