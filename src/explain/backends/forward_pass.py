@@ -26,6 +26,16 @@ from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
 from explain.errors import InputError, ScoreError
 
 
+def check_rows(shape: Sequence[int | None], rows: int | None) -> None:
+    """Raise `InputError` unless an output has one row per example; None is a number that is not known yet."""
+    if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
+        raise InputError(
+            f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one row "
+            "per example. Does x have a batch axis, and is layout= right? If the model takes one example at a time, "
+            "give batch_size=1."
+        )
+
+
 @dataclass(kw_only=True)
 class ForwardPass(ABC):
     """The steps of a forward pass.
@@ -104,12 +114,7 @@ class ForwardPass(ABC):
         if batch_axis != 0 and len(reading.source.shape) >= 3:
             first = self._with_moved_axis(reading.explained, batch_axis, 0)
             reading = Reading(first, same, reading.finding)
-        shape = reading.source.shape
-        if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
-            raise InputError(
-                f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
-                "row per example. Does x have a batch axis, and is layout= right?"
-            )
+        check_rows(reading.source.shape, rows)
         return reading
 
     def _reading_of_last_step(self, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:

@@ -96,6 +96,10 @@ class Layered(ABC):
         if not inspection.has_layers:
             self.provides = self.provides - {"layers"}
 
+    @abstractmethod
+    def structure_token(self) -> object:
+        """Give the same value as long as the layers of the model and their settings are the same."""
+
     @property
     @abstractmethod
     def named_layers(self) -> Mapping[str, Any]:

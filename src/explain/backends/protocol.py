@@ -176,6 +176,9 @@ class LayeredBackend(Backend, Protocol):
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which the calls end."""
 
+    def structure_token(self) -> object:
+        """Give the same value as long as the layers of the model and their settings are the same."""
+
     @property
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""

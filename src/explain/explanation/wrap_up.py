@@ -25,8 +25,8 @@ from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.masking import Mask, spread_mask
 from explain.results.attribution import Attribution
-from explain.running.determinism import UNSTEADY_NOTE
 from explain.running.execution import Executor
+from explain.running.model_checks.determinism import UNSTEADY_NOTE
 from explain.running.problem import Problem
 
 

@@ -61,6 +61,10 @@ class OpenedModel(Layered):
         self._functional: ActivationKind | None = None
         self._own_traces: dict[Any, Trace] = {}
 
+    def structure_token(self) -> object:
+        """Give the same value as long as the layers of the model and their settings are the same."""
+        return self.inspection.structure.token
+
     @property
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""

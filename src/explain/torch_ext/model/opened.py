@@ -70,6 +70,12 @@ class OpenedModel(Layered):
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
 
+    def structure_token(self) -> object:
+        """Give the same value as long as the modules of the model and their attributes are the same objects."""
+        # A forward pass may have replaced an attribute.
+        self._restore()
+        return self.inspection.structure.token()
+
     @property
     def leaf_modules(self) -> list[nn.Module]:
         """The modules without submodules; none if they cannot be accessed, or belong to Keras."""
