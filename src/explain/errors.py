@@ -160,6 +160,10 @@ class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map has no information."""
 
 
+class CancellationWarning(ExplainWarning):
+    """Values cancel where they are added up: what is left is the rounding of the terms."""
+
+
 class RelevanceWarning(ExplainWarning):
     """Relevance grew to many times the score in the backward pass: terms that cancel hide the other terms."""
 

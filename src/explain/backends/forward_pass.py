@@ -16,6 +16,7 @@ from explain.backends.scoring import (
     Arithmetic,
     Reading,
     RecordedActivation,
+    class_axis,
     pick_output,
     read_opaque,
     read_output,
@@ -159,7 +160,12 @@ class ForwardPass(ABC):
             self.arithmetic,
             terminal=terminal_activation(chosen, recorded),
             functional=functional,
-            class_axis=self._class_axis(chosen),
+            class_axis=class_axis(
+                tuple(chosen.shape),
+                tuple(inputs[0].shape) if self._is_tensor(inputs[0]) else (),
+                self.question.layout,
+                channels_first=self.channels_first,
+            ),
         )
         return reading, result
 
@@ -177,9 +183,10 @@ class ForwardPass(ABC):
     def _functional_of(self, output: Any) -> ActivationKind | None:
         """Give the functional activation, not a layer, that computed an output, if it is known."""
 
+    @property
     @abstractmethod
-    def _class_axis(self, output: Any) -> int:
-        """Give the axis of the classes if no activation defines it."""
+    def channels_first(self) -> bool:
+        """Whether the classes are the first axis after the batch by the framework's convention."""
 
     @abstractmethod
     def _with_moved_axis(self, tensor: Any, source: int, target: int) -> Any:

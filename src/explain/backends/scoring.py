@@ -14,6 +14,7 @@ import numpy as np
 from explain.backends.protocol import Finding, ScoreKind
 from explain.errors import ScoreError
 from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
 
 ActivationKind = Literal["softmax", "log_softmax", "sigmoid", "log_sigmoid"]
 _LOGARITHMIC = ("log_softmax", "log_sigmoid")
@@ -132,11 +133,53 @@ def read_output(
         return Reading(output, arithmetic.exp if wanted == "probability" else arithmetic.log, Finding(wanted))
     if wanted == "logit":
         return Reading(output, same, Finding("logit"))
-    # One output per example means a sigmoid.
-    kind = "sigmoid" if all(size == 1 for size in output.shape[1:]) else "softmax"
+    # One class means a sigmoid: over an axis of size one, a softmax is the constant 1.
+    sizes = tuple(output.shape)
+    kind = "sigmoid" if all(size == 1 for size in sizes[1:]) or sizes[class_axis] == 1 else "softmax"
     return Reading(
         output, _activation(arithmetic, kind, wanted, class_axis), Finding(wanted, transformed=True)
     )
+
+
+def class_axis(
+    output: Sequence[int | None], given: Sequence[int | None], layout: Layout, *, channels_first: bool
+) -> int:
+    """Give the axis of the classes in an output that no activation made: 1 or -1.
+
+    Parameters
+    ----------
+    output, given : sequence of int
+        The shapes of the output and of the first input, in the model's own layout.
+    layout : Layout
+        The axes of the input.
+    channels_first : bool
+        The convention of the framework, where the input does not show it.
+
+    Examples
+    --------
+    A map of one class, at the places of the input, in both orders:
+
+    >>> class_axis((2, 1, 8, 9), (2, 3, 8, 9), Layout("NCHW"), channels_first=True)
+    1
+    >>> class_axis((2, 8, 9, 1), (2, 3, 8, 9), Layout("NCHW"), channels_first=True)
+    -1
+    """
+    if len(output) < 3:
+        return -1
+    places = [
+        size
+        for size, letter in zip(given, layout.axes, strict=False)
+        if letter not in "NC" and size is not None
+    ]
+    if layout.batch_axis == 0 and len(places) == len(output) - 2:
+        after, before = list(output[2:]) == places, list(output[1:-1]) == places
+        if after != before:
+            return 1 if after else -1
+    axes = layout.batch_first.axes
+    if len(axes) > 2 and "C" in axes:
+        return 1 if axes[1] == "C" else -1
+    # A model of tokens keeps a vector for each of them.
+    return -1 if "T" in axes or not channels_first else 1
 
 
 def same(tensor: Any) -> Any:

@@ -20,6 +20,7 @@ from explain.explanation.arguments import (
 from explain.explanation.given_inputs import given_inputs
 from explain.explanation.request import Request
 from explain.inputs.arrays import split_forward_kwargs
+from explain.inputs.reduction import reduction_of
 
 
 def checked_request(
@@ -33,6 +34,7 @@ def checked_request(
     output: int | str | None,
     layer: Any,
     neuron: Any,
+    reduce: Any,
     layout: Any,
     lengths: Any,
     forward_kwargs: Mapping[str, Any] | None,
@@ -66,6 +68,12 @@ def checked_request(
         raise OptionError(
             f"layer is not given, but {row.name} explains a layer: name one, for example layer='conv2'."
         )
+    reduction = reduction_of(reduce)
+    if reduction is not None and layer is not None and neuron is None and row.layer != "map":
+        raise OptionError(
+            f"reduce={reduce!r} makes one number of each token's embedding vector, but layer={layer!r} gives every "
+            "number that the layer gives: leave out one of the two."
+        )
     if neuron is not None:
         check_neuron(row, layer, target)
     extension = extension_for(model, framework)
@@ -92,6 +100,7 @@ def checked_request(
         engine=engine_of(engine, row, extension),
         question=Question(given.layout, score_of(score), output, common, given.wiring),
         companions=companions,
+        reduce=reduction,
         target=target,
         baseline=baseline,
         layer=layer,

@@ -76,6 +76,11 @@ class OneInput:
         return cls(entered, examples, tokens.layout, tokens)
 
     @property
+    def has_tokens(self) -> bool:
+        """Whether the input is token ids."""
+        return self.tokens is not None
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """Give no parts: a single input is not packed."""
         return ()

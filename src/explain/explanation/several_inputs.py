@@ -82,6 +82,11 @@ class SeveralInputs:
     """A result for all inputs at once, such as the result of a layer, has no token axis."""
 
     @property
+    def has_tokens(self) -> bool:
+        """Whether any of the inputs is token ids."""
+        return any(one.tokens is not None for one in self.moved)
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The columns of each input in a packed row."""
         return self.backend.parts

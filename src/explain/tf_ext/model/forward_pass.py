@@ -23,7 +23,6 @@ from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_cal
 from explain.tf_ext.model.scores import (
     ARITHMETIC,
     ActivationRecorder,
-    class_axis,
     functional_activation,
     gradients_of_scores,
     pick_scores,
@@ -172,8 +171,10 @@ class TensorFlowForwardPass(ForwardPass):
         self.functionals.append(functional_activation(output) or self.functional)
         return self.functionals[-1]
 
-    def _class_axis(self, output: Any) -> int:
-        return class_axis(output, self.question.layout)
+    @property
+    def channels_first(self) -> bool:
+        """Keras has channels last."""
+        return False
 
     def _with_moved_axis(self, tensor: Any, source: int, target: int) -> Any:
         if source == target:

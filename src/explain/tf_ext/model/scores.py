@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation, no_gradient_reason
 from explain.errors import GradientError, TargetError
-from explain.inputs.layout import Layout
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import is_keras_model, layers_of
 
@@ -115,8 +114,3 @@ def gradients_of_scores(tape: Any, scores: Any, tensors: Sequence[Any], model_na
         tf.zeros_like(tensor) if gradient is None else tf.convert_to_tensor(gradient)
         for tensor, gradient in zip(tensors, gradients, strict=True)
     )
-
-
-def class_axis(outputs: Any, layout: Layout) -> int:
-    """Give the axis of the classes if no activation defines it: the position of the input's channel axis."""
-    return 1 if layout.batch_first.channel_axis == 1 and len(outputs.shape) > 2 else -1

@@ -16,7 +16,7 @@ from explain.errors import ExplainError
 from explain.keras.calls import wired
 from explain.torch_ext.model.inspection import TorchInspection, call_error
 from explain.torch_ext.model.memory_format import in_order
-from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, class_axis, functional_activation
+from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, functional_activation
 
 
 @dataclass(kw_only=True)
@@ -56,8 +56,10 @@ class TorchForwardPass(ForwardPass):
             self.functional = functional_activation(output)
         return self.functional
 
-    def _class_axis(self, output: Tensor) -> int:
-        return class_axis(self.question.layout)
+    @property
+    def channels_first(self) -> bool:
+        """PyTorch has channels first, Keras's own models do not."""
+        return not self.inspection.keras
 
     def _with_moved_axis(self, tensor: Tensor, source: int, target: int) -> Tensor:
         if source == target:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation
 from explain.errors import TargetError
 from explain.inputs.examples import Target
-from explain.inputs.layout import Layout
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
 from explain.torch_ext.model.inspection import TorchInspection
@@ -156,12 +155,6 @@ def _indices(outputs: Tensor, target: Target) -> Tensor:
 def _places(indices: Tensor) -> tuple[Tensor, ...]:
     """Give the index of every example's score in outputs of any rank."""
     return (torch.arange(len(indices), device=indices.device), *indices.unbind(dim=1))
-
-
-def class_axis(layout: Layout) -> int:
-    """Give the axis of the classes if no activation defines it: the last if the input's channels are last."""
-    axes = layout.batch_first.axes
-    return -1 if len(axes) > 2 and axes[-1] == "C" else 1
 
 
 def _axis_of(module: nn.Module, logits: Tensor) -> int:
