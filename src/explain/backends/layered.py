@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -96,9 +96,10 @@ class Layered(ABC):
         if not inspection.has_layers:
             self.provides = self.provides - {"layers"}
 
+    @property
     @abstractmethod
-    def structure_token(self) -> object:
-        """Give the same value as long as the layers of the model and their settings are the same."""
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
 
     @property
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import replace
@@ -68,9 +68,10 @@ class _Rearranged(ABC):
     def fixed_batch_size(self, size: int | None) -> None:
         self.inner.fixed_batch_size = size
 
-    def structure_token(self) -> object:
-        """Give the same value as long as the structure of the model is the same."""
-        return self.inner.structure_token()
+    @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the structure of the model does."""
+        return self.inner.structure_token
 
     @property
     def named_layers(self) -> Mapping[str, Any]:

@@ -240,8 +240,7 @@ def _other(array: Array, factor: float) -> Array:
 
 def _token(backend: Backend) -> object:
     """Give a value that is the same as long as the structure of the model is; None for a backend without one."""
-    token = getattr(backend, "structure_token", None)
-    return None if token is None else token()
+    return getattr(backend, "structure_token", None)
 
 
 def _recall(kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]], model: Any, settings: Hashable) -> Any:

@@ -61,8 +61,9 @@ class OpenedModel(Layered):
         self._functional: ActivationKind | None = None
         self._own_traces: dict[Any, Trace] = {}
 
-    def structure_token(self) -> object:
-        """Give the same value as long as the layers of the model and their settings are the same."""
+    @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
         return self.inspection.structure.token
 
     @property
