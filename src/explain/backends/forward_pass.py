@@ -43,7 +43,10 @@ def _why_no_row_per_example(shape: Sequence[int | None], rows: int | None) -> st
             "If the model calls squeeze(), name the axis, for example squeeze(-1): without one it also removes the "
             "axis of a single example."
         )
-    return "Does x have a batch axis, and is layout= right? If the model takes one example at a time, give batch_size=1."
+    return (
+        "Does x have a batch axis, and is layout= right? If the model takes one example at a time, give "
+        "batch_size=1."
+    )
 
 
 @dataclass(kw_only=True)
