@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
 from explain.backends.protocol import Backend, Finding, ScoreKind
 from explain.backends.scoring import (
     looks_like_log_probabilities,
@@ -13,17 +14,26 @@ from explain.backends.scoring import (
     may_be,
     undoable_reason,
 )
-from explain.errors import ModelCallError, ScoreError, TargetError
+from explain.errors import ModelCallError, ScoreError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import picked
 from explain.running.execution import Executor
+from explain.running.model_checks.independence import Independence
+
+# Far above the differences of sums in another order.
+_SAME_SCORE = 1e-3
 
 
 def explained_outputs(
-    request: Request, view: OneInput | SeveralInputs, backend: Backend, examples: Examples, executor: Executor
+    request: Request,
+    view: OneInput | SeveralInputs,
+    backend: Backend,
+    examples: Examples,
+    executor: Executor,
+    noise: float,
 ) -> tuple[Backend, Array, Finding]:
     """Call the model on the examples.
 
@@ -37,22 +47,30 @@ def explained_outputs(
         The examples, with the target as far as it is known before the call.
     executor : Executor
         Splits the work into chunks.
+    noise : float
+        The noise of the model, see `explain.running.model_checks.determinism`.
 
     Returns
     -------
     Backend, numpy.ndarray, Finding
-        The backend to use from here on, the outputs of shape (N, ...), and the kind of score.
+        The backend to use from here on, the outputs of shape (N, ...), and the kind of score. If the points of a
+        single example depend on each other, its `fixed_batch_size` is 1.
 
     Raises
     ------
+    DependentExamplesError
+        If the examples depend on each other.
     ModelCallError
         If an output is NaN or infinite.
     ScoreError
         If the kind of score cannot be computed from this model.
     """
+    independence = _independence(request, backend, examples, executor, noise)
     outputs, finding = _outputs(backend, examples, executor, request.method.begins_with_gradients)
+    if independence is not None and independence.check(outputs):
+        backend.fixed_batch_size = 1
     if finding.transformed:
-        plain = _plain(request, view)
+        plain = _plain(request, view, backend)
         held = _held_already(request, plain, finding, examples, executor)
         if held is not None:
             # A softmax of probabilities gives wrong scores that look right: explain the output without it.
@@ -60,6 +78,23 @@ def explained_outputs(
             outputs, _ = _outputs(backend, examples, executor)
             finding = Finding(held)
     return backend, outputs, _checked_by_values(finding, outputs)
+
+
+def _independence(
+    request: Request, backend: Backend, examples: Examples, executor: Executor, noise: float
+) -> Independence | None:
+    """Ask whether the examples depend on each other; None if each of them is run alone."""
+    if request.batch_size == 1:
+        return None
+    question = request.question
+    named = (*question.forward_kwargs, *request.companions)
+    at = str(request.layer) if request.neuron is not None and not request.method.through_neuron else ""
+    settings = (question.output, question.layout, question.wiring, named, at)
+    # The traces of a model with such arguments are not kept: without gradients another one would be made.
+    traced_again = bool(question.forward_kwargs) and request.method.begins_with_gradients
+    return Independence(
+        backend, request.model, examples, executor, noise, settings, with_gradients=traced_again
+    )
 
 
 def _outputs(
@@ -85,10 +120,12 @@ def _outputs(
     return outputs, finding
 
 
-def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
+def _plain(request: Request, view: OneInput | SeveralInputs, like: Backend) -> Backend:
     """Open the model again, with its unchanged output as the score."""
     question = replace(request.question, score="output")
-    return view.again(request.extension.open(request.model, question, request.given.like))
+    plain = request.extension.open(request.model, question, request.given.like)
+    plain.fixed_batch_size = like.fixed_batch_size
+    return view.again(plain)
 
 
 def _held_already(
@@ -141,7 +178,7 @@ def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
 
 
 def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:
-    """Select the scores from the outputs; only a callable target needs another call of the model."""
+    """Select the scores from the outputs; only a callable target needs other calls of the model."""
     target: Target = examples.target
     if target.indices is not None:
         return picked(outputs, target.indices)
@@ -149,9 +186,13 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
     for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
-            raise TargetError(
-                f"target, a callable, returned {scores.size} scalars for a batch of {rows.stop - rows.start}: "
-                "it should return one scalar per example, a tensor of shape (N,)."
-            )
+            raise not_scalars_error(scores.shape, outputs[rows].shape)
         parts.append(scores)
-    return np.concatenate(parts)
+    found = np.concatenate(parts)
+    if len(examples) > 1:
+        # A target that uses a value of each example may fit this batch by chance, and no other number of rows.
+        last = len(examples) - 1
+        (alone,) = backend.scores(examples.rows(slice(last, last + 1)))
+        if not np.isclose(alone, found[last], rtol=_SAME_SCORE, atol=_SAME_SCORE * np.abs(found).max()):
+            raise mixed_target_error(float(alone), float(found[last]))
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from explain.keras.layers import layers_of
 from explain.torch_ext.model.activation_calls import UNKNOWN, End, known_end, remember_end
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
-from explain.torch_ext.model.layers import TorchPlace, has_channels_last, named_layers
+from explain.torch_ext.model.layers import TorchPlace, batch_axis_of, has_channels_last, named_layers
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
@@ -46,6 +47,7 @@ class OpenedModel(Layered):
 
     inspection: TorchInspection
     has_channels_last = staticmethod(has_channels_last)
+    batch_axis_of = staticmethod(batch_axis_of)
     separator = "."
 
     survey: Survey | None = None
@@ -72,6 +74,13 @@ class OpenedModel(Layered):
         # order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
+
+    @cached_property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the modules of the model and their attributes do."""
+        # A forward pass may have replaced an attribute.
+        self._restore()
+        return self.inspection.structure.token()
 
     @property
     def leaf_modules(self) -> list[nn.Module]:
