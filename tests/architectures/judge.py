@@ -27,6 +27,11 @@ from explain.errors import ExplainError, ExplainWarning
 RIGHT, REMARKED, REFUSED, NOT_APPLICABLE = "right", "right, with a remark", "refused", "not applicable"
 UNCOMPARED, SILENT, CRASH = "answered, not compared", "silent wrong", "crash"
 
+NO_LAYER = "no single layer carries all of the score, so there is none to name"
+
+# As much of an error as names its reason.
+LONGEST = 160
+
 # Relative L2 of each example, of single precision through networks with kinks; sums for the sake of completeness.
 CLOSE, COMPLETE = 2e-3, 1e-2
 
@@ -67,17 +72,31 @@ class Verdict:
     why: str = ""
 
 
+def passes_of(architecture: Architecture) -> Passes:
+    """The plain passes of an architecture, in its framework."""
+    if architecture.framework == "torch":
+        from architectures.passes_torch import TorchPasses
+
+        return TorchPasses(architecture)
+    from architectures.passes_tensorflow import TensorFlowPasses
+
+    return TensorFlowPasses(architecture)
+
+
 def options_of(passes: Passes, method: str) -> dict[str, Any]:
     """What a user gives besides, so that both compute the same."""
     options = dict(OPTIONS.get(method, {}))
     grid = grid_of(passes)
     if method in ("activation", "conductance") and grid is not None:
-        options["layer"] = (grid.layer, grid.call) if grid.call else grid.layer
+        options["layer"] = (grid.layer, grid.call)
     if method in ("feature_ablation", "kernel_shap"):
         options["feature_mask"] = structured(passes, {k: v[None] for k, v in feature_masks(passes).items()})
-        if passes.time_first:
-            options["feature_mask"] = options["feature_mask"].T
-    if method == "occlusion" and len(passes.parts) == 1 and passes.parts[0].embedding is None and passes.architecture.domain != "video":
+    if (
+        method == "occlusion"
+        and len(passes.parts) == 1
+        and passes.parts[0].embedding is None
+        and passes.architecture.domain != "video"
+    ):
         options["strides"] = windows(passes, 0)[1]
     if method == "expected_gradients":
         options["baseline"] = structured(passes, {p.key: reference_examples(p.start) for p in passes.parts})
@@ -98,22 +117,29 @@ def judged(passes: Passes, method: str, reference: Any) -> Verdict:
     if reason is not None:
         return Verdict(NOT_APPLICABLE, reason)
     if method in ("activation", "conductance") and (grid_of(passes) is None or grid_of(passes).entering):
-        return Verdict(NOT_APPLICABLE, "no layer of this architecture carries all of the score")
+        return Verdict(NOT_APPLICABLE, NO_LAYER)
     options = options_of(passes, method)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             found = explain.attribute(
-                passes.model, passes.x, method, target=architecture.target, **passes.given_arguments(), **options
+                passes.model,
+                passes.x,
+                method,
+                target=architecture.target,
+                **passes.given_arguments(),
+                **options,
             )
         except ExplainError as error:
-            return Verdict(REFUSED, f"{type(error).__name__}: {error}")
+            return Verdict(REFUSED, f"{type(error).__name__}: {error}"[:LONGEST])
         except Exception as error:  # of whatever kind: no user may see one
-            return Verdict(CRASH, f"{type(error).__name__}: {error}")
+            return Verdict(CRASH, f"{type(error).__name__}: {error}"[:LONGEST])
     told = sorted({one.category.__name__ for one in caught if issubclass(one.category, ExplainWarning)})
     if depends_on_others(passes):
         said = [one for one in told if "Depend" in one or "Batch" in one]
-        return Verdict(REMARKED, ", ".join(said)) if said else Verdict(SILENT, "examples depend on each other")
+        return (
+            Verdict(REMARKED, ", ".join(said)) if said else Verdict(SILENT, "examples depend on each other")
+        )
     problem = difference(passes, method, found, reference)
     if problem is None:
         return Verdict(REMARKED, ", ".join(told)) if told else Verdict(RIGHT)
@@ -157,6 +183,8 @@ def difference(passes: Passes, method: str, found: Any, reference: Any) -> str |
         axis = found.layout.index("N")
         return apart(np.moveaxis(found.values.astype(np.float64), axis, 0), [reference["layer"]], "layer")
     results = by_key(passes, found)
+    # Beside the largest of all inputs: one that is at its baseline has values of rounding alone.
+    largest = max(norms(one[0] if isinstance(one, list) else one).max() for one in reference.values())
     for key, expected in reference.items():
         one = results.get(key)
         if one is None:
@@ -165,7 +193,7 @@ def difference(passes: Passes, method: str, found: Any, reference: Any) -> str |
         if method in ("grad_cam", "layer_cam"):
             values = placed(passes, values)
         candidates = expected if isinstance(expected, list) else [expected]
-        problem = apart(values, candidates, key)
+        problem = apart(values, candidates, key, largest)
         if problem is not None:
             return problem if one.layer == "" else f"{problem} at layer {one.layer!r}"
     return None
@@ -181,22 +209,29 @@ def placed(passes: Passes, values: Array) -> Array:
     return values.sum(letters.index("C")) if "C" in letters else values
 
 
-def apart(values: Array, candidates: list[Array], key: Any) -> str | None:
+def norms(array: Array) -> Array:
+    """The L2 norm of each example."""
+    return np.linalg.norm(array.reshape(len(array), -1).astype(np.float64), axis=1)
+
+
+def apart(values: Array, candidates: list[Array], key: Any, largest: float = 0.0) -> str | None:
     """The least distance to one of the right answers, if it is too large."""
     if values.shape != candidates[0].shape:
         return f"shape {values.shape} where {candidates[0].shape} is right"
     offs = []
     for expected in candidates:
-        size = np.linalg.norm(expected.reshape(len(expected), -1), axis=1)
-        size = np.maximum(size, 1e-3 * max(size.max(), np.finfo(float).tiny))
-        offs.append(float((np.linalg.norm((values - expected).reshape(len(values), -1), axis=1) / size).max()))
+        size = norms(expected)
+        size = np.maximum(size, max(1e-3 * max(size.max(), largest), np.finfo(float).tiny))
+        offs.append(float((norms(values - expected) / size).max()))
     off = min(offs)
-    return None if off < CLOSE else f"off by {off:.2g} (relative L2)" + ("" if key is None else f" at {key!r}")
+    return (
+        None if off < CLOSE else f"off by {off:.2g} (relative L2)" + ("" if key is None else f" at {key!r}")
+    )
 
 
 def reference_of(passes: Passes, method: str) -> Any:
     """The right answer, or several where the draws of a layout are as good as another's."""
-    if depends_on_others(passes):
+    if depends_on_others(passes) or not_applicable(passes.architecture, method) is not None:
         return None
     if method == "smoothgrad":
         from architectures.references import smoothgrad

@@ -68,6 +68,7 @@ class Passes:
         self.time_first = self.arguments.get("layout") == "TN"
         self.count = len(self.first_input) if not self.time_first else EXAMPLES
         self.parts = self.found_parts()
+        self.dependent: bool | None = None
 
     @property
     def first_input(self) -> Array:
@@ -102,7 +103,9 @@ class Passes:
 
     def with_points(self, points: Sequence[Array], rows: Array) -> tuple[Any, dict[str, Array]]:
         """The input with the points of numbers in place, and the points at embeddings by name."""
-        numbers = {part.key: one for part, one in zip(self.parts, points, strict=True) if part.embedding is None}
+        numbers = {
+            part.key: one for part, one in zip(self.parts, points, strict=True) if part.embedding is None
+        }
         given = {key: numbers.get(key, self.rows_of(array, rows)) for key, array in self.keys()}
         vectors = {
             (part.embedding, part.key): one
@@ -123,7 +126,11 @@ class Passes:
     def given_arguments(self) -> dict[str, Any]:
         """What a user gives to `attribute` besides: further arguments of the model are the framework's tensors."""
         further = self.arguments.get("forward_kwargs")
-        return self.arguments if further is None else {**self.arguments, "forward_kwargs": self.as_tensors(further)}
+        return (
+            self.arguments
+            if further is None
+            else {**self.arguments, "forward_kwargs": self.as_tensors(further)}
+        )
 
     def as_tensors(self, further: dict[str, Any]) -> dict[str, Any]:
         return further
@@ -157,7 +164,9 @@ class Passes:
         """The gradient of each point's score to it; `rectified` with the rule of guided backpropagation."""
         raise NotImplementedError
 
-    def in_chunks(self, answer: Callable[..., Any], points: Sequence[Array], rows: Array, size: int = 64) -> list[Any]:
+    def in_chunks(
+        self, answer: Callable[..., Any], points: Sequence[Array], rows: Array, size: int = 64
+    ) -> list[Any]:
         return [
             answer([one[start : start + size] for one in points], rows[start : start + size])
             for start in range(0, len(rows), size)

@@ -35,7 +35,11 @@ class TensorFlowPasses(Passes):
                 stack.enter_context(_replaced(self.layer(name), given[key], one))
             called = getattr(self, "called", self.model)
             inputs = given if isinstance(given, dict) else given[0]
-            inputs = {k: tf.convert_to_tensor(v) for k, v in inputs.items()} if isinstance(inputs, dict) else tf.convert_to_tensor(inputs)
+            inputs = (
+                {k: tf.convert_to_tensor(v) for k, v in inputs.items()}
+                if isinstance(inputs, dict)
+                else tf.convert_to_tensor(inputs)
+            )
             return self.picked(called(inputs))
 
     def scores(self, points: Sequence[Array], rows: Array) -> Array:
@@ -75,7 +79,9 @@ class TensorFlowPasses(Passes):
             self.run([tf.constant(one) for one in self.starts], self.rows)
         return found
 
-    def at_layer(self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False) -> tuple[Array, Array, Array]:
+    def at_layer(
+        self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False
+    ) -> tuple[Array, Array, Array]:
         """A layer's output, the gradient of the scores to it, and that of the input when it is held constant."""
         kept: list[Any] = []
         leaves = [tf.constant(one) for one in points]
@@ -86,7 +92,9 @@ class TensorFlowPasses(Passes):
         gradient = tape.gradient(total, kept[0], unconnected_gradients="zero")
         return kept[0].numpy(), gradient.numpy(), self.when_held(points, rows, name, call, enters)
 
-    def when_held(self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False) -> Array:
+    def when_held(
+        self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False
+    ) -> Array:
         """The size of the gradient at the input when that layer's output is a constant."""
         leaves = [tf.constant(one) for one in points]
         with tf.GradientTape() as tape:
@@ -144,7 +152,11 @@ def _replaced(layer: Any, ids: Array, points: Any) -> Iterator[None]:
 
     def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         output = before(inputs, *args, **kwargs)
-        reads = tuple(inputs.shape) == ids.shape and not kwargs.get("reverse", False) and np.array_equal(inputs, ids)
+        reads = (
+            tuple(inputs.shape) == ids.shape
+            and not kwargs.get("reverse", False)
+            and np.array_equal(inputs, ids)
+        )
         return points if reads else output
 
     object.__setattr__(layer, "call", call)

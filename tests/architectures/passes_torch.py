@@ -24,13 +24,18 @@ class TorchPasses(Passes):
         self.called = logits(self.model) if logits is not None else self.model
 
     def vectors(self, name: str, key: Any, ids: Array) -> Array:
+        module = self.model.get_submodule(name)
+        if self.architecture.package != "torchfm":
+            with torch.no_grad():
+                given = module(torch.as_tensor(ids)).numpy()
+            return np.moveaxis(given, 1, 0) if self.time_first else given
+        # Its embeddings get the ids with an offset for each field.
         found: list[torch.Tensor] = []
-        handle = self.model.get_submodule(name).register_forward_hook(lambda *a: found.append(a[2].detach()))
+        handle = module.register_forward_hook(lambda *a: found.append(a[2].detach()))
         with handle, torch.no_grad():
             given = [ids if one == key else array for one, array in self.keys()]
             self.forward([torch.as_tensor(one) for one in given], np.arange(self.count))
-        first = found[0].numpy()
-        return np.moveaxis(first, 1, 0) if self.time_first else first
+        return found[0].numpy()
 
     def forward(self, inputs: Any, rows: Array) -> Any:
         kwargs = self.as_tensors(self.kwargs_rows(rows))
@@ -99,7 +104,9 @@ class TorchPasses(Passes):
             self.run([torch.as_tensor(one) for one in self.starts], self.rows)
         return found
 
-    def at_layer(self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False) -> tuple[Array, Array, Array]:
+    def at_layer(
+        self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False
+    ) -> tuple[Array, Array, Array]:
         """A layer's output, the gradient of the scores to it, and that of the input when it is held constant."""
         kept: list[torch.Tensor] = []
         leaves = [torch.tensor(one).requires_grad_() for one in points]
@@ -142,7 +149,8 @@ def _replaced(module: torch.nn.Module, points: torch.Tensor) -> Any:
             return points
         return None
 
-    with module.register_forward_hook(hook):
+    # Before the hooks of a reference that reads this very layer.
+    with module.register_forward_hook(hook, prepend=True):
         yield
 
 
@@ -183,7 +191,14 @@ class _RectifiedReLU(torch.autograd.Function):
 class _Rectified(TorchFunctionMode):
     """Every ReLU passes on positive gradients alone."""
 
-    RELUS = {torch.relu, torch.relu_, torch.nn.functional.relu, torch.nn.functional.relu_, torch.Tensor.relu, torch.Tensor.relu_}
+    RELUS = {
+        torch.relu,
+        torch.relu_,
+        torch.nn.functional.relu,
+        torch.nn.functional.relu_,
+        torch.Tensor.relu,
+        torch.Tensor.relu_,
+    }
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function in self.RELUS:
@@ -191,7 +206,11 @@ class _Rectified(TorchFunctionMode):
         if function is torch.nn.functional.relu6:
             return _RectifiedReLU.apply(args[0], 6.0)
         if function in (torch.nn.functional.hardtanh, torch.nn.functional.hardtanh_):
-            least, most = [*args[1:], *(kwargs or {}).values()][:2] if len(args) > 1 else ((kwargs or {}).get("min_val", -1), (kwargs or {}).get("max_val", 1))
+            least, most = (
+                [*args[1:], *(kwargs or {}).values()][:2]
+                if len(args) > 1
+                else ((kwargs or {}).get("min_val", -1), (kwargs or {}).get("max_val", 1))
+            )
             if least == 0:
                 return _RectifiedReLU.apply(args[0], float(most))
         return function(*args, **(kwargs or {}))

@@ -26,7 +26,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lrp": {"rule": "epsilon"},
     "conductance": {"n_steps": NODES},
     "kernel_shap": {"n_samples": 16},
-    "activation_maximization": {"n_steps": ASCENTS, "bounds": BOUNDS, "jitter": 0, "l2_weight": 0.0, "tv_weight": 0.0},
+    "activation_maximization": {
+        "n_steps": ASCENTS,
+        "bounds": BOUNDS,
+        "jitter": 0,
+        "l2_weight": 0.0,
+        "tv_weight": 0.0,
+    },
 }
 SUMMED, NORM, MEAN = "summed over the vector", "the vector's length", "the whole token"
 
@@ -97,24 +103,30 @@ def input_x_gradient(passes: Passes) -> dict[Any, Array]:
 def smoothgrad(passes: Passes, channels_first: bool = False) -> dict[Any, Array]:
     """The mean gradient at the example with noise added, of the documented size and draws."""
     generator = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(0,)))
-    sizes = [math.prod(part.start.shape[1:]) for part in passes.parts]
-    if len(sizes) > 1:
-        flat = generator.standard_normal((SAMPLES, sum(sizes)), dtype=np.float32)
-        pieces = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
-    else:
-        pieces = [generator.standard_normal((SAMPLES, sizes[0]), dtype=np.float32)]
-    draws = []
-    for part, piece in zip(passes.parts, pieces, strict=True):
-        shape = part.start.shape[1:]
-        if channels_first and part.embedding is None and len(shape) > 1:
-            draws.append(np.moveaxis(piece.reshape(SAMPLES, *shape[1:], shape[0]), -1, 1))
+    # What several embeddings give for one input is one vector.
+    inputs: dict[Any, list[int]] = {}
+    for index, part in enumerate(passes.parts):
+        inputs.setdefault(part.key, []).append(index)
+    whole = {
+        key: np.concatenate([passes.starts[one] for one in mine], axis=-1) for key, mine in inputs.items()
+    }
+    sizes = [math.prod(one.shape[1:]) for one in whole.values()]
+    flat = generator.standard_normal((SAMPLES, sum(sizes)), dtype=np.float32)
+    noise: dict[int, Array] = {}
+    for (key, mine), piece in zip(inputs.items(), np.split(flat, np.cumsum(sizes)[:-1], axis=1), strict=True):
+        start = whole[key]
+        shape = start.shape[1:]
+        if channels_first and passes.parts[mine[0]].embedding is None and len(shape) > 1:
+            drawn = np.moveaxis(piece.reshape(SAMPLES, *shape[1:], shape[0]), -1, 1)
         else:
-            draws.append(piece.reshape(SAMPLES, *shape))
-
-    def make(start: Array, index: int) -> Array:
+            drawn = piece.reshape(SAMPLES, *shape)
         axes = tuple(range(1, start.ndim))
         scale = 0.15 * (start.max(axes, keepdims=True) - start.min(axes, keepdims=True))
-        return start[:, None] + scale[:, None] * draws[index][None]
+        widths = np.cumsum([passes.starts[one].shape[-1] for one in mine])[:-1]
+        noise.update(zip(mine, np.split(scale[:, None] * drawn[None], widths, axis=-1), strict=True))
+
+    def make(start: Array, index: int) -> Array:
+        return start[:, None] + noise[index]
 
     points, rows = spread(passes, make, SAMPLES)
     gradients = passes.gradients(points, rows)
@@ -169,7 +181,7 @@ def reference_examples(x: Array) -> Array:
 def layout_of(passes: Passes) -> str:
     """The axes of the input, as the architecture's own code reads them."""
     by_name = {
-        "Audio Spectrogram Transformer": "NTC",
+        "Audio Spectrogram Transformer": "NHW",
         "Whisper encoder": "NCT",
         "Wav2Vec2 (weight-normalised)": "NT",
         "TCN (weight-normalised)": "NCT",
@@ -237,13 +249,21 @@ def occlusion(passes: Passes) -> dict[Any, Array]:
         masks, _ = windows(passes, mine[0])
         hidden = []
         for index, part in enumerate(passes.parts):
-            shape = masks.shape[1:] if index in mine else part.start.shape[1 : None if part.embedding is None else -1]
+            shape = (
+                masks.shape[1:]
+                if index in mine
+                else part.start.shape[1 : None if part.embedding is None else -1]
+            )
             chosen = masks if index in mine else np.zeros((len(masks), *shape), bool)
             hidden.append(np.broadcast_to(chosen, (passes.count, *chosen.shape)))
         lost = whole[:, None] - scores_without(passes, hidden)
         cover = masks.reshape(len(masks), -1).astype(float)
         values = lost @ cover / cover.sum(0)
-        shape = () if passes.parts[mine[0]].start.ndim == 2 and passes.parts[mine[0]].embedding else masks.shape[1:]
+        shape = (
+            ()
+            if passes.parts[mine[0]].start.ndim == 2 and passes.parts[mine[0]].embedding
+            else masks.shape[1:]
+        )
         found[key] = values.reshape(passes.count, *shape)
     return found
 
@@ -301,7 +321,9 @@ def kernel_shap(passes: Passes) -> dict[Any, Array]:
             joined[feature] = True
             weight = math.factorial(size) * math.factorial(count - size - 1) / math.factorial(count)
             values[:, feature] += weight * (scores[:, number[tuple(joined)]] - scores[:, index])
-    return {key: values[:, mask.reshape(-1)].reshape(passes.count, *mask.shape) for key, mask in masks.items()}
+    return {
+        key: values[:, mask.reshape(-1)].reshape(passes.count, *mask.shape) for key, mask in masks.items()
+    }
 
 
 # Layers.
@@ -351,7 +373,9 @@ def class_map(passes: Passes, weigh: Callable[[Array, Array], Array]) -> dict[An
         if passes.architecture.name == "PatchTST":
             layout = "NTF"
         wanted = layout[1:].replace("C", "")
-        sides = tuple(side for letter, side in zip(layout[1:], part.start.shape[1:], strict=True) if letter != "C")
+        sides = tuple(
+            side for letter, side in zip(layout[1:], part.start.shape[1:], strict=True) if letter != "C"
+        )
     places = np.moveaxis(places, [1 + letters.index(one) for one in wanted], range(1, 1 + len(wanted)))
     return {part.key: np.stack([resized(one, sides) for one in places])}
 
@@ -437,7 +461,13 @@ REFERENCES: dict[str, Callable[[Passes], Any]] = {
 
 
 def depends_on_others(passes: Passes) -> bool:
-    """Whether an example's score changes when another example changes."""
+    """Whether an example's score changes when another example changes; observed once."""
+    if passes.dependent is None:
+        passes.dependent = _observed_dependence(passes)
+    return passes.dependent
+
+
+def _observed_dependence(passes: Passes) -> bool:
     if passes.architecture.domain == "graph" and passes.first_input.ndim == 2:
         return True
     before = passes.scores(passes.starts, passes.rows)
