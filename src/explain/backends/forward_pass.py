@@ -10,21 +10,40 @@ from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
 from explain.backends.operations.endings import Ending
-from explain.backends.places import Place
+from explain.backends.outputs.choice import pick_output
+from explain.backends.places import Entry, Place
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
     Arithmetic,
     Reading,
     RecordedActivation,
     class_axis,
-    pick_output,
     read_opaque,
     read_output,
     same,
     terminal_activation,
 )
 from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
-from explain.errors import InputError, ScoreError
+from explain.errors import InputError
+
+
+def check_rows(shape: Sequence[int | None], rows: int | None) -> None:
+    """Raise `InputError` unless an output has one row per example, as far as the numbers are known."""
+    if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
+        raise InputError(
+            f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
+            f"row per example. {_why_no_row_per_example(shape, rows)}"
+        )
+
+
+def _why_no_row_per_example(shape: Sequence[int | None], rows: int | None) -> str:
+    """Give the likely reason, and what to do."""
+    if rows == 1 and shape[:1] != (1,) and len(shape) <= 1:
+        return (
+            "If the model calls squeeze(), name the axis, for example squeeze(-1): without one it also removes the "
+            "axis of a single example."
+        )
+    return "Does x have a batch axis, and is layout= right?"
 
 
 @dataclass(kw_only=True)
@@ -53,9 +72,9 @@ class ForwardPass(ABC):
     inspection: Inspection
     question: Question
     ending: Ending | None = None
-    entry: Place | None = None
+    entry: Entry | None = None
     exit: Place | None = None
-    readers: tuple[tuple[int, Place], ...] = ()
+    readers: tuple[tuple[int, Entry], ...] = ()
 
     def read_inputs(
         self,
@@ -102,15 +121,10 @@ class ForwardPass(ABC):
             reading, _ = self._called(inputs, keywords, question.output)
         if self.exit is not None:
             reading = Reading(left[0], same, Finding("output"))
-        if batch_axis != 0 and len(reading.source.shape) >= 3:
+        elif batch_axis != 0 and len(reading.source.shape) >= 3:
             first = self._with_moved_axis(reading.explained, batch_axis, 0)
             reading = Reading(first, same, reading.finding)
-        shape = reading.source.shape
-        if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
-            raise InputError(
-                f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
-                "row per example. Does x have a batch axis, and is layout= right?"
-            )
+        check_rows(reading.source.shape, rows)
         return reading
 
     def _reading_of_last_step(self, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:
@@ -141,11 +155,7 @@ class ForwardPass(ABC):
         result, recorded = self._run(inputs, keywords)
         if check is not None:
             check(result)
-        chosen = pick_output(result, output)
-        if not self._is_tensor(chosen):
-            raise ScoreError(
-                f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
-            )
+        chosen = pick_output(result, output, self._output_names(), self._is_tensor)
         wanted, terminal = self.question.score, terminal_activation(chosen, recorded)
         is_searched = wanted != "output" and terminal is None and self.exit is None
         ending = self._ending_of(chosen) if is_searched else None
@@ -172,6 +182,10 @@ class ForwardPass(ABC):
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[Any, Sequence[RecordedActivation]]:
         """Call the model; give what it returned and the calls of its activation layers."""
+
+    @abstractmethod
+    def _output_names(self) -> Sequence[str]:
+        """Give the names that the model states for its outputs, if it states any."""
 
     @abstractmethod
     def _is_tensor(self, value: Any) -> bool:

@@ -193,11 +193,17 @@ class LayeredBackend(Backend, Protocol):
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
 
+    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give what layers at some calls receive, their first argument, batch first, from one run of the model."""
+
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it, from one run."""
 
     def at(self, call: LayerCall) -> LayeredBackend:
-        """Give the same model with the output of a layer at a call as its input, in the same session."""
+        """Give the same model with the output of a layer at a call as its input, in the same session.
+
+        The call may be a `TokenCalls`, which stands for several.
+        """
 
     def reading(self, calls: Mapping[int, LayerCall]) -> LayeredBackend:
         """Give the same model with some of its moved inputs, by position, put in place of the output of a call."""

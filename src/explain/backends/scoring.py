@@ -13,7 +13,6 @@ import numpy as np
 
 from explain.backends.operations.endings import ActivationKind, Ending
 from explain.backends.protocol import Finding, ScoreKind
-from explain.errors import ScoreError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
@@ -258,8 +257,24 @@ def no_gradient_reason(model_name: str) -> str:
     """Say why a score may have no gradient, and what to do."""
     return (
         f"The score of {model_name} has no gradient to its input: on the way a tensor is detached, stopped, rounded, "
-        "taken as class numbers (argmax), converted to NumPy, or computed without the input. Explain a score that "
-        "depends smoothly on the input."
+        "taken as class numbers (argmax), converted to NumPy, or computed in whole numbers (a quantised model). "
+        "Explain a score that depends smoothly on the input, or take a method without gradients, such as feature_ablation."
+    )
+
+
+def unused_reason(model_name: str, layer: str | None) -> str:
+    """Say that a score did not change with the input, or with the output of a layer, and what to do."""
+    if layer is None:
+        return (
+            f"The score of {model_name} has no gradient to its input, and did not change when noise was added to the "
+            "input: the output at this target is computed without it, or only in steps (rounding, class numbers). "
+            "Explain an output on which the input has an effect, with target= or output=."
+        )
+    return (
+        f"The score of {model_name} has no gradient to layer={layer!r}, and did not change when noise was added to the "
+        "layer's output: the model does not use it for this score. Of a layer with several outputs, such as a "
+        "recurrent layer with its state, the first is taken, and the model may use another one. Name a layer that the "
+        "score depends on, for example the one that reads this layer, or leave layer out."
     )
 
 
@@ -301,39 +316,3 @@ def may_be(kind: ScoreKind, outputs: Array) -> bool:
     if kind == "log_probability":
         return bool(most <= _ROUNDING)
     return bool(least >= -_ROUNDING and most <= 1 + _ROUNDING)
-
-
-def pick_output(output: Any, wanted: int | str | None) -> Any:
-    """Pick one of a model's outputs, by position or by key.
-
-    Raises
-    ------
-    ScoreError
-        If the chosen output does not exist, or there are several and none is chosen.
-
-    Examples
-    --------
-    >>> pick_output({"class": 1, "box": 2}, "box")
-    2
-    """
-    if isinstance(output, dict) or hasattr(output, "keys"):
-        names = list(output.keys())
-        if wanted is None and len(names) == 1:
-            return output[names[0]]
-        if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
-            return output[names[wanted]]
-        if wanted in names:
-            return output[wanted]
-        raise ScoreError(f"output={wanted!r}: the model returns several outputs; give one of {names}.")
-    if isinstance(output, (list, tuple)):
-        if wanted is None and len(output) == 1:
-            return output[0]
-        if isinstance(wanted, int) and not isinstance(wanted, bool) and -len(output) <= wanted < len(output):
-            return output[wanted]
-        raise ScoreError(
-            f"output={wanted!r}: the model returns {len(output)} outputs; give the position of one, from 0 to "
-            f"{len(output) - 1}."
-        )
-    if wanted is not None and wanted != 0:
-        raise ScoreError(f"output={wanted!r}: the model returns a single output; leave output out.")
-    return output

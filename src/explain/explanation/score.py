@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
 from explain.backends.protocol import Backend, Finding, ScoreKind
 from explain.backends.scoring import (
     looks_like_log_probabilities,
@@ -13,13 +14,16 @@ from explain.backends.scoring import (
     may_be,
     undoable_reason,
 )
-from explain.errors import ModelCallError, ScoreError, TargetError
+from explain.errors import ModelCallError, ScoreError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import picked
 from explain.running.execution import Executor
+
+# Far above the differences of sums in another order.
+_SAME_SCORE = 1e-3
 
 
 def explained_outputs(
@@ -141,7 +145,7 @@ def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
 
 
 def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:
-    """Select the scores from the outputs; only a callable target needs another call of the model."""
+    """Select the scores from the outputs; only a callable target needs other calls of the model."""
     target: Target = examples.target
     if target.indices is not None:
         return picked(outputs, target.indices)
@@ -149,9 +153,13 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
     for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
-            raise TargetError(
-                f"target, a callable, returned {scores.size} scalars for a batch of {rows.stop - rows.start}: "
-                "it should return one scalar per example, a tensor of shape (N,)."
-            )
+            raise not_scalars_error(scores.shape, outputs[rows].shape)
         parts.append(scores)
-    return np.concatenate(parts)
+    found = np.concatenate(parts)
+    if len(examples) > 1:
+        # A target that uses a value of each example may fit this batch by chance, and no other number of rows.
+        last = len(examples) - 1
+        (alone,) = backend.scores(examples.rows(slice(last, last + 1)))
+        if not np.isclose(alone, found[last], rtol=_SAME_SCORE, atol=_SAME_SCORE * np.abs(found).max()):
+            raise mixed_target_error(float(alone), float(found[last]))
+    return found

@@ -16,6 +16,7 @@ from explain.backends.scoring import RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
 from explain.keras.calls import wired
+from explain.keras.inspection import output_names
 from explain.torch_ext.model.activation_calls import (
     KEPT,
     RECORDING,
@@ -26,7 +27,7 @@ from explain.torch_ext.model.activation_calls import (
 )
 from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
-from explain.torch_ext.model.memory_format import in_order
+from explain.torch_ext.model.layers import with_moved_axis
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
 
 
@@ -72,7 +73,10 @@ class TorchForwardPass(ForwardPass):
                 raise
             # The model is the user's code, which may raise anything.
             except Exception as cause:
-                raise call_error(inspection, cause, inputs) from cause
+                raise call_error(inspection, cause, inputs, self.question.wiring) from cause
+
+    def _output_names(self) -> Sequence[str]:
+        return output_names(self.inspection.model) if self.inspection.keras else ()
 
     def _is_tensor(self, value: Any) -> bool:
         return isinstance(value, Tensor)
@@ -108,11 +112,7 @@ class TorchForwardPass(ForwardPass):
         return not self.inspection.keras
 
     def _with_moved_axis(self, tensor: Tensor, source: int, target: int) -> Tensor:
-        if source == target:
-            return tensor
-        moved = tensor.movedim(source, target)
-        # With source 0 this is an input whose batch axis leaves the front: the model may take a view of it.
-        return in_order(moved) if source == 0 else moved
+        return tensor if source == target else with_moved_axis(tensor, source, target)
 
     def _steps(self, inputs: Tensor, axis: int) -> Sequence[Tensor]:
         return inputs.unbind(dim=axis)

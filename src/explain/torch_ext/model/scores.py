@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.operations.endings import ActivationKind
+from explain.backends.outputs.target_function import called_target, not_scalars_error
 from explain.backends.scoring import Arithmetic, RecordedActivation
-from explain.errors import TargetError
 from explain.inputs.examples import Target
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
@@ -81,13 +81,10 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
         If a callable target does not give N scalars.
     """
     if target.function is not None:
-        scores = target.function(outputs)
+        scores = called_target(target.function, outputs)
         if not isinstance(scores, Tensor) or scores.numel() != len(outputs):
             shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise TargetError(
-                f"target, a callable, gave {shape} for a batch of {len(outputs)}: it should give one scalar per "
-                f"example, a tensor of shape ({len(outputs)},)."
-            )
+            raise not_scalars_error(shape, outputs.shape)
         return scores.reshape(len(outputs))
     indices = _indices(outputs, target)
     if outputs.ndim == 2:
