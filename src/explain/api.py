@@ -53,6 +53,7 @@ def attribute(
     score: str = "logit",
     output: int | str | None = None,
     layer: LayerLike | None = None,
+    layer_layout: str | Layout | None = None,
     neuron: int | tuple[int, ...] | None = None,
     layout: str | Layout | None = None,
     lengths: Sequence[int] | Array | None = None,
@@ -76,6 +77,7 @@ def attribute(
     score: str = "logit",
     output: int | str | None = None,
     layer: LayerLike | None = None,
+    layer_layout: str | Layout | None = None,
     neuron: int | tuple[int, ...] | None = None,
     layout: str | Layout | None = None,
     lengths: Sequence[int] | Array | None = None,
@@ -121,7 +123,10 @@ def attribute(
     layer : str, (str, int) or a layer, optional
         Explains the output of a layer instead of the input of the model: the layer's name, the pair of its name and
         the index of the call, or the layer itself. For class activation maps: the layer whose map is used, by default
-        the last layer that has a map.
+        the last layer with a map through which all of the score's dependence on the input goes.
+    layer_layout : str, optional
+        One letter per axis of that layer's output, the batch axis N first, where the axes cannot be told by what follows
+        the input's: for example ``"NHWC"``.
     neuron : int or tuple of int, optional
         Explains one unit of that layer instead of the model's output: which inputs excite it. An index into the
         layer's output for one example, e.g. (channel, row, column); replaces `target`. For conductance: the unit
@@ -182,6 +187,7 @@ def attribute(
         score=score,
         output=output,
         layer=layer,
+        layer_layout=layer_layout,
         neuron=neuron,
         layout=layout,
         lengths=lengths,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,6 +15,23 @@ from explain.backends.protocol import Primitive, Question
 from explain.errors import ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, as_calls
+
+
+_observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
+
+
+def observed_of(model: Any, token: Hashable) -> dict[Hashable, Any]:
+    """Give the cached observations of a model of this structure, to read and to add to.
+
+    A model that does not support weak references has none.
+    """
+    try:
+        known = _observed.get(model)
+        if known is None or known[0] != token:
+            known = _observed[model] = (token, {})
+    except TypeError:
+        return {}
+    return known[1]
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,9 @@ class Layered(ABC):
     takes_several_inputs = True
     """Whether the model may be given several inputs."""
 
+    model: Any
+    """The model that is called."""
+
     separator = "/"
     """The separator between the name of a layer and the name of a layer inside it."""
 
@@ -90,6 +111,7 @@ class Layered(ABC):
                 "kind of its output is unknown: say score='output', or give the original model."
             )
         self.model_name = model_name
+        self._own_observations: dict[Hashable, Any] = {}
         self.inspection = inspection
         self.question = question
         self.fixed_batch_size = inspection.fixed_batch_size
@@ -117,20 +139,54 @@ class Layered(ABC):
     def has_channels_last(layer: Any, before: bool) -> bool:
         """Tell whether the output of a layer has its channels last, from whether its input has."""
 
+    @staticmethod
+    @abstractmethod
+    def fixes_axes(layer: Any) -> bool:
+        """Tell whether the operation of a layer, such as a convolution, determines which of its axes are space."""
+
+    @property
+    @abstractmethod
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+
     def forget(self) -> None:
         """Clear the cached results of the whole model."""
         self.last_pass = None
 
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which they end."""
+        key = ("layer calls", *(array.shape[1:] for array in (*examples.inputs, *examples.unmoved)))
+        if key not in self.observed:
+            self.observed[key] = self._layer_calls(examples)
+        found: tuple[LayerCall, ...] = self.observed[key]
+        return found
+
+    def _layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
-        found: list[tuple[str, tuple[int, ...], bool]] = []
+        found: list[tuple[str, tuple[int, ...], bool, bool]] = []
+        # The shape that has the axes of the last operation that fixes them.
+        fixed: tuple[int, ...] = ()
         for name, shape in self.called_layers(examples):
             last = self.has_channels_last(layers[name], last)
             sizes = tuple(size for size in shape[1:] if size is not None)
             if sizes and len(sizes) == len(shape) - 1:
-                found.append((name, sizes, last or len(sizes) == 1))
+                if self.fixes_axes(layers[name]):
+                    fixed = sizes
+                found.append((name, sizes, last or len(sizes) == 1, sizes == fixed))
         return as_calls(found, self.separator)
+
+    @property
+    def observed(self) -> dict[Hashable, Any]:
+        """What was observed of the model for this question, by what was observed; empty when its structure changed."""
+        question = self.question
+        # The values of keyword arguments cannot be part of a key.
+        is_own = bool(question.forward_kwargs)
+        cached = self._own_observations if is_own else observed_of(self.model, self.structure_token)
+        how = question.score, question.output, question.layout, question.wiring
+        where = tuple(place and place.call for place in (self.entry, self.exit))
+        readers = tuple((number, place.call) for number, place in self.readers)
+        found: dict[Hashable, Any] = cached.setdefault((how, where, readers), {})
+        return found
 
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""
@@ -159,6 +215,48 @@ class Layered(ABC):
             return units, slopes
         units, slopes = self.in_one_run(call, self.padded(examples))
         return units[: len(examples)], slopes[: len(examples)]
+
+    @abstractmethod
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at calls that no moved input replaces, from one run of the model."""
+
+    @abstractmethod
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+
+    def recorded(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at some calls from one run, as many rows as they have."""
+        entered = {call: number for call in calls if (number := self._number_of_input_at(call)) is not None}
+        left = [call for call in calls if call not in entered]
+        outputs = dict(zip(left, self.recorded_outputs(left, self.padded(examples)) if left else (), strict=True))
+        count, rows = len(examples), len(self.padded(examples))
+        for call, output in outputs.items():
+            outputs[call] = output[:count] if len(output) == rows else output
+        return tuple(examples.inputs[entered[call]] if call in entered else outputs[call] for call in calls)
+
+    def gradients_without(
+        self, calls: Sequence[LayerCall | None], examples: Examples
+    ) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs, if in each row the output of one call were a constant.
+
+        The row of None, and of a call whose output does not have one row per example, has the whole gradient.
+        """
+        entered = {row: self._number_of_input_at(call) for row, call in enumerate(calls) if call is not None}
+        held = {row: call for row, call in enumerate(calls) if call is not None and entered[row] is None}
+        found = self.held_gradients(held, self.padded(examples))
+        gradients = tuple(gradient[: len(examples)].copy() for gradient in found)
+        for row, number in entered.items():
+            # Points enter the model at this call: the input has no other way.
+            if number is not None:
+                gradients[number][row] = 0
+        return gradients
+
+    def _number_of_input_at(self, call: LayerCall) -> int | None:
+        """Give the position of the moved input that replaces the output of a call, None if none does."""
+        place = self.place_of(call)
+        if place == self.entry:
+            return 0
+        return next((number for number, reader in self.readers if reader == place), None)
 
     def padded(self, examples: Examples) -> Examples:
         """Repeat the last example up to the fixed batch size, if there is one."""

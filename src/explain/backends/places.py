@@ -43,6 +43,16 @@ class Place(ABC):
     def copied(self, output: Any) -> Any:
         """Give the output such that later in-place changes do not affect it."""
 
+    @abstractmethod
+    def held_in(self, output: Any, row: int, rows: int) -> Any:
+        """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
+
+    @contextmanager
+    def held(self, row: int, rows: int) -> Iterator[None]:
+        """Make one row of the output a constant for gradients, in a run over `rows` rows."""
+        with self.passed_through(lambda output: self.held_in(output, row, rows)):
+            yield
+
     @contextmanager
     def entered(self, value: Any) -> Iterator[None]:
         """Replace the output by a value."""

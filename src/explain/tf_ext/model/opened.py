@@ -26,7 +26,7 @@ from explain.tf_ext.model.inspection import (
     first_layer_complaint,
     inspect_model,
 )
-from explain.tf_ext.model.layers import TensorFlowPlace, has_channels_last, named_layers
+from explain.tf_ext.model.layers import TensorFlowPlace, fixes_axes, has_channels_last, named_layers
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
@@ -50,6 +50,7 @@ class OpenedModel(Layered):
 
     inspection: TensorFlowInspection
     has_channels_last = staticmethod(has_channels_last)
+    fixes_axes = staticmethod(fixes_axes)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         inspection = inspect_model(model, question.forward_kwargs, question.wiring)
@@ -65,6 +66,11 @@ class OpenedModel(Layered):
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
         return named_layers(self.model)
+
+    @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+        return self.inspection.structure.token
 
     @property
     def rounds_points(self) -> bool:
@@ -132,6 +138,24 @@ class OpenedModel(Layered):
         except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, arguments[0]) from cause
 
+    def run_eagerly(self, function: Callable[..., Any], examples: Examples, *arguments: Any) -> Any:
+        """Run a computation operation by operation: for one that runs once, that takes less time than its trace.
+
+        Parameters
+        ----------
+        function, examples, *arguments
+            As for `run`; arguments that are not tensors come first.
+        """
+        inputs = (self.tensors(examples.inputs), self._beside(examples))
+        forward = self._forward_pass(examples, self._functional)
+        try:
+            with preserved_variables(self.model), preserved_random_state():
+                return function(forward, *arguments, *inputs)
+        except ExplainError:
+            raise
+        except Exception as cause:  # The user's code may raise anything.
+            raise self._call_error(cause, inputs[0]) from cause
+
     def analysed(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
         """Analyse the trace of a computation of points; None for a model that cannot be traced.
 
@@ -159,6 +183,8 @@ class OpenedModel(Layered):
             with suppress(Exception), preserved_random_state():
                 # The trace is not cached: only the notes are needed.
                 traced(forward.layer_calls, inputs, self._specifications(inputs))
+                # What runs operation by operation has no graph that shows it.
+                self._functional = forward.functionals[-1] if forward.functionals else None
                 return forward.notes
         forward.notes.clear()
         try:

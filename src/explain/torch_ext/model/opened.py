@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import layers_of
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
-from explain.torch_ext.model.layers import TorchPlace, has_channels_last, named_layers
+from explain.torch_ext.model.layers import TorchPlace, fixes_axes, has_channels_last, named_layers
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
@@ -44,6 +45,7 @@ class OpenedModel(Layered):
 
     inspection: TorchInspection
     has_channels_last = staticmethod(has_channels_last)
+    fixes_axes = staticmethod(fixes_axes)
     separator = "."
 
     survey: Survey | None = None
@@ -81,6 +83,11 @@ class OpenedModel(Layered):
     def named_layers(self) -> Mapping[str, nn.Module]:
         """The modules of the model by name."""
         return named_layers(self.model)
+
+    @cached_property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the modules of the model and their attributes do."""
+        return self.inspection.structure.token()
 
     @property
     def rounds_points(self) -> bool:
