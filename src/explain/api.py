@@ -125,8 +125,8 @@ def attribute(
         the index of the call, or the layer itself. For class activation maps: the layer whose map is used, by default
         the last layer with a map through which all of the score's dependence on the input goes.
     layer_layout : str, optional
-        One letter per axis of that layer's output, the batch axis N first, where the axes cannot be told by what follows
-        the input's: for example ``"NHWC"``.
+        One letter per axis of that layer's output, the batch axis N first, for example ``"NHWC"``: for a layer whose
+        axes cannot be found by observation.
     neuron : int or tuple of int, optional
         Explains one unit of that layer instead of the model's output: which inputs excite it. An index into the
         layer's output for one example, e.g. (channel, row, column); replaces `target`. For conductance: the unit

@@ -16,7 +16,6 @@ from explain.errors import ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, as_calls
 
-
 _observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
 
 
@@ -228,15 +227,15 @@ class Layered(ABC):
         """Give the outputs of layers at some calls from one run, as many rows as they have."""
         entered = {call: number for call in calls if (number := self._number_of_input_at(call)) is not None}
         left = [call for call in calls if call not in entered]
-        outputs = dict(zip(left, self.recorded_outputs(left, self.padded(examples)) if left else (), strict=True))
+        outputs = dict(
+            zip(left, self.recorded_outputs(left, self.padded(examples)) if left else (), strict=True)
+        )
         count, rows = len(examples), len(self.padded(examples))
         for call, output in outputs.items():
             outputs[call] = output[:count] if len(output) == rows else output
         return tuple(examples.inputs[entered[call]] if call in entered else outputs[call] for call in calls)
 
-    def gradients_without(
-        self, calls: Sequence[LayerCall | None], examples: Examples
-    ) -> tuple[Array, ...]:
+    def gradients_without(self, calls: Sequence[LayerCall | None], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs, if in each row the output of one call were a constant.
 
         The row of None, and of a call whose output does not have one row per example, has the whole gradient.

@@ -43,8 +43,8 @@ def layer_layout_of(layer_layout: Any, layer: Any) -> Layout | None:
         )
     if not isinstance(layer_layout, (str, Layout)):
         raise OptionError(
-            f"layer_layout={layer_layout!r} is not a layout: give one letter per axis of the layer's output, for example "
-            "layer_layout='NCHW'."
+            f"layer_layout={layer_layout!r} is not a layout: give one letter per axis of the layer's output, for "
+            "example layer_layout='NCHW'."
         )
     return layer_layout if isinstance(layer_layout, Layout) else Layout(layer_layout)
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from explain.errors import LayerError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 
 from explain.backends.protocol import LayeredBackend
+from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError, LayerError
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
-from explain.running.layer_axes import observed_axes, recorded
-from explain.running.problem import Problem
+from explain.running.layer_axes import changed_rows, observed_axes, recorded
 from explain.running.prediction import Output
+from explain.running.problem import Problem
 from explain.running.token_grid import grid_of
 
 
@@ -37,8 +38,8 @@ def as_map(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> Lay
 def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
     """Find the layer of a class activation map that the caller does not name.
 
-    It is the last call such that the gradient of the score at the input is zero if the output of the call is a constant,
-    whose output is a map over the input, and to more than one place of which the score has a gradient.
+    It is the last call such that the gradient of the score at the input is zero if the output of the call is a
+    constant, whose output is a map over the input, and to more than one place of which the score has a gradient.
 
     Parameters
     ----------
@@ -58,19 +59,30 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
     possible = [call for call in reversed(calls) if _may_be_map(call, rank)]
     if not possible:
         raise LayerError(
-            f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time, as an input of "
-            f"layout={problem.layout.axes!r} has: a class activation map needs one: use "
+            f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time of an "
+            f"input of layout={problem.layout.axes!r}, and a class activation map needs one: use "
             "method='integrated_gradients', which explains the input itself."
         )
-    found_none, output = _NoneFound(), Output(problem)
-    for call in _carrying_all(problem, possible, found_none):
+    seen = _with_gradient(problem)
+    if seen is None:
+        return _first_map(problem, possible, calls)
+    problem, found_none, output = seen, _NoneFound(), Output(seen)
+    for call in _carrying_all(problem, possible):
         axes = observed_axes(problem, call)
-        mapped = None if axes is None else as_map(problem, replace(call, axes=axes), calls)
-        if mapped is None or output.is_nearly(mapped):
+        if axes is None:
             continue
-        found_none.maps.append(mapped)
-        if _n_places_read(problem, mapped, found_none) > 1:
+        call = replace(call, axes=axes)
+        read = _read(problem, call, found_none)
+        if read is not None and np.count_nonzero(read) <= 1:
+            found_none.of_one_place = True
+            continue
+        mapped = as_map(problem, call, calls)
+        if mapped is None or read is None or output.is_nearly(mapped):
+            continue
+        on_grid = read if mapped.grid is None else mapped.grid.laid_out(read[..., np.newaxis])
+        if np.count_nonzero(on_grid) > 1:
             return _innermost(problem, mapped, calls)
+        found_none.of_one_place = True
     raise found_none.error()
 
 
@@ -79,56 +91,75 @@ class _NoneFound:
 
     Attributes
     ----------
-    maps : list of LayerCall
-        The maps that carry all of the dependence on the input.
+    of_one_place : bool
+        Whether a layer carries all of the dependence on the input, and the score depends on one place of it.
     unread : list of GradientError
-        The errors of those to which the score has no gradient.
+        The errors of the layers to which the score has no gradient.
     """
 
     def __init__(self) -> None:
-        self.maps: list[LayerCall] = []
+        self.of_one_place = False
         self.unread: list[GradientError] = []
 
     def error(self) -> LayerError | GradientError:
         """Give the error that says so."""
-        if self.unread and len(self.unread) == len(self.maps):
+        if self.unread and not self.of_one_place:
             return self.unread[0]
-        if self.maps:
+        if self.of_one_place:
             return LayerError(
-                "Of every layer that gives a map over space or time, the score depends on one place only, as on the last "
-                "step of a recurrent layer: a class activation map would have no information. Name a layer with layer= if "
-                "you want it nevertheless, or use method='integrated_gradients'."
+                "Of every layer that gives a map over space or time, the score depends on one place only, as on the "
+                "last step of a recurrent layer: a class activation map would have no information. Name a layer with "
+                "layer= if you want it nevertheless, or use method='integrated_gradients'."
             )
         return LayerError(
-            "The score depends on the input by more than one way, past every layer that gives a map over space or time: "
-            "no single class activation map shows all of it. Name the layer of one way with layer=, or use "
+            "The score depends on the input by more than one way, past every layer that gives a map over space or "
+            "time: no single class activation map shows all of it. Name the layer of one way with layer=, or use "
             "method='integrated_gradients', which explains the input itself."
         )
 
 
 def _may_be_map(call: LayerCall, rank: int) -> bool:
-    """Tell whether the shape of an output allows a map over `rank` axes: with a channel axis, or a sequence of tokens."""
-    is_sequence = len(call.shape) == 2 and rank > 1
-    return rank > 0 and (len(call.shape) == rank + 1 or is_sequence) and max(call.shape) > 1
+    """Tell whether the shape of an output allows a map over `rank` axes, or a sequence of tokens."""
+    if rank == 0 or (len(call.shape) != rank + 1 and len(call.shape) != 2):
+        return False
+    # One place, or a line of places in one channel.
+    return sum(size > 1 for size in call.shape) >= min(rank, 2)
 
 
-def _carrying_all(
-    problem: Problem, calls: Sequence[LayerCall], found_none: _NoneFound
-) -> Iterator[LayerCall]:
+def _with_gradient(problem: Problem) -> Problem | None:
+    """Give the problem with an example whose score has a gradient: the first one, or the same with noise.
+
+    None if neither has.
+    """
+    if "gradients" not in problem.backend.provides or _gradients_without(problem, [None]).any():
+        return problem
+    everywhere = (slice(None),) * (problem.examples.inputs[0].ndim - 1)
+    noisy = changed_rows(problem, None, [everywhere]).rows(slice(1, 2))
+    other = replace(problem, examples=noisy)
+    return other if _gradients_without(other, [None]).any() else None
+
+
+def _first_map(problem: Problem, possible: Sequence[LayerCall], calls: Sequence[LayerCall]) -> LayerCall:
+    """Give the last call with a map, of a score without a gradient: the method says that it has none."""
+    for call in possible:
+        axes = observed_axes(problem, call)
+        mapped = None if axes is None else as_map(problem, replace(call, axes=axes), calls)
+        if mapped is not None:
+            return mapped
+    raise GradientError(no_gradient_reason(problem.backend.model_name))
+
+
+def _carrying_all(problem: Problem, calls: Sequence[LayerCall]) -> Iterator[LayerCall]:
     """Give those of some calls through which all of the score's dependence on the input goes."""
-    backend, start, size = _layered(problem), 0, 1
-    if "gradients" not in backend.provides:
+    start, size = 0, 1
+    if "gradients" not in problem.backend.provides:
         yield from calls
         return
     while start < len(calls):
         # Most models need the first only: a few at first, then more at once.
         chunk = calls[start : start + size]
-        gradients = _gradients_without(problem, [*chunk, None])
-        if not gradients[-1].any():
-            # Nothing to hold: the caller of the method says that the gradient is zero.
-            yield from calls[start:]
-            return
-        yield from (call for call, own in zip(chunk, gradients, strict=False) if not own.any())
+        gradients = _gradients_without(problem, chunk)
+        yield from (call for call, own in zip(chunk, gradients, strict=True) if not own.any())
         start, size = start + size, min(2 * size, 16)
 
 
@@ -142,20 +173,17 @@ def _gradients_without(problem: Problem, calls: Sequence[LayerCall | None]) -> A
     return np.concatenate([gradients for _, gradients in over])
 
 
-def _n_places_read(problem: Problem, call: LayerCall, found_none: _NoneFound) -> int:
-    """Count the places of a map to which the first example's score has a gradient."""
+def _read(problem: Problem, call: LayerCall, found_none: _NoneFound) -> Array | None:
+    """Tell to which places of a layer's output the first example's score has a gradient; None if to none at all."""
     if "gradients" not in problem.backend.provides:
-        return math.prod(call.places)
+        return np.ones((1, *call.places), bool)
     try:
         _, slopes = _layered(problem).units_and_gradients(call, problem.examples.rows(slice(0, 1)))
     except GradientError as cause:
         # The score may depend on a recurrent layer's state and not on its sequence, which is its first output.
         found_none.unread.append(cause)
-        return 0
-    read = Layout(call.axes).to_canonical(slopes)
-    if call.grid is not None:
-        read = call.grid.laid_out(read)
-    return int(np.count_nonzero(read.any(axis=-1)))
+        return None
+    return np.asarray(Layout(call.axes).to_canonical(slopes).any(axis=-1))
 
 
 def _innermost(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> LayerCall:
@@ -181,5 +209,3 @@ def _innermost(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) ->
 
 def _layered(problem: Problem) -> LayeredBackend:
     return cast(LayeredBackend, problem.backend)
-
-

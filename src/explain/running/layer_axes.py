@@ -21,8 +21,9 @@ from explain.running.problem import Problem
 Floats = npt.NDArray[np.float64]
 
 # An axis follows one of the input if the centre of what changes in it moves by this share of its length, or more, when
-# the change of the input moves from its first quarter to its last: far above that of channels of random weights.
-_LEAST = 0.05
+# the change of the input moves from its first quarter to its last. Random weights also move it: by the more, the fewer
+# values each place of the axis has.
+_LEAST, _MOST_OF_LEAST, _LEAST_OF_ONE_VALUE = 0.05, 0.3, 0.8
 # Another reading of the axes may explain at most this share of it.
 _MOST_OF_ANOTHER = 0.75
 
@@ -74,9 +75,9 @@ def with_axes(problem: Problem, call: LayerCall, stated: Layout | None = None) -
     axes: str | None = known[key]
     if axes is None:
         raise LayerError(
-            f"layer={call.label!r} gives shape {call.shape} per example, and which of its axes are space or time cannot "
-            "be told: none follows those of the input, and another size of the input does not tell either. State them "
-            f"with layer_layout=, for example {' or '.join(f'layer_layout={one!r}' for one in _usual(problem, call))}."
+            f"layer={call.label!r} gives shape {call.shape} per example, and which of its axes are space or time "
+            "cannot be told: none follows those of the input, and another size of the input does not tell either. "
+            f"State them: layer_layout={' or layer_layout='.join(map(repr, _usual(problem, call)))}."
         )
     return replace(call, axes=axes)
 
@@ -101,7 +102,7 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
 
 
 def observed_output_axes(problem: Problem, shape: tuple[int, ...]) -> str | None:
-    """Give the axes of the model's output, shape (N, *shape); None if it has no map over the input, or none is found."""
+    """Give the axes of the model's output, shape (N, *shape); None if they do not follow those of the input."""
     if len(shape) == 1:
         return None
 
@@ -136,8 +137,8 @@ def _as_stated(call: LayerCall, stated: Layout) -> LayerCall:
     axes, rank = stated.axes, len(call.shape) + 1
     if axes[0] != "N" or len(axes) != rank or "C" not in axes:
         raise LayerError(
-            f"layer_layout={axes!r} does not fit layer={call.label!r}, which gives shape {call.shape} per example: give "
-            f"{rank} letters, N first and C among them."
+            f"layer_layout={axes!r} does not fit layer={call.label!r}, which gives shape {call.shape} per example: "
+            f"give {rank} letters, N first and C among them."
         )
     return replace(call, axes=axes)
 
@@ -154,38 +155,50 @@ def _usual(problem: Problem, call: LayerCall) -> tuple[str, str]:
 def _read(call: LayerCall, followed: Followed) -> str | None:
     """Give the axes of a call's output if one reading of them explains what follows the input, and no other does."""
     moves, rank = np.nan_to_num(followed.moves), len(call.shape)
+    values = np.prod(call.shape) / np.array(call.shape)
+    least = np.clip(_LEAST_OF_ONE_VALUE / np.sqrt(values), _LEAST, _MOST_OF_LEAST)
     if len(followed.letters) != rank - 1:
-        return _read_by_number(call, moves)
+        return _read_by_number(call, moves, least)
     found: list[tuple[float, bool, str]] = []
     for order in permutations(range(rank)):
         channel, places = order[0], order[1:]
         pairs = [(index, axis) for index, axis in enumerate(places) if call.shape[axis] > 1]
         if not pairs:
+            # The only longer axis may be that of the channels.
+            least = np.full(rank, _MOST_OF_LEAST)
             continue
         letters = [""] * rank
         letters[channel] = "C"
         for index, axis in enumerate(places):
             letters[axis] = followed.letters[index]
         # Tokens in the order of rows follow the first axis of the input more than any other.
-        is_own = all(moves[index, axis] >= max(_LEAST, moves[:, axis].max()) for index, axis in pairs)
+        is_own = all(moves[index, axis] >= moves[:, axis].max() for index, axis in pairs)
         strength = float(np.mean([moves[pair] for pair in pairs]))
         found.append((strength, is_own, "N" + "".join(letters)))
     found.sort(reverse=True)
     if not found or not found[0][1]:
         return None
+    axes = found[0][2]
+    if not axes.replace("C", "").endswith(followed.letters):
+        # Axes in another order than those of the input are rare: nothing weak shows them.
+        least = np.full(rank, _MOST_OF_LEAST)
+    followers = [axis for axis in range(rank) if axes[1 + axis] != "C" and call.shape[axis] > 1]
+    if any(moves[followed.letters.index(axes[1 + axis]), axis] < least[axis] for axis in followers):
+        return None
     if len(found) > 1 and found[1][0] > _MOST_OF_ANOTHER * found[0][0]:
         return None
-    return found[0][2]
+    return axes
 
 
-def _read_by_number(call: LayerCall, moves: Floats) -> str | None:
+def _read_by_number(call: LayerCall, moves: Floats, least: Floats) -> str | None:
     """Give the axes of a call's output with more or fewer axes of space or time than the input has."""
     strongest = moves.max(axis=0)
     extent = call.extent(Layout("N"))
     for channel, axes in ((0, f"NC{extent}"), (len(call.shape) - 1, f"N{extent}C")):
-        others = np.delete(strongest, channel)
-        sizes = np.delete(call.shape, channel)
-        if max(sizes) > 1 and (others[sizes > 1] >= max(_LEAST, strongest[channel] / _MOST_OF_ANOTHER)).all():
+        others = [axis for axis, size in enumerate(call.shape) if axis != channel and size > 1]
+        if others and all(
+            strongest[axis] >= max(least[axis], strongest[channel] / _MOST_OF_ANOTHER) for axis in others
+        ):
             return axes
     return None
 

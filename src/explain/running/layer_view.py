@@ -86,14 +86,14 @@ def _no_map(problem: Problem, call: LayerCall) -> str:
     extent = extent_of(problem.layout)
     if not extent:
         return (
-            f"layer={call.label!r} cannot give a map over an input of layout={problem.layout.axes!r}, which has no axes "
-            "of space or time: use a method that explains the input itself, such as method='integrated_gradients'."
+            f"layer={call.label!r} cannot give a map over an input of layout={problem.layout.axes!r}, which has no "
+            "axes of space or time: use a method that explains the input, such as method='integrated_gradients'."
         )
     what = (
-        f"gives {call.shape} per example, a sequence, and no grid over the input fits its tokens"
+        f"gives shape {call.shape} per example, a sequence, and no grid over the input fits its tokens"
         if extent_of(Layout(call.axes)) == "T" and len(extent) > 1
-        else f"gives shape {call.shape} per example (axes {call.axes[1:]}), which is not a map of several places over the "
-        f"input's axes of space or time, {extent}"
+        else f"gives shape {call.shape} per example (axes {call.axes[1:]}), which is not a map of several places over "
+        f"the input's axes of space or time, {extent}"
     )
     return f"layer={call.label!r} {what}: name another layer, or use method='integrated_gradients'."
 

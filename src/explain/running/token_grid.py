@@ -21,9 +21,9 @@ _MOST_TRIED = 6
 def grid_of(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> TokenGrid | None:
     """Give the grid that the tokens of a layer come from, None if there is none or it cannot be told.
 
-    A grid is tried if an earlier layer has a map of its size, or of its size divided by a power of two, or if it has the
-    proportions of the input. It is the right one if a change in a corner of the input changes most the token of that
-    corner, for every corner.
+    A grid is tried if an earlier layer has a map of its size, or of its size divided by a power of two, or if it has
+    the proportions of the input. It is the right one if a change in a corner of the input changes most the token of
+    that corner, for every corner.
 
     Parameters
     ----------
@@ -75,7 +75,10 @@ def _fitting(
     if outputs is None:
         return None
     changes = Layout(call.axes).to_canonical(changes_in(outputs)).sum(axis=-1)
-    cells = [np.ravel_multi_index([(size - 1) * end for size, end in zip(grid, at, strict=True)], grid) for at in corners]
+    cells = [
+        np.ravel_multi_index([(size - 1) * end for size, end in zip(grid, at, strict=True)], grid)
+        for at in corners
+    ]
     beside = changes.shape[1] - math.prod(grid)
     for first in dict.fromkeys((beside, 0)):
         own: Array = changes[:, first : first + math.prod(grid)]

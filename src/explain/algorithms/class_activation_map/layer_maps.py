@@ -31,7 +31,7 @@ def units_and_gradients(problem: Problem) -> tuple[Array, Array]:
 
 
 def over_places(problem: Problem, outputs: Array) -> Array:
-    """Give outputs of the layer, or gradients to them, batch first, the input's axes of space in its order, channels last.
+    """Give outputs of the layer, or gradients to them: batch first, space in the input's order, channels last.
 
     Tokens are laid out on the grid that they come from.
     """

@@ -110,7 +110,9 @@ class TensorFlowForwardPass(ForwardPass):
         (gradient,) = gradients_of_scores(tape, scores, found[-1:], self.model_name)
         return found[-1], gradient
 
-    def recorded(self, places: Sequence[TensorFlowPlace], points: tuple[Any, ...], beside: Beside) -> list[Any]:
+    def recorded(
+        self, places: Sequence[TensorFlowPlace], points: tuple[Any, ...], beside: Beside
+    ) -> list[Any]:
         """Give the outputs of layers at some places."""
         with ExitStack() as stack:
             found = [stack.enter_context(place.kept()) for place in places]
