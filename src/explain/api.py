@@ -55,6 +55,7 @@ def attribute(
     layer: LayerLike | None = None,
     layer_layout: str | Layout | None = None,
     neuron: int | tuple[int, ...] | None = None,
+    reduce: str | None = None,
     layout: str | Layout | None = None,
     lengths: Sequence[int] | Array | None = None,
     forward_kwargs: Mapping[str, Any] | None = None,
@@ -79,6 +80,7 @@ def attribute(
     layer: LayerLike | None = None,
     layer_layout: str | Layout | None = None,
     neuron: int | tuple[int, ...] | None = None,
+    reduce: str | None = None,
     layout: str | Layout | None = None,
     lengths: Sequence[int] | Array | None = None,
     forward_kwargs: Mapping[str, Any] | None = None,
@@ -131,6 +133,11 @@ def attribute(
         Explains one unit of that layer instead of the model's output: which inputs excite it. An index into the
         layer's output for one example, e.g. (channel, row, column); replaces `target`. For conductance: the unit
         through which the inputs influence the target.
+    reduce : str, optional
+        For token ids, which are explained at the output of their embedding: how the values at a token's vector become
+        one number. ``"norm"`` is the L2 norm, unsigned, and the default of gradients; ``"sum"`` keeps completeness, and
+        is the default of other methods; ``"mean"`` is the default of methods that hide a whole token; ``"max"`` is the
+        largest absolute value.
     layout : str, optional
         One letter per axis of `x`, where the layout cannot be inferred: N batch, C channels or features, T time,
         D, H, W space, e.g. ``"TNC"``.
@@ -189,6 +196,7 @@ def attribute(
         layer=layer,
         layer_layout=layer_layout,
         neuron=neuron,
+        reduce=reduce,
         layout=layout,
         lengths=lengths,
         forward_kwargs=forward_kwargs,

@@ -156,6 +156,10 @@ class ZeroGradientWarning(ExplainWarning):
     """The gradient is zero everywhere for at least one example: its map has no information."""
 
 
+class CancellationWarning(ExplainWarning):
+    """Values cancel where they are added up: what is left is the rounding of the terms."""
+
+
 class RelevanceWarning(ExplainWarning):
     """Relevance grew to many times the score in the backward pass: terms that cancel hide the other terms."""
 
@@ -168,8 +172,12 @@ class HeldInputWarning(ExplainWarning):
     """One of several inputs stayed fixed: it contains integers that no embedding reads, or no method applies to it."""
 
 
+class UnexplainedTokensWarning(ExplainWarning):
+    """Token ids reach the score also past the embeddings at which they are explained: that part stays fixed."""
+
+
 class UnusedInputWarning(ExplainWarning):
-    """The score does not depend on one of several inputs: every value of it is zero."""
+    """No effect of one of several inputs was seen: its values are zero, and one draw of noise changed no score."""
 
 
 class SurrogateWarning(ExplainWarning):

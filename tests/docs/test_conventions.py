@@ -32,6 +32,7 @@ INTRODUCTION = """# Methods and options
 SHOWN = """- *inputs*: what the method is for; others raise an `UnsupportedInputError`.
 - *`layer=`*: whether it may be given.
 - *sign*: signed values, unsigned ones, or an input that was found.
+- *`reduce=`*: the default for token ids. `"norm"` and `"max"` make unsigned values.
 """
 LAYER = {"none": "–", "may": "optional", "must": "required", "map": "the layer of the map"}
 
@@ -77,7 +78,7 @@ def methods_table():
 def shown_table():
     every = max((row.kinds for row in explain.methods()), key=len)
     return table(
-        ("method", "what it shows", "inputs", "`layer=`", "sign"),
+        ("method", "what it shows", "inputs", "`layer=`", "sign", "`reduce=`"),
         [
             (
                 f"`{row.name}`",
@@ -85,6 +86,7 @@ def shown_table():
                 "all" if row.kinds == every else ", ".join(row.kinds),
                 LAYER[row.layer],
                 row.drawn,
+                "–" if row.drawn == "input" or row.takes_references else row.token_reduction,
             )
             for row in explain.methods()
         ],

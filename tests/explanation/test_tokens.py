@@ -50,7 +50,8 @@ def test_integrated_gradients_are_captums_at_the_embedding(reader):
 
 def test_the_gradient_is_captums(reader):
     plain = captum.attr.LayerGradientXActivation(reader, reader.words, multiply_by_inputs=False)
-    expected = plain.attribute(torch.tensor(IDS), target=1).detach().numpy().sum(axis=2)
+    whole = plain.attribute(torch.tensor(IDS), target=1).detach().numpy()
+    expected = np.linalg.norm(whole, axis=2)
     a = explain.attribute(reader, IDS, "saliency", target=1)
     np.testing.assert_allclose(a.values, expected, rtol=1e-5, atol=1e-7)
 
@@ -172,8 +173,9 @@ def test_a_picture_of_tokens_is_drawn(reader):
     ("ids", "arguments", "error", "words"),
     [
         (IDS - 1, {}, InputError, "0 or more"),
-        (IDS[0], {}, ExplainError, "axes|shape"),
-        (IDS, {"layout": "TN"}, LayoutError, "token ids"),
+        (IDS[0], {}, InputError, r"give x\[None\]"),
+        (IDS, {"layout": "NH"}, LayoutError, "token ids"),
+        (IDS, {"layout": "TN"}, LayoutError, "layout='NT'"),
         (IDS, {"method": "activation_maximization", "bounds": (0, 1)}, UnsupportedInputError, "token ids"),
         (IDS + 90, {}, ExplainError, "index out of range"),
     ],

@@ -49,6 +49,7 @@ def full() -> Attribution:
         versions={"explain": "0.1.0", "numpy": np.__version__},
         notes=("The first – with a dash.", "The second."),
         input_name="steps",
+        reduce="norm",
         together=("steps", "table"),
         display=Display(
             mean=(0.1, 0.2, 0.3),

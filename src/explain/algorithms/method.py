@@ -13,6 +13,7 @@ from explain.backends.found import Found
 from explain.backends.protocol import Primitive
 from explain.errors import OptionError
 from explain.inputs.layout import KINDS, Kind
+from explain.inputs.reduction import Reduction
 from explain.running.problem import Problem
 
 Drawn = Literal["signed", "unsigned", "input"]
@@ -97,6 +98,9 @@ class Method:
     of_whole_places : bool
         Whether each channel of a position has the value of the whole position, so that a heatmap takes their
         mean.
+    is_slope : bool
+        Whether its values are slopes of the score, which neither add up to anything nor have a sign for a whole token:
+        one number for a token is then the norm over its embedding vector, unless `reduce` names another.
     title : str
         Its name in pictures and tables, if that is not `name` in words.
     reference_engines : tuple of str
@@ -120,6 +124,7 @@ class Method:
     through_neuron: bool = False
     of_shape: bool = False
     of_whole_places: bool = False
+    is_slope: bool = False
     title: str = ""
     reference_engines: tuple[str, ...] = ()
     refused_engines: Mapping[str, str] = field(default_factory=dict)
@@ -134,6 +139,13 @@ class Method:
         """Kind of method: the name of the folder that its file is in, with spaces."""
         folder = self.implementation.__module__.rpartition(".")[0].rpartition(".")[2]
         return folder.replace("_", " ")
+
+    @property
+    def token_reduction(self) -> Reduction:
+        """How the values at a token's embedding vector become one number, unless `reduce` names another way."""
+        if self.is_slope:
+            return "norm"
+        return "mean" if self.of_whole_places else "sum"
 
     @property
     def takes_inputs_together(self) -> bool:
@@ -242,6 +254,7 @@ COMMON = (
     "baseline",
     "score",
     "output",
+    "reduce",
     "layout",
     "lengths",
     "forward_kwargs",

@@ -21,6 +21,7 @@ from explain.explanation.arguments import (
 from explain.explanation.given_inputs import given_inputs
 from explain.explanation.request import Request
 from explain.inputs.arrays import split_forward_kwargs
+from explain.inputs.reduction import reduction_of
 
 
 def checked_request(
@@ -35,6 +36,7 @@ def checked_request(
     layer: Any,
     layer_layout: Any,
     neuron: Any,
+    reduce: Any,
     layout: Any,
     lengths: Any,
     forward_kwargs: Mapping[str, Any] | None,
@@ -68,6 +70,12 @@ def checked_request(
         raise OptionError(
             f"layer is not given, but {row.name} explains a layer: name one, for example layer='conv2'."
         )
+    reduction = reduction_of(reduce)
+    if reduction is not None and layer is not None and neuron is None and row.layer != "map":
+        raise OptionError(
+            f"reduce={reduce!r} makes one number of each token's embedding vector, but layer={layer!r} gives every "
+            "number that the layer gives: leave out one of the two."
+        )
     if neuron is not None:
         check_neuron(row, layer, target)
     extension = extension_for(model, framework)
@@ -94,6 +102,7 @@ def checked_request(
         engine=engine_of(engine, row, extension),
         question=Question(given.layout, score_of(score), output, common, given.wiring),
         companions=companions,
+        reduce=reduction,
         target=target,
         baseline=baseline,
         layer=layer,

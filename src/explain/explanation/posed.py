@@ -11,7 +11,7 @@ import numpy as np
 
 from explain.algorithms.catalogue import methods
 from explain.backends.protocol import Backend, Finding
-from explain.errors import UnsupportedModelError
+from explain.errors import OptionError, UnsupportedModelError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
@@ -87,6 +87,11 @@ def posed(request: Request) -> Iterator[Posed]:
 def _posed(request: Request, opened: Backend) -> Posed:
     method = request.method
     view = (OneInput if request.given.structure is None else SeveralInputs).prepared(request, opened)
+    if request.reduce is not None and not view.has_tokens:
+        raise OptionError(
+            f"reduce={request.reduce!r} makes one number of the values at each token's embedding vector, but x has no "
+            "token ids (whole numbers that an embedding of the model reads): leave it out."
+        )
     backend, examples = view.backend, view.examples
     executor = executor_for(
         backend,

@@ -12,6 +12,7 @@ from explain.errors import ExplainWarning
 from explain.explanation.given_inputs import Given
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.inputs.reduction import Reduction
 
 Note = tuple[str, type[ExplainWarning]]
 """A warning: its message and its class."""
@@ -35,6 +36,8 @@ class Request:
         The part of the request that is needed to open the backend.
     companions : Mapping
         Keyword arguments of the model with one row per example.
+    reduce : str, optional
+        How the values at a token's embedding vector become one number; None leaves it to the method.
     target, baseline, layer, neuron, lengths : object
         As the caller passed them: checked against the model's outputs and layers when the problem is posed.
     layer_layout : Layout, optional
@@ -50,6 +53,7 @@ class Request:
     engine: str
     question: Question
     companions: Mapping[str, Array]
+    reduce: Reduction | None
     target: Any
     baseline: Any
     layer: Any

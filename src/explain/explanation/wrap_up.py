@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from explain.algorithms.example_warnings import examples_named
 from explain.backends.protocol import Finding
 from explain.backends.tokens import Tokens
 from explain.errors import (
+    CancellationWarning,
     GradientError,
     OpaqueModelWarning,
     OutOfMemoryWarning,
@@ -20,10 +22,12 @@ from explain.errors import (
 )
 from explain.explanation.each_input import Explained
 from explain.explanation.posed import Posed
-from explain.explanation.request import Notes
+from explain.explanation.request import Notes, Request
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, spread_mask
+from explain.inputs.reduction import UNSIGNED, Reduction, cancelled, reduced
 from explain.results.attribution import Attribution
 from explain.running.determinism import UNSTEADY_NOTE
 from explain.running.execution import Executor
@@ -52,13 +56,13 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     GradientError
         If a value is NaN or infinite.
     """
-    before = _score_notes(posed.finding)
+    before = [*posed.view.notes, *_score_notes(posed.finding)]
     after = [*([UNSTEADY_NOTE] if posed.unsteady else []), *_memory_notes(posed.problem.executor)]
     structure = None if posed.is_of_layer else posed.request.given.structure
     results: list[Attribution | None] = []
     given: Notes = []
     for one in explained:
-        notes = [*before, *one.notes, *after]
+        notes = [*before, *one.notes, *_cancellation_notes(posed, one), *after]
         given += [note for note in notes if note not in given]
         results.append(_result(posed, one, notes, is_only=structure is None))
     return (results[0] if structure is None else structure.rebuilt(results)), given
@@ -127,7 +131,9 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
     )
     if not at_input or tokens is None:
         return attribution
-    return _by_token(attribution, tokens, of_whole_places=request.method.of_whole_places)
+    return _by_token(
+        attribution, tokens, given.layout, problem.layout.to_canonical(values), _reduction(request)
+    )
 
 
 def _score_notes(finding: Finding) -> Notes:
@@ -160,16 +166,43 @@ def _memory_notes(executor: Executor) -> Notes:
     return [(text, OutOfMemoryWarning)]
 
 
-def _by_token(result: Attribution, tokens: Tokens, *, of_whole_places: bool) -> Attribution:
-    """Give each token the sum over its embedding vector, or the mean if each number has the value of the token."""
-    merged = result.values.mean if of_whole_places else result.values.sum
+def _reduction(request: Request) -> Reduction:
+    return request.reduce or request.method.token_reduction
+
+
+def _cancellation_notes(posed: Posed, explained: Explained) -> Notes:
+    """Warn of examples whose values cancel in the sum over each token's embedding vector."""
+    problem, found, how = explained.problem, explained.found, _reduction(posed.request)
+    if explained.tokens is None or problem is None or found is None or problem.outer is not None:
+        return []
+    if how in UNSIGNED:
+        return []
+    values = problem.layout.to_canonical(found.values[0])
+    empty = cancelled(values, problem.backend.dtype)
+    if not empty.size:
+        return []
+    text = (
+        f"For {examples_named(empty)}, the values at each token's embedding vector cancel in their {how}, so that the "
+        "map is rounding noise. Gradients do so where a normalisation follows the embedding: it subtracts the mean of "
+        "each vector. Give reduce='norm', the size of each token's vector, or use method='integrated_gradients'."
+    )
+    return [(text, CancellationWarning)]
+
+
+def _by_token(
+    result: Attribution, tokens: Tokens, layout: Layout, values: Array, how: Reduction
+) -> Attribution:
+    """Give each token one number for the values at its embedding vector, shape (N, T, C), in the layout of the ids."""
     return replace(
         result,
-        values=merged(axis=-1, dtype=np.float64).astype(np.float32),
-        inputs=tokens.ids.astype(np.float32),
+        values=np.ascontiguousarray(
+            layout.from_batch_first(reduced(values, how).reshape(tokens.ids.shape)), np.float32
+        ),
+        reduce=how,
+        inputs=np.ascontiguousarray(layout.from_batch_first(tokens.ids), np.float32),
         # The vectors of the baseline do not have the shape of the ids; the baseline rule records the token.
         baseline=None,
-        layout="NT"[: tokens.ids.ndim],
+        layout=layout.axes,
     )
 
 

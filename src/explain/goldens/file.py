@@ -154,6 +154,7 @@ def golden_of(
         "padding": "" if attribution.mask is None else fingerprint([attribution.mask]),
         "baseline": dict(attribution.baseline_rule)
         | ({} if baseline is None else {"values": fingerprint([layout.to_canonical(baseline)])}),
+        **({"reduce": attribution.reduce} if attribution.reduce else {}),
         **asked,
     }
     made_by = {

@@ -15,6 +15,9 @@ from explain.inputs.layout import Layout
 LayerLike = Any
 """A layer's name, ``(name, call)`` for a layer with several calls, or the layer itself."""
 
+RecordedCall = tuple[str, tuple[int | None, ...]]
+"""A call of a layer while the model runs: its name, and the shape of its output. A size may be open in a trace."""
+
 _EXTENT = "TDHW"
 
 
@@ -65,6 +68,8 @@ class LayerCall:
         Whether the model calls it just once.
     is_leaf : bool
         Whether it contains no other recorded layer.
+    batch_axis : int
+        The axis of the examples in its output as the layer gives it; everywhere else it is the first.
     fixes_axes : bool
         Whether the layer's operation itself, such as a convolution, determines `channels_last`.
     axes : str
@@ -80,6 +85,7 @@ class LayerCall:
     channels_last: bool = field(compare=False)
     is_only_call: bool = True
     is_leaf: bool = True
+    batch_axis: int = 0
     fixes_axes: bool = field(default=False, compare=False)
     axes: str = field(default="", compare=False)
     grid: TokenGrid | None = field(default=None, compare=False)
@@ -153,18 +159,21 @@ def extent_of(layout: Layout) -> str:
 
 
 def as_calls(
-    recorded: Sequence[tuple[str, tuple[int, ...], bool, bool]], separator: str
+    recorded: Sequence[tuple[str, tuple[int, ...], bool, int, bool]], separator: str
 ) -> tuple[LayerCall, ...]:
-    """Number recorded calls, given as (name, shape of one example, channels last, operation fixes axes), in order.
+    """Number recorded calls in order.
+
+    Each is given as its name, the shape of one example, whether the channels are last, the batch axis, and whether the
+    operation of the layer fixes the axes.
 
     Examples
     --------
-    >>> relu, outer = ("a.relu", (4,), True, False), ("a", (4,), True, False)
+    >>> relu, outer = ("a.relu", (4,), True, 0, False), ("a", (4,), True, 0, False)
     >>> found = as_calls([relu, relu, outer], ".")
     >>> [(call.label, call.is_leaf) for call in found]
     [('a.relu[0]', True), ('a.relu[1]', True), ('a', False)]
     """
-    names = [name for name, _, _, _ in recorded]
+    names = [name for name, *_ in recorded]
     return tuple(
         LayerCall(
             name,
@@ -173,9 +182,10 @@ def as_calls(
             channels_last,
             is_only_call=names.count(name) == 1,
             is_leaf=not any(other.startswith(f"{name}{separator}") for other in names),
+            batch_axis=batch_axis,
             fixes_axes=fixes_axes,
         )
-        for index, (name, shape, channels_last, fixes_axes) in enumerate(recorded)
+        for index, (name, shape, channels_last, batch_axis, fixes_axes) in enumerate(recorded)
     )
 
 

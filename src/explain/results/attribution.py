@@ -82,6 +82,9 @@ class Attribution:
         Versions of `explain`, of the framework and of NumPy.
     notes : tuple of str
         The warnings of the call.
+    reduce : str
+        For token ids: how the values at the embedding vector of a token became its one number (``"norm"``, ``"sum"``,
+        ``"mean"`` or ``"max"``); else empty.
     display : Display
         How to draw the input without its normalisation, and the names of classes, steps and features.
     input_name : str
@@ -125,6 +128,7 @@ class Attribution:
     seed: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    reduce: str = ""
     display: Display = field(default_factory=Display)
     input_name: str = ""
     together: tuple[str, ...] = ()

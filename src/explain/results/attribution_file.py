@@ -18,7 +18,7 @@ from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display
 
 FORMAT = "explain-attribution"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 # The fields that are arrays; the rest is plain data and goes into the file as JSON.
 _ARRAYS = (

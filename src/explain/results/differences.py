@@ -82,7 +82,7 @@ def _target_difference(a: Attribution, b: Attribution) -> list[str]:
 
 def permitted_differences(a: Attribution, b: Attribution) -> list[str]:
     """List the permitted differences between two attributions that are compared."""
-    plain = ("framework", "model", "layer", "method", "engine", "layout", "seed")
+    plain = ("framework", "model", "layer", "method", "reduce", "engine", "layout", "seed")
     found = [
         f"{name}: {getattr(a, name)} | {getattr(b, name)}"
         for name in plain

@@ -10,6 +10,7 @@ import numpy as np
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Drawn
 from explain.errors import RenderError
+from explain.inputs.reduction import UNSIGNED
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats, heatmaps
 
@@ -59,7 +60,7 @@ def view(attribution: Attribution) -> View:
 
 
 def drawn_as(attribution: Attribution) -> Drawn:
-    """Look up in the catalogue what the values of an attribution's method represent.
+    """Tell what the values of an attribution represent: what its method's do, or the norms of vectors for token ids.
 
     Parameters
     ----------
@@ -78,6 +79,8 @@ def drawn_as(attribution: Attribution) -> Drawn:
     >>> drawn_as(Attribution(ones, ones, "NC", "saliency", np.ones(1)))
     'signed'
     """
+    if attribution.reduce in UNSIGNED:
+        return "unsigned"
     return next((row.drawn for row in methods() if row.name == attribution.method), "signed")
 
 

@@ -139,6 +139,10 @@ class _Rearranged(ABC):
         """Give the output of a layer at a call."""
         return self.inner.activations(call, self.inside(examples))
 
+    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give what layers at some calls receive."""
+        return self.inner.received(calls, self.inside(examples))
+
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the output of a layer at a call, and the gradients to it."""
         return self.inner.units_and_gradients(call, self.inside(examples))

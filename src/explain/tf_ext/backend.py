@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
@@ -64,6 +65,8 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         else:
             outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, padded, points)
         assert finding is not None
+        # A trace is for any number of examples, so the number of rows is known only now.
+        check_rows(outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)], finding
 
     @contextmanager
@@ -124,6 +127,14 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
         places = {row: self.place_of(call) for row, call in calls.items()}
         return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.held_gradients, examples, places)))
+
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of layers at some calls, from one run."""
+        places = tuple(map(self.place_of, calls))
+        found = self.run(
+            TensorFlowForwardPass.received, examples, self.tensors(examples.inputs), static=(places,)
+        )
+        return tuple(map(to_host, found))
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.inputs.target import picked
 from explain.keras.masks import has_masking, recorded_masks
 from explain.running.path_gradients import AlongPaths
@@ -75,8 +75,10 @@ class TorchBackend(AlongPaths, OpenedModel):
     def scores(self, examples: Examples) -> Array:
         """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
-        with torch.no_grad():
-            scores = self.scores_of(self.tensors(padded.inputs), padded)
+        # Without gradients, TorchScript takes a path through attention layers that gives other values at padding.
+        scripted = isinstance(self.model, torch.jit.ScriptModule)
+        with nullcontext() if scripted else torch.no_grad():
+            scores = self.scores_of(self.tensors(padded.inputs, grad=scripted), padded)
         return to_host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -106,13 +108,10 @@ class TorchBackend(AlongPaths, OpenedModel):
         found: ModuleCut | SourceCut | None = survey(self, examples).cut
         return found
 
-    def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int, ...]]]:
-        """Run one example; give each call of a module as its name and the shape of its output."""
-        one = self.padded(examples).rows(slice(0, 1))
-        seen: list[tuple[str, tuple[int, ...]]] = []
-        with torch.no_grad(), noted_calls(self.named_layers, seen):
-            self.read(self.tensors(one.inputs), one)
-        return seen
+    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
+        """Run examples; record each call of a module as its name and the shape of its output."""
+        with torch.no_grad(), noted_calls(self.named_layers, recorded):
+            self.read(self.tensors(examples.inputs), examples)
 
     def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the outputs of modules at some calls from one run."""
@@ -136,6 +135,13 @@ class TorchBackend(AlongPaths, OpenedModel):
         with torch.no_grad():
             source = self.until(call).read(self.tensors(padded.inputs), padded).source
         return to_host(source.contiguous())[: len(examples)]
+
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of modules at some calls, from one run."""
+        with torch.no_grad(), ExitStack() as stack:
+            found = [stack.enter_context(self.place_of(call).received()) for call in calls]
+            self.read(self.tensors(examples.inputs), examples)
+        return tuple(to_host(one[0]) for one in found)
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model; the autograd graph starts at the module."""

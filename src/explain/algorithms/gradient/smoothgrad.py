@@ -112,6 +112,7 @@ ROWS = (
         paper="Smilkov et al. 2017, arXiv:1706.03825",
         needs=frozenset({"outputs", "gradients"}),
         options=(_n_samples(least=1), _STDEVS),
+        is_slope=True,
         refused_engines={"captum": _OWN_DRAWS, "tf-explain": _NO_SMOOTHGRAD},
     ),
     Method(

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from explain.render.colours import Scale, sign_colors
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import label_time, quiet_axes, say_all_zero
+from explain.render.parts.cells import merged_cells, most_cells
 from explain.render.parts.colour_bar import LEAST_BAR, BarColumn
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.page import Heading, panel_size, panel_target, place_columns
@@ -53,7 +54,7 @@ def plot_images(drawn: Drawn) -> Figure:
         numbers = drawn.maps[0][example]
         draw_picture(sheet.axes(lefts[0], top, width, height), pictures[index])
         panel = sheet.axes(lefts[1], top, width, height)
-        draw_heatmap(panel, numbers, scale)
+        draw_heatmap(panel, numbers, scale, rows=rows_as_time)
         side = sheet.axes(lefts[2], top, widths[2], height)
         if rows_as_time:
             label_time(panel, len(numbers))
@@ -81,7 +82,7 @@ def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale, *, limit: fl
     axes : matplotlib.axes.Axes
         As high as the map's axes.
     rows : array_like
-        (T, C); steps of NaN are padding and have no bar.
+        (T, C); steps of NaN are padding and have no bar. Steps that share a dot have one bar, the longest.
     scale : Scale
         Defines the two colours of the signs.
     limit : float, optional
@@ -96,9 +97,19 @@ def draw_step_margin(axes: Axes, rows: npt.ArrayLike, scale: Scale, *, limit: fl
     [5.0, 5.0, 5.0, 5.0]
     """
     sums = np.asarray(rows, np.float64).sum(axis=1)
+    steps = len(sums)
+    # Bars thinner than a dot are invisible: of those in one dot, the longest is drawn.
+    sums = merged_cells(sums, most_cells(axes)[:1])
+    step = steps / len(sums)
     real = np.flatnonzero(~np.isnan(sums))
-    axes.barh(real, sums[real], height=0.8, color=sign_colors(sums[real], scale), linewidth=0)
-    axes.set_ylim(len(sums) - 0.5, -0.5)
+    axes.barh(
+        (real + 0.5) * step - 0.5,
+        sums[real],
+        height=0.8 if step == 1 else step,
+        color=sign_colors(sums[real], scale),
+        linewidth=0,
+    )
+    axes.set_ylim(steps - 0.5, -0.5)
     axes.axvline(0, color=MUTED, linewidth=0.6)
     limit = (float(np.abs(sums[real]).max(initial=0.0)) if limit is None else limit) or 1.0
     axes.set_xlim(-1.08 * limit if scale.signed else 0, 1.08 * limit)

@@ -52,7 +52,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         for which, left in enumerate(lefts):
             numbers = drawn.maps[which][example]
             panel = sheet.axes(left, top, width, height)
-            draw_heatmap(panel, numbers, scale)
+            draw_heatmap(panel, numbers, scale, rows=rows_as_time)
             if rows_as_time and which == 0:
                 label_time(panel, len(numbers))
         below = top + height + WORDS_GAP

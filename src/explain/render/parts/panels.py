@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from explain.render.colours import Scale
 from explain.render.parts.axes import frame_panel, say_all_zero
+from explain.render.parts.cells import merged_cells, most_cells
 from explain.render.parts.pictures import Picture
 from explain.results.heatmap import Floats
 
@@ -37,11 +38,15 @@ def draw_picture(axes: Axes, picture: Picture) -> None:
     >>> len(axes.images)
     1
     """
-    _show(axes, picture.pixels, cmap="gray", vmin=0.0, vmax=1.0)
+    colors: dict[str, Any] = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0}
+    if picture.is_rows:
+        _show_cells(axes, picture.pixels, centre=picture.pixels.mean(axis=0), **colors)
+    else:
+        _show(axes, picture.pixels, **colors)
     frame_panel(axes)
 
 
-def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale) -> None:
+def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale, *, rows: bool = False) -> None:
     """Draw a heatmap in the colours of a scale; a map that is zero everywhere is labelled "all zero".
 
     Parameters
@@ -52,6 +57,9 @@ def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale) -> None:
         (H, W), or (T, C) for rows as time; NaN is padding and grey.
     scale : Scale
         The scale of the colours.
+    rows : bool
+        Whether the map has steps as rows and features as columns: each value is then drawn in one colour. Cells
+        smaller than a dot are merged, see `explain.render.parts.cells`.
 
     Examples
     --------
@@ -62,7 +70,11 @@ def draw_heatmap(axes: Axes, heatmap: npt.ArrayLike, scale: Scale) -> None:
     'all zero'
     """
     numbers = np.ma.masked_invalid(np.asarray(heatmap, np.float64))
-    _show(axes, numbers, cmap=scale.colormap, norm=scale.norm)
+    colors: dict[str, Any] = {"cmap": scale.colormap, "norm": scale.norm}
+    if rows:
+        _show_cells(axes, np.asarray(heatmap, np.float64), **colors)
+    else:
+        _show(axes, numbers, **colors)
     frame_panel(axes)
     if not numbers.any():
         say_all_zero(axes)
@@ -117,3 +129,11 @@ def _show(axes: Axes, pixels: npt.NDArray[Any], **colors: Any) -> None:
     # by rounding. Values are averaged, not colours.
     interpolation = "nearest" if few else "hanning"
     axes.imshow(pixels, aspect="auto", interpolation=interpolation, interpolation_stage="data", **colors)
+
+
+def _show_cells(axes: Axes, cells: Floats, centre: Floats | float = 0.0, **colors: Any) -> None:
+    """Show steps by features (T, C), which have no common unit: nothing is smoothed over either axis."""
+    steps, features = cells.shape
+    shown = np.ma.masked_invalid(merged_cells(cells, most_cells(axes), centre))
+    extent = (-0.5, features - 0.5, steps - 0.5, -0.5)
+    axes.imshow(shown, aspect="auto", interpolation="nearest", extent=extent, **colors)

@@ -26,10 +26,13 @@ class Picture:
         (H, W, 3) in colour or (H, W) in grey, in [0, 1].
     note : str
         Further steps besides undoing the normalisation, e.g. ``"mean of 5 channels"``; empty if there are none.
+    is_rows : bool
+        Whether the pixels are steps by features, (T, C): they are drawn without smoothing.
     """
 
     pixels: Floats
     note: str = ""
+    is_rows: bool = False
 
     @property
     def grey(self) -> Floats:
@@ -93,7 +96,7 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     pixels = np.clip(pixels, 0.0, 1.0)
     if inputs.ndim == 3 and channels == 1:
         pixels = pixels[..., 0]
-    return Picture(pixels, ", ".join(notes))
+    return Picture(pixels, ", ".join(notes), is_rows=inputs.ndim == 2)
 
 
 def _per_channel(name: str, given: float | tuple[float, ...], channels: int) -> Floats:

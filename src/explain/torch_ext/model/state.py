@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -28,7 +29,8 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
     """Put every module in inference mode; restore modes, buffers, attributes and random states on exit.
 
     Set the mode module by module, since a model may override ``eval()`` and an exported module may refuse it. Disable
-    cuDNN for models with recurrent layers, since cuDNN has no gradient for them in inference mode.
+    cuDNN for models with recurrent layers, since cuDNN has no gradient for them in inference mode. Attention layers
+    take the same path with gradients and without.
 
     Yields
     ------
@@ -60,6 +62,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
             # Custom code may change a PyTorch module inside it, such as the statistics of a batch norm.
             snapshots.extend(map(_Snapshot, structure.modules))
         with ExitStack() as stack:
+            stack.enter_context(_one_attention_path())
             if snapshots or not structure.modules:
                 # The model has custom code, which may draw from any generator.
                 stack.enter_context(preserved_random_state())
@@ -77,6 +80,27 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
+
+
+@contextmanager
+def _one_attention_path() -> Iterator[None]:
+    """Keep PyTorch's attention layers in this thread on the path that has gradients.
+
+    Without gradients they take a fast path, which gives other values at padding, and whose layers give nested tensors.
+    PyTorch's own switch is for all threads: it would change the predictions of other models meanwhile.
+    """
+    switch, thread = torch.backends.mha, threading.get_ident()
+    original = switch.get_fastpath_enabled
+
+    def get_fastpath_enabled() -> bool:
+        # While PyTorch compiles a part of the model, it cannot ask for the thread.
+        return not torch.compiler.is_compiling() and threading.get_ident() != thread and original()
+
+    switch.get_fastpath_enabled = get_fastpath_enabled
+    try:
+        yield
+    finally:
+        switch.get_fastpath_enabled = original
 
 
 @contextmanager

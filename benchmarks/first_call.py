@@ -1,0 +1,162 @@
+"""Compares the first and the second default call with those of another checkout: `python -m benchmarks.first_call`.
+
+Every measurement is a fresh process, because the first call to a model pays for traces and probes. The two checkouts
+take turns, so that other load on the machine affects both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from benchmarks import report
+from benchmarks.interleaving import ratio, spread
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS, OTHER = "this checkout", "the other checkout"
+CASES = tuple(
+    (model, framework)
+    for model in ("cifar_keras", "efficientnet_lite0")
+    for framework in ("torch", "tensorflow")
+)
+_EXAMPLES = 8
+_ROUNDS, _QUICK_ROUNDS = 7, 1
+_REPEATS = 5
+
+_app = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The times of one process, in seconds.
+
+    Attributes
+    ----------
+    first : float
+        The first call, with traces and probes.
+    second : float
+        The median of the calls after it.
+    one_pass : float
+        The median forward pass over a single example, without `explain`.
+    """
+
+    first: float
+    second: float
+    one_pass: float
+
+
+def measured(model: str, framework: str) -> Measurement:
+    """Time the calls of one model in this process, with the `explain` that this process imports."""
+    import explain
+
+    net, x = explain.zoo.load(model, framework), explain.zoo.samples(model, framework).x[:_EXAMPLES]
+    # Load the framework's kernels, which no version of `explain` can avoid.
+    forward = _forward(net, x, framework)
+    forward()
+
+    def call() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return explain.attribute(net, x)
+
+    first = _seconds(call)
+    later = [_seconds(call) for _ in range(_REPEATS)]
+    passes = [_seconds(forward) for _ in range(4 * _REPEATS)]
+    return Measurement(first, spread(later)["median"], spread(passes)["median"])
+
+
+def _forward(net: Any, x: Any, framework: str) -> Any:
+    if framework == "torch":
+        import torch
+
+        tensor = torch.from_numpy(x[:1])
+
+        def run() -> Any:
+            with torch.inference_mode():
+                return net(tensor)
+
+        net.eval()
+        return run
+    return lambda: net(x[:1], training=False)
+
+
+def _seconds(call: Any) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def in_fresh_process(source: Path, model: str, framework: str) -> Measurement:
+    """Run `measured` in a new process that imports `explain` from a folder of sources."""
+    surroundings = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(source), str(ROOT))),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    command = [sys.executable, "-m", "benchmarks.first_call", "one", model, framework]
+    done = subprocess.run(command, cwd=ROOT, env=surroundings, check=True, capture_output=True, text=True)
+    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+
+
+@_app.command()
+def one(model: str, framework: str) -> None:
+    """Measure one model in this process and print the result as JSON."""
+    print(json.dumps(asdict(measured(model, framework))))
+
+
+@_app.command()
+def compare(
+    other: Annotated[Path, typer.Argument(help="The src folder of the other checkout.", exists=True)],
+    quick: Annotated[bool, typer.Option(help="A short trial run; its figures are meaningless.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Models to measure.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; by default the folder of this file.")
+    ] = None,
+) -> None:
+    """Measure every model in both checkouts and write ``first_call.json`` and its table."""
+    found = {}
+    for model, framework in CASES:
+        if only and model not in only:
+            continue
+        rows: dict[str, list[Measurement]] = {OURS: [], OTHER: []}
+        for _ in tqdm(range(_QUICK_ROUNDS if quick else _ROUNDS), desc=f"{model}, {framework}"):
+            for name, source in ((OURS, ROOT / "src"), (OTHER, other.resolve())):
+                rows[name].append(in_fresh_process(source, model, framework))
+        firsts = {name: [row.first for row in measured] for name, measured in rows.items()}
+        seconds = {name: [row.second for row in measured] for name, measured in rows.items()}
+        passes = [row.one_pass for measured in rows.values() for row in measured]
+        more = spread(seconds[OURS])["median"] - spread(seconds[OTHER])["median"]
+        found[f"{model}, {framework}"] = {
+            "first": {name: spread(spent) for name, spent in firsts.items()},
+            "second": {name: spread(spent) for name, spent in seconds.items()},
+            "first_ratio": ratio(firsts, OURS, OTHER),
+            "second_ratio": ratio(seconds, OURS, OTHER),
+            "one_pass": spread(passes),
+            "more_passes": more / spread(passes)["median"],
+        }
+    folder = out or report.folder_for(quick=quick)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {
+        "quick": quick,
+        "count": _EXAMPLES,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "models": found,
+    }
+    (folder / "first_call.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "first_call.md").write_text(report.page("first_call.md.jinja", **results))
+
+
+if __name__ == "__main__":
+    _app()
