@@ -14,8 +14,8 @@ from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, find_call
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
-from explain.running.default_layer import as_map, default_call
-from explain.running.layer_axes import with_axes
+from explain.running.maps.axes import with_axes
+from explain.running.maps.default_layer import as_map, default_call
 from explain.running.problem import Problem
 
 

@@ -15,10 +15,10 @@ from explain.errors import GradientError, LayerError
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
-from explain.running.layer_axes import changed_rows, observed_axes, recorded
-from explain.running.prediction import Output
+from explain.running.maps.axes import changed_rows, observed_axes, recorded
+from explain.running.maps.prediction import Output
+from explain.running.maps.token_grid import grid_of
 from explain.running.problem import Problem
-from explain.running.token_grid import grid_of
 
 
 def as_map(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> LayerCall | None:

@@ -68,7 +68,8 @@ def with_axes(problem: Problem, call: LayerCall, stated: Layout | None = None) -
     """
     if stated is not None:
         return _as_stated(call, stated)
-    key = ("axes", call, problem.layout, problem.parts, *_shapes(problem.examples))
+    parts = tuple((part.shape, part.layout) for part in problem.parts)
+    key = ("axes", call, problem.layout, parts, *_shapes(problem.examples))
     known = _layered(problem).observed
     if key not in known:
         known[key] = observed_axes(problem, call)
