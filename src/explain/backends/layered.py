@@ -126,6 +126,11 @@ class Layered(ABC):
 
     @property
     @abstractmethod
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+
+    @property
+    @abstractmethod
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
 
@@ -154,11 +159,6 @@ class Layered(ABC):
     @abstractmethod
     def fixes_axes(layer: Any) -> bool:
         """Tell whether the operation of a layer, such as a convolution, determines which of its axes are space."""
-
-    @property
-    @abstractmethod
-    def structure_token(self) -> Hashable:
-        """A value that stays the same as long as the layers of the model and their settings do."""
 
     def check_default_layout(self, shape: tuple[int, ...]) -> None:
         """Refuse an input of a shape that has two readings, if the caller has not stated its layout.

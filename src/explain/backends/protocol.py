@@ -184,6 +184,10 @@ class LayeredBackend(Backend, Protocol):
         """Give every call of a layer, in the order in which the calls end."""
 
     @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+
+    @property
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
 

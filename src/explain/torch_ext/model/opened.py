@@ -82,6 +82,13 @@ class OpenedModel(Layered):
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
 
+    @cached_property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the modules of the model and their attributes do."""
+        # A forward pass may have replaced an attribute.
+        self._restore()
+        return self.inspection.structure.token()
+
     @property
     def leaf_modules(self) -> list[nn.Module]:
         """The modules without submodules; none if they cannot be accessed, or belong to Keras."""
@@ -93,11 +100,6 @@ class OpenedModel(Layered):
     def named_layers(self) -> Mapping[str, nn.Module]:
         """The modules of the model by name."""
         return named_layers(self.model)
-
-    @cached_property
-    def structure_token(self) -> Hashable:
-        """A value that stays the same as long as the modules of the model and their attributes do."""
-        return self.inspection.structure.token()
 
     @property
     def rounds_points(self) -> bool:
