@@ -275,12 +275,13 @@ def _check_sum(of: ByHand, every: list[Any], baselines: Arrays, told: set[str], 
         tuple(b[:, None] if b.ndim == x.ndim else b for x, b in zip(of.start(), baselines, strict=True))
     )
     wanted = here - there.astype(np.float64).mean(1)
-    found = sum(
-        one.values.astype(np.float64).reshape(len(here), -1).sum(1) for one in every if one is not None
-    )
+    examples = [
+        one.values.swapaxes(0, 1) if of.case.time_first else one.values for one in every if one is not None
+    ]
+    found = sum(one.astype(np.float64).reshape(len(here), -1).sum(1) for one in examples)
     size = max(
         1e-3 * max(np.abs(here).max(), np.abs(there).max()),
-        max(float(np.abs(one.values).max()) for one in every if one is not None),
+        max(float(np.abs(one).max()) for one in examples),
         float(np.abs(wanted).max()),
     )
     cell.error = float(np.abs(found - wanted).max() / size)

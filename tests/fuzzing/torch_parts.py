@@ -164,10 +164,11 @@ class TorchParts(Parts):
 
     def add(self, one: Value, other: Value) -> Value:
         """Add two results, of which the first is used nowhere else."""
-        in_place = torch.Tensor.add_ if self.chance(0.3) else None
-        if in_place is not None:
-            return self.function(torch.add, (one, other), "affine", as_written=in_place)
-        return self.function(torch.add, (one, other), "affine")
+        before = self.program.operations[one.index]
+        # Only the results of these are not needed again for their gradients.
+        may_change = before is not None and before.sort == "affine" and bool(before.layer)
+        in_place = torch.Tensor.add_ if may_change and self.chance(0.4) else None
+        return self.function(torch.add, (one, other), "affine", as_written=in_place)
 
     def concatenate(self, values: Sequence[Value]) -> Value:
         axis = self.channel_axis(values[0])
