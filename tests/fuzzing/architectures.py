@@ -92,19 +92,23 @@ class Case:
         return found
 
 
+def framework_of(seed: int) -> str:
+    """Give the framework of a seed: every sixth has a Keras model, which takes thirty times as long as one of PyTorch."""
+    return "tensorflow" if seed % 6 == 5 else "torch"
+
+
 def drawn(seed: int, framework: str | None = None, dtype: str | None = None) -> Case:
     """Draw a case from a seed.
 
     Parameters
     ----------
     seed : int
-        Every sixth has a Keras model, which takes about thirty times as long as one of PyTorch.
     framework, dtype : str, optional
         Instead of the framework and the precision of the seed.
     """
     rng = np.random.default_rng(seed)
     own = "float32" if rng.random() < 0.3 else "float64"
-    case = Case(seed, "", framework or ("tensorflow" if seed % 6 == 5 else "torch"), dtype or own)
+    case = Case(seed, "", framework or framework_of(seed), dtype or own)
     kinds, weights = zip(*_KINDS, strict=True)
     shares = np.array([weight for _, weight in weights], float)
     case.kind = kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]

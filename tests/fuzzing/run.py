@@ -1,6 +1,7 @@
 """Draw models by seeds, explain each by a few methods, and write down what came of it.
 
-``python -m fuzzing.run 0 100 found.jsonl`` runs seeds 0 to 99, and goes on where an earlier run ended.
+``python -m fuzzing.run 0 100 found.jsonl`` runs seeds 0 to 99, and goes on where an earlier run ended; with ``torch``
+or ``tensorflow`` as a further argument, those of one framework.
 ``python -m fuzzing.run --table found.jsonl`` prints the counts.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from fuzzing.architectures import drawn
+from fuzzing.architectures import drawn, framework_of
 from fuzzing.cells import CALLS, OUTCOMES, Cell, UnfitLayer, explained
 
 _ALWAYS = ("saliency", "integrated_gradients")
@@ -91,14 +92,14 @@ def _state(model: Any) -> Any:
     return [float(np.sum(one.numpy().astype(np.float64))) for one in model.weights]
 
 
-def run(start: int, end: int, path: Path) -> None:
-    """Run seeds that a file has no line of, and add a line for each cell."""
+def run(start: int, end: int, path: Path, framework: str = "") -> None:
+    """Run seeds that a file has no line of, those of one framework if one is named; add a line for each cell."""
     done = set()
     if path.exists():
         done = {json.loads(line)["seed"] for line in path.read_text().splitlines()}
     with path.open("a") as file:
         for seed in range(start, end):
-            if seed in done:
+            if seed in done or framework not in ("", framework_of(seed)):
                 continue
             begun = time.perf_counter()
             found = list(cells_of(seed))
@@ -161,4 +162,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--table":
         print(table(Path(sys.argv[2])))
     else:
-        run(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+        run(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
