@@ -93,7 +93,7 @@ class Case:
 
 
 def framework_of(seed: int) -> str:
-    """Give the framework of a seed: every sixth has a Keras model, which takes thirty times as long as one of PyTorch."""
+    """Give the framework of a seed: every sixth has a Keras model, which takes thirty times as long as PyTorch's."""
     return "tensorflow" if seed % 6 == 5 else "torch"
 
 
@@ -103,6 +103,7 @@ def drawn(seed: int, framework: str | None = None, dtype: str | None = None) -> 
     Parameters
     ----------
     seed : int
+        Of everything that is drawn.
     framework, dtype : str, optional
         Instead of the framework and the precision of the seed.
     """
