@@ -323,6 +323,8 @@ class Loose(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.words, self.head, self.how = nn.Embedding(10, 4), nn.Linear(4, 2), how
+        if how == "positions":
+            self.words.padding_idx = 4
         self.biases = nn.Parameter(torch.randn(10, 2))
         self.table = nn.Embedding(10, 2, _weight=self.biases.detach().clone())
 
@@ -338,10 +340,15 @@ class Loose(nn.Module):
             # What looks for a word by its id, as CLIP does.
             return (
                 score
-                + torch.tanh(self.words(ids))[torch.arange(len(ids)), ids.argmax(1)] @ self.head.weight.T
+                + torch.tanh(self.words(ids))[torch.arange(len(ids)), (ids == 9).int().argmax(1)]
+                @ self.head.weight.T
             )
         if self.how == "mask":
             return score * (ids != 0).sum(1, keepdim=True)
+        if self.how == "positions":
+            # Counted over what is no padding, as in RoBERTa: whole numbers of the shape of the ids.
+            there = (ids != self.words.padding_idx).long()
+            return score + self.table(torch.cumsum(there, 1) * there).sum(1)
         if (ids == 9).sum(1).min() != 1:
             raise ValueError("every example must end with token 9")
         return score
@@ -361,9 +368,12 @@ def test_what_reads_ids_past_the_embeddings_is_named_and_the_advice_works(how):
     np.testing.assert_allclose(b.values.sum(1), change, rtol=1e-4)
 
 
-@pytest.mark.parametrize("how", ["last word", "mask", "checked"])
+@pytest.mark.parametrize("how", ["last word", "mask", "positions", "checked"])
 def test_masks_and_special_words_are_no_reason_to_warn(how):
-    ids = np.array([[3, 5, 2, 7, 9], [1, 3, 4, 6, 9]])
+    ids = np.array([[3, 5, 2, 7, 9, 0], [1, 3, 2, 9, 0, 0]])
+    if how == "positions":
+        ids = np.where(ids == 0, 4, ids)
+        ids[:, -3:] = 4
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnexplainedTokensWarning)
         a = explain.attribute(Loose(how).double(), ids, "saliency", target=1)

@@ -52,10 +52,13 @@ class GivenIds:
         real = ~np.isin(ids, list(paddings))
         if not real.any():
             real = np.ones(ids.shape, bool)
-        # An id below a valid one is valid, whatever the size of the table; padding may be treated in a special way.
-        below = (ids > 0) & ~np.isin(ids - 1, list(paddings))
-        above = (ids < greatest) & ~np.isin(ids + 1, list(paddings))
-        return ids, real, np.where(below | ((ids > 0) & ~above), ids - 1, ids + 1)
+        others = np.where(ids > 0, ids - 1, ids + 1)
+        # An id below a valid one is valid, whatever the size of the table. Padding may be treated in a special way.
+        for step in (1, -3, -2, -1):
+            other = ids + step
+            fits = (other >= 0) & (other <= np.maximum(ids, greatest)) & ~np.isin(other, list(paddings))
+            others = np.where(fits, other, others)
+        return ids, real, others
 
     @property
     def _row(self) -> int:
