@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -102,6 +102,11 @@ class Layered(ABC):
         self.fixed_batch_size = inspection.fixed_batch_size
         if not inspection.has_layers:
             self.provides = self.provides - {"layers"}
+
+    @property
+    @abstractmethod
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
 
     @property
     @abstractmethod
