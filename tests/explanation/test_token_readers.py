@@ -405,3 +405,27 @@ def test_an_embedding_that_reads_in_another_order():
     ids = np.array([[3, 5, 2, 7, 1]])
     with pytest.raises(InputError, match="one vector for each"):
         explain.attribute(Backwards(), ids, "saliency", target=1)
+
+
+def test_what_is_known_of_a_model_is_not_asked_again():
+    rows = []
+
+    class Counted(PlacedTokenReader):
+        def forward(self, ids):
+            rows.append(len(ids))
+            return super().forward(ids)
+
+    model = Counted().double().eval()
+    first = explain.attribute(model, IDS, "saliency", target=1)
+    asked = len(rows)
+    rows.clear()
+    again = explain.attribute(model, IDS, "saliency", target=1)
+    np.testing.assert_array_equal(first.values, again.values)
+    assert len(rows) < asked
+    # The vectors, and the gradient; beside them no more than one example.
+    assert sum(rows) <= 2 * len(IDS) + 1
+    # Another layer is another model.
+    model.words = nn.Embedding(10, 4, padding_idx=0).double()
+    rows.clear()
+    explain.attribute(model, IDS, "saliency", target=1)
+    assert sum(rows) > 2 * len(IDS) + 1
