@@ -429,3 +429,38 @@ def test_what_is_known_of_a_model_is_not_asked_again():
     rows.clear()
     explain.attribute(model, IDS, "saliency", target=1)
     assert sum(rows) > 2 * len(IDS) + 1
+
+
+def test_keras_readers_past_the_embeddings_and_features_of_tokens():
+    class Loose(keras.Model):
+        def __init__(self, as_layer):
+            super().__init__()
+            keras.utils.set_random_seed(0)
+            self.words = keras.layers.Embedding(10, 4)
+            self.biases = keras.layers.Embedding(10, 2)
+            self.head = keras.layers.Dense(2)
+            self.as_layer = as_layer
+
+        def call(self, ids):
+            own = self.biases(ids) if self.as_layer else keras.ops.take(self.biases.embeddings, ids, axis=0)
+            hidden = keras.ops.tanh(keras.ops.mean(self.words(ids), 1))
+            return self.head(hidden) + keras.ops.tanh(keras.ops.sum(own, 1))
+
+    ids = np.array([[3, 5, 2, 7], [1, 2, 4, 6]])
+    model, layered = Loose(False), Loose(True)
+    layered(ids)
+    model.biases.build((None, 4))
+    model(ids)
+    with pytest.warns(UnexplainedTokensWarning, match="another way too"):
+        explain.attribute(model, ids, "feature_ablation", target=1)
+    # The advice: the same table as a layer that is called with the ids.
+    pairs = np.array([0, 0, 1, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnexplainedTokensWarning)
+        a = explain.attribute(layered, ids, "feature_ablation", target=1, feature_mask=pairs)
+        b = explain.attribute(layered, ids, "occlusion", target=1, sliding_window_shapes=(2,), strides=2)
+    for group in (0, 1):
+        other = np.where(pairs == group, 0, ids)
+        effect = (outputs(layered, ids) - outputs(layered, other))[:, 1]
+        for found in (a, b):
+            np.testing.assert_allclose(found.values[:, 2 * group : 2 * group + 2].T, [effect] * 2, rtol=1e-4)

@@ -164,7 +164,7 @@ def _read_elsewhere(call: TokenCalls) -> str:
         f"The token ids reach the score in another way too than through {call.label}, which gives their vectors: by an "
         "operation on the ids themselves, or by an embedding that reads them shifted or in part. There the ids of x "
         "stay, and no token's value contains it. Have every reader of the ids be an embedding layer that is called "
-        "with the ids as they are; or hide tokens in a function of yours, and compare its outputs."
+        "with the ids as they are."
     )
 
 
