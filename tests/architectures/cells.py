@@ -1,4 +1,4 @@
-"""The short form of the table that CI computes: a few cheap methods on each architecture, held to the stored results."""
+"""The short form of the table that CI computes: cheap cells, held to their references and to the stored results."""
 
 from __future__ import annotations
 

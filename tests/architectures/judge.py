@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-import explain
 from architectures.architecture import Architecture
 from architectures.frozen import not_applicable
 from architectures.passes import Array, Passes
@@ -22,6 +20,8 @@ from architectures.references import (
     reference_examples,
     windows,
 )
+
+import explain
 from explain.errors import ExplainError, ExplainWarning
 
 RIGHT, REMARKED, REFUSED, NOT_APPLICABLE = "right", "right, with a remark", "refused", "not applicable"

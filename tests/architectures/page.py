@@ -31,8 +31,8 @@ DOMAINS = {
 REASONS: dict[str, tuple[str, str]] = {
     "no rule": (
         r"has no rule for the operation",
-        "DeepLift and LRP have no rule for an operation of the network: attention, layer normalisation, a product of two "
-        "tensors that depend on the input. Use `integrated_gradients`.",
+        "DeepLift and LRP have no rule for an operation of the network: attention, layer normalisation, a product of "
+        "two tensors that depend on the input. Use `integrated_gradients`.",
     ),
     "dependent": (
         r"examples of the batch depend on each other",
@@ -59,16 +59,20 @@ REASONS: dict[str, tuple[str, str]] = {
 
 INTRODUCTION = """{heading}
 
-{count} architectures of published packages, {keras} of them Keras, in small configurations with seeded random weights:
-`tests/architectures/` has the list, frozen before the work, with its rules. `make architectures` runs all cells and writes
-this section; the tests run a part of them and hold it to the page.
+{count} architectures of published packages, {keras} of them Keras, in small configurations with seeded random
+weights: `tests/architectures/` has the list, frozen before the work, with its rules. `make architectures` runs all
+cells and writes this section; the tests run a part of them and hold it to the page.
 
-Each result is compared with a reference that does not use `explain`: saliency, input × gradient, SmoothGrad, integrated and
-expected gradients and guided backpropagation with autograd or a tape at the same points; occlusion, ablation and Shapley
-values with plain forward passes; class activation maps, activations and conductance with hooks at the layer that the rule
-gives, found by hand; activation maximization with Adam in NumPy; DeepLift by its sum against the score; LRP with
-input × gradient, which its ε-rule equals in networks of ReLUs. Right is within {close:g} relative L2 in each example
-(DeepLift: a sum within {complete:g}).
+Each result is compared with a reference that does not use `explain`:
+
+- saliency, input × gradient, SmoothGrad, integrated and expected gradients, guided backpropagation: autograd or a tape
+  at the same points;
+- occlusion, ablation and Shapley values: plain forward passes;
+- class activation maps, activations and conductance: hooks at the layer that the rule gives, found by hand;
+- activation maximization: Adam in NumPy;
+- DeepLift: its sum against the score; LRP: input × gradient, which its ε-rule equals in networks of ReLUs.
+
+Right is within {close:g} relative L2 in each example (DeepLift: a sum within {complete:g}).
 
 - ✓: right. ✓\\*: right or told: a named warning says what the number is.
 - A letter: refused with an error of `explain.errors`, for the reason with this letter below.

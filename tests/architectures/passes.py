@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from architectures.architecture import EXAMPLES, Architecture
 
 Array = np.ndarray
@@ -76,7 +75,7 @@ class Passes:
             return next(iter(self.x.values()))
         return self.x[0] if isinstance(self.x, tuple) else self.x
 
-    def keys(self) -> list[tuple[Any, Array]]:
+    def every_input(self) -> list[tuple[Any, Array]]:
         """Every input with its place."""
         if isinstance(self.x, dict):
             return list(self.x.items())
@@ -86,7 +85,7 @@ class Passes:
         """The inputs that are explained."""
         parts = []
         names = EMBEDDINGS.get(self.architecture.name, {})
-        for key, array in self.keys():
+        for key, array in self.every_input():
             if array.dtype.kind == "f":
                 parts.append(Part(key, None, array))
             elif key is None or isinstance(key, int) or key in READ_BY_EMBEDDINGS:
@@ -106,7 +105,7 @@ class Passes:
         numbers = {
             part.key: one for part, one in zip(self.parts, points, strict=True) if part.embedding is None
         }
-        given = {key: numbers.get(key, self.rows_of(array, rows)) for key, array in self.keys()}
+        given = {key: numbers.get(key, self.rows_of(array, rows)) for key, array in self.every_input()}
         vectors = {
             (part.embedding, part.key): one
             for part, one in zip(self.parts, points, strict=True)

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-
 from architectures.passes import Array, Passes
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
-
 from architectures.passes import Array, Passes
+from torch.overrides import TorchFunctionMode
 
 
 class TorchPasses(Passes):
@@ -33,7 +32,7 @@ class TorchPasses(Passes):
         found: list[torch.Tensor] = []
         handle = module.register_forward_hook(lambda *a: found.append(a[2].detach()))
         with handle, torch.no_grad():
-            given = [ids if one == key else array for one, array in self.keys()]
+            given = [ids if one == key else array for one, array in self.every_input()]
             self.forward([torch.as_tensor(one) for one in given], np.arange(self.count))
         return found[0].numpy()
 
@@ -191,14 +190,16 @@ class _RectifiedReLU(torch.autograd.Function):
 class _Rectified(TorchFunctionMode):
     """Every ReLU passes on positive gradients alone."""
 
-    RELUS = {
-        torch.relu,
-        torch.relu_,
-        torch.nn.functional.relu,
-        torch.nn.functional.relu_,
-        torch.Tensor.relu,
-        torch.Tensor.relu_,
-    }
+    RELUS = frozenset(
+        {
+            torch.relu,
+            torch.relu_,
+            torch.nn.functional.relu,
+            torch.nn.functional.relu_,
+            torch.Tensor.relu,
+            torch.Tensor.relu_,
+        }
+    )
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function in self.RELUS:

@@ -11,10 +11,9 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import map_coordinates
-
 from architectures.grids import GRIDS, Grid
 from architectures.passes import Array, Part, Passes
+from scipy.ndimage import map_coordinates
 
 STEPS, SAMPLES, NODES, ASCENTS = 8, 4, 4, 3
 BOUNDS = (-4.0, 4.0)
@@ -67,7 +66,7 @@ def baselines(passes: Passes) -> list[Array]:
         if part.embedding is None:
             found.append(np.zeros_like(part.start))
             continue
-        (ids,) = [array for key, array in passes.keys() if key == part.key]
+        (ids,) = [array for key, array in passes.every_input() if key == part.key]
         token = padding_of(passes, part.embedding)
         found.append(passes.vectors(part.embedding, part.key, np.full_like(ids, token)))
     return found
