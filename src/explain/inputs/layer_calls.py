@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from explain.errors import LayerError
@@ -17,6 +17,23 @@ RecordedCall = tuple[str, tuple[int | None, ...]]
 """A call of a layer while the model runs: its name, and the shape of its output. A size may be open in a trace."""
 
 _EXTENT = "TDHW"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Where the rows of one example are in the output of a layer that sees several rows of each, such as its frames.
+
+    Parameters
+    ----------
+    rows : int
+        The number of rows of an example.
+    examples_first : bool
+        Whether the rows of an example follow each other; else the first rows of all examples come first, then the
+        second ones.
+    """
+
+    rows: int
+    examples_first: bool
 
 
 @dataclass(frozen=True)
@@ -39,6 +56,10 @@ class LayerCall:
         Whether it contains no other recorded layer.
     batch_axis : int
         The axis of the examples in its output as the layer gives it; everywhere else it is the first.
+    fold : Fold, optional
+        Where the rows of an example are, if it has several: they are then the first axis of `shape`.
+    has_examples : bool
+        Whether it is known which part of its output belongs to which example.
     """
 
     name: str
@@ -48,6 +69,8 @@ class LayerCall:
     is_only_call: bool = True
     is_leaf: bool = True
     batch_axis: int = 0
+    fold: Fold | None = None
+    has_examples: bool = True
 
     @property
     def label(self) -> str:
@@ -72,7 +95,17 @@ class LayerCall:
         'NCHW'
         >>> LayerCall("dense", 0, (84,), channels_last=True).layout(Layout("NCHW")).axes
         'NC'
+
+        The rows of an example are steps:
+
+        >>> LayerCall("conv", 0, (9, 16, 5, 5), channels_last=False, fold=Fold(9, True)).layout(Layout("NTCHW")).axes
+        'NTCHW'
         """
+        if self.fold is not None:
+            row = replace(self, shape=self.shape[1:], fold=None)
+            of_row = row.layout(Layout(of_input.axes.replace("T", "")))
+            steps = "T" if "T" not in of_row.axes else "D"
+            return Layout(f"N{steps}{of_row.axes[1:]}")
         count = len(self.shape) - 1
         extent = "".join(letter for letter in of_input.axes if letter in _EXTENT)
         if len(extent) != count:
@@ -112,6 +145,30 @@ def as_calls(
 
 
 def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:
+    """Find a call by the layer's name, or by the layer itself, whose output has a part for each example.
+
+    Parameters
+    ----------
+    layer, calls, names
+        As for `call_of`.
+
+    Raises
+    ------
+    LayerError
+        If there is none.
+    """
+    call = call_of(layer, calls, names)
+    if not call.has_examples:
+        raise LayerError(
+            f"The rows of layer={call.label!r} are not the examples: one example gives another number of rows, and "
+            "which rows belong to it cannot be told, since not some of them alone change with it. Name a layer before "
+            "the examples are mixed or after they are apart again; an embedding of positions, or a layer that sees "
+            "all examples at once, has no values of one example."
+        )
+    return call
+
+
+def call_of(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:
     """Find a call by the layer's name, or by the layer itself.
 
     Parameters
@@ -200,5 +257,7 @@ def has_map(call: LayerCall, layout: Layout) -> bool:
     False
     """
     axes = sum(letter in _EXTENT for letter in layout.axes)
-    extent = call.shape[:-1] if call.channels_last else call.shape[1:]
-    return axes > 0 and len(extent) == axes and max(extent) > 1
+    if not call.has_examples or not axes or len(call.shape) != axes + 1:
+        return False
+    letters = zip(call.layout(layout).axes[1:], call.shape, strict=True)
+    return max(size for letter, size in letters if letter in _EXTENT) > 1

@@ -113,6 +113,13 @@ class TorchBackend(AlongPaths, OpenedModel):
         with torch.no_grad(), noted_calls(self.named_layers, recorded):
             self.read(self.tensors(examples.inputs), examples)
 
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of modules at some calls from one run."""
+        with torch.no_grad(), ExitStack() as stack:
+            found = [stack.enter_context(self.place_of(call).kept()) for call in calls]
+            self.read(self.tensors(examples.inputs), examples)
+        return tuple(to_host(outputs[-1].contiguous()) for outputs in found)
+
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
