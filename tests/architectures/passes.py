@@ -21,7 +21,7 @@ READ_BY_EMBEDDINGS = ("token_ids", "segment_ids", "encoder_token_ids", "decoder_
 EMBEDDINGS: dict[str, dict[Any, tuple[str, ...]]] = {
     "T5 encoder": {None: ("transformer.encoder.embed_tokens", "transformer.decoder.embed_tokens")},
     "Wide & Deep": {None: ("embedding.embedding", "linear.fc")},
-    "factorisation machine": {None: ("embedding.embedding", "linear.fc")},
+    "factorisation machine": {None: ("linear.fc", "embedding.embedding")},
     "neural matrix factorisation": {0: ("users",), 1: ("items",)},
 }
 # Networks whose kinks lie so close that single precision alone moves a map: both sides compute in double.

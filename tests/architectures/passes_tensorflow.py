@@ -61,35 +61,18 @@ class TensorFlowPasses(Passes):
 
     # The layers, for class activation maps, activations and conductance.
 
-    def modules_called(self) -> list[tuple[str, int, tuple[int, ...]]]:
-        """Each call of a layer that gives a tensor of floats, in the order in which they end: name, call, shape."""
-        found: list[tuple[str, int, tuple[int, ...]]] = []
-        counts: dict[str, int] = {}
-
-        def note(layer: Any, output: Any) -> Any:
-            name = layer.path or layer.name
-            call = counts[name] = counts.get(name, -1) + 1
-            tensor = _first_tensor(output)
-            if tensor is not None and tensor.dtype.is_floating:
-                found.append((name, call, tuple(tensor.shape)))
-            return output
-
-        with _every_call(note):
-            self.run([tf.constant(one) for one in self.starts], self.rows)
-        return found
-
     def at_layer(
         self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False
-    ) -> tuple[Array, Array, Array]:
-        """A layer's output, the gradient of the scores to it, and that of the input when it is held constant."""
+    ) -> tuple[Array, Array]:
+        """A layer's output, and the gradient of the scores to it."""
         kept: list[Any] = []
         leaves = [tf.constant(one) for one in points]
-        with tf.GradientTape(persistent=True) as tape:
+        with tf.GradientTape() as tape:
             tape.watch(leaves)
             with _every_call(_at(name, call, lambda one: kept.append(tf.identity(one)) or kept[0]), enters):
                 total = tf.reduce_sum(self.run(leaves, rows))
         gradient = tape.gradient(total, kept[0], unconnected_gradients="zero")
-        return kept[0].numpy(), gradient.numpy(), self.when_held(points, rows, name, call, enters)
+        return kept[0].numpy(), gradient.numpy()
 
     def when_held(
         self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False
@@ -102,14 +85,6 @@ class TensorFlowPasses(Passes):
                 total = tf.reduce_sum(self.run(leaves, rows))
         found = tape.gradient(total, leaves, unconnected_gradients="zero")
         return np.array([float(tf.reduce_max(tf.abs(one))) for one in found])
-
-
-def _first_tensor(output: Any) -> Any:
-    if isinstance(output, (tuple, list)) and output:
-        return _first_tensor(output[0])
-    if isinstance(output, dict) and output:
-        return _first_tensor(next(iter(output.values())))
-    return output if tf.is_tensor(output) else None
 
 
 def _at(wanted: str, wanted_call: int, change: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:

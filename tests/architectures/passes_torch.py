@@ -82,40 +82,21 @@ class TorchPasses(Passes):
 
     # The layers, for class activation maps, activations and conductance.
 
-    def modules_called(self) -> list[tuple[str, int, tuple[int, ...]]]:
-        """Each call of a module that gives a tensor of floats, in the order in which they end: name, call, shape."""
-        found: list[tuple[str, int, tuple[int, ...]]] = []
-        counts: dict[str, int] = {}
-
-        def hook(name: str) -> Callable[..., None]:
-            def note(module: Any, args: Any, output: Any) -> None:
-                call = counts[name] = counts.get(name, -1) + 1
-                tensor = _first_tensor(output)
-                if tensor is not None and tensor.is_floating_point():
-                    found.append((name, call, tuple(tensor.shape)))
-
-            return note
-
-        with ExitStack() as stack, torch.no_grad():
-            for name, module in self.model.named_modules():
-                if name:
-                    stack.enter_context(module.register_forward_hook(hook(name)))
-            self.run([torch.as_tensor(one) for one in self.starts], self.rows)
-        return found
-
     def at_layer(
         self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False
-    ) -> tuple[Array, Array, Array]:
-        """A layer's output, the gradient of the scores to it, and that of the input when it is held constant."""
+    ) -> tuple[Array, Array]:
+        """A layer's output, and the gradient of the scores to it."""
         kept: list[torch.Tensor] = []
         leaves = [torch.tensor(one).requires_grad_() for one in points]
         with _intercepted(self.model.get_submodule(name), call, lambda one: kept.append(one) or one):
             total = self.run(leaves, rows).sum()
         (gradient,) = torch.autograd.grad(total, kept[:1], allow_unused=True)
         gradient = torch.zeros_like(kept[0]) if gradient is None else gradient
-        return kept[0].detach().numpy(), gradient.numpy(), self.when_held(points, rows, name, call)
+        return kept[0].detach().numpy(), gradient.numpy()
 
-    def when_held(self, points: Sequence[Array], rows: Array, name: str, call: int) -> Array:
+    def when_held(
+        self, points: Sequence[Array], rows: Array, name: str, call: int, enters: bool = False
+    ) -> Array:
         """The size of the gradient at the input when that layer's output is a constant."""
         leaves = [torch.tensor(one).requires_grad_() for one in points]
         with _intercepted(self.model.get_submodule(name), call, lambda one: one.detach()):
@@ -124,16 +105,6 @@ class TorchPasses(Passes):
             return np.zeros(1)
         found = torch.autograd.grad(total, leaves, allow_unused=True)
         return np.array([0.0 if one is None else float(one.abs().max()) for one in found])
-
-
-def _first_tensor(output: Any) -> torch.Tensor | None:
-    if isinstance(output, torch.Tensor):
-        return output
-    if isinstance(output, (tuple, list)) and output:
-        return _first_tensor(output[0])
-    if isinstance(output, dict) and output:
-        return _first_tensor(next(iter(output.values())))
-    return None
 
 
 @contextmanager

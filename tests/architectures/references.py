@@ -359,7 +359,7 @@ def class_map(passes: Passes, weigh: Callable[[Array, Array], Array]) -> dict[An
     grid = grid_of(passes)
     if grid is None:
         return None
-    z, g, _ = passes.at_layer(passes.starts, passes.rows, grid.layer, grid.call, grid.entering)
+    z, g = passes.at_layer(passes.starts, passes.rows, grid.layer, grid.call, grid.entering)
     (z, letters), (g, _) = on_grid(grid, z, passes.count), on_grid(grid, g, passes.count)
     places = np.maximum(weigh(z.astype(np.float64), g.astype(np.float64)).sum(1), 0)
     part = passes.parts[0]
@@ -391,7 +391,7 @@ def activation(passes: Passes) -> dict[Any, Array] | None:
     grid = grid_of(passes)
     if grid is None or grid.entering:
         return None
-    z, _, _ = passes.at_layer(passes.starts, passes.rows, grid.layer, grid.call)
+    z, _ = passes.at_layer(passes.starts, passes.rows, grid.layer, grid.call)
     return {"layer": np.moveaxis(z, grid.axes.index("N"), 0)}
 
 
@@ -406,7 +406,7 @@ def conductance(passes: Passes) -> dict[Any, Array] | None:
             (base + node * (start - base)).astype(passes.dtype)
             for start, base in zip(passes.starts, bases, strict=True)
         ]
-        z, g, _ = passes.at_layer(points, passes.rows, grid.layer, grid.call)
+        z, g = passes.at_layer(points, passes.rows, grid.layer, grid.call)
         if before is not None:
             found = found + before[1].astype(np.float64) * (z.astype(np.float64) - before[0])
         before = z, g

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from architectures.cells import check
+from architectures.cells import check, holds_all
 from architectures.frozen import ARCHITECTURES
 
 # TensorFlow traces each of them for seconds: one of a kind.
@@ -24,3 +24,10 @@ SAMPLE = {
 def test_cheap_cells_are_as_the_page_says(name):
     (architecture,) = [one for one in ARCHITECTURES if one.name == name]
     check(architecture, SAMPLE[name])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SAMPLE)
+def test_the_layer_of_a_map_carries_all_of_the_score(name):
+    (architecture,) = [one for one in ARCHITECTURES if one.name == name]
+    assert holds_all(architecture)

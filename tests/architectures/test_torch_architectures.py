@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from architectures.cells import CHEAP, check
+from architectures.cells import CHEAP, check, holds_all
 from architectures.frozen import ARCHITECTURES
+from architectures.grids import GRIDS
 
 TORCH = [one for one in ARCHITECTURES if one.framework == "torch"]
 
@@ -24,3 +25,10 @@ def one_thread_and_one_path():
 @pytest.mark.parametrize("architecture", TORCH, ids=lambda one: one.name)
 def test_cheap_cells_are_as_the_page_says(architecture):
     check(architecture, CHEAP)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", sorted(GRIDS.keys() & {one.name for one in TORCH}))
+def test_the_layer_of_a_map_carries_all_of_the_score(name):
+    (architecture,) = [one for one in TORCH if one.name == name]
+    assert holds_all(architecture)
