@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -130,6 +130,11 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         if len(outputs) != len(padded):
             raise layer_rows_error(call, outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)]
+
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+        places = {row: self.place_of(call) for row, call in calls.items()}
+        return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.held_gradients, examples, places)))
 
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the first argument of layers at some calls, from one run."""
