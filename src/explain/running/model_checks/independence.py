@@ -95,12 +95,13 @@ class Independence:
         *,
         with_gradients: bool,
     ) -> None:
-        self._backend, self._model, self._settings = backend, model, settings
+        self._backend, self._model = backend, model
         self._examples, self._executor = examples, executor
         self._with_gradients = with_gradients
         # Only these round so coarsely that an output may differ by more with the number of rows.
         is_coarse = getattr(backend, "rounds_points", False) or backend.device_name != "cpu"
         self._dependence = _DEPENDENCE if is_coarse else _ROUNDING
+        self._settings = (settings, is_coarse)
         self._noise = noise if noise <= UNSTEADY else _DRAWS * noise
         size = backend.fixed_batch_size
         self._first_batch = None if size is None else examples.rows(slice(0, size)).padded(size)
@@ -276,8 +277,8 @@ def _message(known: _Known, is_fixed: bool) -> str:
         return (
             f"The examples of the batch cannot be explained together: {known.found}. The model keeps a state from one "
             f"call to the next, in {' and '.join(known.kept)}, so a row reads what an earlier call left there. Reset "
-            "it before, as at the start of a sequence (for example to None or zeros), or explain one example, x[:1], after the "
-            "model has run on the past of that example alone."
+            "it before, as at the start of a sequence (for example to None or zeros), or explain one example, x[:1], "
+            "after the model has run on the past of that example alone."
         )
     text = (
         f"The examples of the batch depend on each other: {known.found}. The values of one would contain those of the "
