@@ -183,6 +183,9 @@ class LayeredBackend(Backend, Protocol):
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which the calls end."""
 
+    def kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state that the last call changed."""
+
     @property
     def structure_token(self) -> Hashable:
         """A value that stays the same as long as the layers of the model and their settings do."""
