@@ -44,7 +44,7 @@ class GivenIds:
     place: int = 0
 
     def known(self, backend: LayeredBackend, what: str, find: Callable[[], Any]) -> Any:
-        """Give what is known of a model and ids of this shape, or find it; None, where it cannot be told, is not kept."""
+        """Give what is known of a model and ids of this shape, or find it; None, if it cannot be told, is not kept."""
         key = what, self.place, self.ids.shape[1:], *self.examples.companions
         found = backend.observed.get(key)
         if found is None:
