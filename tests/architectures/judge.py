@@ -183,8 +183,9 @@ def difference(passes: Passes, method: str, found: Any, reference: Any) -> str |
         axis = found.layout.index("N")
         return apart(np.moveaxis(found.values.astype(np.float64), axis, 0), [reference["layer"]], "layer")
     results = by_key(passes, found)
-    # Beside the largest of all inputs: one that is at its baseline has values of rounding alone.
-    largest = max(norms(one[0] if isinstance(one, list) else one).max() for one in reference.values())
+    # An input whose values are below a hundredth of the largest input's is held to that: it may be rounding alone.
+    sizes = [norms(one[0] if isinstance(one, list) else one).max() for one in reference.values()]
+    largest = max(sizes) if len(sizes) > 1 else 0.0
     for key, expected in reference.items():
         one = results.get(key)
         if one is None:
@@ -221,7 +222,7 @@ def apart(values: Array, candidates: list[Array], key: Any, largest: float = 0.0
     offs = []
     for expected in candidates:
         size = norms(expected)
-        size = np.maximum(size, max(1e-3 * max(size.max(), largest), np.finfo(float).tiny))
+        size = np.maximum(size, max(1e-3 * size.max(), 1e-2 * largest, np.finfo(float).tiny))
         offs.append(float((norms(values - expected) / size).max()))
     off = min(offs)
     return (

@@ -40,7 +40,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "similarities. The error says how to state what one example is.",
     ),
     "no map": (
-        r"No layer of the model gives a map|No activation",
+        r"No layer of the model gives a map|by more than one way",
         "No single activation over places or steps carries all of the score. Name a layer, or use another method.",
     ),
     "one place": (
@@ -50,6 +50,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "layer": (
         r"is never called by the model, or gives no tensor whose axes are known",
         "The axes of the named layer's output are not known. Name another layer.",
+    ),
+    "baseline": (
+        r"does not run on examples of these token ids",
+        "The model refuses the padding token as a baseline. Give `baseline=` a token that it takes.",
     ),
     "layout": (
         r"^LayoutError",
