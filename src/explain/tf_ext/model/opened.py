@@ -19,6 +19,7 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.running.random_state import preserved_random_state
+from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (
     TensorFlowInspection,
@@ -133,7 +134,7 @@ class OpenedModel(Layered):
                 if found is not None:
                     return found, trace.finding
             if function is TensorFlowForwardPass.outputs:
-                self._ending = self._ending_in_a_trace(examples, inputs)
+                self._ending = self._ending_of_a_run(examples)
             forward = self._forward_pass(examples, self._ending)
             with preserved_variables(self.model), preserved_random_state():
                 return function(forward, *static, *inputs), forward.findings[0]
@@ -288,17 +289,22 @@ class OpenedModel(Layered):
             kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
         return kept[key]
 
-    def _ending_in_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> Ending | None:
-        """Find the activations that made the output, in a trace that never runs: eager tensors have no graph."""
+    def _ending_of_a_run(self, examples: Examples) -> Ending | None:
+        """Find the activations that made the output, in a run of one example: eager tensors have no graph."""
         if self.inspection.opaque:
             return None
-        forward = self._forward_pass(examples)
-        try:
-            traced(forward.outputs, inputs, self._specifications(inputs))
-        # The user's code may raise anything when it is traced; the model runs without a trace then.
-        except Exception:
-            return None
-        return replace(found, activations=()) if (found := forward.endings[-1]) is not None else None
+        one = self.padded(examples.rows(slice(0, 1)))
+        given = (self.tensors(one.inputs), self._beside(one))
+        forward = self._forward_pass(one)
+        with (
+            preserved_variables(self.model),
+            preserved_random_state(),
+            EagerRun.recorded(tf.nest.flatten(given)) as run,
+        ):
+            forward.run = run
+            forward.outputs(*given)
+        found = forward.endings[-1] if forward.endings else None
+        return None if found is None else replace(found, activations=())
 
     def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
         return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
