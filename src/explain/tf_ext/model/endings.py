@@ -59,7 +59,11 @@ def _step_of(operation_of: Callable[[Any], Any], reference: Any) -> Step:
         return _step_in_function(tensor)
     if name == "IdentityN":
         # A function with a custom gradient: each result is the operand at its place.
-        place = next(place for place, one in enumerate(operation.outputs) if one is tensor)
+        place = (
+            tensor.value_index
+            if tf.is_symbolic_tensor(tensor)
+            else next(place for place, one in enumerate(operation.outputs) if one is tensor)
+        )
         return Step("moves", [operation.inputs[place].ref()], label=name)
     operands = [one.ref() for one in operation.inputs if one.dtype.is_floating or one.dtype.is_complex]
     if name in MOVES and not operands:
