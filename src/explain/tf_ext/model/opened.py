@@ -18,6 +18,7 @@ from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
+from explain.keras.layers import is_keras_model, layers_of
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
@@ -36,7 +37,7 @@ from explain.tf_ext.model.layers import (
     named_layers,
 )
 from explain.tf_ext.model.memory import is_out_of_memory
-from explain.tf_ext.model.state import inference_mode, preserved_variables
+from explain.tf_ext.model.state import inference_mode, preserved_attributes, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import to_device
 
@@ -72,6 +73,22 @@ class OpenedModel(Layered):
         self._eager = inspection.eager
         self._ending: Ending | None = None
         self._own_traces: dict[Any, Trace] = {}
+        self._kept: set[str] = set()
+
+    def kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state that a call changed."""
+        return tuple(sorted(self._kept))
+
+    @contextmanager
+    def _put_back(self, *, variables: bool = True) -> Iterator[None]:
+        """Put back what the model's own code changes: attributes, random states, and variables if it runs."""
+        layers = layers_of(self.model) if is_keras_model(self.model) else []
+        with (
+            preserved_variables(self.model, self._kept) if variables else nullcontext(),
+            preserved_attributes(layers, self._kept),
+            preserved_random_state(),
+        ):
+            yield
 
     @property
     def structure_token(self) -> Hashable:
@@ -143,7 +160,7 @@ class OpenedModel(Layered):
             if function is TensorFlowForwardPass.outputs:
                 self._ending = self._ending_of_a_run(examples)
             forward = self._forward_pass(examples, self._ending)
-            with preserved_variables(self.model), preserved_random_state():
+            with self._put_back():
                 return function(forward, *static, *inputs), forward.findings[0]
         except ExplainError:
             raise
@@ -163,7 +180,7 @@ class OpenedModel(Layered):
             self.observed["ending"] = self._ending_of_a_run(examples)
         forward = self._forward_pass(examples, self.observed["ending"])
         try:
-            with preserved_variables(self.model), preserved_random_state():
+            with self._put_back():
                 return function(forward, *arguments, *inputs)
         except ExplainError:
             raise
@@ -194,7 +211,7 @@ class OpenedModel(Layered):
         forward = self._forward_pass(padded)
         if not self._eager:
             # The user's code may raise anything when it is traced; the model runs without a trace then.
-            with suppress(Exception), preserved_random_state():
+            with suppress(Exception), self._put_back(variables=False):
                 # The trace is not cached: only the notes are needed.
                 flat = tf.nest.flatten(inputs)
                 traced(forward.layer_calls, inputs, specifications_of(flat, len(padded)))
@@ -204,7 +221,7 @@ class OpenedModel(Layered):
                 return
         forward.notes.clear()
         try:
-            with preserved_variables(self.model), preserved_random_state():
+            with self._put_back():
                 forward.layer_calls(*inputs)
         except ExplainError:
             raise
@@ -240,7 +257,7 @@ class OpenedModel(Layered):
     def _run_trace(self, trace: Trace, examples: Examples, inputs: tuple[Any, ...]) -> Any:
         """Run a trace; None if it failed and a callable target may be why, which a run without a trace shows."""
         try:
-            with preserved_variables(self.model) if trace.assigns else nullcontext():
+            with preserved_variables(self.model, self._kept) if trace.assigns else nullcontext():
                 return trace.function(*tf.nest.flatten(inputs))
         except tf.errors.OpError as error:
             if examples.target.function is None or is_out_of_memory(error):
@@ -313,7 +330,7 @@ class OpenedModel(Layered):
         if key not in kept:
             forward = self._forward_pass(examples)
             # The model's own Python code runs only while it is traced.
-            with preserved_random_state():
+            with self._put_back(variables=False):
                 run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
             finding = forward.findings[0] if forward.findings else None
             kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
@@ -326,11 +343,7 @@ class OpenedModel(Layered):
         one = self.padded(examples.rows(slice(0, 1)))
         given = (self.tensors(one.inputs), self._beside(one))
         forward = self._forward_pass(one)
-        with (
-            preserved_variables(self.model),
-            preserved_random_state(),
-            EagerRun.recorded(tf.nest.flatten(given)) as run,
-        ):
+        with self._put_back(), EagerRun.recorded(tf.nest.flatten(given)) as run:
             forward.run = run
             forward.outputs(*given)
         return _without_graph(forward.endings)
