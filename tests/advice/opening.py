@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from advice.advice import Advice
@@ -23,6 +24,7 @@ from advice.models import (
 )
 
 from explain.errors import (
+    CancellationWarning,
     HeldInputWarning,
     InputError,
     LayerError,
@@ -30,12 +32,15 @@ from explain.errors import (
     ModelCallError,
     ModelNotBuiltError,
     OpaqueModelWarning,
+    OptionError,
     ProbabilityScoreWarning,
     ScoreError,
     UnsupportedInputError,
     UnsupportedModelError,
     UnusedInputWarning,
 )
+
+WORDS = np.array([[1, 2, 3, 4, 5], [6, 0, 2, 9, 1]])
 
 
 def plain(kit: Any) -> Any:
@@ -224,6 +229,33 @@ def mixed(kit: Any) -> Any:
     return module(kit, lambda self, a, b: self.first(a) + self.second(b), first=kit.cnn(), second=linear(kit))
 
 
+def views(kit: Any) -> Any:
+    """Two pictures, each through layers of its own."""
+    return module(kit, lambda self, a, b: self.first(a) + self.second(b), first=kit.cnn(), second=kit.cnn())
+
+
+def at_first_map(kit: Any) -> Any:
+    model = views(kit)
+    layer = model.first[0] if kit.name == "torch" else model.first.layers[0]
+    return attribute(model, (picture(kit), picture(kit)), "grad_cam", layer=layer)
+
+
+def reader(kit: Any) -> Any:
+    """Token ids whose vectors a normalisation reads."""
+    from models.tokens import NormedReader, keras_normed_reader
+
+    twin = NormedReader().eval().double()
+    return twin if kit.name == "torch" else keras_normed_reader(twin)
+
+
+def one_input_at_a_time(kit: Any) -> Any:
+    """A backend, as another package may have it, that takes one input."""
+    from explain.torch_ext.backend import TorchBackend
+
+    with mock.patch.object(TorchBackend, "takes_several_inputs", False):
+        return attribute(added(kit), (TABLE, TABLE))
+
+
 def deaf(kit: Any) -> Any:
     return module(kit, lambda self, x, unused: x * x)
 
@@ -344,7 +376,7 @@ ADVICE = [
         lambda kit: attribute(kit.cnn(), picture(kit)[0][None]),
     ),
     Advice(
-        " axes ",
+        ": give x in these axes",
         InputError,
         lambda kit: attribute(kit.cnn(), picture(kit)[None]),
         lambda kit: attribute(kit.cnn(), picture(kit)),
@@ -523,6 +555,48 @@ ADVICE = [
         ],
         TORCH,
     ),
+    Advice(
+        ", but token ids have shape (N, T): give them in this shape.",
+        LayoutError,
+        lambda kit: attribute(embedded(kit), IDS, layout="NC"),
+        lambda kit: [attribute(embedded(kit), IDS, layout="NT"), attribute(embedded(kit), IDS)],
+        TORCH,
+    ),
+    Advice(
+        " is not a way to make one number of a token's vector: give one of ",
+        OptionError,
+        lambda kit: attribute(embedded(kit), IDS, reduce="median"),
+        lambda kit: [
+            attribute(embedded(kit), IDS, reduce=one) for one in ("norm", "sum", "mean", "max", None)
+        ],
+        TORCH,
+    ),
+    Advice(
+        "token ids (whole numbers that an embedding of the model reads): leave it out.",
+        OptionError,
+        lambda kit: attribute(linear(kit), TABLE, reduce="norm"),
+        lambda kit: attribute(linear(kit), TABLE),
+        TORCH,
+    ),
+    Advice(
+        "number that the layer gives: leave out one of the two.",
+        OptionError,
+        lambda kit: attribute(embedded(kit), IDS, layer="hidden", reduce="norm"),
+        lambda kit: [
+            attribute(embedded(kit), IDS, layer="hidden"),
+            attribute(embedded(kit), IDS, reduce="norm"),
+        ],
+        TORCH,
+    ),
+    Advice(
+        "each vector. Give reduce='norm', the size of each token's vector, or use method='integrated_gradients'.",
+        CancellationWarning,
+        lambda kit: attribute(reader(kit), WORDS, reduce="sum"),
+        lambda kit: [
+            attribute(reader(kit), WORDS, reduce="norm"),
+            attribute(reader(kit), WORDS, "integrated_gradients"),
+        ],
+    ),
     # several inputs
     Advice(
         ", and no reachable embedding reads it: it stayed fixed, ",
@@ -532,6 +606,21 @@ ADVICE = [
             attribute(gated(kit), (TABLE, IDS > 0), target=None)[0],
             attribute(added(kit), (TABLE, IDS.astype("float32"))),
         ],
+    ),
+    Advice(
+        " does not read this input: name a layer that does, or leave layer out: ",
+        HeldInputWarning,
+        lambda kit: attribute(
+            views(kit), (picture(kit), picture(kit)), "grad_cam", layer=FIRST_MAP[kit.name]
+        ),
+        lambda kit: attribute(views(kit), (picture(kit), picture(kit)), "grad_cam"),
+    ),
+    Advice(
+        " backend takes one: give one, and the others in ",
+        UnsupportedModelError,
+        one_input_at_a_time,
+        lambda kit: attribute(added(kit), TABLE, forward_kwargs={"b": TABLE}),
+        TORCH,
     ),
     Advice(
         " stays fixed and has no map (None): ",

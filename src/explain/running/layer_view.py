@@ -52,7 +52,10 @@ def resolve_layer(
             f"time that an input of layout={problem.layout.axes!r} has: name an earlier layer, or leave layer out."
         )
     if not reads(call):
-        raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
+        raise LayerError(
+            f"layer={call.label!r} does not read this input: name a layer that does, or leave layer out: "
+            "each of several inputs then has its own."
+        )
     return call
 
 
