@@ -84,7 +84,7 @@ def cnn(kit: Any) -> Any:
 def at_last_layer(kit: Any) -> Any:
     model = kit.cnn()
     last = model[-1] if kit.name == "torch" else model.layers[-1]
-    return attribute(model, picture(kit), "grad_cam", target=2, layer=last)
+    return attribute(model, picture(kit), "grad_cam", target=None, layer=last)
 
 
 def dark(kit: Any) -> Any:
@@ -323,7 +323,7 @@ ADVICE = [
         " has: name an earlier layer, or leave layer out.",
         LayerError,
         at_last_layer,
-        lambda kit: attribute(cnn(kit), picture(kit), "grad_cam", target=2),
+        lambda kit: attribute(cnn(kit), picture(kit), "grad_cam", target=None),
     ),
     Advice(
         "the score depends on one place only, as on the last ",

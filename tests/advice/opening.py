@@ -610,9 +610,7 @@ ADVICE = [
     Advice(
         " does not read this input: name a layer that does, or leave layer out: ",
         HeldInputWarning,
-        lambda kit: attribute(
-            views(kit), (picture(kit), picture(kit)), "grad_cam", layer=FIRST_MAP[kit.name]
-        ),
+        at_first_map,
         lambda kit: attribute(views(kit), (picture(kit), picture(kit)), "grad_cam"),
     ),
     Advice(
