@@ -36,6 +36,10 @@ class UnsupportedInputError(InputError):
     """The method does not apply to inputs of this kind, such as a method for pictures to a table."""
 
 
+class DependentExamplesError(InputError):
+    """The examples of the batch depend on each other, as the nodes of a graph do."""
+
+
 class TargetError(ExplainError, ValueError):
     """`target` does not select one scalar per example from the model's output."""
 
@@ -170,6 +174,10 @@ class ZeroMapWarning(ExplainWarning):
 
 class HeldInputWarning(ExplainWarning):
     """One of several inputs stayed fixed: it contains integers that no embedding reads, or no method applies to it."""
+
+
+class UnexplainedTokensWarning(ExplainWarning):
+    """Token ids reach the score also past the embeddings at which they are explained: that part stays fixed."""
 
 
 class UnusedInputWarning(ExplainWarning):

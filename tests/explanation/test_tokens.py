@@ -173,8 +173,9 @@ def test_a_picture_of_tokens_is_drawn(reader):
     ("ids", "arguments", "error", "words"),
     [
         (IDS - 1, {}, InputError, "0 or more"),
-        (IDS[0], {}, ExplainError, "axes|shape"),
-        (IDS, {"layout": "TN"}, LayoutError, "token ids"),
+        (IDS[0], {}, InputError, r"give x\[None\]"),
+        (IDS, {"layout": "NH"}, LayoutError, "token ids"),
+        (IDS, {"layout": "TN"}, LayoutError, "layout='NT'"),
         (IDS, {"method": "activation_maximization", "bounds": (0, 1)}, UnsupportedInputError, "token ids"),
         (IDS + 90, {}, ExplainError, "index out of range"),
     ],

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
+import numpy as np
+
 from explain.backends.inspection import Inspection
-from explain.backends.places import Place
+from explain.backends.places import Entry, Place, TokenPlaces
 from explain.backends.protocol import Primitive, Question
-from explain.errors import ScoreError
+from explain.backends.stepwise import check_single_steps
+from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error
+from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall, as_calls
+from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
+from explain.inputs.token_calls import TokenCalls
 
 
 @dataclass(frozen=True)
@@ -71,10 +78,10 @@ class Layered(ABC):
     skips_affine_prefix = True
     """Whether a path's gradients are taken at the end of the model's affine prefix, if it has one."""
 
-    entry: Place | None = None
+    entry: Entry | None = None
     """The place where the model starts, if points are outputs of a layer."""
 
-    readers: tuple[tuple[int, Place], ...] = ()
+    readers: tuple[tuple[int, Entry], ...] = ()
     """Positions of the moved inputs that are outputs of an embedding, and the places where they replace them."""
 
     exit: Place | None = None
@@ -98,6 +105,11 @@ class Layered(ABC):
 
     @property
     @abstractmethod
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+
+    @property
+    @abstractmethod
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
 
@@ -106,16 +118,32 @@ class Layered(ABC):
         """Give the place of a call, where the model can start or end."""
 
     @abstractmethod
-    def called_layers(self, examples: Examples) -> Sequence[tuple[str, tuple[int | None, ...]]]:
-        """Run one example; give each call of a layer (name, shape of its output), in the order in which calls end.
+    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
+        """Run examples; record each call of a layer (name, shape of its output), in the order in which calls end.
 
-        An output that is not a map of the input has an empty shape.
+        An output that is not a map of the input has an empty shape. A size that a trace leaves open is None.
         """
+
+    @staticmethod
+    @abstractmethod
+    def batch_axis_of(layer: Any) -> int | None:
+        """Give the axis of the examples that a layer over time steps expects; None for any other layer."""
 
     @staticmethod
     @abstractmethod
     def has_channels_last(layer: Any, before: bool) -> bool:
         """Tell whether the output of a layer has its channels last, from whether its input has."""
+
+    def check_default_layout(self, shape: tuple[int, ...]) -> None:
+        """Refuse an input of a shape that has two readings, if the caller has not stated its layout.
+
+        Raises
+        ------
+        LayoutError
+            If there are two; the message names both.
+        """
+        if self.inspection.stepwise:
+            check_single_steps(shape)
 
     def forget(self) -> None:
         """Clear the cached results of the whole model."""
@@ -124,13 +152,47 @@ class Layered(ABC):
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which they end."""
         layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
-        found: list[tuple[str, tuple[int, ...], bool]] = []
-        for name, shape in self.called_layers(examples):
+        recorded: list[RecordedCall] = []
+        try:
+            self.note_layers(examples.rows(slice(0, 1)), recorded)
+        finally:
+            # If the model raised, a wrong order of the axes may be the reason.
+            self._check_time_axis(examples, recorded)
+        found: list[tuple[str, tuple[int, ...], bool, int]] = []
+        for (name, shape), axis in zip(recorded, self._batch_axes(examples, recorded), strict=True):
             last = self.has_channels_last(layers[name], last)
-            sizes = tuple(size for size in shape[1:] if size is not None)
+            of_one = (*shape[:axis], *shape[axis + 1 :])
+            sizes = tuple(size for size in of_one if size is not None)
             if sizes and len(sizes) == len(shape) - 1:
-                found.append((name, sizes, last or len(sizes) == 1))
+                found.append((name, sizes, last or len(sizes) == 1, axis))
         return as_calls(found, self.separator)
+
+    def _check_time_axis(self, examples: Examples, recorded: Sequence[RecordedCall]) -> None:
+        """Refuse token ids in whose layout a layer takes the examples for time steps."""
+        layers = self.named_layers
+        expected = {name: self.batch_axis_of(layers[name]) for name, _ in recorded}
+        over_time = {name: axis for name, axis in expected.items() if axis is not None}
+        ids = [array for array in (*examples.inputs, *examples.unmoved) if array.dtype.kind in "iu"]
+        steps = {array.shape[1] for array in ids if array.ndim == 2}
+        name = runs_along_examples(over_time, steps, recorded, partial(self._noted, examples))
+        if name is not None:
+            kind = type(layers[name]).__name__
+            raise time_axis_error(name, kind, self.question.layout, self.question.wiring)
+
+    def _batch_axes(self, examples: Examples, recorded: Sequence[RecordedCall]) -> list[int]:
+        """Give the batch axis of each recorded output: the first, unless x has it elsewhere."""
+        question = self.question
+        axes = (question.layout.batch_axis,) if question.wiring is None else question.wiring.batch_axes
+        if not any(axes):
+            return [0] * len(recorded)
+        return batch_axes(recorded, self._noted(examples, 2), max(axes))
+
+    def _noted(self, examples: Examples, count: int) -> list[RecordedCall]:
+        """Give the calls of layers for the first example, `count` times; those before an error, if there is one."""
+        recorded: list[RecordedCall] = []
+        with suppress(ExplainError):
+            self.note_layers(examples.rows(np.zeros(count, np.intp)), recorded)
+        return recorded
 
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""
@@ -139,6 +201,18 @@ class Layered(ABC):
     @abstractmethod
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
+
+    @abstractmethod
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of layers at some calls, in their own layout, from one run of the model."""
+
+    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give what layers at some calls receive, their first argument, batch first, from one run of the model."""
+        found = []
+        for call, argument in zip(calls, self.arguments_of(calls, self.padded(examples)), strict=True):
+            axis = call.batch_axis if argument.ndim > call.batch_axis else 0
+            found.append(np.moveaxis(argument, axis, 0)[: len(examples)])
+        return tuple(found)
 
     @abstractmethod
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -150,8 +224,7 @@ class Layered(ABC):
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it."""
-        entered = [self.entry, *(reader for _, reader in self.readers)]
-        if self.place_of(call) in entered:
+        if self.place_of(call) in self._entered_places():
             # The layer's output is already replaced at this place: replace it by its own value, and take the
             # gradient to that value.
             units = self.activations(call, examples)
@@ -167,7 +240,7 @@ class Layered(ABC):
     def at(self, call: LayerCall) -> Self:
         """Give the same model, with the output of a layer at a call as its input."""
         other = copy(self)
-        other.entry = self.place_of(call)
+        other.entry = self._entry_at(call)
         # The affine prefix of the model may lie before the layer.
         other.skips_affine_prefix = False
         other.forget()
@@ -176,9 +249,22 @@ class Layered(ABC):
     def reading(self, calls: Mapping[int, LayerCall]) -> Self:
         """Give the same model with some of its moved inputs put in place of the output of a call."""
         other = copy(self)
-        other.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
+        other.readers = tuple((place, self._entry_at(call)) for place, call in calls.items())
         other.forget()
         return other
+
+    def _entry_at(self, call: LayerCall) -> Entry:
+        if isinstance(call, TokenCalls):
+            return TokenPlaces(tuple(self.place_of(one) for one in call.calls), call)
+        return self.place_of(call)
+
+    def _entered_places(self) -> list[Place]:
+        """Give every place whose output is replaced."""
+        found: list[Place] = []
+        for entry in (self.entry, *(reader for _, reader in self.readers)):
+            if entry is not None:
+                found += entry.places if isinstance(entry, TokenPlaces) else (entry,)
+        return found
 
     def until(self, call: LayerCall) -> Self:
         """Give the model up to the output of a layer at a call."""

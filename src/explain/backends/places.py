@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import LayerError
 from explain.inputs.layer_calls import LayerCall
+from explain.inputs.token_calls import TokenCalls
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Place(ABC):
         """Replace the output by the result of a function of it."""
 
     @abstractmethod
+    def with_moved_axis(self, output: Any, source: int, target: int) -> Any:
+        """Move an axis of the output, or of what replaces it."""
+
+    @abstractmethod
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output."""
 
@@ -42,6 +47,10 @@ class Place(ABC):
     @abstractmethod
     def copied(self, output: Any) -> Any:
         """Give the output such that later in-place changes do not affect it."""
+
+    @abstractmethod
+    def received(self) -> AbstractContextManager[list[Any]]:
+        """Record the first argument of the call."""
 
     @contextmanager
     def entered(self, value: Any) -> Iterator[None]:
@@ -72,13 +81,15 @@ class Place(ABC):
 
     @contextmanager
     def _called_once(self, function: Callable[[Any], Any]) -> Iterator[None]:
-        """Pass the output through a function; raise `LayerError` if the model did not make this call."""
-        was_called = False
+        """Pass the output, batch first, through a function; raise `LayerError` if the model did not make this call."""
+        was_called, axis = False, self.call.batch_axis
 
         def noted(output: Any) -> Any:
             nonlocal was_called
             was_called = True
-            return function(output)
+            if axis == 0:
+                return function(output)
+            return self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
 
         with self.passed_through(noted):
             yield
@@ -89,8 +100,38 @@ class Place(ABC):
                 )
 
 
+@dataclass(frozen=True)
+class TokenPlaces:
+    """The outputs of the embeddings that read the same token ids.
+
+    Parameters
+    ----------
+    places : tuple of Place
+        The place of each of the calls.
+    call : TokenCalls
+        The calls as one.
+    """
+
+    places: tuple[Place, ...]
+    call: TokenCalls
+
+    @contextmanager
+    def entered(self, value: Any) -> Iterator[None]:
+        """Replace each output by its channels of a value of shape (N, T, C)."""
+        with ExitStack() as stack:
+            for place, columns in zip(self.places, self.call.columns, strict=True):
+                # A slice of everything would be one more operation for backward rules to follow.
+                own = value if len(self.places) == 1 else value[..., columns]
+                stack.enter_context(place.entered(own if len(place.call.shape) > 1 else own[:, 0]))
+            yield
+
+
+Entry = Place | TokenPlaces
+"""Where an input replaces the output of a layer, or of several."""
+
+
 def entering(
-    readers: Sequence[tuple[int, Place]], entry: Place | None, moved: Sequence[Any], value: Any
+    readers: Sequence[tuple[int, Entry]], entry: Entry | None, moved: Sequence[Any], value: Any
 ) -> list[AbstractContextManager[Any]]:
     """Give the contexts that start a model at its places: some of its moved inputs at `readers`, `value` at `entry`."""
     contexts: list[AbstractContextManager[Any]] = [place.entered(moved[number]) for number, place in readers]

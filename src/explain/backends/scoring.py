@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from explain.backends.operations.endings import ActivationKind, Ending
 from explain.backends.protocol import Finding, ScoreKind
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
-ActivationKind = Literal["softmax", "log_softmax", "sigmoid", "log_sigmoid"]
-_LOGARITHMIC = ("log_softmax", "log_sigmoid")
-
-_PROBABILITY_TOLERANCE = 1e-3
+_PROBABILITY_TOLERANCE, _ROUNDING = 1e-3, 1e-5
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,8 @@ def read_output(
     arithmetic: Arithmetic,
     *,
     terminal: RecordedActivation | None,
-    functional: ActivationKind | None,
+    ending: Ending | None,
+    replaced: Any,
     class_axis: int,
 ) -> Reading:
     """Find the transform from a model's output to the explained output.
@@ -111,8 +110,10 @@ def read_output(
         The framework's operations.
     terminal : RecordedActivation, optional
         The activation layer that computed it.
-    functional : str, optional
-        The activation that computed it, if it is not a layer and so cannot be removed.
+    ending : Ending, optional
+        The activations from which it is computed, if there are no others.
+    replaced : tensor, optional
+        The output with the wanted kind of score in place of the activations that made its values.
     class_axis : int
         The axis of the classes, if no activation defines it.
     """
@@ -123,20 +124,27 @@ def read_output(
             return Reading(terminal.logits, same, Finding("logit"))
         kind: ActivationKind = "sigmoid" if terminal.kind == "sigmoid" else "softmax"
         return Reading(terminal.logits, _activation(arithmetic, kind, wanted, terminal.axis), Finding(wanted))
-    if functional is not None:
-        held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
+    if replaced is not None:
+        return Reading(replaced, same, Finding(wanted))
+    if ending is not None and ending.moved:
+        held = ending.held
         if wanted == "logit":
-            return Reading(output, same, Finding(held, reason=undoable_reason(held, functional)))
+            return Reading(output, same, Finding(held, reason=undoable_reason(held, ending.activation)))
         if wanted == held:
             return Reading(output, same, Finding(wanted))
         return Reading(output, arithmetic.exp if wanted == "probability" else arithmetic.log, Finding(wanted))
+    # Only the values show whether they still are probabilities.
+    mixed = None if ending is None else ending.held
+    made_by = "" if ending is None else ending.activation
     if wanted == "logit":
-        return Reading(output, same, Finding("logit"))
+        return Reading(output, same, Finding("logit", mixed=mixed, made_by=made_by))
     # One class means a sigmoid: over an axis of size one, a softmax is the constant 1.
     sizes = tuple(output.shape)
     kind = "sigmoid" if all(size == 1 for size in sizes[1:]) or sizes[class_axis] == 1 else "softmax"
     return Reading(
-        output, _activation(arithmetic, kind, wanted, class_axis), Finding(wanted, transformed=True)
+        output,
+        _activation(arithmetic, kind, wanted, class_axis),
+        Finding(wanted, transformed=True, mixed=mixed, made_by=made_by),
     )
 
 
@@ -196,31 +204,49 @@ def _activation(
     return lambda logits: along(logits, axis)
 
 
-def read_opaque(output: Any, wanted: ScoreKind, functional: ActivationKind | None) -> Reading:
+def read_opaque(output: Any, wanted: ScoreKind, ending: Ending | None) -> Reading:
     """Explain the unchanged output of a model whose layers cannot be accessed."""
-    return Reading(output, same, opaque_finding(wanted, functional))
+    return Reading(output, same, opaque_finding(wanted, ending))
 
 
-def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:
+def opaque_finding(wanted: ScoreKind, ending: Ending | None) -> Finding:
     """Say what is explained of a model whose layers cannot be accessed: its unchanged output."""
-    if wanted == "output" or functional is None:
+    if wanted == "output" or ending is None:
         return Finding("output", opaque=wanted != "output")
-    held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
-    return Finding(held, reason=undoable_reason(held, functional, opaque=True), opaque=True)
+    if not ending.moved:
+        return Finding("output", opaque=True, mixed=ending.held, made_by=ending.activation)
+    reason = undoable_reason(ending.held, ending.activation, opaque=True)
+    return Finding(ending.held, reason=reason, opaque=True)
 
 
-def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -> str:
-    """Say that a probability is explained, why, and what to do."""
-    where = (
-        f"the layers of the model cannot be accessed, and its output looks like that of a {activation}"
-        if opaque
-        else f"the model's output is that of a {activation} that is not a layer of its own, and could not be removed"
-    )
-    remedy = (
-        "Give the original model, or one that returns logits"
-        if opaque
-        else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
-    )
+def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False, mixed: bool = False) -> str:
+    """Say that a probability is explained, why, and what to do.
+
+    Parameters
+    ----------
+    held : str
+        The kind of score that is explained.
+    activation : str
+        The activation in words.
+    opaque : bool
+        Whether the layers of the model cannot be accessed.
+    mixed : bool
+        Whether the model computes with the values of the activation before it returns them.
+    """
+    if opaque:
+        where = (
+            f"the layers of the model cannot be accessed, and its output looks like that of a {activation}"
+        )
+        remedy = "Give the original model, or one that returns logits"
+    elif mixed:
+        where = (
+            f"the model computes its output from the values of a {activation} (an average, a product, a limit, a "
+            "logarithm), so that no logit belongs to it"
+        )
+        remedy = "Explain one of the parts, or return the logits from the model"
+    else:
+        where = f"the model's output is that of a {activation} that could not be taken off"
+        remedy = "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
     return (
         f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly change where the model is "
         f"certain, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if you want it."
@@ -254,20 +280,40 @@ def unused_reason(model_name: str, layer: str | None) -> str:
 
 
 def looks_like_probabilities(outputs: Array) -> bool:
-    """Tell whether every example's outputs, shape (N, classes), are from 0 to 1 and sum to one.
+    """Tell whether every example's outputs are from 0 to 1 and sum to one along the axis of the classes.
+
+    Parameters
+    ----------
+    outputs : numpy.ndarray
+        Shape (N, classes), (N, classes, ...) or (N, ..., classes).
 
     Examples
     --------
     >>> looks_like_probabilities(np.array([[0.25, 0.75]])), looks_like_probabilities(np.array([[2.0, -1.0]]))
     (True, False)
     """
-    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.min() < 0 or outputs.max() > 1:
+    if outputs.ndim < 2 or outputs.min() < 0 or outputs.max() > 1:
         return False
-    return bool(np.allclose(outputs.sum(axis=1), 1, atol=_PROBABILITY_TOLERANCE))
+    return any(
+        outputs.shape[axis] > 1 and np.allclose(outputs.sum(axis=axis), 1, atol=_PROBABILITY_TOLERANCE)
+        for axis in {1, outputs.ndim - 1}
+    )
 
 
 def looks_like_log_probabilities(outputs: Array) -> bool:
     """Tell whether the exponentials of the outputs look like probabilities."""
-    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.max() > 0:
-        return False
-    return looks_like_probabilities(np.exp(outputs))
+    return outputs.ndim > 1 and bool(outputs.max() <= 0) and looks_like_probabilities(np.exp(outputs))
+
+
+def may_be(kind: ScoreKind, outputs: Array) -> bool:
+    """Tell whether outputs are in the range of probabilities or of their logarithms, up to rounding.
+
+    Examples
+    --------
+    >>> may_be("probability", np.array([0.0, 1.0])), may_be("log_probability", np.array([0.5]))
+    (True, False)
+    """
+    least, most = outputs.min(), outputs.max()
+    if kind == "log_probability":
+        return bool(most <= _ROUNDING)
+    return bool(least >= -_ROUNDING and most <= 1 + _ROUNDING)

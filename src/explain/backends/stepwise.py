@@ -62,6 +62,26 @@ def time_axis_of(layout: Layout) -> int:
     return axis
 
 
+def check_single_steps(shape: tuple[int, ...]) -> None:
+    """Refuse several examples of a single step in the default layout: it may be one sequence with its steps first.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of x, whose layout the caller has not stated.
+
+    Raises
+    ------
+    LayoutError
+        If both are possible.
+    """
+    if len(shape) == 3 and shape[1] == 1 < shape[0]:
+        raise LayoutError(
+            f"x has shape {shape}, and the model takes one step at a time: give layout='TNC' for one sequence of "
+            f"{shape[0]} steps, or layout='NTC' for {shape[0]} sequences of one step."
+        )
+
+
 # Reading a signature takes longer than running a small model.
 _known: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
 

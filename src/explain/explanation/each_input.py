@@ -9,7 +9,13 @@ import numpy as np
 
 from explain.backends.found import Found
 from explain.backends.tokens import Tokens
-from explain.errors import HeldInputWarning, LayerError, UnusedInputWarning
+from explain.errors import (
+    HeldInputWarning,
+    LayerError,
+    ModelCallError,
+    UnusedInputWarning,
+    ZeroGradientWarning,
+)
 from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Note, Notes, Request
@@ -67,8 +73,8 @@ def _together(request: Request, view: SeveralInputs, problem: Problem, solve: So
     names = tuple(one.given.name for one in view.moved)
     for place, (one, own) in enumerate(zip(view.moved, values, strict=True)):
         notes = list(found.warnings)
-        if not own.any() and not _changes_the_score(view, problem, place):
-            notes.append(_unused(one.given.name))
+        if not own.any():
+            notes += _without_values(view, problem, place)
         yield Explained(
             one.given, view.shown(problem, place), replace(found, values=(own,)), notes, one.tokens, names
         )
@@ -76,13 +82,13 @@ def _together(request: Request, view: SeveralInputs, problem: Problem, solve: So
 
 def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     method = request.method
-    check_kinds(method, [one.layout for one in view.moved])
+    check_kinds(method, [one.given.layout for one in view.moved])
     failures: list[LayerError] = []
     for place, one in enumerate(view.moved):
         name, alone = one.given.name, view.alone(problem, place)
         reason = ""
-        if one.layout.kind not in method.kinds:
-            reason = f"method={method.name!r} is not for a {one.layout.kind}"
+        if one.given.layout.kind not in method.kinds:
+            reason = f"method={method.name!r} is not for a {one.given.layout.kind}"
         elif method.layer == "map":
             try:
                 reads = _reader(alone)
@@ -96,8 +102,8 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             continue
         found = solve(alone)
         notes = list(found.warnings)
-        if not found.values[0].any() and not _changes_the_score(view, problem, place):
-            notes.append(_unused(name))
+        if not found.values[0].any():
+            notes += _without_values(view, problem, place)
         yield Explained(one.given, alone, found, notes, one.tokens)
     if len(failures) == len(view.moved):
         raise failures[0]
@@ -136,11 +142,22 @@ def _unused(name: str) -> Note:
     )
 
 
-def _changes_the_score(view: SeveralInputs, problem: Problem, place: int) -> bool:
-    """Check whether any score changes when one input changes."""
+def _without_values(view: SeveralInputs, problem: Problem, place: int) -> Notes:
+    """Warn of an input whose values are all zero, unless the score changes when the input does."""
+    name = view.moved[place].given.name
     rows = _changed(problem.examples.inputs[0], view.backend.parts[place].columns)
-    same, other = (problem.scores_at((one,)) for one in (problem.examples.inputs[0], rows))
-    return not np.array_equal(same, other)
+    before = problem.scores_at(problem.examples.inputs)
+    try:
+        after = problem.scores_at((rows,))
+    except ModelCallError as error:
+        kind = type(error.__cause__).__name__
+        text = (
+            f"Every value of the input {name!r} is zero, but the model reads it: it raised {kind} for other numbers "
+            "there. If they are token ids or class numbers in floating point, which have no gradient, give them as "
+            "whole numbers, with .astype(int): the embedding that reads them is then explained."
+        )
+        return [(text, ZeroGradientWarning)]
+    return [_unused(name)] if np.array_equal(before, after) else []
 
 
 def _changed(rows: Array, columns: slice) -> Array:

@@ -90,6 +90,8 @@ class Given:
         Least and greatest valid value.
     display : Display
         How to draw the input.
+    states_layout : bool
+        Whether the caller states the layout of a single input.
     structure, several, wiring : Structure, tuple of GivenInput, Wiring
         For several inputs: the structure that contains them (tuple, list or dict), each input, and how the model is
         called with them.
@@ -101,6 +103,7 @@ class Given:
     options: Mapping[str, Any]
     bounds: tuple[float, float] | None
     display: Display
+    states_layout: bool = True
     structure: Structure | None = None
     several: tuple[GivenInput, ...] = ()
     wiring: Wiring | None = None
@@ -173,7 +176,9 @@ def given_inputs(
     one = found[first]
     assert one.host is not None
     if structure == SINGLE:
-        return Given(one.host, x, one.layout, one.options, one.bounds, one.display)
+        return Given(
+            one.host, x, one.layout, one.options, one.bounds, one.display, states_layout=layout is not None
+        )
     _check_counts(found)
     return Given(
         one.host,
@@ -182,9 +187,9 @@ def given_inputs(
         one.options,
         None,
         Display(classes=one.display.classes),
-        structure,
-        tuple(found),
-        _wiring_of(structure, found),
+        structure=structure,
+        several=tuple(found),
+        wiring=_wiring_of(structure, found),
     )
 
 
@@ -218,6 +223,11 @@ def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structu
 def _default_axes(structure: Structure, host: Array, extension: Extension, model: Any) -> Layout:
     """Give the default layout of an input."""
     if structure == SINGLE and host.dtype.kind == "i":
+        if host.ndim == 1:
+            raise InputError(
+                f"x has shape {host.shape}, token ids without a batch axis: give x[None] for one sequence of "
+                f"{len(host)} tokens, or layout='N' for {len(host)} examples of one token each."
+            )
         return Layout("NT")
     if structure != SINGLE and (host.ndim == 1 or host.dtype.kind != "f"):
         if host.ndim not in _FIXED:

@@ -9,16 +9,18 @@ from typing import Any, cast
 import numpy as np
 
 from explain.algorithms.method import Method
+from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.tokens import Tokens, seen_as_tokens
 from explain.errors import LayoutError, UnsupportedInputError
-from explain.explanation.request import Request
+from explain.explanation.request import Notes, Request
 from explain.inputs.arrays import to_host
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout
 from explain.inputs.masking import resolve_mask
 from explain.inputs.packing import Part
+from explain.inputs.token_calls import TOKEN_VECTORS, token_options
 from explain.running.problem import Problem
 
 
@@ -65,6 +67,8 @@ class OneInput:
         """Prepare the input of a request, inside the backend's session."""
         layout = request.question.layout.batch_first
         host = request.question.layout.to_batch_first(request.given.x)
+        if not request.given.states_layout and isinstance(backend, Layered):
+            backend.check_default_layout(host.shape)
         are_ids = host.dtype.kind == "i"
         first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
         mask = resolve_mask(request.lengths, first, layout)
@@ -72,8 +76,8 @@ class OneInput:
         if not are_ids:
             return cls(backend, examples, layout)
         check_ids(request.method, request.question.layout)
-        tokens, entered, examples = seen_as_tokens(backend, examples, layout)
-        return cls(entered, examples, tokens.layout, tokens)
+        tokens, entered, examples = seen_as_tokens(backend, examples)
+        return cls(entered, examples, TOKEN_VECTORS, tokens)
 
     @property
     def has_tokens(self) -> bool:
@@ -87,7 +91,13 @@ class OneInput:
 
     def options(self, request: Request) -> Mapping[str, Any]:
         """Give the options of the method."""
-        return request.given.options
+        options = request.given.options
+        return options if self.tokens is None else token_options(options, self.tokens.ids, self.tokens.call)
+
+    @property
+    def notes(self) -> Notes:
+        """The warnings about the input."""
+        return [] if self.tokens is None else list(self.tokens.notes)
 
     def without_mask(self, problem: Problem) -> Problem:
         """Give the problem before it is posed at a layer, unchanged: the mask of a single input may apply there."""
@@ -138,7 +148,8 @@ def check_ids(method: Method, layout: Layout) -> None:
             f"method={method.name!r} cannot be used on token ids, which cannot change gradually: take "
             "another method, such as integrated_gradients."
         )
-    if layout.axes != "NT"[: len(layout.axes)]:
+    if layout.axes not in ("N", "NT", "TN"):
         raise LayoutError(
-            f"layout={layout.axes!r}, but token ids have shape (N, T): give them in this shape."
+            f"layout={layout.axes!r}, but token ids have the axes N, examples, and T, time steps: give layout='NT' or "
+            "layout='TN', in the order in which the model takes them."
         )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from explain.algorithms.method import Method
 from explain.backends.found import Found
-from explain.errors import GradientError
+from explain.errors import GradientError, ModelCallError
 from explain.explanation.each_input import Explained, each_input
 from explain.explanation.posed import Posed
 from explain.explanation.several_inputs import SeveralInputs
@@ -26,7 +30,25 @@ def run(posed: Posed) -> tuple[Explained, ...]:
                 raise
             raise GradientError(reason) from cause
 
-    if isinstance(view, SeveralInputs) and not posed.is_of_layer:
-        return tuple(each_input(request, view, posed.problem, solve))
-    found = solve(posed.problem)
+    with _at_points_of(request.method):
+        if isinstance(view, SeveralInputs) and not posed.is_of_layer:
+            return tuple(each_input(request, view, posed.problem, solve))
+        found = solve(posed.problem)
     return (Explained(request.given.as_one, posed.problem, found, found.warnings, view.tokens),)
+
+
+@contextmanager
+def _at_points_of(method: Method) -> Iterator[None]:
+    """Say of an error that the model raises here that it took x itself: the problem was posed there."""
+    try:
+        yield
+    except ModelCallError as error:
+        if error.__cause__ is None:
+            raise
+        cause = error.__cause__
+        raise ModelCallError(
+            f"The model takes x, but raised {type(cause).__name__} at a point that {method.name} makes from it: "
+            f"{str(cause).rstrip().removesuffix('.')}. If x has token ids or class numbers, which cannot change "
+            "gradually, give them as whole numbers, as an input of their own, or take a method whose points have only "
+            "values of x and of the baseline, such as feature_ablation."
+        ) from cause

@@ -8,7 +8,12 @@ import numpy as np
 
 from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
 from explain.backends.protocol import Backend, Finding, ScoreKind
-from explain.backends.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
+from explain.backends.scoring import (
+    looks_like_log_probabilities,
+    looks_like_probabilities,
+    may_be,
+    undoable_reason,
+)
 from explain.errors import ModelCallError, ScoreError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
@@ -16,13 +21,19 @@ from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import picked
 from explain.running.execution import Executor
+from explain.running.model_checks.independence import Independence
 
 # Far above the differences of sums in another order.
 _SAME_SCORE = 1e-3
 
 
 def explained_outputs(
-    request: Request, view: OneInput | SeveralInputs, backend: Backend, examples: Examples, executor: Executor
+    request: Request,
+    view: OneInput | SeveralInputs,
+    backend: Backend,
+    examples: Examples,
+    executor: Executor,
+    noise: float,
 ) -> tuple[Backend, Array, Finding]:
     """Call the model on the examples.
 
@@ -36,28 +47,54 @@ def explained_outputs(
         The examples, with the target as far as it is known before the call.
     executor : Executor
         Splits the work into chunks.
+    noise : float
+        The noise of the model, see `explain.running.model_checks.determinism`.
 
     Returns
     -------
     Backend, numpy.ndarray, Finding
-        The backend to use from here on, the outputs of shape (N, ...), and the kind of score.
+        The backend to use from here on, the outputs of shape (N, ...), and the kind of score. If the points of a
+        single example depend on each other, its `fixed_batch_size` is 1.
 
     Raises
     ------
+    DependentExamplesError
+        If the examples depend on each other.
     ModelCallError
         If an output is NaN or infinite.
     ScoreError
         If the kind of score cannot be computed from this model.
     """
+    independence = _independence(request, backend, examples, executor, noise)
     outputs, finding = _outputs(backend, examples, executor, request.method.begins_with_gradients)
-    if finding.transformed and _is_probability_already(
-        request, plain := _plain(request, view), examples, executor
-    ):
-        # A softmax of probabilities gives wrong scores that look right: explain the output without it.
-        backend = plain
-        outputs, _ = _outputs(backend, examples, executor)
-        finding = Finding("probability")
+    if independence is not None and independence.check(outputs):
+        backend.fixed_batch_size = 1
+    if finding.transformed:
+        plain = _plain(request, view, backend)
+        held = _held_already(request, plain, finding, examples, executor)
+        if held is not None:
+            # A softmax of probabilities gives wrong scores that look right: explain the output without it.
+            backend = plain
+            outputs, _ = _outputs(backend, examples, executor)
+            finding = Finding(held)
     return backend, outputs, _checked_by_values(finding, outputs)
+
+
+def _independence(
+    request: Request, backend: Backend, examples: Examples, executor: Executor, noise: float
+) -> Independence | None:
+    """Ask whether the examples depend on each other; None if each of them is run alone."""
+    if request.batch_size == 1:
+        return None
+    question = request.question
+    named = (*question.forward_kwargs, *request.companions)
+    at = str(request.layer) if request.neuron is not None and not request.method.through_neuron else ""
+    settings = (question.output, question.layout, question.wiring, named, at)
+    # The traces of a model with such arguments are not kept: without gradients another one would be made.
+    traced_again = bool(question.forward_kwargs) and request.method.begins_with_gradients
+    return Independence(
+        backend, request.model, examples, executor, noise, settings, with_gradients=traced_again
+    )
 
 
 def _outputs(
@@ -83,23 +120,37 @@ def _outputs(
     return outputs, finding
 
 
-def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
+def _plain(request: Request, view: OneInput | SeveralInputs, like: Backend) -> Backend:
     """Open the model again, with its unchanged output as the score."""
     question = replace(request.question, score="output")
-    return view.again(request.extension.open(request.model, question, request.given.like))
+    plain = request.extension.open(request.model, question, request.given.like)
+    plain.fixed_batch_size = like.fixed_batch_size
+    return view.again(plain)
 
 
-def _is_probability_already(request: Request, plain: Backend, examples: Examples, executor: Executor) -> bool:
-    """Check whether the output, so far taken for logits, looks like probabilities."""
+def _held_already(
+    request: Request, plain: Backend, finding: Finding, examples: Examples, executor: Executor
+) -> ScoreKind | None:
+    """Give the kind of score that the output, so far taken for logits, already is; None for logits.
+
+    Raises
+    ------
+    ScoreError
+        If it is another kind than the requested one.
+    """
     outputs, _ = _outputs(plain, examples, executor)
-    if not looks_like_probabilities(outputs):
-        return False
-    if request.question.score == "log_probability":
+    held: ScoreKind = "probability"
+    if finding.mixed is not None and may_be(finding.mixed, outputs):
+        held = finding.mixed
+    elif not looks_like_probabilities(outputs):
+        return None
+    if request.question.score != held:
+        words = "probabilities" if held == "probability" else "logarithms of probabilities"
         raise ScoreError(
-            "score='log_probability' cannot be computed: the model's outputs already are probabilities, but no "
-            "softmax layer computes them. Give score='probability', or return logits from the model."
+            f"score={request.question.score!r} cannot be computed: the model's outputs already are {words}, but no "
+            f"softmax layer computes them. Give score={held!r}, or return logits from the model."
         )
-    return True
+    return held
 
 
 def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
@@ -111,13 +162,19 @@ def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
     ):
         return finding
     kind: ScoreKind
-    if looks_like_probabilities(outputs):
+    mixed = finding.mixed is not None and may_be(finding.mixed, outputs)
+    if finding.mixed is not None and mixed:
+        kind = finding.mixed
+    elif looks_like_probabilities(outputs):
         kind = "probability"
     elif looks_like_log_probabilities(outputs):
         kind = "log_probability"
     else:
         return finding
-    return replace(finding, score=kind, reason=undoable_reason(kind, "softmax", opaque=finding.opaque))
+    made_by = finding.made_by or "softmax"
+    return replace(
+        finding, score=kind, reason=undoable_reason(kind, made_by, opaque=finding.opaque, mixed=mixed)
+    )
 
 
 def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:

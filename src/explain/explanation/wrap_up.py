@@ -25,11 +25,12 @@ from explain.explanation.posed import Posed
 from explain.explanation.request import Notes, Request
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, spread_mask
 from explain.inputs.reduction import UNSIGNED, Reduction, cancelled, reduced
 from explain.results.attribution import Attribution
-from explain.running.determinism import UNSTEADY_NOTE
 from explain.running.execution import Executor
+from explain.running.model_checks.determinism import UNSTEADY_NOTE
 from explain.running.problem import Problem
 
 
@@ -55,7 +56,7 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     GradientError
         If a value is NaN or infinite.
     """
-    before = _score_notes(posed.finding)
+    before = [*posed.view.notes, *_score_notes(posed.finding)]
     after = [*([UNSTEADY_NOTE] if posed.unsteady else []), *_memory_notes(posed.problem.executor)]
     structure = None if posed.is_of_layer else posed.request.given.structure
     results: list[Attribution | None] = []
@@ -130,7 +131,9 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
     )
     if not at_input or tokens is None:
         return attribution
-    return _by_token(attribution, tokens, problem.layout.to_canonical(values), _reduction(request))
+    return _by_token(
+        attribution, tokens, given.layout, problem.layout.to_canonical(values), _reduction(request)
+    )
 
 
 def _score_notes(finding: Finding) -> Notes:
@@ -186,16 +189,20 @@ def _cancellation_notes(posed: Posed, explained: Explained) -> Notes:
     return [(text, CancellationWarning)]
 
 
-def _by_token(result: Attribution, tokens: Tokens, values: Array, how: Reduction) -> Attribution:
-    """Give each token one number for the values at its embedding vector, shape (..., C)."""
+def _by_token(
+    result: Attribution, tokens: Tokens, layout: Layout, values: Array, how: Reduction
+) -> Attribution:
+    """Give each token one number for the values at its embedding vector, shape (N, T, C), in the layout of the ids."""
     return replace(
         result,
-        values=reduced(values, how).astype(np.float32),
+        values=np.ascontiguousarray(
+            layout.from_batch_first(reduced(values, how).reshape(tokens.ids.shape)), np.float32
+        ),
         reduce=how,
-        inputs=tokens.ids.astype(np.float32),
+        inputs=np.ascontiguousarray(layout.from_batch_first(tokens.ids), np.float32),
         # The vectors of the baseline do not have the shape of the ids; the baseline rule records the token.
         baseline=None,
-        layout="NT"[: tokens.ids.ndim],
+        layout=layout.axes,
     )
 
 

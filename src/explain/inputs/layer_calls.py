@@ -13,6 +13,9 @@ from explain.inputs.layout import Layout
 LayerLike = Any
 """A layer's name, ``(name, call)`` for a layer with several calls, or the layer itself."""
 
+RecordedCall = tuple[str, tuple[int | None, ...]]
+"""A call of a layer while the model runs: its name, and the shape of its output. A size may be open in a trace."""
+
 _EXTENT = "TDHW"
 
 
@@ -34,6 +37,8 @@ class LayerCall:
         Whether the model calls it just once.
     is_leaf : bool
         Whether it contains no other recorded layer.
+    batch_axis : int
+        The axis of the examples in its output as the layer gives it; everywhere else it is the first.
     """
 
     name: str
@@ -42,6 +47,7 @@ class LayerCall:
     channels_last: bool
     is_only_call: bool = True
     is_leaf: bool = True
+    batch_axis: int = 0
 
     @property
     def label(self) -> str:
@@ -79,16 +85,18 @@ class LayerCall:
         return Layout(f"N{extent}C" if self.channels_last else f"NC{extent}")
 
 
-def as_calls(recorded: Sequence[tuple[str, tuple[int, ...], bool]], separator: str) -> tuple[LayerCall, ...]:
-    """Number recorded calls, given as (name, shape of one example, channels last), in order.
+def as_calls(
+    recorded: Sequence[tuple[str, tuple[int, ...], bool, int]], separator: str
+) -> tuple[LayerCall, ...]:
+    """Number recorded calls, given as (name, shape of one example, channels last, batch axis), in order.
 
     Examples
     --------
-    >>> found = as_calls([("a.relu", (4,), True), ("a.relu", (4,), True), ("a", (4,), True)], ".")
+    >>> found = as_calls([("a.relu", (4,), True, 0), ("a.relu", (4,), True, 0), ("a", (4,), True, 0)], ".")
     >>> [(call.label, call.is_leaf) for call in found]
     [('a.relu[0]', True), ('a.relu[1]', True), ('a', False)]
     """
-    names = [name for name, _, _ in recorded]
+    names = [name for name, *_ in recorded]
     return tuple(
         LayerCall(
             name,
@@ -97,8 +105,9 @@ def as_calls(recorded: Sequence[tuple[str, tuple[int, ...], bool]], separator: s
             channels_last,
             is_only_call=names.count(name) == 1,
             is_leaf=not any(other.startswith(f"{name}{separator}") for other in names),
+            batch_axis=batch_axis,
         )
-        for index, (name, shape, channels_last) in enumerate(recorded)
+        for index, (name, shape, channels_last, batch_axis) in enumerate(recorded)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.inputs.target import picked
 from explain.keras.masks import has_masking, recorded_masks
 from explain.running.path_gradients import AlongPaths
@@ -108,13 +108,10 @@ class TorchBackend(AlongPaths, OpenedModel):
         found: ModuleCut | SourceCut | None = survey(self, examples).cut
         return found
 
-    def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int, ...]]]:
-        """Run one example; give each call of a module as its name and the shape of its output."""
-        one = self.padded(examples).rows(slice(0, 1))
-        seen: list[tuple[str, tuple[int, ...]]] = []
-        with torch.no_grad(), noted_calls(self.named_layers, seen):
-            self.read(self.tensors(one.inputs), one)
-        return seen
+    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
+        """Run examples; record each call of a module as its name and the shape of its output."""
+        with torch.no_grad(), noted_calls(self.named_layers, recorded):
+            self.read(self.tensors(examples.inputs), examples)
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""
@@ -122,6 +119,13 @@ class TorchBackend(AlongPaths, OpenedModel):
         with torch.no_grad():
             source = self.until(call).read(self.tensors(padded.inputs), padded).source
         return to_host(source.contiguous())[: len(examples)]
+
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of modules at some calls, from one run."""
+        with torch.no_grad(), ExitStack() as stack:
+            found = [stack.enter_context(self.place_of(call).received()) for call in calls]
+            self.read(self.tensors(examples.inputs), examples)
+        return tuple(to_host(one[0]) for one in found)
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model; the autograd graph starts at the module."""

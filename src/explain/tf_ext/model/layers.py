@@ -11,7 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.places import Place
-from explain.backends.tokens import is_embedding
+from explain.backends.token_readers import is_embedding
+from explain.inputs.layer_calls import RecordedCall
 from explain.keras.calls import replaced
 
 
@@ -45,6 +46,19 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     return before or is_embedding(layer)
 
 
+def with_moved_axis(tensor: Any, source: int, target: int) -> Any:
+    """Move an axis of a tensor.
+
+    Examples
+    --------
+    >>> tuple(with_moved_axis(tf.zeros((2, 3, 4)), 0, 1).shape)
+    (3, 2, 4)
+    """
+    order = [axis for axis in range(len(tensor.shape)) if axis != source]
+    order.insert(target, source)
+    return tf.transpose(tensor, order)
+
+
 @dataclass(frozen=True)
 class TensorFlowPlace(Place):
     """The output of a layer at one of its calls; see `explain.backends.places.Place`.
@@ -73,6 +87,29 @@ class TensorFlowPlace(Place):
         with replaced(layer, "call", passed):
             yield
 
+    @contextmanager
+    def received(self) -> Iterator[list[Any]]:
+        """Record the first argument of the call."""
+        found: list[Any] = []
+        count = -1
+        layer = self.layer()
+        own = layer.call
+
+        @functools.wraps(own)
+        def called(*arguments: Any, **keywords: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == self.call.call:
+                found.append(next(iter((*arguments, *keywords.values()))))
+            return own(*arguments, **keywords)
+
+        with replaced(layer, "call", called):
+            yield found
+
+    def with_moved_axis(self, output: Any, source: int, target: int) -> Any:
+        """Move an axis of the output, or of what replaces it."""
+        return with_moved_axis(output, source, target)
+
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output; axes that a trace leaves open fit any size."""
         return bool(output.shape[1:].is_compatible_with(value.shape[1:]))
@@ -99,8 +136,12 @@ class TensorFlowPlace(Place):
             yield found
 
 
+def batch_axis_of(layer: Any) -> None:
+    """Give no axis: the layers of Keras take the examples first, and no two orders are possible."""
+
+
 @contextmanager
-def noted_calls(layers: Mapping[str, Any], seen: list[tuple[str, tuple[int | None, ...]]]) -> Iterator[None]:
+def noted_calls(layers: Mapping[str, Any], seen: list[RecordedCall]) -> Iterator[None]:
     """Record the name of every layer and the shape of its output, at each call outside another layer's loop."""
     graph = tf.compat.v1.get_default_graph()
 

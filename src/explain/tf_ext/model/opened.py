@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from explain.backends.layered import Layered
+from explain.backends.operations.endings import Ending
 from explain.backends.protocol import Finding, Question
-from explain.backends.scoring import ActivationKind
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (
@@ -26,7 +27,7 @@ from explain.tf_ext.model.inspection import (
     first_layer_complaint,
     inspect_model,
 )
-from explain.tf_ext.model.layers import TensorFlowPlace, has_channels_last, named_layers
+from explain.tf_ext.model.layers import TensorFlowPlace, batch_axis_of, has_channels_last, named_layers
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
@@ -50,6 +51,7 @@ class OpenedModel(Layered):
 
     inspection: TensorFlowInspection
     has_channels_last = staticmethod(has_channels_last)
+    batch_axis_of = staticmethod(batch_axis_of)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         inspection = inspect_model(
@@ -60,8 +62,13 @@ class OpenedModel(Layered):
         self.device_name, self._precision = device_and_dtype(inspection, like)
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._eager = inspection.eager
-        self._functional: ActivationKind | None = None
+        self._ending: Ending | None = None
         self._own_traces: dict[Any, Trace] = {}
+
+    @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+        return self.inspection.structure.token
 
     @property
     def named_layers(self) -> Mapping[str, Any]:
@@ -126,8 +133,8 @@ class OpenedModel(Layered):
                 if found is not None:
                     return found, trace.finding
             if function is TensorFlowForwardPass.outputs:
-                self._functional = self._functional_of_a_trace(examples, inputs)
-            forward = self._forward_pass(examples, self._functional)
+                self._ending = self._ending_in_a_trace(examples, inputs)
+            forward = self._forward_pass(examples, self._ending)
             with preserved_variables(self.model), preserved_random_state():
                 return function(forward, *static, *inputs), forward.findings[0]
         except ExplainError:
@@ -152,9 +159,9 @@ class OpenedModel(Layered):
         trace = self._traced_or_none(function, padded, inputs, (), look)
         return None if trace is None else trace.analysis
 
-    def called_layers(self, examples: Examples) -> list[tuple[str, tuple[int | None, ...]]]:
-        """Trace or run one example; give each call of a layer as its name and the shape of its output."""
-        padded = self.padded(examples.rows(slice(0, 1)))
+    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
+        """Trace or run examples; record each call of a layer as its name and the shape of its output."""
+        padded = self.padded(examples)
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         forward = self._forward_pass(padded)
         if not self._eager:
@@ -162,7 +169,8 @@ class OpenedModel(Layered):
             with suppress(Exception), preserved_random_state():
                 # The trace is not cached: only the notes are needed.
                 traced(forward.layer_calls, inputs, self._specifications(inputs))
-                return forward.notes
+                recorded += forward.notes
+                return
         forward.notes.clear()
         try:
             with preserved_variables(self.model), preserved_random_state():
@@ -171,7 +179,8 @@ class OpenedModel(Layered):
             raise
         except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, inputs) from cause
-        return forward.notes
+        finally:
+            recorded += forward.notes
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
@@ -279,8 +288,8 @@ class OpenedModel(Layered):
             kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
         return kept[key]
 
-    def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
-        """Find the activation that made the output, in a trace that never runs: eager tensors have no graph."""
+    def _ending_in_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> Ending | None:
+        """Find the activations that made the output, in a trace that never runs: eager tensors have no graph."""
         if self.inspection.opaque:
             return None
         forward = self._forward_pass(examples)
@@ -289,20 +298,18 @@ class OpenedModel(Layered):
         # The user's code may raise anything when it is traced; the model runs without a trace then.
         except Exception:
             return None
-        return forward.functionals[-1]
+        return replace(found, activations=()) if (found := forward.endings[-1]) is not None else None
 
     def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
         return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
 
-    def _forward_pass(
-        self, examples: Examples, functional: ActivationKind | None = None
-    ) -> TensorFlowForwardPass:
+    def _forward_pass(self, examples: Examples, ending: Ending | None = None) -> TensorFlowForwardPass:
         return TensorFlowForwardPass.of(
             self.model,
             self.inspection,
             question=self.question,
             target_function=examples.target.function,
-            functional=functional,
+            ending=ending,
             entry=self.entry,
             exit=self.exit,
             readers=self.readers,

@@ -9,19 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.outputs.target_function import called_target, not_scalars_error
-from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation, no_gradient_reason
+from explain.backends.scoring import Arithmetic, RecordedActivation, no_gradient_reason
 from explain.errors import GradientError
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import is_keras_model, layers_of
-
-_FUNCTIONAL: dict[str, ActivationKind] = {
-    "Softmax": "softmax",
-    "LogSoftmax": "log_softmax",
-    "Sigmoid": "sigmoid",
-}
-# Operations that change the shape of an output and not its values.
-_RESHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "Transpose")
-
 
 ARITHMETIC = Arithmetic(
     softmax=tf.nn.softmax,
@@ -51,19 +42,6 @@ class ActivationRecorder:
         """Record every call of an activation layer."""
         with recorded_activations(self._layers) as recorded:
             yield recorded
-
-
-def functional_activation(output: Any) -> ActivationKind | None:
-    """Find in a trace the activation that made an output; None if there is no activation or no trace."""
-    if tf.is_symbolic_tensor(output):
-        operation = output.op
-        while operation.type in _RESHAPING:
-            operation = operation.inputs[0].op
-        # A log-sigmoid is written as −softplus(−x).
-        if operation.type == "Neg" and operation.inputs[0].op.type == "Softplus":
-            return "log_sigmoid"
-        return _FUNCTIONAL.get(operation.type)
-    return None
 
 
 def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from explain.backends.inspection import Complaint, Inspection, model_call_error, uncallable_error
 from explain.backends.stepwise import is_stepwise
-from explain.backends.tokens import is_embedding
+from explain.backends.token_readers import is_embedding
 from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.places import Place
-from explain.torch_ext.model.memory_format import order_of
+from explain.inputs.layer_calls import RecordedCall
+from explain.torch_ext.model.memory_format import in_order, order_of
 
 # Layers that determine the channel axis; others, such as an activation or a dropout, preserve it.
 _CHANNELS_FIRST = (
@@ -47,8 +48,21 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     return before or isinstance(layer, _CHANNELS_LAST)
 
 
+def batch_axis_of(layer: Any) -> int | None:
+    """Give the axis of the examples that a recurrent or attention module expects; None for any other module.
+
+    Examples
+    --------
+    >>> batch_axis_of(nn.LSTM(2, 3)), batch_axis_of(nn.GRUCell(2, 3)), batch_axis_of(nn.Linear(2, 3))
+    (1, 0, None)
+    """
+    if isinstance(layer, (nn.RNNBase, nn.MultiheadAttention)):
+        return 0 if layer.batch_first else 1
+    return 0 if isinstance(layer, nn.RNNCellBase) else None
+
+
 @contextmanager
-def noted_calls(layers: Mapping[str, nn.Module], seen: list[tuple[str, tuple[int, ...]]]) -> Iterator[None]:
+def noted_calls(layers: Mapping[str, nn.Module], seen: list[RecordedCall]) -> Iterator[None]:
     """Record the name of every module and the shape of its output, at each of its calls."""
     thread = threading.get_ident()
 
@@ -61,6 +75,20 @@ def noted_calls(layers: Mapping[str, nn.Module], seen: list[tuple[str, tuple[int
         for name, module in layers.items():
             stack.callback(module.register_forward_hook(partial(hook, name)).remove)
         yield
+
+
+def with_moved_axis(tensor: Tensor, source: int, target: int) -> Tensor:
+    """Move an axis of a tensor.
+
+    A tensor whose batch axis leaves the front goes into the model, which may take a view of it: it is contiguous.
+
+    Examples
+    --------
+    >>> with_moved_axis(torch.zeros(2, 3, 4), 0, 1).shape
+    torch.Size([3, 2, 4])
+    """
+    moved = tensor.movedim(source, target)
+    return in_order(moved) if source == 0 else moved
 
 
 @dataclass(frozen=True)
@@ -89,6 +117,30 @@ class TorchPlace(Place):
             yield
         finally:
             handle.remove()
+
+    @contextmanager
+    def received(self) -> Iterator[list[Tensor]]:
+        """Record the first argument of the call."""
+        found: list[Tensor] = []
+        count = -1
+        thread = threading.get_ident()
+
+        def hook(module: nn.Module, arguments: Any, keywords: Any) -> None:
+            nonlocal count
+            if threading.get_ident() == thread:
+                count += 1
+                if count == self.call.call:
+                    found.append(next(iter((*arguments, *keywords.values()))))
+
+        handle = self.layer.register_forward_pre_hook(hook, with_kwargs=True)
+        try:
+            yield found
+        finally:
+            handle.remove()
+
+    def with_moved_axis(self, output: Tensor, source: int, target: int) -> Tensor:
+        """Move an axis of the output, or of what replaces it."""
+        return with_moved_axis(output, source, target)
 
     def fits(self, output: Tensor, value: Tensor) -> bool:
         """Tell whether a value has the shape of the output."""
