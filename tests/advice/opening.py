@@ -24,7 +24,9 @@ from advice.models import (
 )
 
 from explain.errors import (
+    BaselineError,
     CancellationWarning,
+    DependentExamplesError,
     HeldInputWarning,
     InputError,
     LayerError,
@@ -35,9 +37,11 @@ from explain.errors import (
     OptionError,
     ProbabilityScoreWarning,
     ScoreError,
+    UnexplainedTokensWarning,
     UnsupportedInputError,
     UnsupportedModelError,
     UnusedInputWarning,
+    ZeroGradientWarning,
 )
 
 WORDS = np.array([[1, 2, 3, 4, 5], [6, 0, 2, 9, 1]])
@@ -160,6 +164,95 @@ def own_table(kit: Any, as_layer: bool = False) -> Any:
     model = module(kit, forward, lookup=nn.Embedding.from_pretrained(table) if as_layer else nn.Identity())
     model.table = nn.Parameter(table)
     return model
+
+
+def squeezing(kit: Any, axis: int | None = None) -> Any:
+    """A single output of shape (N, 1), without its last axis."""
+    squeeze = (
+        (lambda x: x.squeeze() if axis is None else x.squeeze(axis))
+        if kit.name == "torch"
+        else (lambda x: kit.tf.squeeze(x, axis))
+    )
+    return kit.function(lambda x: squeeze(kit.matmul(x, WEIGHT[:, :1])))
+
+
+def words_first(kit: Any) -> Any:
+    """Reads ids (T, N)."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, ids: self.gru(self.embedding(ids))[1][0],
+            embedding=nn.Embedding(6, 4),
+            gru=nn.GRU(4, 3),
+        )
+    )
+
+
+def centred(kit: Any, together: bool = False) -> Any:
+    """Subtracts the mean of the nodes, the rows of x; `together` takes all nodes as one example, x[None]."""
+    mean = (lambda x: x.mean(0)) if kit.name == "torch" else (lambda x: kit.tf.reduce_mean(x, 0))
+    if together:
+        return kit.function(lambda x: kit.matmul(x[0] - mean(x[0]), WEIGHT)[None])
+    return kit.function(lambda x: kit.matmul(x - mean(x), WEIGHT))
+
+
+def scaled(kit: Any) -> Any:
+    """Divides by the largest value of the batch."""
+    largest = (
+        (lambda x: x.abs().max()) if kit.name == "torch" else (lambda x: kit.tf.reduce_max(kit.tf.abs(x)))
+    )
+    return kit.function(lambda x: kit.matmul(x / largest(x), WEIGHT))
+
+
+def of_one_id(kit: Any) -> Any:
+    """Takes one id an example, shape (N,)."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, ids: kit.tanh(self.out(self.embedding(ids))),
+            embedding=nn.Embedding(6, 4),
+            out=nn.Linear(4, 3),
+        )
+    )
+
+
+def counting(kit: Any, by: str) -> Any:
+    """Reads ids by an embedding, and by their sum or a second embedding."""
+    nn = kit.torch.nn
+
+    def forward(self: Any, ids: Any) -> Any:
+        beside = ids.sum(1, keepdim=True) if by == "sum" else self.beside(ids).sum(1)
+        return kit.tanh(self.embedding(ids).mean(1)) + 0.1 * beside
+
+    return kit.randomised(module(kit, forward, embedding=nn.Embedding(6, 4), beside=nn.Embedding(6, 1)))
+
+
+def wanting(kit: Any) -> Any:
+    """Refuses ids without the id 4."""
+
+    def forward(self: Any, ids: Any) -> Any:
+        if not (ids == 4).any(1).all():
+            raise ValueError("no end of the sentence")
+        return self.inner(ids)
+
+    return module(kit, forward, inner=embedded(kit))
+
+
+def casting(kit: Any) -> Any:
+    """Takes ids in floating point too."""
+    return module(kit, lambda self, ids: self.inner(ids.long()), inner=embedded(kit))
+
+
+def with_words(kit: Any) -> Any:
+    """A table, and ids that may come in floating point."""
+    return module(
+        kit,
+        lambda self, x, ids: self.head(x)[:, :2] + self.words(ids.long()),
+        head=linear(kit),
+        words=embedded(kit),
+    )
 
 
 def unbagged(kit: Any) -> Any:
@@ -364,10 +457,38 @@ ADVICE = [
     ),
     # shapes
     Advice(
-        "per example. Does x have a batch axis, and is layout= right?",
+        ": the output should have one ",
         InputError,
         lambda kit: attribute(kit.function(lambda x: kit.sum(x, 0)), SERIES, target=None),
         lambda kit: attribute(kit.function(lambda x: kit.sum(x, 0)), SERIES, target=None, layout="TNC"),
+    ),
+    Advice(
+        "If the model calls squeeze(), name the axis, for example squeeze(-1)",
+        InputError,
+        lambda kit: attribute(squeezing(kit), TABLE[:1], target=None),
+        lambda kit: attribute(squeezing(kit, axis=-1), TABLE[:1], target=None),
+    ),
+    Advice(
+        ", and the model takes one step at a time: give layout=",
+        LayoutError,
+        lambda kit: attribute(stepwise(kit), SERIES[:, :1]),
+        lambda kit: [attribute(stepwise(kit), SERIES[:, :1], layout=one) for one in ("TNC", "NTC")],
+    ),
+    Advice(
+        " of the model would run along the examples instead of the time ",
+        LayoutError,
+        lambda kit: attribute(words_first(kit), IDS),
+        lambda kit: attribute(words_first(kit), IDS.T, layout="TN"),
+        TORCH,
+    ),
+    Advice(
+        "If each row is to be explained by itself, without the others, give batch_size=1.",
+        DependentExamplesError,
+        lambda kit: attribute(centred(kit), TABLE),
+        lambda kit: [
+            attribute(centred(kit, together=True), TABLE[None], target=(1, 0)),
+            attribute(scaled(kit), TABLE, batch_size=1),
+        ],
     ),
     Advice(
         ", a single example: add the batch axis, x[None], to make it ",
@@ -479,7 +600,7 @@ ADVICE = [
         ],
     ),
     Advice(
-        "score='log_probability' cannot be computed: the model's outputs already are probabilities",
+        " cannot be computed: the model's outputs already are ",
         ScoreError,
         lambda kit: attribute(softmaxed(kit), TABLE, score="log_probability"),
         lambda kit: [
@@ -556,10 +677,53 @@ ADVICE = [
         TORCH,
     ),
     Advice(
-        ", but token ids have shape (N, T): give them in this shape.",
+        ", but token ids have the axes N, examples, and T, time steps: give layout=",
         LayoutError,
         lambda kit: attribute(embedded(kit), IDS, layout="NC"),
         lambda kit: [attribute(embedded(kit), IDS, layout="NT"), attribute(embedded(kit), IDS)],
+        TORCH,
+    ),
+    Advice(
+        ", token ids without a batch axis: give x[None] for one sequence of ",
+        InputError,
+        lambda kit: attribute(embedded(kit), IDS[0]),
+        lambda kit: [attribute(embedded(kit), IDS[0][None]), attribute(of_one_id(kit), IDS[0], layout="N")],
+        TORCH,
+    ),
+    Advice(
+        "first: give one number per token, for one example or for each.",
+        OptionError,
+        lambda kit: attribute(embedded(kit), IDS, "feature_ablation", feature_mask=np.arange(5)),
+        lambda kit: [
+            attribute(embedded(kit), IDS, "feature_ablation", feature_mask=one)
+            for one in (np.arange(4), np.tile(np.arange(4), (2, 1)))
+        ],
+        TORCH,
+    ),
+    Advice(
+        "Have every reader of the ids be an embedding layer that is called ",
+        UnexplainedTokensWarning,
+        lambda kit: attribute(counting(kit, by="sum"), IDS),
+        lambda kit: attribute(counting(kit, by="layer"), IDS),
+        TORCH,
+    ),
+    Advice(
+        " Give ids that it takes, one for each place, or ",
+        BaselineError,
+        lambda kit: attribute(wanting(kit), IDS, "ig"),
+        lambda kit: [
+            attribute(wanting(kit), IDS, "ig", baseline=one) for one in ("zeros", np.array([0, 0, 4, 0]))
+        ],
+        TORCH,
+    ),
+    Advice(
+        "gradually, give them as whole numbers, as an input of their own, or take a method whose points have only ",
+        ModelCallError,
+        lambda kit: attribute(casting(kit), IDS.astype("float32"), "smoothgrad", stdevs=9.0),
+        lambda kit: [
+            attribute(casting(kit), IDS, "smoothgrad"),
+            attribute(casting(kit), IDS.astype("float32"), "feature_ablation"),
+        ],
         TORCH,
     ),
     Advice(
@@ -625,6 +789,13 @@ ADVICE = [
         HeldInputWarning,
         lambda kit: attribute(mixed(kit), (picture(kit), TABLE), "blur_ig"),
         lambda kit: attribute(mixed(kit), (picture(kit), TABLE), "ig"),
+    ),
+    Advice(
+        "there. If they are token ids or class numbers in floating point, which have no gradient, give them as ",
+        ZeroGradientWarning,
+        lambda kit: attribute(with_words(kit), (TABLE, IDS.astype("float32"))),
+        lambda kit: attribute(with_words(kit), (TABLE, IDS.astype("float32").astype(int))),
+        TORCH,
     ),
     Advice(
         " has no effect that was seen: every value of its attribution is zero, and no score changed ",

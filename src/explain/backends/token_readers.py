@@ -89,6 +89,8 @@ def reading_calls(
     and segments, which have the same shape, are told from ids, whatever their sizes and the values of the tables.
     """
     ids, real, others = given.tokens({padding_id(backend.named_layers[call.name]) for call in calls})
+    # A bag of ids has a single vector.
+    calls = [call for call in calls if len(call.shape) == ids.ndim + 1]
     numbers = np.where(real, np.arange(1, ids.size + 1).reshape(ids.shape), 0)
     digits = range(int(numbers.max()).bit_length())
     variants = [ids, *(np.where(numbers >> digit & 1, others, ids) for digit in digits)]
