@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import explain
@@ -85,6 +86,7 @@ def sites() -> list[Site]:
     return [site for name, tree in trees.items() for site in _sites_of(name, tree, functions)]
 
 
+@cache
 def _trees() -> dict[str, ast.Module]:
     names = {path: path.relative_to(ROOT).as_posix() for path in sorted(ROOT.rglob("*.py"))}
     return {
@@ -95,11 +97,7 @@ def _trees() -> dict[str, ast.Module]:
 
 
 def _sites_of(name: str, tree: ast.Module, functions: dict[str, list[ast.AST]]) -> Iterator[Site]:
-    scopes: dict[ast.AST, ast.AST] = {}
-    for function in ast.walk(tree):
-        if isinstance(function, (ast.FunctionDef, ast.Module)):
-            # Inner functions come later and win.
-            scopes.update(dict.fromkeys(ast.walk(function), function))
+    scopes = dict(_scoped(tree, tree))
     for node in ast.walk(tree):
         kind, message = _made_by(node)
         if kind is not None:
@@ -109,6 +107,13 @@ def _sites_of(name: str, tree: ast.Module, functions: dict[str, list[ast.AST]]) 
                 # It passes on the text of another error.
                 continue
             yield Site(f"{name}:{node.lineno}", kind, pieces)
+
+
+def _scoped(node: ast.AST, scope: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Give every node below another, with the function that it is in."""
+    for inner in ast.iter_child_nodes(node):
+        yield inner, scope
+        yield from _scoped(inner, inner if isinstance(inner, ast.FunctionDef) else scope)
 
 
 def _made_by(node: ast.AST) -> tuple[str | None, list[ast.expr]]:
