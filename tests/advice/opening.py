@@ -44,6 +44,7 @@ from explain.errors import (
     ZeroGradientWarning,
 )
 
+BYTES = np.array([[10, 200, 30, 255], [0, 90, 170, 60]], np.uint8)
 WORDS = np.array([[1, 2, 3, 4, 5], [6, 0, 2, 9, 1]])
 
 
@@ -253,6 +254,17 @@ def with_words(kit: Any) -> Any:
         head=linear(kit),
         words=embedded(kit),
     )
+
+
+def scaling(kit: Any, how: str) -> Any:
+    """Scales bytes itself: in place, which bytes do not take, or only if they are bytes."""
+
+    def forward(self: Any, x: Any) -> Any:
+        if how == "in place":
+            return self.head(x.clone().div_(255))
+        return self.head(x / 1.0 if x.is_floating_point() else x / 255.0)
+
+    return module(kit, forward, head=linear(kit))
 
 
 def unbagged(kit: Any) -> Any:
@@ -667,13 +679,40 @@ ADVICE = [
         lambda kit: attribute(embedded(kit), IDS, "integrated_gradients"),
     ),
     Advice(
-        " that the model calls: put its table of ",
+        "put its table of vectors into one, or explain a function of the vectors.",
         InputError,
         lambda kit: attribute(own_table(kit), IDS),
         lambda kit: [
             attribute(own_table(kit, as_layer=True), IDS),
             attribute(own_table(kit), own_table(kit).table.detach()[kit.tensor(IDS)], layout="NTC"),
         ],
+        TORCH,
+    ),
+    Advice(
+        "the model computes in floating point, and its operations cannot be seen: ",
+        InputError,
+        lambda kit: attribute(plain(kit), BYTES, framework=kit.name, score="output"),
+        lambda kit: attribute(plain(kit), BYTES.astype("float32") / 255, framework=kit.name, score="output"),
+        TENSORFLOW,
+    ),
+    Advice(
+        "the model does not scale it: the first operation of ",
+        InputError,
+        lambda kit: attribute(linear(kit), BYTES),
+        lambda kit: attribute(linear(kit), BYTES.astype("float32") / 255),
+    ),
+    Advice(
+        " scales its input, but takes no whole numbers (",
+        InputError,
+        lambda kit: attribute(scaling(kit, "in place"), BYTES),
+        lambda kit: attribute(scaling(kit, "in place"), BYTES.astype("float32")),
+        TORCH,
+    ),
+    Advice(
+        " computes something else from whole numbers than from the same numbers as floats (by their type): give ",
+        InputError,
+        lambda kit: attribute(scaling(kit, "by type"), BYTES),
+        lambda kit: attribute(scaling(kit, "by type"), BYTES.astype("float32") / 255),
         TORCH,
     ),
     Advice(
