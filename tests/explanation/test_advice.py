@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from advice import arguments, methods, outputs
+from advice import arguments, maps, methods, outputs
 
-ADVICE = [*arguments.ADVICE, *methods.ADVICE, *outputs.ADVICE]
+ADVICE = [*arguments.ADVICE, *maps.ADVICE, *methods.ADVICE, *outputs.ADVICE]
 CASES = [
     pytest.param(one, kit, id=f"{number}-{kit}-{one.says.strip()[:40]}")
     for number, one in enumerate(ADVICE)
