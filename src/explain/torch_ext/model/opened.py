@@ -73,6 +73,8 @@ class OpenedModel(Layered):
         self._recorder = ActivationRecorder(inspection)
         self._keras_layers = layers_of(self.model) if inspection.keras else []
         self._ending: Ending | None = None
+        self.n_runs = 0
+        """How often the model ran: one pass may be two runs, the first of which shows what the output is made of."""
         self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
         self._restore: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
@@ -196,6 +198,7 @@ class OpenedModel(Layered):
     def _run_once(
         self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
     ) -> tuple[Reading, End]:
+        self.n_runs += 1
         # A cached pass would keep a second graph in memory, and belongs to a state that is restored now.
         self.last_pass = None
         self._restore()
