@@ -38,6 +38,7 @@ WITHOUT_A_CALL = {
     " of the source has none.": "The layers of a pair have the same tensors, but for those that have a neutral value.",
     ", and that of ": "The layers of a pair have the same shapes.",
     ", and was given ": "What a port writes has the names and shapes of the target; only an own caller writes others.",
+    "not the examples, so the values of one example cannot be told. ": "The rows are observed before a layer is taken.",
     "projections of one shape, not ": "The layers of a pair have the same shapes.",
 }
 

@@ -46,6 +46,7 @@ from explain.errors import (
 
 STEEP = 40.0
 WIDE = np.random.default_rng(3).normal(size=(2, 24)).astype(np.float32) + 2
+OF_NINE = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
 REFERENCES = np.random.default_rng(0).random((9, 2))
 
 
@@ -81,10 +82,11 @@ def cnn(kit: Any) -> Any:
     return kit.cnn()
 
 
-def at_last_layer(kit: Any) -> Any:
-    model = kit.cnn()
-    last = model[-1] if kit.name == "torch" else model.layers[-1]
-    return attribute(model, picture(kit), "grad_cam", target=None, layer=last)
+def pooled(kit: Any) -> Any:
+    """Its scores over time enter a softmax, so that their mean gradient is zero."""
+    from models.maps import AttentionPooled
+
+    return kit.randomised(AttentionPooled().eval())
 
 
 def dark(kit: Any) -> Any:
@@ -235,6 +237,13 @@ def last_step(kit: Any) -> Any:
 
 
 ADVICE = [
+    Advice(
+        "places, as in front of a softmax over them: a class activation map would show rounding. Use ",
+        LayerError,
+        lambda kit: attribute(pooled(kit), OF_NINE, "grad_cam"),
+        lambda kit: attribute(pooled(kit), OF_NINE, "integrated_gradients"),
+        TORCH,
+    ),
     # algorithms/completeness.py, example_warnings.py, reference_inputs.py
     Advice(
         "Give a baseline at which the model is defined, for example 'mean', 'blur' or a small number.",
@@ -312,18 +321,6 @@ ADVICE = [
         ZeroMapWarning,
         lambda kit: attribute(dark(kit), picture(kit), "grad_cam"),
         lambda kit: attribute(dark(kit), picture(kit), "ig"),
-    ),
-    Advice(
-        " has: a class activation map needs one. Name a layer with layer=, or use ",
-        LayerError,
-        lambda kit: attribute(perceptron(kit), TABLE, "grad_cam"),
-        lambda kit: attribute(perceptron(kit), TABLE, "integrated_gradients"),
-    ),
-    Advice(
-        " has: name an earlier layer, or leave layer out.",
-        LayerError,
-        at_last_layer,
-        lambda kit: attribute(cnn(kit), picture(kit), "grad_cam", target=None),
     ),
     Advice(
         "the score depends on one place only, as on the last ",

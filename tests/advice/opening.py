@@ -267,6 +267,19 @@ def scaling(kit: Any, how: str) -> Any:
     return module(kit, forward, head=linear(kit))
 
 
+def positioned(kit: Any) -> Any:
+    """Adds an embedding of the positions, whose rows are no examples."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, x: self.head((x + self.positions(kit.torch.arange(5))).mean(1)),
+            positions=nn.Embedding(5, 4),
+            head=nn.Linear(4, 3),
+        )
+    )
+
+
 def unbagged(kit: Any) -> Any:
     nn = kit.torch.nn
     model = bag(kit)
@@ -664,6 +677,13 @@ ADVICE = [
         lambda kit: attribute(branching(kit), np.abs(TABLE), "ig", layer="out", baseline=-1.0),
         TORCH,
     ),
+    Advice(
+        "all examples at once, has no values of one example.",
+        LayerError,
+        lambda kit: attribute(positioned(kit), SERIES, layer="positions"),
+        lambda kit: attribute(positioned(kit), SERIES, layer="head"),
+        TORCH,
+    ),
     # token ids
     Advice(
         "token ids, but no embedding of the model gives one vector for each of the ",
@@ -677,6 +697,13 @@ ADVICE = [
         UnsupportedInputError,
         lambda kit: attribute(embedded(kit), IDS, "expected_gradients", baseline=IDS),
         lambda kit: attribute(embedded(kit), IDS, "integrated_gradients"),
+    ),
+    Advice(
+        ", but the model computes in floating point: ",
+        InputError,
+        lambda kit: attribute(linear(kit), TABLE > 0),
+        lambda kit: attribute(linear(kit), (TABLE > 0).astype("float32")),
+        TORCH,
     ),
     Advice(
         "put its table of vectors into one, or explain a function of the vectors.",
