@@ -52,7 +52,7 @@ ADVICE = [
         lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout=own(kit)),
     ),
     Advice(
-        " is given without layer: say of which layer, for example layer='conv2'.",
+        " is given, but layer is not: say of which layer, for example layer='conv2'.",
         OptionError,
         lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer_layout=own(kit)),
         lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout=own(kit)),

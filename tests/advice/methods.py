@@ -83,10 +83,16 @@ def cnn(kit: Any) -> Any:
 
 
 def pooled(kit: Any) -> Any:
-    """Its scores over time enter a softmax, so that their mean gradient is zero."""
-    from models.maps import AttentionPooled
-
-    return kit.randomised(AttentionPooled().eval())
+    """Its only map, scores over time, enters a softmax, so that their mean gradient is zero."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, x: self.head(self.scores(x).softmax(1)[:, :, 0]),
+            scores=nn.Linear(3, 1),
+            head=nn.Linear(9, 4),
+        )
+    )
 
 
 def dark(kit: Any) -> Any:
