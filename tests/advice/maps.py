@@ -73,6 +73,12 @@ ADVICE = [
         ],
     ),
     Advice(
+        "with a map over space or time cancel when they are averaged over its ",
+        LayerError,
+        lambda kit: attribute(made(kit, "OnlyScores"), OF_NINE, "grad_cam"),
+        lambda kit: attribute(made(kit, "OnlyScores"), OF_NINE, "integrated_gradients"),
+    ),
+    Advice(
         ", and a class activation map needs one: use ",
         LayerError,
         lambda kit: attribute(linear(kit), TABLE, "grad_cam"),
