@@ -278,6 +278,25 @@ def keras_two_views(*, meets_at_once: bool) -> keras.Model:
     return keras.Model([a, b], layers.Dense(4)(layers.GlobalAveragePooling2D()(joint)))
 
 
+class Patched(nn.Module):
+    """Patches of each channel of a series, as in PatchTST: the layer between has an axis more than a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scaled, self.patches, self.head = nn.Identity(), nn.Linear(4, 5), nn.Linear(30, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        patches = self.scaled(x * 2).movedim(1, 2).unflatten(2, (2, 4))
+        return self.head(self.patches(patches).tanh().flatten(1))
+
+
+def keras_patched() -> keras.Model:
+    x = keras.Input((8, 3))
+    scaled = layers.Permute((2, 1))(layers.Rescaling(2.0, name="scaled")(x))
+    patches = layers.Dense(5, "tanh", name="patches")(layers.Reshape((3, 2, 4))(scaled))
+    return keras.Model(x, layers.Dense(4)(layers.Flatten()(patches)))
+
+
 class OnlyScores(nn.Module):
     """A softmax over time that weights fixed values: the gradients to its scores cancel."""
 
