@@ -73,6 +73,21 @@ ADVICE = [
         ],
     ),
     Advice(
+        " per example has more axes than a map over the ",
+        LayerError,
+        lambda kit: attribute(made(kit, "Patched"), OF_NINE[:, :8], "grad_cam"),
+        lambda kit: [
+            attribute(made(kit, "Patched"), OF_NINE[:, :8], "layer_cam", layer="scaled", target=1),
+            attribute(made(kit, "Patched"), OF_NINE[:, :8], "integrated_gradients"),
+        ],
+    ),
+    Advice(
+        "with a map over space or time cancel when they are averaged over its ",
+        LayerError,
+        lambda kit: attribute(made(kit, "OnlyScores"), OF_NINE, "grad_cam"),
+        lambda kit: attribute(made(kit, "OnlyScores"), OF_NINE, "integrated_gradients"),
+    ),
+    Advice(
         ", and a class activation map needs one: use ",
         LayerError,
         lambda kit: attribute(linear(kit), TABLE, "grad_cam"),
