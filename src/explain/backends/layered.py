@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from explain.backends.first_reads import Read, layouts_read
 from explain.backends.inspection import Inspection
 from explain.backends.places import Place
 from explain.backends.protocol import Primitive, Question
@@ -20,6 +22,7 @@ from explain.backends.time_axis import batch_axes, runs_along_examples, time_axi
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
+from explain.inputs.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class LastPass:
     def is_over(self, examples: Examples) -> bool:
         """Tell whether the pass was over the same input arrays, whatever the target."""
         return self.examples.inputs is examples.inputs and self.examples.held is examples.held
+
+
+# The layouts that were seen, by model and by its structure and the shape of its input.
+_seen: weakref.WeakKeyDictionary[Any, dict[Hashable, tuple[Layout, ...]]] = weakref.WeakKeyDictionary()
 
 
 class Layered(ABC):
@@ -128,16 +135,51 @@ class Layered(ABC):
     def has_channels_last(layer: Any, before: bool) -> bool:
         """Tell whether the output of a layer has its channels last, from whether its input has."""
 
-    def check_default_layout(self, shape: tuple[int, ...]) -> None:
-        """Refuse an input of a shape that has two readings, if the caller has not stated its layout.
+    @property
+    @abstractmethod
+    def structure_key(self) -> Hashable:
+        """The same value as long as the structure of the model is the same."""
+
+    @abstractmethod
+    def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
+        """Run examples; give the inputs of the first operations that tell axes apart, at most as many."""
+
+    def layouts_seen(self, examples: Examples) -> tuple[Layout, ...]:
+        """Give the layouts in which the model reads its input, cached with the structure of the model.
+
+        Parameters
+        ----------
+        examples : Examples
+            Examples of the default layout; the first is run.
+
+        Returns
+        -------
+        tuple of Layout
+            None if nothing tells, several if each of them fits.
 
         Raises
         ------
         LayoutError
-            If there are two; the message names both.
+            If the model takes one step at a time, and x may be one sequence or several.
         """
+        one, default = examples.rows(slice(0, 1)), self.question.layout
+        (array,) = one.inputs
         if self.inspection.stepwise:
-            check_single_steps(shape)
+            check_single_steps(examples.inputs[0].shape)
+        if array.ndim < 3 or self.inspection.stepwise or self.inspection.opaque or default.axes[0] != "N":
+            return ()
+        key = (self.structure_key, array.shape[1:], default, tuple(self.question.forward_kwargs))
+        known = _seen.setdefault(self.inspection.model, {})
+        if key not in known:
+
+            def run(other: Array, most: int) -> Sequence[Read]:
+                # What the model cannot do with the example, the next run of it reports.
+                with suppress(ExplainError):
+                    return self.first_reads(one.with_inputs((other,)), most)
+                return ()
+
+            known[key] = layouts_read(array, default, run)
+        return known[key]
 
     def forget(self) -> None:
         """Clear the cached results of the whole model."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explain.backends.first_reads import Read
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
@@ -25,6 +26,7 @@ from explain.torch_ext.backward_rules import gradients
 from explain.torch_ext.model.layers import noted_calls
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
+from explain.torch_ext.model.reads import reads_in
 from explain.torch_ext.model.scores import pick_scores
 from explain.torch_ext.model.transfer import to_host
 
@@ -112,6 +114,11 @@ class TorchBackend(AlongPaths, OpenedModel):
         """Run examples; record each call of a module as its name and the shape of its output."""
         with torch.no_grad(), noted_calls(self.named_layers, recorded):
             self.read(self.tensors(examples.inputs), examples)
+
+    def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
+        """Run examples; give the inputs of the first operations that tell axes apart."""
+        with torch.no_grad():
+            return reads_in(lambda: self.read(self.tensors(examples.inputs), examples), most)
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from explain.backends.first_reads import Read
 from explain.backends.layered import Layered
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import ActivationKind
@@ -28,6 +29,7 @@ from explain.tf_ext.model.inspection import (
 )
 from explain.tf_ext.model.layers import TensorFlowPlace, batch_axis_of, has_channels_last, named_layers
 from explain.tf_ext.model.memory import is_out_of_memory
+from explain.tf_ext.model.reads import reads_in
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import to_device
@@ -66,6 +68,11 @@ class OpenedModel(Layered):
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
         return named_layers(self.model)
+
+    @property
+    def structure_key(self) -> Hashable:
+        """The same value as long as the model has the same layers with the same settings."""
+        return self.inspection.structure.token
 
     @property
     def rounds_points(self) -> bool:
@@ -172,6 +179,14 @@ class OpenedModel(Layered):
             raise self._call_error(cause, inputs[0]) from cause
         finally:
             recorded += forward.notes
+
+    def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
+        """Run examples operation by operation; give the inputs of the first layers that tell axes apart."""
+        padded = self.padded(examples)
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        forward = self._forward_pass(padded)
+        with preserved_variables(self.model), preserved_random_state():
+            return reads_in(lambda: forward.read(*inputs), self.named_layers, most)
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -82,6 +82,11 @@ class OpenedModel(Layered):
     def named_layers(self) -> Mapping[str, nn.Module]:
         """The modules of the model by name."""
         return named_layers(self.model)
+
+    @property
+    def structure_key(self) -> Hashable:
+        """The same value as long as the model has the same modules."""
+        return tuple(map(id, self.inspection.structure.modules))
 
     @property
     def rounds_points(self) -> bool:
