@@ -29,6 +29,15 @@ ONLY_HERE = {
         "tf_ext",
         "backward_rules.backward.gradient_of",
     ): "Autograd hands a hook the gradients of its node; of a traced operation they are asked for.",
+    (
+        "tf_ext",
+        "model.endings.with_replaced",
+    ): "A trace holds what is needed to run its last operations again; autograd's graph does not.",
+    (
+        "torch_ext",
+        "model.activation_calls",
+    ): "A PyTorch model runs again with other activations at its end; a trace's end is computed again by itself.",
+    ("tf_ext", "model.graph.run_again"): "An operation of autograd's graph cannot be run on other inputs.",
     ("torch_ext", "model.memory_format"): "PyTorch may lay pictures out in memory in two orders.",
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (

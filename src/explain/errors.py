@@ -172,8 +172,12 @@ class HeldInputWarning(ExplainWarning):
     """One of several inputs stayed fixed: it contains integers that no embedding reads, or no method applies to it."""
 
 
+class UnexplainedTokensWarning(ExplainWarning):
+    """Token ids reach the score also past the embeddings at which they are explained: that part stays fixed."""
+
+
 class UnusedInputWarning(ExplainWarning):
-    """The score does not depend on one of several inputs: every value of it is zero."""
+    """No effect of one of several inputs was seen: its values are zero, and one draw of noise changed no score."""
 
 
 class SurrogateWarning(ExplainWarning):

@@ -83,48 +83,6 @@ def test_one_output_means_a_sigmoid(kit, last, score):
     np.testing.assert_allclose(found.scores, value, **CLOSE)
 
 
-FUNCTIONAL = {"softmax": "probability", "log_softmax": "log_probability", "sigmoid": "probability"}
-
-
-@pytest.mark.parametrize("activation", FUNCTIONAL)
-def test_functional_activation_is_owned_up_to(kit, activation):
-    weight = LAYERS[0][0][:, :3]
-    model = kit.function(lambda x: getattr(kit, activation)(kit.matmul(x, weight)), dtype="float64")
-    with pytest.warns(ProbabilityScoreWarning, match="layer"):
-        found = explain.attribute(model, X, "saliency", target=1)
-    assert found.score == FUNCTIONAL[activation]
-    assert found.notes
-    assert "score=" in found.notes[0]
-    z = X @ weight
-    if activation == "sigmoid":
-        p = scipy.special.expit(z[:, 1:2])
-        expected = p * (1 - p) * weight[:, 1]
-    else:
-        p = scipy.special.softmax(z, axis=1)
-        expected = weight[:, 1] - p @ weight.T
-        expected = p[:, 1:2] * expected if activation == "softmax" else expected
-    np.testing.assert_allclose(found.values, expected, **CLOSE)
-
-
-@pytest.mark.parametrize("activation", FUNCTIONAL)
-def test_functional_activation_asked_for_is_no_surprise(kit, activation):
-    weight = LAYERS[0][0][:, :3]
-    model = kit.function(lambda x: getattr(kit, activation)(kit.matmul(x, weight)), dtype="float64")
-    found = explain.attribute(model, X, "saliency", target=1, score=FUNCTIONAL[activation])
-    assert found.score == FUNCTIONAL[activation]
-    plain = explain.attribute(model, X, "saliency", target=1, score="output")
-    np.testing.assert_array_equal(found.values, plain.values)
-
-
-def test_log_probability_of_a_functional_softmax(kit):
-    weight = LAYERS[0][0][:, :3]
-    model = kit.function(lambda x: kit.softmax(kit.matmul(x, weight)), dtype="float64")
-    found = explain.attribute(model, X, "saliency", target=1, score="log_probability")
-    p = scipy.special.softmax(X @ weight, axis=1)
-    np.testing.assert_allclose(found.values, weight[:, 1] - p @ weight.T, **CLOSE)
-    np.testing.assert_allclose(found.scores, np.log(p[:, 1]), **CLOSE)
-
-
 def _hand_written_softmax(kit, weight):
     def call(x):
         raised = kit.exp(kit.matmul(x, weight))
@@ -145,6 +103,21 @@ def test_hand_written_softmax_is_seen_in_the_values(kit):
     np.testing.assert_allclose(asked.scores, scipy.special.softmax(X @ weight, axis=1)[:, 1], **CLOSE)
     with pytest.raises(ScoreError, match="probability"):
         explain.attribute(model, X, "saliency", target=1, score="log_probability")
+
+
+def test_hand_written_softmax_over_maps_is_seen_in_the_values(kit):
+    weight = LAYERS[0][0][:, :3]
+
+    def call(x):
+        raised = kit.exp(kit.matmul(kit.stack([x, 2 * x], 1), weight))
+        return raised / kit.stack([kit.sum(raised, -1)] * 3, -1)
+
+    model = kit.function(call, dtype="float64")
+    with pytest.warns(ProbabilityScoreWarning):
+        found = explain.attribute(model, X, "saliency", target=(1, 2))
+    assert found.score == "probability"
+    asked = explain.attribute(model, X, "saliency", target=(1, 2), score="probability")
+    np.testing.assert_allclose(asked.scores, scipy.special.softmax(2 * X @ weight, axis=1)[:, 2], **CLOSE)
 
 
 def test_softmax_within_is_not_terminal(kit):

@@ -131,7 +131,7 @@ def test_what_a_session_states():
 
 
 def test_what_is_refused():
-    with pytest.raises(ScoreError, match=r"returns several outputs; give one of \['logits', 'total'\]"):
+    with pytest.raises(ScoreError, match=r"returns 2 outputs.*give one of \['logits', 'total'\]"):
         explain.attribute(session(), X, "kernel_shap", target=1, score="output")
     with pytest.raises(ModelCallError, match="InferenceSession raised"):
         explain.attribute(session(), X[:, :2], "kernel_shap", target=1, score="output", output=0)

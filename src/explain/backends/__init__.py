@@ -8,6 +8,8 @@ from explain.backends.chunks import ChunkRunner
 from explain.backends.discovery import ENTRY_POINT_GROUP, extension_for, extensions
 from explain.backends.found import Found
 from explain.backends.observation import Observation, ObservedCall
+from explain.backends.outputs.choice import pick_output
+from explain.backends.outputs.target_function import called_target, not_scalars_error
 from explain.backends.protocol import (
     Backend,
     Extension,
@@ -19,7 +21,7 @@ from explain.backends.protocol import (
     Rule,
     ScoreKind,
 )
-from explain.backends.scoring import opaque_finding, pick_output
+from explain.backends.scoring import opaque_finding
 from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples, Target
 from explain.inputs.layer_calls import LayerCall
@@ -52,9 +54,11 @@ __all__ = [
     "Target",
     "TensorReader",
     "Wiring",
+    "called_target",
     "default_layout",
     "extension_for",
     "extensions",
+    "not_scalars_error",
     "opaque_finding",
     "pick_output",
     "picked",

@@ -9,22 +9,31 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
-from explain.backends.places import Place
+from explain.backends.operations.endings import Ending
+from explain.backends.outputs.choice import pick_output
+from explain.backends.places import Entry, Place
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
-    ActivationKind,
     Arithmetic,
     Reading,
     RecordedActivation,
     class_axis,
-    pick_output,
     read_opaque,
     read_output,
     same,
     terminal_activation,
 )
 from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
-from explain.errors import InputError, ScoreError
+from explain.errors import InputError
+
+
+def check_rows(shape: Sequence[int | None], rows: int | None) -> None:
+    """Raise `InputError` unless an output has one row per example, as far as the numbers are known."""
+    if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
+        raise InputError(
+            f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
+            f"row per example. {_why_no_row_per_example(shape, rows)}"
+        )
 
 
 def _why_no_row_per_example(shape: Sequence[int | None], rows: int | None) -> str:
@@ -47,8 +56,8 @@ class ForwardPass(ABC):
         The kind of the model.
     question : Question
         The layout, score and output to explain, and the arguments of the model.
-    functional : str, optional
-        The functional activation, not a layer, that computed the output, if it is known from another call.
+    ending : Ending, optional
+        The activations that made the output, if they are known from another call.
     entry, exit : Place, optional
         The place where the model starts, if points are outputs of a layer, and where it ends, if the output
         of a layer is explained.
@@ -62,10 +71,10 @@ class ForwardPass(ABC):
 
     inspection: Inspection
     question: Question
-    functional: ActivationKind | None = None
-    entry: Place | None = None
+    ending: Ending | None = None
+    entry: Entry | None = None
     exit: Place | None = None
-    readers: tuple[tuple[int, Place], ...] = ()
+    readers: tuple[tuple[int, Entry], ...] = ()
 
     def read_inputs(
         self,
@@ -115,12 +124,7 @@ class ForwardPass(ABC):
         elif batch_axis != 0 and len(reading.source.shape) >= 3:
             first = self._with_moved_axis(reading.explained, batch_axis, 0)
             reading = Reading(first, same, reading.finding)
-        shape = reading.source.shape
-        if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
-            raise InputError(
-                f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
-                f"row per example. {_why_no_row_per_example(shape, rows)}"
-            )
+        check_rows(reading.source.shape, rows)
         return reading
 
     def _reading_of_last_step(self, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:
@@ -151,20 +155,19 @@ class ForwardPass(ABC):
         result, recorded = self._run(inputs, keywords)
         if check is not None:
             check(result)
-        chosen = pick_output(result, output)
-        if not self._is_tensor(chosen):
-            raise ScoreError(
-                f"The model's output is of type {type(chosen).__name__}, not a tensor: pick one with output=."
-            )
-        functional = self._functional_of(chosen)
+        chosen = pick_output(result, output, self._output_names(), self._is_tensor)
+        wanted, terminal = self.question.score, terminal_activation(chosen, recorded)
+        is_searched = wanted != "output" and terminal is None and self.exit is None
+        ending = self._ending_of(chosen) if is_searched else None
         if self.inspection.opaque:
-            return read_opaque(chosen, self.question.score, functional), result
+            return read_opaque(chosen, wanted, ending), result
         reading = read_output(
             chosen,
-            self.question.score,
+            wanted,
             self.arithmetic,
-            terminal=terminal_activation(chosen, recorded),
-            functional=functional,
+            terminal=terminal,
+            ending=ending,
+            replaced=None if ending is None or not ending.moved else self._replaced(chosen, ending),
             class_axis=class_axis(
                 tuple(chosen.shape),
                 tuple(inputs[0].shape) if self._is_tensor(inputs[0]) else (),
@@ -181,12 +184,23 @@ class ForwardPass(ABC):
         """Call the model; give what it returned and the calls of its activation layers."""
 
     @abstractmethod
+    def _output_names(self) -> Sequence[str]:
+        """Give the names that the model states for its outputs, if it states any."""
+
+    @abstractmethod
     def _is_tensor(self, value: Any) -> bool:
         """Tell whether a value is a tensor of the framework."""
 
     @abstractmethod
-    def _functional_of(self, output: Any) -> ActivationKind | None:
-        """Give the functional activation, not a layer, that computed an output, if it is known."""
+    def _ending_of(self, output: Any) -> Ending | None:
+        """Give the activations that made an output, if they are known."""
+
+    @abstractmethod
+    def _replaced(self, output: Any, ending: Ending) -> Any:
+        """Give an output with the wanted kind of score in place of the activations that made its values.
+
+        None if they cannot be replaced in this pass.
+        """
 
     @property
     @abstractmethod

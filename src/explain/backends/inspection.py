@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from explain.errors import ExplainError, InputError, LayoutError, ModelCallError
+from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, UnsupportedModelError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,28 @@ class Complaint:
         return (LayoutError if self.is_order else InputError)(f"The model cannot take x: {self.text}.{said}")
 
 
+def uncallable_error(name: str, method: str, base: str, parts: Sequence[str]) -> UnsupportedModelError:
+    """Give the error for a model whose class does not define how to call it, as a variational autoencoder may.
+
+    Parameters
+    ----------
+    name, base : str
+        The class of the model, and the framework's class of models.
+    method : str
+        The method that it lacks.
+    parts : sequence of str
+        The names of its attributes that are layers or models.
+    """
+    known = f" Its parts are {', '.join(parts)}." if parts else ""
+    part = parts[0] if parts else "part"
+    return UnsupportedModelError(
+        f"model of type {name} defines no {method}, so it cannot be called as a whole.{known} Explain a part, such as "
+        f"model.{part}, or a {base} whose {method} calls the parts in order and returns the tensor to explain."
+    )
+
+
 def model_call_error(
-    cause: Exception, given: Sequence[tuple[tuple[int, ...], str]], names: str | None
+    cause: Exception, given: Sequence[tuple[str, tuple[int, ...], str]], names: str | None
 ) -> ModelCallError:
     """Give the error for a model that raised.
 
@@ -65,19 +85,19 @@ def model_call_error(
     ----------
     cause : Exception
         The error that it raised.
-    given : sequence of (tuple of int, str)
-        Shape and dtype of each input.
+    given : sequence of (str, tuple of int, str)
+        Name, shape and dtype of each input; the name is empty for an input passed by position.
     names : str, optional
         How several inputs are passed to the model; None for one input.
     """
     raised, said = f"The model raised {type(cause).__name__} for", str(cause).rstrip().removesuffix(".")
     if names is not None:
-        shapes = ", ".join(f"{shape} of {dtype}" for shape, dtype in given)
+        shapes = ", ".join(f"{name}{': ' if name else ''}{shape} of {dtype}" for name, shape, dtype in given)
         return ModelCallError(
             f"{raised} inputs of shapes {shapes}: {said}. Does it take these inputs, in this order or by these names? "
             f"{names}"
         )
-    ((shape, dtype),) = given[:1]
+    ((_, shape, dtype),) = given[:1]
     return ModelCallError(
         f"{raised} an input of shape {shape} and dtype {dtype}: {said}. Check the shape and dtype; its arguments "
         "besides x go into forward_kwargs."

@@ -15,7 +15,7 @@ import numpy as np
 
 from explain.backends.first_reads import Read, layouts_read
 from explain.backends.inspection import Inspection
-from explain.backends.places import Place
+from explain.backends.places import Entry, Place, TokenPlaces
 from explain.backends.protocol import Primitive, Question
 from explain.backends.stepwise import check_single_steps
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error
@@ -23,6 +23,7 @@ from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
 from explain.inputs.layout import Layout
+from explain.inputs.token_calls import TokenCalls
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,10 @@ class Layered(ABC):
     skips_affine_prefix = True
     """Whether a path's gradients are taken at the end of the model's affine prefix, if it has one."""
 
-    entry: Place | None = None
+    entry: Entry | None = None
     """The place where the model starts, if points are outputs of a layer."""
 
-    readers: tuple[tuple[int, Place], ...] = ()
+    readers: tuple[tuple[int, Entry], ...] = ()
     """Positions of the moved inputs that are outputs of an embedding, and the places where they replace them."""
 
     exit: Place | None = None
@@ -239,6 +240,18 @@ class Layered(ABC):
         """Give the output of a layer at a call for each example, shape (N, ...)."""
 
     @abstractmethod
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of layers at some calls, in their own layout, from one run of the model."""
+
+    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give what layers at some calls receive, their first argument, batch first, from one run of the model."""
+        found = []
+        for call, argument in zip(calls, self.arguments_of(calls, self.padded(examples)), strict=True):
+            axis = call.batch_axis if argument.ndim > call.batch_axis else 0
+            found.append(np.moveaxis(argument, axis, 0)[: len(examples)])
+        return tuple(found)
+
+    @abstractmethod
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
 
@@ -248,8 +261,7 @@ class Layered(ABC):
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it."""
-        entered = [self.entry, *(reader for _, reader in self.readers)]
-        if self.place_of(call) in entered:
+        if self.place_of(call) in self._entered_places():
             # The layer's output is already replaced at this place: replace it by its own value, and take the
             # gradient to that value.
             units = self.activations(call, examples)
@@ -265,7 +277,7 @@ class Layered(ABC):
     def at(self, call: LayerCall) -> Self:
         """Give the same model, with the output of a layer at a call as its input."""
         other = copy(self)
-        other.entry = self.place_of(call)
+        other.entry = self._entry_at(call)
         # The affine prefix of the model may lie before the layer.
         other.skips_affine_prefix = False
         other.forget()
@@ -274,9 +286,22 @@ class Layered(ABC):
     def reading(self, calls: Mapping[int, LayerCall]) -> Self:
         """Give the same model with some of its moved inputs put in place of the output of a call."""
         other = copy(self)
-        other.readers = tuple((place, self.place_of(call)) for place, call in calls.items())
+        other.readers = tuple((place, self._entry_at(call)) for place, call in calls.items())
         other.forget()
         return other
+
+    def _entry_at(self, call: LayerCall) -> Entry:
+        if isinstance(call, TokenCalls):
+            return TokenPlaces(tuple(self.place_of(one) for one in call.calls), call)
+        return self.place_of(call)
+
+    def _entered_places(self) -> list[Place]:
+        """Give every place whose output is replaced."""
+        found: list[Place] = []
+        for entry in (self.entry, *(reader for _, reader in self.readers)):
+            if entry is not None:
+                found += entry.places if isinstance(entry, TokenPlaces) else (entry,)
+        return found
 
     def until(self, call: LayerCall) -> Self:
         """Give the model up to the output of a layer at a call."""

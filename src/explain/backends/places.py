@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import LayerError
 from explain.inputs.layer_calls import LayerCall
+from explain.inputs.token_calls import TokenCalls
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Place(ABC):
     @abstractmethod
     def copied(self, output: Any) -> Any:
         """Give the output such that later in-place changes do not affect it."""
+
+    @abstractmethod
+    def received(self) -> AbstractContextManager[list[Any]]:
+        """Record the first argument of the call."""
 
     @contextmanager
     def entered(self, value: Any) -> Iterator[None]:
@@ -95,8 +100,38 @@ class Place(ABC):
                 )
 
 
+@dataclass(frozen=True)
+class TokenPlaces:
+    """The outputs of the embeddings that read the same token ids.
+
+    Parameters
+    ----------
+    places : tuple of Place
+        The place of each of the calls.
+    call : TokenCalls
+        The calls as one.
+    """
+
+    places: tuple[Place, ...]
+    call: TokenCalls
+
+    @contextmanager
+    def entered(self, value: Any) -> Iterator[None]:
+        """Replace each output by its channels of a value of shape (N, T, C)."""
+        with ExitStack() as stack:
+            for place, columns in zip(self.places, self.call.columns, strict=True):
+                # A slice of everything would be one more operation for backward rules to follow.
+                own = value if len(self.places) == 1 else value[..., columns]
+                stack.enter_context(place.entered(own if len(place.call.shape) > 1 else own[:, 0]))
+            yield
+
+
+Entry = Place | TokenPlaces
+"""Where an input replaces the output of a layer, or of several."""
+
+
 def entering(
-    readers: Sequence[tuple[int, Place]], entry: Place | None, moved: Sequence[Any], value: Any
+    readers: Sequence[tuple[int, Entry]], entry: Entry | None, moved: Sequence[Any], value: Any
 ) -> list[AbstractContextManager[Any]]:
     """Give the contexts that start a model at its places: some of its moved inputs at `readers`, `value` at `entry`."""
     contexts: list[AbstractContextManager[Any]] = [place.entered(moved[number]) for number, place in readers]

@@ -68,12 +68,19 @@ class Finding:
         True if the model could not be searched for a terminal activation.
     transformed : bool
         True if the output was treated as logits and a softmax or sigmoid was applied to it.
+    mixed : str, optional
+        The kind of the values of activations with which the model computes its output: only the values of the output
+        show whether they still are of that kind.
+    made_by : str
+        Those activations in words.
     """
 
     score: ScoreKind
     reason: str = ""
     opaque: bool = False
     transformed: bool = False
+    mixed: ScoreKind | None = None
+    made_by: str = ""
 
 
 class Backend(Protocol):
@@ -186,11 +193,17 @@ class LayeredBackend(Backend, Protocol):
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
 
+    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give what layers at some calls receive, their first argument, batch first, from one run of the model."""
+
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it, from one run."""
 
     def at(self, call: LayerCall) -> LayeredBackend:
-        """Give the same model with the output of a layer at a call as its input, in the same session."""
+        """Give the same model with the output of a layer at a call as its input, in the same session.
+
+        The call may be a `TokenCalls`, which stands for several.
+        """
 
     def reading(self, calls: Mapping[int, LayerCall]) -> LayeredBackend:
         """Give the same model with some of its moved inputs, by position, put in place of the output of a call."""

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from explain.backends.operations.endings import ActivationKind, Ending
 from explain.backends.protocol import Finding, ScoreKind
-from explain.errors import ScoreError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
-ActivationKind = Literal["softmax", "log_softmax", "sigmoid", "log_sigmoid"]
-_LOGARITHMIC = ("log_softmax", "log_sigmoid")
-
-_PROBABILITY_TOLERANCE = 1e-3
+_PROBABILITY_TOLERANCE, _ROUNDING = 1e-3, 1e-5
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,8 @@ def read_output(
     arithmetic: Arithmetic,
     *,
     terminal: RecordedActivation | None,
-    functional: ActivationKind | None,
+    ending: Ending | None,
+    replaced: Any,
     class_axis: int,
 ) -> Reading:
     """Find the transform from a model's output to the explained output.
@@ -112,8 +110,10 @@ def read_output(
         The framework's operations.
     terminal : RecordedActivation, optional
         The activation layer that computed it.
-    functional : str, optional
-        The activation that computed it, if it is not a layer and so cannot be removed.
+    ending : Ending, optional
+        The activations from which it is computed, if there are no others.
+    replaced : tensor, optional
+        The output with the wanted kind of score in place of the activations that made its values.
     class_axis : int
         The axis of the classes, if no activation defines it.
     """
@@ -124,20 +124,27 @@ def read_output(
             return Reading(terminal.logits, same, Finding("logit"))
         kind: ActivationKind = "sigmoid" if terminal.kind == "sigmoid" else "softmax"
         return Reading(terminal.logits, _activation(arithmetic, kind, wanted, terminal.axis), Finding(wanted))
-    if functional is not None:
-        held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
+    if replaced is not None:
+        return Reading(replaced, same, Finding(wanted))
+    if ending is not None and ending.moved:
+        held = ending.held
         if wanted == "logit":
-            return Reading(output, same, Finding(held, reason=undoable_reason(held, functional)))
+            return Reading(output, same, Finding(held, reason=undoable_reason(held, ending.activation)))
         if wanted == held:
             return Reading(output, same, Finding(wanted))
         return Reading(output, arithmetic.exp if wanted == "probability" else arithmetic.log, Finding(wanted))
+    # Only the values show whether they still are probabilities.
+    mixed = None if ending is None else ending.held
+    made_by = "" if ending is None else ending.activation
     if wanted == "logit":
-        return Reading(output, same, Finding("logit"))
+        return Reading(output, same, Finding("logit", mixed=mixed, made_by=made_by))
     # One class means a sigmoid: over an axis of size one, a softmax is the constant 1.
     sizes = tuple(output.shape)
     kind = "sigmoid" if all(size == 1 for size in sizes[1:]) or sizes[class_axis] == 1 else "softmax"
     return Reading(
-        output, _activation(arithmetic, kind, wanted, class_axis), Finding(wanted, transformed=True)
+        output,
+        _activation(arithmetic, kind, wanted, class_axis),
+        Finding(wanted, transformed=True, mixed=mixed, made_by=made_by),
     )
 
 
@@ -197,31 +204,49 @@ def _activation(
     return lambda logits: along(logits, axis)
 
 
-def read_opaque(output: Any, wanted: ScoreKind, functional: ActivationKind | None) -> Reading:
+def read_opaque(output: Any, wanted: ScoreKind, ending: Ending | None) -> Reading:
     """Explain the unchanged output of a model whose layers cannot be accessed."""
-    return Reading(output, same, opaque_finding(wanted, functional))
+    return Reading(output, same, opaque_finding(wanted, ending))
 
 
-def opaque_finding(wanted: ScoreKind, functional: ActivationKind | None) -> Finding:
+def opaque_finding(wanted: ScoreKind, ending: Ending | None) -> Finding:
     """Say what is explained of a model whose layers cannot be accessed: its unchanged output."""
-    if wanted == "output" or functional is None:
+    if wanted == "output" or ending is None:
         return Finding("output", opaque=wanted != "output")
-    held: ScoreKind = "log_probability" if functional in _LOGARITHMIC else "probability"
-    return Finding(held, reason=undoable_reason(held, functional, opaque=True), opaque=True)
+    if not ending.moved:
+        return Finding("output", opaque=True, mixed=ending.held, made_by=ending.activation)
+    reason = undoable_reason(ending.held, ending.activation, opaque=True)
+    return Finding(ending.held, reason=reason, opaque=True)
 
 
-def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False) -> str:
-    """Say that a probability is explained, why, and what to do."""
-    where = (
-        f"the layers of the model cannot be accessed, and its output looks like that of a {activation}"
-        if opaque
-        else f"the model's output is that of a {activation} that is not a layer of its own, and could not be removed"
-    )
-    remedy = (
-        "Give the original model, or one that returns logits"
-        if opaque
-        else "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
-    )
+def undoable_reason(held: ScoreKind, activation: str, *, opaque: bool = False, mixed: bool = False) -> str:
+    """Say that a probability is explained, why, and what to do.
+
+    Parameters
+    ----------
+    held : str
+        The kind of score that is explained.
+    activation : str
+        The activation in words.
+    opaque : bool
+        Whether the layers of the model cannot be accessed.
+    mixed : bool
+        Whether the model computes with the values of the activation before it returns them.
+    """
+    if opaque:
+        where = (
+            f"the layers of the model cannot be accessed, and its output looks like that of a {activation}"
+        )
+        remedy = "Give the original model, or one that returns logits"
+    elif mixed:
+        where = (
+            f"the model computes its output from the values of a {activation} (an average, a product, a limit, a "
+            "logarithm), so that no logit belongs to it"
+        )
+        remedy = "Explain one of the parts, or return the logits from the model"
+    else:
+        where = f"the model's output is that of a {activation} that could not be taken off"
+        remedy = "Make it a layer (nn.Softmax, keras.layers.Softmax) or return logits"
     return (
         f"The explained score is a {held.replace('_', ' ')}: {where}. Probabilities hardly change where the model is "
         f"certain, and their gradients vanish. {remedy}; say score={('output' if opaque else held)!r} if you want it."
@@ -232,62 +257,62 @@ def no_gradient_reason(model_name: str) -> str:
     """Say why a score may have no gradient, and what to do."""
     return (
         f"The score of {model_name} has no gradient to its input: on the way a tensor is detached, stopped, rounded, "
-        "taken as class numbers (argmax), converted to NumPy, or computed without the input. Explain a score that "
-        "depends smoothly on the input."
+        "taken as class numbers (argmax), converted to NumPy, or computed in whole numbers (a quantised model). "
+        "Explain a score that depends smoothly on the input, or take a method without gradients, such as feature_ablation."
+    )
+
+
+def unused_reason(model_name: str, layer: str | None) -> str:
+    """Say that a score did not change with the input, or with the output of a layer, and what to do."""
+    if layer is None:
+        return (
+            f"The score of {model_name} has no gradient to its input, and did not change when noise was added to the "
+            "input: the output at this target is computed without it, or only in steps (rounding, class numbers). "
+            "Explain an output on which the input has an effect, with target= or output=."
+        )
+    return (
+        f"The score of {model_name} has no gradient to layer={layer!r}, and did not change when noise was added to the "
+        "layer's output: the model does not use it for this score. Of a layer with several outputs, such as a "
+        "recurrent layer with its state, the first is taken, and the model may use another one. Name a layer that the "
+        "score depends on, for example the one that reads this layer, or leave layer out."
     )
 
 
 def looks_like_probabilities(outputs: Array) -> bool:
-    """Tell whether every example's outputs, shape (N, classes), are from 0 to 1 and sum to one.
+    """Tell whether every example's outputs are from 0 to 1 and sum to one along the axis of the classes.
+
+    Parameters
+    ----------
+    outputs : numpy.ndarray
+        Shape (N, classes), (N, classes, ...) or (N, ..., classes).
 
     Examples
     --------
     >>> looks_like_probabilities(np.array([[0.25, 0.75]])), looks_like_probabilities(np.array([[2.0, -1.0]]))
     (True, False)
     """
-    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.min() < 0 or outputs.max() > 1:
+    if outputs.ndim < 2 or outputs.min() < 0 or outputs.max() > 1:
         return False
-    return bool(np.allclose(outputs.sum(axis=1), 1, atol=_PROBABILITY_TOLERANCE))
+    return any(
+        outputs.shape[axis] > 1 and np.allclose(outputs.sum(axis=axis), 1, atol=_PROBABILITY_TOLERANCE)
+        for axis in {1, outputs.ndim - 1}
+    )
 
 
 def looks_like_log_probabilities(outputs: Array) -> bool:
     """Tell whether the exponentials of the outputs look like probabilities."""
-    if outputs.ndim != 2 or outputs.shape[1] < 2 or outputs.max() > 0:
-        return False
-    return looks_like_probabilities(np.exp(outputs))
+    return outputs.ndim > 1 and bool(outputs.max() <= 0) and looks_like_probabilities(np.exp(outputs))
 
 
-def pick_output(output: Any, wanted: int | str | None) -> Any:
-    """Pick one of a model's outputs, by position or by key.
-
-    Raises
-    ------
-    ScoreError
-        If the chosen output does not exist, or there are several and none is chosen.
+def may_be(kind: ScoreKind, outputs: Array) -> bool:
+    """Tell whether outputs are in the range of probabilities or of their logarithms, up to rounding.
 
     Examples
     --------
-    >>> pick_output({"class": 1, "box": 2}, "box")
-    2
+    >>> may_be("probability", np.array([0.0, 1.0])), may_be("log_probability", np.array([0.5]))
+    (True, False)
     """
-    if isinstance(output, dict) or hasattr(output, "keys"):
-        names = list(output.keys())
-        if wanted is None and len(names) == 1:
-            return output[names[0]]
-        if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
-            return output[names[wanted]]
-        if wanted in names:
-            return output[wanted]
-        raise ScoreError(f"output={wanted!r}: the model returns several outputs; give one of {names}.")
-    if isinstance(output, (list, tuple)):
-        if wanted is None and len(output) == 1:
-            return output[0]
-        if isinstance(wanted, int) and not isinstance(wanted, bool) and -len(output) <= wanted < len(output):
-            return output[wanted]
-        raise ScoreError(
-            f"output={wanted!r}: the model returns {len(output)} outputs; give the position of one, from 0 to "
-            f"{len(output) - 1}."
-        )
-    if wanted is not None and wanted != 0:
-        raise ScoreError(f"output={wanted!r}: the model returns a single output; leave output out.")
-    return output
+    least, most = outputs.min(), outputs.max()
+    if kind == "log_probability":
+        return bool(most <= _ROUNDING)
+    return bool(least >= -_ROUNDING and most <= 1 + _ROUNDING)

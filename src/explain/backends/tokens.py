@@ -1,4 +1,4 @@
-"""Token ids: a model that reads them is explained at the output of its embedding, with one number per token."""
+"""Token ids: a model that reads them is explained at the outputs of its embeddings, with one number per token."""
 
 from __future__ import annotations
 
@@ -10,41 +10,52 @@ import numpy as np
 
 from explain.backends.chunks import row_chunks
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.errors import BaselineError, InputError
+from explain.backends.token_readers import (
+    GivenIds,
+    embedding_calls,
+    is_read_elsewhere,
+    padding_id,
+    reading_calls,
+)
+from explain.errors import (
+    BaselineError,
+    ExplainWarning,
+    InputError,
+    ModelCallError,
+    UnexplainedTokensWarning,
+)
 from explain.inputs.baseline import resolve_baseline
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall
-from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask
+from explain.inputs.token_calls import TOKEN_VECTORS, TokenCalls
 
-_EMBEDDINGS = ("Embedding", "EmbeddingBag")
 # The vectors are small compared with the model's activations.
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """A batch of token ids, and the embedding that reads them.
+    """A batch of token ids, and the calls of embeddings that read them.
 
     Parameters
     ----------
     ids : numpy.ndarray of int64
         Shape (N, T), or (N,).
-    call : LayerCall
-        The embedding.
-    layout : Layout
-        Axes of the embedding's output, batch first.
+    call : TokenCalls
+        The calls.
     padding : int
         The id of padding.
     vectors_of : callable
-        Maps ids of that shape to the embedding's output, in the precision of points.
+        Maps ids of that shape to the vectors of the tokens, shape (N, T, C), in the precision of points.
+    notes : tuple of (message, category)
+        Warnings about the ids.
     """
 
     ids: Array
-    call: LayerCall
-    layout: Layout
+    call: TokenCalls
     padding: int
     vectors_of: Callable[[Array], Array]
+    notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
 
     def baseline(
         self, given: Any, vectors: Array, mask: Mask | None, bounds: tuple[float, float] | None, seed: int
@@ -56,7 +67,7 @@ class Tokens:
         """
         values = np.asarray(self.padding if given is None else given) if not isinstance(given, str) else None
         if values is None or values.dtype.kind not in "iu":
-            return resolve_baseline(given, vectors, self.layout, bounds=bounds, seed=seed, mask=mask)
+            return resolve_baseline(given, vectors, TOKEN_VECTORS, bounds=bounds, seed=seed, mask=mask)
         try:
             ids = np.broadcast_to(values, self.ids.shape).astype(np.int64)
         except ValueError as cause:
@@ -67,54 +78,90 @@ class Tokens:
         if mask is not None:
             ids = np.where(mask, ids, self.ids)
         rule = {"rule": "token", "id": int(values)} if values.ndim == 0 else {"rule": "tokens"}
-        return self.vectors_of(ids), rule
+        try:
+            return self.vectors_of(ids), rule
+        except ModelCallError as cause:
+            raise BaselineError(
+                f"baseline={'None, the padding token' if given is None else given!r}: the model does not run on "
+                f"examples of these token ids. {cause} Give ids that it takes, one for each place, or "
+                "baseline='zeros': no vectors, for which it runs on the ids of x."
+            ) from cause
 
 
-def seen_as_tokens(
-    backend: Backend, examples: Examples, layout: Layout
-) -> tuple[Tokens, LayeredBackend, Examples]:
-    """Start a model that reads token ids at its embedding; give the tokens, that model, and its examples.
+def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, LayeredBackend, Examples]:
+    """Start a model that reads token ids at its embeddings; give the tokens, that model, and its examples.
 
     Raises
     ------
     InputError
-        If no layer turns each of the ids into a vector.
+        If no embedding turns each of the ids into a vector.
     """
     (ids,) = examples.inputs
     whole = cast(LayeredBackend, backend)
-    layers = {name: layer for name, layer in whole.named_layers.items() if is_embedding(layer)}
-    call = next(
-        (
-            one
-            for one in whole.layer_calls(examples)
-            if one.name in layers and one.shape[:-1] == ids.shape[1:]
-        ),
-        None,
-    )
-    if call is None:
+    given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)))
+    candidates = embedding_calls(whole, examples)
+    calls = reading_calls(whole, candidates, given) if candidates else ()
+    if not calls:
         raise InputError(
-            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of them: "
-            "explain the part of the model after its embedding, at the embeddings."
+            f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
+            f"{ids.shape[1]} tokens. A layer that gives one vector for all of them, such as nn.EmbeddingBag, hides the "
+            "tokens: explain a model with an embedding layer of the same weights in its place, and the mean or the sum "
+            "of its vectors after it."
         )
 
+    def at_vectors(copies: Examples, other: Array) -> tuple[Backend, Examples]:
+        vectors = vectors_at(whole, call, given.replaced(copies, other))
+        return whole.at(call), copies.at_layer(vectors, None)
+
+    call = TokenCalls.of(calls)
+    tokens = tokens_of(whole, call, given, at_vectors)
+    return tokens, whole.at(call), examples.at_layer(tokens.vectors_of(ids), examples.mask)
+
+
+def tokens_of(
+    whole: LayeredBackend,
+    call: TokenCalls,
+    given: GivenIds,
+    at_vectors: Callable[[Examples, Array], tuple[Backend, Examples]],
+) -> Tokens:
+    """Give the tokens that some calls read, with a warning if something else in the model reads them too.
+
+    Parameters
+    ----------
+    whole : LayeredBackend
+        The model.
+    call : TokenCalls
+        The calls that read the ids.
+    given : GivenIds
+        The ids.
+    at_vectors : callable
+        For copies of an example, and other ids: the model that starts at vectors, and the copies with the vectors of
+        these ids, whose own ids stay as they are.
+    """
+    paddings = [padding_id(whole.named_layers[one.name]) for one in call.calls]
+    notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
+    if is_read_elsewhere(whole, at_vectors, given, paddings):
+        notes = ((_read_elsewhere(call), UnexplainedTokensWarning),)
+
     def vectors_of(other: Array) -> Array:
-        return vectors_at(whole, call, examples.with_inputs((other,)))
+        return vectors_at(whole, call, given.replaced(given.examples, other.astype(given.ids.dtype)))
 
-    tokens = Tokens(ids, call, call.layout(layout), padding_id(layers[call.name]), vectors_of)
-    return tokens, whole.at(call), examples.at_layer(vectors_of(ids), examples.mask)
+    return Tokens(given.ids, call, next(filter(None, paddings), 0), vectors_of, notes)
 
 
-def vectors_at(backend: LayeredBackend, call: LayerCall, examples: Examples) -> Array:
-    """Give the output of an embedding for examples, shape (N, T, C), in the precision of points."""
-    parts = [backend.activations(call, examples.rows(rows)) for rows in row_chunks(len(examples), _AT_ONCE)]
+def _read_elsewhere(call: TokenCalls) -> str:
+    return (
+        f"The token ids reach the score in another way too than through {call.label}, which gives their vectors: by an "
+        "operation on the ids themselves, or by an embedding that reads them shifted or in part. There the ids of x "
+        "stay, and no token's value contains it. Have every reader of the ids be an embedding layer that is called "
+        "with the ids as they are; or hide tokens in a function of yours, and compare its outputs."
+    )
+
+
+def vectors_at(backend: LayeredBackend, call: TokenCalls, examples: Examples) -> Array:
+    """Give the vectors of the tokens of examples, shape (N, T, C), in the precision of points."""
+    parts = [
+        call.joined([backend.activations(one, examples.rows(rows)) for one in call.calls])
+        for rows in row_chunks(len(examples), backend.fixed_batch_size or _AT_ONCE)
+    ]
     return np.ascontiguousarray(np.concatenate(parts), dtype=backend.dtype)
-
-
-def padding_id(embedding: object) -> int:
-    """Give the id of padding."""
-    return getattr(embedding, "padding_idx", None) or 0
-
-
-def is_embedding(layer: object) -> bool:
-    """Tell by its class whether a layer maps integers to vectors."""
-    return any(base.__name__ in _EMBEDDINGS for base in type(layer).__mro__)

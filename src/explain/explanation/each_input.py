@@ -20,6 +20,7 @@ from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.unused import with_noise
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import unpacked
@@ -81,13 +82,13 @@ def _together(request: Request, view: SeveralInputs, problem: Problem, solve: So
 
 def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     method = request.method
-    check_kinds(method, [one.layout for one in view.moved])
+    check_kinds(method, [one.given.layout for one in view.moved])
     failures: list[LayerError] = []
     for place, one in enumerate(view.moved):
         name, alone = one.given.name, view.alone(problem, place)
         reason = ""
-        if one.layout.kind not in method.kinds:
-            reason = f"method={method.name!r} is not for a {one.layout.kind}"
+        if one.given.layout.kind not in method.kinds:
+            reason = f"method={method.name!r} is not for a {one.given.layout.kind}"
         elif method.layer == "map":
             try:
                 reads = _reader(alone)
@@ -134,8 +135,9 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
 
 def _unused(name: str) -> Note:
     return (
-        f"The score does not depend on the input {name!r}: it stays the same when the input changes, and every value "
-        "of the input's attribution is zero.",
+        f"The input {name!r} has no effect that was seen: every value of its attribution is zero, and no score changed "
+        "when noise was added to the input once. Another input, target or output may show one; if it should have an "
+        "effect here, check that the model reads it.",
         UnusedInputWarning,
     )
 
@@ -159,10 +161,9 @@ def _without_values(view: SeveralInputs, problem: Problem, place: int) -> Notes:
 
 
 def _changed(rows: Array, columns: slice) -> Array:
-    """Give packed examples with noise on one input; the noise is scaled by the input's range plus one."""
+    """Give packed examples with noise on one input."""
     other = rows.copy()
-    noise = np.random.default_rng(0).normal(size=rows[:, columns].shape)
-    other[:, columns] += (noise * (1 + np.ptp(rows[:, columns]))).astype(rows.dtype)
+    other[:, columns] = with_noise(rows[:, columns])
     return other
 
 

@@ -12,13 +12,14 @@ from explain.algorithms.method import Method
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.tokens import Tokens, seen_as_tokens
 from explain.errors import LayoutError, UnsupportedInputError
-from explain.explanation.request import Request
+from explain.explanation.request import Notes, Request
 from explain.inputs.arrays import to_host
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout
 from explain.inputs.masking import resolve_mask
 from explain.inputs.packing import Part
+from explain.inputs.token_calls import TOKEN_VECTORS, token_options
 from explain.running.problem import Problem
 
 
@@ -72,8 +73,8 @@ class OneInput:
         if not are_ids:
             return cls(backend, examples, layout)
         check_ids(request.method, request.question.layout)
-        tokens, entered, examples = seen_as_tokens(backend, examples, layout)
-        return cls(entered, examples, tokens.layout, tokens)
+        tokens, entered, examples = seen_as_tokens(backend, examples)
+        return cls(entered, examples, TOKEN_VECTORS, tokens)
 
     @property
     def has_tokens(self) -> bool:
@@ -87,7 +88,13 @@ class OneInput:
 
     def options(self, request: Request) -> Mapping[str, Any]:
         """Give the options of the method."""
-        return request.given.options
+        options = request.given.options
+        return options if self.tokens is None else token_options(options, self.tokens.ids, self.tokens.call)
+
+    @property
+    def notes(self) -> Notes:
+        """The warnings about the input."""
+        return [] if self.tokens is None else list(self.tokens.notes)
 
     def without_mask(self, problem: Problem) -> Problem:
         """Give the problem before it is posed at a layer, unchanged: the mask of a single input may apply there."""

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 from explain.algorithms.method import Method
 from explain.backends.found import Found
-from explain.errors import ModelCallError
+from explain.errors import GradientError, ModelCallError
 from explain.explanation.each_input import Explained, each_input
 from explain.explanation.posed import Posed
 from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.unused import unused_reason_of
 from explain.running.problem import Problem
 
 
@@ -19,9 +20,15 @@ def run(posed: Posed) -> tuple[Explained, ...]:
     request, view = posed.request, posed.view
 
     def solve(problem: Problem) -> Found:
-        if request.engine == request.extension.reference_engine:
-            return request.extension.run_reference_engine(view.separate(problem))
-        return request.method.function()(problem)
+        try:
+            if request.engine == request.extension.reference_engine:
+                return request.extension.run_reference_engine(view.separate(problem))
+            return request.method.function()(problem)
+        except GradientError as cause:
+            reason = unused_reason_of(problem, of_map=request.method.layer == "map")
+            if reason is None:
+                raise
+            raise GradientError(reason) from cause
 
     with _at_points_of(request.method):
         if isinstance(view, SeveralInputs) and not posed.is_of_layer:

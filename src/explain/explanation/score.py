@@ -6,15 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 
+from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
 from explain.backends.protocol import Backend, Finding, ScoreKind
-from explain.backends.scoring import looks_like_log_probabilities, looks_like_probabilities, undoable_reason
-from explain.errors import ModelCallError, ScoreError, TargetError
+from explain.backends.scoring import (
+    looks_like_log_probabilities,
+    looks_like_probabilities,
+    may_be,
+    undoable_reason,
+)
+from explain.errors import ModelCallError, ScoreError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import picked
 from explain.running.execution import Executor
+
+# Far above the differences of sums in another order.
+_SAME_SCORE = 1e-3
 
 
 def explained_outputs(
@@ -46,13 +55,14 @@ def explained_outputs(
         If the kind of score cannot be computed from this model.
     """
     outputs, finding = _outputs(backend, examples, executor, request.method.begins_with_gradients)
-    if finding.transformed and _is_probability_already(
-        request, plain := _plain(request, view), examples, executor
-    ):
-        # A softmax of probabilities gives wrong scores that look right: explain the output without it.
-        backend = plain
-        outputs, _ = _outputs(backend, examples, executor)
-        finding = Finding("probability")
+    if finding.transformed:
+        plain = _plain(request, view)
+        held = _held_already(request, plain, finding, examples, executor)
+        if held is not None:
+            # A softmax of probabilities gives wrong scores that look right: explain the output without it.
+            backend = plain
+            outputs, _ = _outputs(backend, examples, executor)
+            finding = Finding(held)
     return backend, outputs, _checked_by_values(finding, outputs)
 
 
@@ -85,17 +95,29 @@ def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
     return view.again(request.extension.open(request.model, question, request.given.like))
 
 
-def _is_probability_already(request: Request, plain: Backend, examples: Examples, executor: Executor) -> bool:
-    """Check whether the output, so far taken for logits, looks like probabilities."""
+def _held_already(
+    request: Request, plain: Backend, finding: Finding, examples: Examples, executor: Executor
+) -> ScoreKind | None:
+    """Give the kind of score that the output, so far taken for logits, already is; None for logits.
+
+    Raises
+    ------
+    ScoreError
+        If it is another kind than the requested one.
+    """
     outputs, _ = _outputs(plain, examples, executor)
-    if not looks_like_probabilities(outputs):
-        return False
-    if request.question.score == "log_probability":
+    held: ScoreKind = "probability"
+    if finding.mixed is not None and may_be(finding.mixed, outputs):
+        held = finding.mixed
+    elif not looks_like_probabilities(outputs):
+        return None
+    if request.question.score != held:
+        words = "probabilities" if held == "probability" else "logarithms of probabilities"
         raise ScoreError(
-            "score='log_probability' cannot be computed: the model's outputs already are probabilities, but no "
-            "softmax layer computes them. Give score='probability', or return logits from the model."
+            f"score={request.question.score!r} cannot be computed: the model's outputs already are {words}, but no "
+            f"softmax layer computes them. Give score={held!r}, or return logits from the model."
         )
-    return True
+    return held
 
 
 def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
@@ -107,17 +129,23 @@ def _checked_by_values(finding: Finding, outputs: Array) -> Finding:
     ):
         return finding
     kind: ScoreKind
-    if looks_like_probabilities(outputs):
+    mixed = finding.mixed is not None and may_be(finding.mixed, outputs)
+    if finding.mixed is not None and mixed:
+        kind = finding.mixed
+    elif looks_like_probabilities(outputs):
         kind = "probability"
     elif looks_like_log_probabilities(outputs):
         kind = "log_probability"
     else:
         return finding
-    return replace(finding, score=kind, reason=undoable_reason(kind, "softmax", opaque=finding.opaque))
+    made_by = finding.made_by or "softmax"
+    return replace(
+        finding, score=kind, reason=undoable_reason(kind, made_by, opaque=finding.opaque, mixed=mixed)
+    )
 
 
 def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Executor) -> Array:
-    """Select the scores from the outputs; only a callable target needs another call of the model."""
+    """Select the scores from the outputs; only a callable target needs other calls of the model."""
     target: Target = examples.target
     if target.indices is not None:
         return picked(outputs, target.indices)
@@ -125,9 +153,13 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
     for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
-            raise TargetError(
-                f"target, a callable, returned {scores.size} scalars for a batch of {rows.stop - rows.start}: "
-                "it should return one scalar per example, a tensor of shape (N,)."
-            )
+            raise not_scalars_error(scores.shape, outputs[rows].shape)
         parts.append(scores)
-    return np.concatenate(parts)
+    found = np.concatenate(parts)
+    if len(examples) > 1:
+        # A target that uses a value of each example may fit this batch by chance, and no other number of rows.
+        last = len(examples) - 1
+        (alone,) = backend.scores(examples.rows(slice(last, last + 1)))
+        if not np.isclose(alone, found[last], rtol=_SAME_SCORE, atol=_SAME_SCORE * np.abs(found).max()):
+            raise mixed_target_error(float(alone), float(found[last]))
+    return found

@@ -9,18 +9,19 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.tokens import Tokens, is_embedding, padding_id, vectors_at
+from explain.backends.token_readers import GivenIds, embedding_calls, reading_calls
+from explain.backends.tokens import Tokens, tokens_of, vectors_at
 from explain.errors import BaselineError, InputError, UnsupportedInputError, UnsupportedModelError
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.one_input import Compared, check_ids, laid_out
-from explain.explanation.request import Request
+from explain.explanation.request import Notes, Request
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
 from explain.inputs.features import joint_features
-from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, resolve_mask, spread_mask
 from explain.inputs.packing import PACKED, Part, packed, parts_of, unpacked
+from explain.inputs.token_calls import TOKEN_VECTORS, TokenCalls, token_options
 from explain.running.problem import Problem
 from explain.running.several_inputs_as_one import Alone, Joint
 
@@ -50,6 +51,12 @@ class MovedInput:
     tokens: Tokens | None = None
 
     @property
+    def options(self) -> Mapping[str, Any]:
+        """The options of the method for this input."""
+        options = self.given.options
+        return options if self.tokens is None else token_options(options, self.tokens.ids, self.tokens.call)
+
+    @property
     def real(self) -> Mask:
         """Which positions are not padding, in the shape of `array`."""
         if self.mask is None:
@@ -70,13 +77,13 @@ class SeveralInputs:
     moved : tuple of MovedInput
         The inputs that methods change, in the order in which they are packed.
     calls : Mapping
-        For inputs of token ids: the call of the embedding that reads them, by the input's index in `moved`.
+        For inputs of token ids: the calls of embeddings that read them, by the input's index in `moved`.
     """
 
     backend: Joint
     examples: Examples
     moved: tuple[MovedInput, ...]
-    calls: Mapping[int, LayerCall]
+    calls: Mapping[int, TokenCalls]
     layout: Layout = PACKED
     tokens: None = None
     """A result for all inputs at once, such as the result of a layer, has no token axis."""
@@ -85,6 +92,11 @@ class SeveralInputs:
     def has_tokens(self) -> bool:
         """Whether any of the inputs is token ids."""
         return any(one.tokens is not None for one in self.moved)
+
+    @property
+    def notes(self) -> Notes:
+        """The warnings about the inputs."""
+        return [note for one in self.moved if one.tokens is not None for note in one.tokens.notes]
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -117,7 +129,7 @@ class SeveralInputs:
             (), companions=request.companions, unmoved=tuple(one.batch_first for one in unmoved)
         )
         first = _packed(inner, moved, beside, count)
-        calls: dict[int, LayerCall] = {}
+        calls: dict[int, TokenCalls] = {}
         for place, call in _embeddings(first, unmoved).items():
             check_ids(request.method, unmoved[place].layout)
             calls[len(moved)] = call
@@ -126,7 +138,7 @@ class SeveralInputs:
             raise InputError(
                 "x contains whole numbers and masks only, and no reachable embedding of the model reads any of them: "
                 "there is no input that a method can change. Give numbers in floating point (x.astype('float32')) "
-                "where they are quantities."
+                "where they are quantities; token ids need an embedding layer that gives one vector for each."
             )
         joint, examples = _packed(inner.reading(calls) if calls else inner, moved, beside, count)
         real = packed([one.real for one in moved], joint.parts, bool, count)
@@ -168,10 +180,7 @@ class SeveralInputs:
         options = dict(request.given.options)
         if "feature_mask" not in options:
             return options
-        given = [
-            _for_vectors(one.given.options["feature_mask"], is_token=one.tokens is not None)
-            for one in self.moved
-        ]
+        given = [one.options["feature_mask"] for one in self.moved]
         arrays, layouts = [one.array for one in self.moved], [one.layout for one in self.moved]
         # A method that exchanges features between examples needs the same features in each example.
         of_each = joint_features(given, arrays, layouts, alike=not request.method.uses_baseline)
@@ -214,7 +223,7 @@ class SeveralInputs:
             layout=one.layout,
             baselines=None if bases is None else (_part(bases[0], part),),
             bounds=one.given.bounds,
-            options=one.given.options,
+            options=one.options,
             parts=(),
         )
 
@@ -250,13 +259,6 @@ def _part(rows: Array, part: Part) -> Array:
     return np.ascontiguousarray(part.shaped(rows[..., part.columns]))
 
 
-def _for_vectors(feature_mask: Any, *, is_token: bool) -> Any:
-    """Spread the feature number of each token over its embedding vector."""
-    if not is_token or feature_mask is None or isinstance(feature_mask, str):
-        return feature_mask
-    return np.asarray(feature_mask)[..., np.newaxis]
-
-
 def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, Any]]:
     given = one.given
     assert given.host is not None
@@ -273,47 +275,49 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
         raise BaselineError(f"For the input {given.name!r}: {cause}") from cause
 
 
-def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> dict[int, LayerCall]:
-    """Find the call of the embedding that reads each input of whole numbers, by the input's index in `unmoved`."""
+def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> dict[int, TokenCalls]:
+    """Find the calls of embeddings that read each input of whole numbers, by the input's index in `unmoved`."""
     backend, examples = seen
-    numbers = [place for place, one in enumerate(unmoved) if one.batch_first.dtype.kind in "iu"]
+    numbers = [place for place, one in enumerate(unmoved) if _may_be_ids(one.batch_first)]
     if not numbers or "layers" not in backend.provides:
         return {}
-    layers = {name for name, layer in backend.named_layers.items() if is_embedding(layer)}
-    if not layers:
-        return {}
-    calls = [call for call in backend.layer_calls(examples) if call.name in layers]
-    one = examples.rows(slice(0, 1))
-    found: dict[int, LayerCall] = {}
-    for place in numbers:
-        ids = one.unmoved[place]
-        # An embedding reads the ids if its output changes when they change.
-        other = np.where(ids == ids.min(), ids.max(), ids.min()) if np.ptp(ids) else np.where(ids == 0, 1, 0)
-        changed = _with_unmoved(one, place, other.astype(ids.dtype))
-        for call in calls:
-            fits = ids.ndim <= 2 and call.shape[:-1] == ids.shape[1:] and call not in found.values()
-            if fits and (backend.activations(call, one) != backend.activations(call, changed)).any():
-                found[place] = call
-                break
-    return found
+    candidates = embedding_calls(backend, examples)
+    found = {
+        place: reading_calls(backend, candidates, _given_ids(examples, place))
+        for place in (numbers if candidates else ())
+    }
+    return {place: TokenCalls.of(calls) for place, calls in found.items() if calls}
 
 
-def _with_unmoved(examples: Examples, place: int, array: Array) -> Examples:
-    unmoved = [*examples.unmoved]
-    unmoved[place] = array
-    return replace(examples, unmoved=tuple(unmoved))
+def _may_be_ids(host: Array) -> bool:
+    return host.dtype.kind in "iu" and host.ndim <= 2
+
+
+def _given_ids(examples: Examples, place: int) -> GivenIds:
+    def replaced(few: Examples, other: Array) -> Examples:
+        unmoved = [*few.unmoved]
+        unmoved[place] = other
+        return replace(few, unmoved=tuple(unmoved))
+
+    return GivenIds(examples.unmoved[place], examples, replaced)
 
 
 def _as_tokens(
-    seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput], place: int, call: LayerCall
+    seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput], place: int, call: TokenCalls
 ) -> MovedInput:
     backend, examples = seen
-    given, ids = unmoved[place], examples.unmoved[place]
-    layout = call.layout(given.layout)
+    given, ids = unmoved[place], _given_ids(examples, place)
 
-    def vectors_of(other: Array) -> Array:
-        return vectors_at(backend, call, _with_unmoved(examples, place, other.astype(ids.dtype)))
+    def at_vectors(copies: Examples, other: Array) -> tuple[Backend, Examples]:
+        vectors = vectors_at(backend, call, ids.replaced(copies, other))
+        parts = parts_of(
+            [*(part.shape for part in backend.parts), vectors.shape[1:]],
+            [*(part.layout for part in backend.parts), TOKEN_VECTORS],
+        )
+        rows = np.concatenate([copies.inputs[0], parts[-1].flat(vectors)], axis=-1)
+        moved = backend.inner.reading({len(backend.parts): call})
+        return Joint(moved, parts), copies.with_inputs((rows,))
 
-    tokens = Tokens(ids, call, layout, padding_id(backend.named_layers[call.name]), vectors_of)
-    mask = resolve_mask(given.lengths, ids, given.layout.batch_first)
-    return MovedInput(given, vectors_of(ids), layout, mask, tokens)
+    tokens = tokens_of(backend, call, ids, at_vectors)
+    mask = resolve_mask(given.lengths, ids.ids, given.layout.batch_first)
+    return MovedInput(given, tokens.vectors_of(ids.ids), TOKEN_VECTORS, mask, tokens)

@@ -56,7 +56,7 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     GradientError
         If a value is NaN or infinite.
     """
-    before = _score_notes(posed.finding)
+    before = [*posed.view.notes, *_score_notes(posed.finding)]
     after = [*([UNSTEADY_NOTE] if posed.unsteady else []), *_memory_notes(posed.problem.executor)]
     structure = None if posed.is_of_layer else posed.request.given.structure
     results: list[Attribution | None] = []
@@ -195,7 +195,9 @@ def _by_token(
     """Give each token one number for the values at its embedding vector, shape (N, T, C), in the layout of the ids."""
     return replace(
         result,
-        values=np.ascontiguousarray(layout.from_batch_first(reduced(values, how)), np.float32),
+        values=np.ascontiguousarray(
+            layout.from_batch_first(reduced(values, how).reshape(tokens.ids.shape)), np.float32
+        ),
         reduce=how,
         inputs=np.ascontiguousarray(layout.from_batch_first(tokens.ids), np.float32),
         # The vectors of the baseline do not have the shape of the ids; the baseline rule records the token.

@@ -50,7 +50,7 @@ class Tolerances:
             raise OptionError(f"max_error={self.max_error!r} is out of range: give a number of at least 0.")
         for name in ("rank_correlation", "top_overlap"):
             value = getattr(self, name)
-            if not _is_number(value) or not -1 <= value <= 1:
+            if not _is_number(value) or not 0 <= value <= 1:
                 raise OptionError(f"{name}={value!r} is out of range: give a number from 0 to 1.")
 
 

@@ -69,7 +69,8 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
         raise InputError(
             f"{name} has dtype {array.dtype}, but the model computes in floating point: convert it as in training, "
             f"for example {name}.astype('float32') / 255 for pictures, or one-hot vectors for class numbers. Token ids "
-            "have no gradient: explain the part of the model after its embedding, at the embeddings."
+            "need an embedding layer (nn.Embedding, keras.layers.Embedding) that the model calls: put its table of "
+            "vectors into one, or explain a function of the vectors."
         )
     if array.dtype.kind != "f":
         raise InputError(f"{name} has dtype {array.dtype}: give real floating-point numbers.")

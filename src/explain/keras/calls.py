@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from explain.backends.scoring import ActivationKind, RecordedActivation
+from explain.backends.operations.endings import ActivationKind
+from explain.backends.scoring import RecordedActivation
 from explain.inputs.wiring import Wiring
 from explain.keras.layers import derives_from
 

@@ -29,6 +29,12 @@ def input_shape_of(model: Any) -> tuple[int | None, ...] | None:
     return None
 
 
+def output_names(model: Any) -> tuple[str, ...]:
+    """Give the names of a Keras model's outputs; none for a model that does not state them."""
+    names = getattr(model, "output_names", None) or ()
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+
+
 def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
     """Give the shape of one example, without the batch axis, if the model states it."""
     shape = input_shape_of(model)

@@ -19,6 +19,8 @@ from explain.backends import (
     Question,
     Rule,
     ScoreKind,
+    called_target,
+    not_scalars_error,
     opaque_finding,
     pick_output,
     picked,
@@ -28,7 +30,6 @@ from explain.errors import (
     InputError,
     ModelCallError,
     ScoreError,
-    TargetError,
     UnsupportedModelError,
 )
 from explain.numpy_ext.callables import ArrayFunction
@@ -155,11 +156,10 @@ class NumPyBackend:
         if target.function is None:
             assert target.indices is not None
             return picked(outputs, target.indices)
-        scores = np.asarray(target.function(outputs))
+        scores = np.asarray(called_target(target.function, outputs))
         if scores.size != len(examples) or scores.dtype.kind not in "fiub":
-            raise TargetError(
-                f"target, a callable, gave shape {scores.shape} and dtype {scores.dtype} for a batch of "
-                f"{len(examples)}: it should give one scalar per example, an array of shape ({len(examples)},)."
+            raise not_scalars_error(
+                f"{scores.dtype} of shape {scores.shape}", outputs.shape, "an array of numbers"
             )
         return scores.reshape(len(examples))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import replace
@@ -138,6 +138,10 @@ class _Rearranged(ABC):
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call."""
         return self.inner.activations(call, self.inside(examples))
+
+    def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give what layers at some calls receive."""
+        return self.inner.received(calls, self.inside(examples))
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the output of a layer at a call, and the gradients to it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
@@ -64,6 +65,8 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         else:
             outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, padded, points)
         assert finding is not None
+        # A trace is for any number of examples, so the number of rows is known only now.
+        check_rows(outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)], finding
 
     @contextmanager
@@ -114,6 +117,14 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         padded = self.padded(examples)
         outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
         return to_host(outputs)[: len(examples)]
+
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of layers at some calls, from one run."""
+        places = tuple(map(self.place_of, calls))
+        found = self.run(
+            TensorFlowForwardPass.received, examples, self.tensors(examples.inputs), static=(places,)
+        )
+        return tuple(map(to_host, found))
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model."""

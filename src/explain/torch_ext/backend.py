@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -126,6 +126,13 @@ class TorchBackend(AlongPaths, OpenedModel):
         with torch.no_grad():
             source = self.until(call).read(self.tensors(padded.inputs), padded).source
         return to_host(source.contiguous())[: len(examples)]
+
+    def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the first argument of modules at some calls, from one run."""
+        with torch.no_grad(), ExitStack() as stack:
+            found = [stack.enter_context(self.place_of(call).received()) for call in calls]
+            self.read(self.tensors(examples.inputs), examples)
+        return tuple(to_host(one[0]) for one in found)
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model; the autograd graph starts at the module."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from explain.errors import ModelNotBuiltError, PortError
+from explain.errors import PortError
+from explain.keras.building import check_complete
 from explain.keras.flattened_maps import built_flattenings
 from explain.keras.graph import Graph, in_order_of_calls
 from explain.keras.layers import class_name, derives_from
@@ -51,16 +52,12 @@ def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
 
     Raises
     ------
-    ModelNotBuiltError
-        If the model has no weights yet.
+    ModelNotBuiltError, UnsupportedModelError
+        If the model has no weights yet, or no `call`.
     PortError
         If a layer's parameters are not plain tensors.
     """
-    if not model.built:
-        raise ModelNotBuiltError(
-            f"The Keras model {model.name!r} is not built: it has no weights, since its input shape is unknown. "
-            "Call model.build((None, *shape_of_one_example)), or call it once on a batch."
-        )
+    check_complete(model)
     graph = Graph(model)
     found: list[StoredLayer] = []
     whole: list[Any] = []

@@ -17,7 +17,7 @@ from explain.backends.operations.relevance import Flow, Kinds
 from explain.backends.operations.score_graph import names
 from explain.tf_ext.backward_rules.backward import Rules, gradient_of, operations_between, sloped
 from explain.tf_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS, no_rule
-from explain.tf_ext.model.graph import is_affine_kind, name_of
+from explain.tf_ext.model.graph import is_affine_kind, name_of, run_again
 
 _CONVOLUTIONS = names("Conv2D Conv3D DepthwiseConv2dNative")
 _ADDITIONS = names("Add AddV2 AddN Sub BiasAdd")
@@ -162,7 +162,7 @@ def _raised(operation: Any, whole: Sequence[Any], arriving: Any, epsilon: Any) -
     zero = tf.zeros((), x.dtype)
     raising, lowering = tf.maximum(weight, zero), tf.minimum(weight, zero)
     above, below = tf.maximum(x, zero), tf.minimum(x, zero)
-    by_above, by_below = _again(operation, above, raising), _again(operation, below, lowering)
+    (by_above,), (by_below,) = run_again(operation, [above, raising]), run_again(operation, [below, lowering])
     raised = by_above + by_below + tf.maximum(made - operation.outputs[0], zero)
     share = tf.where(raised > 0, arriving * made / _added_to(raised, epsilon), zero)
     given = [
@@ -170,15 +170,3 @@ def _raised(operation: Any, whole: Sequence[Any], arriving: Any, epsilon: Any) -
         for one, values in ((by_below, below), (by_above, above))
     ]
     return [tf.where(x < 0, *given), None]
-
-
-def _again(operation: Any, *inputs: Any) -> Any:
-    """Run an operation on other inputs."""
-    attributes = {
-        one.name: operation.get_attr(one.name) for one in operation.op_def.attr if one.type != "type"
-    }
-    plain = {
-        name: value.decode() if isinstance(value, bytes) else value for name, value in attributes.items()
-    }
-    arguments = {one.name: tensor for one, tensor in zip(operation.op_def.input_arg, inputs, strict=True)}
-    return getattr(tf.raw_ops, name_of(operation))(**arguments, **plain)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
 
 from explain.backends.forward_pass import ForwardPass
+from explain.backends.operations.endings import Ending
 from explain.backends.places import entering
 from explain.backends.protocol import Finding
-from explain.backends.scoring import ActivationKind, Reading, RecordedActivation
+from explain.backends.scoring import Reading, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
 from explain.keras.calls import wired
+from explain.keras.inspection import output_names
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.masks import recorded_masks
+from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.inspection import TensorFlowInspection
 from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls, with_moved_axis
 from explain.tf_ext.model.scores import (
     ARITHMETIC,
     ActivationRecorder,
-    functional_activation,
     gradients_of_scores,
     pick_scores,
 )
@@ -43,8 +46,8 @@ class TensorFlowForwardPass(ForwardPass):
         Returns the model.
     target_function : callable, optional
         A callable target.
-    findings, functionals : list
-        The finding of each reading of the output, and the functional activation of each call of the model.
+    findings, endings : list
+        The finding of each reading of the output, and the end of each call of the model.
     notes : list
         Records of a computation for the analysis of its trace.
     """
@@ -54,7 +57,7 @@ class TensorFlowForwardPass(ForwardPass):
     reference: Callable[[], Any]
     target_function: Callable[[Any], Any] | None = None
     findings: list[Finding] = field(default_factory=list)
-    functionals: list[ActivationKind | None] = field(default_factory=list)
+    endings: list[Ending | None] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
 
     @classmethod
@@ -138,6 +141,15 @@ class TensorFlowForwardPass(ForwardPass):
         # A trace must return a tensor, and there may be no points.
         return beside[-1]
 
+    def received(
+        self, places: Sequence[TensorFlowPlace], points: tuple[Any, ...], beside: Beside
+    ) -> tuple[Any, ...]:
+        """Give the first argument of the layers at some places."""
+        with ExitStack() as stack:
+            found = [stack.enter_context(place.received()) for place in places]
+            self.read(points, beside)
+        return tuple(one[0] for one in found)
+
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers compute from values, in the order of the calls."""
         with recorded_masks(self.layers) as masks:
@@ -164,12 +176,20 @@ class TensorFlowForwardPass(ForwardPass):
         with ActivationRecorder(model).recording() as recorded:
             return (self.inspection.model or model)(*given, **named), recorded
 
+    def _output_names(self) -> Sequence[str]:
+        return output_names(self.model) if is_keras_model(self.model) else ()
+
     def _is_tensor(self, value: Any) -> bool:
         return bool(tf.is_tensor(value))
 
-    def _functional_of(self, output: Any) -> ActivationKind | None:
-        self.functionals.append(functional_activation(output) or self.functional)
-        return self.functionals[-1]
+    def _ending_of(self, output: Any) -> Ending | None:
+        self.endings.append(ending_of_output(output) or self.ending)
+        return self.endings[-1]
+
+    def _replaced(self, output: Any, ending: Ending) -> Any:
+        if not tf.is_symbolic_tensor(output):
+            return None
+        return with_replaced(output, ending, replacement(self.question.score))
 
     @property
     def channels_first(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from math import prod
 from typing import Any
+
+import tensorflow as tf
 
 from explain.backends.operations import score_graph
 from explain.backends.operations.score_graph import Operations, names
@@ -69,6 +71,29 @@ def operands_of(operation: Any) -> list[Any]:
 def name_of(operation: Any) -> str:
     """Give the name of an operation's kind."""
     return str(operation.type)
+
+
+def run_again(operation: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+    """Run an operation of a trace on other inputs; give its outputs."""
+    definition, left = operation.op_def, list(inputs)
+    arguments: dict[str, Any] = {}
+    for one in definition.input_arg:
+        if one.number_attr or one.type_list_attr:
+            attribute = operation.get_attr(one.number_attr or one.type_list_attr)
+            count = attribute if one.number_attr else len(attribute)
+            arguments[one.name], left = left[:count], left[count:]
+        else:
+            arguments[one.name] = left.pop(0)
+    # The counts and types of inputs follow from the inputs.
+    known = {
+        name for one in definition.input_arg for name in (one.number_attr, one.type_attr, one.type_list_attr)
+    }
+    for one in definition.attr:
+        if one.name not in known:
+            value = operation.get_attr(one.name)
+            arguments[one.name] = value.decode() if isinstance(value, bytes) else value
+    made = getattr(tf.raw_ops, name_of(operation))(**arguments)
+    return list(made) if isinstance(made, (list, tuple)) else [made]
 
 
 def _is_smooth(operation: Any) -> bool:

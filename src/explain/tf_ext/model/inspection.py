@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from explain.backends.inspection import Complaint, Inspection, model_call_error
 from explain.backends.stepwise import is_stepwise
-from explain.backends.tokens import is_embedding
-from explain.errors import ExplainError, ModelNotBuiltError, UnsupportedModelError
+from explain.backends.token_readers import is_embedding
+from explain.errors import ExplainError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
 from explain.inputs.wiring import Wiring
 from explain.keras import inspection as keras_inspection
+from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model, layers_of
 from explain.tf_ext.model.structure import Structure, structure_of
 
@@ -36,7 +37,9 @@ class TensorFlowInspection(Inspection):
     structure: Structure = field(default_factory=Structure)
 
 
-def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> TensorFlowInspection:
+def inspect_model(
+    model: Any, given: Any = (), wiring: Wiring | None = None, shape: Sequence[int] | None = None
+) -> TensorFlowInspection:
     """Determine the kind of a model.
 
     Parameters
@@ -46,13 +49,15 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     given, wiring : Mapping, Wiring or None
         The keyword arguments that the caller passes, and the assignment of several inputs to arguments. If one of them
         contains a state, the caller supplies the state.
+    shape : sequence of int, optional
+        The shape of the only input, batch first.
 
     Raises
     ------
     ModelNotBuiltError
         If a Keras model has no weights yet.
     UnsupportedModelError
-        If a SavedModel has no callable signature.
+        If a SavedModel has no callable signature, or a Keras model no `call`.
     """
     if not is_keras_model(model):
         function, size = _callable_of(model, wiring)
@@ -60,11 +65,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         return TensorFlowInspection(
             model=function, opaque=True, eager=True, fixed_batch_size=size, structure=structure_of(model)
         )
-    if not model.built:
-        raise ModelNotBuiltError(
-            f"The Keras model {model.name!r} is not built: it has no weights, since its input shape is unknown. "
-            "Call model.build((None, *shape_of_one_example)), or call it once on a batch, and load its weights."
-        )
+    check_complete(model, shape)
     structure = structure_of(model)
     return TensorFlowInspection(
         model=model,
@@ -121,11 +122,16 @@ def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ..
     return Complaint(f"the model wants x of shape {expected}, x has shape {shape}")
 
 
-def call_error(cause: Exception, inputs: Sequence[Any], *, several: bool) -> ExplainError:
+def call_error(cause: Exception, inputs: Sequence[Any], wiring: Wiring | None) -> ExplainError:
     """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
-    names = "A Keras model gets a tuple as a list, a dict by the names of its inputs." if several else None
-    given = [(tuple(one.shape), one.dtype.name) for one in inputs if one is not None]
-    return model_call_error(cause, given, names)
+    passed = "A Keras model gets a tuple as a list, a dict by the names of its inputs." if wiring else None
+    names = (wiring.names if wiring else None) or ("",) * len(inputs)
+    given = [
+        (name, tuple(one.shape), one.dtype.name)
+        for name, one in zip(names, inputs, strict=True)
+        if one is not None
+    ]
+    return model_call_error(cause, given, passed)
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.places import Place
-from explain.backends.tokens import is_embedding
+from explain.backends.token_readers import is_embedding
 from explain.inputs.layer_calls import RecordedCall
 from explain.keras.calls import replaced
 
@@ -86,6 +86,25 @@ class TensorFlowPlace(Place):
 
         with replaced(layer, "call", passed):
             yield
+
+    @contextmanager
+    def received(self) -> Iterator[list[Any]]:
+        """Record the first argument of the call."""
+        found: list[Any] = []
+        count = -1
+        layer = self.layer()
+        own = layer.call
+
+        @functools.wraps(own)
+        def called(*arguments: Any, **keywords: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == self.call.call:
+                found.append(next(iter((*arguments, *keywords.values()))))
+            return own(*arguments, **keywords)
+
+        with replaced(layer, "call", called):
+            yield found
 
     def with_moved_axis(self, output: Any, source: int, target: int) -> Any:
         """Move an axis of the output, or of what replaces it."""

@@ -106,7 +106,7 @@ def observe(
         try:
             result = model(*given, **keywords)
         except Exception as cause:  # The model is the user's code, which may raise anything.
-            raise call_error(cause, points, several=wiring is not None) from cause
+            raise call_error(cause, points, wiring) from cause
         outputs = named_outputs(result, tf.is_tensor, to_host, layout)
     formats = {getattr(layer, "data_format", None) for layer in layers_of(model)}
     return Observation(outputs, tuple(log.calls), flattens_channels_last="channels_first" not in formats)

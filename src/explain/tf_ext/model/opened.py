@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,8 @@ import tensorflow as tf
 
 from explain.backends.first_reads import Read
 from explain.backends.layered import Layered
+from explain.backends.operations.endings import Ending
 from explain.backends.protocol import Finding, Question
-from explain.backends.scoring import ActivationKind
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
@@ -55,13 +56,15 @@ class OpenedModel(Layered):
     batch_axis_of = staticmethod(batch_axis_of)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        inspection = inspect_model(model, question.forward_kwargs, question.wiring)
+        inspection = inspect_model(
+            model, question.forward_kwargs, question.wiring, _shape_of_one_input(question, like)
+        )
         self.model = model
         super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
         self.device_name, self._precision = device_and_dtype(inspection, like)
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._eager = inspection.eager
-        self._functional: ActivationKind | None = None
+        self._ending: Ending | None = None
         self._own_traces: dict[Any, Trace] = {}
 
     @property
@@ -128,17 +131,18 @@ class OpenedModel(Layered):
         trace = self._traced_or_none(function, examples, inputs, static)
         try:
             if trace is not None:
-                with preserved_variables(self.model) if trace.assigns else nullcontext():
-                    return trace.function(*tf.nest.flatten(inputs)), trace.finding
+                found = self._run_trace(trace, examples, inputs)
+                if found is not None:
+                    return found, trace.finding
             if function is TensorFlowForwardPass.outputs:
-                self._functional = self._functional_of_a_trace(examples, inputs)
-            forward = self._forward_pass(examples, self._functional)
+                self._ending = self._ending_in_a_trace(examples, inputs)
+            forward = self._forward_pass(examples, self._ending)
             with preserved_variables(self.model), preserved_random_state():
                 return function(forward, *static, *inputs), forward.findings[0]
         except ExplainError:
             raise
         except Exception as cause:  # The user's code may raise anything.
-            raise self._call_error(cause, arguments[0]) from cause
+            raise self._call_error(cause, inputs) from cause
 
     def analysed(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
         """Analyse the trace of a computation of points; None for a model that cannot be traced.
@@ -176,7 +180,7 @@ class OpenedModel(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # The user's code may raise anything.
-            raise self._call_error(cause, inputs[0]) from cause
+            raise self._call_error(cause, inputs) from cause
         finally:
             recorded += forward.notes
 
@@ -212,8 +216,22 @@ class OpenedModel(Layered):
         if complaint is not None:
             raise complaint.error()
 
-    def _call_error(self, cause: Exception, points: Sequence[Any]) -> ExplainError:
-        return call_error(cause, points, several=self.question.wiring is not None)
+    def _run_trace(self, trace: Trace, examples: Examples, inputs: tuple[Any, ...]) -> Any:
+        """Run a trace; None if it failed and a callable target may be why, which a run without a trace shows."""
+        try:
+            with preserved_variables(self.model) if trace.assigns else nullcontext():
+                return trace.function(*tf.nest.flatten(inputs))
+        except tf.errors.OpError as error:
+            if examples.target.function is None or is_out_of_memory(error):
+                raise
+            return None
+
+    def _call_error(self, cause: Exception, inputs: tuple[Any, ...]) -> ExplainError:
+        (*_, outer, unmoved, _), wiring, points = inputs[-1], self.question.wiring, inputs[0]
+        if wiring is not None:
+            moved = points if self.entry is None else outer
+            points = wiring.arranged(moved, unmoved, lambda one, axis: one)
+        return call_error(cause, points, wiring)
 
     def _traced_or_none(
         self,
@@ -280,8 +298,8 @@ class OpenedModel(Layered):
             kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
         return kept[key]
 
-    def _functional_of_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> ActivationKind | None:
-        """Find the activation that made the output, in a trace that never runs: eager tensors have no graph."""
+    def _ending_in_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> Ending | None:
+        """Find the activations that made the output, in a trace that never runs: eager tensors have no graph."""
         if self.inspection.opaque:
             return None
         forward = self._forward_pass(examples)
@@ -290,20 +308,18 @@ class OpenedModel(Layered):
         # The user's code may raise anything when it is traced; the model runs without a trace then.
         except Exception:
             return None
-        return forward.functionals[-1]
+        return replace(found, activations=()) if (found := forward.endings[-1]) is not None else None
 
     def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
         return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
 
-    def _forward_pass(
-        self, examples: Examples, functional: ActivationKind | None = None
-    ) -> TensorFlowForwardPass:
+    def _forward_pass(self, examples: Examples, ending: Ending | None = None) -> TensorFlowForwardPass:
         return TensorFlowForwardPass.of(
             self.model,
             self.inspection,
             question=self.question,
             target_function=examples.target.function,
-            functional=functional,
+            ending=ending,
             entry=self.entry,
             exit=self.exit,
             readers=self.readers,
@@ -320,3 +336,12 @@ class OpenedModel(Layered):
             indices = np.zeros((len(examples), 0), np.int64)
         outer, unmoved = self.tensors(examples.outer), self.tensors(examples.unmoved)
         return companions, mask, held, outer, unmoved, tf.constant(indices)
+
+
+def _shape_of_one_input(question: Question, like: Any) -> tuple[int, ...] | None:
+    """Give the shape of the only input, batch first; None if there are several, or if it is no array."""
+    shape = getattr(like, "shape", None)
+    if question.wiring is not None or shape is None:
+        return None
+    sizes = [int(size) for size in shape]
+    return (sizes.pop(question.layout.batch_axis), *sizes)

@@ -8,19 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation, no_gradient_reason
-from explain.errors import GradientError, TargetError
+from explain.backends.outputs.target_function import called_target, not_scalars_error
+from explain.backends.scoring import Arithmetic, RecordedActivation, no_gradient_reason
+from explain.errors import GradientError
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import is_keras_model, layers_of
-
-_FUNCTIONAL: dict[str, ActivationKind] = {
-    "Softmax": "softmax",
-    "LogSoftmax": "log_softmax",
-    "Sigmoid": "sigmoid",
-}
-# Operations that change the shape of an output and not its values.
-_RESHAPING = ("Identity", "Reshape", "Squeeze", "ExpandDims", "Transpose")
-
 
 ARITHMETIC = Arithmetic(
     softmax=tf.nn.softmax,
@@ -52,19 +44,6 @@ class ActivationRecorder:
             yield recorded
 
 
-def functional_activation(output: Any) -> ActivationKind | None:
-    """Find in a trace the activation that made an output; None if there is no activation or no trace."""
-    if tf.is_symbolic_tensor(output):
-        operation = output.op
-        while operation.type in _RESHAPING:
-            operation = operation.inputs[0].op
-        # A log-sigmoid is written as −softplus(−x).
-        if operation.type == "Neg" and operation.inputs[0].op.type == "Softplus":
-            return "log_sigmoid"
-        return _FUNCTIONAL.get(operation.type)
-    return None
-
-
 def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     """Give one scalar per example, shape (N,).
 
@@ -84,7 +63,8 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     """
     if function is None:
         return tf.gather_nd(outputs, indices, batch_dims=1) if indices.shape[-1] else outputs
-    scores = function(outputs)
+    # In a trace it may fail only because it is traced: it is then called again without one.
+    scores = called_target(function, outputs) if tf.executing_eagerly() else function(outputs)
     shape = tuple(scores.shape) if tf.is_tensor(scores) else None
     if (
         shape is None
@@ -92,10 +72,7 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
         or len(shape) == 0
         or shape[0] not in (None, outputs.shape[0])
     ):
-        raise TargetError(
-            f"target, a callable, gave {type(scores).__name__ if shape is None else shape} for outputs of shape "
-            f"{tuple(outputs.shape)}: it should give one scalar per example, a tensor of shape (N,)."
-        )
+        raise not_scalars_error(type(scores).__name__ if shape is None else shape, outputs.shape)
     return tf.reshape(scores, [-1])
 
 

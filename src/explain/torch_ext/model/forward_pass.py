@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,24 @@ import torch
 from torch import Tensor
 
 from explain.backends.forward_pass import ForwardPass
-from explain.backends.scoring import ActivationKind, RecordedActivation
+from explain.backends.operations.endings import Ending
+from explain.backends.scoring import RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import ExplainError
 from explain.keras.calls import wired
+from explain.keras.inspection import output_names
+from explain.torch_ext.model.activation_calls import (
+    KEPT,
+    RECORDING,
+    UNKNOWN,
+    ActivationCalls,
+    End,
+    without_graph,
+)
+from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
 from explain.torch_ext.model.layers import with_moved_axis
-from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, functional_activation
+from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
 
 
 @dataclass(kw_only=True)
@@ -27,34 +39,72 @@ class TorchForwardPass(ForwardPass):
     ----------
     recorder : ActivationRecorder
         Records the calls of the model's activation layers.
+    end : End
+        How the end of the model is run.
+    next_end : End
+        How to run it after this pass; the same if this pass answers what is wanted.
     """
 
     arithmetic = ARITHMETIC
     inspection: TorchInspection
     recorder: ActivationRecorder
+    end: End = UNKNOWN
+    next_end: End = UNKNOWN
+
+    def __post_init__(self) -> None:
+        """No activation is replaced in a pass that ends at a layer, or explains the output as it is."""
+        if self.exit is not None or self.question.score == "output" or self.inspection.opaque:
+            self.end = KEPT
+        self.next_end = self.end
+        self._calls: ActivationCalls | None = None
 
     def _run(
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[Any, Sequence[RecordedActivation]]:
         inspection = self.inspection
         given, named = wired(inspection.model, self.question.wiring, inputs, keywords, keras=inspection.keras)
-        with self.recorder.recording() as recorded:
+        self._calls = None
+        if self.end.records or self.end.replaced:
+            self._calls = ActivationCalls(self.end.replaced, replacement(self.question.score))
+        with self.recorder.recording() as recorded, self._calls or nullcontext():
             try:
                 return inspection.model(*given, **named), recorded
             except ExplainError:
                 raise
             # The model is the user's code, which may raise anything.
             except Exception as cause:
-                raise call_error(inspection, cause, inputs) from cause
+                raise call_error(inspection, cause, inputs, self.question.wiring) from cause
+
+    def _output_names(self) -> Sequence[str]:
+        return output_names(self.inspection.model) if self.inspection.keras else ()
 
     def _is_tensor(self, value: Any) -> bool:
         return isinstance(value, Tensor)
 
-    def _functional_of(self, output: Tensor) -> ActivationKind | None:
-        if output.grad_fn is not None:
-            # Cached for calls without gradients, which have no graph.
-            self.functional = functional_activation(output)
-        return self.functional
+    def _ending_of(self, output: Tensor) -> Ending | None:
+        expected = self.end.ending
+        if output.grad_fn is None:
+            # Without gradients there is no graph: the end is that of an earlier pass.
+            return self.ending if expected is None else expected
+        found = ending_of_output(output, None if self._calls is None else self._calls.ends)
+        self.ending = without_graph(found)
+        if expected is not None and self._calls is not None:
+            replaced = set(self._calls.ends)
+            if found is None or found.steps != expected.steps or set(found.activations) != replaced:
+                self.next_end = self.end.after_failure
+        return found
+
+    def _replaced(self, output: Tensor, ending: Ending) -> Tensor | None:
+        if self.end.replaced:
+            return output
+        if self._calls is not None:
+            numbers = {edge: number for number, edge in self._calls.made.items()}
+            found = tuple(numbers[edge] for edge in ending.activations if edge in numbers)
+            complete = len(found) == len(ending.activations)
+            self.next_end = End(found, without_graph(ending), is_final=True) if complete else KEPT
+        elif not self.end.is_final:
+            self.next_end = RECORDING
+        return None
 
     @property
     def channels_first(self) -> bool:

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.backends.inspection import Complaint, Inspection, model_call_error
+from explain.backends.inspection import Complaint, Inspection, model_call_error, uncallable_error
 from explain.backends.stepwise import is_stepwise
-from explain.backends.tokens import is_embedding
+from explain.backends.token_readers import is_embedding
 from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
 from explain.inputs.wiring import Wiring
 from explain.keras import inspection as keras_inspection
+from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model
 from explain.torch_ext.model.structure import Structure, structure_of
 
@@ -64,6 +65,11 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
     several = wiring is not None
     if not isinstance(original, nn.Module):
         return TorchInspection(model=original, opaque=True, several=several)
+    if is_keras_model(original):
+        check_complete(original)
+    elif getattr(original.forward, "__func__", None) is nn.Module.forward:
+        parts = [name for name, _ in original.named_children()]
+        raise uncallable_error(type(original).__name__, "forward", "torch.nn.Module", parts)
     structure = structure_of(original)
     if structure.lazy:
         raise ModelNotBuiltError(
@@ -182,16 +188,21 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | Non
     return None
 
 
-def call_error(inspection: TorchInspection, cause: Exception, given: Sequence[Any]) -> ExplainError:
+def call_error(
+    inspection: TorchInspection, cause: Exception, inputs: Sequence[Any], wiring: Wiring | None
+) -> ExplainError:
     """Give the error for a model that raised: it names a wrong input shape if there is one, else the model's error."""
-    inputs = [one for one in given if isinstance(one, Tensor)]
+    names = (wiring.names if wiring else None) or ("",) * len(inputs)
+    tensors = [(name, one) for name, one in zip(names, inputs, strict=True) if isinstance(one, Tensor)]
     complaint = None
     if not (inspection.several or inspection.stepwise):
-        complaint = first_layer_complaint(inspection.model, tuple(inputs[0].shape))
+        complaint = first_layer_complaint(inspection.model, tuple(tensors[0][1].shape))
     if complaint is not None:
         return complaint.error(f" (The model raised: {cause})")
-    names = "The model gets a tuple by position, a dict by name." if inspection.several else None
-    return model_call_error(cause, [(tuple(one.shape), str(one.dtype)) for one in inputs], names)
+    passed = "The model gets a tuple by position, a dict by name." if inspection.several else None
+    return model_call_error(
+        cause, [(name, tuple(one.shape), str(one.dtype)) for name, one in tensors], passed
+    )
 
 
 def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int, ...]) -> Complaint | None:

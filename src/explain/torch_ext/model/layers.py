@@ -118,6 +118,26 @@ class TorchPlace(Place):
         finally:
             handle.remove()
 
+    @contextmanager
+    def received(self) -> Iterator[list[Tensor]]:
+        """Record the first argument of the call."""
+        found: list[Tensor] = []
+        count = -1
+        thread = threading.get_ident()
+
+        def hook(module: nn.Module, arguments: Any, keywords: Any) -> None:
+            nonlocal count
+            if threading.get_ident() == thread:
+                count += 1
+                if count == self.call.call:
+                    found.append(next(iter((*arguments, *keywords.values()))))
+
+        handle = self.layer.register_forward_pre_hook(hook, with_kwargs=True)
+        try:
+            yield found
+        finally:
+            handle.remove()
+
     def with_moved_axis(self, output: Tensor, source: int, target: int) -> Tensor:
         """Move an axis of the output, or of what replaces it."""
         return with_moved_axis(output, source, target)

@@ -111,7 +111,7 @@ def observe(
         try:
             result = network(*given, **keywords)
         except Exception as cause:  # The model is the user's code, which may raise anything.
-            raise call_error(inspection, cause, points) from cause
+            raise call_error(inspection, cause, points, wiring) from cause
         outputs = named_outputs(result, lambda one: isinstance(one, Tensor), to_host, layout)
         put_back()
     return Observation(outputs, tuple(log.calls), network.training, flattens_channels_last=False)

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.layered import Layered
+from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import Survey
 from explain.backends.places import entering
 from explain.backends.protocol import Question
-from explain.backends.scoring import ActivationKind, Reading, no_gradient_reason
+from explain.backends.scoring import Reading, no_gradient_reason
 from explain.errors import GradientError, ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import layers_of
+from explain.torch_ext.model.activation_calls import UNKNOWN, End, known_end, remember_end
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
 from explain.torch_ext.model.layers import TorchPlace, batch_axis_of, has_channels_last, named_layers
@@ -62,7 +64,8 @@ class OpenedModel(Layered):
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
         self._recorder = ActivationRecorder(inspection)
         self._keras_layers = layers_of(self.model) if inspection.keras else []
-        self._functional: ActivationKind | None = None
+        self._ending: Ending | None = None
+        self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
         self._restore: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
         # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
@@ -165,6 +168,24 @@ class OpenedModel(Layered):
     def _read(
         self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
     ) -> Reading:
+        while True:
+            end = self._end
+            try:
+                reading, self._end = self._run_once(points, examples, within)
+            except ModelCallError:
+                # The model's own code may refuse other values than those of its activations.
+                if within is not None or not (end.replaced or end.records):
+                    raise
+                self._end = end.after_failure
+            else:
+                if self._end == end or within is not None:
+                    return reading
+                # The output is made of activations: run the model without them.
+                remember_end(self.model, self.question.output, self._end)
+
+    def _run_once(
+        self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
+    ) -> tuple[Reading, End]:
         # A cached pass would keep a second graph in memory, and belongs to a state that is restored now.
         self.last_pass = None
         self._restore()
@@ -178,7 +199,8 @@ class OpenedModel(Layered):
         forward = TorchForwardPass(
             inspection=self.inspection,
             question=question,
-            functional=self._functional,
+            ending=self._ending,
+            end=self._end,
             entry=self.entry,
             exit=self.exit,
             readers=self.readers,
@@ -190,8 +212,10 @@ class OpenedModel(Layered):
         if self.inspection.stepwise and examples.mask is not None:
             mask = torch.from_numpy(examples.mask).to(self.device)
         reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
-        self._functional = forward.functional
-        return reading
+        if self.exit is not None:
+            return reading, self._end
+        self._ending = forward.ending
+        return reading, forward.next_end
 
     def _keywords(self, examples: Examples) -> dict[str, Any]:
         """Move the model's keyword arguments to its device: common arguments, and arguments with one row per example.

@@ -10,33 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explain.backends.scoring import ActivationKind, Arithmetic, RecordedActivation
-from explain.errors import TargetError
+from explain.backends.operations.endings import ActivationKind
+from explain.backends.outputs.target_function import called_target, not_scalars_error
+from explain.backends.scoring import Arithmetic, RecordedActivation
 from explain.inputs.examples import Target
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
 from explain.torch_ext.model.inspection import TorchInspection
-
-_FUNCTIONAL: dict[str, ActivationKind] = {
-    "SoftmaxBackward0": "softmax",
-    "LogSoftmaxBackward0": "log_softmax",
-    "SigmoidBackward0": "sigmoid",
-    "LogSigmoidBackward0": "log_sigmoid",
-}
-# Operations that change the shape of an output and not its values.
-_RESHAPING = (
-    "View",
-    "UnsafeView",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "Alias",
-    "Clone",
-    "T",
-    "Transpose",
-    "Permute",
-)
-
 
 ARITHMETIC = Arithmetic(
     softmax=torch.softmax,
@@ -92,14 +72,6 @@ class ActivationRecorder:
             yield recorded
 
 
-def functional_activation(output: Tensor) -> ActivationKind | None:
-    """Find in the autograd graph the activation that made an output, ignoring later reshapes; None if there is none."""
-    node = output.grad_fn
-    while node is not None and node.name().rstrip("0123456789").removesuffix("Backward") in _RESHAPING:
-        node = node.next_functions[0][0]
-    return None if node is None else _FUNCTIONAL.get(node.name())
-
-
 def pick_scores(outputs: Tensor, target: Target) -> Tensor:
     """Give one scalar per example, shape (N,).
 
@@ -109,13 +81,10 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
         If a callable target does not give N scalars.
     """
     if target.function is not None:
-        scores = target.function(outputs)
+        scores = called_target(target.function, outputs)
         if not isinstance(scores, Tensor) or scores.numel() != len(outputs):
             shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise TargetError(
-                f"target, a callable, gave {shape} for a batch of {len(outputs)}: it should give one scalar per "
-                f"example, a tensor of shape ({len(outputs)},)."
-            )
+            raise not_scalars_error(shape, outputs.shape)
         return scores.reshape(len(outputs))
     indices = _indices(outputs, target)
     if outputs.ndim == 2:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from explain.backends.scoring import ActivationKind
+from explain.backends.operations.endings import ActivationKind
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,165 @@
+"""The end of a TensorFlow model: the activations in a trace that made its output, and the output without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+
+from explain.backends.operations.endings import CONSTANT, OTHER, ActivationKind, Ending, Step, ending_of
+from explain.backends.operations.score_graph import names
+from explain.tf_ext.model.graph import name_of, run_again
+
+_ACTIVATIONS: dict[str, ActivationKind] = {
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "Sigmoid": "sigmoid",
+}
+# Each value of the result is one value of an operand; the other operands say where it goes.
+_MOVES = names(
+    "Identity Reshape Squeeze ExpandDims Transpose ConcatV2 Pack Unpack Split SplitV StridedSlice Slice GatherV2 "
+    "GatherNd ReverseV2 Tile BroadcastTo Cast DepthToSpace SpaceToDepth SpaceToBatchND BatchToSpaceND "
+    "ResizeNearestNeighbor EnsureShape PreventGradient Roll"
+)
+_MIXES = names(
+    "Mul MulNoNan Add AddV2 AddN Sub RealDiv DivNoNan Neg Mean Sum Prod Max Min Maximum Minimum ClipByValue Pow Square "
+    "Sqrt SelectV2 Select Pad PadV2 MirrorPad BiasAdd AvgPool AvgPool3D MaxPool MaxPool3D ResizeBilinear Cumsum TopKV2 "
+    "Relu Relu6 TensorScatterUpdate"
+)
+_LOGARITHMS, _EXPONENTS = names("Log Log1p"), names("Exp")
+# Functions that are not inlined in a trace.
+_CALLS = names("PartitionedCall StatefulPartitionedCall")
+
+
+def ending_of_output(output: Any) -> Ending | None:
+    """Follow an output through a trace back to its activations; None if it is in no trace."""
+    if not tf.is_symbolic_tensor(output):
+        return None
+    return ending_of(output.ref(), _step_of)
+
+
+def _step_of(reference: Any) -> Step:
+    tensor = reference.deref()
+    operation, name = tensor.op, name_of(tensor.op)
+    logits = _logits_of(operation)
+    if logits is not None:
+        return Step("activates", kind=logits[0])
+    if not tensor.dtype.is_floating:
+        return CONSTANT
+    if name in _CALLS:
+        return _step_in_function(tensor)
+    if name == "IdentityN":
+        # A function with a custom gradient: each result is the operand at its place.
+        return Step("moves", [operation.inputs[tensor.value_index].ref()], label=name)
+    operands = [one.ref() for one in operation.inputs if one.dtype.is_floating]
+    if name in _MOVES:
+        return Step("moves", operands, label=name)
+    if name in _MIXES:
+        return Step("mixes", operands, label=name)
+    if name in _EXPONENTS:
+        return Step("exp", operands, label=name)
+    if name in _LOGARITHMS:
+        return Step("log", operands, label=name)
+    return CONSTANT if _is_constant(operation) else OTHER
+
+
+def _logits_of(operation: Any) -> tuple[ActivationKind, Any] | None:
+    """Give the kind of an activation and its logits; None for another operation."""
+    name = name_of(operation)
+    if name in _ACTIVATIONS:
+        return _ACTIVATIONS[name], operation.inputs[0]
+    if name == "Neg" and name_of(operation.inputs[0].op) == "Softplus":
+        # A log-sigmoid is written as −softplus(−x).
+        inner = operation.inputs[0].op.inputs[0].op
+        if name_of(inner) == "Neg":
+            return "log_sigmoid", inner.inputs[0]
+    return None
+
+
+def _is_constant(operation: Any) -> bool:
+    """Tell whether an operation depends on no input of the trace, only on constants and weights."""
+    captured = {tensor.ref() for tensor in operation.graph.internal_captures}
+    left, seen = [operation], {operation}
+    while left:
+        one = left.pop()
+        if one.type == "Placeholder" and one.outputs[0].ref() not in captured:
+            return False
+        for tensor in one.inputs:
+            if tensor.op not in seen:
+                seen.add(tensor.op)
+                left.append(tensor.op)
+    return True
+
+
+def _step_in_function(tensor: Any) -> Step:
+    """Give the activations at the end of a function that a trace calls: their kind is known, their logits are not."""
+    name = tensor.op.get_attr("f").name
+    inner = function_def_to_graph(tensor.op.graph._get_function(name).cached_definition)
+    found = ending_of(inner.outputs[tensor.value_index].ref(), _step_of)
+    if found is None:
+        return OTHER
+    return Step("activates" if found.moved else "mixes", kind=found.kinds[0], label=name)
+
+
+def with_replaced(output: Any, ending: Ending, function: Callable[[ActivationKind, Any], Any]) -> Any:
+    """Give an output in which another function replaces the activations that made its values.
+
+    None if their logits cannot be reached.
+
+    Parameters
+    ----------
+    output : tf.Tensor
+        The output, in a trace.
+    ending : Ending
+        Its ending, which consists of moves only.
+    function : callable
+        From the kind of an activation and its logits to the replacement.
+    """
+    if not (ending.activations and all(_logits_of(one.deref().op) for one in ending.activations)):
+        return None
+    made: dict[Any, Any] = {}
+    left = [output]
+    while left:
+        tensor = left[-1]
+        operation = tensor.op
+        logits = _logits_of(operation)
+        if tensor.ref() in made:
+            left.pop()
+        elif logits is not None:
+            made[tensor.ref()] = function(*logits)
+        elif name_of(operation) == "IdentityN":
+            below = operation.inputs[tensor.value_index]
+            if below.ref() in made:
+                made[tensor.ref()] = made[below.ref()]
+            else:
+                left.append(below)
+        else:
+            missing = [one for one in operation.inputs if one.dtype.is_floating and one.ref() not in made]
+            if missing:
+                left.extend(missing)
+            else:
+                results = run_again(operation, [made.get(one.ref(), one) for one in operation.inputs])
+                for before, after in zip(operation.outputs, results, strict=True):
+                    made[before.ref()] = after
+    return made[output.ref()]
+
+
+def replacement(wanted: str) -> Callable[[ActivationKind, Any], Any]:
+    """Give the function that replaces an activation for a wanted kind of score.
+
+    Parameters
+    ----------
+    wanted : str
+        ``"logit"``, ``"probability"`` or ``"log_probability"``.
+    """
+
+    def function(kind: ActivationKind, logits: Any) -> Any:
+        if wanted == "logit":
+            return logits
+        if kind in ("sigmoid", "log_sigmoid"):
+            return tf.math.sigmoid(logits) if wanted == "probability" else tf.math.log_sigmoid(logits)
+        return tf.nn.softmax(logits) if wanted == "probability" else tf.nn.log_softmax(logits)
+
+    return function

@@ -1,0 +1,548 @@
+"""Opening a model, calling it, its layers, its token ids, its state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from advice.advice import Advice
+from advice.models import (
+    IDS,
+    SERIES,
+    TABLE,
+    TENSORFLOW,
+    TORCH,
+    WEIGHT,
+    added,
+    attribute,
+    embedded,
+    linear,
+    module,
+    perceptron,
+    picture,
+)
+
+from explain.errors import (
+    HeldInputWarning,
+    InputError,
+    LayerError,
+    LayoutError,
+    ModelCallError,
+    ModelNotBuiltError,
+    OpaqueModelWarning,
+    ProbabilityScoreWarning,
+    ScoreError,
+    UnsupportedInputError,
+    UnsupportedModelError,
+    UnusedInputWarning,
+)
+
+
+def plain(kit: Any) -> Any:
+    """A function, whose layers cannot be accessed."""
+    inner = perceptron(kit)
+    return lambda x: inner(x)
+
+
+def scripted(kit: Any) -> Any:
+    return kit.torch.jit.trace(perceptron(kit), kit.tensor(TABLE))
+
+
+def stepwise(kit: Any, size: bool = True, pair: bool = True) -> Any:
+    """Takes one step and a hidden state, as the character RNN of the PyTorch tutorial does."""
+    if kit.name == "torch":
+
+        def forward(self: Any, x: Any, hidden: Any) -> Any:
+            state = kit.tanh(self.cell(kit.torch.cat([x, hidden], 1)))
+            return (state, state) if pair else state
+
+        model = module(kit, forward, cell=kit.torch.nn.Linear(7, 3))
+    else:
+
+        def forward(self: Any, x: Any, hidden: Any) -> Any:
+            state = kit.tanh(self.cell(kit.tf.concat([x, hidden], 1)))
+            return (state, state) if pair else state
+
+        cell = kit.keras.layers.Dense(3)
+        cell.build((None, 7))
+        model = module(kit, forward, cell=cell)
+    if size:
+        model.hidden_size = 3
+    return kit.randomised(model)
+
+
+def unbuilt(kit: Any, build: bool = False) -> Any:
+    keras = kit.keras
+    model = keras.Sequential([keras.layers.Dense(3)])
+    if build:
+        model.build((None, 4))
+    return model
+
+
+def never_called(kit: Any, call: bool) -> Any:
+    keras = kit.keras
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.head = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.head(x)
+
+    model = Own()
+    if call:
+        model(TABLE)
+    return model
+
+
+def lazy(kit: Any, call: bool) -> Any:
+    model = kit.torch.nn.LazyLinear(3)
+    if call:
+        model(kit.tensor(TABLE))
+    return model
+
+
+def on_meta(kit: Any, loaded: bool) -> Any:
+    model = linear(kit)
+    weights = model.state_dict()
+    model = model.to("meta")
+    if loaded:
+        model = model.to_empty(device="cpu")
+        model.load_state_dict(weights)
+    return model
+
+
+def module_without_call(kit: Any) -> Any:
+    class Holder(kit.tf.Module):
+        def score(self, x: Any) -> Any:
+            return kit.matmul(x, WEIGHT)
+
+    return Holder()
+
+
+def time_first(kit: Any) -> Any:
+    gru = kit.torch.nn.GRU(4, 3)
+    return kit.randomised(module(kit, lambda self, x: self.gru(x)[1][0], gru=gru))
+
+
+def swapping(kit: Any) -> Any:
+    gru = kit.torch.nn.GRU(4, 3)
+    return kit.randomised(module(kit, lambda self, x: self.gru(x.transpose(0, 1))[1][0], gru=gru))
+
+
+def recurrent(kit: Any) -> Any:
+    gru = kit.torch.nn.GRU(4, 3, batch_first=True)
+    return kit.randomised(module(kit, lambda self, x: self.gru(x)[0][:, -1], gru=gru))
+
+
+def bag(kit: Any) -> Any:
+    """The mean of the vectors of a bag, of which no vector is a token's own."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(kit, lambda self, ids: self.out(self.bag(ids)), bag=nn.EmbeddingBag(6, 4), out=nn.Linear(4, 3))
+    )
+
+
+def own_table(kit: Any, as_layer: bool = False) -> Any:
+    """Looks its vectors up in a table of its own, or in a layer with that table; takes vectors too."""
+    nn, table = kit.torch.nn, kit.tensor(np.vstack([WEIGHT, -WEIGHT[:2]]))
+
+    def forward(self: Any, x: Any) -> Any:
+        vectors = x if x.is_floating_point() else self.lookup(x) if as_layer else self.table[x]
+        return kit.tanh(vectors).mean(1)
+
+    model = module(kit, forward, lookup=nn.Embedding.from_pretrained(table) if as_layer else nn.Identity())
+    model.table = nn.Parameter(table)
+    return model
+
+
+def unbagged(kit: Any) -> Any:
+    nn = kit.torch.nn
+    model = bag(kit)
+    return module(
+        kit,
+        lambda self, ids: self.out(self.embedding(ids).mean(1)),
+        embedding=nn.Embedding.from_pretrained(model.bag.weight),
+        out=model.out,
+    )
+
+
+def shared(kit: Any) -> Any:
+    """Calls one activation twice."""
+    if kit.name == "torch":
+        nn = kit.torch.nn
+        model = module(
+            kit,
+            lambda self, x: self.second(self.act(self.first(self.act(x)))),
+            first=nn.Linear(4, 3),
+            act=nn.Tanh(),
+            second=nn.Linear(3, 3),
+            idle=nn.Linear(3, 3),
+        )
+        return kit.randomised(model)
+    keras = kit.keras
+    act = keras.layers.Activation("tanh", name="act")
+    x = keras.Input((4,))
+    return kit.randomised(
+        keras.Model(x, keras.layers.Dense(3, name="second")(act(keras.layers.Dense(3, name="first")(act(x)))))
+    )
+
+
+def branching(kit: Any) -> Any:
+    """Calls one of two layers, by the sign of its input."""
+
+    def forward(self: Any, x: Any) -> Any:
+        hidden = self.first(x) if float(x.mean()) > 0 else self.second(x)
+        return self.out(hidden)
+
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(kit, forward, first=nn.Linear(4, 3), second=nn.Linear(4, 3), out=nn.Linear(3, 3))
+    )
+
+
+def deep_maps(kit: Any) -> Any:
+    """A layer with five axes an example."""
+    return module(
+        kit,
+        lambda self, x: self.wide(x.reshape(len(x), 2, 2, 1, 1, 1)).sum((2, 3, 4, 5)),
+        wide=kit.torch.nn.Tanh(),
+    )
+
+
+def gated(kit: Any) -> Any:
+    """Sums values where whole numbers are above zero; no embedding reads these."""
+    if kit.name == "torch":
+        return module(kit, lambda self, x, keep: kit.sum(x * x * (keep != 0), 1))
+    cast = kit.tf.cast
+    return module(kit, lambda self, x, keep: kit.sum(x * x * cast(cast(keep, "int64") != 0, x.dtype), 1))
+
+
+def mixed(kit: Any) -> Any:
+    """A picture and a table."""
+    return module(kit, lambda self, a, b: self.first(a) + self.second(b), first=kit.cnn(), second=linear(kit))
+
+
+def deaf(kit: Any) -> Any:
+    return module(kit, lambda self, x, unused: x * x)
+
+
+def listening(kit: Any) -> Any:
+    return module(kit, lambda self, x, unused: x * x + unused)
+
+
+def softmaxed(kit: Any) -> Any:
+    return kit.function(lambda x: kit.softmax(kit.matmul(x, WEIGHT)) * 1.0)
+
+
+def in_softmax_layer(kit: Any) -> Any:
+    return kit.dense([(WEIGHT, np.zeros(3))], last="softmax")
+
+
+def fails(kit: Any) -> Any:
+    """Wants an argument beside x."""
+    return module(kit, lambda self, x, scale=None: self.head(x) * scale["by"], head=linear(kit))
+
+
+def infinite(kit: Any) -> Any:
+    return kit.function(lambda x: kit.sum(kit.exp(x * 1000.0), 1) + 0 * kit.sum(x, 1))
+
+
+ADVICE = [
+    # backends/discovery.py
+    Advice(
+        ", which no extension accepts. Accepted are: ",
+        UnsupportedModelError,
+        lambda kit: attribute(plain(kit), TABLE),
+        lambda kit: attribute(plain(kit), TABLE, framework=kit.name, score="output"),
+    ),
+    Advice(
+        " is not registered; installed extensions are: ",
+        UnsupportedModelError,
+        lambda kit: attribute(linear(kit), TABLE, framework="jax"),
+        lambda kit: attribute(linear(kit), TABLE, framework=kit.name),
+        TORCH,
+    ),
+    Advice(
+        ", which is not a model and cannot be called. ",
+        UnsupportedModelError,
+        lambda kit: attribute(WEIGHT, TABLE, framework=kit.name),
+        lambda kit: attribute(plain(kit), TABLE, framework=kit.name, score="output"),
+    ),
+    # models that have no weights, or cannot be called
+    Advice(
+        " once, and load the model's weights, which are new and random otherwise.",
+        ModelNotBuiltError,
+        lambda kit: attribute(unbuilt(kit), TABLE),
+        lambda kit: attribute(unbuilt(kit, build=True), TABLE),
+        TENSORFLOW,
+    ),
+    Advice(
+        " once, and load the model's weights, which are new and random otherwise.",
+        ModelNotBuiltError,
+        lambda kit: attribute(never_called(kit, False), TABLE),
+        lambda kit: attribute(never_called(kit, True), TABLE),
+        TENSORFLOW,
+    ),
+    Advice(
+        " has layers whose shape is not known yet (Lazy modules): call it ",
+        ModelNotBuiltError,
+        lambda kit: attribute(lazy(kit, False), TABLE),
+        lambda kit: attribute(lazy(kit, True), TABLE),
+        TORCH,
+    ),
+    Advice(
+        "The model has parameters or buffers on the device 'meta'",
+        UnsupportedModelError,
+        lambda kit: attribute(on_meta(kit, False), TABLE),
+        lambda kit: attribute(on_meta(kit, True), TABLE),
+        TORCH,
+    ),
+    Advice(
+        " cannot be called and has no signatures: give a function ",
+        UnsupportedModelError,
+        lambda kit: attribute(module_without_call(kit), TABLE),
+        lambda kit: attribute(
+            (lambda holder: lambda x: holder.score(x))(module_without_call(kit)),
+            TABLE,
+            framework="tensorflow",
+            score="output",
+        ),
+        TENSORFLOW,
+    ),
+    # one step at a time
+    Advice(
+        "but does not define its initial ",
+        UnsupportedModelError,
+        lambda kit: attribute(stepwise(kit, size=False), SERIES),
+        lambda kit: attribute(stepwise(kit), SERIES),
+    ),
+    Advice(
+        "A model that takes one step and a hidden state must return (output, hidden)",
+        UnsupportedModelError,
+        lambda kit: attribute(stepwise(kit, pair=False), SERIES),
+        lambda kit: attribute(stepwise(kit), SERIES),
+    ),
+    Advice(
+        " has no time axis T, but the model takes one step of a sequence at a time",
+        LayoutError,
+        lambda kit: attribute(stepwise(kit), TABLE),
+        lambda kit: [attribute(stepwise(kit), SERIES), attribute(stepwise(kit), SERIES, layout="NTC")],
+    ),
+    # shapes
+    Advice(
+        "per example. Does x have a batch axis, and is layout= right?",
+        InputError,
+        lambda kit: attribute(kit.function(lambda x: kit.sum(x, 0)), SERIES, target=None),
+        lambda kit: attribute(kit.function(lambda x: kit.sum(x, 0)), SERIES, target=None, layout="TNC"),
+    ),
+    Advice(
+        ", a single example: add the batch axis, x[None], to make it ",
+        InputError,
+        lambda kit: attribute(kit.cnn(), picture(kit)[0]),
+        lambda kit: attribute(kit.cnn(), picture(kit)[0][None]),
+    ),
+    Advice(
+        " axes ",
+        InputError,
+        lambda kit: attribute(kit.cnn(), picture(kit)[None]),
+        lambda kit: attribute(kit.cnn(), picture(kit)),
+        TORCH,
+    ),
+    Advice(
+        "give np.moveaxis(x, -1, 1)",
+        LayoutError,
+        lambda kit: attribute(kit.cnn(3), np.moveaxis(picture(kit, 3), 1, -1)),
+        lambda kit: attribute(kit.cnn(3), np.moveaxis(np.moveaxis(picture(kit, 3), 1, -1), -1, 1)),
+        TORCH,
+    ),
+    Advice(
+        " channels on axis 1, ",
+        LayoutError,
+        lambda kit: attribute(kit.cnn(3), picture(kit, 5)),
+        lambda kit: attribute(kit.cnn(3), picture(kit, 3)),
+        TORCH,
+    ),
+    Advice(
+        " features on the last axis, x has shape ",
+        InputError,
+        lambda kit: attribute(recurrent(kit), SERIES[..., :3]),
+        lambda kit: attribute(recurrent(kit), SERIES),
+        TORCH,
+    ),
+    Advice(
+        " with its channels first, but the model wants channels last, ",
+        LayoutError,
+        lambda kit: attribute(kit.cnn(3), np.moveaxis(picture(kit, 3), -1, 1)),
+        lambda kit: attribute(kit.cnn(3), np.moveaxis(np.moveaxis(picture(kit, 3), -1, 1), 1, -1)),
+        TENSORFLOW,
+    ),
+    Advice(
+        "the model wants x of shape ",
+        InputError,
+        lambda kit: attribute(linear(kit), TABLE[:, :3]),
+        lambda kit: attribute(linear(kit), TABLE),
+        TENSORFLOW,
+    ),
+    Advice(
+        " takes time first, so the batch axis of x is ",
+        LayoutError,
+        lambda kit: attribute(time_first(kit), SERIES),
+        lambda kit: [
+            attribute(time_first(kit), np.swapaxes(SERIES, 0, 1), layout="TNC"),
+            attribute(swapping(kit), SERIES, layout="NTC"),
+        ],
+        TORCH,
+    ),
+    # the model's own errors
+    Advice(
+        "Check the shape and dtype; its arguments ",
+        ModelCallError,
+        lambda kit: attribute(fails(kit), TABLE),
+        lambda kit: attribute(fails(kit), TABLE, forward_kwargs={"scale": {"by": 2.0}}),
+    ),
+    Advice(
+        ". Does it take these inputs, in this order or by these names? ",
+        ModelCallError,
+        lambda kit: attribute(added(kit), {"a": TABLE, "c": TABLE}),
+        lambda kit: [
+            *attribute(added(kit), {"a": TABLE, "b": TABLE}).values(),
+            *attribute(added(kit), (TABLE, TABLE)),
+        ],
+    ),
+    Advice(
+        "nothing to explain. Check its weights and that x is scaled as in training.",
+        ModelCallError,
+        lambda kit: attribute(infinite(kit), TABLE, target=None),
+        lambda kit: attribute(infinite(kit), TABLE / 1000, target=None),
+    ),
+    # scores
+    Advice(
+        " is not available for a model whose layers cannot be accessed, since the ",
+        ScoreError,
+        lambda kit: attribute(plain(kit), TABLE, framework=kit.name, score="probability"),
+        lambda kit: [
+            attribute(plain(kit), TABLE, framework=kit.name, score="output"),
+            attribute(perceptron(kit), TABLE, score="probability"),
+        ],
+    ),
+    Advice(
+        "The layers of the model cannot be inspected, so a terminal softmax or sigmoid could not be detected",
+        OpaqueModelWarning,
+        lambda kit: attribute(plain(kit), TABLE, framework=kit.name),
+        lambda kit: [
+            attribute(plain(kit), TABLE, framework=kit.name, score="output"),
+            attribute(perceptron(kit), TABLE),
+        ],
+    ),
+    Advice(
+        "The explained score is a ",
+        ProbabilityScoreWarning,
+        lambda kit: attribute(softmaxed(kit), TABLE),
+        lambda kit: [
+            attribute(softmaxed(kit), TABLE, score="probability"),
+            attribute(in_softmax_layer(kit), TABLE),
+            attribute(linear(kit), TABLE),
+        ],
+    ),
+    Advice(
+        "score='log_probability' cannot be computed: the model's outputs already are probabilities",
+        ScoreError,
+        lambda kit: attribute(softmaxed(kit), TABLE, score="log_probability"),
+        lambda kit: [
+            attribute(softmaxed(kit), TABLE, score="probability"),
+            attribute(linear(kit), TABLE, score="log_probability"),
+        ],
+    ),
+    # primitives
+    Advice(
+        " backend does not provide for ",
+        UnsupportedModelError,
+        lambda kit: attribute(scripted(kit), TABLE, "lrp", score="output"),
+        lambda kit: attribute(scripted(kit), TABLE, "saliency", score="output"),
+        TORCH,
+    ),
+    # layers
+    Advice(
+        "Name another with layer=; it calls: ",
+        LayerError,
+        lambda kit: attribute(shared(kit), TABLE, layer="frist"),
+        lambda kit: [
+            attribute(shared(kit), TABLE, layer="first"),
+            attribute(shared(kit), TABLE, layer="second"),
+        ],
+    ),
+    Advice(
+        " times: say which call, for example ",
+        LayerError,
+        lambda kit: attribute(shared(kit), TABLE, layer="act"),
+        lambda kit: attribute(shared(kit), TABLE, layer=("act", 1)),
+    ),
+    Advice(
+        ", so the call should be ",
+        LayerError,
+        lambda kit: attribute(shared(kit), TABLE, layer=("act", 2)),
+        lambda kit: [attribute(shared(kit), TABLE, layer=("act", call)) for call in (0, 1)],
+    ),
+    Advice(
+        " axes per example, more than can be named: take a layer ",
+        LayerError,
+        lambda kit: attribute(deep_maps(kit), TABLE, layer="wide"),
+        lambda kit: attribute(shared(kit), TABLE, layer="first"),
+        TORCH,
+    ),
+    Advice(
+        " was not called this time: the model calls other layers for other ",
+        LayerError,
+        lambda kit: attribute(branching(kit), np.abs(TABLE), "ig", layer="first", baseline=-1.0),
+        lambda kit: attribute(branching(kit), np.abs(TABLE), "ig", layer="out", baseline=-1.0),
+        TORCH,
+    ),
+    # token ids
+    Advice(
+        "token ids, but no embedding of the model gives one vector for each of the ",
+        InputError,
+        lambda kit: attribute(bag(kit), IDS),
+        lambda kit: attribute(unbagged(kit), IDS),
+        TORCH,
+    ),
+    Advice(
+        " cannot be used on token ids, which cannot change gradually: take ",
+        UnsupportedInputError,
+        lambda kit: attribute(embedded(kit), IDS, "expected_gradients", baseline=IDS),
+        lambda kit: attribute(embedded(kit), IDS, "integrated_gradients"),
+    ),
+    Advice(
+        " that the model calls: put its table of ",
+        InputError,
+        lambda kit: attribute(own_table(kit), IDS),
+        lambda kit: [
+            attribute(own_table(kit, as_layer=True), IDS),
+            attribute(own_table(kit), own_table(kit).table.detach()[kit.tensor(IDS)], layout="NTC"),
+        ],
+        TORCH,
+    ),
+    # several inputs
+    Advice(
+        ", and no reachable embedding reads it: it stayed fixed, ",
+        HeldInputWarning,
+        lambda kit: attribute(gated(kit), (TABLE, IDS), target=None),
+        lambda kit: [
+            attribute(gated(kit), (TABLE, IDS > 0), target=None)[0],
+            attribute(added(kit), (TABLE, IDS.astype("float32"))),
+        ],
+    ),
+    Advice(
+        " stays fixed and has no map (None): ",
+        HeldInputWarning,
+        lambda kit: attribute(mixed(kit), (picture(kit), TABLE), "blur_ig"),
+        lambda kit: attribute(mixed(kit), (picture(kit), TABLE), "ig"),
+    ),
+    Advice(
+        " has no effect that was seen: every value of its attribution is zero, and no score changed ",
+        UnusedInputWarning,
+        lambda kit: attribute(deaf(kit), (TABLE, TABLE)),
+        lambda kit: attribute(listening(kit), (TABLE, TABLE)),
+    ),
+]
