@@ -6,9 +6,10 @@ follows from what changes there when the input changes at one index of an axis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +19,18 @@ from explain.inputs.layout import Layout
 Role = Literal["N", "C", "T", "S", "F", "*"]
 """What an operation does with an axis of its input: rows, channels, time steps, an extent that it slides along, values
 that one weight each multiplies (F), or other places."""
+
+
+def repeated(role: Role, count: int) -> tuple[Role, ...]:
+    """Give a role for several axes.
+
+    Examples
+    --------
+    >>> repeated("S", 2)
+    ('S', 'S')
+    """
+    return (role,) * count
+
 
 MOST_READS = 12
 """The first operations decide; the number bounds the memory for their inputs."""
@@ -48,6 +61,17 @@ class EnoughRead(BaseException):
 
 Run = Callable[[Array, int], Sequence[Read]]
 """From one example, batch first, to the first reads of the model, at most as many."""
+
+
+_kept: weakref.WeakKeyDictionary[Any, dict[Hashable, tuple[Layout, ...]]] = weakref.WeakKeyDictionary()
+
+
+def kept(model: Any, key: Hashable, found: Callable[[], tuple[Layout, ...]]) -> tuple[Layout, ...]:
+    """Give the layouts that were found for a model, which must be the same for the same key."""
+    known = _kept.setdefault(model, {})
+    if key not in known:
+        known[key] = found()
+    return known[key]
 
 
 def layouts_read(example: Array, default: Layout, run: Run) -> tuple[Layout, ...]:
@@ -87,18 +111,19 @@ def _agree(default: str, found: tuple[str, ...]) -> bool:
 
 
 def _readings(example: Array, reads: Sequence[Read], run: Run, most: int) -> list[tuple[str, ...]]:
-    """Give the layouts that fit each read of the example."""
+    """Give the layouts that fit each read of the example; reads of all its axes count before others."""
     if any(one.array is not None and np.array_equal(one.array, example) for one in reads[:1]):
         # The first operation takes the example as it is.
-        return [_layouts(reads[0].roles[1:], reads[0].roles)]
+        return [one for one in [_layouts(reads[0].roles[1:], reads[0].roles)] if one]
     changed = [run(_changed(example, axis), most) for axis in range(1, example.ndim)]
-    found = []
+    whole: list[tuple[str, ...]] = []
+    part: list[tuple[str, ...]] = []
     for place, read in enumerate(reads):
         others = [one[place].array if place < len(one) else None for one in changed]
         roles = _roles_by_shape(example, read) if read.array is None else _roles(example, read, others)
         if roles is not None:
-            found.append(_layouts(roles, read.roles))
-    return [one for one in found if one]
+            (part if None in roles else whole).append(_layouts(roles, read.roles))
+    return [one for one in whole if one] or [one for one in part if one]
 
 
 def _changed(example: Array, axis: int) -> Array:

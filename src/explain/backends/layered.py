@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from explain.backends.first_reads import Read, layouts_read
+from explain.backends.first_reads import Read, kept, layouts_read
 from explain.backends.inspection import Inspection
 from explain.backends.places import Entry, Place, TokenPlaces
 from explain.backends.protocol import Primitive, Question
@@ -44,10 +43,6 @@ class LastPass:
     def is_over(self, examples: Examples) -> bool:
         """Tell whether the pass was over the same input arrays, whatever the target."""
         return self.examples.inputs is examples.inputs and self.examples.held is examples.held
-
-
-# The layouts that were seen, by model and by its structure and the shape of its input.
-_seen: weakref.WeakKeyDictionary[Any, dict[Hashable, tuple[Layout, ...]]] = weakref.WeakKeyDictionary()
 
 
 class Layered(ABC):
@@ -170,17 +165,14 @@ class Layered(ABC):
         if array.ndim < 3 or self.inspection.stepwise or self.inspection.opaque or default.axes[0] != "N":
             return ()
         key = (self.structure_key, array.shape[1:], default, tuple(self.question.forward_kwargs))
-        known = _seen.setdefault(self.inspection.model, {})
-        if key not in known:
 
-            def run(other: Array, most: int) -> Sequence[Read]:
-                # What the model cannot do with the example, the next run of it reports.
-                with suppress(ExplainError):
-                    return self.first_reads(one.with_inputs((other,)), most)
-                return ()
+        def run(other: Array, most: int) -> Sequence[Read]:
+            # What the model cannot do with the example, the next run of it reports.
+            with suppress(ExplainError):
+                return self.first_reads(one.with_inputs((other,)), most)
+            return ()
 
-            known[key] = layouts_read(array, default, run)
-        return known[key]
+        return kept(self.inspection.model, key, lambda: layouts_read(array, default, run))
 
     def forget(self) -> None:
         """Clear the cached results of the whole model."""

@@ -189,8 +189,13 @@ class OpenedModel(Layered):
         padded = self.padded(examples)
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         forward = self._forward_pass(padded)
-        with preserved_variables(self.model), preserved_random_state():
-            return reads_in(lambda: forward.read(*inputs), self.named_layers, most)
+        try:
+            with preserved_variables(self.model), preserved_random_state():
+                return reads_in(lambda: forward.read(*inputs), self.named_layers, most)
+        except ExplainError:
+            raise
+        except Exception as cause:  # The user's code may raise anything.
+            raise self._call_error(cause, inputs[0]) from cause
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""

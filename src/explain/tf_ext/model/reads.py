@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backends.first_reads import EnoughRead, Read, Role
+from explain.backends.first_reads import EnoughRead, Read, Role, repeated
 from explain.keras.calls import replaced
 
 
@@ -59,12 +59,11 @@ def _roles_for(layer: Any, rank: int) -> tuple[Role, ...] | None:
     # A convolution inside a recurrent layer has its window in the cell.
     steps: tuple[Role, ...] = () if cell is None else ("T",)
     if count:
-        extents: tuple[Role, ...] = ("S",) * count
+        extents = repeated("S", count)
         first = getattr(layer, "data_format", None) == "channels_first"
         return ("N", *steps, "C", *extents) if first else ("N", *steps, *extents, "C")
     if cell is not None or hasattr(layer, "backward_layer") or hasattr(layer, "num_heads"):
         return ("N", "T", "C")
     if hasattr(layer, "units") and hasattr(layer, "kernel"):
-        places: tuple[Role, ...] = ("*",) * (rank - 1)
-        return (*places, "F")
+        return (*repeated("*", rank - 1), "F")
     return None

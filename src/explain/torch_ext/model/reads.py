@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from explain.backends.first_reads import EnoughRead, Read, Role
+from explain.backends.first_reads import EnoughRead, Read, Role, repeated
 
 # The number of extents by the name of the function.
 _SLIDING = {
@@ -25,7 +25,8 @@ _LINEAR = {"linear": 0, "matmul": 0, "__matmul__": 0, "mm": 0, "addmm": 1}
 
 def reads_in(run: Callable[[], Any], most: int) -> list[Read]:
     """Run a model; give the inputs of the first operations that tell axes apart, at most as many."""
-    with _Reader(most) as reader, suppress(EnoughRead):
+    reader = _Reader(most)
+    with suppress(EnoughRead), reader:
         run()
     return reader.found
 
@@ -65,7 +66,7 @@ def _read_by(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Read 
 def _roles_for(name: str, rank: int, operands: Sequence[Any]) -> tuple[Role, ...] | None:
     """Give the roles of the axes of an operation's input; None for an operation that does not tell them apart."""
     if name in _SLIDING:
-        extents: tuple[Role, ...] = ("S",) * _SLIDING[name]
+        extents = repeated("S", _SLIDING[name])
         return ("N", "C", *extents) if rank == len(extents) + 2 else ("C", *extents)
     if name in _RECURRENT:
         # Packed sequences have their sizes second.
@@ -74,6 +75,5 @@ def _roles_for(name: str, rank: int, operands: Sequence[Any]) -> tuple[Role, ...
     if name == "multi_head_attention_forward":
         return ("T", "N", "C")
     if name in _LINEAR:
-        places: tuple[Role, ...] = ("*",) * (rank - 1)
-        return (*places, "F")
+        return (*repeated("*", rank - 1), "F")
     return None
