@@ -36,6 +36,10 @@ class UnsupportedInputError(InputError):
     """The method does not apply to inputs of this kind, such as a method for pictures to a table."""
 
 
+class DependentExamplesError(InputError):
+    """The examples of the batch depend on each other, as the nodes of a graph do."""
+
+
 class TargetError(ExplainError, ValueError):
     """`target` does not select one scalar per example from the model's output."""
 

@@ -14,7 +14,7 @@ from models.recurrent import keras_stateful
 from models.untidy import untidy_keras_model, untidy_torch_model
 
 import explain
-from explain.errors import ModelCallError
+from explain.errors import DependentExamplesError, ModelCallError
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 
@@ -344,6 +344,7 @@ def test_statistics_that_a_models_own_code_moves_are_put_back(torch_kit):
     model = Moving().eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     x = np.random.default_rng(0).normal(1, 2, size=(5, 4)).astype(np.float32)
-    explain.attribute(model, x, "saliency", target=1)
+    with pytest.raises(DependentExamplesError, match="alone"):
+        explain.attribute(model, x, "saliency", target=1)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not model.norm.training

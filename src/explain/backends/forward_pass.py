@@ -28,7 +28,7 @@ from explain.errors import InputError
 
 
 def check_rows(shape: Sequence[int | None], rows: int | None) -> None:
-    """Raise `InputError` unless an output has one row per example, as far as the numbers are known."""
+    """Raise `InputError` unless an output has one row per example; None is a number that is not known yet."""
     if len(shape) == 0 or (rows is not None and shape[0] not in (None, rows)):
         raise InputError(
             f"The model gave an output of shape {tuple(shape)} for a batch of {rows}: the output should have one "
@@ -43,7 +43,10 @@ def _why_no_row_per_example(shape: Sequence[int | None], rows: int | None) -> st
             "If the model calls squeeze(), name the axis, for example squeeze(-1): without one it also removes the "
             "axis of a single example."
         )
-    return "Does x have a batch axis, and is layout= right?"
+    return (
+        "Does x have a batch axis, and is layout= right? If the model takes one example at a time, give "
+        "batch_size=1."
+    )
 
 
 @dataclass(kw_only=True)

@@ -107,6 +107,11 @@ class Layered(ABC):
 
     @property
     @abstractmethod
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+
+    @property
+    @abstractmethod
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
 

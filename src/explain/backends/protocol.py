@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,6 +182,10 @@ class LayeredBackend(Backend, Protocol):
 
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which the calls end."""
+
+    @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
 
     @property
     def named_layers(self) -> Mapping[str, Any]:

@@ -258,7 +258,8 @@ def no_gradient_reason(model_name: str) -> str:
     return (
         f"The score of {model_name} has no gradient to its input: on the way a tensor is detached, stopped, rounded, "
         "taken as class numbers (argmax), converted to NumPy, or computed in whole numbers (a quantised model). "
-        "Explain a score that depends smoothly on the input, or take a method without gradients, such as feature_ablation."
+        "Explain a score that depends smoothly on the input, or take a method without gradients, such as "
+        "feature_ablation."
     )
 
 

@@ -19,10 +19,10 @@ from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
-from explain.running.determinism import is_unsteady
 from explain.running.execution import Executor, executor_for
 from explain.running.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
+from explain.running.model_checks.determinism import UNSTEADY, noise_of
 from explain.running.problem import Problem
 from explain.running.random_state import preserved_random_state
 
@@ -105,7 +105,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
     examples = _with_computed_masks(backend, examples, executor)
     examples = examples.with_target(expected_target(request.target, len(examples)))
     # Checked on the whole model, before a problem at a layer cuts it: the answer is cached with the model.
-    unsteady = is_unsteady(backend, request.model, examples, executor)
+    noise = noise_of(backend, request.model, examples, executor)
     through = request.neuron is not None and method.through_neuron
     explains_neuron = request.neuron is not None and not through
     call = None
@@ -114,7 +114,9 @@ def _posed(request: Request, opened: Backend) -> Posed:
         backend, call = up_to_layer(backend, request.layer, examples)
         request = replace(request, target=request.neuron, layer=None)
         examples = examples.with_target(expected_target(request.target, len(examples)))
-    backend, outputs, finding = explained_outputs(request, view, backend, examples, executor)
+    backend, outputs, finding = explained_outputs(request, view, backend, examples, executor, noise)
+    if backend.fixed_batch_size == 1:
+        executor = executor_for(backend, request.model, examples)
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
     examples = examples.with_target(target)
     compared = view.compared(request, examples)
@@ -154,7 +156,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
         neurons=neurons,
         baseline_rule=compared.rule or {},
         predicted=predicted_classes(outputs),
-        unsteady=unsteady,
+        unsteady=noise > UNSTEADY,
         is_of_layer=is_of_layer,
     )
 

@@ -21,13 +21,19 @@ from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import picked
 from explain.running.execution import Executor
+from explain.running.model_checks.independence import Independence
 
 # Far above the differences of sums in another order.
 _SAME_SCORE = 1e-3
 
 
 def explained_outputs(
-    request: Request, view: OneInput | SeveralInputs, backend: Backend, examples: Examples, executor: Executor
+    request: Request,
+    view: OneInput | SeveralInputs,
+    backend: Backend,
+    examples: Examples,
+    executor: Executor,
+    noise: float,
 ) -> tuple[Backend, Array, Finding]:
     """Call the model on the examples.
 
@@ -41,22 +47,30 @@ def explained_outputs(
         The examples, with the target as far as it is known before the call.
     executor : Executor
         Splits the work into chunks.
+    noise : float
+        The noise of the model, see `explain.running.model_checks.determinism`.
 
     Returns
     -------
     Backend, numpy.ndarray, Finding
-        The backend to use from here on, the outputs of shape (N, ...), and the kind of score.
+        The backend to use from here on, the outputs of shape (N, ...), and the kind of score. If the points of a
+        single example depend on each other, its `fixed_batch_size` is 1.
 
     Raises
     ------
+    DependentExamplesError
+        If the examples depend on each other.
     ModelCallError
         If an output is NaN or infinite.
     ScoreError
         If the kind of score cannot be computed from this model.
     """
+    independence = _independence(request, backend, examples, executor, noise)
     outputs, finding = _outputs(backend, examples, executor, request.method.begins_with_gradients)
+    if independence is not None and independence.check(outputs):
+        backend.fixed_batch_size = 1
     if finding.transformed:
-        plain = _plain(request, view)
+        plain = _plain(request, view, backend)
         held = _held_already(request, plain, finding, examples, executor)
         if held is not None:
             # A softmax of probabilities gives wrong scores that look right: explain the output without it.
@@ -64,6 +78,23 @@ def explained_outputs(
             outputs, _ = _outputs(backend, examples, executor)
             finding = Finding(held)
     return backend, outputs, _checked_by_values(finding, outputs)
+
+
+def _independence(
+    request: Request, backend: Backend, examples: Examples, executor: Executor, noise: float
+) -> Independence | None:
+    """Ask whether the examples depend on each other; None if each of them is run alone."""
+    if request.batch_size == 1:
+        return None
+    question = request.question
+    named = (*question.forward_kwargs, *request.companions)
+    at = str(request.layer) if request.neuron is not None and not request.method.through_neuron else ""
+    settings = (question.output, question.layout, question.wiring, named, at)
+    # The traces of a model with such arguments are not kept: without gradients another one would be made.
+    traced_again = bool(question.forward_kwargs) and request.method.begins_with_gradients
+    return Independence(
+        backend, request.model, examples, executor, noise, settings, with_gradients=traced_again
+    )
 
 
 def _outputs(
@@ -89,10 +120,12 @@ def _outputs(
     return outputs, finding
 
 
-def _plain(request: Request, view: OneInput | SeveralInputs) -> Backend:
+def _plain(request: Request, view: OneInput | SeveralInputs, like: Backend) -> Backend:
     """Open the model again, with its unchanged output as the score."""
     question = replace(request.question, score="output")
-    return view.again(request.extension.open(request.model, question, request.given.like))
+    plain = request.extension.open(request.model, question, request.given.like)
+    plain.fixed_batch_size = like.fixed_batch_size
+    return view.again(plain)
 
 
 def _held_already(

@@ -29,8 +29,8 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, spread_mask
 from explain.inputs.reduction import UNSIGNED, Reduction, cancelled, reduced
 from explain.results.attribution import Attribution
-from explain.running.determinism import UNSTEADY_NOTE
 from explain.running.execution import Executor
+from explain.running.model_checks.determinism import UNSTEADY_NOTE
 from explain.running.problem import Problem
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import replace
@@ -31,7 +31,6 @@ class _Rearranged(ABC):
         self.provides: frozenset[Primitive] = inner.provides
         self.takes_several_inputs = True
         self.dtype = inner.dtype
-        self.fixed_batch_size = inner.fixed_batch_size
         self.model_name = inner.model_name
         self.device_name = inner.device_name
         self._at_layer = False
@@ -59,6 +58,20 @@ class _Rearranged(ABC):
         # A padding mask refers to positions of the outer arrangement.
         rearranged = replace(examples, unmoved=self._beside(examples.unmoved), mask=None)
         return replace(rearranged, outer=inner) if self._at_layer else rearranged.with_inputs(inner)
+
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """The only batch size that the model takes, None if any."""
+        return self.inner.fixed_batch_size
+
+    @fixed_batch_size.setter
+    def fixed_batch_size(self, size: int | None) -> None:
+        self.inner.fixed_batch_size = size
+
+    @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the structure of the model does."""
+        return self.inner.structure_token
 
     @property
     def named_layers(self) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
 from explain.backends.protocol import Finding, Question
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import is_keras_model, layers_of, seed_states
 from explain.running.path_gradients import AlongPaths
@@ -63,7 +63,10 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
             )
             self.last_pass = LastPass(examples, answers)
         else:
-            outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, padded, points)
+            # The outputs of any target have the same trace.
+            untargeted = padded.with_target(Target())
+            outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, untargeted, points)
+        check_rows(outputs.shape, len(padded))
         assert finding is not None
         # A trace is for any number of examples, so the number of rows is known only now.
         check_rows(outputs.shape, len(padded))

@@ -68,6 +68,11 @@ class OpenedModel(Layered):
         self._own_traces: dict[Any, Trace] = {}
 
     @property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the layers of the model and their settings do."""
+        return self.inspection.structure.token
+
+    @property
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
         return named_layers(self.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,13 @@ class OpenedModel(Layered):
         # order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
+
+    @cached_property
+    def structure_token(self) -> Hashable:
+        """A value that stays the same as long as the modules of the model and their attributes do."""
+        # A forward pass may have replaced an attribute.
+        self._restore()
+        return self.inspection.structure.token()
 
     @property
     def leaf_modules(self) -> list[nn.Module]:

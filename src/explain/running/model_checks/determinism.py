@@ -14,7 +14,8 @@ from explain.inputs.examples import Array, Examples
 from explain.running.execution import Executor
 
 # Far above the differences of sums in another order, far below the effect of a dropped unit.
-_TOLERANCE = 1e-4
+UNSTEADY = 1e-4
+"""The noise, as a share of the largest output, above which a model is not deterministic."""
 
 UNSTEADY_NOTE: tuple[str, type[ExplainWarning]] = (
     "The model gives different outputs for the same input, though it is in inference mode: dropout is active, or "
@@ -23,11 +24,11 @@ UNSTEADY_NOTE: tuple[str, type[ExplainWarning]] = (
     NonDeterministicWarning,
 )
 
-_known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
 
-def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Executor) -> bool:
-    """Tell whether two forward passes over the same examples differ; checked once per model.
+def noise_of(backend: Backend, model: Any, examples: Examples, executor: Executor) -> float:
+    """Give the difference of two forward passes over the same examples; measured once per model.
 
     Parameters
     ----------
@@ -39,6 +40,11 @@ def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Exec
         The examples to explain; the check uses the first chunk.
     executor : Executor
         Determines the size of the chunk.
+
+    Returns
+    -------
+    float
+        The largest difference, as a share of the largest output.
     """
     try:
         known = _known.get(model)
@@ -54,9 +60,27 @@ def is_unsteady(backend: Backend, model: Any, examples: Examples, executor: Exec
         return first, second
 
     _, (first, second) = next(executor.over_rows(len(examples), twice))
-    # Outputs that are not finite raise their own error later.
-    scale = np.abs(first, where=np.isfinite(first), out=np.zeros(first.shape)).max(initial=0)
-    found = not np.allclose(first, second, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
+    found = largest_difference(first, second, largest_value(first))
     with suppress(TypeError):
         _known[model] = found
     return found
+
+
+def largest_value(outputs: Array) -> float:
+    """Give the largest absolute value of outputs; values that are not finite raise their own error later."""
+    return float(np.abs(outputs, where=np.isfinite(outputs), out=np.zeros(outputs.shape)).max(initial=0))
+
+
+def largest_difference(first: Array, second: Array, scale: float) -> float:
+    """Give the largest difference of outputs of the same shape, as a share of `scale`; infinite if one is NaN.
+
+    Examples
+    --------
+    >>> largest_difference(np.array([4.0, np.nan]), np.array([3.0, np.nan]), 2.0)
+    0.5
+    """
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.where(same, 0, np.abs(first.astype(np.float64) - second))
+    largest = float(np.nan_to_num(difference, nan=np.inf, posinf=np.inf).max(initial=0))
+    return largest / scale if largest and scale else np.inf if largest else 0.0

@@ -1,0 +1,280 @@
+"""Whether the examples of a batch depend on each other, as the nodes of a graph do: asked at every call."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from explain.backends.protocol import Backend
+from explain.errors import DependentExamplesError, ExplainError
+from explain.inputs.examples import Array, Examples
+from explain.running.execution import Executor
+from explain.running.model_checks.determinism import UNSTEADY, largest_difference, largest_value
+
+# Shares of the largest output. Below the first lies rounding: kernels sum in another order for another number of rows.
+# Above the second lies dependence. Between the two, half precision rounds, and another batch of the same size decides.
+_ROUNDING = 1e-3
+_DEPENDENCE = 5e-2
+
+# The number of examples in such a batch.
+_AROUND = 8
+
+# Two draws of a random model differ by more than two other draws did; seldom by this many times more.
+_DRAWS = 4
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was found of a model.
+
+    Parameters
+    ----------
+    token : object
+        Shows whether the structure of the model is still the same.
+    found : str
+        How the examples depend on each other.
+    fails_alone : bool
+        Whether the model fails on one example.
+    """
+
+    token: object
+    found: str
+    fails_alone: bool
+
+
+_dependent: weakref.WeakKeyDictionary[Any, dict[Hashable, _Known]] = weakref.WeakKeyDictionary()
+_one_by_one: weakref.WeakKeyDictionary[Any, dict[Hashable, bool]] = weakref.WeakKeyDictionary()
+
+
+class Independence:
+    """The question whether the examples of a call, or the points of its only example, depend on each other.
+
+    Several examples: one of them is run alone. If the model takes one batch size only, the others in its batch are
+    changed instead. A single example: it is run beside another one, once per model.
+
+    Parameters
+    ----------
+    backend : Backend
+        The opened model, inside its session.
+    model : object
+        The model itself, the key of what is cached.
+    examples : Examples
+        The examples to explain.
+    executor : Executor
+        Recognises memory errors.
+    noise : float
+        The noise of the model, see `explain.running.model_checks.determinism`.
+    settings : hashable
+        What may decide beside the model: the output that is explained, the names of the arguments.
+    with_gradients : bool
+        Whether to ask with the computation that gives outputs and gradients.
+
+    Raises
+    ------
+    DependentExamplesError
+        If it is known that the examples depend on each other.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        model: Any,
+        examples: Examples,
+        executor: Executor,
+        noise: float,
+        settings: Hashable,
+        *,
+        with_gradients: bool,
+    ) -> None:
+        self._backend, self._model, self._settings = backend, model, settings
+        self._examples, self._executor = examples, executor
+        self._with_gradients = with_gradients
+        self._noise = noise if noise <= UNSTEADY else _DRAWS * noise
+        size = backend.fixed_batch_size
+        self._first_batch = None if size is None else examples.rows(slice(0, size)).padded(size)
+        # In the middle: a model that runs along the batch, in either direction, reads others before it.
+        self._row = len(examples) // 2 if size is None else min(size, len(examples)) // 2
+        # Asked before the model runs on all examples, since a backend keeps that run for the gradients.
+        self._answer = self._asked()
+
+    def _asked(self) -> Array | ExplainError | None:
+        """Run the model as the question needs it; None if there is nothing to ask."""
+        if self._first_batch is None and len(self._examples) == 1:
+            return (
+                None if self._is_known_for_points() is not None else self._outputs(self._beside_another(0.5))
+            )
+        if self._first_batch is not None and len(self._first_batch) == 1:
+            return None
+        known = self._known()
+        if known is not None:
+            raise DependentExamplesError(_message(known, self._first_batch is not None))
+        if self._first_batch is not None:
+            return self._outputs(_changed(self._first_batch, self._row, 0.5))
+        return self._outputs(self._examples.rows(slice(self._row, self._row + 1)))
+
+    def check(self, outputs: Array) -> bool:
+        """Compare with the outputs of all examples, shape (N, ...).
+
+        Returns
+        -------
+        bool
+            Whether the points of the only example must be run one by one, since they depend on each other.
+
+        Raises
+        ------
+        DependentExamplesError
+            If the examples depend on each other.
+        """
+        of_one, scale = outputs[self._row : self._row + 1], largest_value(outputs)
+        if self._first_batch is None and len(self._examples) == 1:
+            known = self._is_known_for_points()
+            if known is None:
+                known = self._points_depend(of_one, scale)
+                _remember(_one_by_one, self._model, self._settings, known)
+            return known
+        found, fails_alone = self._found(of_one, scale)
+        if found:
+            known_now = _Known(_token(self._backend), found, fails_alone)
+            _remember(_dependent, self._model, self._settings, known_now)
+            raise DependentExamplesError(_message(known_now, self._first_batch is not None))
+        return False
+
+    def _found(self, of_one: Array, scale: float) -> tuple[str, bool]:
+        """Describe how the examples depend on each other, empty if they do not; tell whether the model fails alone."""
+        answer, row = self._answer, self._row
+        if answer is None:
+            return "", False
+        if self._first_batch is not None:
+            # The model may not take the changed numbers: an error does not count.
+            if isinstance(answer, ExplainError):
+                return "", False
+            share = self._share(answer[row : row + 1], of_one, scale)
+            return (
+                (f"{_changed_by(row, share)} when the others change", False)
+                if share > _ROUNDING
+                else ("", False)
+            )
+        if isinstance(answer, ExplainError):
+            # A model that squeezes its output loses the batch axis of one example, and takes two.
+            twice = self._outputs(self._examples.rows(np.array([row, row])))
+            if not isinstance(twice, ExplainError) and self._share(twice[:1], of_one, scale) <= _ROUNDING:
+                return "", False
+            cause = answer.__cause__ or answer
+            said = str(cause).split("\n")[0].rstrip(". ")
+            return f"the model fails on example {row} alone ({type(cause).__name__}: {said})", True
+        share = self._share(answer, of_one, scale)
+        if share <= _ROUNDING or (share <= _DEPENDENCE and not self._others_matter(scale)):
+            return "", False
+        return f"{_changed_by(row, share)} when it is alone", False
+
+    def _others_matter(self, scale: float) -> bool:
+        """Tell whether the example's output changes with the others, in batches of the same size."""
+        first = max(0, self._row - _AROUND // 2)
+        few = self._examples.rows(slice(first, first + _AROUND))
+        row = self._row - first
+        one, other = (self._outputs(_changed(few, row, factor)) for factor in (1, 0))
+        if isinstance(one, ExplainError) or isinstance(other, ExplainError):
+            return True
+        return self._share(one[row], other[row], scale) > UNSTEADY
+
+    def _points_depend(self, of_one: Array, scale: float) -> bool:
+        """Tell whether the output of the only example changes when another one is beside it."""
+        answer = self._answer
+        if isinstance(answer, ExplainError) or answer is None:
+            return True
+        share = self._share(answer[:1], of_one, scale)
+        if share <= _ROUNDING or share > _DEPENDENCE:
+            return share > _ROUNDING
+        other = self._outputs(self._beside_another(0))
+        return isinstance(other, ExplainError) or self._share(other[:1], answer[:1], scale) > UNSTEADY
+
+    def _share(self, first: Array, second: Array, scale: float) -> float:
+        """Give the difference of two outputs beyond the noise, as a share of the largest output."""
+        if first.shape != second.shape:
+            return np.inf
+        return max(0.0, largest_difference(first, second, scale) - self._noise)
+
+    def _beside_another(self, factor: float) -> Examples:
+        return _changed(self._examples.rows(np.array([0, 0])), 0, factor)
+
+    def _outputs(self, examples: Examples) -> Array | ExplainError:
+        """Run the model; give its outputs, or the error that it raised, also for want of memory."""
+        try:
+            outputs, _ = self._backend.outputs(examples, with_gradients=self._with_gradients)
+        except ExplainError as error:
+            return error
+        return outputs
+
+    def _known(self) -> _Known | None:
+        known = _recall(_dependent, self._model, self._settings)
+        return known if known is not None and known.token == _token(self._backend) else None
+
+    def _is_known_for_points(self) -> bool | None:
+        if self._known() is not None:
+            return True
+        known: bool | None = _recall(_one_by_one, self._model, self._settings)
+        return known
+
+
+def _changed(examples: Examples, row: int, factor: float) -> Examples:
+    """Give the examples with all of them changed but one."""
+    others = np.arange(len(examples)) != row
+    return examples.with_inputs(
+        tuple(
+            np.where(others.reshape(-1, *([1] * (array.ndim - 1))), _other(array, factor), array)
+            for array in examples.inputs
+        )
+    )
+
+
+def _other(array: Array, factor: float) -> Array:
+    """Give other examples: numbers in reverse order, and smaller; whole numbers in reverse order."""
+    reverse = np.flip(array, tuple(range(1, array.ndim)))
+    return (reverse * factor).astype(array.dtype) if array.dtype.kind == "f" else reverse
+
+
+def _token(backend: Backend) -> object:
+    """Give a value that is the same as long as the structure of the model is; None for a backend without one."""
+    return getattr(backend, "structure_token", None)
+
+
+def _recall(kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]], model: Any, settings: Hashable) -> Any:
+    try:
+        return kept.get(model, {}).get(settings)
+    except TypeError:
+        return None
+
+
+def _remember(
+    kept: weakref.WeakKeyDictionary[Any, dict[Hashable, Any]], model: Any, settings: Hashable, found: Any
+) -> None:
+    with suppress(TypeError):
+        kept.setdefault(model, {})[settings] = found
+
+
+def _changed_by(row: int, share: float) -> str:
+    how = (
+        f"changes by {share:.2g} of the largest output"
+        if np.isfinite(share)
+        else "has another shape, or is NaN,"
+    )
+    return f"the output for example {row} {how}"
+
+
+def _message(known: _Known, is_fixed: bool) -> str:
+    text = (
+        f"The examples of the batch depend on each other: {known.found}. The values of one would contain those of the "
+        "others. If all rows of x together are one example, such as the nodes of a graph, give x[None] and "
+        "target=(row, class) to a model that calls yours on x[0] and returns its output[None]. If another axis of x is "
+        "the batch, say so with layout=."
+    )
+    if is_fixed:
+        return f"{text} If each row is an example of its own, build the model for batches of 1."
+    if known.fails_alone:
+        return f"{text} If each row is an example of its own, make the model take one row."
+    return f"{text} If each row is to be explained by itself, without the others, give batch_size=1."
