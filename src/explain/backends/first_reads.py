@@ -142,25 +142,29 @@ def _roles(example: Array, read: Read, others: Sequence[Array | None]) -> list[R
     differ.
     """
     assert read.array is not None
+    if any(other is None or other.shape != read.array.shape for other in others):
+        return None
+    differing = [np.asarray(other != read.array) for other in others]
+    # Where any change is seen: what is outside was padded.
+    seen = _indices(np.logical_or.reduce(differing))
     found: list[Role | None] = []
-    for axis, other in enumerate(others, 1):
-        if other is None or other.shape != read.array.shape:
-            return None
-        differs = other != read.array
-        is_all = bool(differs.all())
-        if not is_all and differs.sum() * example.shape[axis] > differs.size:
-            return None
-        along = [
-            place
-            for place in range(differs.ndim)
-            if not differs.any(axis=tuple(one for one in range(differs.ndim) if one != place)).all()
-        ]
+    for size, differs in zip(example.shape[1:], differing, strict=True):
+        indices = _indices(differs)
+        along = [place for place, some in enumerate(indices) if not np.array_equal(some, seen[place])]
         if not differs.any():
             # The operation reads another index of this axis: a step of a loop.
             found.append("N")
+        elif along and differs.sum() * size > differs.size:
+            return None
         else:
             found.append(read.roles[along[0]] if len(along) == 1 else None)
     return found if any(role not in (None, "N") for role in found) else None
+
+
+def _indices(differs: Array) -> list[Array]:
+    """Give, for each axis, the indices at which anything differs."""
+    axes = range(differs.ndim)
+    return [differs.any(axis=tuple(other for other in axes if other != axis)) for axis in axes]
 
 
 def _roles_by_shape(example: Array, read: Read) -> list[Role | None] | None:
