@@ -347,3 +347,43 @@ def test_a_layout_is_seen_again_when_layers_are_exchanged():
     model.inner = nn.Sequential(nn.Flatten(), nn.Linear(25, 4))
     with pytest.raises(LayoutError, match="NTC"):
         explain.attribute(model, x, "occlusion", target=1)
+
+
+class Both(nn.Module):
+    """A video of frames, and a table beside it; or a flattened picture."""
+
+    def __init__(self, *, flattens=False):
+        super().__init__()
+        self.flattens = flattens
+        self.conv, self.table, self.flat = nn.Conv2d(3, 4, 2), nn.Linear(5, 4), nn.Linear(25, 4)
+
+    def forward(self, first, table):
+        return self.table(table) + (self.flat(first.flatten(1)) if self.flattens else of_frames(self, first))
+
+
+def test_each_of_several_inputs_is_seen():
+    torch.manual_seed(0)
+    model, random = Both().double().eval(), np.random.default_rng(0)
+    video, table = random.normal(size=(1, 2, 3, 4, 4)), random.normal(size=(1, 5))
+    a, b = explain.attribute(
+        model, (video, table), "feature_ablation", target=1, feature_mask=("positions", None)
+    )
+    assert (a.layout, b.layout) == ("NTCHW", "NC")
+
+    def score(one):
+        with torch.no_grad():
+            return float(model(torch.tensor(one), torch.tensor(table))[0, 1])
+
+    np.testing.assert_allclose(a.values, hidden_one_by_one(score, video, 2), rtol=1e-4, atol=1e-6)
+
+
+def test_a_doubtful_one_of_several_inputs_is_named():
+    model = Both(flattens=True).double().eval()
+    pair = {"first": np.ones((1, 5, 5)), "table": np.ones((1, 5))}
+    with pytest.raises(LayoutError, match=r"x\['first'\] has shape .* layout='NHW'"):
+        explain.attribute(model, pair, "feature_ablation", target=1)
+    found = explain.attribute(
+        model, pair, "feature_ablation", target=1, layout={"first": "NHW", "table": None}
+    )
+    assert found["first"].layout == "NHW"
+    assert found["first"].values.any()

@@ -164,7 +164,7 @@ def _roles(example: Array, read: Read, others: Sequence[Array | None]) -> list[R
 def _indices(differs: Array) -> list[Array]:
     """Give, for each axis, the indices at which anything differs."""
     axes = range(differs.ndim)
-    return [differs.any(axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    return [np.asarray(differs.any(axis=tuple(one for one in axes if one != axis))) for axis in axes]
 
 
 def _roles_by_shape(example: Array, read: Read) -> list[Role | None] | None:

@@ -145,13 +145,17 @@ class Layered(ABC):
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
         """Run examples; give the inputs of the first operations that tell axes apart, at most as many."""
 
-    def layouts_seen(self, examples: Examples) -> tuple[Layout, ...]:
-        """Give the layouts in which the model reads its input, cached with the structure of the model.
+    def layouts_seen(self, examples: Examples, default: Layout, place: int = 0) -> tuple[Layout, ...]:
+        """Give the layouts in which the model reads one of its inputs, cached with the structure of the model.
 
         Parameters
         ----------
         examples : Examples
-            Examples of the default layout; the first is run.
+            Examples, batch first; the first is run.
+        default : Layout
+            The usual layout of the input.
+        place : int
+            The position of the input among those of `examples`.
 
         Returns
         -------
@@ -163,18 +167,19 @@ class Layered(ABC):
         LayoutError
             If the model takes one step at a time, and x may be one sequence or several.
         """
-        one, default = examples.rows(slice(0, 1)), self.question.layout
-        (array,) = one.inputs
+        one = examples.rows(slice(0, 1))
+        array, before, after = one.inputs[place], one.inputs[:place], one.inputs[place + 1 :]
         if self.inspection.stepwise:
-            check_single_steps(examples.inputs[0].shape)
+            check_single_steps(examples.inputs[place].shape)
         if array.ndim < 3 or self.inspection.stepwise or self.inspection.opaque or default.axes[0] != "N":
             return ()
-        key = (self.structure_key, array.shape[1:], default, tuple(self.question.forward_kwargs))
+        shapes = tuple(other.shape[1:] for other in one.inputs)
+        key = (self.structure_key, shapes, place, default, tuple(self.question.forward_kwargs))
 
         def run(other: Array, most: int) -> Sequence[Read]:
             # What the model cannot do with the example, the next run of it reports.
             with suppress(ExplainError):
-                return self.first_reads(one.with_inputs((other,)), most)
+                return self.first_reads(one.with_inputs((*before, other, *after)), most)
             return ()
 
         return kept(self.inspection.model, key, lambda: layouts_read(array, default, run))
