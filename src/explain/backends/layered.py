@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from explain.backends.first_reads import Read, kept, layouts_read
 from explain.backends.inspection import Inspection
+from explain.backends.operations.first_reads import Read, kept, layouts_read
 from explain.backends.places import Entry, Place, TokenPlaces
 from explain.backends.protocol import Primitive, Question
 from explain.backends.stepwise import check_single_steps

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explain.backends.first_reads import Read
 from explain.backends.layered import LastPass
+from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall

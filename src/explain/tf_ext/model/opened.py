@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backends.first_reads import Read
 from explain.backends.layered import Layered
 from explain.backends.operations.endings import Ending
+from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
@@ -191,6 +191,7 @@ class OpenedModel(Layered):
 
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
         """Run examples operation by operation; give the inputs of the first layers that tell axes apart."""
+        self.check_shape(examples)
         padded = self.padded(examples)
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         forward = self._forward_pass(padded)
@@ -200,7 +201,7 @@ class OpenedModel(Layered):
         except ExplainError:
             raise
         except Exception as cause:  # The user's code may raise anything.
-            raise self._call_error(cause, inputs[0]) from cause
+            raise self._call_error(cause, inputs) from cause
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backends.first_reads import EnoughRead, Read, Role, repeated
+from explain.backends.operations.first_reads import EnoughRead, Read, Role, repeated
 from explain.keras.calls import replaced
 
 

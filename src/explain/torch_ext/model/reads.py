@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from explain.backends.first_reads import EnoughRead, Read, Role, repeated
+from explain.backends.operations.first_reads import EnoughRead, Read, Role, repeated
 
 # The number of extents by the name of the function.
 _SLIDING = {
