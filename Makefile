@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Real architectures of other packages, for tests/architectures; without dependencies, so that none brings a torch.
 ARCHITECTURES := tests/architectures
 
-.PHONY: install architectures-installed gallery test test-cuda lint golden bench clean
+.PHONY: install architectures-installed gallery test fuzz test-cuda lint golden bench clean
 
 install: $(VENV)/.installed
 
@@ -44,6 +44,16 @@ lint: install
 test: lint architectures-installed
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda"
+
+# N new random models, each method beside its definition: `make fuzz N=200`. The seeds begin at the time of day; the
+# file goes on where an earlier run of the same seeds ended.
+N ?= 100
+FROM ?= $(shell date +%s)
+FOUND ?= fuzzed-$(FROM).jsonl
+
+fuzz: install
+	PYTHONPATH=tests $(BIN)/python -m fuzzing.run $(FROM) $$(($(FROM) + $(N))) $(FOUND)
+	PYTHONPATH=tests $(BIN)/python -m fuzzing.run --table $(FOUND)
 
 # Needs a CUDA device; outside `make test`.
 test-cuda: install

@@ -272,3 +272,23 @@ def test_a_function_that_a_trace_cannot_enter_is_owned_up_to(tensorflow_kit):
     gradient, value = _expected("probability", "sigmoid")
     np.testing.assert_allclose(found.values, gradient, **CLOSE)
     np.testing.assert_allclose(found.scores, value, **CLOSE)
+
+
+def test_the_second_of_two_softmaxes_has_no_logit(kit):
+    # What it reads are probabilities: taken for logits, they would be explained under the name of its output.
+    if kit.name == "torch":
+        model = kit.torch.nn.Sequential(
+            kit.dense([(A, 0 * A[0])], last="softmax"), kit.torch.nn.Softmax(dim=-1)
+        )
+    else:
+        model = kit.keras.Sequential([kit.dense([(A, 0 * A[0])], last="softmax"), kit.keras.layers.Softmax()])
+    x = X.astype(np.float32)
+    with pytest.warns(ProbabilityScoreWarning, match="could not be taken off"):
+        found = explain.attribute(model, x, "saliency", target=1)
+    inner = scipy.special.softmax(x @ A, axis=1)
+    outer = scipy.special.softmax(inner, axis=1)
+    slopes = outer[:, 1:2] * (np.eye(3)[1] - outer)
+    expected = (inner * (slopes - (slopes * inner).sum(1, keepdims=True))) @ A.T
+    assert found.score == "probability"
+    np.testing.assert_allclose(found.scores, outer[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
@@ -13,16 +14,32 @@ from typing import Any, Self
 import numpy as np
 
 from explain.backends.inspection import Inspection
-from explain.backends.operations.first_reads import Read, kept, layouts_read
-from explain.backends.places import Entry, Place, TokenPlaces
+from explain.backends.operations.first_reads import Read, layouts_read
+from explain.backends.places import Entry, Place, TokenPlaces, layer_rows_error
 from explain.backends.protocol import Primitive, Question
 from explain.backends.stepwise import check_single_steps
-from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error
+from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
 from explain.inputs.layout import Layout
 from explain.inputs.token_calls import TokenCalls
+
+_observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
+
+
+def observed_of(model: Any, token: Hashable) -> dict[Hashable, Any]:
+    """Give the cached observations of a model of this structure, to read and to add to.
+
+    A model that does not support weak references has none.
+    """
+    try:
+        known = _observed.get(model)
+        if known is None or known[0] != token:
+            known = _observed[model] = (token, {})
+    except TypeError:
+        return {}
+    return known[1]
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,9 @@ class Layered(ABC):
     takes_several_inputs = True
     """Whether the model may be given several inputs."""
 
+    model: Any
+    """The model that is called."""
+
     separator = "/"
     """The separator between the name of a layer and the name of a layer inside it."""
 
@@ -99,6 +119,7 @@ class Layered(ABC):
                 "kind of its output is unknown: say score='output', or give the original model."
             )
         self.model_name = model_name
+        self._own_observations: dict[Hashable, Any] = {}
         self.inspection = inspection
         self.question = question
         self.fixed_batch_size = inspection.fixed_batch_size
@@ -136,10 +157,10 @@ class Layered(ABC):
     def has_channels_last(layer: Any, before: bool) -> bool:
         """Tell whether the output of a layer has its channels last, from whether its input has."""
 
-    @property
+    @staticmethod
     @abstractmethod
-    def structure_key(self) -> Hashable:
-        """The same value as long as the structure of the model is the same."""
+    def fixes_axes(layer: Any) -> bool:
+        """Tell whether the operation of a layer, such as a convolution, determines which of its axes are space."""
 
     @abstractmethod
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
@@ -174,7 +195,7 @@ class Layered(ABC):
         if array.ndim < 3 or self.inspection.stepwise or self.inspection.opaque or default.axes[0] != "N":
             return ()
         shapes = tuple(other.shape[1:] for other in one.inputs)
-        key = (self.structure_key, shapes, place, default, tuple(self.question.forward_kwargs))
+        key = ("layouts", shapes, place, default)
 
         def run(other: Array, most: int) -> Sequence[Read]:
             # What the model cannot do with the example, the next run of it reports.
@@ -182,7 +203,10 @@ class Layered(ABC):
                 return self.first_reads(one.with_inputs((*before, other, *after)), most)
             return ()
 
-        return kept(self.inspection.model, key, lambda: layouts_read(array, default, run))
+        if key not in self.observed:
+            self.observed[key] = layouts_read(array, default, run)
+        found: tuple[Layout, ...] = self.observed[key]
+        return found
 
     def forget(self) -> None:
         """Clear the cached results of the whole model."""
@@ -190,6 +214,13 @@ class Layered(ABC):
 
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which they end."""
+        key = ("layer calls", *(array.shape[1:] for array in (*examples.inputs, *examples.unmoved)))
+        if key not in self.observed:
+            self.observed[key] = self._layer_calls(examples)
+        found: tuple[LayerCall, ...] = self.observed[key]
+        return found
+
+    def _layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
         recorded: list[RecordedCall] = []
         try:
@@ -197,14 +228,39 @@ class Layered(ABC):
         finally:
             # If the model raised, a wrong order of the axes may be the reason.
             self._check_time_axis(examples, recorded)
-        found: list[tuple[str, tuple[int, ...], bool, int]] = []
+        found: list[tuple[str, tuple[int, ...], bool, int, bool]] = []
+        rows: list[int | None] = []
+        # The shape that has the axes of the last operation that fixes them.
+        fixed: tuple[int, ...] = ()
         for (name, shape), axis in zip(recorded, self._batch_axes(examples, recorded), strict=True):
             last = self.has_channels_last(layers[name], last)
             of_one = (*shape[:axis], *shape[axis + 1 :])
             sizes = tuple(size for size in of_one if size is not None)
             if sizes and len(sizes) == len(shape) - 1:
-                found.append((name, sizes, last or len(sizes) == 1, axis))
-        return as_calls(found, self.separator)
+                if self.fixes_axes(layers[name]):
+                    fixed = sizes
+                found.append((name, sizes, last or len(sizes) == 1, axis, sizes == fixed))
+                rows.append(shape[axis])
+        calls, entered = as_calls(found, self.separator), {place.call for place in self._entered_places()}
+        doubtful = [
+            index
+            for index, (call, count) in enumerate(zip(calls, rows, strict=True))
+            if count not in (None, self.fixed_batch_size or 1) and call not in entered
+        ]
+        return with_examples(calls, doubtful, examples, self.fixed_batch_size, self.recorded_outputs)
+
+    @property
+    def observed(self) -> dict[Hashable, Any]:
+        """What was observed of the model for this question, by what was observed; empty when its structure changed."""
+        question = self.question
+        # The values of keyword arguments cannot be part of a key.
+        is_own = bool(question.forward_kwargs)
+        cached = self._own_observations if is_own else observed_of(self.model, self.structure_token)
+        how = question.score, question.output, question.layout, question.wiring
+        where = tuple(place and place.call for place in (self.entry, self.exit))
+        readers = tuple((number, place.call) for number, place in self.readers)
+        found: dict[Hashable, Any] = cached.setdefault((how, where, readers), {})
+        return found
 
     def _check_time_axis(self, examples: Examples, recorded: Sequence[RecordedCall]) -> None:
         """Refuse token ids in whose layout a layer takes the examples for time steps."""
@@ -238,6 +294,10 @@ class Layered(ABC):
         return {id(layer): name for name, layer in self.named_layers.items()}
 
     @abstractmethod
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at calls that no moved input replaces, from one run of the model."""
+
+    @abstractmethod
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
 
@@ -269,8 +329,54 @@ class Layered(ABC):
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes
-        units, slopes = self.in_one_run(call, self.padded(examples))
+        padded = self.padded(examples)
+        units, slopes = self.in_one_run(call, padded)
+        if len(units) != len(padded):
+            raise layer_rows_error(call, units.shape, len(padded))
         return units[: len(examples)], slopes[: len(examples)]
+
+    @abstractmethod
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+
+    def recorded(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at some calls from one run, as many rows as they have."""
+        entered = {call: own for call in calls if (own := self._input_at(call)) is not None}
+        left, padded = [call for call in calls if call not in entered], self.padded(examples)
+        outputs = dict(zip(left, self.recorded_outputs(left, padded) if left else (), strict=True))
+        for call, output in outputs.items():
+            outputs[call] = output[: len(examples)] if len(output) == len(padded) else output
+        for call, (number, columns) in entered.items():
+            value = examples.inputs[number][..., columns]
+            outputs[call] = value if len(call.shape) > 1 else value[:, 0]
+        return tuple(outputs[call] for call in calls)
+
+    def gradients_without(self, calls: Sequence[LayerCall | None], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs, if in each row the output of one call were a constant.
+
+        The row of None, and of a call whose output does not have one row per example, has the whole gradient.
+        """
+        entered = {row: self._input_at(call) for row, call in enumerate(calls) if call is not None}
+        held = {row: call for row, call in enumerate(calls) if call is not None and entered[row] is None}
+        found = self.held_gradients(held, self.padded(examples))
+        gradients = tuple(gradient[: len(examples)].copy() for gradient in found)
+        for row, own in entered.items():
+            # These values enter the model at this call: they have no other way.
+            if own is not None:
+                gradients[own[0]][row][..., own[1]] = 0
+        return gradients
+
+    def _input_at(self, call: LayerCall) -> tuple[int, slice] | None:
+        """Give the position of the moved input that replaces the output of a call, and its channels that do."""
+        place = self.place_of(call)
+        for number, entry in ((0, self.entry), *self.readers):
+            if isinstance(entry, TokenPlaces):
+                for one, columns in zip(entry.places, entry.call.columns, strict=True):
+                    if one == place:
+                        return number, columns
+            elif entry == place:
+                return number, slice(None)
+        return None
 
     def padded(self, examples: Examples) -> Examples:
         """Repeat the last example up to the fixed batch size, if there is one."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import LayerError
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import Fold, LayerCall
 from explain.inputs.token_calls import TokenCalls
 
 
@@ -37,6 +37,10 @@ class Place(ABC):
         """Move an axis of the output, or of what replaces it."""
 
     @abstractmethod
+    def with_shape(self, output: Any, shape: Sequence[int]) -> Any:
+        """Reshape the output, or what replaces it; -1 for a size that follows from the others."""
+
+    @abstractmethod
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output."""
 
@@ -47,6 +51,16 @@ class Place(ABC):
     @abstractmethod
     def copied(self, output: Any) -> Any:
         """Give the output such that later in-place changes do not affect it."""
+
+    @abstractmethod
+    def held_in(self, output: Any, row: int, rows: int) -> Any:
+        """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
+
+    @contextmanager
+    def held(self, row: int, rows: int) -> Iterator[None]:
+        """Make one row of the output a constant for gradients, in a run over `rows` rows."""
+        with self.passed_through(self._batch_first(lambda output: self.held_in(output, row, rows))):
+            yield
 
     @abstractmethod
     def received(self) -> AbstractContextManager[list[Any]]:
@@ -79,25 +93,52 @@ class Place(ABC):
         with self._called_once(record):
             yield found
 
+    def _batch_first(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Give a function of the output as the layer gives it, from a function of the output batch first."""
+        axis, fold = self.call.batch_axis, self.call.fold
+        if fold is not None:
+            return lambda output: self._folded(function(self._unfolded(output, fold)), fold)
+        if axis == 0:
+            return function
+        return lambda output: self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
+
     @contextmanager
     def _called_once(self, function: Callable[[Any], Any]) -> Iterator[None]:
         """Pass the output, batch first, through a function; raise `LayerError` if the model did not make this call."""
-        was_called, axis = False, self.call.batch_axis
+        was_called = False
 
         def noted(output: Any) -> Any:
             nonlocal was_called
             was_called = True
-            if axis == 0:
-                return function(output)
-            return self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
+            return function(output)
 
-        with self.passed_through(noted):
+        with self.passed_through(self._batch_first(noted)):
             yield
             if not was_called:
                 raise LayerError(
                     f"layer={self.call.label!r} was not called this time: the model calls other layers for other "
                     "inputs. Name a layer that it always calls."
                 )
+
+    def _unfolded(self, output: Any, fold: Fold) -> Any:
+        """Give an output with the rows of each example on an axis of their own, shape (N, rows, ...)."""
+        row = tuple(output.shape[1:])
+        if fold.examples_first:
+            return self.with_shape(output, (-1, fold.rows, *row))
+        return self.with_moved_axis(self.with_shape(output, (fold.rows, -1, *row)), 1, 0)
+
+    def _folded(self, value: Any, fold: Fold) -> Any:
+        """Undo `_unfolded`."""
+        together = value if fold.examples_first else self.with_moved_axis(value, 0, 1)
+        return self.with_shape(together, (-1, *value.shape[2:]))
+
+
+def layer_rows_error(call: LayerCall, shape: Sequence[int | None], rows: int) -> LayerError:
+    """Give the error for a layer whose output has another number of rows than there are examples."""
+    return LayerError(
+        f"layer={call.label!r} gives shape {tuple(shape)} for {rows} example{'s' if rows > 1 else ''}: its rows are "
+        "not the examples, so the values of one example cannot be told. Name a layer that gives one row per example."
+    )
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.whole_numbers import check_whole_numbers
 from explain.inputs.examples import Array, Examples
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
 from explain.running.execution import Executor, executor_for
-from explain.running.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
+from explain.running.layer_view import at_layer, named_call, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
 from explain.running.model_checks.determinism import UNSTEADY, noise_of
 from explain.running.problem import Problem
@@ -102,6 +103,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
         batch_size=request.batch_size,
         memory_budget=request.memory_budget,
     )
+    check_whole_numbers(request, backend, examples)
     examples = _with_computed_masks(backend, examples, executor)
     examples = examples.with_target(expected_target(request.target, len(examples)))
     # Checked on the whole model, before a problem at a layer cuts it: the answer is cached with the model.
@@ -138,15 +140,17 @@ def _posed(request: Request, opened: Backend) -> Posed:
     neurons: TargetLabels = targets if explains_neuron else ()
     is_of_layer = False
     if through:
-        call = resolve_layer(problem, request.layer, mapped=False)
+        call = named_call(problem, request.layer)
         neuron, neurons = resolve_neuron(problem, call, request.neuron)
         problem = replace(problem, call=call, neuron=neuron)
     elif method.layer == "must" or (request.layer is not None and method.layer != "map"):
         is_of_layer = True
         problem = view.without_mask(problem)
-        problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False))
+        stated = request.layer_layout
+        problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False, stated=stated))
     elif method.layer == "map" and isinstance(view, OneInput):
-        problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True))
+        stated = request.layer_layout
+        problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True, stated=stated))
     return Posed(
         request=request,
         view=view,

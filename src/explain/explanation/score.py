@@ -77,7 +77,14 @@ def explained_outputs(
             backend = plain
             outputs, _ = _outputs(backend, examples, executor)
             finding = Finding(held)
-    return backend, outputs, _checked_by_values(finding, outputs)
+    checked = _checked_by_values(finding, outputs)
+    if checked is not finding and finding.score == "logit":
+        # The last of two softmaxes in a row reads probabilities: no logit belongs to it, and its output is explained.
+        plain = _plain(request, view, backend)
+        unchanged, _ = _outputs(plain, examples, executor)
+        if unchanged.shape != outputs.shape or not np.allclose(unchanged, outputs):
+            return plain, unchanged, _checked_by_values(finding, unchanged)
+    return backend, outputs, checked
 
 
 def _independence(

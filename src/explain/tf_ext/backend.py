@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
+from explain.backends.places import layer_rows_error
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall
@@ -21,6 +22,7 @@ from explain.tf_ext.affine_prefix import cut
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.tf_ext.affine_prefix.path import Line
 from explain.tf_ext.backward_rules import gradients
+from explain.tf_ext.model import beginnings
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.model.opened import OpenedModel
@@ -34,6 +36,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
     line = Line
     is_out_of_memory = staticmethod(is_out_of_memory)
     rule_gradients = gradients.rule_gradients
+    unscaled_uses = beginnings.unscaled_uses
     has_kinks = cut.has_kinks
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
@@ -66,7 +69,6 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
             # The outputs of any target have the same trace.
             untargeted = padded.with_target(Target())
             outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, untargeted, points)
-        check_rows(outputs.shape, len(padded))
         assert finding is not None
         # A trace is for any number of examples, so the number of rows is known only now.
         check_rows(outputs.shape, len(padded))
@@ -115,11 +117,24 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         """Give the end of the model's affine prefix; None if there is none, or if the model rounds points."""
         return survey(self, examples).cut if self.skips_affine_prefix and not self.rounds_points else None
 
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at some calls from one run."""
+        places = [self.place_of(call) for call in calls]
+        return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.recorded, examples, places)))
+
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
         outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
+        # A trace is for any number of examples, so the number of rows is known only now.
+        if len(outputs) != len(padded):
+            raise layer_rows_error(call, outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)]
+
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+        places = {row: self.place_of(call) for row, call in calls.items()}
+        return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.held_gradients, examples, places)))
 
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the first argument of layers at some calls, from one run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -23,6 +23,7 @@ from explain.torch_ext.affine_prefix import cut
 from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
+from explain.torch_ext.model import beginnings
 from explain.torch_ext.model.layers import noted_calls
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
@@ -40,6 +41,7 @@ class TorchBackend(AlongPaths, OpenedModel):
     line = Line
     is_out_of_memory = staticmethod(is_out_of_memory)
     rule_gradients = gradients.rule_gradients
+    unscaled_uses = beginnings.unscaled_uses
     has_kinks = cut.has_kinks
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """Minimum number of points, or of their input values, for which a prefix saves more than its survey costs."""
@@ -112,8 +114,30 @@ class TorchBackend(AlongPaths, OpenedModel):
 
     def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
         """Run examples; record each call of a module as its name and the shape of its output."""
-        with torch.no_grad(), noted_calls(self.named_layers, recorded):
+        repeated = True
+        while repeated:
+            # A first pass may begin anew, and would be recorded twice.
+            recorded.clear()
+            before = self.n_runs
+            with torch.no_grad(), noted_calls(self.named_layers, recorded):
+                self.read(self.tensors(examples.inputs), examples)
+            repeated = self.n_runs > before + 1
+
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of modules at some calls from one run."""
+        with torch.no_grad(), ExitStack() as stack:
+            found = [stack.enter_context(self.place_of(call).kept()) for call in calls]
             self.read(self.tensors(examples.inputs), examples)
+        return tuple(to_host(outputs[-1].contiguous()) for outputs in found)
+
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+        points = self.tensors(examples.inputs, grad=True)
+        with ExitStack() as stack:
+            for row, call in calls.items():
+                stack.enter_context(self.place_of(call).held(row, len(examples)))
+            explained = self.read(points, examples).explained
+        return tuple(to_host(one) for one in self.gradients_of(explained, examples, points))
 
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
         """Run examples; give the inputs of the first operations that tell axes apart."""

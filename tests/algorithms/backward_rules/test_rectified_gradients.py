@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import captum.attr
+import keras
 import numpy as np
 import pytest
 import torch
@@ -215,3 +216,52 @@ def test_what_hides_a_relu_is_refused(method, tensorflow_kit):
 def test_options_that_are_none(method, kit):
     with pytest.raises(OptionError, match="n_steps"):
         explain.attribute(kit.cnn(), np.zeros((1, *kit.picture_shape(1, 8, 8)), "float32"), method, n_steps=3)
+
+
+HARD_SWISHES = {
+    "torch": {
+        "a function": nn.functional.hardswish,
+        "a layer": nn.Hardswish(),
+        "times a ReLU6": lambda z: z * nn.functional.relu6(z + 3) / 6,
+        "times a hard sigmoid": lambda z: z * ((z + 3).clamp(0, 6) / 6),
+    },
+    "tensorflow": {
+        "a function": lambda z: keras.ops.hard_silu(z),
+        "a layer": lambda z: keras.layers.Activation("hard_silu")(z),
+        "times a ReLU6": lambda z: z * keras.ops.relu6(z + 3) / 6,
+        "times a hard sigmoid": lambda z: z * keras.ops.hard_sigmoid(z),
+    },
+}
+
+
+@pytest.mark.parametrize("method", RECTIFIED)
+@pytest.mark.parametrize("form", HARD_SWISHES["torch"])
+def test_the_bounded_relu_of_a_hard_swish_is_no_relu(kit, form, method):
+    # In PyTorch the hard swish is one operation, in Keras a product with a ReLU6: both are the same function.
+    model = kit.function(lambda x: kit.sum(HARD_SWISHES[kit.name][form](2 * x) * x[:, :1], 1))
+    x = drawn(3, 4).astype(np.float32)
+    with pytest.warns(PlainGradientWarning):
+        found = explain.attribute(model, x, method)
+    point = torch.tensor(x, requires_grad=True)
+    score = (nn.functional.hardswish(2 * point) * point[:, :1]).sum()
+    np.testing.assert_allclose(found.values, torch.autograd.grad(score, point)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", RECTIFIED)
+def test_relu6_itself_is_a_relu(kit, method):
+    relu6 = nn.functional.relu6 if kit.name == "torch" else keras.ops.relu6
+    x = np.array([[-1.0, 1.0, 7.0]], np.float32)
+    # A half of it, so that a division that is not by the bound does not make it a gate.
+    found = explain.attribute(kit.function(lambda x: kit.sum(-relu6(x) / 2, 1)), x, method)
+    np.testing.assert_array_equal(found.values, 0 * x)
+
+
+@pytest.mark.parametrize("method", RECTIFIED)
+def test_the_relu_inside_a_power_pool_is_no_relu(method, torch_kit):
+    pool = nn.LPPool1d(2, 2)
+    x = drawn(2, 3, 6).astype(np.float32)
+    # The ReLU of an absolute value: what arrives at it is negative here, and a ReLU's rule would keep it back.
+    found = explain.attribute(torch_kit.function(lambda x: -pool(x).sum((1, 2))), x, method, layout="NCT")
+    point = torch.tensor(x, requires_grad=True)
+    expected = torch.autograd.grad(-pool(point).sum(), point)[0]
+    np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-6)

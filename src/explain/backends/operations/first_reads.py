@@ -6,10 +6,9 @@ follows from what changes there when the input changes at one index of an axis.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -61,17 +60,6 @@ class EnoughRead(BaseException):
 
 Run = Callable[[Array, int], Sequence[Read]]
 """From one example, batch first, to the first reads of the model, at most as many."""
-
-
-_kept: weakref.WeakKeyDictionary[Any, dict[Hashable, tuple[Layout, ...]]] = weakref.WeakKeyDictionary()
-
-
-def kept(model: Any, key: Hashable, found: Callable[[], tuple[Layout, ...]]) -> tuple[Layout, ...]:
-    """Give the layouts that were found for a model, which must be the same for the same key."""
-    known = _kept.setdefault(model, {})
-    if key not in known:
-        known[key] = found()
-    return known[key]
 
 
 def layouts_read(example: Array, default: Layout, run: Run) -> tuple[Layout, ...]:

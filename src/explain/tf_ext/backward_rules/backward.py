@@ -20,6 +20,7 @@ from explain.backends.operations.score_graph import names
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
 from explain.tf_ext.backward_rules.kinds import COMPOSITE
+from explain.tf_ext.backward_rules.pools import first_place_gradient
 from explain.tf_ext.model.graph import name_of
 
 # Takes an operation and the gradients of its outputs; gives the gradients of its inputs.
@@ -65,7 +66,9 @@ def backward(
         if all(one is None for one in arriving):
             continue
         filled = [
-            tf.zeros_like(output) if one is None and output.dtype.is_floating else one
+            tf.zeros_like(output)
+            if one is None and _is_number(output) and output.dtype != tf.variant
+            else one
             for output, one in zip(operation.outputs, arriving, strict=True)
         ]
         for tensor, gradient in zip(operation.inputs, rules.propagate(operation, filled), strict=False):
@@ -105,12 +108,12 @@ def operations_between(scores: Any, points: Sequence[Any]) -> dict[Any, None]:
 
 
 def _is_number(tensor: Any) -> bool:
-    # Loops store their steps in tensor lists, which have the dtype variant.
-    return bool(tensor.dtype.is_floating) or tensor.dtype == tf.variant
+    # Loops store their steps in tensor lists, which have the dtype variant; Fourier transforms give complex numbers.
+    return bool(tensor.dtype.is_floating or tensor.dtype.is_complex) or tensor.dtype == tf.variant
 
 
 def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-    """Compute the gradients of an operation's inputs with the function that TensorFlow has registered."""
+    """Compute the gradients of an operation's inputs, as a rule with the function that TensorFlow has registered."""
     if name_of(operation) in COMPOSITE:
         inputs = [tensor for tensor in operation.inputs if _is_number(tensor)]
         pairs = [(y, dy) for y, dy in zip(operation.outputs, arriving, strict=True) if dy is not None]
@@ -118,6 +121,8 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
             tf.gradients([y for y, _ in pairs], inputs, [dy for _, dy in pairs], stop_gradients=inputs)
         )
         return [next(found) if _is_number(tensor) else None for tensor in operation.inputs]
+    if name_of(operation) == "MaxPool3D":
+        return [first_place_gradient(operation, arriving[0])]
     function = get_gradient_function(operation)
     if function is None:
         return [None] * len(operation.inputs)

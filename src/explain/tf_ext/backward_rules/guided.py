@@ -23,7 +23,7 @@ def rectified(model_name: str, *, deconvolution: bool) -> Rules:
     """
 
     def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-        if name_of(operation) in _RECTIFIERS:
+        if name_of(operation) in _RECTIFIERS and not _is_gate(operation):
             rules.changed.append(operation)
             return [tf.nn.relu(arriving[0] if deconvolution else gradient_of(operation, arriving)[0])]
         if name_of(operation) in COMPOSITE and _calls_a_rectifier(operation):
@@ -36,6 +36,17 @@ def rectified(model_name: str, *, deconvolution: bool) -> Rules:
 
     rules = Rules(propagate)
     return rules
+
+
+def _is_gate(operation: Any) -> bool:
+    """Tell whether a bounded ReLU is divided by its bound: a hard sigmoid, as in Keras's hard swish, is no ReLU."""
+    if name_of(operation) != "Relu6":
+        return False
+    above = list(operation.outputs[0].consumers())
+    # Also after a product: x * relu6(x + 3) / 6.
+    above += [second for first in above if name_of(first) == "Mul" for second in first.outputs[0].consumers()]
+    divisors = [tf.get_static_value(one.inputs[1]) for one in above if name_of(one) == "RealDiv"]
+    return any(divisor is not None and divisor.size == 1 and divisor.item() == 6 for divisor in divisors)
 
 
 def _calls_a_rectifier(operation: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +44,11 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     if data_format is not None:
         return bool(data_format != "channels_first")
     return before or is_embedding(layer)
+
+
+def fixes_axes(layer: Any) -> bool:
+    """Tell whether the operation of a layer determines which of its axes are space."""
+    return getattr(layer, "data_format", None) is not None or is_embedding(layer)
 
 
 def with_moved_axis(tensor: Any, source: int, target: int) -> Any:
@@ -110,6 +115,10 @@ class TensorFlowPlace(Place):
         """Move an axis of the output, or of what replaces it."""
         return with_moved_axis(output, source, target)
 
+    def with_shape(self, output: Any, shape: Sequence[int]) -> Any:
+        """Reshape the output, or what replaces it."""
+        return tf.reshape(output, shape)
+
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output; axes that a trace leaves open fit any size."""
         return bool(output.shape[1:].is_compatible_with(value.shape[1:]))
@@ -121,6 +130,13 @@ class TensorFlowPlace(Place):
     def copied(self, output: Any) -> Any:
         """Give the output itself: TensorFlow never changes a tensor in place."""
         return output
+
+    def held_in(self, output: Any, row: int, rows: int) -> Any:
+        """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
+        if not tf.is_tensor(output) or tuple(output.shape[:1]) != (rows,):
+            return output
+        is_held = tf.reshape(tf.range(rows) == row, [-1, *[1] * (len(output.shape) - 1)])
+        return tf.where(is_held, tf.stop_gradient(output), output)
 
     @contextmanager
     def opened(self, tape: Any) -> Iterator[list[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +46,11 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     if isinstance(layer, _CHANNELS_FIRST):
         return False
     return before or isinstance(layer, _CHANNELS_LAST)
+
+
+def fixes_axes(layer: Any) -> bool:
+    """Tell whether the operation of a module determines which of its axes are space."""
+    return isinstance(layer, (*_CHANNELS_FIRST, nn.RNNBase, nn.Embedding))
 
 
 def batch_axis_of(layer: Any) -> int | None:
@@ -142,6 +147,10 @@ class TorchPlace(Place):
         """Move an axis of the output, or of what replaces it."""
         return with_moved_axis(output, source, target)
 
+    def with_shape(self, output: Tensor, shape: Sequence[int]) -> Tensor:
+        """Reshape the output, or what replaces it."""
+        return output.reshape(tuple(shape))
+
     def fits(self, output: Tensor, value: Tensor) -> bool:
         """Tell whether a value has the shape of the output."""
         return output.shape == value.shape
@@ -156,6 +165,13 @@ class TorchPlace(Place):
     def copied(self, output: Tensor) -> Tensor:
         """Give a copy of the output: the model may change the output in place."""
         return output.clone()
+
+    def held_in(self, output: Any, row: int, rows: int) -> Any:
+        """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
+        if not isinstance(output, Tensor) or output.shape[:1] != (rows,):
+            return output
+        is_held = (torch.arange(rows, device=output.device) == row).reshape(-1, *[1] * (output.ndim - 1))
+        return self.in_place_of(output, torch.where(is_held, output.detach(), output))
 
     @contextmanager
     def opened(self) -> Iterator[list[Tensor]]:

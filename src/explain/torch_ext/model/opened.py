@@ -24,7 +24,13 @@ from explain.keras.layers import layers_of
 from explain.torch_ext.model.activation_calls import UNKNOWN, End, known_end, remember_end
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
-from explain.torch_ext.model.layers import TorchPlace, batch_axis_of, has_channels_last, named_layers
+from explain.torch_ext.model.layers import (
+    TorchPlace,
+    batch_axis_of,
+    fixes_axes,
+    has_channels_last,
+    named_layers,
+)
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
@@ -47,6 +53,7 @@ class OpenedModel(Layered):
 
     inspection: TorchInspection
     has_channels_last = staticmethod(has_channels_last)
+    fixes_axes = staticmethod(fixes_axes)
     batch_axis_of = staticmethod(batch_axis_of)
     separator = "."
 
@@ -66,6 +73,8 @@ class OpenedModel(Layered):
         self._recorder = ActivationRecorder(inspection)
         self._keras_layers = layers_of(self.model) if inspection.keras else []
         self._ending: Ending | None = None
+        self.n_runs = 0
+        """How often the model ran: one pass may be two runs, the first of which shows what the output is made of."""
         self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
         self._restore: Callable[[], None] = lambda: None
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
@@ -93,11 +102,6 @@ class OpenedModel(Layered):
     def named_layers(self) -> Mapping[str, nn.Module]:
         """The modules of the model by name."""
         return named_layers(self.model)
-
-    @property
-    def structure_key(self) -> Hashable:
-        """The same value as long as the model has the same modules."""
-        return tuple(map(id, self.inspection.structure.modules))
 
     @property
     def rounds_points(self) -> bool:
@@ -194,6 +198,7 @@ class OpenedModel(Layered):
     def _run_once(
         self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
     ) -> tuple[Reading, End]:
+        self.n_runs += 1
         # A cached pass would keep a second graph in memory, and belongs to a state that is restored now.
         self.last_pass = None
         self._restore()

@@ -1,0 +1,73 @@
+"""Random models: every value that `explain` gives is that of the method's definition, or it says that it may not be."""
+
+from __future__ import annotations
+
+import pytest
+from fuzzing.run import cells_of
+
+FIXED_SEEDS = (
+    1000,
+    1001,
+    1002,
+    1003,
+    1004,
+    1005,
+    1009,
+    1010,
+    1011,
+    1013,
+    1014,
+    1015,
+    1018,
+    1019,
+    1020,
+    1021,
+    1022,
+    1023,
+    1024,
+    1025,
+    1026,
+    1027,
+    1028,
+    1030,
+    1031,
+    1032,
+    1033,
+    1034,
+    1035,
+    1037,
+    1038,
+    1039,
+    1041,
+    1042,
+    1043,
+    1044,
+    1045,
+    1047,
+    1048,
+    1049,
+)
+
+WRONG_ONCE = {
+    "the ReLU inside a power pool": (1021, "deconvolution"),
+    "ids where the first call asks for the output": (1000, "shapley_value_sampling"),
+    "a softmax of a softmax": (1038, "saliency"),
+}
+"""Kinds that random models found: a seed and a method each."""
+
+
+@pytest.mark.parametrize("seed", FIXED_SEEDS)
+def test_values_are_those_of_the_definitions(seed: int) -> None:
+    cells = list(cells_of(seed))
+    assert len(cells) >= 3, "saliency, integrated gradients and others"
+    wrong = [one for one in cells if one.outcome in ("WRONG", "CRASH")]
+    assert not wrong, "\n".join(
+        f"{one.method}: {one.message} ({one.arguments}; {one.pieces})" for one in wrong
+    )
+
+
+@pytest.mark.parametrize("kind", WRONG_ONCE)
+def test_kind_that_was_wrong_once(kind: str) -> None:
+    seed, method = WRONG_ONCE[kind]
+    (cell,) = cells_of(seed, (method,))
+    assert cell.outcome in ("equal", "equal, warned", "refused", "warned"), cell.message
