@@ -14,15 +14,13 @@ from typing import Any, Self
 import numpy as np
 
 from explain.backends.inspection import Inspection
-from explain.backends.operations.first_reads import Read, layouts_read
+from explain.backends.operations.first_reads import Read
 from explain.backends.places import Entry, Place, TokenPlaces, layer_rows_error
 from explain.backends.protocol import Primitive, Question
-from explain.backends.stepwise import check_single_steps
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
-from explain.inputs.layout import Layout
 from explain.inputs.token_calls import TokenCalls
 
 _observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
@@ -165,48 +163,6 @@ class Layered(ABC):
     @abstractmethod
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
         """Run examples; give the inputs of the first operations that tell axes apart, at most as many."""
-
-    def layouts_seen(self, examples: Examples, default: Layout, place: int = 0) -> tuple[Layout, ...]:
-        """Give the layouts in which the model reads one of its inputs, cached with the structure of the model.
-
-        Parameters
-        ----------
-        examples : Examples
-            Examples, batch first; the first is run.
-        default : Layout
-            The usual layout of the input.
-        place : int
-            The position of the input among those of `examples`.
-
-        Returns
-        -------
-        tuple of Layout
-            None if nothing tells, several if each of them fits.
-
-        Raises
-        ------
-        LayoutError
-            If the model takes one step at a time, and x may be one sequence or several.
-        """
-        one = examples.rows(slice(0, 1))
-        array, before, after = one.inputs[place], one.inputs[:place], one.inputs[place + 1 :]
-        if self.inspection.stepwise:
-            check_single_steps(examples.inputs[place].shape)
-        if array.ndim < 3 or self.inspection.stepwise or self.inspection.opaque or default.axes[0] != "N":
-            return ()
-        shapes = tuple(other.shape[1:] for other in one.inputs)
-        key = ("layouts", shapes, place, default)
-
-        def run(other: Array, most: int) -> Sequence[Read]:
-            # What the model cannot do with the example, the next run of it reports.
-            with suppress(ExplainError):
-                return self.first_reads(one.with_inputs((*before, other, *after)), most)
-            return ()
-
-        if key not in self.observed:
-            self.observed[key] = layouts_read(array, default, run)
-        found: tuple[Layout, ...] = self.observed[key]
-        return found
 
     def forget(self) -> None:
         """Clear the cached results of the whole model."""

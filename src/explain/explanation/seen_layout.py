@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 
 from explain.algorithms.method import Method
 from explain.backends.layered import Layered
+from explain.backends.operations.first_reads import Read, layouts_read
 from explain.backends.protocol import Backend
-from explain.errors import LayoutError
+from explain.backends.stepwise import check_single_steps
+from explain.errors import ExplainError, LayoutError
 from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Request
-from explain.inputs.examples import Examples
+from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout
 
 
@@ -70,12 +73,42 @@ def _seen(
     for place, one in enumerate(moved):
         if one.states_layout or not one.is_moved:
             continue
-        seen = backend.layouts_seen(examples, one.layout, place)
+        seen = _layouts_read(backend, examples, one.layout, place)
         # Where one fits that is the default, a method whose values are the same in each keeps it.
         if len(seen) > 1 and (one.layout not in seen or depends_on_axes(request.method)):
             raise LayoutError(_two_readings(one, seen))
         if len(seen) == 1:
             found[one.name] = seen[0]
+    return found
+
+
+def _layouts_read(backend: Layered, examples: Examples, default: Layout, place: int) -> tuple[Layout, ...]:
+    """Give the layouts in which the model reads one of its inputs, cached with the structure of the model.
+
+    Gives none if nothing tells, several if each of them fits.
+
+    Raises
+    ------
+    LayoutError
+        If the model takes one step at a time, and x may be one sequence or several.
+    """
+    one, inspection = examples.rows(slice(0, 1)), backend.inspection
+    array, before, after = one.inputs[place], one.inputs[:place], one.inputs[place + 1 :]
+    if inspection.stepwise:
+        check_single_steps(examples.inputs[place].shape)
+    if array.ndim < 3 or inspection.stepwise or inspection.opaque or default.axes[0] != "N":
+        return ()
+
+    def run(other: Array, most: int) -> Sequence[Read]:
+        # What the model cannot do with the example, the next run of it reports.
+        with suppress(ExplainError):
+            return backend.first_reads(one.with_inputs((*before, other, *after)), most)
+        return ()
+
+    known, key = backend.observed, ("layouts", tuple(other.shape[1:] for other in one.inputs), place, default)
+    if key not in known:
+        known[key] = layouts_read(array, default, run)
+    found: tuple[Layout, ...] = known[key]
     return found
 
 
