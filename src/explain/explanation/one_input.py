@@ -137,7 +137,7 @@ def memory_of(request: Request, backend: Backend) -> Memory:
     if question.forward_kwargs:
         return Memory()
     how = question.score, question.output, question.layout, question.wiring, *request.companions
-    return Memory(request.model, (cast(LayeredBackend, backend).structure_token, how))
+    return Memory(request.model, (getattr(backend, "structure_token", None), how))
 
 
 def laid_out(request: Request, baseline: Any, host: Array, layout: Layout) -> Any:

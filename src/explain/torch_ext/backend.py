@@ -27,7 +27,6 @@ from explain.torch_ext.model import beginnings
 from explain.torch_ext.model.layers import noted_calls
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
-from explain.torch_ext.model.reads import reads_in
 from explain.torch_ext.model.scores import pick_scores
 from explain.torch_ext.model.transfer import to_host
 
@@ -142,7 +141,7 @@ class TorchBackend(AlongPaths, OpenedModel):
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
         """Run examples; give the inputs of the first operations that tell axes apart."""
         with torch.no_grad():
-            return reads_in(lambda: self.read(self.tensors(examples.inputs), examples), most)
+            return beginnings.reads_in(lambda: self.read(self.tensors(examples.inputs), examples), most)
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""

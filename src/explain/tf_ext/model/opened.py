@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from explain.backends.layered import Layered
 from explain.backends.operations.endings import Ending
-from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
@@ -36,7 +35,6 @@ from explain.tf_ext.model.layers import (
     named_layers,
 )
 from explain.tf_ext.model.memory import is_out_of_memory
-from explain.tf_ext.model.reads import reads_in
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import to_device
@@ -213,20 +211,6 @@ class OpenedModel(Layered):
             raise self._call_error(cause, inputs) from cause
         finally:
             recorded += forward.notes
-
-    def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
-        """Run examples operation by operation; give the inputs of the first layers that tell axes apart."""
-        self.check_shape(examples)
-        padded = self.padded(examples)
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
-        forward = self._forward_pass(padded)
-        try:
-            with preserved_variables(self.model), preserved_random_state():
-                return reads_in(lambda: forward.read(*inputs), self.named_layers, most)
-        except ExplainError:
-            raise
-        except Exception as cause:  # The user's code may raise anything.
-            raise self._call_error(cause, inputs) from cause
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
