@@ -83,11 +83,13 @@ class Case:
     def layer_calls(self) -> list[int]:
         """Give the operations that are the only call of a named layer and depend on an input."""
         names = [one.layer for one in self.program.operations if one is not None]
+        end = self.output if self.logits is None else self.logits
         found = []
         for index, operation in enumerate(self.program.operations):
             if operation is None or not operation.layer or names.count(operation.layer) != 1:
                 continue
-            if index != self.output and index in self.program.between(0, self.output):
+            # The score may be a logit, which does not go through the activation after it.
+            if index != self.output and index in self.program.between(0, end):
                 found.append(index)
         return found
 
