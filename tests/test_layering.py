@@ -37,7 +37,15 @@ ONLY_HERE = {
         "torch_ext",
         "model.activation_calls",
     ): "A PyTorch model runs again with other activations at its end; a trace's end is computed again by itself.",
+    (
+        "torch_ext",
+        "model.graph.operands_first",
+    ): "A trace lists its operations in order; autograd's graph is walked.",
     ("tf_ext", "model.graph.run_again"): "An operation of autograd's graph cannot be run on other inputs.",
+    (
+        "tf_ext",
+        "backward_rules.pools",
+    ): "PyTorch's gradient of a max pool gives each window to one place in every dimension.",
     ("torch_ext", "model.memory_format"): "PyTorch may lay pictures out in memory in two orders.",
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (

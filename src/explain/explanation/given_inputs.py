@@ -14,7 +14,7 @@ from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
 from explain.backends.protocol import Extension
 from explain.errors import BaselineError, InputError, LayoutError
-from explain.inputs.arrays import as_input_of, to_host
+from explain.inputs.arrays import as_input_of, to_host, whole_numbers_of
 from explain.inputs.bounds import bounds_of
 from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
@@ -95,6 +95,8 @@ class Given:
     structure, several, wiring : Structure, tuple of GivenInput, Wiring
         For several inputs: the structure that contains them (tuple, list or dict), each input, and how the model is
         called with them.
+    whole : str, optional
+        The type of the input as the caller gave it, if `x` are whole numbers converted to floats.
     """
 
     x: Array
@@ -107,6 +109,7 @@ class Given:
     structure: Structure | None = None
     several: tuple[GivenInput, ...] = ()
     wiring: Wiring | None = None
+    whole: str | None = None
 
     @property
     def as_one(self) -> GivenInput:
@@ -177,7 +180,14 @@ def given_inputs(
     assert one.host is not None
     if structure == SINGLE:
         return Given(
-            one.host, x, one.layout, one.options, one.bounds, one.display, states_layout=layout is not None
+            one.host,
+            x,
+            one.layout,
+            one.options,
+            one.bounds,
+            one.display,
+            states_layout=layout is not None,
+            whole=whole_numbers_of(x) if one.host.dtype.kind == "f" else None,
         )
     _check_counts(found)
     return Given(

@@ -96,7 +96,7 @@ def explain_again(
 def _canonical(model: Any, x: Any, options: Mapping[str, Any]) -> Any:
     """Give the input of a model with its batch first and its channels last."""
     extension = extension_for(model, options.get("framework"))
-    host = as_input(x, extension, model=model)
+    host = as_input(x, extension, model=model, is_checked_later=True)
     default = partial(extension.default_layout, model, host.ndim)
     return layout_of(options.get("layout"), default).to_canonical(host)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -25,7 +26,9 @@ class TensorReader(Protocol):
         """Tell whether a layer of the model maps integers to vectors; called for an input of integers."""
 
 
-def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = None) -> Array:
+def as_input(
+    x: Any, extension: TensorReader, name: str = "x", *, model: Any = None, is_checked_later: bool = False
+) -> Array:
     """Give an input as a host array: finite, non-empty and floating, or token ids for a model that reads them.
 
     Parameters
@@ -38,6 +41,8 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
         The name of the input in messages.
     model : object, optional
         The model, if it may read token ids.
+    is_checked_later : bool
+        Whether to give other whole numbers as floats: whether the model scales them is checked when it is open.
 
     Raises
     ------
@@ -61,10 +66,13 @@ def as_input(x: Any, extension: TensorReader, name: str = "x", *, model: Any = N
         raise InputError(
             f"{name} has shape {array.shape}, which contains no example: give at least one, with a batch axis."
         )
-    if array.dtype.kind in "iu" and model is not None and extension.reads_token_ids(model):
+    is_whole = array.dtype.kind in "iu"
+    if is_whole and array.ndim < 3 and model is not None and extension.reads_token_ids(model):
         if array.min() < 0:
             raise InputError(f"{name} has token ids from {array.min()} on: they should be 0 or more.")
         return array.astype(np.int64)
+    if is_whole and is_checked_later:
+        return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
     if array.dtype.kind in "iub":
         raise InputError(
             f"{name} has dtype {array.dtype}, but the model computes in floating point: convert it as in training, "
@@ -98,11 +106,23 @@ def as_input_of(structure: Structure, name: str, value: Any, extension: TensorRe
         The input, the extension of its framework, and the model.
     """
     if structure == SINGLE:
-        return as_input(value, extension, model=model)
+        return as_input(value, extension, model=model, is_checked_later=True)
     host = to_host(value, extension)
     if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
         return as_input(value, extension, f"x[{name!r}]" if structure.kind == "dict" else f"x[{name}]")
     return host
+
+
+def whole_numbers_of(value: Any) -> str | None:
+    """Give the name of the type of an array or a tensor of whole numbers, None for anything else.
+
+    Examples
+    --------
+    >>> whole_numbers_of(np.zeros(3, np.uint8)), whole_numbers_of(np.zeros(3))
+    ('uint8', None)
+    """
+    found = re.search(r"\bu?int\d+", str(getattr(value, "dtype", "")))
+    return None if found is None else found.group()
 
 
 def to_host(value: Any, extension: TensorReader) -> Array | None:

@@ -21,6 +21,7 @@ from explain.tf_ext.affine_prefix import cut
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.tf_ext.affine_prefix.path import Line
 from explain.tf_ext.backward_rules import gradients
+from explain.tf_ext.model import beginnings
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.model.opened import OpenedModel
@@ -34,6 +35,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
     line = Line
     is_out_of_memory = staticmethod(is_out_of_memory)
     rule_gradients = gradients.rule_gradients
+    unscaled_uses = beginnings.unscaled_uses
     has_kinks = cut.has_kinks
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:

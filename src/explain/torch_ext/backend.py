@@ -22,6 +22,7 @@ from explain.torch_ext.affine_prefix import cut
 from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
+from explain.torch_ext.model import beginnings
 from explain.torch_ext.model.layers import noted_calls
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
@@ -38,6 +39,7 @@ class TorchBackend(AlongPaths, OpenedModel):
     line = Line
     is_out_of_memory = staticmethod(is_out_of_memory)
     rule_gradients = gradients.rule_gradients
+    unscaled_uses = beginnings.unscaled_uses
     has_kinks = cut.has_kinks
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
     """Minimum number of points, or of their input values, for which a prefix saves more than its survey costs."""

@@ -20,6 +20,7 @@ from explain.backends.operations.score_graph import names
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
 from explain.tf_ext.backward_rules.kinds import COMPOSITE
+from explain.tf_ext.backward_rules.pools import first_place_gradient
 from explain.tf_ext.model.graph import name_of
 
 # Takes an operation and the gradients of its outputs; gives the gradients of its inputs.
@@ -110,7 +111,7 @@ def _is_number(tensor: Any) -> bool:
 
 
 def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-    """Compute the gradients of an operation's inputs with the function that TensorFlow has registered."""
+    """Compute the gradients of an operation's inputs, as a rule with the function that TensorFlow has registered."""
     if name_of(operation) in COMPOSITE:
         inputs = [tensor for tensor in operation.inputs if _is_number(tensor)]
         pairs = [(y, dy) for y, dy in zip(operation.outputs, arriving, strict=True) if dy is not None]
@@ -118,6 +119,8 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
             tf.gradients([y for y, _ in pairs], inputs, [dy for _, dy in pairs], stop_gradients=inputs)
         )
         return [next(found) if _is_number(tensor) else None for tensor in operation.inputs]
+    if name_of(operation) == "MaxPool3D":
+        return [first_place_gradient(operation, arriving[0])]
     function = get_gradient_function(operation)
     if function is None:
         return [None] * len(operation.inputs)

@@ -18,7 +18,7 @@ _ACTIVATIONS: dict[str, ActivationKind] = {
     "Sigmoid": "sigmoid",
 }
 # Each value of the result is one value of an operand; the other operands say where it goes.
-_MOVES = names(
+MOVES = names(
     "Identity Reshape Squeeze ExpandDims Transpose ConcatV2 Pack Unpack Split SplitV StridedSlice Slice GatherV2 "
     "GatherNd ReverseV2 Tile BroadcastTo Cast DepthToSpace SpaceToDepth SpaceToBatchND BatchToSpaceND "
     "ResizeNearestNeighbor EnsureShape PreventGradient Roll"
@@ -54,7 +54,7 @@ def _step_of(reference: Any) -> Step:
         # A function with a custom gradient: each result is the operand at its place.
         return Step("moves", [operation.inputs[tensor.value_index].ref()], label=name)
     operands = [one.ref() for one in operation.inputs if one.dtype.is_floating]
-    if name in _MOVES:
+    if name in MOVES:
         return Step("moves", operands, label=name)
     if name in _MIXES:
         return Step("mixes", operands, label=name)

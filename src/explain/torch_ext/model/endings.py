@@ -19,7 +19,7 @@ _ACTIVATIONS: dict[str, ActivationKind] = {
     "LogSigmoid": "log_sigmoid",
 }
 # Each value of the result is one value of an operand.
-_MOVES = names(
+MOVES = names(
     "View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze Alias Clone T Transpose Permute Movedim Expand Repeat "
     "Slice Select Narrow Split SplitWithSizes UnsafeSplit UnsafeSplitWithSizes Chunk Unbind Cat Stack Index "
     "IndexSelect Flip Roll AsStrided ToCopy Contiguous Diagonal Unfold PixelShuffle PixelUnshuffle UpsampleNearest1D "
@@ -65,7 +65,7 @@ def _step_of(edge: _Edge, ends: Mapping[_Edge, ActivationKind]) -> Step:
     if name in _ACTIVATIONS:
         return Step("activates", kind=_ACTIVATIONS[name])
     operands, label = node.next_functions, f"{name}{_indices_of(node)}"
-    if name in _MOVES:
+    if name in MOVES:
         return Step("moves", operands, label=label)
     if name in _MIXES:
         return Step("mixes", operands, label=label)

@@ -56,7 +56,7 @@ class ScoreGraph(score_graph.ScoreGraph):
     """
 
     def __init__(self, root: Any, leaf: Any) -> None:
-        nodes = _operands_first(root)
+        nodes = operands_first(root)
         source = next((node for node in nodes if getattr(node, "variable", None) is leaf), None)
         super().__init__(nodes, source, root, _KNOWN)
 
@@ -104,7 +104,7 @@ def name_of(node: Any) -> str:
     return re.sub(r"Backward\d*", "", node.name())
 
 
-def _operands_first(root: Any) -> list[Any]:
+def operands_first(root: Any) -> list[Any]:
     """List every node of a graph after its operands; without recursion, since unrolled graphs are deep."""
     order: list[Any] = []
     seen: set[Any] = set()

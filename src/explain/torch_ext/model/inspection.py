@@ -166,7 +166,7 @@ def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.devi
                 if tensor is not None and tensor.is_floating_point():
                     return tensor.device, tensor.dtype
     if isinstance(like, Tensor):
-        return like.device, like.dtype
+        return like.device, like.dtype if like.is_floating_point() else torch.float32
     return torch.device("cpu"), torch.float64 if getattr(like, "dtype", None) == np.float64 else torch.float32
 
 

@@ -1,0 +1,47 @@
+"""The operations of a TensorFlow model that first change the values of its input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explain.backends.operations.first_operations import Beginnings
+from explain.backends.operations.first_operations import unscaled_uses as uses_before_scaling
+from explain.backends.operations.score_graph import names
+from explain.inputs.examples import Examples
+from explain.tf_ext.model.endings import MOVES
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
+from explain.tf_ext.model.graph import name_of, operands_of
+from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.tracing import Beside
+
+_KINDS = Beginnings(
+    moves=MOVES
+    | names("Pad PadV2 MirrorPad ResizeBilinear ResizeBicubic ResizeArea ScaleAndTranslate AvgPool"),
+    shifts=names("Add AddV2 Sub BiasAdd"),
+    scales=names("Mul RealDiv DivNoNan FusedBatchNormV3"),
+    operands_of=operands_of,
+    name_of=name_of,
+)
+
+
+def unscaled_uses(opened: OpenedModel, examples: Examples) -> list[str] | None:
+    """Name the operations that use the values of the input before these are scaled; None if none can be seen."""
+
+    def look(graph: Any, forward: TensorFlowForwardPass) -> list[str] | None:
+        needed, left = set(), [graph.outputs[0].op]
+        while left:
+            operation = left.pop()
+            if operation not in needed:
+                needed.add(operation)
+                left.extend(operands_of(operation))
+        operations = [one for one in graph.get_operations() if one in needed]
+        source = graph.inputs[0].op
+        return uses_before_scaling(operations, source, _KINDS) if source in needed else None
+
+    found: list[str] | None = opened.analysed(_outputs, examples, look)
+    return found
+
+
+def _outputs(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
+    """Give the output in a trace of its own, which holds the result of the analysis."""
+    return forward.read(points, beside).source
