@@ -53,6 +53,7 @@ def attribute(
     score: str = "logit",
     output: int | str | None = None,
     layer: LayerLike | None = None,
+    layer_layout: str | Layout | None = None,
     neuron: int | tuple[int, ...] | None = None,
     reduce: str | None = None,
     layout: str | Layout | None = None,
@@ -77,6 +78,7 @@ def attribute(
     score: str = "logit",
     output: int | str | None = None,
     layer: LayerLike | None = None,
+    layer_layout: str | Layout | None = None,
     neuron: int | tuple[int, ...] | None = None,
     reduce: str | None = None,
     layout: str | Layout | None = None,
@@ -123,7 +125,10 @@ def attribute(
     layer : str, (str, int) or a layer, optional
         Explains the output of a layer instead of the input of the model: the layer's name, the pair of its name and
         the index of the call, or the layer itself. For class activation maps: the layer whose map is used, by default
-        the last layer that has a map.
+        the last layer with a map through which all of the score's dependence on the input goes.
+    layer_layout : str, optional
+        One letter per axis of that layer's output, the batch axis N first, for example ``"NHWC"``: for a layer whose
+        axes cannot be found by observation.
     neuron : int or tuple of int, optional
         Explains one unit of that layer instead of the model's output: which inputs excite it. An index into the
         layer's output for one example, e.g. (channel, row, column); replaces `target`. For conductance: the unit
@@ -189,6 +194,7 @@ def attribute(
         score=score,
         output=output,
         layer=layer,
+        layer_layout=layer_layout,
         neuron=neuron,
         reduce=reduce,
         layout=layout,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,22 @@ from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
 from explain.inputs.token_calls import TokenCalls
+
+_observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
+
+
+def observed_of(model: Any, token: Hashable) -> dict[Hashable, Any]:
+    """Give the cached observations of a model of this structure, to read and to add to.
+
+    A model that does not support weak references has none.
+    """
+    try:
+        known = _observed.get(model)
+        if known is None or known[0] != token:
+            known = _observed[model] = (token, {})
+    except TypeError:
+        return {}
+    return known[1]
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,9 @@ class Layered(ABC):
     takes_several_inputs = True
     """Whether the model may be given several inputs."""
 
+    model: Any
+    """The model that is called."""
+
     separator = "/"
     """The separator between the name of a layer and the name of a layer inside it."""
 
@@ -97,6 +117,7 @@ class Layered(ABC):
                 "kind of its output is unknown: say score='output', or give the original model."
             )
         self.model_name = model_name
+        self._own_observations: dict[Hashable, Any] = {}
         self.inspection = inspection
         self.question = question
         self.fixed_batch_size = inspection.fixed_batch_size
@@ -134,6 +155,11 @@ class Layered(ABC):
     def has_channels_last(layer: Any, before: bool) -> bool:
         """Tell whether the output of a layer has its channels last, from whether its input has."""
 
+    @staticmethod
+    @abstractmethod
+    def fixes_axes(layer: Any) -> bool:
+        """Tell whether the operation of a layer, such as a convolution, determines which of its axes are space."""
+
     def check_default_layout(self, shape: tuple[int, ...]) -> None:
         """Refuse an input of a shape that has two readings, if the caller has not stated its layout.
 
@@ -151,6 +177,13 @@ class Layered(ABC):
 
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which they end."""
+        key = ("layer calls", *(array.shape[1:] for array in (*examples.inputs, *examples.unmoved)))
+        if key not in self.observed:
+            self.observed[key] = self._layer_calls(examples)
+        found: tuple[LayerCall, ...] = self.observed[key]
+        return found
+
+    def _layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
         recorded: list[RecordedCall] = []
         try:
@@ -158,14 +191,31 @@ class Layered(ABC):
         finally:
             # If the model raised, a wrong order of the axes may be the reason.
             self._check_time_axis(examples, recorded)
-        found: list[tuple[str, tuple[int, ...], bool, int]] = []
+        found: list[tuple[str, tuple[int, ...], bool, int, bool]] = []
+        # The shape that has the axes of the last operation that fixes them.
+        fixed: tuple[int, ...] = ()
         for (name, shape), axis in zip(recorded, self._batch_axes(examples, recorded), strict=True):
             last = self.has_channels_last(layers[name], last)
             of_one = (*shape[:axis], *shape[axis + 1 :])
             sizes = tuple(size for size in of_one if size is not None)
             if sizes and len(sizes) == len(shape) - 1:
-                found.append((name, sizes, last or len(sizes) == 1, axis))
+                if self.fixes_axes(layers[name]):
+                    fixed = sizes
+                found.append((name, sizes, last or len(sizes) == 1, axis, sizes == fixed))
         return as_calls(found, self.separator)
+
+    @property
+    def observed(self) -> dict[Hashable, Any]:
+        """What was observed of the model for this question, by what was observed; empty when its structure changed."""
+        question = self.question
+        # The values of keyword arguments cannot be part of a key.
+        is_own = bool(question.forward_kwargs)
+        cached = self._own_observations if is_own else observed_of(self.model, self.structure_token)
+        how = question.score, question.output, question.layout, question.wiring
+        where = tuple(place and place.call for place in (self.entry, self.exit))
+        readers = tuple((number, place.call) for number, place in self.readers)
+        found: dict[Hashable, Any] = cached.setdefault((how, where, readers), {})
+        return found
 
     def _check_time_axis(self, examples: Examples, recorded: Sequence[RecordedCall]) -> None:
         """Refuse token ids in whose layout a layer takes the examples for time steps."""
@@ -232,6 +282,53 @@ class Layered(ABC):
             return units, slopes
         units, slopes = self.in_one_run(call, self.padded(examples))
         return units[: len(examples)], slopes[: len(examples)]
+
+    @abstractmethod
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at calls that no moved input replaces, from one run of the model."""
+
+    @abstractmethod
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+
+    def recorded(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at some calls from one run, as many rows as they have."""
+        entered = {call: own for call in calls if (own := self._input_at(call)) is not None}
+        left, padded = [call for call in calls if call not in entered], self.padded(examples)
+        outputs = dict(zip(left, self.recorded_outputs(left, padded) if left else (), strict=True))
+        for call, output in outputs.items():
+            outputs[call] = output[: len(examples)] if len(output) == len(padded) else output
+        for call, (number, columns) in entered.items():
+            value = examples.inputs[number][..., columns]
+            outputs[call] = value if len(call.shape) > 1 else value[:, 0]
+        return tuple(outputs[call] for call in calls)
+
+    def gradients_without(self, calls: Sequence[LayerCall | None], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs, if in each row the output of one call were a constant.
+
+        The row of None, and of a call whose output does not have one row per example, has the whole gradient.
+        """
+        entered = {row: self._input_at(call) for row, call in enumerate(calls) if call is not None}
+        held = {row: call for row, call in enumerate(calls) if call is not None and entered[row] is None}
+        found = self.held_gradients(held, self.padded(examples))
+        gradients = tuple(gradient[: len(examples)].copy() for gradient in found)
+        for row, own in entered.items():
+            # These values enter the model at this call: they have no other way.
+            if own is not None:
+                gradients[own[0]][row][..., own[1]] = 0
+        return gradients
+
+    def _input_at(self, call: LayerCall) -> tuple[int, slice] | None:
+        """Give the position of the moved input that replaces the output of a call, and its channels that do."""
+        place = self.place_of(call)
+        for number, entry in ((0, self.entry), *self.readers):
+            if isinstance(entry, TokenPlaces):
+                for one, columns in zip(entry.places, entry.call.columns, strict=True):
+                    if one == place:
+                        return number, columns
+            elif entry == place:
+                return number, slice(None)
+        return None
 
     def padded(self, examples: Examples) -> Examples:
         """Repeat the last example up to the fixed batch size, if there is one."""

@@ -49,6 +49,16 @@ class Place(ABC):
         """Give the output such that later in-place changes do not affect it."""
 
     @abstractmethod
+    def held_in(self, output: Any, row: int, rows: int) -> Any:
+        """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
+
+    @contextmanager
+    def held(self, row: int, rows: int) -> Iterator[None]:
+        """Make one row of the output a constant for gradients, in a run over `rows` rows."""
+        with self.passed_through(self._batch_first(lambda output: self.held_in(output, row, rows))):
+            yield
+
+    @abstractmethod
     def received(self) -> AbstractContextManager[list[Any]]:
         """Record the first argument of the call."""
 
@@ -79,19 +89,24 @@ class Place(ABC):
         with self._called_once(record):
             yield found
 
+    def _batch_first(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Give a function of the output as the layer gives it, from a function of the output batch first."""
+        axis = self.call.batch_axis
+        if axis == 0:
+            return function
+        return lambda output: self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
+
     @contextmanager
     def _called_once(self, function: Callable[[Any], Any]) -> Iterator[None]:
         """Pass the output, batch first, through a function; raise `LayerError` if the model did not make this call."""
-        was_called, axis = False, self.call.batch_axis
+        was_called = False
 
         def noted(output: Any) -> Any:
             nonlocal was_called
             was_called = True
-            if axis == 0:
-                return function(output)
-            return self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
+            return function(output)
 
-        with self.passed_through(noted):
+        with self.passed_through(self._batch_first(noted)):
             yield
             if not was_called:
                 raise LayerError(

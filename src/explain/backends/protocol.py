@@ -203,6 +203,19 @@ class LayeredBackend(Backend, Protocol):
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it, from one run."""
 
+    @property
+    def observed(self) -> dict[Hashable, Any]:
+        """What was observed of the model, by what was observed: cached as long as its structure stays the same."""
+
+    def recorded(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at some calls from one run, each with as many rows as it has."""
+
+    def gradients_without(self, calls: Sequence[LayerCall | None], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs, if in each row the output of one call were a constant.
+
+        The row of None, and of a call whose output does not have one row per example, has the whole gradient.
+        """
+
     def at(self, call: LayerCall) -> LayeredBackend:
         """Give the same model with the output of a layer at a call as its input, in the same session.
 

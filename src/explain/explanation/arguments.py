@@ -33,6 +33,22 @@ def engine_of(engine: str, row: Method, extension: Extension) -> str:
     return engine
 
 
+def layer_layout_of(layer_layout: Any, layer: Any) -> Layout | None:
+    """Give the stated axes of a layer's output, None if none are stated."""
+    if layer_layout is None:
+        return None
+    if layer is None:
+        raise OptionError(
+            f"layer_layout={layer_layout!r} is given without layer: say of which layer, for example layer='conv2'."
+        )
+    if not isinstance(layer_layout, (str, Layout)):
+        raise OptionError(
+            f"layer_layout={layer_layout!r} is not a layout: give one letter per axis of the layer's output, for "
+            "example layer_layout='NCHW'."
+        )
+    return layer_layout if isinstance(layer_layout, Layout) else Layout(layer_layout)
+
+
 def check_neuron(row: Method, layer: Any, target: Any) -> None:
     """Refuse a neuron without a layer, together with a target, or for a method that takes none."""
     if row.layer != "may" and not row.through_neuron:

@@ -92,7 +92,9 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
         elif method.layer == "map":
             try:
                 reads = _reader(alone)
-                alone = replace(alone, call=resolve_layer(alone, request.layer, mapped=True, reads=reads))
+                stated = request.layer_layout
+                call = resolve_layer(alone, request.layer, mapped=True, stated=stated, reads=reads)
+                alone = replace(alone, call=call)
             except LayerError as cause:
                 failures.append(cause)
                 reason = str(cause)

@@ -20,7 +20,7 @@ from explain.explanation.whole_numbers import check_whole_numbers
 from explain.inputs.examples import Array, Examples
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
 from explain.running.execution import Executor, executor_for
-from explain.running.layer_view import at_layer, resolve_layer, resolve_neuron, up_to_layer
+from explain.running.layer_view import at_layer, named_call, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
 from explain.running.model_checks.determinism import UNSTEADY, noise_of
 from explain.running.problem import Problem
@@ -138,15 +138,17 @@ def _posed(request: Request, opened: Backend) -> Posed:
     neurons: TargetLabels = targets if explains_neuron else ()
     is_of_layer = False
     if through:
-        call = resolve_layer(problem, request.layer, mapped=False)
+        call = named_call(problem, request.layer)
         neuron, neurons = resolve_neuron(problem, call, request.neuron)
         problem = replace(problem, call=call, neuron=neuron)
     elif method.layer == "must" or (request.layer is not None and method.layer != "map"):
         is_of_layer = True
         problem = view.without_mask(problem)
-        problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False))
+        stated = request.layer_layout
+        problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False, stated=stated))
     elif method.layer == "map" and isinstance(view, OneInput):
-        problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True))
+        stated = request.layer_layout
+        problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True, stated=stated))
     return Posed(
         request=request,
         view=view,

@@ -11,6 +11,7 @@ from explain.backends.protocol import Extension, Question
 from explain.errors import ExplainWarning
 from explain.explanation.given_inputs import Given
 from explain.inputs.examples import Array
+from explain.inputs.layout import Layout
 from explain.inputs.reduction import Reduction
 
 Note = tuple[str, type[ExplainWarning]]
@@ -39,6 +40,8 @@ class Request:
         How the values at a token's embedding vector become one number; None leaves it to the method.
     target, baseline, layer, neuron, lengths : object
         As the caller passed them: checked against the model's outputs and layers when the problem is posed.
+    layer_layout : Layout, optional
+        The axes of the layer's output, if the caller states them.
     batch_size, memory_budget, seed
         As in `explain.attribute`.
     """
@@ -54,6 +57,7 @@ class Request:
     target: Any
     baseline: Any
     layer: Any
+    layer_layout: Layout | None
     neuron: Any
     lengths: Any
     batch_size: int | None

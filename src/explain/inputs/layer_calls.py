@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from explain.errors import LayerError
+from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
 LayerLike = Any
@@ -17,6 +19,34 @@ RecordedCall = tuple[str, tuple[int | None, ...]]
 """A call of a layer while the model runs: its name, and the shape of its output. A size may be open in a trace."""
 
 _EXTENT = "TDHW"
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """The grid that a sequence of tokens comes from, in the order of rows.
+
+    Parameters
+    ----------
+    first : int
+        The number of tokens before the grid, such as a class token.
+    sizes : tuple of int
+        The number of tokens along each axis of space or time.
+    """
+
+    first: int
+    sizes: tuple[int, ...]
+
+    def laid_out(self, tokens: Array) -> Array:
+        """Give tokens, shape (N, T, C), on their grid, shape (N, places..., C), without the tokens beside it.
+
+        Examples
+        --------
+        >>> TokenGrid(1, (2, 3)).laid_out(np.arange(7).reshape(1, 7, 1))[0, ..., 0]
+        array([[1, 2, 3],
+               [4, 5, 6]])
+        """
+        own = tokens[:, self.first : self.first + math.prod(self.sizes)]
+        return own.reshape(len(tokens), *self.sizes, tokens.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -32,22 +62,33 @@ class LayerCall:
     shape : tuple of int
         Shape of its output for one example.
     channels_last : bool
-        Whether its channels or features are the last axis; else they are the first after the batch.
+        Whether its channels or features are the last axis, as far as the classes of the layers tell; else they are
+        the first after the batch.
     is_only_call : bool
         Whether the model calls it just once.
     is_leaf : bool
         Whether it contains no other recorded layer.
     batch_axis : int
         The axis of the examples in its output as the layer gives it; everywhere else it is the first.
+    fixes_axes : bool
+        Whether the layer's operation itself, such as a convolution, determines `channels_last`.
+    axes : str
+        The axes of its output, batch first, as they were observed; empty before they are.
+    grid : TokenGrid, optional
+        Where the output is a sequence of tokens that come from a grid over the input: that grid.
     """
 
     name: str
     call: int
     shape: tuple[int, ...]
-    channels_last: bool
+    # What is found out about a call does not make it another call: calls are parts of keys.
+    channels_last: bool = field(compare=False)
     is_only_call: bool = True
     is_leaf: bool = True
     batch_axis: int = 0
+    fixes_axes: bool = field(default=False, compare=False)
+    axes: str = field(default="", compare=False)
+    grid: TokenGrid | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
@@ -63,8 +104,8 @@ class LayerCall:
     def layout(self, of_input: Layout) -> Layout:
         """Give the axes of the layer's output, batch first, for an input of that layout.
 
-        The axes of space and time are named as in the input if there are equally many; else T, HW or DHW by
-        number.
+        They are the observed ones, if they were observed. Else the axes of space and time are named as in the input if
+        there are equally many, and T, HW or DHW by number if not.
 
         Examples
         --------
@@ -73,26 +114,62 @@ class LayerCall:
         >>> LayerCall("dense", 0, (84,), channels_last=True).layout(Layout("NCHW")).axes
         'NC'
         """
+        if self.axes:
+            return Layout(self.axes)
+        extent = self.extent(of_input)
+        return Layout(f"N{extent}C" if self.channels_last else f"NC{extent}")
+
+    def extent(self, of_input: Layout) -> str:
+        """Give the letters of the output's axes of space and time, by their number, in the order of the input.
+
+        Raises
+        ------
+        LayerError
+            If there are more axes than letters.
+        """
         count = len(self.shape) - 1
-        extent = "".join(letter for letter in of_input.axes if letter in _EXTENT)
-        if len(extent) != count:
-            extent = {0: "", 1: "T", 2: "HW", 3: "DHW"}.get(count, "")
-        if len(extent) != count:
+        letters = extent_of(of_input)
+        if len(letters) != count:
+            letters = {0: "", 1: "T", 2: "HW", 3: "DHW"}.get(count, "")
+        if len(letters) != count:
             raise LayerError(
                 f"layer={self.label!r} gives {len(self.shape)} axes per example, more than can be named: take a layer "
                 "with channels and at most three axes of space."
             )
-        return Layout(f"N{extent}C" if self.channels_last else f"NC{extent}")
+        return letters
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The sizes of the output's observed axes of space and time, or of its grid of tokens."""
+        if self.grid is not None:
+            return self.grid.sizes
+        letters = zip(self.axes[1:], self.shape, strict=True)
+        return tuple(size for letter, size in letters if letter in _EXTENT)
 
 
-def as_calls(
-    recorded: Sequence[tuple[str, tuple[int, ...], bool, int]], separator: str
-) -> tuple[LayerCall, ...]:
-    """Number recorded calls, given as (name, shape of one example, channels last, batch axis), in order.
+def extent_of(layout: Layout) -> str:
+    """Give the letters of a layout's axes of space and time.
 
     Examples
     --------
-    >>> found = as_calls([("a.relu", (4,), True, 0), ("a.relu", (4,), True, 0), ("a", (4,), True, 0)], ".")
+    >>> extent_of(Layout("NCHW"))
+    'HW'
+    """
+    return "".join(letter for letter in layout.axes if letter in _EXTENT)
+
+
+def as_calls(
+    recorded: Sequence[tuple[str, tuple[int, ...], bool, int, bool]], separator: str
+) -> tuple[LayerCall, ...]:
+    """Number recorded calls in order.
+
+    Each is given as its name, the shape of one example, whether the channels are last, the batch axis, and whether the
+    operation of the layer fixes the axes.
+
+    Examples
+    --------
+    >>> relu, outer = ("a.relu", (4,), True, 0, False), ("a", (4,), True, 0, False)
+    >>> found = as_calls([relu, relu, outer], ".")
     >>> [(call.label, call.is_leaf) for call in found]
     [('a.relu[0]', True), ('a.relu[1]', True), ('a', False)]
     """
@@ -106,8 +183,9 @@ def as_calls(
             is_only_call=names.count(name) == 1,
             is_leaf=not any(other.startswith(f"{name}{separator}") for other in names),
             batch_axis=batch_axis,
+            fixes_axes=fixes_axes,
         )
-        for index, (name, shape, channels_last, batch_axis) in enumerate(recorded)
+        for index, (name, shape, channels_last, batch_axis, fixes_axes) in enumerate(recorded)
     )
 
 
@@ -170,35 +248,3 @@ def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, 
             f"a number from 0 to {len(own) - 1}."
         )
     return own[call]
-
-
-def with_maps(calls: Sequence[LayerCall], layout: Layout) -> list[LayerCall]:
-    """Give the calls of layers without inner layers whose output is a map over the input's axes, the last call first.
-
-    Raises
-    ------
-    LayerError
-        If there is none.
-    """
-    found = [call for call in reversed(calls) if call.is_leaf and has_map(call, layout)]
-    if found:
-        return found
-    axes = sum(letter in _EXTENT for letter in layout.axes)
-    raise LayerError(
-        f"No layer of the model gives a map over {axes or 'any'} axes of space or time, as an input of "
-        f"layout={layout.axes!r} has: a class activation map needs one. Name a layer with layer=, or use "
-        "method='integrated_gradients'."
-    )
-
-
-def has_map(call: LayerCall, layout: Layout) -> bool:
-    """Tell whether a call's output is a map: as many axes of space or time as the input, and more than one position.
-
-    Examples
-    --------
-    >>> has_map(LayerCall("pool", 0, (16, 1, 1), channels_last=False), Layout("NCHW"))
-    False
-    """
-    axes = sum(letter in _EXTENT for letter in layout.axes)
-    extent = call.shape[:-1] if call.channels_last else call.shape[1:]
-    return axes > 0 and len(extent) == axes and max(extent) > 1

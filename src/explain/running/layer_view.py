@@ -9,10 +9,13 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.errors import GradientError, LayerError
+from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layer_calls import LayerCall, LayerLike, find_call, has_map, with_maps
+from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, find_call
+from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
+from explain.running.maps.axes import with_axes
+from explain.running.maps.default_layer import as_map, default_call
 from explain.running.problem import Problem
 
 
@@ -21,9 +24,12 @@ def resolve_layer(
     layer: LayerLike | None,
     *,
     mapped: bool,
+    stated: Layout | None = None,
     reads: Callable[[LayerCall], bool] = lambda call: True,
 ) -> LayerCall:
-    """Find the call of the named layer; without a name, the last one with a map that the score depends on.
+    """Find the call of the named layer, and the axes of its output.
+
+    Without a name: the last call with a map that carries all of the score's dependence on the input.
 
     Parameters
     ----------
@@ -32,68 +38,64 @@ def resolve_layer(
     layer : str, (str, int) or object, optional
         As the caller gave it.
     mapped : bool
-        Whether a map is needed.
+        Whether a map over the input is needed.
+    stated : Layout, optional
+        The axes of the output, if the caller states them.
     reads : callable
         Tells whether a layer's output depends on this input, which with several inputs it need not.
 
     Raises
     ------
     LayerError
-        If there is none, or several and `layer` does not select one.
+        If there is none, or several and `layer` does not select one, or its axes cannot be told.
     """
-    backend = layered(problem)
-    calls = backend.layer_calls(problem.examples)
+    calls = layered(problem).layer_calls(problem.examples)
     if layer is None:
-        return _last_with_map(problem, with_maps([*filter(reads, calls)], problem.layout))
-    call = find_call(layer, calls, backend.layer_names())
-    if mapped and not has_map(call, problem.layout):
-        raise LayerError(
-            f"layer={call.label!r} gives shape {call.shape} per example, which is not a map over the axes of space or "
-            f"time that an input of layout={problem.layout.axes!r} has: name an earlier layer, or leave layer out."
-        )
-    if not reads(call):
+        return _default_call(problem, [*filter(reads, calls)])
+    call = with_axes(problem, named_call(problem, layer), stated)
+    if not mapped:
+        return call
+    found = as_map(problem, call, calls)
+    if found is None:
+        raise LayerError(_no_map(problem, call))
+    if not reads(found):
         raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
-    return call
+    return found
 
 
-def _last_with_map(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
-    """Give the first of some calls, in reverse order, whose map affects the score at more than one position.
+def named_call(problem: Problem, layer: LayerLike) -> LayerCall:
+    """Find the call of a named layer, whatever the axes of its output."""
+    backend = layered(problem)
+    return find_call(layer, backend.layer_calls(problem.examples), backend.layer_names())
 
-    A recurrent layer may give a whole sequence though the model uses only its last step: its map then has no
-    information, and in another framework the same layer gives only that step.
 
-    Raises
-    ------
-    LayerError
-        If there is none, though the score depends on one position of a map.
-    GradientError
-        If the score has no gradient to any of them.
-    """
-    if "gradients" not in problem.backend.provides:
-        return calls[0]
-    one, alone = problem.examples.rows(slice(0, 1)), False
-    unread: dict[LayerCall, GradientError] = {}
-    for call in calls:
-        try:
-            _, slopes = layered(problem).units_and_gradients(call, one)
-        except GradientError as cause:
-            # The score may depend on a recurrent layer's state and not on its sequence, which is its first output.
-            unread[call] = cause
-            continue
-        places = call.layout(problem.layout).to_canonical(slopes).any(axis=-1)
-        if np.count_nonzero(places) > 1:
-            return call
-        alone = alone or bool(places.any())
-    if alone:
-        raise LayerError(
-            "Of every layer that gives a map over space or time, the score depends on one place only, as on the last "
-            "step of a recurrent layer: a class activation map would have no information. Name a layer with layer= if "
-            "you want it nevertheless, or use method='integrated_gradients'."
+def _default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
+    """Give the cached default layer; where the target is not a class, it depends on the target and is not cached."""
+    indices = problem.examples.target.indices
+    known, key = layered(problem).observed, ("default layer", problem.layout, tuple(calls))
+    if problem.parts or indices is None or indices.shape[1] != 1:
+        return default_call(problem, calls)
+    if key not in known:
+        known[key] = default_call(problem, calls)
+    found: LayerCall = known[key]
+    return found
+
+
+def _no_map(problem: Problem, call: LayerCall) -> str:
+    """Say why a named layer gives no map over the input."""
+    extent = extent_of(problem.layout)
+    if not extent:
+        return (
+            f"layer={call.label!r} cannot give a map over an input of layout={problem.layout.axes!r}, which has no "
+            "axes of space or time: use a method that explains the input, such as method='integrated_gradients'."
         )
-    read = [call for call in calls if call not in unread]
-    if not read:
-        raise unread[calls[0]]
-    return read[0]
+    what = (
+        f"gives shape {call.shape} per example, a sequence, and no grid over the input fits its tokens"
+        if extent_of(Layout(call.axes)) == "T" and len(extent) > 1
+        else f"gives shape {call.shape} per example (axes {call.axes[1:]}), which is not a map of several places over "
+        f"the input's axes of space or time, {extent}"
+    )
+    return f"layer={call.label!r} {what}: name another layer, or use method='integrated_gradients'."
 
 
 def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple[Backend, LayerCall]:

@@ -160,6 +160,19 @@ class _Rearranged(ABC):
         """Give the output of a layer at a call, and the gradients to it."""
         return self.inner.units_and_gradients(call, self.inside(examples))
 
+    @property
+    def observed(self) -> dict[Hashable, Any]:
+        """What was observed of the model."""
+        return self.inner.observed
+
+    def recorded(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at some calls."""
+        return self.inner.recorded(calls, self.inside(examples))
+
+    def gradients_without(self, calls: Sequence[LayerCall | None], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients to the moved inputs, if in each row the output of one call were a constant."""
+        return self._arranged(self.inner.gradients_without(calls, self.inside(examples)))
+
     def at(self, call: LayerCall) -> Self:
         """Give the same model, with a layer's output as its input."""
         return self._in_front_of(self.inner.at(call), at_layer=True)

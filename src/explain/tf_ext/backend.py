@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -122,6 +122,16 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         padded = self.padded(examples)
         outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
         return to_host(outputs)[: len(examples)]
+
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at some calls from one run."""
+        places = [self.place_of(call) for call in calls]
+        return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.recorded, examples, places)))
+
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+        places = {row: self.place_of(call) for row, call in calls.items()}
+        return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.held_gradients, examples, places)))
 
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the first argument of layers at some calls, from one run."""

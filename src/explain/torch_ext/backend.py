@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -120,6 +120,22 @@ class TorchBackend(AlongPaths, OpenedModel):
             with torch.no_grad(), noted_calls(self.named_layers, recorded):
                 self.read(self.tensors(examples.inputs), examples)
             repeated = self.n_runs > before + 1
+
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of modules at some calls from one run."""
+        with torch.no_grad(), ExitStack() as stack:
+            found = [stack.enter_context(self.place_of(call).kept()) for call in calls]
+            self.read(self.tensors(examples.inputs), examples)
+        return tuple(to_host(outputs[-1].contiguous()) for outputs in found)
+
+    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
+        points = self.tensors(examples.inputs, grad=True)
+        with ExitStack() as stack:
+            for row, call in calls.items():
+                stack.enter_context(self.place_of(call).held(row, len(examples)))
+            explained = self.read(points, examples).explained
+        return tuple(to_host(one) for one in self.gradients_of(explained, examples, points))
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""

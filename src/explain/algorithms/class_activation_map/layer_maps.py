@@ -8,6 +8,7 @@ from explain.algorithms.example_warnings import examples_named, zero_gradient_wa
 from explain.backends.found import Found
 from explain.errors import ZeroMapWarning
 from explain.inputs.examples import Array
+from explain.inputs.layer_calls import extent_of
 from explain.inputs.layout import Layout
 from explain.running.layer_view import layered
 from explain.running.problem import Problem
@@ -23,11 +24,26 @@ def units_and_gradients(problem: Problem) -> tuple[Array, Array]:
         len(examples), lambda rows: backend.units_and_gradients(call, examples.rows(rows))
     )
     parts = [part for _, part in over]
-    layout = call.layout(problem.layout)
     units, gradients = (
-        layout.to_canonical(np.concatenate(part)).astype(np.float64) for part in zip(*parts, strict=True)
+        over_places(problem, np.concatenate(part)).astype(np.float64) for part in zip(*parts, strict=True)
     )
     return units, gradients
+
+
+def over_places(problem: Problem, outputs: Array) -> Array:
+    """Give outputs of the layer, or gradients to them: batch first, space in the input's order, channels last.
+
+    Tokens are laid out on the grid that they come from.
+    """
+    call = problem.call
+    assert call is not None
+    layout = call.layout(problem.layout)
+    array = layout.to_canonical(outputs)
+    if call.grid is not None:
+        return call.grid.laid_out(array)
+    own = [letter for letter in layout.axes if letter in extent_of(layout)]
+    order = [own.index(letter) for letter in extent_of(problem.layout)]
+    return np.moveaxis(array, [1 + place for place in order], range(1, 1 + len(order)))
 
 
 def places_of(units: Array) -> tuple[int, ...]:

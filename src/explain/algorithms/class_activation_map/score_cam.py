@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explain.algorithms.class_activation_map.layer_maps import found_over_input, over_input
+from explain.algorithms.class_activation_map.layer_maps import found_over_input, over_input, over_places
 from explain.algorithms.completeness import baselines_of
 from explain.algorithms.method import Method
 from explain.backends.found import Found
@@ -25,8 +25,7 @@ def score_cam(problem: Problem) -> Found:
     """
     assert problem.call is not None, "the catalogue says that this method needs a layer"
     baselines = baselines_of(problem)
-    layout = problem.call.layout(problem.layout)
-    units = layout.to_canonical(activations_of(problem, problem.call, problem.examples))
+    units = over_places(problem, activations_of(problem, problem.call, problem.examples))
     masked = _MaskedByChannels(problem.examples.inputs, baselines, units, problem.layout)
     scores = expanded_scores(problem.backend, problem.examples, masked, problem.executor)
     above = scores.astype(np.float64) - problem.scores_at(baselines)[:, np.newaxis]

@@ -111,6 +111,24 @@ class TensorFlowForwardPass(ForwardPass):
         (gradient,) = gradients_of_scores(tape, scores, found[-1:], self.model_name)
         return found[-1], gradient
 
+    def recorded(
+        self, places: Sequence[TensorFlowPlace], points: tuple[Any, ...], beside: Beside
+    ) -> list[Any]:
+        """Give the outputs of layers at some places."""
+        with ExitStack() as stack:
+            found = [stack.enter_context(place.kept()) for place in places]
+            self.read(points, beside)
+        return [outputs[-1] for outputs in found]
+
+    def held_gradients(
+        self, places: Mapping[int, TensorFlowPlace], points: tuple[Any, ...], beside: Beside
+    ) -> tuple[Any, ...]:
+        """Give the gradients of the scores to the inputs; in some rows the output at a place is a constant."""
+        with ExitStack() as stack:
+            for row, place in places.items():
+                stack.enter_context(place.held(row, points[0].shape[0]))
+            return self.gradients(points, beside)[0]
+
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and target indices (by default the predicted class) from one run.
 

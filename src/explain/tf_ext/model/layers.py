@@ -46,6 +46,11 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     return before or is_embedding(layer)
 
 
+def fixes_axes(layer: Any) -> bool:
+    """Tell whether the operation of a layer determines which of its axes are space."""
+    return getattr(layer, "data_format", None) is not None or is_embedding(layer)
+
+
 def with_moved_axis(tensor: Any, source: int, target: int) -> Any:
     """Move an axis of a tensor.
 
@@ -121,6 +126,13 @@ class TensorFlowPlace(Place):
     def copied(self, output: Any) -> Any:
         """Give the output itself: TensorFlow never changes a tensor in place."""
         return output
+
+    def held_in(self, output: Any, row: int, rows: int) -> Any:
+        """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
+        if not tf.is_tensor(output) or tuple(output.shape[:1]) != (rows,):
+            return output
+        is_held = tf.reshape(tf.range(rows) == row, [-1, *[1] * (len(output.shape) - 1)])
+        return tf.where(is_held, tf.stop_gradient(output), output)
 
     @contextmanager
     def opened(self, tape: Any) -> Iterator[list[Any]]:

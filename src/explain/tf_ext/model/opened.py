@@ -27,7 +27,13 @@ from explain.tf_ext.model.inspection import (
     first_layer_complaint,
     inspect_model,
 )
-from explain.tf_ext.model.layers import TensorFlowPlace, batch_axis_of, has_channels_last, named_layers
+from explain.tf_ext.model.layers import (
+    TensorFlowPlace,
+    batch_axis_of,
+    fixes_axes,
+    has_channels_last,
+    named_layers,
+)
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
@@ -51,6 +57,7 @@ class OpenedModel(Layered):
 
     inspection: TensorFlowInspection
     has_channels_last = staticmethod(has_channels_last)
+    fixes_axes = staticmethod(fixes_axes)
     batch_axis_of = staticmethod(batch_axis_of)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
@@ -142,6 +149,26 @@ class OpenedModel(Layered):
         except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, inputs) from cause
 
+    def run_eagerly(self, function: Callable[..., Any], examples: Examples, *arguments: Any) -> Any:
+        """Run a computation operation by operation: for one that runs once, that takes less time than its trace.
+
+        Parameters
+        ----------
+        function, examples, *arguments
+            As for `run`; arguments that are not tensors come first.
+        """
+        inputs = (self.tensors(examples.inputs), self._beside(examples))
+        if "ending" not in self.observed:
+            self.observed["ending"] = self._ending_in_a_trace(examples, inputs)
+        forward = self._forward_pass(examples, self.observed["ending"])
+        try:
+            with preserved_variables(self.model), preserved_random_state():
+                return function(forward, *arguments, *inputs)
+        except ExplainError:
+            raise
+        except Exception as cause:  # The user's code may raise anything.
+            raise self._call_error(cause, inputs) from cause
+
     def analysed(self, function: Callable[..., Any], examples: Examples, look: _Look) -> Any:
         """Analyse the trace of a computation of points; None for a model that cannot be traced.
 
@@ -169,6 +196,8 @@ class OpenedModel(Layered):
             with suppress(Exception), preserved_random_state():
                 # The trace is not cached: only the notes are needed.
                 traced(forward.layer_calls, inputs, self._specifications(inputs))
+                # A run operation by operation has no graph that shows how the model ends.
+                self.observed["ending"] = _without_graph(forward.endings)
                 recorded += forward.notes
                 return
         forward.notes.clear()
@@ -298,7 +327,7 @@ class OpenedModel(Layered):
         # The user's code may raise anything when it is traced; the model runs without a trace then.
         except Exception:
             return None
-        return replace(found, activations=()) if (found := forward.endings[-1]) is not None else None
+        return _without_graph(forward.endings)
 
     def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
         return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
@@ -335,3 +364,9 @@ def _shape_of_one_input(question: Question, like: Any) -> tuple[int, ...] | None
         return None
     sizes = [int(size) for size in shape]
     return (sizes.pop(question.layout.batch_axis), *sizes)
+
+
+def _without_graph(endings: Sequence[Ending | None]) -> Ending | None:
+    """Give the last of the ends that a trace shows, without the tensors of the trace; None if it shows none."""
+    last = endings[-1] if endings else None
+    return None if last is None else replace(last, activations=())

@@ -48,6 +48,11 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     return before or isinstance(layer, _CHANNELS_LAST)
 
 
+def fixes_axes(layer: Any) -> bool:
+    """Tell whether the operation of a module determines which of its axes are space."""
+    return isinstance(layer, (*_CHANNELS_FIRST, nn.RNNBase, nn.Embedding))
+
+
 def batch_axis_of(layer: Any) -> int | None:
     """Give the axis of the examples that a recurrent or attention module expects; None for any other module.
 
@@ -156,6 +161,13 @@ class TorchPlace(Place):
     def copied(self, output: Tensor) -> Tensor:
         """Give a copy of the output: the model may change the output in place."""
         return output.clone()
+
+    def held_in(self, output: Any, row: int, rows: int) -> Any:
+        """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
+        if not isinstance(output, Tensor) or output.shape[:1] != (rows,):
+            return output
+        is_held = (torch.arange(rows, device=output.device) == row).reshape(-1, *[1] * (output.ndim - 1))
+        return self.in_place_of(output, torch.where(is_held, output.detach(), output))
 
     @contextmanager
     def opened(self) -> Iterator[list[Tensor]]:

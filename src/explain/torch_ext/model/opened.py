@@ -24,7 +24,13 @@ from explain.keras.layers import layers_of
 from explain.torch_ext.model.activation_calls import UNKNOWN, End, known_end, remember_end
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
-from explain.torch_ext.model.layers import TorchPlace, batch_axis_of, has_channels_last, named_layers
+from explain.torch_ext.model.layers import (
+    TorchPlace,
+    batch_axis_of,
+    fixes_axes,
+    has_channels_last,
+    named_layers,
+)
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
@@ -47,6 +53,7 @@ class OpenedModel(Layered):
 
     inspection: TorchInspection
     has_channels_last = staticmethod(has_channels_last)
+    fixes_axes = staticmethod(fixes_axes)
     batch_axis_of = staticmethod(batch_axis_of)
     separator = "."
 

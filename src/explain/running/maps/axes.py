@@ -1,0 +1,318 @@
+"""Which axis of a layer's output is which: found by what changes in the output when a part of the input changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.backends.protocol import LayeredBackend
+from explain.errors import ExplainError, LayerError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layer_calls import LayerCall, extent_of
+from explain.inputs.layout import Layout
+from explain.inputs.packing import Part
+from explain.running.problem import Problem
+
+Floats = npt.NDArray[np.float64]
+
+# An axis follows one of the input if the centre of what changes in it moves by this share of its length, or more, when
+# the change of the input moves from its first quarter to its last. Random weights also move it: by the more, the fewer
+# values each place of the axis has.
+_LEAST, _MOST_OF_LEAST, _LEAST_OF_ONE_VALUE = 0.05, 0.3, 0.8
+# Another reading of the axes may explain at most this share of it.
+_MOST_OF_ANOTHER = 0.75
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How far the axes of a layer's output follow those of an input.
+
+    Parameters
+    ----------
+    letters : str
+        The axes of the input of which parts were changed: those of space and time, or the features of a table.
+    moves : numpy.ndarray
+        How far the centre of what changes in the output moves along each of its axes, as a share of the axis, when the
+        changed part of the input moves from one end to the other; shape (letters, axes of the output). NaN where
+        nothing changes.
+    """
+
+    letters: str
+    moves: Floats
+
+
+def with_axes(problem: Problem, call: LayerCall, stated: Layout | None = None) -> LayerCall:
+    """Give a call with the axes of its output.
+
+    Found by the first of these that tells them apart: which axes follow the input's when a part of the input changes;
+    which change their size with the input; the operation of the layer itself; sizes of one.
+
+    Parameters
+    ----------
+    problem : Problem
+        Posed at the input.
+    call : LayerCall
+        A call of a layer.
+    stated : Layout, optional
+        The axes that the caller states.
+
+    Raises
+    ------
+    LayerError
+        If they cannot be told, or the stated ones do not fit.
+    """
+    if stated is not None:
+        return _as_stated(call, stated)
+    parts = tuple((part.shape, part.layout) for part in problem.parts)
+    key = ("axes", call, problem.layout, parts, *_shapes(problem.examples))
+    known = _layered(problem).observed
+    if key not in known:
+        known[key] = observed_axes(problem, call)
+    axes: str | None = known[key]
+    if axes is None:
+        raise LayerError(
+            f"layer={call.label!r} gives shape {call.shape} per example, and which of its axes are space or time "
+            "cannot be told: none follows those of the input, and another size of the input does not tell either. "
+            f"State them: layer_layout={' or layer_layout='.join(map(repr, _usual(problem, call)))}."
+        )
+    return replace(call, axes=axes)
+
+
+def observed_axes(problem: Problem, call: LayerCall) -> str | None:
+    """Give the axes of a call's output; None if they cannot be told."""
+    if len(call.shape) == 1:
+        return "NC"
+    first, last = _usual(problem, call)
+    axes = _axes_that_follow(problem, call, lambda examples: recorded(problem, [call], examples)[0])
+    if axes is not None:
+        return axes
+    axes = _by_another_size(problem, call)
+    if axes is not None:
+        return axes
+    if call.fixes_axes:
+        return last if call.channels_last else first
+    if max(call.shape[:-1]) == 1 or max(call.shape[1:]) == 1:
+        # All places are one: the axis of another size is that of the channels.
+        return last if call.shape[-1] > 1 or (call.shape[0] == 1 and call.channels_last) else first
+    return None
+
+
+def observed_output_axes(problem: Problem, shape: tuple[int, ...]) -> str | None:
+    """Give the axes of the model's output, shape (N, *shape); None if they do not follow those of the input."""
+    if len(shape) == 1:
+        return None
+
+    def run(examples: Examples) -> Array:
+        over = problem.executor.over_rows(
+            len(examples), lambda rows: problem.backend.outputs(examples.rows(rows))[0]
+        )
+        return np.concatenate([outputs for _, outputs in over])
+
+    return _axes_that_follow(problem, LayerCall("output", 0, shape, channels_last=True), run)
+
+
+def _axes_that_follow(
+    problem: Problem, call: LayerCall, run: Callable[[Examples], Array | None]
+) -> str | None:
+    """Change parts of each input; give the axes if those that follow tell them apart."""
+    for part in problem.parts or (None,):
+        layout = problem.layout if part is None else part.layout
+        letters = extent_of(layout) or "C"
+        outputs = run(changed_rows(problem, part, [*_ends(problem, layout, letters, part)]))
+        if outputs is None:
+            # The rows of the output are not the examples.
+            return None
+        # What follows the features of a table is a sequence.
+        axes = _read(call, Followed(letters.replace("C", "T"), _moves(outputs, len(letters))))
+        if axes is not None:
+            return axes
+    return None
+
+
+def _as_stated(call: LayerCall, stated: Layout) -> LayerCall:
+    axes, rank = stated.axes, len(call.shape) + 1
+    if axes[0] != "N" or len(axes) != rank or "C" not in axes:
+        raise LayerError(
+            f"layer_layout={axes!r} does not fit layer={call.label!r}, which gives shape {call.shape} per example: "
+            f"give {rank} letters, N first and C among them."
+        )
+    return replace(call, axes=axes)
+
+
+def _usual(problem: Problem, call: LayerCall) -> tuple[str, str]:
+    """Give the two usual orders of the axes: channels first, channels last."""
+    # With several inputs, the layout is that of packed rows.
+    layouts = [part.layout for part in problem.parts] or [problem.layout]
+    fitting = [one for one in layouts if len(extent_of(one)) == len(call.shape) - 1]
+    extent = call.extent((fitting or layouts)[0])
+    return f"NC{extent}", f"N{extent}C"
+
+
+def _read(call: LayerCall, followed: Followed) -> str | None:
+    """Give the axes of a call's output if one reading of them explains what follows the input, and no other does."""
+    moves, rank = np.nan_to_num(followed.moves), len(call.shape)
+    values = np.prod(call.shape) / np.array(call.shape)
+    least = np.clip(_LEAST_OF_ONE_VALUE / np.sqrt(values), _LEAST, _MOST_OF_LEAST)
+    if len(followed.letters) != rank - 1:
+        return _read_by_number(call, moves, least)
+    found: list[tuple[float, bool, str]] = []
+    for order in permutations(range(rank)):
+        channel, places = order[0], order[1:]
+        pairs = [(index, axis) for index, axis in enumerate(places) if call.shape[axis] > 1]
+        if not pairs:
+            # The only longer axis may be that of the channels.
+            least = np.full(rank, _MOST_OF_LEAST)
+            continue
+        letters = [""] * rank
+        letters[channel] = "C"
+        for index, axis in enumerate(places):
+            letters[axis] = followed.letters[index]
+        # Tokens in the order of rows follow the first axis of the input more than any other.
+        is_own = all(moves[index, axis] >= moves[:, axis].max() for index, axis in pairs)
+        strength = float(np.mean([moves[pair] for pair in pairs]))
+        found.append((strength, is_own, "N" + "".join(letters)))
+    found.sort(reverse=True)
+    if not found or not found[0][1]:
+        return None
+    axes = found[0][2]
+    if not axes.replace("C", "").endswith(followed.letters):
+        # Axes in another order than those of the input are rare: nothing weak shows them.
+        least = np.full(rank, _MOST_OF_LEAST)
+    followers = [axis for axis in range(rank) if axes[1 + axis] != "C" and call.shape[axis] > 1]
+    if any(moves[followed.letters.index(axes[1 + axis]), axis] < least[axis] for axis in followers):
+        return None
+    if len(found) > 1 and found[1][0] > _MOST_OF_ANOTHER * found[0][0]:
+        return None
+    return axes
+
+
+def _read_by_number(call: LayerCall, moves: Floats, least: Floats) -> str | None:
+    """Give the axes of a call's output with more or fewer axes of space or time than the input has."""
+    strongest = moves.max(axis=0)
+    extent = call.extent(Layout("N"))
+    for channel, axes in ((0, f"NC{extent}"), (len(call.shape) - 1, f"N{extent}C")):
+        others = [axis for axis, size in enumerate(call.shape) if axis != channel and size > 1]
+        if others and all(
+            strongest[axis] >= max(least[axis], strongest[channel] / _MOST_OF_ANOTHER) for axis in others
+        ):
+            return axes
+    return None
+
+
+def _ends(problem: Problem, layout: Layout, letters: str, part: Part | None) -> Iterator[tuple[slice, ...]]:
+    """Give, for each axis of an input, the places of its first quarter and of its last."""
+    shape = problem.examples.inputs[0].shape[1:] if part is None else part.shape
+    for letter in letters:
+        axis = layout.axes.index(letter) - 1
+        size, mask = shape[axis], problem.examples.mask
+        if letter == "T" and mask is not None and part is None:
+            # A model does not read padding.
+            size = int(mask[0].sum())
+        width = max(1, size // 4)
+        for ends in (slice(0, width), slice(size - width, size)):
+            yield tuple(ends if index == axis else slice(None) for index in range(len(shape)))
+
+
+def changed_rows(problem: Problem, part: Part | None, places: Sequence[tuple[slice, ...]]) -> Examples:
+    """Give the first example, and once for each of some places the same example with noise there.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its examples.
+    part : Part, optional
+        The changed input, of several.
+    places : sequence of tuple of slice
+        One slice per axis of that input, without the batch axis.
+    """
+    one = problem.examples.rows(np.zeros(len(places) + 1, np.intp))
+    array = one.inputs[0].copy()
+    inner = array if part is None else part.shaped(array[:, part.columns])
+    noise = np.random.default_rng(0).normal(size=inner.shape[1:])
+    scale = float(inner[0].std()) or 1.0
+    for row, place in enumerate(places, start=1):
+        inner[row][place] += (scale * noise[place]).astype(array.dtype)
+    if part is not None:
+        array[:, part.columns] = part.flat(inner)
+    return one.with_inputs((array, *one.inputs[1:]))
+
+
+def recorded(problem: Problem, calls: Sequence[LayerCall], examples: Examples) -> list[Array | None]:
+    """Give the outputs of layers for examples; None for one without a row for each."""
+    backend = _layered(problem)
+    parts = [
+        [output if len(output) == rows.stop - rows.start else None for output in outputs]
+        for rows, outputs in problem.executor.over_rows(
+            len(examples), lambda rows: backend.recorded(calls, examples.rows(rows))
+        )
+    ]
+    found: list[Array | None] = []
+    for outputs in zip(*parts, strict=True):
+        whole = [output for output in outputs if output is not None]
+        found.append(np.concatenate(whole) if len(whole) == len(outputs) else None)
+    return found
+
+
+def changes_in(outputs: Array) -> Floats:
+    """Give the squared difference of each row but the first from the first; NaN if it is not finite."""
+    wide = outputs.astype(np.float64)
+    changes: Floats = (wide[1:] - wide[0]) ** 2
+    return changes
+
+
+def _moves(outputs: Array, n_axes: int) -> Floats:
+    """Give how far the centre of a change moves between each two rows, along each axis of an output."""
+    changes = changes_in(outputs)
+    rank = changes.ndim - 1
+    moves = np.full((n_axes, rank), np.nan)
+    for axis in range(rank):
+        size = changes.shape[1 + axis]
+        if size == 1:
+            continue
+        profile = changes.sum(axis=tuple(1 + other for other in range(rank) if other != axis))
+        total = profile.sum(axis=1)
+        centres = np.divide(
+            profile @ np.arange(size), total, out=np.full(len(total), np.nan), where=total > 0
+        ) / (size - 1)
+        moves[:, axis] = centres[1::2] - centres[::2]
+    return moves
+
+
+def _by_another_size(problem: Problem, call: LayerCall) -> str | None:
+    """Run the model on inputs that are twice as long along an axis, if it takes them; give the axes that grow."""
+    examples, letters = problem.examples, extent_of(problem.layout)
+    rank = len(call.shape)
+    is_plain = not (problem.parts or examples.outer or examples.unmoved or examples.companions)
+    if not is_plain or examples.mask is not None or examples.held or len(letters) != rank - 1:
+        return None
+    one = examples.rows(slice(0, 1))
+    found = ["C"] * rank
+    for letter in letters:
+        axis = problem.layout.axes.index(letter)
+        longer = np.concatenate([one.inputs[0]] * 2, axis=axis)
+        try:
+            calls = _layered(problem).layer_calls(one.with_inputs((longer,)))
+        except ExplainError:
+            # The model takes no other size.
+            return None
+        same = next((other for other in calls if other == replace(call, shape=other.shape)), None)
+        if same is None or len(same.shape) != rank:
+            return None
+        grown = [index for index in range(rank) if same.shape[index] > call.shape[index]]
+        if len(grown) != 1 or found[grown[0]] != "C":
+            return None
+        found[grown[0]] = letter
+    return "N" + "".join(found)
+
+
+def _shapes(examples: Examples) -> tuple[Any, ...]:
+    return tuple(array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
+
+
+def _layered(problem: Problem) -> LayeredBackend:
+    return cast(LayeredBackend, problem.backend)

@@ -1,0 +1,211 @@
+"""The layer of a class activation map: the last one that carries all of the score's dependence on the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from explain.backends.protocol import LayeredBackend
+from explain.backends.scoring import no_gradient_reason
+from explain.errors import GradientError, LayerError
+from explain.inputs.examples import Array
+from explain.inputs.layer_calls import LayerCall, extent_of
+from explain.inputs.layout import Layout
+from explain.running.maps.axes import changed_rows, observed_axes, recorded
+from explain.running.maps.prediction import Output
+from explain.running.maps.token_grid import grid_of
+from explain.running.problem import Problem
+
+
+def as_map(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> LayerCall | None:
+    """Give a call of known axes with its grid of tokens, if it has one; None if it is no map over the input.
+
+    A map has the input's axes of space and time, or tokens on a grid over them, and more than one place.
+    """
+    extent, own = extent_of(problem.layout), extent_of(Layout(call.axes))
+    if not extent:
+        return None
+    if own == "T" and len(extent) > 1:
+        call = replace(call, grid=grid_of(problem, call, calls))
+        return None if call.grid is None else call
+    return call if sorted(own) == sorted(extent) and math.prod(call.places) > 1 else None
+
+
+def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
+    """Find the layer of a class activation map that the caller does not name.
+
+    It is the last call such that the gradient of the score at the input is zero if the output of the call is a
+    constant, whose output is a map over the input, and to more than one place of which the score has a gradient.
+
+    Parameters
+    ----------
+    problem : Problem
+        Posed at the input.
+    calls : sequence of LayerCall
+        The calls to choose from, in the order in which they end.
+
+    Raises
+    ------
+    LayerError
+        If there is none.
+    GradientError
+        If the score has no gradient to the input.
+    """
+    rank = len(extent_of(problem.layout))
+    possible = [call for call in reversed(calls) if _may_be_map(call, rank)]
+    if not possible:
+        raise LayerError(
+            f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time of an "
+            f"input of layout={problem.layout.axes!r}, and a class activation map needs one: use "
+            "method='integrated_gradients', which explains the input itself."
+        )
+    seen = _with_gradient(problem)
+    if seen is None:
+        return _first_map(problem, possible, calls)
+    problem, found_none, output = seen, _NoneFound(), Output(seen)
+    for call in _carrying_all(problem, possible):
+        axes = observed_axes(problem, call)
+        if axes is None:
+            continue
+        call = replace(call, axes=axes)
+        read = _read(problem, call, found_none)
+        if read is not None and np.count_nonzero(read) <= 1:
+            found_none.of_one_place = True
+            continue
+        mapped = as_map(problem, call, calls)
+        if mapped is None or read is None or output.is_nearly(mapped):
+            continue
+        on_grid = read if mapped.grid is None else mapped.grid.laid_out(read[..., np.newaxis])
+        if np.count_nonzero(on_grid) > 1:
+            return _innermost(problem, mapped, calls)
+        found_none.of_one_place = True
+    raise found_none.error()
+
+
+class _NoneFound:
+    """Collects why a model has no default layer.
+
+    Attributes
+    ----------
+    of_one_place : bool
+        Whether a layer carries all of the dependence on the input, and the score depends on one place of it.
+    unread : list of GradientError
+        The errors of the layers to which the score has no gradient.
+    """
+
+    def __init__(self) -> None:
+        self.of_one_place = False
+        self.unread: list[GradientError] = []
+
+    def error(self) -> LayerError | GradientError:
+        """Give the error that says so."""
+        if self.unread and not self.of_one_place:
+            return self.unread[0]
+        if self.of_one_place:
+            return LayerError(
+                "Of every layer that gives a map over space or time, the score depends on one place only, as on the "
+                "last step of a recurrent layer: a class activation map would have no information. Name a layer with "
+                "layer= if you want it nevertheless, or use method='integrated_gradients'."
+            )
+        return LayerError(
+            "The score depends on the input by more than one way, past every layer that gives a map over space or "
+            "time: no single class activation map shows all of it. Name the layer of one way with layer=, or use "
+            "method='integrated_gradients', which explains the input itself."
+        )
+
+
+def _may_be_map(call: LayerCall, rank: int) -> bool:
+    """Tell whether the shape of an output allows a map over `rank` axes, or a sequence of tokens."""
+    if rank == 0 or (len(call.shape) != rank + 1 and len(call.shape) != 2):
+        return False
+    # One place, or a line of places in one channel.
+    return sum(size > 1 for size in call.shape) >= min(rank, 2)
+
+
+def _with_gradient(problem: Problem) -> Problem | None:
+    """Give the problem with an example whose score has a gradient: the first one, or the same with noise.
+
+    None if neither has.
+    """
+    if "gradients" not in problem.backend.provides or _gradients_without(problem, [None]).any():
+        return problem
+    everywhere = (slice(None),) * (problem.examples.inputs[0].ndim - 1)
+    noisy = changed_rows(problem, None, [everywhere]).rows(slice(1, 2))
+    other = replace(problem, examples=noisy)
+    return other if _gradients_without(other, [None]).any() else None
+
+
+def _first_map(problem: Problem, possible: Sequence[LayerCall], calls: Sequence[LayerCall]) -> LayerCall:
+    """Give the last call with a map, of a score without a gradient: the method says that it has none."""
+    for call in possible:
+        axes = observed_axes(problem, call)
+        mapped = None if axes is None else as_map(problem, replace(call, axes=axes), calls)
+        if mapped is not None:
+            return mapped
+    raise GradientError(no_gradient_reason(problem.backend.model_name))
+
+
+def _carrying_all(problem: Problem, calls: Sequence[LayerCall]) -> Iterator[LayerCall]:
+    """Give those of some calls through which all of the score's dependence on the input goes."""
+    start, size = 0, 1
+    if "gradients" not in problem.backend.provides:
+        yield from calls
+        return
+    while start < len(calls):
+        # Most models need the first only: a few at first, then more at once.
+        chunk = calls[start : start + size]
+        gradients = _gradients_without(problem, chunk)
+        yield from (call for call, own in zip(chunk, gradients, strict=True) if not own.any())
+        start, size = start + size, min(2 * size, 16)
+
+
+def _gradients_without(problem: Problem, calls: Sequence[LayerCall | None]) -> Array:
+    """Give the gradient to the input of the first example, with the output of each call as a constant."""
+    backend = _layered(problem)
+    examples = problem.examples.rows(np.zeros(len(calls), np.intp))
+    over = problem.executor.over_rows(
+        len(calls), lambda rows: backend.gradients_without(calls[rows], examples.rows(rows))[0]
+    )
+    return np.concatenate([gradients for _, gradients in over])
+
+
+def _read(problem: Problem, call: LayerCall, found_none: _NoneFound) -> Array | None:
+    """Tell to which places of a layer's output the first example's score has a gradient; None if to none at all."""
+    if "gradients" not in problem.backend.provides:
+        return np.ones((1, *call.places), bool)
+    try:
+        _, slopes = _layered(problem).units_and_gradients(call, problem.examples.rows(slice(0, 1)))
+    except GradientError as cause:
+        # The score may depend on a recurrent layer's state and not on its sequence, which is its first output.
+        found_none.unread.append(cause)
+        return None
+    return np.asarray(Layout(call.axes).to_canonical(slopes).any(axis=-1))
+
+
+def _innermost(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> LayerCall:
+    """Give the last layer inside a layer that gives the same output, if there is one: its name says more."""
+    inner = [
+        one
+        for one in calls[: calls.index(call)]
+        if one.shape == call.shape and one.name.startswith(call.name) and not call.is_leaf
+    ]
+    if not inner:
+        return call
+    outer, *outputs = recorded(problem, [call, *inner], problem.examples.rows(slice(0, 1)))
+    same = [
+        one
+        for one, output in zip(inner, outputs, strict=True)
+        if output is not None and outer is not None and np.array_equal(output, outer)
+    ]
+    leaves = [one for one in same if one.is_leaf]
+    if not same:
+        return call
+    return replace((leaves or same[:1])[-1], axes=call.axes, grid=call.grid)
+
+
+def _layered(problem: Problem) -> LayeredBackend:
+    return cast(LayeredBackend, problem.backend)
