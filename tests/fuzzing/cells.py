@@ -220,7 +220,9 @@ def _differs_alone(case: Case) -> bool:
     ends = [case.output] if case.logits is None else [case.output, case.logits]
     together = case.passes.results(case.inputs)
     alone = case.passes.results(tuple(one[-1:] for one in case.inputs))
-    return all(np.abs(together[end][-1:] - alone[end]).max() > 5e-3 * np.abs(together[end]).max() for end in ends)
+    return all(
+        np.abs(together[end][-1:] - alone[end]).max() > 5e-3 * np.abs(together[end]).max() for end in ends
+    )
 
 
 def _target(case: Case, asked: dict[str, Any], first: Any) -> tuple[Array, str]:

@@ -102,12 +102,22 @@ def run(start: int, end: int, path: Path, framework: str = "") -> None:
             if seed in done or framework not in ("", framework_of(seed)):
                 continue
             begun = time.perf_counter()
-            found = list(cells_of(seed))
+            found = _cells_or_failure(seed)
             spent = (time.perf_counter() - begun) / max(1, len(found))
             for cell in found:
                 line = {**asdict(cell), "seconds": round(spent, 3)}
                 file.write(json.dumps(line, default=str) + "\n")
             file.flush()
+
+
+def _cells_or_failure(seed: int) -> list[Cell]:
+    """Give the cells of a seed; a definition that fails ends its seed, and not the run."""
+    try:
+        return list(cells_of(seed))
+    except Exception as why:
+        return [
+            Cell(seed, "", framework_of(seed), "", "", "unchecked", message=f"{type(why).__name__}: {why}")
+        ]
 
 
 def table(path: Path) -> str:
