@@ -525,7 +525,7 @@ ADVICE = [
     ),
     # several inputs
     Advice(
-        ", and no reachable embedding reads it: it stayed fixed, ",
+        ", and no reachable embedding gives one vector for each of its numbers: it stayed fixed, ",
         HeldInputWarning,
         lambda kit: attribute(gated(kit), (TABLE, IDS), target=None),
         lambda kit: [

@@ -323,6 +323,8 @@ class Loose(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.words, self.head, self.how = nn.Embedding(10, 4), nn.Linear(4, 2), how
+        if how == "positions":
+            self.words.padding_idx = 4
         self.biases = nn.Parameter(torch.randn(10, 2))
         self.table = nn.Embedding(10, 2, _weight=self.biases.detach().clone())
 
@@ -338,10 +340,15 @@ class Loose(nn.Module):
             # What looks for a word by its id, as CLIP does.
             return (
                 score
-                + torch.tanh(self.words(ids))[torch.arange(len(ids)), ids.argmax(1)] @ self.head.weight.T
+                + torch.tanh(self.words(ids))[torch.arange(len(ids)), (ids == 9).int().argmax(1)]
+                @ self.head.weight.T
             )
         if self.how == "mask":
             return score * (ids != 0).sum(1, keepdim=True)
+        if self.how == "positions":
+            # Counted over what is no padding, as in RoBERTa: whole numbers of the shape of the ids.
+            there = (ids != self.words.padding_idx).long()
+            return score + self.table(torch.cumsum(there, 1) * there).sum(1)
         if (ids == 9).sum(1).min() != 1:
             raise ValueError("every example must end with token 9")
         return score
@@ -361,9 +368,12 @@ def test_what_reads_ids_past_the_embeddings_is_named_and_the_advice_works(how):
     np.testing.assert_allclose(b.values.sum(1), change, rtol=1e-4)
 
 
-@pytest.mark.parametrize("how", ["last word", "mask", "checked"])
+@pytest.mark.parametrize("how", ["last word", "mask", "positions", "checked"])
 def test_masks_and_special_words_are_no_reason_to_warn(how):
-    ids = np.array([[3, 5, 2, 7, 9], [1, 3, 4, 6, 9]])
+    ids = np.array([[3, 5, 2, 7, 9, 0], [1, 3, 2, 9, 0, 0]])
+    if how == "positions":
+        ids = np.where(ids == 0, 4, ids)
+        ids[:, -3:] = 4
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnexplainedTokensWarning)
         a = explain.attribute(Loose(how).double(), ids, "saliency", target=1)
@@ -409,3 +419,62 @@ def test_a_first_call_of_any_score_finds_the_readers(score):
     explained = (logits if score == "logit" else torch.sigmoid(logits))[:, 1]
     slope = torch.autograd.grad(explained.sum(), vectors)[0]
     np.testing.assert_allclose(found.values, (vectors * slope).sum(-1).detach(), rtol=1e-5, atol=1e-7)
+
+
+def test_what_is_known_of_a_model_is_not_asked_again():
+    rows = []
+
+    class Counted(PlacedTokenReader):
+        def forward(self, ids):
+            rows.append(len(ids))
+            return super().forward(ids)
+
+    model = Counted().double().eval()
+    first = explain.attribute(model, IDS, "saliency", target=1)
+    asked = len(rows)
+    rows.clear()
+    again = explain.attribute(model, IDS, "saliency", target=1)
+    np.testing.assert_array_equal(first.values, again.values)
+    assert len(rows) < asked
+    # The vectors, and the gradient; beside them no more than one example.
+    assert sum(rows) <= 2 * len(IDS) + 1
+    # Another layer is another model.
+    model.words = nn.Embedding(10, 4, padding_idx=0).double()
+    rows.clear()
+    explain.attribute(model, IDS, "saliency", target=1)
+    assert sum(rows) > 2 * len(IDS) + 1
+
+
+def test_keras_readers_past_the_embeddings_and_features_of_tokens():
+    class Loose(keras.Model):
+        def __init__(self, as_layer):
+            super().__init__()
+            keras.utils.set_random_seed(0)
+            self.words = keras.layers.Embedding(10, 4)
+            self.biases = keras.layers.Embedding(10, 2)
+            self.head = keras.layers.Dense(2)
+            self.as_layer = as_layer
+
+        def call(self, ids):
+            own = self.biases(ids) if self.as_layer else keras.ops.take(self.biases.embeddings, ids, axis=0)
+            hidden = keras.ops.tanh(keras.ops.mean(self.words(ids), 1))
+            return self.head(hidden) + keras.ops.tanh(keras.ops.sum(own, 1))
+
+    ids = np.array([[3, 5, 2, 7], [1, 2, 4, 6]])
+    model, layered = Loose(False), Loose(True)
+    layered(ids)
+    model.biases.build((None, 4))
+    model(ids)
+    with pytest.warns(UnexplainedTokensWarning, match="another way too"):
+        explain.attribute(model, ids, "feature_ablation", target=1)
+    # The advice: the same table as a layer that is called with the ids.
+    pairs = np.array([0, 0, 1, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnexplainedTokensWarning)
+        a = explain.attribute(layered, ids, "feature_ablation", target=1, feature_mask=pairs)
+        b = explain.attribute(layered, ids, "occlusion", target=1, sliding_window_shapes=(2,), strides=2)
+    for group in (0, 1):
+        other = np.where(pairs == group, 0, ids)
+        effect = (outputs(layered, ids) - outputs(layered, other))[:, 1]
+        for found in (a, b):
+            np.testing.assert_allclose(found.values[:, 2 * group : 2 * group + 2].T, [effect] * 2, rtol=1e-4)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from explain.backends.inspection import Inspection
 from explain.backends.operations.endings import Ending
 from explain.backends.outputs.choice import pick_output
-from explain.backends.places import Entry, Place
+from explain.backends.places import Entry, Place, layer_rows_error
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
     Arithmetic,
@@ -127,7 +127,10 @@ class ForwardPass(ABC):
         elif batch_axis != 0 and len(reading.source.shape) >= 3:
             first = self._with_moved_axis(reading.explained, batch_axis, 0)
             reading = Reading(first, same, reading.finding)
-        check_rows(reading.source.shape, rows)
+        shape = reading.source.shape
+        if self.exit is not None and rows is not None and shape[0] not in (None, rows):
+            raise layer_rows_error(self.exit.call, shape, rows)
+        check_rows(shape, rows)
         return reading
 
     def _reading_of_last_step(self, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:

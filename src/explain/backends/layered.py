@@ -14,10 +14,10 @@ from typing import Any, Self
 import numpy as np
 
 from explain.backends.inspection import Inspection
-from explain.backends.places import Entry, Place, TokenPlaces
+from explain.backends.places import Entry, Place, TokenPlaces, layer_rows_error
 from explain.backends.protocol import Primitive, Question
 from explain.backends.stepwise import check_single_steps
-from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error
+from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
@@ -192,6 +192,7 @@ class Layered(ABC):
             # If the model raised, a wrong order of the axes may be the reason.
             self._check_time_axis(examples, recorded)
         found: list[tuple[str, tuple[int, ...], bool, int, bool]] = []
+        rows: list[int | None] = []
         # The shape that has the axes of the last operation that fixes them.
         fixed: tuple[int, ...] = ()
         for (name, shape), axis in zip(recorded, self._batch_axes(examples, recorded), strict=True):
@@ -202,7 +203,14 @@ class Layered(ABC):
                 if self.fixes_axes(layers[name]):
                     fixed = sizes
                 found.append((name, sizes, last or len(sizes) == 1, axis, sizes == fixed))
-        return as_calls(found, self.separator)
+                rows.append(shape[axis])
+        calls, entered = as_calls(found, self.separator), {place.call for place in self._entered_places()}
+        doubtful = [
+            index
+            for index, (call, count) in enumerate(zip(calls, rows, strict=True))
+            if count not in (None, self.fixed_batch_size or 1) and call not in entered
+        ]
+        return with_examples(calls, doubtful, examples, self.fixed_batch_size, self.recorded_outputs)
 
     @property
     def observed(self) -> dict[Hashable, Any]:
@@ -249,6 +257,10 @@ class Layered(ABC):
         return {id(layer): name for name, layer in self.named_layers.items()}
 
     @abstractmethod
+    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
+        """Give the outputs of layers at calls that no moved input replaces, from one run of the model."""
+
+    @abstractmethod
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
 
@@ -280,12 +292,11 @@ class Layered(ABC):
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes
-        units, slopes = self.in_one_run(call, self.padded(examples))
+        padded = self.padded(examples)
+        units, slopes = self.in_one_run(call, padded)
+        if len(units) != len(padded):
+            raise layer_rows_error(call, units.shape, len(padded))
         return units[: len(examples)], slopes[: len(examples)]
-
-    @abstractmethod
-    def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
-        """Give the outputs of layers at calls that no moved input replaces, from one run of the model."""
 
     @abstractmethod
     def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import LayerError
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import Fold, LayerCall
 from explain.inputs.token_calls import TokenCalls
 
 
@@ -35,6 +35,10 @@ class Place(ABC):
     @abstractmethod
     def with_moved_axis(self, output: Any, source: int, target: int) -> Any:
         """Move an axis of the output, or of what replaces it."""
+
+    @abstractmethod
+    def with_shape(self, output: Any, shape: Sequence[int]) -> Any:
+        """Reshape the output, or what replaces it; -1 for a size that follows from the others."""
 
     @abstractmethod
     def fits(self, output: Any, value: Any) -> bool:
@@ -91,7 +95,9 @@ class Place(ABC):
 
     def _batch_first(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Give a function of the output as the layer gives it, from a function of the output batch first."""
-        axis = self.call.batch_axis
+        axis, fold = self.call.batch_axis, self.call.fold
+        if fold is not None:
+            return lambda output: self._folded(function(self._unfolded(output, fold)), fold)
         if axis == 0:
             return function
         return lambda output: self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
@@ -113,6 +119,26 @@ class Place(ABC):
                     f"layer={self.call.label!r} was not called this time: the model calls other layers for other "
                     "inputs. Name a layer that it always calls."
                 )
+
+    def _unfolded(self, output: Any, fold: Fold) -> Any:
+        """Give an output with the rows of each example on an axis of their own, shape (N, rows, ...)."""
+        row = tuple(output.shape[1:])
+        if fold.examples_first:
+            return self.with_shape(output, (-1, fold.rows, *row))
+        return self.with_moved_axis(self.with_shape(output, (fold.rows, -1, *row)), 1, 0)
+
+    def _folded(self, value: Any, fold: Fold) -> Any:
+        """Undo `_unfolded`."""
+        together = value if fold.examples_first else self.with_moved_axis(value, 0, 1)
+        return self.with_shape(together, (-1, *value.shape[2:]))
+
+
+def layer_rows_error(call: LayerCall, shape: Sequence[int | None], rows: int) -> LayerError:
+    """Give the error for a layer whose output has another number of rows than there are examples."""
+    return LayerError(
+        f"layer={call.label!r} gives shape {tuple(shape)} for {rows} example{'s' if rows > 1 else ''}: its rows are "
+        "not the examples, so the values of one example cannot be told. Name a layer that gives one row per example."
+    )
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,26 @@
-"""Which axis of a layer's output has the examples, seen from its sizes for different numbers of examples."""
+"""Where the examples are in a layer's output: on which axis, in which rows.
+
+Seen from its sizes for different numbers of examples, and from what changes with one of them.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 
-from explain.errors import LayoutError
-from explain.inputs.layer_calls import RecordedCall
+import numpy as np
+
+from explain.errors import ExplainError, LayoutError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layer_calls import Fold, LayerCall, RecordedCall
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 
 # The sizes of the axis of the examples for one example and for two: of a run, or left open in a trace.
 _OF_EXAMPLES = ((1, 2), (None, None))
+
+_Recorded = Callable[[Sequence[LayerCall], Examples], tuple[Array, ...]]
 
 
 def batch_axes(of_one: Sequence[RecordedCall], of_two: Sequence[RecordedCall], usual: int) -> list[int]:
@@ -95,3 +104,76 @@ def time_axis_error(name: str, kind: str, layout: Layout, wiring: Wiring | None)
         f"By layout={layout.axes!r} the {kind} {name!r} of the model would run along the examples instead of the time "
         f"steps. Give layout={other.axes!r}{for_each}, and x of shape ({', '.join(other.axes)}) as the model takes it."
     )
+
+
+def with_examples(
+    calls: Sequence[LayerCall],
+    doubtful: Sequence[int],
+    examples: Examples,
+    fixed_batch_size: int | None,
+    recorded: _Recorded,
+) -> tuple[LayerCall, ...]:
+    """Give calls with the place of each example in their outputs.
+
+    Parameters
+    ----------
+    calls : sequence of LayerCall
+        All calls of the model.
+    doubtful : sequence of int
+        The indices of those whose output for one example does not have one row.
+    examples : Examples
+        The examples; the first is used.
+    fixed_batch_size : int, optional
+        The only batch size that the model takes.
+    recorded : callable
+        Gives the outputs of calls for some examples, from one run of the model.
+    """
+    found = list(calls)
+    if not doubtful:
+        return tuple(found)
+    few = [calls[index] for index in doubtful]
+    sizes = {size for call in few for size in call.shape}
+    count = fixed_batch_size or next(number for number in itertools.count(2) if number not in sizes)
+    same = examples.rows(np.zeros(count, np.intp))
+    other = same.with_changed(np.arange(count) == count - 1, 0.5)
+    try:
+        before, after = recorded(few, same), recorded(few, other)
+    except ExplainError:
+        before = after = tuple(np.zeros(0) for _ in few)
+    for index, one, two in zip(doubtful, before, after, strict=True):
+        found[index] = _with_examples(calls[index], one, two, count)
+    return tuple(found)
+
+
+def _with_examples(call: LayerCall, before: Array, after: Array, count: int) -> LayerCall:
+    """Give a call with the place of each example, from its outputs before and after the last one changes."""
+    unknown = replace(call, has_examples=False)
+    if before.shape != after.shape or not before.size:
+        return unknown
+    changes = before != after
+    readings = [axis for axis in range(1, before.ndim) if _is_only_last(changes, axis, count)]
+    rows = len(before) // count
+    folds = [
+        Fold(rows, examples_first)
+        for examples_first in (True, False)
+        if rows * count == len(before) and _is_only_last_of(changes, rows, count, examples_first)
+    ]
+    if len(readings) + len(folds) != 1:
+        return unknown
+    if folds:
+        return replace(call, fold=folds[0], shape=(rows, *call.shape))
+    shape = (*before.shape[: readings[0]], *before.shape[readings[0] + 1 :])
+    return replace(call, batch_axis=readings[0], shape=shape)
+
+
+def _is_only_last(changes: Array, axis: int, count: int) -> bool:
+    """Tell whether an axis has the examples: its last place changed, and no other."""
+    places = np.asarray(np.moveaxis(changes, axis, 0).reshape(changes.shape[axis], -1).any(axis=1))
+    return len(places) == count and bool(places[-1]) and not places[:-1].any()
+
+
+def _is_only_last_of(changes: Array, rows: int, count: int, examples_first: bool) -> bool:
+    """Tell whether the rows of the last example changed, and no other, if the rows are in this order."""
+    of_rows = np.asarray(changes.reshape(len(changes), -1).any(axis=1))
+    table = of_rows.reshape(count, rows) if examples_first else of_rows.reshape(rows, count).T
+    return bool(table[-1].any()) and not table[:-1].any()

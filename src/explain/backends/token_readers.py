@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,39 @@ _SHARE = 1e-3
 _ROUNDING = 1e-5
 
 
+_remembered: weakref.WeakKeyDictionary[Any, dict[Hashable, tuple[Hashable, Any]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was found of a model, kept as long as its structure and the question stay the same.
+
+    Parameters
+    ----------
+    model : object, optional
+        The model; nothing is kept for None, and for a model without weak references.
+    key : hashable
+        The structure and the question.
+    """
+
+    model: Any = None
+    key: Hashable = None
+
+    def of(self, what: Hashable, find: Callable[[], Any]) -> Any:
+        """Give what is known, or find it; None, for what could not be found out, is not kept."""
+        try:
+            known = _remembered.setdefault(self.model, {})
+        except TypeError:
+            return find()
+        key, found = known.get(what, (None, None))
+        if found is None or key != self.key:
+            found = find()
+            known[what] = self.key, found
+        return found
+
+
 @dataclass(frozen=True)
 class GivenIds:
     """Token ids among the inputs of a model, and how to give the model other ids.
@@ -34,11 +68,21 @@ class GivenIds:
         The examples that contain them.
     replaced : callable
         Gives examples with other ids in their place.
+    place : int
+        Their position among the inputs that no method changes.
+    memory : Memory
+        What was found of the model before.
     """
 
     ids: Array
     examples: Examples
     replaced: Callable[[Examples, Array], Examples]
+    place: int = 0
+    memory: Memory = field(default_factory=Memory)
+
+    def known(self, what: str, find: Callable[[], Any]) -> Any:
+        """Give what is known of the model and ids of this shape, or find it."""
+        return self.memory.of((what, self.place, self.ids.shape[1:]), find)
 
     def variants(self, ids: Sequence[Array]) -> Examples:
         """Give copies of the example with the most tokens, each with its own ids, each of the shape of one example."""
@@ -52,10 +96,13 @@ class GivenIds:
         real = ~np.isin(ids, list(paddings))
         if not real.any():
             real = np.ones(ids.shape, bool)
-        # An id below a valid one is valid, whatever the size of the table; padding may be treated in a special way.
-        below = (ids > 0) & ~np.isin(ids - 1, list(paddings))
-        above = (ids < greatest) & ~np.isin(ids + 1, list(paddings))
-        return ids, real, np.where(below | ((ids > 0) & ~above), ids - 1, ids + 1)
+        others = np.where(ids > 0, ids - 1, ids + 1)
+        # An id below a valid one is valid, whatever the size of the table. Padding may be treated in a special way.
+        for step in (1, -3, -2, -1):
+            other = ids + step
+            fits = (other >= 0) & (other <= np.maximum(ids, greatest)) & ~np.isin(other, list(paddings))
+            others = np.where(fits, other, others)
+        return ids, real, others
 
     @property
     def _row(self) -> int:
@@ -73,21 +120,29 @@ def padding_id(embedding: object) -> int:
     return getattr(embedding, "padding_idx", None) or 0
 
 
-def embedding_calls(backend: LayeredBackend, examples: Examples) -> tuple[LayerCall, ...]:
-    """Give the calls of the embeddings of a model."""
+def reading_calls(backend: LayeredBackend, given: GivenIds) -> tuple[LayerCall, ...]:
+    """Give the calls of the embeddings of a model that receive the ids, one vector for each, in their order."""
+    found: tuple[LayerCall, ...] = given.known("reading calls", lambda: _reading_calls(backend, given))
+    return found
+
+
+def _reading_calls(backend: LayeredBackend, given: GivenIds) -> tuple[LayerCall, ...]:
     layers = {name for name, layer in backend.named_layers.items() if is_embedding(layer)}
-    return tuple(call for call in backend.layer_calls(examples) if call.name in layers) if layers else ()
+    calls = backend.layer_calls(given.examples) if layers else ()
+    return _those_that_read(backend, [call for call in calls if call.name in layers], given)
 
 
-def reading_calls(
+def _those_that_read(
     backend: LayeredBackend, calls: Sequence[LayerCall], given: GivenIds
 ) -> tuple[LayerCall, ...]:
-    """Give those calls of embeddings that receive the ids, one vector for each, in their order.
+    """Give those calls of embeddings that receive the ids.
 
     The position of each token is written in binary, and the model runs once for each digit, with other ids where the
     digit is 1. A call reads the ids if what it receives changes in the same places by each digit. So positions, masks
     and segments, which have the same shape, are told from ids, whatever their sizes and the values of the tables.
     """
+    if not calls:
+        return ()
     ids, real, others = given.tokens({padding_id(backend.named_layers[call.name]) for call in calls})
     numbers = np.where(real, np.arange(1, ids.size + 1).reshape(ids.shape), 0)
     digits = range(int(numbers.max()).bit_length())
@@ -132,6 +187,17 @@ def is_read_elsewhere(
     paddings : collection of int
         The ids of padding.
     """
+    found = given.known("read elsewhere", lambda: _is_read_elsewhere(whole, at_vectors, given, paddings))
+    return found is True
+
+
+def _is_read_elsewhere(
+    whole: Backend,
+    at_vectors: Callable[[Examples, Array], tuple[Backend, Examples]],
+    given: GivenIds,
+    paddings: Collection[int],
+) -> bool | None:
+    """Give None if it cannot be told."""
     ids, real, others = given.tokens(paddings)
     variants = np.stack([ids, np.where(_ordinary(ids, real), others, ids)]).astype(given.ids.dtype)
     copies = given.variants([ids, ids])
@@ -144,11 +210,11 @@ def is_read_elsewhere(
             )
         )
     except ExplainError:
-        return False
+        return None
     size = np.abs(plain).max()
     if np.abs(plain[0] - moved[0]).max() > _ROUNDING * size:
-        # The model gives other outputs for the same input: nothing can be seen.
-        return False
+        # The model gives other outputs for the same input.
+        return None
     gap = np.abs(plain[1] - moved[1]).max()
     return bool(gap > _SHARE * np.abs(plain[1] - plain[0]).max() + _ROUNDING * size)
 

@@ -12,7 +12,7 @@ from explain.backends.chunks import row_chunks
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.token_readers import (
     GivenIds,
-    embedding_calls,
+    Memory,
     is_read_elsewhere,
     padding_id,
     reading_calls,
@@ -88,8 +88,19 @@ class Tokens:
             ) from cause
 
 
-def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, LayeredBackend, Examples]:
+def seen_as_tokens(
+    backend: Backend, examples: Examples, memory: Memory
+) -> tuple[Tokens, LayeredBackend, Examples]:
     """Start a model that reads token ids at its embeddings; give the tokens, that model, and its examples.
+
+    Parameters
+    ----------
+    backend : Backend
+        The model.
+    examples : Examples
+        The examples, whose input is the ids.
+    memory : Memory
+        What was found of the model before.
 
     Raises
     ------
@@ -98,9 +109,8 @@ def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, Layere
     """
     (ids,) = examples.inputs
     whole = cast(LayeredBackend, backend)
-    given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)))
-    candidates = embedding_calls(whole, examples)
-    calls = reading_calls(whole, candidates, given) if candidates else ()
+    given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)), memory=memory)
+    calls = reading_calls(whole, given)
     if not calls:
         raise InputError(
             f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
@@ -154,7 +164,7 @@ def _read_elsewhere(call: TokenCalls) -> str:
         f"The token ids reach the score in another way too than through {call.label}, which gives their vectors: by an "
         "operation on the ids themselves, or by an embedding that reads them shifted or in part. There the ids of x "
         "stay, and no token's value contains it. Have every reader of the ids be an embedding layer that is called "
-        "with the ids as they are; or hide tokens in a function of yours, and compare its outputs."
+        "with the ids as they are."
     )
 
 

@@ -119,9 +119,10 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
     notes: Notes = []
     if host.dtype.kind in "iu":
         text = (
-            f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding reads it: it stayed fixed, "
-            "and its values are zero. That is right for masks, lengths and positions (give a mask as bool to avoid "
-            f"this warning); if it is a quantity, give it in floating point, {given.name}.astype('float32')."
+            f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
+            "its numbers: it stayed fixed, and its values are zero. That is right for masks, lengths and positions "
+            "(give a mask as bool to avoid this warning); if it is a quantity, give it in floating point, "
+            f"{given.name}.astype('float32')."
         )
         notes.append((text, HeldInputWarning))
     array = host.astype(np.float32)

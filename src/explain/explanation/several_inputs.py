@@ -9,11 +9,11 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.token_readers import GivenIds, embedding_calls, reading_calls
+from explain.backends.token_readers import GivenIds, Memory, reading_calls
 from explain.backends.tokens import Tokens, tokens_of, vectors_at
 from explain.errors import BaselineError, InputError, UnsupportedInputError, UnsupportedModelError
 from explain.explanation.given_inputs import GivenInput
-from explain.explanation.one_input import Compared, check_ids, laid_out
+from explain.explanation.one_input import Compared, check_ids, laid_out, memory_of
 from explain.explanation.request import Notes, Request
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
@@ -130,10 +130,12 @@ class SeveralInputs:
         )
         first = _packed(inner, moved, beside, count)
         calls: dict[int, TokenCalls] = {}
-        for place, call in _embeddings(first, unmoved).items():
-            check_ids(request.method, unmoved[place].layout)
-            calls[len(moved)] = call
-            moved.append(_as_tokens(first, unmoved, place, call))
+        for place, given_ids in _ids_among(first, memory_of(request, inner)).items():
+            reading = reading_calls(first[0], given_ids)
+            if reading:
+                check_ids(request.method, unmoved[place].layout)
+                calls[len(moved)] = call = TokenCalls.of(reading)
+                moved.append(_as_tokens(first[0], unmoved[place], given_ids, call))
         if not moved:
             raise InputError(
                 "x contains whole numbers and masks only, and no reachable embedding of the model reads any of them: "
@@ -275,39 +277,26 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
         raise BaselineError(f"For the input {given.name!r}: {cause}") from cause
 
 
-def _embeddings(seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput]) -> dict[int, TokenCalls]:
-    """Find the calls of embeddings that read each input of whole numbers, by the input's index in `unmoved`."""
+def _ids_among(seen: tuple[Joint, Examples], memory: Memory) -> dict[int, GivenIds]:
+    """Give the inputs that may be token ids, by their index in `unmoved`."""
     backend, examples = seen
-    numbers = [place for place, one in enumerate(unmoved) if _may_be_ids(one.batch_first)]
-    if not numbers or "layers" not in backend.provides:
+    if "layers" not in backend.provides:
         return {}
-    candidates = embedding_calls(backend, examples)
-    found = {
-        place: reading_calls(backend, candidates, _given_ids(examples, place))
-        for place in (numbers if candidates else ())
+
+    def of(place: int) -> GivenIds:
+        def replaced(few: Examples, other: Array) -> Examples:
+            return replace(few, unmoved=(*few.unmoved[:place], other, *few.unmoved[place + 1 :]))
+
+        return GivenIds(examples.unmoved[place], examples, replaced, place, memory)
+
+    return {
+        place: of(place)
+        for place, array in enumerate(examples.unmoved)
+        if array.dtype.kind in "iu" and array.ndim <= 2
     }
-    return {place: TokenCalls.of(calls) for place, calls in found.items() if calls}
 
 
-def _may_be_ids(host: Array) -> bool:
-    return host.dtype.kind in "iu" and host.ndim <= 2
-
-
-def _given_ids(examples: Examples, place: int) -> GivenIds:
-    def replaced(few: Examples, other: Array) -> Examples:
-        unmoved = [*few.unmoved]
-        unmoved[place] = other
-        return replace(few, unmoved=tuple(unmoved))
-
-    return GivenIds(examples.unmoved[place], examples, replaced)
-
-
-def _as_tokens(
-    seen: tuple[Joint, Examples], unmoved: Sequence[GivenInput], place: int, call: TokenCalls
-) -> MovedInput:
-    backend, examples = seen
-    given, ids = unmoved[place], _given_ids(examples, place)
-
+def _as_tokens(backend: Joint, given: GivenInput, ids: GivenIds, call: TokenCalls) -> MovedInput:
     def at_vectors(copies: Examples, other: Array) -> tuple[Backend, Examples]:
         vectors = vectors_at(backend, call, ids.replaced(copies, other))
         parts = parts_of(

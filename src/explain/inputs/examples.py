@@ -103,6 +103,23 @@ class Examples:
         """Give the same examples with another target."""
         return replace(self, target=target)
 
+    def with_changed(self, rows: npt.NDArray[np.bool_], factor: float) -> Examples:
+        """Change the inputs at some rows, shape (N,): numbers in reverse order and scaled, whole numbers reversed.
+
+        Examples
+        --------
+        >>> two = Examples((np.array([[1.0, 2.0], [3.0, 4.0]]),))
+        >>> two.with_changed(np.array([False, True]), 0.5).inputs[0].tolist()
+        [[1.0, 2.0], [2.0, 1.5]]
+        """
+        found = []
+        for array in self.inputs:
+            other = np.flip(array, tuple(range(1, array.ndim)))
+            if array.dtype.kind == "f":
+                other = (other * factor).astype(array.dtype)
+            found.append(np.where(rows.reshape(-1, *([1] * (array.ndim - 1))), other, array))
+        return self.with_inputs(tuple(found))
+
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""
         assert len(self) <= size, "a backend gets no more examples at once than its model takes"

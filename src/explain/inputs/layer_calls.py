@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from explain.errors import LayerError
@@ -50,6 +50,23 @@ class TokenGrid:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Where the rows of one example are in the output of a layer that sees several rows of each, such as its frames.
+
+    Parameters
+    ----------
+    rows : int
+        The number of rows of an example.
+    examples_first : bool
+        Whether the rows of an example follow each other; else the first rows of all examples come first, then the
+        second ones.
+    """
+
+    rows: int
+    examples_first: bool
+
+
+@dataclass(frozen=True)
 class LayerCall:
     """One recorded call of a layer.
 
@@ -76,6 +93,10 @@ class LayerCall:
         The axes of its output, batch first, as they were observed; empty before they are.
     grid : TokenGrid, optional
         Where the output is a sequence of tokens that come from a grid over the input: that grid.
+    fold : Fold, optional
+        Where the rows of an example are, if it has several: they are then the first axis of `shape`.
+    has_examples : bool
+        Whether it is known which part of its output belongs to which example.
     """
 
     name: str
@@ -89,6 +110,8 @@ class LayerCall:
     fixes_axes: bool = field(default=False, compare=False)
     axes: str = field(default="", compare=False)
     grid: TokenGrid | None = field(default=None, compare=False)
+    fold: Fold | None = None
+    has_examples: bool = True
 
     @property
     def label(self) -> str:
@@ -113,9 +136,19 @@ class LayerCall:
         'NCHW'
         >>> LayerCall("dense", 0, (84,), channels_last=True).layout(Layout("NCHW")).axes
         'NC'
+
+        The rows of an example are steps:
+
+        >>> LayerCall("conv", 0, (9, 16, 5, 5), channels_last=False, fold=Fold(9, True)).layout(Layout("NTCHW")).axes
+        'NTCHW'
         """
         if self.axes:
             return Layout(self.axes)
+        if self.fold is not None:
+            row = replace(self, shape=self.shape[1:], fold=None)
+            of_row = row.layout(Layout(of_input.axes.replace("T", "")))
+            steps = "T" if "T" not in of_row.axes else "D"
+            return Layout(f"N{steps}{of_row.axes[1:]}")
         extent = self.extent(of_input)
         return Layout(f"N{extent}C" if self.channels_last else f"NC{extent}")
 
@@ -190,6 +223,30 @@ def as_calls(
 
 
 def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:
+    """Find a call by the layer's name, or by the layer itself, whose output has a part for each example.
+
+    Parameters
+    ----------
+    layer, calls, names
+        As for `call_of`.
+
+    Raises
+    ------
+    LayerError
+        If there is none.
+    """
+    call = call_of(layer, calls, names)
+    if not call.has_examples:
+        raise LayerError(
+            f"The rows of layer={call.label!r} are not the examples: one example gives another number of rows, and "
+            "which rows belong to it cannot be told, since not some of them alone change with it. Name a layer before "
+            "the examples are mixed or after they are apart again; an embedding of positions, or a layer that sees "
+            "all examples at once, has no values of one example."
+        )
+    return call
+
+
+def call_of(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:
     """Find a call by the layer's name, or by the layer itself.
 
     Parameters

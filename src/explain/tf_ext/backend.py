@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
+from explain.backends.places import layer_rows_error
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall
@@ -68,7 +69,6 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
             # The outputs of any target have the same trace.
             untargeted = padded.with_target(Target())
             outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, untargeted, points)
-        check_rows(outputs.shape, len(padded))
         assert finding is not None
         # A trace is for any number of examples, so the number of rows is known only now.
         check_rows(outputs.shape, len(padded))
@@ -117,16 +117,19 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         """Give the end of the model's affine prefix; None if there is none, or if the model rounds points."""
         return survey(self, examples).cut if self.skips_affine_prefix and not self.rounds_points else None
 
-    def activations(self, call: LayerCall, examples: Examples) -> Array:
-        """Give the output of a layer at a call for each example, shape (N, ...)."""
-        padded = self.padded(examples)
-        outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
-        return to_host(outputs)[: len(examples)]
-
     def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the outputs of layers at some calls from one run."""
         places = [self.place_of(call) for call in calls]
         return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.recorded, examples, places)))
+
+    def activations(self, call: LayerCall, examples: Examples) -> Array:
+        """Give the output of a layer at a call for each example, shape (N, ...)."""
+        padded = self.padded(examples)
+        outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
+        # A trace is for any number of examples, so the number of rows is known only now.
+        if len(outputs) != len(padded):
+            raise layer_rows_error(call, outputs.shape, len(padded))
+        return to_host(outputs)[: len(examples)]
 
     def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""

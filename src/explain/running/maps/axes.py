@@ -87,8 +87,16 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
     """Give the axes of a call's output; None if they cannot be told."""
     if len(call.shape) == 1:
         return "NC"
+
+    def run(examples: Examples) -> Array | None:
+        return recorded(problem, [call], examples)[0]
+
+    if call.fold is not None:
+        # The rows of an example, such as its frames, are one axis; the others are those of the layer's own rows.
+        follows = len(extent_of(problem.layout)) == len(call.shape) - 1
+        return (follows and _axes_that_follow(problem, call, run)) or call.layout(problem.layout).axes
     first, last = _usual(problem, call)
-    axes = _axes_that_follow(problem, call, lambda examples: recorded(problem, [call], examples)[0])
+    axes = _axes_that_follow(problem, call, run)
     if axes is not None:
         return axes
     axes = _by_another_size(problem, call)

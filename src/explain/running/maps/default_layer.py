@@ -120,7 +120,7 @@ class _NoneFound:
 
 def _may_be_map(call: LayerCall, rank: int) -> bool:
     """Tell whether the shape of an output allows a map over `rank` axes, or a sequence of tokens."""
-    if rank == 0 or (len(call.shape) != rank + 1 and len(call.shape) != 2):
+    if rank == 0 or not call.has_examples or (len(call.shape) != rank + 1 and len(call.shape) != 2):
         return False
     # One place, or a line of places in one channel.
     return sum(size > 1 for size in call.shape) >= min(rank, 2)

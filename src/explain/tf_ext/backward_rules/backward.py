@@ -66,7 +66,9 @@ def backward(
         if all(one is None for one in arriving):
             continue
         filled = [
-            tf.zeros_like(output) if one is None and output.dtype.is_floating else one
+            tf.zeros_like(output)
+            if one is None and _is_number(output) and output.dtype != tf.variant
+            else one
             for output, one in zip(operation.outputs, arriving, strict=True)
         ]
         for tensor, gradient in zip(operation.inputs, rules.propagate(operation, filled), strict=False):
@@ -106,8 +108,8 @@ def operations_between(scores: Any, points: Sequence[Any]) -> dict[Any, None]:
 
 
 def _is_number(tensor: Any) -> bool:
-    # Loops store their steps in tensor lists, which have the dtype variant.
-    return bool(tensor.dtype.is_floating) or tensor.dtype == tf.variant
+    # Loops store their steps in tensor lists, which have the dtype variant; Fourier transforms give complex numbers.
+    return bool(tensor.dtype.is_floating or tensor.dtype.is_complex) or tensor.dtype == tf.variant
 
 
 def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:

@@ -47,13 +47,16 @@ def _step_of(reference: Any) -> Step:
     if logits is not None:
         return Step("activates", kind=logits[0])
     if not tensor.dtype.is_floating:
-        return CONSTANT
+        return OTHER if tensor.dtype.is_complex else CONSTANT
     if name in _CALLS:
         return _step_in_function(tensor)
     if name == "IdentityN":
         # A function with a custom gradient: each result is the operand at its place.
         return Step("moves", [operation.inputs[tensor.value_index].ref()], label=name)
-    operands = [one.ref() for one in operation.inputs if one.dtype.is_floating]
+    operands = [one.ref() for one in operation.inputs if one.dtype.is_floating or one.dtype.is_complex]
+    if name in MOVES and not operands:
+        # Whole numbers, converted.
+        return CONSTANT
     if name in MOVES:
         return Step("moves", operands, label=name)
     if name in _MIXES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +114,10 @@ class TensorFlowPlace(Place):
     def with_moved_axis(self, output: Any, source: int, target: int) -> Any:
         """Move an axis of the output, or of what replaces it."""
         return with_moved_axis(output, source, target)
+
+    def with_shape(self, output: Any, shape: Sequence[int]) -> Any:
+        """Reshape the output, or what replaces it."""
+        return tf.reshape(output, shape)
 
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output; axes that a trace leaves open fit any size."""

@@ -195,7 +195,8 @@ class OpenedModel(Layered):
             # The user's code may raise anything when it is traced; the model runs without a trace then.
             with suppress(Exception), preserved_random_state():
                 # The trace is not cached: only the notes are needed.
-                traced(forward.layer_calls, inputs, self._specifications(inputs))
+                flat = tf.nest.flatten(inputs)
+                traced(forward.layer_calls, inputs, specifications_of(flat, len(padded)))
                 # A run operation by operation has no graph that shows how the model ends.
                 self.observed["ending"] = _without_graph(forward.endings)
                 recorded += forward.notes

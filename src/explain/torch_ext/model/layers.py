@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -146,6 +146,10 @@ class TorchPlace(Place):
     def with_moved_axis(self, output: Tensor, source: int, target: int) -> Tensor:
         """Move an axis of the output, or of what replaces it."""
         return with_moved_axis(output, source, target)
+
+    def with_shape(self, output: Tensor, shape: Sequence[int]) -> Tensor:
+        """Reshape the output, or what replaces it."""
+        return output.reshape(tuple(shape))
 
     def fits(self, output: Tensor, value: Tensor) -> bool:
         """Tell whether a value has the shape of the output."""
