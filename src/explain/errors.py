@@ -172,6 +172,10 @@ class ZeroMapWarning(ExplainWarning):
     """A class activation map is zero everywhere: no output of the layer raises the score."""
 
 
+class SharedMapWarning(ExplainWarning):
+    """The class activation map of one of several inputs is of a layer that other inputs reach too."""
+
+
 class HeldInputWarning(ExplainWarning):
     """One of several inputs stayed fixed: it contains integers that no embedding reads, or no method applies to it."""
 

@@ -226,3 +226,51 @@ def keras_mixed() -> keras.Model:
     x = keras.Input((*SIZE, 3))
     seen = layers.Reshape((3, 4, 4), name="square")(layers.Dense(48, "tanh")(layers.Flatten()(x)))
     return keras.Model(x, layers.Dense(4)(layers.Flatten()(seen)))
+
+
+class AttentionPooled(nn.Module):
+    """Scores over time, as Bahdanau has them: their softmax weights fixed values, and does not change with a shift."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.tanh, self.scores = nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1)
+        self.values, self.head = nn.Parameter(torch.randn(9, 6)), nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights = self.scores(self.tanh(self.query(x))).softmax(1)
+        return self.head((weights * self.values).sum(1))
+
+
+def keras_attention_pooled() -> keras.Model:
+    x = keras.Input((9, 3))
+    tanh = layers.Activation("tanh", name="tanh")(layers.Dense(5, name="query")(x))
+    weights = keras.ops.softmax(layers.Dense(1, name="scores")(tanh), axis=1)
+    # A dense layer over time has the fixed values.
+    return keras.Model(x, layers.Dense(4)(layers.Dense(6)(layers.Reshape((9,))(weights))))
+
+
+class TwoViews(nn.Module):
+    """Two pictures, each with a convolution of its own, that meet in a concatenation; or at once."""
+
+    def __init__(self, *, meets_at_once: bool) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+        width = 6 if meets_at_once else 8
+        self.joint, self.head, self.at_once = nn.Conv2d(width, 5, 3), nn.Linear(5, 4), meets_at_once
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        if not self.at_once:
+            a, b = self.left(a).tanh(), self.right(b).tanh()
+        return self.head(self.joint(torch.cat([a, b], dim=1)).relu().mean((2, 3)))
+
+
+def keras_two_views(*, meets_at_once: bool) -> keras.Model:
+    a, b = keras.Input((*SIZE, 3), name="a"), keras.Input((*SIZE, 3), name="b")
+    seen = [a, b]
+    if not meets_at_once:
+        seen = [
+            layers.Activation("tanh")(layers.Conv2D(4, 3, padding="same", name=name)(one))
+            for name, one in (("left", a), ("right", b))
+        ]
+    joint = layers.Conv2D(5, 3, activation="relu", name="joint")(layers.Concatenate()(seen))
+    return keras.Model([a, b], layers.Dense(4)(layers.GlobalAveragePooling2D()(joint)))

@@ -13,6 +13,7 @@ from explain.errors import (
     HeldInputWarning,
     LayerError,
     ModelCallError,
+    SharedMapWarning,
     UnusedInputWarning,
     ZeroGradientWarning,
 )
@@ -24,7 +25,8 @@ from explain.explanation.unused import with_noise
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import unpacked
-from explain.running.layer_view import activations_of, layered, resolve_layer
+from explain.running.layer_view import resolve_layer
+from explain.running.maps.reach import reach_of
 from explain.running.problem import Problem
 
 Solve = Callable[[Problem], Found]
@@ -84,6 +86,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
     method = request.method
     check_kinds(method, [one.given.layout for one in view.moved])
     failures: list[LayerError] = []
+    reaches = reach_of(problem) if method.layer == "map" else ()
     for place, one in enumerate(view.moved):
         name, alone = one.given.name, view.alone(problem, place)
         reason = ""
@@ -91,9 +94,8 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             reason = f"method={method.name!r} is not for a {one.given.layout.kind}"
         elif method.layer == "map":
             try:
-                reads = _reader(alone)
                 stated = request.layer_layout
-                call = resolve_layer(alone, request.layer, mapped=True, stated=stated, reads=reads)
+                call = resolve_layer(alone, request.layer, mapped=True, stated=stated, reach=reaches[place])
                 alone = replace(alone, call=call)
             except LayerError as cause:
                 failures.append(cause)
@@ -104,6 +106,8 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             continue
         found = solve(alone)
         notes = list(found.warnings)
+        if alone.call is not None and alone.call not in reaches[place].alone:
+            notes.append(_shared_map(name, alone.call))
         if not found.values[0].any():
             notes += _without_values(view, problem, place)
         yield Explained(one.given, alone, found, notes, one.tokens)
@@ -134,6 +138,15 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
         parts=(),
     )
     return Explained(given, shown, Found((np.zeros_like(array),)), notes)
+
+
+def _shared_map(name: str, call: LayerCall) -> Note:
+    return (
+        f"The map of the input {name!r} is that of layer {call.label!r}, which other inputs reach too: it shows where "
+        "the layer raises the score, whichever input is the reason. To tell the inputs apart, name a layer with layer= "
+        f"that {name!r} alone reaches, or use method='integrated_gradients'.",
+        SharedMapWarning,
+    )
 
 
 def _unused(name: str) -> Note:
@@ -168,18 +181,3 @@ def _changed(rows: Array, columns: slice) -> Array:
     other = rows.copy()
     other[:, columns] = with_noise(rows[:, columns])
     return other
-
-
-def _reader(alone: Problem) -> Callable[[LayerCall], bool]:
-    """Give a function that checks whether a layer's output depends on the input."""
-    one = alone.examples.rows(slice(0, 1))
-    (array,) = one.inputs
-    flat = array.reshape(1, -1)
-    changed = one.with_inputs((_changed(flat, slice(0, flat.shape[1])).reshape(array.shape),))
-
-    def reads(call: LayerCall) -> bool:
-        before, after = (activations_of(alone, call, seen) for seen in (one, changed))
-        return not np.array_equal(before, after)
-
-    assert layered(alone) is alone.backend
-    return reads

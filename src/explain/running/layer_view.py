@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
 from explain.running.maps.axes import with_axes
 from explain.running.maps.default_layer import as_map, default_call
+from explain.running.maps.reach import Reach
 from explain.running.problem import Problem
 
 
@@ -25,7 +26,7 @@ def resolve_layer(
     *,
     mapped: bool,
     stated: Layout | None = None,
-    reads: Callable[[LayerCall], bool] = lambda call: True,
+    reach: Reach | None = None,
 ) -> LayerCall:
     """Find the call of the named layer, and the axes of its output.
 
@@ -41,8 +42,8 @@ def resolve_layer(
         Whether a map over the input is needed.
     stated : Layout, optional
         The axes of the output, if the caller states them.
-    reads : callable
-        Tells whether a layer's output depends on this input, which with several inputs it need not.
+    reach : Reach, optional
+        With several inputs: the calls that depend on this one. Those that depend on it alone come first.
 
     Raises
     ------
@@ -51,14 +52,14 @@ def resolve_layer(
     """
     calls = layered(problem).layer_calls(problem.examples)
     if layer is None:
-        return _default_call(problem, [*filter(reads, calls)])
+        return _default_call(problem, calls) if reach is None else _default_call_of(problem, reach)
     call = with_axes(problem, named_call(problem, layer), stated)
     if not mapped:
         return call
     found = as_map(problem, call, calls)
     if found is None:
         raise LayerError(_no_map(problem, call))
-    if not reads(found):
+    if reach is not None and found not in reach.read:
         raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
     return found
 
@@ -69,11 +70,19 @@ def named_call(problem: Problem, layer: LayerLike) -> LayerCall:
     return find_call(layer, backend.layer_calls(problem.examples), backend.layer_names())
 
 
-def _default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
+def _default_call_of(problem: Problem, reach: Reach) -> LayerCall:
+    """Give the default layer of one of several inputs: one that no other input reaches, if there is one."""
+    try:
+        return _default_call(problem, reach.alone, reach.place)
+    except LayerError:
+        return _default_call(problem, reach.read, reach.place)
+
+
+def _default_call(problem: Problem, calls: Sequence[LayerCall], place: int = 0) -> LayerCall:
     """Give the cached default layer; where the target is not a class, it depends on the target and is not cached."""
     indices = problem.examples.target.indices
-    known, key = layered(problem).observed, ("default layer", problem.layout, tuple(calls))
-    if problem.parts or indices is None or indices.shape[1] != 1:
+    known, key = layered(problem).observed, ("default layer", problem.layout, place, tuple(calls))
+    if indices is None or indices.shape[1] != 1:
         return default_call(problem, calls)
     if key not in known:
         known[key] = default_call(problem, calls)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -9,24 +11,28 @@ import tensorflow as tf
 import torch
 from models.maps import (
     SIZE,
+    AttentionPooled,
     ConvNext,
     Inception,
     Mixed,
     Segmenting,
+    TwoViews,
     TwoWays,
     VisionTransformer,
     WeightNormed,
+    keras_attention_pooled,
     keras_channels_first,
     keras_inception,
     keras_mixed,
     keras_segmenting,
+    keras_two_views,
     keras_two_ways,
     keras_vision_transformer,
 )
 from torch import nn
 
 import explain
-from explain.errors import LayerError, OptionError
+from explain.errors import CancellationWarning, LayerError, OptionError, SharedMapWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ZeroMapWarning")
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
@@ -196,3 +202,116 @@ def test_axes_are_told_by_another_size_where_everything_is_mixed():
     model(torch.tensor(X))
     a = explain.attribute(model, X, "saliency", target=1, layer="act")
     assert (a.layout, a.values.shape) == ("NHWC", (2, 2, 3, 6))
+
+
+SERIES = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["torch", "keras"])
+def test_a_layer_whose_mean_gradient_is_zero_by_construction_is_none(kind):
+    model = made(AttentionPooled) if kind == "torch" else made(keras_attention_pooled)
+    a = explain.attribute(model, SERIES, "grad_cam", target=1)
+    assert a.layer == "query"
+    for layer in ("scores", "tanh"):
+        with pytest.warns(CancellationWarning, match="Use method='layer_cam'"):
+            explain.attribute(model, SERIES, "grad_cam", target=1, layer=layer)
+        assert explain.attribute(model, SERIES, "layer_cam", target=1, layer=layer).values.any()
+    # The mean gradient, by the framework's own gradients.
+    if kind == "torch":
+        query = model.query(torch.tensor(SERIES)).detach().requires_grad_()
+        weights = model.scores(query.tanh()).softmax(1)
+        (slopes,) = torch.autograd.grad(model.head((weights * model.values).sum(1))[:, 1].sum(), query)
+        units, slopes = query.detach().numpy(), slopes.numpy()
+    else:
+        both = keras.Model(model.inputs, [model.get_layer("query").output, model.output])
+        with tf.GradientTape() as tape:
+            units, scores = both(SERIES)
+            chosen = scores[:, 1]
+        units, slopes = units.numpy(), tape.gradient(chosen, units).numpy()
+    expected = np.maximum((slopes.mean(1, keepdims=True) * units).sum(-1), 0)
+    assert expected.any()
+    np.testing.assert_allclose(a.values.sum(-1), expected, rtol=1e-3, atol=1e-6)
+
+
+def views(kind, *, meets_at_once):
+    model = made(TwoViews if kind == "torch" else keras_two_views, meets_at_once=meets_at_once)
+    other = np.random.default_rng(2).normal(size=X.shape).astype(np.float32)
+    return (model, (X, other), 1) if kind == "torch" else (model, [LAST, np.moveaxis(other, 1, -1)], -1)
+
+
+def view_map(model, x, layer):
+    """Grad-CAM at the activation behind a view's convolution, by the framework's own gradients."""
+    if isinstance(model, nn.Module):
+        kept = []
+        with model.get_submodule(layer).register_forward_hook(lambda *call: kept.append(call[-1])):
+            scores = model(*map(torch.tensor, x))
+        (slopes,) = torch.autograd.grad(scores[:, 1].sum(), kept[-1])
+        units, slopes = (one.detach().movedim(1, -1).numpy() for one in (kept[-1], slopes))
+    else:
+        both = keras.Model(model.inputs, [model.get_layer(layer).output, model.output])
+        with tf.GradientTape() as tape:
+            units, scores = both(x)
+            chosen = scores[:, 1]
+        units, slopes = units.numpy(), tape.gradient(chosen, units).numpy()
+    return np.maximum((slopes.mean((1, 2), keepdims=True) * units).sum(-1), 0)
+
+
+@pytest.mark.parametrize("kind", ["torch", "keras"])
+def test_each_of_two_views_has_the_last_map_that_it_alone_reaches(kind):
+    model, x, axis = views(kind, meets_at_once=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SharedMapWarning)
+        found = explain.attribute(model, x, "grad_cam", target=1)
+    for one, side in zip(found, ("left", "right"), strict=True):
+        expected = view_map(model, x, side if kind == "torch" else one.layer)
+        assert (one.layer == side) == (kind == "torch")
+        assert expected.any()
+        np.testing.assert_allclose(one.values.sum(axis), expected, rtol=1e-4, atol=1e-7)
+    assert found[0].layer != found[1].layer
+
+
+@pytest.mark.parametrize("kind", ["torch", "keras"])
+def test_views_that_meet_at_once_share_a_map_with_a_warning(kind):
+    model, x, axis = views(kind, meets_at_once=True)
+    with pytest.warns(SharedMapWarning, match="or use method='integrated_gradients'"):
+        found = explain.attribute(model, x, "grad_cam", target=1)
+    assert [one.layer for one in found] == ["joint", "joint"]
+    np.testing.assert_array_equal(found[0].values, found[1].values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SharedMapWarning)
+        apart = explain.attribute(model, x, "integrated_gradients", target=1, n_steps=4)
+    assert not np.array_equal(apart[0].values, apart[1].values)
+    assert axis in (1, -1)
+
+
+@pytest.mark.parametrize("kind", ["torch", "keras"])
+def test_the_map_of_a_bag_of_words_is_that_of_its_embedding(kind):
+    ids = np.random.default_rng(3).integers(1, 9, size=(2, 6))
+    if kind == "torch":
+        torch.manual_seed(0)
+        model = Bag()
+        vectors, weight = (
+            model.words(torch.tensor(ids)).detach().numpy(),
+            model.head.weight[1].detach().numpy(),
+        )
+    else:
+        x = keras.Input((6,), dtype="int32")
+        words, head = keras.layers.Embedding(9, 4), keras.layers.Dense(3)
+        model = keras.Model(x, head(keras.layers.GlobalAveragePooling1D()(words(x))))
+        vectors, weight = words(ids).numpy(), head.kernel[:, 1].numpy()
+    a = explain.attribute(model, ids, "grad_cam", target=1)
+    assert a.layer == ("words" if kind == "torch" else words.name)
+    expected = np.maximum((weight / 6 * vectors).sum(-1), 0)
+    assert expected.any()
+    np.testing.assert_allclose(
+        a.values, expected if a.reduce != "mean" else expected / 4, rtol=1e-4, atol=1e-7
+    )
+
+
+class Bag(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = nn.Embedding(9, 4), nn.Linear(4, 3)
+
+    def forward(self, ids):
+        return self.head(self.words(ids).mean(1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from explain.algorithms.class_activation_map.layer_maps import (
@@ -9,8 +11,12 @@ from explain.algorithms.class_activation_map.layer_maps import (
     places_of,
     units_and_gradients,
 )
+from explain.algorithms.example_warnings import Warnings, examples_named
 from explain.algorithms.method import Method
 from explain.backends.found import Found
+from explain.errors import CancellationWarning
+from explain.inputs.examples import Array
+from explain.running.maps.mean_gradient import ROUNDINGS, mean_is_rounding
 from explain.running.problem import Problem
 
 
@@ -21,7 +27,26 @@ def grad_cam(problem: Problem) -> Found:
     """
     units, gradients = units_and_gradients(problem)
     weights = gradients.mean(axis=places_of(units), keepdims=True)
-    return found_over_input(problem, (weights * units).sum(axis=-1), gradients)
+    maps = (weights * units).sum(axis=-1)
+    found = found_over_input(problem, maps, gradients)
+    limit = ROUNDINGS * np.finfo(problem.backend.dtype).eps * np.abs(weights * units).sum(axis=-1)
+    rounding = (np.abs(maps) <= limit).reshape(len(maps), -1).all(axis=1)
+    rounding |= mean_is_rounding(gradients, problem.backend.dtype).all(axis=-1)
+    return replace(found, warnings=(*found.warnings, *_rounding_warnings(problem, maps, rounding)))
+
+
+def _rounding_warnings(problem: Problem, maps: Array, rounding: Array) -> Warnings:
+    """Warn of examples whose map is the rounding of its terms and not zero, which has its own warning."""
+    alike = np.flatnonzero(rounding & maps.reshape(len(maps), -1).any(axis=1))
+    if not alike.size:
+        return ()
+    assert problem.call is not None
+    text = (
+        f"The map is the rounding of its own terms for {examples_named(alike)}: the gradients to layer "
+        f"{problem.call.label!r} cancel when they are averaged over its places, as in front of a softmax over them. "
+        "Use method='layer_cam', which weights each place by its own gradient, or name an earlier layer with layer=."
+    )
+    return ((text, CancellationWarning),)
 
 
 def grad_cam_plus_plus(problem: Problem) -> Found:

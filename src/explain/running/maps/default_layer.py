@@ -16,6 +16,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
 from explain.running.maps.axes import changed_rows, observed_axes, recorded
+from explain.running.maps.mean_gradient import mean_is_rounding
 from explain.running.maps.prediction import Output
 from explain.running.maps.token_grid import grid_of
 from explain.running.problem import Problem
@@ -72,17 +73,23 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
         if axes is None:
             continue
         call = replace(call, axes=axes)
-        read = _read(problem, call, found_none)
-        if read is not None and np.count_nonzero(read) <= 1:
+        slopes = _slopes(problem, call, found_none)
+        if slopes is None:
+            continue
+        if _n_places(slopes) <= 1:
             found_none.of_one_place = True
             continue
         mapped = as_map(problem, call, calls)
-        if mapped is None or read is None or output.is_nearly(mapped):
+        if mapped is None or output.is_nearly(mapped):
             continue
-        on_grid = read if mapped.grid is None else mapped.grid.laid_out(read[..., np.newaxis])
-        if np.count_nonzero(on_grid) > 1:
+        if mapped.grid is not None:
+            slopes = mapped.grid.laid_out(slopes)
+        if _n_places(slopes) <= 1:
+            found_none.of_one_place = True
+        elif mean_is_rounding(slopes, problem.backend.dtype).all():
+            found_none.cancels = True
+        else:
             return _innermost(problem, mapped, calls)
-        found_none.of_one_place = True
     raise found_none.error()
 
 
@@ -93,16 +100,24 @@ class _NoneFound:
     ----------
     of_one_place : bool
         Whether a layer carries all of the dependence on the input, and the score depends on one place of it.
+    cancels : bool
+        Whether the gradients to such a layer cancel when they are averaged over its places.
     unread : list of GradientError
         The errors of the layers to which the score has no gradient.
     """
 
     def __init__(self) -> None:
-        self.of_one_place = False
+        self.of_one_place = self.cancels = False
         self.unread: list[GradientError] = []
 
     def error(self) -> LayerError | GradientError:
         """Give the error that says so."""
+        if self.cancels:
+            return LayerError(
+                "The gradients to every layer with a map over space or time cancel when they are averaged over its "
+                "places, as in front of a softmax over them: a class activation map would show rounding. Use "
+                "method='integrated_gradients', which explains the input itself."
+            )
         if self.unread and not self.of_one_place:
             return self.unread[0]
         if self.of_one_place:
@@ -173,17 +188,22 @@ def _gradients_without(problem: Problem, calls: Sequence[LayerCall | None]) -> A
     return np.concatenate([gradients for _, gradients in over])
 
 
-def _read(problem: Problem, call: LayerCall, found_none: _NoneFound) -> Array | None:
-    """Tell to which places of a layer's output the first example's score has a gradient; None if to none at all."""
+def _n_places(slopes: Array) -> int:
+    return int(np.count_nonzero(slopes.any(axis=-1)))
+
+
+def _slopes(problem: Problem, call: LayerCall, found_none: _NoneFound) -> Array | None:
+    """Give the gradient of the first example's score to a layer, shape (1, places..., C); None if it has none."""
     if "gradients" not in problem.backend.provides:
-        return np.ones((1, *call.places), bool)
+        # Any gradient that is not the same everywhere.
+        return np.arange(1.0, 1 + math.prod(call.shape)).reshape(1, *call.places, -1)
     try:
         _, slopes = _layered(problem).units_and_gradients(call, problem.examples.rows(slice(0, 1)))
     except GradientError as cause:
         # The score may depend on a recurrent layer's state and not on its sequence, which is its first output.
         found_none.unread.append(cause)
         return None
-    return np.asarray(Layout(call.axes).to_canonical(slopes).any(axis=-1))
+    return Layout(call.axes).to_canonical(slopes)
 
 
 def _innermost(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> LayerCall:
