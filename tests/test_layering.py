@@ -62,6 +62,14 @@ ONLY_HERE = {
     ): "Keras chains recurrent layers; PyTorch's return a state too, so that a chain needs a class.",
     (
         "torch_ext",
+        "model.state.Restore",
+    ): "A PyTorch model is put back before every call; a traced one runs no code of its own after the trace.",
+    (
+        "tf_ext",
+        "model.state.preserved_attributes",
+    ): "PyTorch's attributes are restored by `Restore`; a trace would leave its tensors in Keras layers.",
+    (
+        "torch_ext",
         "zoo.efficientnet.read_weights",
     ): "The weights are a file of PyTorch's; the twin gets their numbers.",
 }

@@ -124,6 +124,10 @@ class Layered(ABC):
         if not inspection.has_layers:
             self.provides = self.provides - {"layers"}
 
+    @abstractmethod
+    def kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state that the last call changed."""
+
     @property
     @abstractmethod
     def structure_token(self) -> Hashable:

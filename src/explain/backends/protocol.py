@@ -183,6 +183,9 @@ class LayeredBackend(Backend, Protocol):
     def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which the calls end."""
 
+    def kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state that the last call changed."""
+
     @property
     def structure_token(self) -> Hashable:
         """A value that stays the same as long as the layers of the model and their settings do."""
@@ -198,7 +201,10 @@ class LayeredBackend(Backend, Protocol):
         """Give the output of a layer at a call for each example, shape (N, ...)."""
 
     def received(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
-        """Give what layers at some calls receive, their first argument, batch first, from one run of the model."""
+        """Give what layers at some calls receive, their first argument, batch first, from one run of the model.
+
+        Shape (N, 0) for a call that the model does not make for these examples.
+        """
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it, from one run."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,39 +22,6 @@ _SHARE = 1e-3
 _ROUNDING = 1e-5
 
 
-_remembered: weakref.WeakKeyDictionary[Any, dict[Hashable, tuple[Hashable, Any]]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What was found of a model, kept as long as its structure and the question stay the same.
-
-    Parameters
-    ----------
-    model : object, optional
-        The model; nothing is kept for None, and for a model without weak references.
-    key : hashable
-        The structure and the question.
-    """
-
-    model: Any = None
-    key: Hashable = None
-
-    def of(self, what: Hashable, find: Callable[[], Any]) -> Any:
-        """Give what is known, or find it; None, for what could not be found out, is not kept."""
-        try:
-            known = _remembered.setdefault(self.model, {})
-        except TypeError:
-            return find()
-        key, found = known.get(what, (None, None))
-        if found is None or key != self.key:
-            found = find()
-            known[what] = self.key, found
-        return found
-
-
 @dataclass(frozen=True)
 class GivenIds:
     """Token ids among the inputs of a model, and how to give the model other ids.
@@ -70,19 +36,22 @@ class GivenIds:
         Gives examples with other ids in their place.
     place : int
         Their position among the inputs that no method changes.
-    memory : Memory
-        What was found of the model before.
     """
 
     ids: Array
     examples: Examples
     replaced: Callable[[Examples, Array], Examples]
     place: int = 0
-    memory: Memory = field(default_factory=Memory)
 
-    def known(self, what: str, find: Callable[[], Any]) -> Any:
-        """Give what is known of the model and ids of this shape, or find it."""
-        return self.memory.of((what, self.place, self.ids.shape[1:]), find)
+    def known(self, backend: LayeredBackend, what: str, find: Callable[[], Any]) -> Any:
+        """Give what is known of a model and ids of this shape, or find it; None, if it cannot be told, is not kept."""
+        key = what, self.place, self.ids.shape[1:], *self.examples.companions
+        found = backend.observed.get(key)
+        if found is None:
+            found = find()
+            if found is not None:
+                backend.observed[key] = found
+        return found
 
     def variants(self, ids: Sequence[Array]) -> Examples:
         """Give copies of the example with the most tokens, each with its own ids, each of the shape of one example."""
@@ -122,7 +91,9 @@ def padding_id(embedding: object) -> int:
 
 def reading_calls(backend: LayeredBackend, given: GivenIds) -> tuple[LayerCall, ...]:
     """Give the calls of the embeddings of a model that receive the ids, one vector for each, in their order."""
-    found: tuple[LayerCall, ...] = given.known("reading calls", lambda: _reading_calls(backend, given))
+    found: tuple[LayerCall, ...] = given.known(
+        backend, "reading calls", lambda: _reading_calls(backend, given)
+    )
     return found
 
 
@@ -168,7 +139,7 @@ def _those_that_read(
 
 
 def is_read_elsewhere(
-    whole: Backend,
+    whole: LayeredBackend,
     at_vectors: Callable[[Examples, Array], tuple[Backend, Examples]],
     given: GivenIds,
     paddings: Collection[int],
@@ -177,7 +148,7 @@ def is_read_elsewhere(
 
     Parameters
     ----------
-    whole : Backend
+    whole : LayeredBackend
         The model.
     at_vectors : callable
         For copies of an example, and other ids: the model that starts at vectors, and the copies with the vectors of
@@ -187,7 +158,9 @@ def is_read_elsewhere(
     paddings : collection of int
         The ids of padding.
     """
-    found = given.known("read elsewhere", lambda: _is_read_elsewhere(whole, at_vectors, given, paddings))
+    found = given.known(
+        whole, "read elsewhere", lambda: _is_read_elsewhere(whole, at_vectors, given, paddings)
+    )
     return found is True
 
 

@@ -12,7 +12,6 @@ from explain.backends.chunks import row_chunks
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.token_readers import (
     GivenIds,
-    Memory,
     is_read_elsewhere,
     padding_id,
     reading_calls,
@@ -88,19 +87,8 @@ class Tokens:
             ) from cause
 
 
-def seen_as_tokens(
-    backend: Backend, examples: Examples, memory: Memory
-) -> tuple[Tokens, LayeredBackend, Examples]:
+def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, LayeredBackend, Examples]:
     """Start a model that reads token ids at its embeddings; give the tokens, that model, and its examples.
-
-    Parameters
-    ----------
-    backend : Backend
-        The model.
-    examples : Examples
-        The examples, whose input is the ids.
-    memory : Memory
-        What was found of the model before.
 
     Raises
     ------
@@ -109,7 +97,7 @@ def seen_as_tokens(
     """
     (ids,) = examples.inputs
     whole = cast(LayeredBackend, backend)
-    given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)), memory=memory)
+    given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)))
     calls = reading_calls(whole, given)
     if not calls:
         raise InputError(

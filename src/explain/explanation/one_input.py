@@ -11,7 +11,6 @@ import numpy as np
 from explain.algorithms.method import Method
 from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.token_readers import Memory
 from explain.backends.tokens import Tokens, seen_as_tokens
 from explain.errors import LayoutError, UnsupportedInputError
 from explain.explanation.request import Notes, Request
@@ -77,7 +76,7 @@ class OneInput:
         if not are_ids:
             return cls(backend, examples, layout)
         check_ids(request.method, request.question.layout)
-        tokens, entered, examples = seen_as_tokens(backend, examples, memory_of(request, backend))
+        tokens, entered, examples = seen_as_tokens(backend, examples)
         return cls(entered, examples, TOKEN_VECTORS, tokens)
 
     @property
@@ -132,15 +131,6 @@ class OneInput:
                 given, first, self.layout, bounds=bounds, seed=seed, mask=examples.mask
             )
         return Compared(baselines=(base,), rule=rule)
-
-
-def memory_of(request: Request, backend: Backend) -> Memory:
-    """Give what was found of the model before, for the same question; nothing if common arguments may change it."""
-    question = request.question
-    if question.forward_kwargs:
-        return Memory()
-    how = question.score, question.output, question.layout, question.wiring, *request.companions
-    return Memory(request.model, (cast(LayeredBackend, backend).structure_token, how))
 
 
 def laid_out(request: Request, baseline: Any, host: Array, layout: Layout) -> Any:

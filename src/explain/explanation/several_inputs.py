@@ -9,11 +9,11 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.token_readers import GivenIds, Memory, reading_calls
+from explain.backends.token_readers import GivenIds, reading_calls
 from explain.backends.tokens import Tokens, tokens_of, vectors_at
 from explain.errors import BaselineError, InputError, UnsupportedInputError, UnsupportedModelError
 from explain.explanation.given_inputs import GivenInput
-from explain.explanation.one_input import Compared, check_ids, laid_out, memory_of
+from explain.explanation.one_input import Compared, check_ids, laid_out
 from explain.explanation.request import Notes, Request
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
@@ -130,7 +130,7 @@ class SeveralInputs:
         )
         first = _packed(inner, moved, beside, count)
         calls: dict[int, TokenCalls] = {}
-        for place, given_ids in _ids_among(first, memory_of(request, inner)).items():
+        for place, given_ids in _ids_among(first).items():
             reading = reading_calls(first[0], given_ids)
             if reading:
                 check_ids(request.method, unmoved[place].layout)
@@ -277,7 +277,7 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
         raise BaselineError(f"For the input {given.name!r}: {cause}") from cause
 
 
-def _ids_among(seen: tuple[Joint, Examples], memory: Memory) -> dict[int, GivenIds]:
+def _ids_among(seen: tuple[Joint, Examples]) -> dict[int, GivenIds]:
     """Give the inputs that may be token ids, by their index in `unmoved`."""
     backend, examples = seen
     if "layers" not in backend.provides:
@@ -287,7 +287,7 @@ def _ids_among(seen: tuple[Joint, Examples], memory: Memory) -> dict[int, GivenI
         def replaced(few: Examples, other: Array) -> Examples:
             return replace(few, unmoved=(*few.unmoved[:place], other, *few.unmoved[place + 1 :]))
 
-        return GivenIds(examples.unmoved[place], examples, replaced, place, memory)
+        return GivenIds(examples.unmoved[place], examples, replaced, place)
 
     return {
         place: of(place)

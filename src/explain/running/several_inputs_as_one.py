@@ -68,6 +68,10 @@ class _Rearranged(ABC):
     def fixed_batch_size(self, size: int | None) -> None:
         self.inner.fixed_batch_size = size
 
+    def kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state that the last call changed."""
+        return self.inner.kept_state()
+
     @property
     def structure_token(self) -> Hashable:
         """A value that stays the same as long as the structure of the model does."""

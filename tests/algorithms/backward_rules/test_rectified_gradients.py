@@ -265,3 +265,13 @@ def test_the_relu_inside_a_power_pool_is_no_relu(method, torch_kit):
     point = torch.tensor(x, requires_grad=True)
     expected = torch.autograd.grad(-pool(point).sum(), point)[0]
     np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", RECTIFIED)
+def test_the_relu_of_an_absolute_value_is_a_relu(method, kit):
+    # In every framework, so that twins agree; an absolute value is positive, but what arrives need not be.
+    x = drawn(2, 5).astype(np.float32)
+    model = kit.function(lambda x: kit.stack([-1.0 * kit.relu(abs(x))[:, 1], kit.relu(abs(x))[:, 2]], 1))
+    kept, lost = (explain.attribute(model, x, method, layout="NC", target=target) for target in (1, 0))
+    np.testing.assert_array_equal(kept.values[:, 2], np.sign(x[:, 2]))
+    np.testing.assert_array_equal(lost.values, np.zeros_like(x))

@@ -262,8 +262,12 @@ def test_rounding_that_follows_the_number_of_rows_is_no_dependence():
             return super().forward(x) * (1.01 if len(x) == 1 else 1)
 
     model = Rounded(4, 3)
+    with pytest.raises(DependentExamplesError):
+        explain.attribute(model, X, "saliency", target=1)
+    model.to(torch.bfloat16)
     found = explain.attribute(model, X, "saliency", target=1)
-    np.testing.assert_allclose(found.values, model.weight[1].detach().numpy()[None].repeat(6, 0), rtol=1e-6)
+    expected = model.weight[1].detach().float().numpy()
+    np.testing.assert_allclose(found.values, expected[None].repeat(6, 0), rtol=1e-6)
 
 
 def test_a_little_of_the_others_is_dependence():
@@ -271,8 +275,9 @@ def test_a_little_of_the_others_is_dependence():
         def forward(self, x):
             return super().forward(x) + 0.1 * (x**2).mean()
 
-    with pytest.raises(DependentExamplesError):
-        explain.attribute(Little(4, 3), X, "saliency", target=1)
+    for dtype in (torch.float32, torch.bfloat16):
+        with pytest.raises(DependentExamplesError):
+            explain.attribute(Little(4, 3).to(dtype), X, "saliency", target=1)
 
 
 def test_a_model_that_squeezes_its_output_takes_several_examples():

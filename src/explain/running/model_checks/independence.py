@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY, largest_difference, largest_value
 
 # Shares of the largest output. Below the first lies rounding: kernels sum in another order for another number of rows.
-# Above the second lies dependence. Between the two, half precision rounds, and another batch of the same size decides.
+# Above the second lies dependence. Between the two, half precision and the kernels of a GPU may round: there another
+# batch of the same size decides.
 _ROUNDING = 1e-3
 _DEPENDENCE = 5e-2
 
@@ -40,11 +41,14 @@ class _Known:
         How the examples depend on each other.
     fails_alone : bool
         Whether the model fails on one example.
+    kept : tuple of str
+        Where the model keeps a state from one call to the next.
     """
 
     token: object
     found: str
     fails_alone: bool
+    kept: tuple[str, ...] = ()
 
 
 _dependent: weakref.WeakKeyDictionary[Any, dict[Hashable, _Known]] = weakref.WeakKeyDictionary()
@@ -91,9 +95,13 @@ class Independence:
         *,
         with_gradients: bool,
     ) -> None:
-        self._backend, self._model, self._settings = backend, model, settings
+        self._backend, self._model = backend, model
         self._examples, self._executor = examples, executor
         self._with_gradients = with_gradients
+        # Only these round so coarsely that an output may differ by more with the number of rows.
+        is_coarse = getattr(backend, "rounds_points", False) or backend.device_name != "cpu"
+        self._dependence = _DEPENDENCE if is_coarse else _ROUNDING
+        self._settings = (settings, is_coarse)
         self._noise = noise if noise <= UNSTEADY else _DRAWS * noise
         size = backend.fixed_batch_size
         self._first_batch = None if size is None else examples.rows(slice(0, size)).padded(size)
@@ -139,7 +147,7 @@ class Independence:
             return known
         found, fails_alone = self._found(of_one, scale)
         if found:
-            known_now = _Known(_token(self._backend), found, fails_alone)
+            known_now = _Known(_token(self._backend), found, fails_alone, self._kept_state())
             _remember(_dependent, self._model, self._settings, known_now)
             raise DependentExamplesError(_message(known_now, self._first_batch is not None))
         return False
@@ -165,12 +173,22 @@ class Independence:
             if not isinstance(twice, ExplainError) and self._share(twice[:1], of_one, scale) <= _ROUNDING:
                 return "", False
             cause = answer.__cause__ or answer
-            said = str(cause).split("\n")[0].rstrip(". ")
+            said = str(cause).split("\n")[0].rstrip(".: ")
             return f"the model fails on example {row} alone ({type(cause).__name__}: {said})", True
         share = self._share(answer, of_one, scale)
-        if share <= _ROUNDING or (share <= _DEPENDENCE and not self._others_matter(scale)):
+        if share <= _ROUNDING or (share <= self._dependence and not self._others_matter(scale)):
             return "", False
         return f"{_changed_by(row, share)} when it is alone", False
+
+    def _kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state from one call to the next, seen at the examples as they were given."""
+        named: Callable[[], tuple[str, ...]] = getattr(self._backend, "kept_state", tuple)
+        examples = self._examples
+        over = self._executor.over_rows(
+            len(examples), lambda rows: self._backend.outputs(examples.rows(rows))
+        )
+        next(over)
+        return named()
 
     def _others_matter(self, scale: float) -> bool:
         """Tell whether the example's output changes with the others, in batches of the same size."""
@@ -188,7 +206,7 @@ class Independence:
         if isinstance(answer, ExplainError) or answer is None:
             return True
         share = self._share(answer[:1], of_one, scale)
-        if share <= _ROUNDING or share > _DEPENDENCE:
+        if share <= _ROUNDING or share > self._dependence:
             return share > _ROUNDING
         other = self._outputs(self._beside_another(0))
         return isinstance(other, ExplainError) or self._share(other[:1], answer[:1], scale) > UNSTEADY
@@ -255,6 +273,13 @@ def _changed_by(row: int, share: float) -> str:
 
 
 def _message(known: _Known, is_fixed: bool) -> str:
+    if known.kept:
+        return (
+            f"The examples of the batch cannot be explained together: {known.found}. The model keeps a state from one "
+            f"call to the next, in {' and '.join(known.kept)}, so a row reads what an earlier call left there. Reset "
+            "it before, as at the start of a sequence (for example to None or zeros), or explain one example, x[:1], "
+            "after the model has run on the past of that example alone."
+        )
     text = (
         f"The examples of the batch depend on each other: {known.found}. The values of one would contain those of the "
         "others. If all rows of x together are one example, such as the nodes of a graph, give x[None] and "

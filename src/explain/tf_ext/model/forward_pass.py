@@ -166,7 +166,9 @@ class TensorFlowForwardPass(ForwardPass):
         with ExitStack() as stack:
             found = [stack.enter_context(place.received()) for place in places]
             self.read(points, beside)
-        return tuple(one[0] for one in found)
+        # For other inputs a model may call other layers.
+        nothing = tf.zeros((tf.shape(beside[-1])[0], 0))
+        return tuple(one[0] if one else nothing for one in found)
 
     def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give the masks that Keras layers compute from values, in the order of the calls."""

@@ -18,6 +18,7 @@ from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
+from explain.keras.layers import is_keras_model, layers_of
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (
@@ -35,7 +36,7 @@ from explain.tf_ext.model.layers import (
     named_layers,
 )
 from explain.tf_ext.model.memory import is_out_of_memory
-from explain.tf_ext.model.state import inference_mode, preserved_variables
+from explain.tf_ext.model.state import inference_mode, preserved_attributes, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import to_device
 
@@ -71,6 +72,22 @@ class OpenedModel(Layered):
         self._eager = inspection.eager
         self._ending: Ending | None = None
         self._own_traces: dict[Any, Trace] = {}
+        self._kept: set[str] = set()
+
+    def kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state that a call changed."""
+        return tuple(sorted(self._kept))
+
+    @contextmanager
+    def _put_back(self, *, variables: bool = True) -> Iterator[None]:
+        """Put back what the model's own code changes: attributes, random states, and variables if it runs."""
+        layers = layers_of(self.model) if is_keras_model(self.model) else []
+        with (
+            preserved_variables(self.model, self._kept) if variables else nullcontext(),
+            preserved_attributes(layers, self._kept),
+            preserved_random_state(),
+        ):
+            yield
 
     @property
     def structure_token(self) -> Hashable:
@@ -142,7 +159,7 @@ class OpenedModel(Layered):
             if function is TensorFlowForwardPass.outputs:
                 self._ending = self._ending_in_a_trace(examples, inputs)
             forward = self._forward_pass(examples, self._ending)
-            with preserved_variables(self.model), preserved_random_state():
+            with self._put_back():
                 return function(forward, *static, *inputs), forward.findings[0]
         except ExplainError:
             raise
@@ -162,7 +179,7 @@ class OpenedModel(Layered):
             self.observed["ending"] = self._ending_in_a_trace(examples, inputs)
         forward = self._forward_pass(examples, self.observed["ending"])
         try:
-            with preserved_variables(self.model), preserved_random_state():
+            with self._put_back():
                 return function(forward, *arguments, *inputs)
         except ExplainError:
             raise
@@ -193,7 +210,7 @@ class OpenedModel(Layered):
         forward = self._forward_pass(padded)
         if not self._eager:
             # The user's code may raise anything when it is traced; the model runs without a trace then.
-            with suppress(Exception), preserved_random_state():
+            with suppress(Exception), self._put_back(variables=False):
                 # The trace is not cached: only the notes are needed.
                 flat = tf.nest.flatten(inputs)
                 traced(forward.layer_calls, inputs, specifications_of(flat, len(padded)))
@@ -203,7 +220,7 @@ class OpenedModel(Layered):
                 return
         forward.notes.clear()
         try:
-            with preserved_variables(self.model), preserved_random_state():
+            with self._put_back():
                 forward.layer_calls(*inputs)
         except ExplainError:
             raise
@@ -239,7 +256,7 @@ class OpenedModel(Layered):
     def _run_trace(self, trace: Trace, examples: Examples, inputs: tuple[Any, ...]) -> Any:
         """Run a trace; None if it failed and a callable target may be why, which a run without a trace shows."""
         try:
-            with preserved_variables(self.model) if trace.assigns else nullcontext():
+            with preserved_variables(self.model, self._kept) if trace.assigns else nullcontext():
                 return trace.function(*tf.nest.flatten(inputs))
         except tf.errors.OpError as error:
             if examples.target.function is None or is_out_of_memory(error):
@@ -312,7 +329,7 @@ class OpenedModel(Layered):
         if key not in kept:
             forward = self._forward_pass(examples)
             # The model's own Python code runs only while it is traced.
-            with preserved_random_state():
+            with self._put_back(variables=False):
                 run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
             finding = forward.findings[0] if forward.findings else None
             kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
@@ -324,7 +341,8 @@ class OpenedModel(Layered):
             return None
         forward = self._forward_pass(examples)
         try:
-            traced(forward.outputs, inputs, self._specifications(inputs))
+            with self._put_back(variables=False):
+                traced(forward.outputs, inputs, self._specifications(inputs))
         # The user's code may raise anything when it is traced; the model runs without a trace then.
         except Exception:
             return None

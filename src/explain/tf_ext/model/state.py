@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 # TensorFlow's public interface can set the state of the global seed but not read it.
@@ -37,8 +38,37 @@ def inference_mode() -> Iterator[None]:
 
 
 @contextmanager
-def preserved_variables(model: Any) -> Iterator[None]:
-    """Restore the variables that a call may assign: states of stateful layers, seeds and statistics."""
+def preserved_attributes(layers: Sequence[Any], kept: set[str]) -> Iterator[None]:
+    """Restore the attributes in which a layer's own code keeps tensors; add their names to `kept`.
+
+    In a trace they would be left as tensors of the trace, which no other call can use.
+    """
+    before = [(layer, layer.__dict__, layer.__dict__.copy()) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, own, values in before:
+            for name in [name for name, value in own.items() if values.get(name) is not value]:
+                if _holds_tensor(own[name]) or _holds_tensor(values.get(name)):
+                    if name in values:
+                        own[name] = values[name]
+                    else:
+                        del own[name]
+                    kept.add(f"{name!r} of the {type(layer).__name__}")
+
+
+def _holds_tensor(value: Any) -> bool:
+    return isinstance(value, tf.Tensor) or (
+        isinstance(value, (list, tuple)) and any(map(_holds_tensor, value))
+    )
+
+
+@contextmanager
+def preserved_variables(model: Any, kept: set[str] | None = None) -> Iterator[None]:
+    """Restore the variables that a call may assign: states of stateful layers, seeds and statistics.
+
+    The names of those with numbers that changed are added to `kept`.
+    """
     # The public accessor would create the global generator.
     generator = stateful_random_ops.global_generator
     variables = [] if generator is None else [generator.state]
@@ -53,6 +83,13 @@ def preserved_variables(model: Any) -> Iterator[None]:
         yield
     finally:
         for variable, value in zip(variables, before, strict=True):
+            if (
+                kept is not None
+                and value.ndim
+                and value.dtype.kind == "f"
+                and not np.array_equal(variable.numpy(), value)
+            ):
+                kept.add(f"the variable {variable.name!r}")
             variable.assign(value)
 
 

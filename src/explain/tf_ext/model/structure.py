@@ -144,6 +144,9 @@ def _as_plain(value: Any) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, tf.Tensor) and hasattr(value, "numpy"):
+        # A trace holds it as a constant.
+        value = value.numpy()
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, (tuple, list)):

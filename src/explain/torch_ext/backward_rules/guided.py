@@ -31,8 +31,8 @@ def rectified(run: Run, *, deconvolution: bool) -> Rules:
 def _is_rectifier(node: Any, readers: Mapping[Any, Sequence[Any]]) -> bool:
     """Tell whether a node is a ReLU, however it is written, or one with an upper bound.
 
-    A bounded ReLU that is divided by its bound is a hard sigmoid, and the ReLU of an absolute value changes nothing:
-    PyTorch's power pools have one.
+    A bounded ReLU that is divided by its bound is a hard sigmoid, and PyTorch's power pools multiply the ReLU of an
+    absolute value by its sign: both are parts of another function.
     """
     name, most = name_of(node), None
     if name in ("Clamp", "Hardtanh"):
@@ -44,7 +44,7 @@ def _is_rectifier(node: Any, readers: Mapping[Any, Sequence[Any]]) -> bool:
             or (name == "ClampMin" and getattr(node, "_saved_min", None) == 0)
             or (name == "Threshold" and getattr(node, "_saved_threshold", None) == 0)
         )
-    if not rectifies or any(name_of(below) == "Abs" for below in operands_of(node)):
+    if not rectifies or _is_signed_again(node, readers):
         return False
     return most is None or not _divides(most, node, readers)
 
@@ -54,6 +54,16 @@ def _bounds(node: Any) -> tuple[Any, Any]:
     if name_of(node) == "Clamp":
         return getattr(node, "_saved_min", None), getattr(node, "_saved_max", None)
     return getattr(node, "_saved_min_val", None), getattr(node, "_saved_max_val", None)
+
+
+def _is_signed_again(node: Any, readers: Mapping[Any, Sequence[Any]]) -> bool:
+    """Tell whether an operation on an absolute value is multiplied by a sign, as in ``sign(x) * relu(abs(x))``."""
+    return any(name_of(below) == "Abs" for below in operands_of(node)) and any(
+        name_of(factor) == "Sign"
+        for above in readers.get(node, ())
+        if name_of(above) == "Mul"
+        for factor in operands_of(above)
+    )
 
 
 def _readers(nodes: Iterable[Any]) -> dict[Any, list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any
@@ -34,7 +34,7 @@ from explain.torch_ext.model.layers import (
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
-from explain.torch_ext.model.state import held_keras_layers, inference_mode
+from explain.torch_ext.model.state import Restore, held_keras_layers, inference_mode
 from explain.torch_ext.model.transfer import to_device
 
 
@@ -76,7 +76,7 @@ class OpenedModel(Layered):
         self.n_runs = 0
         """How often the model ran: one pass may be two runs, the first of which shows what the output is made of."""
         self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
-        self._restore: Callable[[], None] = lambda: None
+        self._restore = Restore([])
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
         # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own kernels round a constant patch consistently only in contiguous
@@ -90,6 +90,10 @@ class OpenedModel(Layered):
         # A forward pass may have replaced an attribute.
         self._restore()
         return self.inspection.structure.token()
+
+    def kept_state(self) -> tuple[str, ...]:
+        """Name where the model keeps a state that the last call changed."""
+        return self._restore.kept_state()
 
     @property
     def leaf_modules(self) -> list[nn.Module]:

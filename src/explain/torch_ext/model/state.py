@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -24,8 +24,34 @@ _OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
+class Restore:
+    """Restores the state of a model; before the first call there is nothing to restore.
+
+    Parameters
+    ----------
+    snapshots : list
+        Copies of the state, added before the first call.
+    """
+
+    def __init__(self, snapshots: list[_Snapshot | _Tensors]) -> None:
+        self._snapshots = snapshots
+        self._untouched = True
+
+    def __call__(self) -> None:
+        """Undo the changes of the last forward pass."""
+        if not self._untouched:
+            for snapshot in self._snapshots:
+                snapshot.restore()
+        self._untouched = False
+
+    def kept_state(self) -> tuple[str, ...]:
+        """Name the attributes and buffers with tensors that the last forward pass changed."""
+        modules = [one for one in self._snapshots if isinstance(one, _Snapshot)]
+        return tuple(name for module in modules for name in module.changed_tensors())
+
+
 @contextmanager
-def inference_mode(model: Any, structure: Structure, device: torch.device) -> Iterator[Callable[[], None]]:
+def inference_mode(model: Any, structure: Structure, device: torch.device) -> Iterator[Restore]:
     """Put every module in inference mode; restore modes, buffers, attributes and random states on exit.
 
     Set the mode module by module, since a model may override ``eval()`` and an exported module may refuse it. Disable
@@ -34,7 +60,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
 
     Yields
     ------
-    callable
+    Restore
         Restores buffers and attributes: a model with a state between calls then starts every call from the same
         state.
     """
@@ -43,16 +69,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
     cuda_random_state = torch.cuda.get_rng_state(device) if on_cuda else None
     recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in structure.modules)
     snapshots: list[_Snapshot | _Tensors] = []
-    untouched = True
-
-    def restore() -> None:
-        # Before the first call there is nothing to restore.
-        nonlocal untouched
-        if not untouched:
-            for snapshot in snapshots:
-                snapshot.restore()
-        untouched = False
-
+    restore = Restore(snapshots)
     try:
         for module in structure.training:
             module.training = False
@@ -131,6 +148,10 @@ class _Tensors:
         self._before = [(tensor, tensor._version, tensor.detach().clone()) for tensor in _kept(tensors)]
         self._silent = [(tensor, tensor.detach().clone()) for tensor in _kept(silent)]
 
+    def has_changed(self, tensor: torch.Tensor) -> bool:
+        """Tell whether a tensor was changed in place."""
+        return any(one is tensor and one._version != version for one, version, _ in self._before)
+
     def restore(self) -> None:
         """Undo changes in place."""
         for index, (tensor, version, before) in enumerate(self._before):
@@ -149,6 +170,16 @@ def _kept(values: Iterable[Any]) -> Iterator[torch.Tensor]:
     return (value for value in values if isinstance(value, torch.Tensor) and not value.is_inference())
 
 
+def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """Give the floating-point tensors in an attribute: a tensor, or a container of tensors."""
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point() and value.ndim > 0:
+            yield value
+    elif isinstance(value, (list, tuple, set, dict)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(one)
+
+
 def _statistics(buffers: Iterable[tuple[str, Any]]) -> list[Any]:
     """Give the running statistics among named buffers: batch normalisation changes them without a new version."""
     return [tensor for name, tensor in buffers if name.rpartition(".")[2].startswith("running_")]
@@ -159,7 +190,7 @@ class _Snapshot:
 
     def __init__(self, module: nn.Module) -> None:
         own = module.__dict__
-        self._own = own
+        self._own, self._kind = own, type(module).__name__
         self._attributes = own.copy()
         self._identities = [*map(id, own.values())]
         # Most modules fill only these dictionaries, which a forward pass may change.
@@ -178,6 +209,16 @@ class _Snapshot:
                 held.append(value)
         self._containers = [(container, container.copy(), _identities(container)) for container in containers]
         self._tensors = _Tensors(held, _statistics(own["_buffers"].items()))
+
+    def changed_tensors(self) -> Iterator[str]:
+        """Name the attributes and buffers with floating-point tensors that a forward pass replaced or changed."""
+        buffers = self._containers[0]
+        for name, value in (*self._attributes.items(), *buffers[1].items()):
+            now = (self._own | buffers[0]).get(name)
+            before = list(_tensors_in(value)) if name not in _OF_MODULE_ITSELF else []
+            is_same = now is value and not any(self._tensors.has_changed(tensor) for tensor in before)
+            if before and not is_same:
+                yield f"{name!r} of the {self._kind}"
 
     def restore(self) -> None:
         """Undo the changes of a forward pass."""
