@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Real architectures of other packages, for tests/architectures; without dependencies, so that none brings a torch.
 ARCHITECTURES := tests/architectures
 
-.PHONY: install architectures-installed gallery test fuzz test-cuda lint golden bench clean
+.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test fuzz test-cuda lint golden bench clean
 
 install: $(VENV)/.installed
 
@@ -44,6 +44,14 @@ lint: install
 test: lint architectures-installed
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered -m "not cuda"
+
+# Every method on every real architecture against its reference; writes their part of docs/support.md. A quarter of an
+# hour with `make -j 2`; ONLY='ViT BERT' tries some, ONLY=missing what has no result yet.
+architectures: architectures-torch architectures-tensorflow
+	PYTHONPATH=tests $(BIN)/python -m architectures page
+
+architectures-torch architectures-tensorflow: architectures-%: architectures-installed
+	PYTHONPATH=tests $(BIN)/python -m architectures $* $(ONLY)
 
 # N new random models, each method beside its definition: `make fuzz N=200`. The seeds begin at the time of day; the
 # file goes on where an earlier run of the same seeds ended.

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from architectures.page import page_with, stored
 from models import kinds
 
 import explain
@@ -295,4 +296,4 @@ def test_the_page_names_every_method_and_reason():
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page({kind.title: outcomes(kind) for kind in KINDS}))
+    PAGE.write_text(page_with(page({kind.title: outcomes(kind) for kind in KINDS}), stored()))

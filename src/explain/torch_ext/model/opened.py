@@ -34,7 +34,7 @@ from explain.torch_ext.model.layers import (
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
-from explain.torch_ext.model.state import Restore, held_keras_layers, inference_mode
+from explain.torch_ext.model.state import OwnHooks, Restore, held_keras_layers, inference_mode
 from explain.torch_ext.model.transfer import to_device
 
 
@@ -77,6 +77,7 @@ class OpenedModel(Layered):
         """How often the model ran: one pass may be two runs, the first of which shows what the output is made of."""
         self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
         self._restore = Restore([])
+        self._own_hooks = OwnHooks(())
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
         # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own kernels round a constant patch consistently only in contiguous
@@ -115,8 +116,12 @@ class OpenedModel(Layered):
     @contextmanager
     def session(self) -> Iterator[None]:
         """Put the model in inference mode; restore it on exit."""
+        self._own_hooks = OwnHooks(self.inspection.structure.modules)
         with inference_mode(self.model, self.inspection.structure, self.device) as self._restore:
-            yield
+            try:
+                yield
+            finally:
+                self._own_hooks.remove()
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
@@ -206,6 +211,7 @@ class OpenedModel(Layered):
         # A cached pass would keep a second graph in memory, and belongs to a state that is restored now.
         self.last_pass = None
         self._restore()
+        self._own_hooks.remove()
         dtype, question = self._model_dtype, self.question
         given = points if self.entry is None else self.tensors(examples.outer)
         contexts: list[AbstractContextManager[Any]] = [] if within is None else [within]
@@ -228,7 +234,8 @@ class OpenedModel(Layered):
         mask = None
         if self.inspection.stepwise and examples.mask is not None:
             mask = torch.from_numpy(examples.mask).to(self.device)
-        reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
+        with self._own_hooks.noted():
+            reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
         if self.exit is not None:
             return reading, self._end
         self._ending = forward.ending

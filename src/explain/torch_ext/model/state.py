@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from explain.inputs.examples import Array
 from explain.keras.calls import kept_losses
@@ -130,6 +131,50 @@ def held_keras_layers(layers: Sequence[Any], masks: Sequence[Array], device: tor
 
 def _masked(inputs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return torch.where(mask[..., None], inputs, torch.zeros((), dtype=inputs.dtype, device=inputs.device))
+
+
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+
+
+class OwnHooks:
+    """The hooks that a model's own code adds to its modules while it runs, to remove them.
+
+    Some models add recorders to their layers at the first call, and note in an attribute that they did. Attributes are
+    restored before each pass: without this, every pass would add the recorders again.
+
+    Parameters
+    ----------
+    modules : sequence of torch.nn.Module
+        The modules of the model.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._hooks = [vars(module)[name] for module in modules for name in _HOOKS if name in vars(module)]
+        self._added: list[tuple[dict[int, Any], int]] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note which hooks are added meanwhile, and stay."""
+        first = RemovableHandle.next_id
+        try:
+            yield
+        finally:
+            if RemovableHandle.next_id != first:
+                self._added += [
+                    (hooks, number) for hooks in self._hooks for number in hooks if number >= first
+                ]
+
+    def remove(self) -> None:
+        """Remove them."""
+        for hooks, number in self._added:
+            hooks.pop(number, None)
+        self._added.clear()
 
 
 class _Tensors:
