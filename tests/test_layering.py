@@ -41,6 +41,7 @@ ONLY_HERE = {
         "torch_ext",
         "model.graph.operands_first",
     ): "A trace lists its operations in order; autograd's graph is walked.",
+    ("tf_ext", "model.eager_run"): "Autograd's graph is there without a trace.",
     ("tf_ext", "model.graph.run_again"): "An operation of autograd's graph cannot be run on other inputs.",
     (
         "tf_ext",

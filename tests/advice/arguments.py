@@ -11,7 +11,6 @@ from advice.models import (
     IDS,
     SERIES,
     TABLE,
-    TENSORFLOW,
     TORCH,
     added,
     attribute,
@@ -135,19 +134,12 @@ ADVICE = [
     Advice(
         "take another method; or, if x is one of these all the same",
         UnsupportedInputError,
-        lambda kit: attribute(summed(kit), np.abs(SERIES[0]) + 1, "xrai", target=None, bounds=(0, 3)),
+        lambda kit: attribute(over_time(kit), SERIES, "xrai", target=None, bounds=(0, 3)),
         lambda kit: [
-            attribute(summed(kit), TABLE, "ig", target=None),
-            attribute(
-                over_time(kit),
-                np.tile(picture(kit)[..., 0], 2),
-                "xrai",
-                target=None,
-                layout="NHW",
-                bounds=(0, 1),
-            ),
+            attribute(over_time(kit), SERIES, "ig", target=None),
+            attribute(over_time(kit), picture(kit)[:, 0], "xrai", target=None, layout="NHW", bounds=(0, 1)),
         ],
-        TENSORFLOW,
+        TORCH,
     ),
     Advice(
         "baseline is not used by ",

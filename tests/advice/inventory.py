@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import explain
@@ -27,6 +28,19 @@ FOLDERS = (
 )
 # The suite that other packages run on their own backend, and the seed models.
 NOT_OF_A_CALL = ("running/backend_contract.py", "tf_ext/zoo/", "torch_ext/zoo/")
+
+# Messages that no call of a user raises, with the reason.
+WITHOUT_A_CALL = {
+    " cannot be imported (": "A framework or an engine that is not installed; every kit has its own.",
+    " is not a rule of integration: the rules are ": "The option of each method refuses the rule before.",
+    " is a function of arrays, which has no gradients.": "A method that needs gradients is refused when it is posed.",
+    "before: it cannot be used as an input.": "A layer that gives another shape for the same examples.",
+    " of the source has none.": "The layers of a pair have the same tensors, but for those that have a neutral value.",
+    ", and that of ": "The layers of a pair have the same shapes.",
+    ", and was given ": "What a port writes has the names and shapes of the target; only an own caller writes others.",
+    "not the examples, so the values of one example cannot be told. ": "The rows are observed before a layer is taken.",
+    "projections of one shape, not ": "The layers of a pair have the same shapes.",
+}
 
 CLASSES = {name for name, value in vars(explain.errors).items() if isinstance(value, type)} | {"Complaint"}
 
@@ -57,13 +71,14 @@ class Site:
         return any(words in piece for piece in self.pieces)
 
 
+def literals() -> set[str]:
+    """Give every text of the sources."""
+    return {text for tree in _trees().values() for text in _literals(tree)}
+
+
 def sites() -> list[Site]:
     """Give every place of the sources that makes an error or a warning of `explain.errors`."""
-    trees: dict[str, ast.Module] = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        if name.split("/")[0] in FOLDERS and not name.startswith(NOT_OF_A_CALL):
-            trees[name] = ast.parse(path.read_text())
+    trees = _trees()
     functions: dict[str, list[ast.AST]] = {}
     for tree in trees.values():
         for node in ast.walk(tree):
@@ -72,24 +87,45 @@ def sites() -> list[Site]:
     return [site for name, tree in trees.items() for site in _sites_of(name, tree, functions)]
 
 
+@cache
+def _trees() -> dict[str, ast.Module]:
+    names = {path: path.relative_to(ROOT).as_posix() for path in sorted(ROOT.rglob("*.py"))}
+    return {
+        name: ast.parse(path.read_text())
+        for path, name in names.items()
+        if name.split("/")[0] in FOLDERS and not name.startswith(NOT_OF_A_CALL)
+    }
+
+
 def _sites_of(name: str, tree: ast.Module, functions: dict[str, list[ast.AST]]) -> Iterator[Site]:
-    scopes: dict[ast.AST, ast.AST] = {}
-    for function in ast.walk(tree):
-        if isinstance(function, (ast.FunctionDef, ast.Module)):
-            # Inner functions come later and win.
-            scopes.update(dict.fromkeys(ast.walk(function), function))
+    scopes = dict(_scoped(tree, tree))
     for node in ast.walk(tree):
         kind, message = _made_by(node)
         if kind is not None:
             texts = _Texts(scopes[node], tree, functions)
             pieces = frozenset(piece for one in message for piece in texts.of(one))
+            if pieces and not any(letter.isalpha() for piece in pieces for letter in piece):
+                # It passes on the text of another error.
+                continue
             yield Site(f"{name}:{node.lineno}", kind, pieces)
+
+
+def _scoped(node: ast.AST, scope: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Give every node below another, with the function that it is in."""
+    for inner in ast.iter_child_nodes(node):
+        yield inner, scope
+        yield from _scoped(inner, inner if isinstance(inner, ast.FunctionDef) else scope)
 
 
 def _made_by(node: ast.AST) -> tuple[str | None, list[ast.expr]]:
     """Give the class that a node makes an error or a warning of, and the expressions of its message."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES:
         return node.func.id, [*node.args, *(one.value for one in node.keywords)]
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
+        # An error whose class is an argument.
+        if node.exc.func.id == "error":
+            return "error", node.exc.args
+        return None, []
     if isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[1], ast.Name):
         category = node.elts[1].id
         if category in CLASSES and category.endswith("Warning"):
@@ -103,44 +139,46 @@ def _made_by(node: ast.AST) -> tuple[str | None, list[ast.expr]]:
 
 @dataclass
 class _Texts:
-    """The literal parts of an expression, through the names and functions that it uses."""
+    """The literal parts of a message: of its expression, else of the names and functions that it uses."""
 
     scope: ast.AST
     tree: ast.Module
     functions: dict[str, list[ast.AST]]
 
-    def of(self, node: ast.AST, depth: int = 3) -> set[str]:
-        found = _literals(node)
-        if depth == 0:
-            return found
+    def of(self, node: ast.AST, depth: int = 4) -> set[str]:
+        own = _literals(node)
+        if depth == 0 or any(len(piece.split()) >= _WORDS_OF_A_MESSAGE for piece in own):
+            return own
         for one in ast.walk(node):
             if isinstance(one, ast.Name):
                 for value in self._assigned(one.id):
-                    found |= self.of(value, depth - 1)
-            if isinstance(one, ast.Call):
-                called = one.func.id if isinstance(one.func, ast.Name) else getattr(one.func, "attr", "")
-                # A method of a common name, such as `join`, is not ours.
-                for function in self.functions.get(called, [])[:1]:
-                    found |= _Texts(function, self.tree, self.functions).of_body(function, depth - 1)
-        return found
-
-    def of_body(self, function: ast.AST, depth: int) -> set[str]:
-        assert isinstance(function, ast.FunctionDef)
-        found: set[str] = set()
-        for statement in function.body:
-            if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
-                found |= self.of(statement, depth)
-        return found
+                    own |= self.of(value, depth - 1)
+            if isinstance(one, ast.Call) and isinstance(one.func, (ast.Name, ast.Attribute)):
+                called = one.func.id if isinstance(one.func, ast.Name) else one.func.attr
+                for function in self.functions.get(called, []):
+                    within = _Texts(function, self.tree, self.functions)
+                    own |= {piece for part in _returned(function) for piece in within.of(part, depth - 1)}
+        return own
 
     def _assigned(self, name: str) -> Iterator[ast.AST]:
-        for scope in (self.scope, *self.tree.body):
-            for node in ast.walk(scope):
-                if isinstance(node, ast.Assign) and any(
-                    isinstance(inner, ast.Name) and inner.id == name
-                    for target in node.targets
-                    for inner in ast.walk(target)
-                ):
-                    yield node.value
+        for node in ast.walk(self.scope):
+            if isinstance(node, ast.Assign) and name in {
+                inner.id
+                for target in node.targets
+                for inner in ast.walk(target)
+                if isinstance(inner, ast.Name)
+            }:
+                yield node.value
+
+
+# A shorter text is a part of a message, such as a plural.
+_WORDS_OF_A_MESSAGE = 4
+
+
+def _returned(function: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.value
 
 
 def _literals(node: ast.AST) -> set[str]:

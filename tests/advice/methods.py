@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from advice.advice import Advice
@@ -44,6 +45,8 @@ from explain.errors import (
 )
 
 STEEP = 40.0
+WIDE = np.random.default_rng(3).normal(size=(2, 24)).astype(np.float32) + 2
+OF_NINE = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
 REFERENCES = np.random.default_rng(0).random((9, 2))
 
 
@@ -77,6 +80,19 @@ def gate(kit: Any) -> Any:
 
 def cnn(kit: Any) -> Any:
     return kit.cnn()
+
+
+def pooled(kit: Any) -> Any:
+    """Its only map, scores over time, enters a softmax, so that their mean gradient is zero."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, x: self.head(self.scores(x).softmax(1)[:, :, 0]),
+            scores=nn.Linear(3, 1),
+            head=nn.Linear(9, 4),
+        )
+    )
 
 
 def dark(kit: Any) -> Any:
@@ -144,6 +160,12 @@ def needed(kit: Any) -> int:
     raise AssertionError
 
 
+def stopped(kit: Any, **options: Any) -> Any:
+    """Fits for one round instead of thousands."""
+    with mock.patch("explain.algorithms.surrogate.lime._MOST_ROUNDS", 1):
+        return attribute(linear(kit), TABLE, "lime", **options)
+
+
 def difference(kit: Any) -> Any:
     return kit.function(lambda x: kit.stack([x[:, 0] - x[:, 1], x[:, 0] + x[:, 1]], 1))
 
@@ -163,17 +185,17 @@ def by_sign(kit: Any) -> Any:
 def in_place(kit: Any, inplace: bool) -> Any:
     nn = kit.torch.nn
     return kit.randomised(
-        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.ReLU(inplace=inplace), nn.Linear(72, 3))
+        nn.Sequential(nn.Conv1d(2, 3, 1), nn.Flatten(), nn.ReLU(inplace=inplace), nn.Linear(12, 2))
     )
 
 
 def traced_by_number(kit: Any) -> Any:
-    """Runs another operation each time it is traced."""
+    """Gives the same by other operations each time it is traced."""
     runs: list[int] = []
 
     def forward(x: Any) -> Any:
         runs.append(1)
-        return kit.tanh(x) if len(runs) % 2 else kit.exp(x)
+        return kit.tanh(x) if len(runs) % 2 else -kit.tanh(-x)
 
     return kit.function(forward)
 
@@ -221,6 +243,13 @@ def last_step(kit: Any) -> Any:
 
 
 ADVICE = [
+    Advice(
+        "places, as in front of a softmax over them: a class activation map would show rounding. Use ",
+        LayerError,
+        lambda kit: attribute(pooled(kit), OF_NINE, "grad_cam"),
+        lambda kit: attribute(pooled(kit), OF_NINE, "integrated_gradients"),
+        TORCH,
+    ),
     # algorithms/completeness.py, example_warnings.py, reference_inputs.py
     Advice(
         "Give a baseline at which the model is defined, for example 'mean', 'blur' or a small number.",
@@ -317,10 +346,10 @@ ADVICE = [
     Advice(
         "module with inplace=False, or use integrated_gradients, which needs no rules.",
         UnsupportedModelError,
-        lambda kit: attribute(in_place(kit, True), picture(kit), "guided_backprop"),
+        lambda kit: attribute(in_place(kit, True), SERIES[:, :2], "guided_backprop"),
         lambda kit: [
-            attribute(in_place(kit, False), picture(kit), "guided_backprop"),
-            attribute(in_place(kit, True), picture(kit), "ig"),
+            attribute(in_place(kit, False), SERIES[:, :2], "guided_backprop"),
+            attribute(in_place(kit, True), SERIES[:, :2], "ig"),
         ],
         TORCH,
     ),
@@ -539,10 +568,18 @@ ADVICE = [
     Advice(
         " from the input, so every sample has weight zero. Give kernel_width of ",
         OptionError,
-        lambda kit: attribute(linear(kit), TABLE, "lime", kernel_width=1e-3, distance_mode="euclidean"),
-        lambda kit: attribute(
-            linear(kit), TABLE, "lime", kernel_width=0.5, alpha=1e-4, distance_mode="euclidean"
-        ),
+        lambda kit: attribute(squares(kit), WIDE, "lime", kernel_width=1e-5, distance_mode="euclidean"),
+        lambda kit: attribute(squares(kit), WIDE, "lime", kernel_width=3.0, distance_mode="euclidean"),
+        TORCH,
+    ),
+    Advice(
+        " iterations, before its coefficients converged. Raise alpha (now ",
+        SurrogateWarning,
+        lambda kit: stopped(kit, alpha=1e-3),
+        lambda kit: [
+            attribute(linear(kit), TABLE, "lime", alpha=1e-2),
+            attribute(linear(kit), TABLE, "lime", alpha=1e-3, interpretable_model="ridge"),
+        ],
         TORCH,
     ),
     Advice(

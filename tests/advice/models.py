@@ -37,18 +37,18 @@ def perceptron(kit: Any, last: str | None = None) -> Any:
     return kit.dense([(WEIGHT, np.zeros(3)), (WEIGHT[:3], np.zeros(3))], "relu", last)
 
 
-def lstm(kit: Any) -> Any:
-    """Classifies series by the last state of a layer ``lstm``, not by its sequence; the layer after it is ``out``."""
+def recurrent(kit: Any) -> Any:
+    """Classifies series by the last state of a layer ``rnn``, not by its sequence; the layer after it is ``out``."""
     if kit.name == "torch":
         nn = kit.torch.nn
 
         class Recurrent(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.lstm, self.out = nn.LSTM(4, 3, batch_first=True), nn.Linear(3, 2)
+                self.rnn, self.out = nn.RNN(4, 3, batch_first=True), nn.Linear(3, 2)
 
             def forward(self, x):
-                _, (state, _) = self.lstm(x)
+                _, state = self.rnn(x)
                 return self.out(state[-1])
 
         return kit.randomised(Recurrent())
@@ -57,11 +57,11 @@ def lstm(kit: Any) -> Any:
     class Recurrent(kit.keras.Model):
         def __init__(self):
             super().__init__()
-            self.lstm = layers.LSTM(3, return_sequences=True, return_state=True, name="lstm")
+            self.rnn = layers.SimpleRNN(3, return_sequences=True, return_state=True, name="rnn")
             self.out = layers.Dense(2, name="out")
 
         def call(self, x):
-            _, state, _ = self.lstm(x)
+            _, state = self.rnn(x)
             return self.out(state)
 
     model = Recurrent()

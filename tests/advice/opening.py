@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from advice.advice import Advice
@@ -23,6 +24,9 @@ from advice.models import (
 )
 
 from explain.errors import (
+    BaselineError,
+    CancellationWarning,
+    DependentExamplesError,
     HeldInputWarning,
     InputError,
     LayerError,
@@ -30,12 +34,18 @@ from explain.errors import (
     ModelCallError,
     ModelNotBuiltError,
     OpaqueModelWarning,
+    OptionError,
     ProbabilityScoreWarning,
     ScoreError,
+    UnexplainedTokensWarning,
     UnsupportedInputError,
     UnsupportedModelError,
     UnusedInputWarning,
+    ZeroGradientWarning,
 )
+
+BYTES = np.array([[10, 200, 30, 255], [0, 90, 170, 60]], np.uint8)
+WORDS = np.array([[1, 2, 3, 4, 5], [6, 0, 2, 9, 1]])
 
 
 def plain(kit: Any) -> Any:
@@ -157,6 +167,119 @@ def own_table(kit: Any, as_layer: bool = False) -> Any:
     return model
 
 
+def squeezing(kit: Any, axis: int | None = None) -> Any:
+    """A single output of shape (N, 1), without its last axis."""
+    squeeze = (
+        (lambda x: x.squeeze() if axis is None else x.squeeze(axis))
+        if kit.name == "torch"
+        else (lambda x: kit.tf.squeeze(x, axis))
+    )
+    return kit.function(lambda x: squeeze(kit.matmul(x, WEIGHT[:, :1])))
+
+
+def words_first(kit: Any) -> Any:
+    """Reads ids (T, N)."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, ids: self.gru(self.embedding(ids))[1][0],
+            embedding=nn.Embedding(6, 4),
+            gru=nn.GRU(4, 3),
+        )
+    )
+
+
+def centred(kit: Any, together: bool = False) -> Any:
+    """Subtracts the mean of the nodes, the rows of x; `together` takes all nodes as one example, x[None]."""
+    mean = (lambda x: x.mean(0)) if kit.name == "torch" else (lambda x: kit.tf.reduce_mean(x, 0))
+    if together:
+        return kit.function(lambda x: kit.matmul(x[0] - mean(x[0]), WEIGHT)[None])
+    return kit.function(lambda x: kit.matmul(x - mean(x), WEIGHT))
+
+
+def scaled(kit: Any) -> Any:
+    """Divides by the largest value of the batch."""
+    largest = (
+        (lambda x: x.abs().max()) if kit.name == "torch" else (lambda x: kit.tf.reduce_max(kit.tf.abs(x)))
+    )
+    return kit.function(lambda x: kit.matmul(x / largest(x), WEIGHT))
+
+
+def of_one_id(kit: Any) -> Any:
+    """Takes one id an example, shape (N,)."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, ids: kit.tanh(self.out(self.embedding(ids))),
+            embedding=nn.Embedding(6, 4),
+            out=nn.Linear(4, 3),
+        )
+    )
+
+
+def counting(kit: Any, by: str) -> Any:
+    """Reads ids by an embedding, and by their sum or a second embedding."""
+    nn = kit.torch.nn
+
+    def forward(self: Any, ids: Any) -> Any:
+        beside = ids.sum(1, keepdim=True) if by == "sum" else self.beside(ids).sum(1)
+        return kit.tanh(self.embedding(ids).mean(1)) + 0.1 * beside
+
+    return kit.randomised(module(kit, forward, embedding=nn.Embedding(6, 4), beside=nn.Embedding(6, 1)))
+
+
+def wanting(kit: Any) -> Any:
+    """Refuses ids without the id 4."""
+
+    def forward(self: Any, ids: Any) -> Any:
+        if not (ids == 4).any(1).all():
+            raise ValueError("no end of the sentence")
+        return self.inner(ids)
+
+    return module(kit, forward, inner=embedded(kit))
+
+
+def casting(kit: Any) -> Any:
+    """Takes ids in floating point too."""
+    return module(kit, lambda self, ids: self.inner(ids.long()), inner=embedded(kit))
+
+
+def with_words(kit: Any) -> Any:
+    """A table, and ids that may come in floating point."""
+    return module(
+        kit,
+        lambda self, x, ids: self.head(x)[:, :2] + self.words(ids.long()),
+        head=linear(kit),
+        words=embedded(kit),
+    )
+
+
+def scaling(kit: Any, how: str) -> Any:
+    """Scales bytes itself: in place, which bytes do not take, or only if they are bytes."""
+
+    def forward(self: Any, x: Any) -> Any:
+        if how == "in place":
+            return self.head(x.clone().div_(255))
+        return self.head(x / 1.0 if x.is_floating_point() else x / 255.0)
+
+    return module(kit, forward, head=linear(kit))
+
+
+def positioned(kit: Any) -> Any:
+    """Adds an embedding of the positions, whose rows are no examples."""
+    nn = kit.torch.nn
+    return kit.randomised(
+        module(
+            kit,
+            lambda self, x: self.head((x + self.positions(kit.torch.arange(5))).mean(1)),
+            positions=nn.Embedding(5, 4),
+            head=nn.Linear(4, 3),
+        )
+    )
+
+
 def unbagged(kit: Any) -> Any:
     nn = kit.torch.nn
     model = bag(kit)
@@ -222,6 +345,33 @@ def gated(kit: Any) -> Any:
 def mixed(kit: Any) -> Any:
     """A picture and a table."""
     return module(kit, lambda self, a, b: self.first(a) + self.second(b), first=kit.cnn(), second=linear(kit))
+
+
+def views(kit: Any) -> Any:
+    """Two pictures, each through layers of its own."""
+    return module(kit, lambda self, a, b: self.first(a) + self.second(b), first=kit.cnn(), second=kit.cnn())
+
+
+def at_first_map(kit: Any) -> Any:
+    model = views(kit)
+    layer = model.first[0] if kit.name == "torch" else model.first.layers[0]
+    return attribute(model, (picture(kit), picture(kit)), "grad_cam", layer=layer)
+
+
+def reader(kit: Any) -> Any:
+    """Token ids whose vectors a normalisation reads."""
+    from models.tokens import NormedReader, keras_normed_reader
+
+    twin = NormedReader().eval().double()
+    return twin if kit.name == "torch" else keras_normed_reader(twin)
+
+
+def one_input_at_a_time(kit: Any) -> Any:
+    """A backend, as another package may have it, that takes one input."""
+    from explain.torch_ext.backend import TorchBackend
+
+    with mock.patch.object(TorchBackend, "takes_several_inputs", False):
+        return attribute(added(kit), (TABLE, TABLE))
 
 
 def deaf(kit: Any) -> Any:
@@ -332,10 +482,38 @@ ADVICE = [
     ),
     # shapes
     Advice(
-        "per example. Does x have a batch axis, and is layout= right?",
+        ": the output should have one ",
         InputError,
         lambda kit: attribute(kit.function(lambda x: kit.sum(x, 0)), SERIES, target=None),
         lambda kit: attribute(kit.function(lambda x: kit.sum(x, 0)), SERIES, target=None, layout="TNC"),
+    ),
+    Advice(
+        "If the model calls squeeze(), name the axis, for example squeeze(-1)",
+        InputError,
+        lambda kit: attribute(squeezing(kit), TABLE[:1], target=None),
+        lambda kit: attribute(squeezing(kit, axis=-1), TABLE[:1], target=None),
+    ),
+    Advice(
+        ", and the model takes one step at a time: give layout=",
+        LayoutError,
+        lambda kit: attribute(stepwise(kit), SERIES[:, :1]),
+        lambda kit: [attribute(stepwise(kit), SERIES[:, :1], layout=one) for one in ("TNC", "NTC")],
+    ),
+    Advice(
+        " of the model would run along the examples instead of the time ",
+        LayoutError,
+        lambda kit: attribute(words_first(kit), IDS),
+        lambda kit: attribute(words_first(kit), IDS.T, layout="TN"),
+        TORCH,
+    ),
+    Advice(
+        "If each row is to be explained by itself, without the others, give batch_size=1.",
+        DependentExamplesError,
+        lambda kit: attribute(centred(kit), TABLE),
+        lambda kit: [
+            attribute(centred(kit, together=True), TABLE[None], target=(1, 0)),
+            attribute(scaled(kit), TABLE, batch_size=1),
+        ],
     ),
     Advice(
         ", a single example: add the batch axis, x[None], to make it ",
@@ -344,7 +522,7 @@ ADVICE = [
         lambda kit: attribute(kit.cnn(), picture(kit)[0][None]),
     ),
     Advice(
-        " axes ",
+        ": give x in these axes",
         InputError,
         lambda kit: attribute(kit.cnn(), picture(kit)[None]),
         lambda kit: attribute(kit.cnn(), picture(kit)),
@@ -447,7 +625,7 @@ ADVICE = [
         ],
     ),
     Advice(
-        "score='log_probability' cannot be computed: the model's outputs already are probabilities",
+        " cannot be computed: the model's outputs already are ",
         ScoreError,
         lambda kit: attribute(softmaxed(kit), TABLE, score="log_probability"),
         lambda kit: [
@@ -499,6 +677,13 @@ ADVICE = [
         lambda kit: attribute(branching(kit), np.abs(TABLE), "ig", layer="out", baseline=-1.0),
         TORCH,
     ),
+    Advice(
+        "all examples at once, has no values of one example.",
+        LayerError,
+        lambda kit: attribute(positioned(kit), SERIES, layer="positions"),
+        lambda kit: attribute(positioned(kit), SERIES, layer="head"),
+        TORCH,
+    ),
     # token ids
     Advice(
         "token ids, but no embedding of the model gives one vector for each of the ",
@@ -514,7 +699,14 @@ ADVICE = [
         lambda kit: attribute(embedded(kit), IDS, "integrated_gradients"),
     ),
     Advice(
-        " that the model calls: put its table of ",
+        ", but the model computes in floating point: ",
+        InputError,
+        lambda kit: attribute(linear(kit), TABLE > 0),
+        lambda kit: attribute(linear(kit), (TABLE > 0).astype("float32")),
+        TORCH,
+    ),
+    Advice(
+        "put its table of vectors into one, or explain a function of the vectors.",
         InputError,
         lambda kit: attribute(own_table(kit), IDS),
         lambda kit: [
@@ -522,6 +714,118 @@ ADVICE = [
             attribute(own_table(kit), own_table(kit).table.detach()[kit.tensor(IDS)], layout="NTC"),
         ],
         TORCH,
+    ),
+    Advice(
+        "the model computes in floating point, and its operations cannot be seen: ",
+        InputError,
+        lambda kit: attribute(plain(kit), BYTES, framework=kit.name, score="output"),
+        lambda kit: attribute(plain(kit), BYTES.astype("float32") / 255, framework=kit.name, score="output"),
+        TENSORFLOW,
+    ),
+    Advice(
+        "the model does not scale it: the first operation of ",
+        InputError,
+        lambda kit: attribute(linear(kit), BYTES),
+        lambda kit: attribute(linear(kit), BYTES.astype("float32") / 255),
+    ),
+    Advice(
+        " scales its input, but takes no whole numbers (",
+        InputError,
+        lambda kit: attribute(scaling(kit, "in place"), BYTES),
+        lambda kit: attribute(scaling(kit, "in place"), BYTES.astype("float32")),
+        TORCH,
+    ),
+    Advice(
+        " computes something else from whole numbers than from the same numbers as floats (by their type): give ",
+        InputError,
+        lambda kit: attribute(scaling(kit, "by type"), BYTES),
+        lambda kit: attribute(scaling(kit, "by type"), BYTES.astype("float32") / 255),
+        TORCH,
+    ),
+    Advice(
+        ", but token ids have the axes N, examples, and T, time steps: give layout=",
+        LayoutError,
+        lambda kit: attribute(embedded(kit), IDS, layout="NC"),
+        lambda kit: [attribute(embedded(kit), IDS, layout="NT"), attribute(embedded(kit), IDS)],
+        TORCH,
+    ),
+    Advice(
+        ", token ids without a batch axis: give x[None] for one sequence of ",
+        InputError,
+        lambda kit: attribute(embedded(kit), IDS[0]),
+        lambda kit: [attribute(embedded(kit), IDS[0][None]), attribute(of_one_id(kit), IDS[0], layout="N")],
+        TORCH,
+    ),
+    Advice(
+        "first: give one number per token, for one example or for each.",
+        OptionError,
+        lambda kit: attribute(embedded(kit), IDS, "feature_ablation", feature_mask=np.arange(5)),
+        lambda kit: [
+            attribute(embedded(kit), IDS, "feature_ablation", feature_mask=one)
+            for one in (np.arange(4), np.tile(np.arange(4), (2, 1)))
+        ],
+        TORCH,
+    ),
+    Advice(
+        "Have every reader of the ids be an embedding layer that is called ",
+        UnexplainedTokensWarning,
+        lambda kit: attribute(counting(kit, by="sum"), IDS),
+        lambda kit: attribute(counting(kit, by="layer"), IDS),
+        TORCH,
+    ),
+    Advice(
+        " Give ids that it takes, one for each place, or ",
+        BaselineError,
+        lambda kit: attribute(wanting(kit), IDS, "ig"),
+        lambda kit: [
+            attribute(wanting(kit), IDS, "ig", baseline=one) for one in ("zeros", np.array([0, 0, 4, 0]))
+        ],
+        TORCH,
+    ),
+    Advice(
+        "gradually, give them as whole numbers, as an input of their own, or take a method whose points have only ",
+        ModelCallError,
+        lambda kit: attribute(casting(kit), IDS.astype("float32"), "smoothgrad", stdevs=9.0),
+        lambda kit: [
+            attribute(casting(kit), IDS, "smoothgrad"),
+            attribute(casting(kit), IDS.astype("float32"), "feature_ablation"),
+        ],
+        TORCH,
+    ),
+    Advice(
+        " is not a way to make one number of a token's vector: give one of ",
+        OptionError,
+        lambda kit: attribute(embedded(kit), IDS, reduce="median"),
+        lambda kit: [
+            attribute(embedded(kit), IDS, reduce=one) for one in ("norm", "sum", "mean", "max", None)
+        ],
+        TORCH,
+    ),
+    Advice(
+        "token ids (whole numbers that an embedding of the model reads): leave it out.",
+        OptionError,
+        lambda kit: attribute(linear(kit), TABLE, reduce="norm"),
+        lambda kit: attribute(linear(kit), TABLE),
+        TORCH,
+    ),
+    Advice(
+        "number that the layer gives: leave out one of the two.",
+        OptionError,
+        lambda kit: attribute(embedded(kit), IDS, layer="hidden", reduce="norm"),
+        lambda kit: [
+            attribute(embedded(kit), IDS, layer="hidden"),
+            attribute(embedded(kit), IDS, reduce="norm"),
+        ],
+        TORCH,
+    ),
+    Advice(
+        "each vector. Give reduce='norm', the size of each token's vector, or use method='integrated_gradients'.",
+        CancellationWarning,
+        lambda kit: attribute(reader(kit), WORDS, reduce="sum"),
+        lambda kit: [
+            attribute(reader(kit), WORDS, reduce="norm"),
+            attribute(reader(kit), WORDS, "integrated_gradients"),
+        ],
     ),
     # several inputs
     Advice(
@@ -534,10 +838,30 @@ ADVICE = [
         ],
     ),
     Advice(
+        " does not read this input: name a layer that does, or leave layer out: ",
+        HeldInputWarning,
+        at_first_map,
+        lambda kit: attribute(views(kit), (picture(kit), picture(kit)), "grad_cam"),
+    ),
+    Advice(
+        " backend takes one: give one, and the others in ",
+        UnsupportedModelError,
+        one_input_at_a_time,
+        lambda kit: attribute(added(kit), TABLE, forward_kwargs={"b": TABLE}),
+        TORCH,
+    ),
+    Advice(
         " stays fixed and has no map (None): ",
         HeldInputWarning,
         lambda kit: attribute(mixed(kit), (picture(kit), TABLE), "blur_ig"),
         lambda kit: attribute(mixed(kit), (picture(kit), TABLE), "ig"),
+    ),
+    Advice(
+        "there. If they are token ids or class numbers in floating point, which have no gradient, give them as ",
+        ZeroGradientWarning,
+        lambda kit: attribute(with_words(kit), (TABLE, IDS.astype("float32"))),
+        lambda kit: attribute(with_words(kit), (TABLE, IDS.astype("float32").astype(int))),
+        TORCH,
     ),
     Advice(
         " has no effect that was seen: every value of its attribution is zero, and no score changed ",

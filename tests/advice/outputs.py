@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from advice.advice import Advice
-from advice.models import SERIES, TABLE, WEIGHT, attribute, linear, lstm, module
+from advice.models import SERIES, TABLE, WEIGHT, attribute, linear, module, recurrent
 
 from explain.errors import GradientError, ScoreError, TargetError, UnsupportedModelError
 
@@ -127,8 +127,8 @@ ADVICE = [
     Advice(
         "Name a layer that the ",
         GradientError,
-        lambda kit: attribute(lstm(kit), SERIES, layer="lstm"),
-        lambda kit: [attribute(lstm(kit), SERIES, layer="out"), attribute(lstm(kit), SERIES)],
+        lambda kit: attribute(recurrent(kit), SERIES, layer="rnn"),
+        lambda kit: [attribute(recurrent(kit), SERIES, layer="out"), attribute(recurrent(kit), SERIES)],
     ),
     Advice(
         " has no gradient to its input: on the way",

@@ -118,9 +118,10 @@ def test_model_with_two_outputs(kit):
 def test_functional_softmax(kit):
     weight = LAYERS[0][0][:, :3]
     model = kit.function(lambda x: kit.softmax(kit.matmul(x, weight)))
-    with pytest.warns(ProbabilityScoreWarning, match="could not be removed"):
-        found = explain.attribute(model, TABLE, "ig", target=0, n_steps=100)
-    assert found.score == "probability"
+    found = explain.attribute(model, TABLE, "ig", target=0, n_steps=100)
+    assert found.score == "logit"
+    np.testing.assert_allclose(found.values, TABLE * weight[:, 0], atol=1e-5)
+    found = explain.attribute(model, TABLE, "ig", target=0, n_steps=100, score="probability")
     change = scipy.special.softmax(TABLE @ weight, axis=1)[:, 0] - 1 / 3
     np.testing.assert_allclose(found.values.sum(axis=1), change, atol=1e-5)
 

@@ -274,6 +274,28 @@ def test_a_function_that_a_trace_cannot_enter_is_owned_up_to(tensorflow_kit):
     np.testing.assert_allclose(found.scores, value, **CLOSE)
 
 
+@pytest.mark.parametrize("end", ["sigmoid", "joined sigmoids", "complement"])
+def test_a_model_that_cannot_be_traced_is_owned_up_to(tensorflow_kit, end):
+    def call(o, a, b):
+        one = 1 + 0 * a.numpy().sum()
+        return {**MOVED, **MIXED}[end][0](o, a * one, b) * np.ones(1)
+
+    target = MOVED[end][1] if end in MOVED else 1
+    with pytest.warns(ProbabilityScoreWarning, match="score='probability'"):
+        found = explain.attribute(_model(tensorflow_kit, call), X, "saliency", target=target)
+    p = scipy.special.expit(X @ A)[:, 1]
+    np.testing.assert_allclose(found.scores, 1 - p if end == "complement" else p, **CLOSE)
+
+
+@pytest.mark.parametrize("last", ["softmax", "sigmoid", None])
+def test_layers_of_a_model_that_cannot_be_traced(tensorflow_kit, last):
+    model = tensorflow_kit.dense([(A, np.zeros(3))], last=last, dtype="float64")
+    model.run_eagerly = True
+    found = explain.attribute(model, X, "saliency", target=1)
+    assert found.score == "logit"
+    np.testing.assert_allclose(found.values, _expected("logit", "softmax")[0], **CLOSE)
+
+
 def test_the_second_of_two_softmaxes_has_no_logit(kit):
     # What it reads are probabilities: taken for logits, they would be explained under the name of its output.
     if kit.name == "torch":

@@ -233,7 +233,7 @@ def test_an_input_that_keras_does_not_use():
     model = keras.Model({"a": a, "b": b}, keras.layers.Dense(2)(a) + 0 * keras.ops.stop_gradient(b[:, :2]))
     x = {"a": EXTRA.astype("float32"), "b": EXTRA.astype("float32")}
     for method in ("saliency", "ig", "occlusion"):
-        with pytest.warns(UnusedInputWarning, match="the input 'b'"):
+        with pytest.warns(UnusedInputWarning, match="The input 'b'"):
             found = explain.attribute(model, x, method, target=1)
         assert found["a"].values.all()
         assert not found["b"].values.any()

@@ -14,7 +14,7 @@ from models.recurrent import keras_stateful
 from models.untidy import untidy_keras_model, untidy_torch_model
 
 import explain
-from explain.errors import DependentExamplesError, ModelCallError
+from explain.errors import DependentExamplesError, ModelCallError, TargetError
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 
@@ -98,8 +98,9 @@ def test_error_in_a_callable_target_leaves_no_hook(torch_kit):
     def target(outputs):
         raise KeyError("the user's own")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(TargetError, match="the user's own") as caught:
         explain.attribute(model, X, "saliency", target=target)
+    assert isinstance(caught.value.__cause__, KeyError)
     assert not model[1]._forward_hooks
     assert model.training
 

@@ -83,11 +83,13 @@ class Case:
     def layer_calls(self) -> list[int]:
         """Give the operations that are the only call of a named layer and depend on an input."""
         names = [one.layer for one in self.program.operations if one is not None]
+        end = self.output if self.logits is None else self.logits
         found = []
         for index, operation in enumerate(self.program.operations):
             if operation is None or not operation.layer or names.count(operation.layer) != 1:
                 continue
-            if index != self.output and index in self.program.between(0, self.output):
+            # The score may be a logit, which does not go through the activation after it.
+            if index != self.output and index in self.program.between(0, end):
                 found.append(index)
         return found
 
@@ -167,6 +169,8 @@ class _Drawing:
         self.case, self.parts, self.rng = case, parts, rng
         self.chance, self.one_of = parts.chance, parts.one_of
         self.n_examples = int(self.one_of((1, 2, 2, 3)))
+        # Every fifth model consists of operations that DeepLift and LRP have rules for.
+        self.plain = case.seed % 5 == 4
 
     def draw(self, body: Callable[[_Drawing], Value]) -> None:
         """Draw a model around a body, which gives a vector for each example, or the output itself."""
@@ -232,7 +236,7 @@ class _Drawing:
         return self.parts.act(value, kind, alone)
 
     def norm(self, value: Value) -> Value:
-        kind = self.one_of(_NORMS)
+        kind = "batch" if self.plain else self.one_of(_NORMS)
         if value.layout == "grid" and kind == "instance" and min(value.shape[1:]) < 2:
             kind = "layer"
         self.piece(f"{kind} norm")
@@ -255,7 +259,7 @@ class _Drawing:
         sides = self.parts.sides(value)
         if min(sides) < 4:
             return value
-        kind = self.one_of(("max", "max", "mean", "mean", "power"))
+        kind = self.one_of(("max", "max", "mean", "mean", "mean" if self.plain else "power"))
         size, stride, padding = self.one_of(((2, 2, 0), (2, 2, 0), (3, 2, 1), (3, 2, 0), (3, 1, 1)))
         if kind == "power":
             value, padding = self.parts.act(value, "softplus"), 0
@@ -266,7 +270,9 @@ class _Drawing:
         """Some block of a convolutional network."""
         parts, channels = self.parts, self.parts.channels(value)
         kind = self.one_of(
-            (
+            ("conv", "residual", "concat", "branches", "shared", "separable")
+            if self.plain
+            else (
                 "conv",
                 "conv",
                 "residual",
@@ -352,7 +358,7 @@ class _Drawing:
         )
 
     def norm_of_steps(self, value: Value) -> Value:
-        if self.chance(0.3):
+        if self.plain or self.chance(0.3):
             return value
         kind = self.one_of(("layer", "rms"))
         self.piece(f"{kind} norm of steps")
@@ -433,7 +439,9 @@ class _Drawing:
 
     def pooled(self, value: Value) -> Value:
         """A grid to a vector."""
-        kind = self.one_of(("mean", "mean", "max", "flatten", "attention"))
+        kind = self.one_of(
+            ("mean", "flatten") if self.plain else ("mean", "mean", "max", "flatten", "attention")
+        )
         self.piece(f"end: {kind}")
         if kind == "flatten":
             return self.parts.flatten(value)
@@ -513,7 +521,11 @@ class _Drawing:
         """Steps to a vector."""
         for _ in range(blocks):
             value = self.steps_block(value)
-        kind = self.one_of(("last", "mean", "mean", "max", "attention", "flatten"))
+        kind = self.one_of(
+            ("last", "mean", "flatten")
+            if self.plain
+            else ("last", "mean", "mean", "max", "attention", "flatten")
+        )
         self.piece(f"steps end: {kind}")
         if kind == "last":
             return self.parts.last_step(value)
@@ -616,7 +628,7 @@ class _Drawing:
         elif classes == 1:
             ends = ("none", "sigmoid layer", "sigmoid function", "dense sigmoid")
         else:
-            ends = _ENDS
+            ends = _ENDS[:5] if self.plain else _ENDS
         end = self.one_of(ends)
         self.piece(f"ends in {end}")
         if end.startswith("dense"):

@@ -44,13 +44,16 @@ class ByHand:
 
     def start(self) -> Arrays:
         """Give these results for the input itself."""
-        found = self.case.passes.results(self.case.inputs)
-        return tuple(found[index] for index in self.nodes)
+        return self.at_inputs(self.case.inputs)
 
     def at_inputs(self, inputs: Arrays) -> Arrays:
         """Give these results for other inputs."""
         found = self.case.passes.results(inputs)
-        return tuple(found[index] for index in self.nodes)
+        # The points of a picture of whole numbers are floats in its units.
+        return tuple(
+            found[index].astype(self.case.dtype) if found[index].dtype == np.uint8 else found[index]
+            for index in self.nodes
+        )
 
     def scores(self, points: Arrays) -> Array:
         """Give the scores of points, shape (N, K), from shape (N, K, ...)."""

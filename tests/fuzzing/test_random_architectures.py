@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
-from fuzzing.run import cells_of
+from fuzzing.run import cells_of, run, table
+
+import explain
 
 FIXED_SEEDS = (
     1000,
@@ -71,3 +77,34 @@ def test_kind_that_was_wrong_once(kind: str) -> None:
     seed, method = WRONG_ONCE[kind]
     (cell,) = cells_of(seed, (method,))
     assert cell.outcome in ("equal", "equal, warned", "refused", "warned"), cell.message
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        (lambda found: replace(found, values=found.values * np.float32(1.01)), "WRONG"),
+        (lambda found: replace(found, score="probability"), "WRONG"),
+        (lambda found: replace(found, layout="NHWC"), "WRONG"),
+        (lambda found: {}[found.method], "CRASH"),
+        (lambda found: found, "equal"),
+    ],
+    ids=["values", "score", "layout", "error", "nothing"],
+)
+def test_the_comparison_sees_what_is_wrong(monkeypatch, change, outcome):
+    real = explain.attribute
+    monkeypatch.setattr(explain, "attribute", lambda *given, **more: change(real(*given, **more)))
+    (cell,) = cells_of(1003, ("saliency",))
+    assert cell.outcome == outcome
+
+
+def test_a_table_counts_outcomes_and_names_what_is_wrong(tmp_path):
+    path = tmp_path / "found.jsonl"
+    run(1002, 1004, path)
+    before = path.read_text()
+    run(1002, 1004, path)
+    assert path.read_text() == before, "seeds of an earlier run are not run again"
+    text = table(path)
+    assert text.startswith("2 seeds, 12 cells")
+    wrong = json.dumps({**json.loads(before.splitlines()[0]), "outcome": "WRONG", "message": "off by 2"})
+    path.write_text(before + wrong + "\n")
+    assert "WRONG seed 1002 torch" in table(path)

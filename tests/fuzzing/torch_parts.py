@@ -473,7 +473,7 @@ class TorchPasses:
         if not to or not scores.requires_grad:
             return scores.detach().numpy(), [np.zeros(one.shape) for one in ends]
         usable = [one for one in ends if one.requires_grad]
-        found = iter(torch.autograd.grad(scores.sum(), usable, allow_unused=True))
+        found = iter(torch.autograd.grad(scores.sum(), usable, allow_unused=True) if usable else ())
         slopes = [next(found) if one.requires_grad else None for one in ends]
         return scores.detach().numpy(), [
             np.zeros(end.shape) if slope is None else slope.numpy()

@@ -52,19 +52,21 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Patches of 2 × 2 and some tokens before them; the first token is read, or the mean of the patches."""
+    """Patches of 2 × 2 and some tokens beside them; the first token is read, or the mean of the patches."""
 
-    def __init__(self, *, n_before: int, reads_first: bool) -> None:
+    def __init__(self, *, n_before: int, reads_first: bool, n_behind: int = 0) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, 8, 2, stride=2)
         self.before = nn.Parameter(torch.randn(1, n_before, 8) / 4)
-        self.place = nn.Parameter(torch.randn(1, n_before + 24, 8) / 4)
+        self.behind = nn.Parameter(torch.randn(1, n_behind, 8) / 4)
+        self.place = nn.Parameter(torch.randn(1, n_before + 24 + n_behind, 8) / 4)
         self.blocks, self.norm = nn.ModuleList(Block(8) for _ in range(3)), nn.LayerNorm(8)
         self.head, self.reads_first = nn.Linear(8, 4), reads_first
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         tokens = self.patches(x).flatten(2).movedim(1, 2)
-        tokens = torch.cat([self.before.expand(len(x), -1, -1), tokens], dim=1) + self.place
+        before, behind = (one.expand(len(x), -1, -1) for one in (self.before, self.behind))
+        tokens = torch.cat([before, tokens, behind], dim=1) + self.place
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)
@@ -274,3 +276,43 @@ def keras_two_views(*, meets_at_once: bool) -> keras.Model:
         ]
     joint = layers.Conv2D(5, 3, activation="relu", name="joint")(layers.Concatenate()(seen))
     return keras.Model([a, b], layers.Dense(4)(layers.GlobalAveragePooling2D()(joint)))
+
+
+class Patched(nn.Module):
+    """Patches of each channel of a series, as in PatchTST: the layer between has an axis more than a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scaled, self.patches, self.head = nn.Identity(), nn.Linear(4, 5), nn.Linear(30, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        patches = self.scaled(x * 2).movedim(1, 2).unflatten(2, (2, 4))
+        return self.head(self.patches(patches).tanh().flatten(1))
+
+
+def keras_patched() -> keras.Model:
+    x = keras.Input((8, 3))
+    scaled = layers.Permute((2, 1))(layers.Rescaling(2.0, name="scaled")(x))
+    patches = layers.Dense(5, "tanh", name="patches")(layers.Reshape((3, 2, 4))(scaled))
+    return keras.Model(x, layers.Dense(4)(layers.Flatten()(patches)))
+
+
+class OnlyScores(nn.Module):
+    """A softmax over time that weights fixed values: the gradients to its scores cancel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores, self.values, self.head = (
+            nn.Linear(3, 1),
+            nn.Parameter(torch.randn(9, 6)),
+            nn.Linear(6, 4),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head((self.scores(x).softmax(1) * self.values).sum(1))
+
+
+def keras_only_scores() -> keras.Model:
+    x = keras.Input((9, 3))
+    weights = keras.ops.softmax(layers.Dense(1, name="scores")(x), axis=1)
+    return keras.Model(x, layers.Dense(4)(layers.Dense(6)(keras.ops.squeeze(weights, axis=2))))

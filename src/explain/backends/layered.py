@@ -14,9 +14,9 @@ from typing import Any, Self
 import numpy as np
 
 from explain.backends.inspection import Inspection
+from explain.backends.operations.first_reads import Read
 from explain.backends.places import Entry, Place, TokenPlaces, layer_rows_error
 from explain.backends.protocol import Primitive, Question
-from explain.backends.stepwise import check_single_steps
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
@@ -164,16 +164,9 @@ class Layered(ABC):
     def fixes_axes(layer: Any) -> bool:
         """Tell whether the operation of a layer, such as a convolution, determines which of its axes are space."""
 
-    def check_default_layout(self, shape: tuple[int, ...]) -> None:
-        """Refuse an input of a shape that has two readings, if the caller has not stated its layout.
-
-        Raises
-        ------
-        LayoutError
-            If there are two; the message names both.
-        """
-        if self.inspection.stepwise:
-            check_single_steps(shape)
+    @abstractmethod
+    def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
+        """Run examples; give the inputs of the first operations that tell axes apart, at most as many."""
 
     def forget(self) -> None:
         """Clear the cached results of the whole model."""

@@ -115,6 +115,8 @@ def _those_that_read(
     if not calls:
         return ()
     ids, real, others = given.tokens({padding_id(backend.named_layers[call.name]) for call in calls})
+    # A bag of ids has a single vector.
+    calls = [call for call in calls if len(call.shape) == ids.ndim + 1]
     numbers = np.where(real, np.arange(1, ids.size + 1).reshape(ids.shape), 0)
     digits = range(int(numbers.max()).bit_length())
     variants = [ids, *(np.where(numbers >> digit & 1, others, ids) for digit in digits)]

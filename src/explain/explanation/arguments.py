@@ -39,7 +39,7 @@ def layer_layout_of(layer_layout: Any, layer: Any) -> Layout | None:
         return None
     if layer is None:
         raise OptionError(
-            f"layer_layout={layer_layout!r} is given without layer: say of which layer, for example layer='conv2'."
+            f"layer_layout={layer_layout!r} is given, but layer is not: say of which layer, for example layer='conv2'."
         )
     if not isinstance(layer_layout, (str, Layout)):
         raise OptionError(

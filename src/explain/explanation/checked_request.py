@@ -113,6 +113,6 @@ def checked_request(
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),
     )
-    if given.structure is None:
+    if given.structure is None and given.states_layout:
         check_kinds(row, [given.layout])
     return request

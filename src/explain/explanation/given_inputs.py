@@ -48,6 +48,8 @@ class GivenInput:
         The least and the greatest valid value of the input.
     display : Display
         How to draw the input.
+    states_layout : bool
+        Whether the caller states the layout.
     """
 
     name: str
@@ -59,6 +61,7 @@ class GivenInput:
     has_own_baseline: bool = False
     bounds: tuple[float, float] | None = None
     display: Display = field(default_factory=Display)
+    states_layout: bool = True
 
     @property
     def is_moved(self) -> bool:
@@ -91,7 +94,7 @@ class Given:
     display : Display
         How to draw the input.
     states_layout : bool
-        Whether the caller states the layout of a single input.
+        Whether the caller states the layout of every input that methods change.
     structure, several, wiring : Structure, tuple of GivenInput, Wiring
         For several inputs: the structure that contains them (tuple, list or dict), each input, and how the model is
         called with them.
@@ -114,7 +117,15 @@ class Given:
     @property
     def as_one(self) -> GivenInput:
         """All inputs as one `GivenInput`, for a call with a single result."""
-        return GivenInput("", self.x, self.layout, self.options, bounds=self.bounds, display=self.display)
+        return GivenInput(
+            "",
+            self.x,
+            self.layout,
+            self.options,
+            bounds=self.bounds,
+            display=self.display,
+            states_layout=self.states_layout,
+        )
 
 
 def given_inputs(
@@ -170,6 +181,7 @@ def given_inputs(
                 has_own_baseline=own_baseline and baselines[place] is not None,
                 bounds=bounds_of(all_bounds[place], shown.bounds, extension.stated_bounds(model)),
                 display=shown,
+                states_layout=layouts[place] is not None,
             )
         )
     # A model without parameters takes its dtype and device from an input that methods change, if there is one.
@@ -186,7 +198,7 @@ def given_inputs(
             one.options,
             one.bounds,
             one.display,
-            states_layout=layout is not None,
+            states_layout=one.states_layout,
             whole=whole_numbers_of(x) if one.host.dtype.kind == "f" else None,
         )
     _check_counts(found)
@@ -197,6 +209,7 @@ def given_inputs(
         one.options,
         None,
         Display(classes=one.display.classes),
+        states_layout=all(each.states_layout for each in found if each.is_moved),
         structure=structure,
         several=tuple(found),
         wiring=_wiring_of(structure, found),

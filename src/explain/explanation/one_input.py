@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 
 from explain.algorithms.method import Method
-from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.tokens import Tokens, seen_as_tokens
 from explain.errors import LayoutError, UnsupportedInputError
@@ -67,8 +66,6 @@ class OneInput:
         """Prepare the input of a request, inside the backend's session."""
         layout = request.question.layout.batch_first
         host = request.question.layout.to_batch_first(request.given.x)
-        if not request.given.states_layout and isinstance(backend, Layered):
-            backend.check_default_layout(host.shape)
         are_ids = host.dtype.kind == "i"
         first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
         mask = resolve_mask(request.lengths, first, layout)

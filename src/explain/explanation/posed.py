@@ -15,6 +15,7 @@ from explain.errors import OptionError, UnsupportedModelError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
+from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.whole_numbers import check_whole_numbers
 from explain.inputs.examples import Array, Examples
@@ -86,6 +87,7 @@ def posed(request: Request) -> Iterator[Posed]:
 
 
 def _posed(request: Request, opened: Backend) -> Posed:
+    request = with_seen_layout(request, opened)
     method = request.method
     view = (OneInput if request.given.structure is None else SeveralInputs).prepared(request, opened)
     if request.reduce is not None and not view.has_tokens:

@@ -11,6 +11,7 @@ import numpy as np
 from explain.backends.protocol import Backend
 from explain.errors import ExplainError, InputError
 from explain.explanation.request import Request
+from explain.inputs.arrays import converted_as_in_training
 from explain.inputs.examples import Examples
 
 # Of the largest output: above the rounding of sums in another order.
@@ -52,10 +53,7 @@ def check_whole_numbers(request: Request, backend: Backend, examples: Examples) 
 def _complaint(backend: Backend, example: Examples, whole: str) -> str:
     """Say why whole numbers cannot be explained, and what to do; empty if they can."""
     name = backend.model_name
-    as_in_training = (
-        "convert it as in training, for example x.astype('float32') / 255 for pictures, or one-hot vectors for class "
-        "numbers. Token ids have no gradient: explain the part of the model after its embedding, at the embeddings."
-    )
+    as_in_training = converted_as_in_training("x")
     look = getattr(backend, "unscaled_uses", None)
     uses = None if look is None else look(example)
     if uses is None:

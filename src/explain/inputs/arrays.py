@@ -75,10 +75,8 @@ def as_input(
         return array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
     if array.dtype.kind in "iub":
         raise InputError(
-            f"{name} has dtype {array.dtype}, but the model computes in floating point: convert it as in training, "
-            f"for example {name}.astype('float32') / 255 for pictures, or one-hot vectors for class numbers. Token ids "
-            "need an embedding layer (nn.Embedding, keras.layers.Embedding) that the model calls: put its table of "
-            "vectors into one, or explain a function of the vectors."
+            f"{name} has dtype {array.dtype}, but the model computes in floating point: "
+            f"{converted_as_in_training(name)}"
         )
     if array.dtype.kind != "f":
         raise InputError(f"{name} has dtype {array.dtype}: give real floating-point numbers.")
@@ -89,6 +87,15 @@ def as_input(
             f"infinite, the first at index {tuple(bad[0].tolist())}: correct the data first."
         )
     return array
+
+
+def converted_as_in_training(name: str) -> str:
+    """Say how whole numbers become an input that can be explained."""
+    return (
+        f"convert it as in training, for example {name}.astype('float32') / 255 for pictures, or one-hot vectors for "
+        "class numbers. Token ids need an embedding layer (nn.Embedding, keras.layers.Embedding) that the model calls: "
+        "put its table of vectors into one, or explain a function of the vectors."
+    )
 
 
 def as_input_of(structure: Structure, name: str, value: Any, extension: TensorReader, model: Any) -> Array:

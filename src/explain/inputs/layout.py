@@ -66,6 +66,17 @@ class Layout:
             )
 
     @property
+    def words(self) -> str:
+        """The axes in words.
+
+        Examples
+        --------
+        >>> Layout("NTC").words
+        'batch, time, channels or features'
+        """
+        return ", ".join(_AXES[letter] for letter in self.axes)
+
+    @property
     def batch_axis(self) -> int:
         """Index of the batch axis."""
         return self.axes.index("N")
@@ -88,9 +99,10 @@ class Layout:
     @property
     def kind(self) -> Kind:
         """The kind of an example, by its axes."""
-        if "T" in self.axes:
-            return "sequence"
         spatial = len(self.spatial_axes)
+        if "T" in self.axes:
+            # The frames of a video form a volume.
+            return "sequence" if spatial < 2 else "volume"
         if spatial == 0:
             return "table"
         return "image" if spatial == 2 else "volume"

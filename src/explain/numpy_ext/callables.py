@@ -166,7 +166,8 @@ def _of_session(session: Any) -> ArrayFunction:
     if dtype is None:
         raise UnsupportedModelError(
             f"model, an ONNX Runtime session, takes {first.type} as its first input {first.name!r}: only floating "
-            f"point ({', '.join(_SESSION_DTYPES)}) can be explained."
+            f"point ({', '.join(_SESSION_DTYPES)}) can be explained. Export the model with such an input, or give a "
+            "function of an array with framework='numpy' that casts it and runs the session."
         )
     fixed = size if isinstance(size, int) else None
     return ArrayFunction(call, "InferenceSession", np.dtype(dtype), fixed, takes_several=True)

@@ -60,7 +60,10 @@ def resolve_layer(
     if found is None:
         raise LayerError(_no_map(problem, call))
     if reach is not None and found not in reach.read:
-        raise LayerError(f"layer={call.label!r} does not read this input: name a layer that does.")
+        raise LayerError(
+            f"layer={call.label!r} does not read this input: name a layer that does, or leave layer out: "
+            "each of several inputs then has its own."
+        )
     return found
 
 

@@ -74,8 +74,9 @@ class _Rearranged(ABC):
 
     @property
     def structure_token(self) -> Hashable:
-        """A value that stays the same as long as the structure of the model does."""
-        return self.inner.structure_token
+        """A value that stays the same as long as the structure of the model does; None for a backend without layers."""
+        token: Hashable = getattr(self.inner, "structure_token", None)
+        return token
 
     @property
     def named_layers(self) -> Mapping[str, Any]:

@@ -12,12 +12,15 @@ import tensorflow as tf
 
 from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
+from explain.backends.operations.first_reads import Read
 from explain.backends.places import layer_rows_error
 from explain.backends.protocol import Finding, Question
+from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import is_keras_model, layers_of, seed_states
 from explain.running.path_gradients import AlongPaths
+from explain.running.random_state import preserved_random_state
 from explain.tf_ext.affine_prefix import cut
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.tf_ext.affine_prefix.path import Line
@@ -26,6 +29,7 @@ from explain.tf_ext.model import beginnings
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.state import preserved_variables
 from explain.tf_ext.model.transfer import to_host
 
 
@@ -121,6 +125,20 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         """Give the outputs of layers at some calls from one run."""
         places = [self.place_of(call) for call in calls]
         return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.recorded, examples, places)))
+
+    def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
+        """Run examples operation by operation; give the inputs of the first layers that tell axes apart."""
+        self.check_shape(examples)
+        padded = self.padded(examples)
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        forward = self._forward_pass(padded)
+        try:
+            with preserved_variables(self.model), preserved_random_state():
+                return beginnings.reads_in(lambda: forward.read(*inputs), self.named_layers, most)
+        except ExplainError:
+            raise
+        except Exception as cause:  # The user's code may raise anything.
+            raise self._call_error(cause, inputs) from cause
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""

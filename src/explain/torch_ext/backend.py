@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from explain.backends.layered import LastPass
+from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Finding, Question
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
@@ -136,6 +137,11 @@ class TorchBackend(AlongPaths, OpenedModel):
                 stack.enter_context(self.place_of(call).held(row, len(examples)))
             explained = self.read(points, examples).explained
         return tuple(to_host(one) for one in self.gradients_of(explained, examples, points))
+
+    def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
+        """Run examples; give the inputs of the first operations that tell axes apart."""
+        with torch.no_grad():
+            return beginnings.reads_in(lambda: self.read(self.tensors(examples.inputs), examples), most)
 
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""

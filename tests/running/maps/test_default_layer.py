@@ -51,7 +51,8 @@ def torch_map(model, module, channels_axis=1, target=1, grid=None):
     units = kept[-1].detach()
     if grid is not None:
         first, sizes = grid
-        units, slopes = (one[:, first:].unflatten(1, sizes) for one in (units, slopes))
+        stop = first + sizes[0] * sizes[1]
+        units, slopes = (one[:, first:stop].unflatten(1, sizes) for one in (units, slopes))
         channels_axis = -1
     units, slopes = (one.movedim(channels_axis, 1) for one in (units, slopes))
     found = (slopes.mean((2, 3), keepdim=True) * units).sum(1, keepdim=True).relu()
@@ -91,6 +92,7 @@ TORCH = [
     (lambda: ConvNext(), "block", {}),
     (lambda: VisionTransformer(n_before=3, reads_first=True), "blocks.1", {"grid": (3, (4, 6))}),
     (lambda: VisionTransformer(n_before=1, reads_first=True), "blocks.1", {"grid": (1, (4, 6))}),
+    (lambda: VisionTransformer(n_before=1, n_behind=4, reads_first=True), "blocks.1", {"grid": (1, (4, 6))}),
     (lambda: VisionTransformer(n_before=0, reads_first=False), "norm", {"grid": (0, (4, 6))}),
     (lambda: Inception(), "mixed", {}),
     (lambda: Segmenting(), "decoder", {"target": (1, 3, 5)}),

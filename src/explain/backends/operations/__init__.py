@@ -1,1 +1,1 @@
-"""Graphs of operations, the same in every framework: which depend on an input, and which have backward rules."""
+"""Operations, the same in every framework: which depend on an input, which have backward rules, which read it first."""

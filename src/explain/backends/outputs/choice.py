@@ -56,7 +56,7 @@ def pick_output(
         values = list(output)
     fitting = [place for place, value in enumerate(values) if explainable(value)]
     if not fitting:
-        raise ScoreError(_no_tensor(output, "each of its outputs"))
+        raise ScoreError(_no_tensor(output, "each output"))
     chosen = 0 if wanted is None and len(values) == 1 else _place_of(wanted, keys, len(values))
     if chosen in fitting:
         return values[chosen]

@@ -69,6 +69,12 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
         return _first_map(problem, possible, calls)
     problem, found_none, output = seen, _NoneFound(), Output(seen)
     for call in _carrying_all(problem, possible):
+        if len(call.shape) > max(rank + 1, 2):
+            raise LayerError(
+                f"All of the score's dependence on the input goes through layer {call.label!r}, whose output of shape "
+                f"{call.shape} per example has more axes than a map over the {rank} of the input: which of them belong "
+                "to a map cannot be told. Name another layer with layer=, or use method='integrated_gradients'."
+            )
         axes = observed_axes(problem, call)
         if axes is None:
             continue
@@ -135,7 +141,7 @@ class _NoneFound:
 
 def _may_be_map(call: LayerCall, rank: int) -> bool:
     """Tell whether the shape of an output allows a map over `rank` axes, or a sequence of tokens."""
-    if rank == 0 or not call.has_examples or (len(call.shape) != rank + 1 and len(call.shape) != 2):
+    if rank == 0 or not call.has_examples or (len(call.shape) < rank + 1 and len(call.shape) != 2):
         return False
     # One place, or a line of places in one channel.
     return sum(size > 1 for size in call.shape) >= min(rank, 2)

@@ -80,7 +80,9 @@ def _fitting(
         for at in corners
     ]
     beside = changes.shape[1] - math.prod(grid)
-    for first in dict.fromkeys((beside, 0)):
+    # Other tokens stand before the grid, behind it, or on both sides.
+    between = min(int(changes[0].argmax()), beside)
+    for first in dict.fromkeys((beside, 0, between)):
         own: Array = changes[:, first : first + math.prod(grid)]
         if own.any(axis=1).all() and (own.argmax(axis=1) == cells).all():
             return TokenGrid(first, grid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 
 from explain.backends.operations.endings import CONSTANT, OTHER, ActivationKind, Ending, Step, ending_of
 from explain.backends.operations.score_graph import names
+from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.graph import name_of, run_again
 
 _ACTIVATIONS: dict[str, ActivationKind] = {
@@ -33,26 +35,36 @@ _LOGARITHMS, _EXPONENTS = names("Log Log1p"), names("Exp")
 _CALLS = names("PartitionedCall StatefulPartitionedCall")
 
 
-def ending_of_output(output: Any) -> Ending | None:
-    """Follow an output through a trace back to its activations; None if it is in no trace."""
-    if not tf.is_symbolic_tensor(output):
-        return None
-    return ending_of(output.ref(), _step_of)
+def ending_of_output(output: Any, run: EagerRun | None = None) -> Ending | None:
+    """Follow an output back to its activations, through its trace or a recorded run; None where there is neither."""
+    if tf.is_symbolic_tensor(output):
+        return ending_of(output.ref(), partial(_step_of, _traced_operation))
+    return None if run is None else ending_of(output.ref(), partial(_step_of, run.operation_of))
 
 
-def _step_of(reference: Any) -> Step:
+def _traced_operation(tensor: Any) -> Any:
+    return tensor.op
+
+
+def _step_of(operation_of: Callable[[Any], Any], reference: Any) -> Step:
     tensor = reference.deref()
-    operation, name = tensor.op, name_of(tensor.op)
-    logits = _logits_of(operation)
+    operation = operation_of(tensor)
+    name = name_of(operation)
+    logits = _logits_of(operation, operation_of)
     if logits is not None:
         return Step("activates", kind=logits[0])
     if not tensor.dtype.is_floating:
         return OTHER if tensor.dtype.is_complex else CONSTANT
-    if name in _CALLS:
+    if name in _CALLS and tf.is_symbolic_tensor(tensor):
         return _step_in_function(tensor)
     if name == "IdentityN":
         # A function with a custom gradient: each result is the operand at its place.
-        return Step("moves", [operation.inputs[tensor.value_index].ref()], label=name)
+        place = (
+            tensor.value_index
+            if tf.is_symbolic_tensor(tensor)
+            else next(place for place, one in enumerate(operation.outputs) if one is tensor)
+        )
+        return Step("moves", [operation.inputs[place].ref()], label=name)
     operands = [one.ref() for one in operation.inputs if one.dtype.is_floating or one.dtype.is_complex]
     if name in MOVES and not operands:
         # Whole numbers, converted.
@@ -65,34 +77,36 @@ def _step_of(reference: Any) -> Step:
         return Step("exp", operands, label=name)
     if name in _LOGARITHMS:
         return Step("log", operands, label=name)
-    return CONSTANT if _is_constant(operation) else OTHER
+    return CONSTANT if _is_constant(operation, operation_of) else OTHER
 
 
-def _logits_of(operation: Any) -> tuple[ActivationKind, Any] | None:
+def _logits_of(operation: Any, operation_of: Callable[[Any], Any]) -> tuple[ActivationKind, Any] | None:
     """Give the kind of an activation and its logits; None for another operation."""
     name = name_of(operation)
     if name in _ACTIVATIONS:
         return _ACTIVATIONS[name], operation.inputs[0]
-    if name == "Neg" and name_of(operation.inputs[0].op) == "Softplus":
+    if name == "Neg" and name_of(below := operation_of(operation.inputs[0])) == "Softplus":
         # A log-sigmoid is written as −softplus(−x).
-        inner = operation.inputs[0].op.inputs[0].op
+        inner = operation_of(below.inputs[0])
         if name_of(inner) == "Neg":
             return "log_sigmoid", inner.inputs[0]
     return None
 
 
-def _is_constant(operation: Any) -> bool:
-    """Tell whether an operation depends on no input of the trace, only on constants and weights."""
-    captured = {tensor.ref() for tensor in operation.graph.internal_captures}
-    left, seen = [operation], {operation}
+def _is_constant(operation: Any, operation_of: Callable[[Any], Any]) -> bool:
+    """Tell whether an operation depends on no input, only on constants and weights."""
+    graph = getattr(operation, "graph", None)
+    captured = {tensor.ref() for tensor in graph.internal_captures} if graph is not None else set()
+    left, seen = [operation], {id(operation)}
     while left:
         one = left.pop()
         if one.type == "Placeholder" and one.outputs[0].ref() not in captured:
             return False
         for tensor in one.inputs:
-            if tensor.op not in seen:
-                seen.add(tensor.op)
-                left.append(tensor.op)
+            below = operation_of(tensor)
+            if id(below) not in seen:
+                seen.add(id(below))
+                left.append(below)
     return True
 
 
@@ -100,7 +114,7 @@ def _step_in_function(tensor: Any) -> Step:
     """Give the activations at the end of a function that a trace calls: their kind is known, their logits are not."""
     name = tensor.op.get_attr("f").name
     inner = function_def_to_graph(tensor.op.graph._get_function(name).cached_definition)
-    found = ending_of(inner.outputs[tensor.value_index].ref(), _step_of)
+    found = ending_of(inner.outputs[tensor.value_index].ref(), partial(_step_of, _traced_operation))
     if found is None:
         return OTHER
     return Step("activates" if found.moved else "mixes", kind=found.kinds[0], label=name)
@@ -120,14 +134,17 @@ def with_replaced(output: Any, ending: Ending, function: Callable[[ActivationKin
     function : callable
         From the kind of an activation and its logits to the replacement.
     """
-    if not (ending.activations and all(_logits_of(one.deref().op) for one in ending.activations)):
+    if not (
+        ending.activations
+        and all(_logits_of(one.deref().op, _traced_operation) for one in ending.activations)
+    ):
         return None
     made: dict[Any, Any] = {}
     left = [output]
     while left:
         tensor = left[-1]
         operation = tensor.op
-        logits = _logits_of(operation)
+        logits = _logits_of(operation, _traced_operation)
         if tensor.ref() in made:
             left.pop()
         elif logits is not None:

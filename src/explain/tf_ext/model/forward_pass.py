@@ -21,6 +21,7 @@ from explain.keras.calls import wired
 from explain.keras.inspection import output_names
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.masks import recorded_masks
+from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.inspection import TensorFlowInspection
 from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls, with_moved_axis
@@ -50,6 +51,8 @@ class TensorFlowForwardPass(ForwardPass):
         The finding of each reading of the output, and the end of each call of the model.
     notes : list
         Records of a computation for the analysis of its trace.
+    run : EagerRun, optional
+        The operations of a pass without a trace, if they are recorded.
     """
 
     arithmetic = ARITHMETIC
@@ -59,6 +62,7 @@ class TensorFlowForwardPass(ForwardPass):
     findings: list[Finding] = field(default_factory=list)
     endings: list[Ending | None] = field(default_factory=list)
     notes: list[Any] = field(default_factory=list)
+    run: EagerRun | None = None
 
     @classmethod
     def of(cls, model: Any, inspection: TensorFlowInspection, **settings: Any) -> TensorFlowForwardPass:
@@ -203,7 +207,7 @@ class TensorFlowForwardPass(ForwardPass):
         return bool(tf.is_tensor(value))
 
     def _ending_of(self, output: Any) -> Ending | None:
-        self.endings.append(ending_of_output(output) or self.ending)
+        self.endings.append(ending_of_output(output, self.run) or self.ending)
         return self.endings[-1]
 
     def _replaced(self, output: Any, ending: Ending) -> Any:

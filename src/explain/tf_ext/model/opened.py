@@ -20,6 +20,7 @@ from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.layers import is_keras_model, layers_of
 from explain.running.random_state import preserved_random_state
+from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (
     TensorFlowInspection,
@@ -157,7 +158,7 @@ class OpenedModel(Layered):
                 if found is not None:
                     return found, trace.finding
             if function is TensorFlowForwardPass.outputs:
-                self._ending = self._ending_in_a_trace(examples, inputs)
+                self._ending = self._ending_of_a_run(examples)
             forward = self._forward_pass(examples, self._ending)
             with self._put_back():
                 return function(forward, *static, *inputs), forward.findings[0]
@@ -176,7 +177,7 @@ class OpenedModel(Layered):
         """
         inputs = (self.tensors(examples.inputs), self._beside(examples))
         if "ending" not in self.observed:
-            self.observed["ending"] = self._ending_in_a_trace(examples, inputs)
+            self.observed["ending"] = self._ending_of_a_run(examples)
         forward = self._forward_pass(examples, self.observed["ending"])
         try:
             with self._put_back():
@@ -335,17 +336,16 @@ class OpenedModel(Layered):
             kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
         return kept[key]
 
-    def _ending_in_a_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> Ending | None:
-        """Find the activations that made the output, in a trace that never runs: eager tensors have no graph."""
+    def _ending_of_a_run(self, examples: Examples) -> Ending | None:
+        """Find the activations that made the output, in a run of one example: eager tensors have no graph."""
         if self.inspection.opaque:
             return None
-        forward = self._forward_pass(examples)
-        try:
-            with self._put_back(variables=False):
-                traced(forward.outputs, inputs, self._specifications(inputs))
-        # The user's code may raise anything when it is traced; the model runs without a trace then.
-        except Exception:
-            return None
+        one = self.padded(examples.rows(slice(0, 1)))
+        given = (self.tensors(one.inputs), self._beside(one))
+        forward = self._forward_pass(one)
+        with self._put_back(), EagerRun.recorded(tf.nest.flatten(given)) as run:
+            forward.run = run
+            forward.outputs(*given)
         return _without_graph(forward.endings)
 
     def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:

@@ -212,7 +212,9 @@ def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int
             f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}"
         )
     if len(shape) != ndim:
-        return Complaint(f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}")
+        return Complaint(
+            f"layer {name!r} wants {ndim} axes {wanted}, x has shape {shape}: give x in these axes"
+        )
     if shape[1] != channels and shape[-1] == channels:
         return Complaint(
             f"x has shape {shape} with {channels} channels last, but layer {name!r} wants channels first, {wanted}: "

@@ -1,0 +1,215 @@
+"""Functions of arrays, estimators and sessions; files of models."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from advice.advice import Advice
+from advice.models import IDS, TABLE, TENSORFLOW, TORCH, WEIGHT, perceptron
+
+import explain
+from explain.backends.discovery import extension_for
+from explain.errors import (
+    EngineError,
+    InputError,
+    ModelCallError,
+    ProbabilityScoreWarning,
+    ScoreError,
+    TargetError,
+    UnsupportedModelError,
+)
+
+
+def ablated(function: Any, x: Any = TABLE, **arguments: Any) -> Any:
+    return explain.attribute(
+        function,
+        x,
+        "feature_ablation",
+        **{"framework": "numpy", "target": 0, "score": "output", **arguments},
+    )
+
+
+def scores(x: Any) -> Any:
+    return x @ WEIGHT
+
+
+def classifier(**options: Any) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(**options).fit(np.repeat(TABLE, 3, axis=0), [0, 0, 1, 1, 2, 2])
+
+
+def margin(**options: Any) -> Any:
+    from sklearn.svm import SVC
+
+    return SVC(**options).fit(np.repeat(TABLE, 6, axis=0), np.repeat([0, 1], 6))
+
+
+def clusters() -> Any:
+    from sklearn.decomposition import PCA
+
+    return PCA(2).fit(np.vstack([TABLE, 2 * TABLE[::-1]]))
+
+
+def session() -> Any:
+    """Casts whole numbers to floating point."""
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["tokens"], ["y"], to=TensorProto.FLOAT)],
+        "net",
+        [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["batch", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def loaded(kit: Any, good: bool) -> Any:
+    """Reads a model file of the framework, or one that is none."""
+    suffix = ".pt" if kit.name == "torch" else ".keras"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model{suffix}"
+        model = perceptron(kit)
+        if not good:
+            path.write_bytes(b"nothing")
+        elif kit.name == "torch":
+            kit.torch.jit.trace(model, kit.tensor(TABLE)).save(str(path))
+        else:
+            model.save(path)
+        return extension_for(model).load_model(path)
+
+
+ADVICE = [
+    Advice(
+        " is not available for a ",
+        ScoreError,
+        lambda kit: explain.attribute(margin(), TABLE, "feature_ablation", target=None, score="probability"),
+        lambda kit: explain.attribute(margin(), TABLE, "feature_ablation", target=None, score="output"),
+        TORCH,
+    ),
+    Advice(
+        ", gives no scores: it has none of predict_proba, decision_function and, where ",
+        UnsupportedModelError,
+        lambda kit: explain.attribute(clusters(), TABLE, "feature_ablation"),
+        lambda kit: [
+            explain.attribute(margin(), TABLE, "feature_ablation", target=None, score="output"),
+            ablated(clusters().transform),
+        ],
+        TORCH,
+    ),
+    Advice(
+        ".predict, gives the names or numbers of classes, which are no scores: give ",
+        UnsupportedModelError,
+        lambda kit: ablated(classifier().predict),
+        lambda kit: [
+            ablated(classifier(), framework=None),
+            ablated(classifier().predict_proba),
+            ablated(classifier().decision_function),
+        ],
+        TORCH,
+    ),
+    Advice(
+        "model, an ONNX Runtime session, takes ",
+        UnsupportedModelError,
+        lambda kit: ablated(session(), IDS.astype("float32"), framework=None),
+        lambda kit: ablated(
+            lambda x: session().run(None, {"tokens": x.astype("int64")})[0], IDS.astype("float32")
+        ),
+        TORCH,
+    ),
+    Advice(
+        "There is no reference engine for functions of arrays: use engine='explain'.",
+        EngineError,
+        lambda kit: extension_for(classifier()).run_reference_engine(None),
+        lambda kit: ablated(classifier(), framework=None, engine="explain"),
+        TORCH,
+    ),
+    Advice(
+        " is not a model file of a framework: load the model yourself, and give it.",
+        UnsupportedModelError,
+        lambda kit: extension_for(classifier()).load_model(Path("model.pkl")),
+        lambda kit: ablated(classifier(), framework=None),
+        TORCH,
+    ),
+    Advice(
+        "score='output', and give a function that returns the scores to explain.",
+        ScoreError,
+        lambda kit: ablated(scores, score="probability"),
+        lambda kit: ablated(scores, score="output"),
+        TORCH,
+    ),
+    Advice(
+        "Probabilities hardly change where the model is certain. Give a function that returns logits, such as ",
+        ProbabilityScoreWarning,
+        lambda kit: ablated(classifier(), framework=None, score="logit"),
+        lambda kit: [
+            ablated(classifier().decision_function, score="logit"),
+            ablated(classifier(), framework=None, score="probability"),
+        ],
+        TORCH,
+    ),
+    Advice(
+        " takes one array, but x holds several inputs: give one array, or a ",
+        UnsupportedModelError,
+        lambda kit: ablated(classifier(), (TABLE, TABLE), framework=None),
+        lambda kit: [
+            ablated(classifier(), framework=None),
+            *ablated(lambda a, b: scores(a) + scores(b), (TABLE, TABLE)),
+        ],
+        TORCH,
+    ),
+    Advice(
+        "per example. Does x have a batch axis, and is layout= right?",
+        InputError,
+        lambda kit: ablated(lambda x: scores(x).sum(0)),
+        lambda kit: ablated(lambda x: scores(x)),
+        TORCH,
+    ),
+    Advice(
+        "axes that it was trained with, the batch first?",
+        ModelCallError,
+        lambda kit: ablated(scores, TABLE[:, :3]),
+        lambda kit: ablated(scores, TABLE),
+        TORCH,
+    ),
+    Advice(
+        ", which is not numeric: ",
+        ScoreError,
+        lambda kit: ablated(lambda x: np.array(["cat", "dog"])),
+        lambda kit: [ablated(classifier().predict_proba), ablated(classifier().decision_function)],
+        TORCH,
+    ),
+    Advice(
+        "): explain a function that returns an array with one row per example.",
+        ScoreError,
+        lambda kit: ablated(lambda x: [[1.0], [1.0, 2.0]]),
+        lambda kit: ablated(scores),
+        TORCH,
+    ),
+    Advice(
+        "it should give one scalar per ",
+        TargetError,
+        lambda kit: ablated(scores, target=lambda outputs: outputs),
+        lambda kit: ablated(scores, target=lambda outputs: outputs[:, 0]),
+        TORCH,
+    ),
+    Advice(
+        "A file of torch.save is a pickle, and reading ",
+        UnsupportedModelError,
+        lambda kit: loaded(kit, good=False),
+        lambda kit: loaded(kit, good=True),
+        TORCH,
+    ),
+    Advice(
+        "Lambda name a function that builds it, as module:function.",
+        UnsupportedModelError,
+        lambda kit: loaded(kit, good=False),
+        lambda kit: loaded(kit, good=True),
+        TENSORFLOW,
+    ),
+]

@@ -1,0 +1,128 @@
+"""Maps of layers: their axes, the default layer, several inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from advice.advice import Advice
+from advice.models import TABLE, TORCH, attribute, linear
+from models import maps
+
+from explain.errors import CancellationWarning, LayerError, OptionError, SharedMapWarning
+
+OF_NINE = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
+
+
+def pictures(kit: Any, seed: int = 0) -> np.ndarray:
+    shape = (2, *kit.picture_shape(3, *maps.SIZE))
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def made(kit: Any, name: str, **options: Any) -> Any:
+    """A model of `tests/models/maps.py` with seeded weights."""
+    if kit.name == "torch":
+        kit.torch.manual_seed(0)
+        return getattr(maps, name)(**options).eval()
+    kit.keras.utils.set_random_seed(0)
+    return getattr(maps, f"keras_{''.join(f'_{one.lower()}' if one.isupper() else one for one in name)[1:]}")(
+        **options
+    )
+
+
+def own(kit: Any) -> str:
+    return "NCHW" if kit.name == "torch" else "NHWC"
+
+
+def views(kit: Any) -> tuple[Any, Any]:
+    return made(kit, "TwoViews", meets_at_once=True), (pictures(kit), pictures(kit, 1))
+
+
+ADVICE = [
+    Advice(
+        "cannot be told: none follows those of the input, and another size of the input does not tell either. ",
+        LayerError,
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square"),
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout=own(kit)),
+    ),
+    Advice(
+        " letters, N first and C among them.",
+        LayerError,
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout="NTC"),
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout=own(kit)),
+    ),
+    Advice(
+        " is given, but layer is not: say of which layer, for example layer='conv2'.",
+        OptionError,
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer_layout=own(kit)),
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout=own(kit)),
+    ),
+    Advice(
+        " is not a layout: give one letter per axis of the layer's output, for ",
+        OptionError,
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout=4),
+        lambda kit: attribute(made(kit, "Mixed"), pictures(kit), layer="square", layer_layout=own(kit)),
+    ),
+    Advice(
+        "by more than one way, past every layer that gives a map over space or ",
+        LayerError,
+        lambda kit: attribute(made(kit, "TwoWays"), pictures(kit), "grad_cam"),
+        lambda kit: [
+            attribute(made(kit, "TwoWays"), pictures(kit), "layer_cam", layer="right"),
+            attribute(made(kit, "TwoWays"), pictures(kit), "integrated_gradients"),
+        ],
+    ),
+    Advice(
+        " per example has more axes than a map over the ",
+        LayerError,
+        lambda kit: attribute(made(kit, "Patched"), OF_NINE[:, :8], "grad_cam"),
+        lambda kit: [
+            attribute(made(kit, "Patched"), OF_NINE[:, :8], "layer_cam", layer="scaled", target=1),
+            attribute(made(kit, "Patched"), OF_NINE[:, :8], "integrated_gradients"),
+        ],
+    ),
+    Advice(
+        "with a map over space or time cancel when they are averaged over its ",
+        LayerError,
+        lambda kit: attribute(made(kit, "OnlyScores"), OF_NINE, "grad_cam"),
+        lambda kit: attribute(made(kit, "OnlyScores"), OF_NINE, "integrated_gradients"),
+    ),
+    Advice(
+        ", and a class activation map needs one: use ",
+        LayerError,
+        lambda kit: attribute(linear(kit), TABLE, "grad_cam"),
+        lambda kit: attribute(linear(kit), TABLE, "integrated_gradients"),
+    ),
+    Advice(
+        "axes of space or time: use a method that explains the input, such as method='integrated_gradients'.",
+        LayerError,
+        lambda kit: attribute(linear(kit), TABLE, "grad_cam", layer="0" if kit.name == "torch" else "dense"),
+        lambda kit: attribute(linear(kit), TABLE, "integrated_gradients"),
+        TORCH,
+    ),
+    Advice(
+        ": name another layer, or use method='integrated_gradients'.",
+        LayerError,
+        lambda kit: attribute(made(kit, "TwoWays"), pictures(kit), "grad_cam", layer="head"),
+        lambda kit: [
+            attribute(made(kit, "TwoWays"), pictures(kit), "layer_cam", layer="left"),
+            attribute(made(kit, "TwoWays"), pictures(kit), "integrated_gradients"),
+        ],
+        TORCH,
+    ),
+    Advice(
+        " cancel when they are averaged over its places, as in front of a softmax over them. ",
+        CancellationWarning,
+        lambda kit: attribute(made(kit, "AttentionPooled"), OF_NINE, "grad_cam", layer="scores"),
+        lambda kit: [
+            attribute(made(kit, "AttentionPooled"), OF_NINE, "layer_cam", layer="scores"),
+            attribute(made(kit, "AttentionPooled"), OF_NINE, "layer_cam", layer="query"),
+        ],
+    ),
+    Advice(
+        ", which other inputs reach too: it shows where ",
+        SharedMapWarning,
+        lambda kit: attribute(*views(kit), "grad_cam"),
+        lambda kit: list(attribute(*views(kit), "integrated_gradients")),
+    ),
+]
