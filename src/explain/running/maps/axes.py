@@ -24,6 +24,8 @@ Floats = npt.NDArray[np.float64]
 # the change of the input moves from its first quarter to its last. Random weights also move it: by the more, the fewer
 # values each place of the axis has.
 _LEAST, _MOST_OF_LEAST, _LEAST_OF_ONE_VALUE = 0.05, 0.3, 0.8
+# Axes that contradict the operation of the layer itself follow the input by this share of their length, or more.
+_LEAST_AGAINST_OPERATION = 0.5
 # Another reading of the axes may explain at most this share of it.
 _MOST_OF_ANOTHER = 0.75
 
@@ -50,7 +52,8 @@ def with_axes(problem: Problem, call: LayerCall, stated: Layout | None = None) -
     """Give a call with the axes of its output.
 
     Found by the first of these that tells them apart: which axes follow the input's when a part of the input changes;
-    which change their size with the input; the operation of the layer itself; sizes of one.
+    which change their size with the input; the operation of the layer itself; which follow those of the last such
+    operation before the layer; sizes of one.
 
     Parameters
     ----------
@@ -102,8 +105,11 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
     axes = _by_another_size(problem, call)
     if axes is not None:
         return axes
-    if call.fixes_axes:
+    if call.keeps_axes:
         return last if call.channels_last else first
+    axes = _axes_after_an_operation(problem, call)
+    if axes is not None:
+        return axes
     if max(call.shape[:-1]) == 1 or max(call.shape[1:]) == 1:
         # All places are one: the axis of another size is that of the channels.
         return last if call.shape[-1] > 1 or (call.shape[0] == 1 and call.channels_last) else first
@@ -136,10 +142,62 @@ def _axes_that_follow(
             # The rows of the output are not the examples.
             return None
         # What follows the features of a table is a sequence.
-        axes = _read(call, Followed(letters.replace("C", "T"), _moves(outputs, len(letters))))
+        followed = Followed(letters.replace("C", "T"), _moves(outputs, len(letters)))
+        axes = _read(call, followed)
         if axes is not None:
-            return axes
+            return _unless_fixed(problem, call, followed, axes)
     return None
+
+
+def _unless_fixed(problem: Problem, call: LayerCall, followed: Followed, axes: str) -> str:
+    """Give observed axes, or those that an operation fixes if these differ and are not contradicted clearly.
+
+    In a small output, such as one of two places, random weights and normalisations move what changes too.
+    """
+    if not call.keeps_axes or call.fold is not None:
+        return axes
+    first, last = _usual(problem, call)
+    fixed = last if call.channels_last else first
+    sizes, own = (dict(zip(one[1:], call.shape, strict=True)) for one in (axes, fixed))
+    if set(sizes) != set(own) or (sizes == own and not call.fixes_axes):
+        # Moved axes of the same sizes look as if nothing had moved them.
+        return axes
+    moves = [
+        followed.moves[followed.letters.index(letter), index]
+        for index, letter in enumerate(axes[1:])
+        if letter in followed.letters and call.shape[index] > 1
+    ]
+    return axes if not moves or min(moves) >= _LEAST_AGAINST_OPERATION else fixed
+
+
+def _axes_after_an_operation(problem: Problem, call: LayerCall) -> str | None:
+    """Change parts of the output of the last earlier layer that fixes its axes; give those that follow it.
+
+    Attention over the whole input mixes all places, while little mixes them from that layer on.
+    """
+    if problem.examples.outer or call.fold is not None:
+        return None
+    backend = _layered(problem)
+    calls = backend.layer_calls(problem.examples)
+    earlier = [
+        one
+        for one in calls[: calls.index(call)]
+        if one.fixes_axes and one.has_examples and one.fold is None and len(one.shape) == len(call.shape)
+    ]
+    if not earlier:
+        return None
+    source, one = earlier[-1], problem.examples.rows(slice(0, 1))
+    axes = observed_axes(problem, source)
+    if axes is None:
+        return None
+    at_source = replace(
+        problem,
+        backend=backend.at(source),
+        examples=one.at_layer(backend.activations(source, one), None),
+        layout=Layout(axes),
+        parts=(),
+    )
+    return _axes_that_follow(at_source, call, lambda examples: recorded(at_source, [call], examples)[0])
 
 
 def _as_stated(call: LayerCall, stated: Layout) -> LayerCall:
