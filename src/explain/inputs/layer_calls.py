@@ -45,6 +45,7 @@ class TokenGrid:
 
         Examples
         --------
+        >>> import numpy as np
         >>> TokenGrid(1, (2, 3)).laid_out(np.arange(7).reshape(1, 7, 1))[0, ..., 0]
         array([[1, 2, 3],
                [4, 5, 6]])

@@ -24,8 +24,9 @@ Floats = npt.NDArray[np.float64]
 # the change of the input moves from its first quarter to its last. Random weights also move it: by the more, the fewer
 # values each place of the axis has.
 _LEAST, _MOST_OF_LEAST, _LEAST_OF_ONE_VALUE = 0.05, 0.3, 0.8
-# Axes that contradict the operation of the layer itself follow the input by this share of their length, or more.
-_LEAST_AGAINST_OPERATION = 0.5
+# Axes that contradict the operation of the layer itself follow the input by this share of their length, or more, for
+# each of some draws of noise.
+_LEAST_AGAINST_OPERATION, _DRAWS_AGAINST_OPERATION = 0.5, 6
 # Another reading of the axes may explain at most this share of it.
 _MOST_OF_ANOTHER = 0.75
 
@@ -135,39 +136,56 @@ def _axes_that_follow(
 ) -> str | None:
     """Change parts of each input; give the axes if those that follow tell them apart."""
     for part in problem.parts or (None,):
-        layout = problem.layout if part is None else part.layout
-        letters = extent_of(layout) or "C"
-        outputs = run(changed_rows(problem, part, [*_ends(problem, layout, letters, part)]))
-        if outputs is None:
+        followed = _followed(problem, part, run)
+        if followed is None:
             # The rows of the output are not the examples.
             return None
-        # What follows the features of a table is a sequence.
-        followed = Followed(letters.replace("C", "T"), _moves(outputs, len(letters)))
         axes = _read(call, followed)
         if axes is not None:
-            return _unless_fixed(problem, call, followed, axes)
+            fixed = _contradicted(problem, call, axes)
+            if fixed is None or all(
+                (again := _followed(problem, part, run, draw)) and _follow_clearly(call, again, axes)
+                for draw in range(1, 1 + _DRAWS_AGAINST_OPERATION)
+            ):
+                return axes
+            return fixed
     return None
 
 
-def _unless_fixed(problem: Problem, call: LayerCall, followed: Followed, axes: str) -> str:
-    """Give observed axes, or those that an operation fixes if these differ and are not contradicted clearly.
+def _followed(
+    problem: Problem, part: Part | None, run: Callable[[Examples], Array | None], draw: int = 0
+) -> Followed | None:
+    """Change both ends of each axis of an input; None if the output has no row for each example."""
+    layout = problem.layout if part is None else part.layout
+    letters = extent_of(layout) or "C"
+    outputs = run(changed_rows(problem, part, [*_ends(problem, layout, letters, part)], draw))
+    # What follows the features of a table is a sequence.
+    return outputs if outputs is None else Followed(letters.replace("C", "T"), _moves(outputs, len(letters)))
+
+
+def _contradicted(problem: Problem, call: LayerCall, axes: str) -> str | None:
+    """Give the axes that an operation fixes for a call, None if there are none or the observed ones agree.
 
     In a small output, such as one of two places, random weights and normalisations move what changes too.
     """
     if not call.keeps_axes or call.fold is not None:
-        return axes
+        return None
     first, last = _usual(problem, call)
     fixed = last if call.channels_last else first
     sizes, own = (dict(zip(one[1:], call.shape, strict=True)) for one in (axes, fixed))
     if set(sizes) != set(own) or (sizes == own and not call.fixes_axes):
         # Moved axes of the same sizes look as if nothing had moved them.
-        return axes
-    moves = [
-        followed.moves[followed.letters.index(letter), index]
+        return None
+    return fixed if fixed != axes else None
+
+
+def _follow_clearly(call: LayerCall, followed: Followed, axes: str) -> bool:
+    """Tell whether some axes of a call follow the input by more than chance."""
+    return all(
+        followed.moves[followed.letters.index(letter), index] >= _LEAST_AGAINST_OPERATION
         for index, letter in enumerate(axes[1:])
         if letter in followed.letters and call.shape[index] > 1
-    ]
-    return axes if not moves or min(moves) >= _LEAST_AGAINST_OPERATION else fixed
+    )
 
 
 def _axes_after_an_operation(problem: Problem, call: LayerCall) -> str | None:
@@ -284,7 +302,9 @@ def _ends(problem: Problem, layout: Layout, letters: str, part: Part | None) -> 
             yield tuple(ends if index == axis else slice(None) for index in range(len(shape)))
 
 
-def changed_rows(problem: Problem, part: Part | None, places: Sequence[tuple[slice, ...]]) -> Examples:
+def changed_rows(
+    problem: Problem, part: Part | None, places: Sequence[tuple[slice, ...]], draw: int = 0
+) -> Examples:
     """Give the first example, and once for each of some places the same example with noise there.
 
     Parameters
@@ -295,11 +315,13 @@ def changed_rows(problem: Problem, part: Part | None, places: Sequence[tuple[sli
         The changed input, of several.
     places : sequence of tuple of slice
         One slice per axis of that input, without the batch axis.
+    draw : int, optional
+        The number of the draw of noise.
     """
     one = problem.examples.rows(np.zeros(len(places) + 1, np.intp))
     array = one.inputs[0].copy()
     inner = array if part is None else part.shaped(array[:, part.columns])
-    noise = np.random.default_rng(0).normal(size=inner.shape[1:])
+    noise = np.random.default_rng(draw).normal(size=inner.shape[1:])
     scale = float(inner[0].std()) or 1.0
     for row, place in enumerate(places, start=1):
         inner[row][place] += (scale * noise[place]).astype(array.dtype)
