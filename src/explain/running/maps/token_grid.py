@@ -11,7 +11,7 @@ import numpy as np
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, TokenGrid, extent_of
 from explain.inputs.layout import Layout
-from explain.running.maps.axes import changed_rows, changes_in, recorded
+from explain.running.maps.changes import changed_rows, changes_in, recorded
 from explain.running.problem import Problem
 
 # The largest number of grids that are tried; the first nearly always fits.
