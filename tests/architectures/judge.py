@@ -237,6 +237,7 @@ def reference_of(passes: Passes, method: str) -> Any:
     if method == "smoothgrad":
         from architectures.references import smoothgrad
 
-        one, other = smoothgrad(passes), smoothgrad(passes, channels_first=True)
-        return {key: [one[key], other[key]] for key in one}
+        # Of a video, the channels may be the second axis.
+        found = [smoothgrad(passes, channels) for channels in (-1, 0, 1)]
+        return {key: [one[key] for one in found] for key in found[0]}
     return REFERENCES[method](passes)

@@ -99,8 +99,11 @@ def input_x_gradient(passes: Passes) -> dict[Any, Array]:
     return by_input(passes, [g * s for g, s in zip(gradients, passes.starts, strict=True)], SUMMED)
 
 
-def smoothgrad(passes: Passes, channels_first: bool = False) -> dict[Any, Array]:
-    """The mean gradient at the example with noise added, of the documented size and draws."""
+def smoothgrad(passes: Passes, channels: int = -1) -> dict[Any, Array]:
+    """The mean gradient at the example with noise added, of the documented size and draws.
+
+    The noise is drawn with the channels last, and `channels` is their axis in an example.
+    """
     generator = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(0,)))
     # What several embeddings give for one input is one vector.
     inputs: dict[Any, list[int]] = {}
@@ -115,8 +118,9 @@ def smoothgrad(passes: Passes, channels_first: bool = False) -> dict[Any, Array]
     for (key, mine), piece in zip(inputs.items(), np.split(flat, np.cumsum(sizes)[:-1], axis=1), strict=True):
         start = whole[key]
         shape = start.shape[1:]
-        if channels_first and passes.parts[mine[0]].embedding is None and len(shape) > 1:
-            drawn = np.moveaxis(piece.reshape(SAMPLES, *shape[1:], shape[0]), -1, 1)
+        if 0 <= channels < len(shape) - 1 and passes.parts[mine[0]].embedding is None:
+            places = (*shape[:channels], *shape[channels + 1 :])
+            drawn = np.moveaxis(piece.reshape(SAMPLES, *places, shape[channels]), -1, 1 + channels)
         else:
             drawn = piece.reshape(SAMPLES, *shape)
         axes = tuple(range(1, start.ndim))

@@ -94,15 +94,21 @@ class Inception(nn.Module):
 
 
 class Segmenting(nn.Module):
-    """One class per pixel: the logits at half the size are resized to that of the picture."""
+    """One class per pixel: the logits at half the size are resized to that of the picture.
 
-    def __init__(self) -> None:
+    With context, every pixel depends on the whole picture much more than on its own part of it.
+    """
+
+    def __init__(self, *, context: float = 0.0) -> None:
         super().__init__()
         self.encoder, self.pool = nn.Conv2d(3, 6, 3, padding=1), nn.MaxPool2d(2)
         self.decoder, self.classifier = nn.Conv2d(6, 5, 3, padding=1), nn.Conv2d(5, 4, 3, padding=1)
+        self.context = context
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits = self.classifier(self.decoder(self.pool(self.encoder(x).relu())).relu())
+        pooled = self.pool(self.encoder(x).relu())
+        pooled = pooled + self.context * pooled.mean((2, 3), keepdim=True)
+        logits = self.classifier(self.decoder(pooled).relu())
         return nn.functional.interpolate(logits, scale_factor=2, mode="bilinear")
 
 

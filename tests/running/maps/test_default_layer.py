@@ -96,6 +96,7 @@ TORCH = [
     (lambda: VisionTransformer(n_before=0, reads_first=False), "norm", {"grid": (0, (4, 6))}),
     (lambda: Inception(), "mixed", {}),
     (lambda: Segmenting(), "decoder", {"target": (1, 3, 5)}),
+    (lambda: Segmenting(context=50.0), "decoder", {"target": (1, 3, 5)}),
     (lambda: WeightNormed(), "conv", {}),
 ]
 KERAS = [

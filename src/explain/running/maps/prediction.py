@@ -38,13 +38,17 @@ class Output:
         return self._problem.backend.outputs(self._one)[0]
 
     @cached_property
-    def _axes(self) -> str | None:
-        """The axes of the output, None if it has no map over the input."""
+    def _readings(self) -> tuple[str, ...]:
+        """The axes that the output may have; none if it has no map over the input."""
         axes = observed_output_axes(self._problem, self._values.shape[1:])
-        if axes is None and self._values.ndim - 1 == len(extent_of(self._problem.layout)):
+        if axes is not None:
+            return (axes,)
+        extent = extent_of(self._problem.layout)
+        if self._values.ndim - 1 == len(extent):
             # One class, without an axis.
-            axes = "N" + extent_of(self._problem.layout)
-        return axes
+            return (f"N{extent}",)
+        # Places that all depend on the whole input do not follow it: a layer's channels show which axis they are.
+        return (f"NC{extent}", f"N{extent}C") if self._values.ndim - 2 == len(extent) else ()
 
     def is_nearly(self, call: LayerCall) -> bool:
         """Tell whether the output of a layer is the model's, or only resizing or a pointwise activation leads to it.
@@ -56,21 +60,20 @@ class Output:
             (own,) = recorded(self._problem, [call], self._one)
             if own is not None and np.array_equal(np.sort(own.ravel()), np.sort(self._values.ravel())):
                 return True
-        return self._has_map_of(channels) and self._is_read_by_channel(call, channels)
+        return any(
+            self._has_map_of(channels, axes) and self._is_read_by_channel(call, channels, axes)
+            for axes in self._readings
+        )
 
-    def _has_map_of(self, n_classes: int) -> bool:
-        """Tell whether the output is a map over the input, of so many classes."""
-        if self._values.ndim < 3 or self._axes is None:
+    def _has_map_of(self, n_classes: int, axes: str) -> bool:
+        """Tell whether an output of these axes is a map over the input, of so many classes."""
+        extent = extent_of(self._problem.layout)
+        if self._values.ndim < 3 or sorted(extent_of(Layout(axes))) != sorted(extent):
             return False
-        own, extent = self._axes, extent_of(self._problem.layout)
-        if sorted(extent_of(Layout(own))) != sorted(extent):
-            return False
-        return n_classes == (self._values.shape[own.index("C")] if "C" in own else 1)
+        return n_classes == (self._values.shape[axes.index("C")] if "C" in axes else 1)
 
-    def _is_read_by_channel(self, call: LayerCall, channels: int) -> bool:
-        """Tell whether a class of the output has a gradient to the layer in its own channel only."""
-        axes = self._axes
-        assert axes is not None
+    def _is_read_by_channel(self, call: LayerCall, channels: int, axes: str) -> bool:
+        """Tell whether a class of an output of these axes has a gradient to the layer in its own channel only."""
         backend = cast(LayeredBackend, self._problem.backend)
         for number in range(min(channels, _MOST_TRIED)):
             sizes = zip(axes[1:], self._values.shape[1:], strict=True)
