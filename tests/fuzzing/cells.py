@@ -770,7 +770,8 @@ def _default_layer(case: Case, result: Any, of: ByHand) -> int:
     places = np.abs(slopes).sum(-1).reshape(len(slopes), -1)
     if places.shape[1] < 2:
         raise UnfitLayer(f"layer {result.layer!r} has a single place")
-    if case.inputs[0].shape[-1] != 1 and not ((places[0] > 0).sum() > 1):
+    # Where the gradient is zero everywhere, the map is zero, with a warning.
+    if case.inputs[0].shape[-1] != 1 and (places[0] > 0).sum() == 1:
         raise UnfitLayer(f"the score depends on a single place of layer {result.layer!r}")
     return node
 

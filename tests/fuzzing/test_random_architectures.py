@@ -58,6 +58,9 @@ WRONG_ONCE = {
     "the ReLU inside a power pool": (1021, "deconvolution"),
     "ids where the first call asks for the output": (1000, "shapley_value_sampling"),
     "a softmax of a softmax": (1038, "saliency"),
+    "the axes of a small map behind a convolution": (50552, "default grad_cam"),
+    "the axes of an instance norm of two steps": (50268, "grad_cam"),
+    "a score without a gradient": (60475, "default grad_cam"),
 }
 """Kinds that random models found: a seed and a method each."""
 

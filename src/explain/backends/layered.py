@@ -188,18 +188,19 @@ class Layered(ABC):
         finally:
             # If the model raised, a wrong order of the axes may be the reason.
             self._check_time_axis(examples, recorded)
-        found: list[tuple[str, tuple[int, ...], bool, int, bool]] = []
+        found: list[tuple[str, tuple[int, ...], bool, int, bool, bool]] = []
         rows: list[int | None] = []
-        # The shape that has the axes of the last operation that fixes them.
-        fixed: tuple[int, ...] = ()
+        # The shape of the last operation that fixes its axes, and whether its channels are last.
+        fixed: tuple[tuple[int, ...], bool] | None = None
         for (name, shape), axis in zip(recorded, self._batch_axes(examples, recorded), strict=True):
             last = self.has_channels_last(layers[name], last)
             of_one = (*shape[:axis], *shape[axis + 1 :])
             sizes = tuple(size for size in of_one if size is not None)
             if sizes and len(sizes) == len(shape) - 1:
-                if self.fixes_axes(layers[name]):
-                    fixed = sizes
-                found.append((name, sizes, last or len(sizes) == 1, axis, sizes == fixed))
+                is_fixed = self.fixes_axes(layers[name])
+                if is_fixed:
+                    fixed = sizes, last
+                found.append((name, sizes, last or len(sizes) == 1, axis, is_fixed, fixed == (sizes, last)))
                 rows.append(shape[axis])
         calls, entered = as_calls(found, self.separator), {place.call for place in self._entered_places()}
         doubtful = [

@@ -23,30 +23,43 @@ _EXTENT = "TDHW"
 
 @dataclass(frozen=True)
 class TokenGrid:
-    """The grid that a sequence of tokens comes from, in the order of rows.
+    """The grid that a sequence of tokens comes from.
 
     Parameters
     ----------
     first : int
         The number of tokens before the grid, such as a class token.
     sizes : tuple of int
-        The number of tokens along each axis of space or time.
+        The number of tokens along each axis of space or time, in the order of the input.
+    order : tuple of int
+        Those axes by number, the one along which consecutive tokens follow each other last. Empty for the order of the
+        input, that of rows.
     """
 
     first: int
     sizes: tuple[int, ...]
+    order: tuple[int, ...] = ()
 
     def laid_out(self, tokens: Array) -> Array:
         """Give tokens, shape (N, T, C), on their grid, shape (N, places..., C), without the tokens beside it.
 
         Examples
         --------
+        >>> import numpy as np
         >>> TokenGrid(1, (2, 3)).laid_out(np.arange(7).reshape(1, 7, 1))[0, ..., 0]
         array([[1, 2, 3],
                [4, 5, 6]])
+
+        Of columns, one after the other:
+
+        >>> TokenGrid(1, (2, 3), order=(1, 0)).laid_out(np.arange(7).reshape(1, 7, 1))[0, ..., 0]
+        array([[1, 3, 5],
+               [2, 4, 6]])
         """
         own = tokens[:, self.first : self.first + math.prod(self.sizes)]
-        return own.reshape(len(tokens), *self.sizes, tokens.shape[-1])
+        order = self.order or tuple(range(len(self.sizes)))
+        grid = own.reshape(len(tokens), *(self.sizes[axis] for axis in order), tokens.shape[-1])
+        return grid.transpose(0, *(1 + order.index(axis) for axis in range(len(order))), grid.ndim - 1)
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,9 @@ class LayerCall:
         The axis of the examples in its output as the layer gives it; everywhere else it is the first.
     fixes_axes : bool
         Whether the layer's operation itself, such as a convolution, determines `channels_last`.
+    keeps_axes : bool
+        Whether its output has the shape of the last layer that determines it, and no layer between them reads the
+        channels on another axis.
     axes : str
         The axes of its output, batch first, as they were observed; empty before they are.
     grid : TokenGrid, optional
@@ -108,6 +124,7 @@ class LayerCall:
     is_leaf: bool = True
     batch_axis: int = 0
     fixes_axes: bool = field(default=False, compare=False)
+    keeps_axes: bool = field(default=False, compare=False)
     axes: str = field(default="", compare=False)
     grid: TokenGrid | None = field(default=None, compare=False)
     fold: Fold | None = None
@@ -192,16 +209,16 @@ def extent_of(layout: Layout) -> str:
 
 
 def as_calls(
-    recorded: Sequence[tuple[str, tuple[int, ...], bool, int, bool]], separator: str
+    recorded: Sequence[tuple[str, tuple[int, ...], bool, int, bool, bool]], separator: str
 ) -> tuple[LayerCall, ...]:
     """Number recorded calls in order.
 
     Each is given as its name, the shape of one example, whether the channels are last, the batch axis, and whether the
-    operation of the layer fixes the axes.
+    operation of the layer fixes the axes, or it keeps those that another fixed.
 
     Examples
     --------
-    >>> relu, outer = ("a.relu", (4,), True, 0, False), ("a", (4,), True, 0, False)
+    >>> relu, outer = [(name, (4,), True, 0, False, False) for name in ("a.relu", "a")]
     >>> found = as_calls([relu, relu, outer], ".")
     >>> [(call.label, call.is_leaf) for call in found]
     [('a.relu[0]', True), ('a.relu[1]', True), ('a', False)]
@@ -217,8 +234,9 @@ def as_calls(
             is_leaf=not any(other.startswith(f"{name}{separator}") for other in names),
             batch_axis=batch_axis,
             fixes_axes=fixes_axes,
+            keeps_axes=keeps_axes,
         )
-        for index, (name, shape, channels_last, batch_axis, fixes_axes) in enumerate(recorded)
+        for index, (name, shape, channels_last, batch_axis, fixes_axes, keeps_axes) in enumerate(recorded)
     )
 
 

@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from explain.backends.protocol import LayeredBackend
 from explain.errors import ExplainError, LayerError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
-from explain.inputs.packing import Part
+from explain.running.maps.changes import Floats, Followed, followed_by, recorded
 from explain.running.problem import Problem
-
-Floats = npt.NDArray[np.float64]
 
 # An axis follows one of the input if the centre of what changes in it moves by this share of its length, or more, when
 # the change of the input moves from its first quarter to its last. Random weights also move it: by the more, the fewer
 # values each place of the axis has.
 _LEAST, _MOST_OF_LEAST, _LEAST_OF_ONE_VALUE = 0.05, 0.3, 0.8
+# Axes that contradict the operation of the layer itself follow the input by this share of their length, or more, for
+# each of some draws of noise.
+_LEAST_AGAINST_OPERATION, _DRAWS_AGAINST_OPERATION = 0.5, 6
 # Another reading of the axes may explain at most this share of it.
 _MOST_OF_ANOTHER = 0.75
-
-
-@dataclass(frozen=True)
-class Followed:
-    """How far the axes of a layer's output follow those of an input.
-
-    Parameters
-    ----------
-    letters : str
-        The axes of the input of which parts were changed: those of space and time, or the features of a table.
-    moves : numpy.ndarray
-        How far the centre of what changes in the output moves along each of its axes, as a share of the axis, when the
-        changed part of the input moves from one end to the other; shape (letters, axes of the output). NaN where
-        nothing changes.
-    """
-
-    letters: str
-    moves: Floats
 
 
 def with_axes(problem: Problem, call: LayerCall, stated: Layout | None = None) -> LayerCall:
     """Give a call with the axes of its output.
 
     Found by the first of these that tells them apart: which axes follow the input's when a part of the input changes;
-    which change their size with the input; the operation of the layer itself; sizes of one.
+    which change their size with the input; the operation of the layer itself; which follow those of the last such
+    operation before the layer; sizes of one.
 
     Parameters
     ----------
@@ -102,8 +85,11 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
     axes = _by_another_size(problem, call)
     if axes is not None:
         return axes
-    if call.fixes_axes:
+    if call.keeps_axes:
         return last if call.channels_last else first
+    axes = _axes_after_an_operation(problem, call)
+    if axes is not None:
+        return axes
     if max(call.shape[:-1]) == 1 or max(call.shape[1:]) == 1:
         # All places are one: the axis of another size is that of the channels.
         return last if call.shape[-1] > 1 or (call.shape[0] == 1 and call.channels_last) else first
@@ -129,17 +115,75 @@ def _axes_that_follow(
 ) -> str | None:
     """Change parts of each input; give the axes if those that follow tell them apart."""
     for part in problem.parts or (None,):
-        layout = problem.layout if part is None else part.layout
-        letters = extent_of(layout) or "C"
-        outputs = run(changed_rows(problem, part, [*_ends(problem, layout, letters, part)]))
-        if outputs is None:
+        followed = followed_by(problem, part, run)
+        if followed is None:
             # The rows of the output are not the examples.
             return None
-        # What follows the features of a table is a sequence.
-        axes = _read(call, Followed(letters.replace("C", "T"), _moves(outputs, len(letters))))
+        axes = _read(call, followed)
         if axes is not None:
-            return axes
+            fixed = _contradicted(problem, call, axes)
+            if fixed is None or all(
+                (again := followed_by(problem, part, run, draw)) and _follow_clearly(call, again, axes)
+                for draw in range(1, 1 + _DRAWS_AGAINST_OPERATION)
+            ):
+                return axes
+            return fixed
     return None
+
+
+def _contradicted(problem: Problem, call: LayerCall, axes: str) -> str | None:
+    """Give the axes that an operation fixes for a call, None if there are none or the observed ones agree.
+
+    In a small output, such as one of two places, random weights and normalisations move what changes too.
+    """
+    if not call.keeps_axes or call.fold is not None:
+        return None
+    first, last = _usual(problem, call)
+    fixed = last if call.channels_last else first
+    sizes, own = (dict(zip(one[1:], call.shape, strict=True)) for one in (axes, fixed))
+    if set(sizes) != set(own) or (sizes == own and not call.fixes_axes):
+        # Moved axes of the same sizes look as if nothing had moved them.
+        return None
+    return fixed if fixed != axes else None
+
+
+def _follow_clearly(call: LayerCall, followed: Followed, axes: str) -> bool:
+    """Tell whether some axes of a call follow the input by more than chance."""
+    return all(
+        followed.moves[followed.letters.index(letter), index] >= _LEAST_AGAINST_OPERATION
+        for index, letter in enumerate(axes[1:])
+        if letter in followed.letters and call.shape[index] > 1
+    )
+
+
+def _axes_after_an_operation(problem: Problem, call: LayerCall) -> str | None:
+    """Change parts of the output of the last earlier layer that fixes its axes; give those that follow it.
+
+    Attention over the whole input mixes all places, while little mixes them from that layer on.
+    """
+    if problem.examples.outer or call.fold is not None:
+        return None
+    backend = _layered(problem)
+    calls = backend.layer_calls(problem.examples)
+    earlier = [
+        one
+        for one in calls[: calls.index(call)]
+        if one.fixes_axes and one.has_examples and one.fold is None and len(one.shape) == len(call.shape)
+    ]
+    if not earlier:
+        return None
+    source, one = earlier[-1], problem.examples.rows(slice(0, 1))
+    axes = observed_axes(problem, source)
+    if axes is None:
+        return None
+    at_source = replace(
+        problem,
+        backend=backend.at(source),
+        examples=one.at_layer(backend.activations(source, one), None),
+        layout=Layout(axes),
+        parts=(),
+    )
+    return _axes_that_follow(at_source, call, lambda examples: recorded(at_source, [call], examples)[0])
 
 
 def _as_stated(call: LayerCall, stated: Layout) -> LayerCall:
@@ -210,85 +254,6 @@ def _read_by_number(call: LayerCall, moves: Floats, least: Floats) -> str | None
         ):
             return axes
     return None
-
-
-def _ends(problem: Problem, layout: Layout, letters: str, part: Part | None) -> Iterator[tuple[slice, ...]]:
-    """Give, for each axis of an input, the places of its first quarter and of its last."""
-    shape = problem.examples.inputs[0].shape[1:] if part is None else part.shape
-    for letter in letters:
-        axis = layout.axes.index(letter) - 1
-        size, mask = shape[axis], problem.examples.mask
-        if letter == "T" and mask is not None and part is None:
-            # A model does not read padding.
-            size = int(mask[0].sum())
-        width = max(1, size // 4)
-        for ends in (slice(0, width), slice(size - width, size)):
-            yield tuple(ends if index == axis else slice(None) for index in range(len(shape)))
-
-
-def changed_rows(problem: Problem, part: Part | None, places: Sequence[tuple[slice, ...]]) -> Examples:
-    """Give the first example, and once for each of some places the same example with noise there.
-
-    Parameters
-    ----------
-    problem : Problem
-        Its examples.
-    part : Part, optional
-        The changed input, of several.
-    places : sequence of tuple of slice
-        One slice per axis of that input, without the batch axis.
-    """
-    one = problem.examples.rows(np.zeros(len(places) + 1, np.intp))
-    array = one.inputs[0].copy()
-    inner = array if part is None else part.shaped(array[:, part.columns])
-    noise = np.random.default_rng(0).normal(size=inner.shape[1:])
-    scale = float(inner[0].std()) or 1.0
-    for row, place in enumerate(places, start=1):
-        inner[row][place] += (scale * noise[place]).astype(array.dtype)
-    if part is not None:
-        array[:, part.columns] = part.flat(inner)
-    return one.with_inputs((array, *one.inputs[1:]))
-
-
-def recorded(problem: Problem, calls: Sequence[LayerCall], examples: Examples) -> list[Array | None]:
-    """Give the outputs of layers for examples; None for one without a row for each."""
-    backend = _layered(problem)
-    parts = [
-        [output if len(output) == rows.stop - rows.start else None for output in outputs]
-        for rows, outputs in problem.executor.over_rows(
-            len(examples), lambda rows: backend.recorded(calls, examples.rows(rows))
-        )
-    ]
-    found: list[Array | None] = []
-    for outputs in zip(*parts, strict=True):
-        whole = [output for output in outputs if output is not None]
-        found.append(np.concatenate(whole) if len(whole) == len(outputs) else None)
-    return found
-
-
-def changes_in(outputs: Array) -> Floats:
-    """Give the squared difference of each row but the first from the first; NaN if it is not finite."""
-    wide = outputs.astype(np.float64)
-    changes: Floats = (wide[1:] - wide[0]) ** 2
-    return changes
-
-
-def _moves(outputs: Array, n_axes: int) -> Floats:
-    """Give how far the centre of a change moves between each two rows, along each axis of an output."""
-    changes = changes_in(outputs)
-    rank = changes.ndim - 1
-    moves = np.full((n_axes, rank), np.nan)
-    for axis in range(rank):
-        size = changes.shape[1 + axis]
-        if size == 1:
-            continue
-        profile = changes.sum(axis=tuple(1 + other for other in range(rank) if other != axis))
-        total = profile.sum(axis=1)
-        centres = np.divide(
-            profile @ np.arange(size), total, out=np.full(len(total), np.nan), where=total > 0
-        ) / (size - 1)
-        moves[:, axis] = centres[1::2] - centres[::2]
-    return moves
 
 
 def _by_another_size(problem: Problem, call: LayerCall) -> str | None:

@@ -15,7 +15,8 @@ from explain.errors import GradientError, LayerError
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
-from explain.running.maps.axes import changed_rows, observed_axes, recorded
+from explain.running.maps.axes import observed_axes
+from explain.running.maps.changes import changed_rows, recorded
 from explain.running.maps.mean_gradient import mean_is_rounding
 from explain.running.maps.prediction import Output
 from explain.running.maps.token_grid import grid_of

@@ -12,7 +12,8 @@ from explain.errors import GradientError
 from explain.inputs.examples import Array, Target
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
-from explain.running.maps.axes import observed_output_axes, recorded
+from explain.running.maps.axes import observed_output_axes
+from explain.running.maps.changes import recorded
 from explain.running.problem import Problem
 
 # The number of classes that are tried until the output of one has a gradient.

@@ -10,7 +10,7 @@ import numpy as np
 
 from explain.backends.protocol import LayeredBackend
 from explain.inputs.layer_calls import LayerCall
-from explain.running.maps.axes import changed_rows, recorded
+from explain.running.maps.changes import changed_rows, recorded
 from explain.running.problem import Problem
 
 

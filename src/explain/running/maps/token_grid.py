@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, TokenGrid, extent_of
 from explain.inputs.layout import Layout
-from explain.running.maps.axes import changed_rows, changes_in, recorded
+from explain.running.maps.changes import changed_rows, changes_in, recorded
 from explain.running.problem import Problem
 
 # The largest number of grids that are tried; the first nearly always fits.
 _MOST_TRIED = 6
+# Along an axis of so many tokens, the one that changes most may be next to the corner: windows overlap.
+_LEAST_WITH_NEIGHBOURS = 8
 
 
 def grid_of(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> TokenGrid | None:
@@ -23,7 +25,7 @@ def grid_of(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> To
 
     A grid is tried if an earlier layer has a map of its size, or of its size divided by a power of two, or if it has
     the proportions of the input. It is the right one if a change in a corner of the input changes most the token of
-    that corner, for every corner.
+    that corner, for every corner. Its tokens may follow each other along any of its axes.
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ def _possible(
             break
         if len(earlier.shape) == rank + 1:
             for own in (earlier.shape[1:], earlier.shape[:-1]):
-                found |= {tuple(-(-size // 2**halved) for size in own): None for halved in range(4)}
+                for halved in range(4):
+                    found |= dict.fromkeys(permutations(-(-size // 2**halved) for size in own))
     for first in range(1, count + 1):
         found[(first, *(max(1, round(first * size / sizes[0])) for size in sizes[1:]))] = None
     # At least half of the tokens are on the grid.
@@ -75,18 +78,24 @@ def _fitting(
     if outputs is None:
         return None
     changes = Layout(call.axes).to_canonical(changes_in(outputs)).sum(axis=-1)
-    cells = [
-        np.ravel_multi_index([(size - 1) * end for size, end in zip(grid, at, strict=True)], grid)
-        for at in corners
-    ]
     beside = changes.shape[1] - math.prod(grid)
     # Other tokens stand before the grid, behind it, or on both sides.
     between = min(int(changes[0].argmax()), beside)
-    for first in dict.fromkeys((beside, 0, between)):
+    for first, order in product(dict.fromkeys((beside, 0, between)), permutations(range(len(grid)))):
         own: Array = changes[:, first : first + math.prod(grid)]
-        if own.any(axis=1).all() and (own.argmax(axis=1) == cells).all():
-            return TokenGrid(first, grid)
+        if own.any(axis=1).all() and _are_in(corners, own.argmax(axis=1), grid, order):
+            return TokenGrid(first, grid, order)
     return None
+
+
+def _are_in(
+    corners: Sequence[tuple[int, ...]], tokens: Array, grid: tuple[int, ...], order: tuple[int, ...]
+) -> bool:
+    """Tell whether each token is in its corner of a grid with its axes in some order, the slowest first."""
+    sizes = np.array(grid)[list(order)]
+    expected = np.array(corners)[:, order] * (sizes - 1)
+    away = np.abs(np.stack(np.unravel_index(tokens, sizes), axis=1) - expected)
+    return bool((away <= (sizes >= _LEAST_WITH_NEIGHBOURS)).all())
 
 
 def _cell(
