@@ -66,6 +66,10 @@ ONLY_HERE = {
         "model.state.Restore",
     ): "A PyTorch model is put back before every call; a traced one runs no code of its own after the trace.",
     (
+        "torch_ext",
+        "model.state.OwnHooks",
+    ): "A Keras layer has no hooks.",
+    (
         "tf_ext",
         "model.state.preserved_attributes",
     ): "PyTorch's attributes are restored by `Restore`; a trace would leave its tensors in Keras layers.",

@@ -131,6 +131,15 @@ def module_without_call(kit: Any) -> Any:
     return Holder()
 
 
+def flat(kit: Any) -> Any:
+    """Reads all values of an example at once: steps with features, or a picture."""
+    if kit.name == "torch":
+        nn = kit.torch.nn
+        return kit.randomised(nn.Sequential(nn.Flatten(), nn.Linear(20, 3)))
+    layers = kit.keras.layers
+    return kit.randomised(kit.keras.Sequential([kit.keras.Input((5, 4)), layers.Flatten(), layers.Dense(3)]))
+
+
 def time_first(kit: Any) -> Any:
     gru = kit.torch.nn.GRU(4, 3)
     return kit.randomised(module(kit, lambda self, x: self.gru(x)[1][0], gru=gru))
@@ -498,6 +507,12 @@ ADVICE = [
         LayoutError,
         lambda kit: attribute(stepwise(kit), SERIES[:, :1]),
         lambda kit: [attribute(stepwise(kit), SERIES[:, :1], layout=one) for one in ("TNC", "NTC")],
+    ),
+    Advice(
+        ", and what the model reads first fits more than one meaning of its axes, which give different maps: give ",
+        LayoutError,
+        lambda kit: attribute(flat(kit), SERIES, "occlusion"),
+        lambda kit: [attribute(flat(kit), SERIES, "occlusion", layout=one) for one in ("NTC", "NHW")],
     ),
     Advice(
         " of the model would run along the examples instead of the time ",

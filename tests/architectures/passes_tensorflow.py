@@ -16,6 +16,8 @@ class TensorFlowPasses(Passes):
     """Keras's forward passes and TensorFlow's tape, and nothing else."""
 
     def __init__(self, architecture: Any) -> None:
+        # Keras numbers the layers of a process: their names are those of a process of its own.
+        keras.utils.clear_session()
         super().__init__(architecture)
         logits = architecture.logits
         self.called = logits(self.model) if logits is not None else self.model
@@ -39,7 +41,8 @@ class TensorFlowPasses(Passes):
                 if isinstance(inputs, dict)
                 else tf.convert_to_tensor(inputs)
             )
-            return self.picked(called(inputs))
+            # Without the argument, some models of KerasHub normalise by the statistics of the batch.
+            return self.picked(called(inputs, training=False) if called is self.model else called(inputs))
 
     def scores(self, points: Sequence[Array], rows: Array) -> Array:
         def answer(points: Sequence[Array], rows: Array) -> Array:

@@ -333,3 +333,39 @@ def test_twins_are_kinked_alike(name):
         )
         rules.add(a.rule)
     assert rules == {"midpoint" if name.startswith("cifar") else "fejer"}
+
+
+class _OwnReader(keras.layers.Layer):
+    """Reads the input of its own activation once more."""
+
+    def __init__(self):
+        super().__init__()
+        self.activation = keras.activations.relu
+
+    def call(self, x):
+        doubled = 2 * x
+        return self.activation(doubled) + keras.ops.sin(doubled)
+
+
+@pytest.mark.parametrize("readers", ["two layers", "one layer twice"])
+def test_a_prefix_that_an_activation_and_others_read(readers):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6,))
+    stem = keras.layers.Dense(5)(x)
+    if readers == "two layers":
+        both = [keras.layers.Activation("tanh")(stem), keras.layers.ReLU()(stem)]
+        both.append(keras.layers.Activation("relu")(stem))
+        joined = keras.layers.Concatenate()(both)
+    else:
+        joined = _OwnReader()(stem)
+    model = keras.Model(x, keras.layers.Dense(3)(joined))
+    examples = np.random.default_rng(0).normal(size=(2, 6)).astype(np.float32)
+    found = explain.attribute(model, examples, "ig", target=1, n_steps=4, rule="midpoint")
+    total = np.zeros_like(examples)
+    for node in (np.arange(4) + 0.5) / 4:
+        point = tf.constant(examples * np.float32(node))
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            score = tf.reduce_sum(model(point, training=False)[:, 1])
+        total += tape.gradient(score, point).numpy() / 4
+    np.testing.assert_allclose(found.values, total * examples, rtol=1e-5, atol=1e-6)

@@ -85,6 +85,25 @@ def torch_model(name):
             "swapped series": lambda: Torch(
                 lambda self, x: mean(self.conv(x.transpose(1, 2))), conv=nn.Conv1d(3, 4, 2)
             ),
+            "features, then swapped": lambda: Torch(
+                lambda self, x: mean(self.conv(self.first(x).transpose(1, 2))),
+                first=nn.Linear(3, 5),
+                conv=nn.Conv1d(5, 4, 2),
+            ),
+            "features through a ReLU, then swapped": lambda: Torch(
+                lambda self, x: mean(self.conv(self.first(x).relu().transpose(1, 2))),
+                first=nn.Linear(1, 5),
+                conv=nn.Conv1d(5, 4, 2),
+            ),
+            "gated features, then swapped": lambda: Torch(
+                lambda self, x: mean(self.conv((self.first(x) * self.gate(x).sigmoid()).transpose(1, 2))),
+                first=nn.Linear(3, 5),
+                gate=nn.Linear(3, 5),
+                conv=nn.Conv1d(5, 4, 2),
+            ),
+            "mixed time": lambda: Torch(
+                lambda self, x: mean(self.conv(self.first(x))), first=nn.Linear(6, 6), conv=nn.Conv1d(3, 4, 2)
+            ),
             "channels last": lambda: Torch(
                 lambda self, x: mean(self.conv(x.permute(0, 3, 1, 2))), conv=nn.Conv2d(3, 4, 2)
             ),
@@ -129,7 +148,23 @@ def keras_model(name, shape):
             *end,
             pool[3](),
         ],
+        "frames": lambda: [layers.TimeDistributed(layers.Conv2D(4, 2)), *end, pool[3]()],
+        "folded frames": lambda: [
+            layers.Lambda(lambda x: keras.ops.reshape(x, (-1, *shape[1:]))),
+            layers.Conv2D(4, 2),
+            *end,
+            pool[2](),
+            layers.Lambda(lambda x: keras.ops.mean(keras.ops.reshape(x, (-1, shape[0], 4)), 1)),
+        ],
+        "frames and a state": lambda: [layers.ConvLSTM2D(4, 2), *end, pool[2]()],
         "swapped series": lambda: [layers.Permute((2, 1)), layers.Conv1D(4, 2), *end, pool[1]()],
+        "mixed time, then swapped": lambda: [
+            layers.Dense(6, "relu"),
+            layers.Permute((2, 1)),
+            layers.Conv1D(4, 2),
+            *end,
+            pool[1](),
+        ],
     }
     if name in inner:
         model = keras.Sequential([keras.Input(shape), *inner[name]()])
@@ -169,13 +204,21 @@ CASES = [
     ("torch", "volume without channels", (1, 3, 4, 4), "NDHW"),
     ("torch", "picture without channels", (1, 5, 5), "NHW"),
     ("torch", "swapped series", (1, 6, 3), "NTC"),
+    ("torch", "features, then swapped", (1, 6, 3), "NTC"),
+    ("torch", "features through a ReLU, then swapped", (1, 6, 1), "NTC"),
+    ("torch", "gated features, then swapped", (1, 6, 3), "NTC"),
+    ("torch", "mixed time", (1, 3, 6), "NCT"),
     ("torch", "channels last", (1, 4, 4, 3), "NHWC"),
     ("torch", "functional", (1, 5, 4), "NHW"),
     ("keras", "picture without channels", (1, 5, 5), "NHW"),
     ("keras", "scaled picture", (1, 5, 5), "NHW"),
     ("keras", "volume without channels", (1, 3, 4, 4), "NDHW"),
     ("keras", "grey frames", (1, 3, 4, 4), "NTHW"),
+    ("keras", "frames", (1, 2, 3, 3, 3), "NTHWC"),
+    ("keras", "folded frames", (1, 2, 3, 3, 3), "NTHWC"),
+    ("keras", "frames and a state", (1, 2, 3, 3, 3), "NTHWC"),
     ("keras", "swapped series", (1, 3, 6), "NCT"),
+    ("keras", "mixed time, then swapped", (1, 3, 6), "NCT"),
     ("keras", "channels first", (1, 3, 4, 4), "NCHW"),
 ]
 
@@ -245,18 +288,7 @@ UNCHANGED = [
     (lambda: keras.Sequential([keras.Input((5, 5)), layers.SimpleRNN(4)]), (1, 5, 5), "NTC"),
     (lambda: keras.Sequential([keras.Input((5, 5)), layers.Bidirectional(layers.GRU(4))]), (1, 5, 5), "NTC"),
     (
-        lambda: keras.Sequential(
-            [
-                keras.Input((2, 5, 5, 3)),
-                layers.TimeDistributed(layers.Conv2D(4, 2)),
-                layers.GlobalAveragePooling3D(),
-            ]
-        ),
-        (1, 2, 5, 5, 3),
-        "NDHWC",
-    ),
-    (
-        lambda: keras.Sequential([keras.Input((2, 5, 5, 3)), layers.ConvLSTM2D(4, 2), layers.Flatten()]),
+        lambda: keras.Sequential([keras.Input((2, 5, 5, 3)), layers.Conv3D(4, 2), layers.Flatten()]),
         (1, 2, 5, 5, 3),
         "NDHWC",
     ),

@@ -55,6 +55,12 @@ FIXED_SEEDS = (
 )
 
 WRONG_ONCE = {
+    "frames with channels last": (1007, "feature_ablation"),
+    "features of steps, then a convolution over time": (50371, "saliency"),
+    "a convolution over time behind a ReLU": (60415, "integrated_gradients"),
+    "a convolution over time behind few values": (50751, "saliency"),
+    "a convolution over time behind a shared layer": (60634, "deep_lift_shap"),
+    "a convolution over time behind a gate": (60177, "feature_ablation"),
     "the ReLU inside a power pool": (1021, "deconvolution"),
     "ids where the first call asks for the output": (1000, "shapley_value_sampling"),
     "a softmax of a softmax": (1038, "saliency"),

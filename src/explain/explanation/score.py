@@ -65,7 +65,7 @@ def explained_outputs(
     ScoreError
         If the kind of score cannot be computed from this model.
     """
-    independence = _independence(request, backend, examples, executor, noise)
+    independence = _independence(request, view, backend, examples, executor, noise)
     outputs, finding = _outputs(backend, examples, executor, request.method.begins_with_gradients)
     if independence is not None and independence.check(outputs):
         backend.fixed_batch_size = 1
@@ -88,7 +88,12 @@ def explained_outputs(
 
 
 def _independence(
-    request: Request, backend: Backend, examples: Examples, executor: Executor, noise: float
+    request: Request,
+    view: OneInput | SeveralInputs,
+    backend: Backend,
+    examples: Examples,
+    executor: Executor,
+    noise: float,
 ) -> Independence | None:
     """Ask whether the examples depend on each other; None if each of them is run alone."""
     if request.batch_size == 1:
@@ -100,7 +105,14 @@ def _independence(
     # The traces of a model with such arguments are not kept: without gradients another one would be made.
     traced_again = bool(question.forward_kwargs) and request.method.begins_with_gradients
     return Independence(
-        backend, request.model, examples, executor, noise, settings, with_gradients=traced_again
+        backend,
+        request.model,
+        examples,
+        executor,
+        noise,
+        view.layout,
+        settings,
+        with_gradients=traced_again,
     )
 
 

@@ -62,7 +62,7 @@ def resolve_mask(lengths: Any, inputs: Array, layout: Layout) -> Mask | None:
 
 def _one_hot_mask(inputs: Array, layout: Layout) -> Mask | None:
     """Find the padding of a one-hot sequence; any other input has none."""
-    if layout.time_axis is None or layout.channel_axis is None:
+    if layout.kind != "sequence" or layout.time_axis is None or layout.channel_axis is None:
         return None
     steps = np.moveaxis(inputs, layout.channel_axis, -1)
     if not np.isin(steps, (0, 1)).all():

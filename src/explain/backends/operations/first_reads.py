@@ -94,45 +94,53 @@ def layouts_read(example: Array, default: Layout, run: Run) -> tuple[Layout, ...
 
 
 def _agree(default: str, found: tuple[str, ...]) -> bool:
-    """Tell whether a reading has the channels where the default has them; the extents are then the same axes."""
-    return len(found) == 1 and default.find("C") == found[0].find("C")
+    """Tell whether a reading has the channels and the time where the default has them: the others are extents."""
+    return len(found) == 1 and all(default.find(letter) == found[0].find(letter) for letter in "CT")
 
 
 def _readings(example: Array, reads: Sequence[Read], run: Run, most: int) -> list[tuple[str, ...]]:
     """Give the layouts that fit each read of the example; reads of all its axes count before others."""
     if any(one.array is not None and np.array_equal(one.array, example) for one in reads[:1]):
-        # The first operation takes the example as it is.
-        return [one for one in [_layouts(reads[0].roles[1:], reads[0].roles)] if one]
-    changed = [run(_changed(example, axis), most) for axis in range(1, example.ndim)]
+        # The first operation takes the example as it is; a linear layer over the last axis leaves the others open.
+        of_first = _layouts(reads[0].roles[1:], reads[0].roles)
+        if of_first or len(reads) == 1:
+            return [of_first] if of_first else []
+    # Behind a ReLU only one of two directions may be seen; nothing but scaling is before most first operations.
+    signs = (1,) if most == 1 else (1, -1)
+    changed = [
+        [run(_changed(example, axis, sign), most) for sign in signs] for axis in range(1, example.ndim)
+    ]
     whole: list[tuple[str, ...]] = []
     part: list[tuple[str, ...]] = []
     for place, read in enumerate(reads):
-        others = [one[place].array if place < len(one) else None for one in changed]
+        others = [[one[place].array if place < len(one) else None for one in runs] for runs in changed]
         roles = _roles_by_shape(example, read) if read.array is None else _roles(example, read, others)
         if roles is not None:
             (part if None in roles else whole).append(_layouts(roles, read.roles))
     return [one for one in whole if one] or [one for one in part if one]
 
 
-def _changed(example: Array, axis: int) -> Array:
-    """Give the example with other values at one index of an axis."""
+def _changed(example: Array, axis: int, sign: int) -> Array:
+    """Give the example with other values at one index of an axis, in one of two directions."""
     other = np.moveaxis(example.copy(), axis, 0)
     place = other[len(other) // 2]
-    noise = np.random.default_rng(axis).normal(size=place.shape) * (1 + np.ptp(example))
-    other[len(other) // 2] = place + noise.astype(example.dtype)
+    noise = np.random.default_rng(axis).normal(size=place.shape)
+    # Every value moves by more than the values differ, so that most units of a ReLU do in one direction.
+    step = sign * np.where(noise < 0, noise - 1, noise + 1) * (1 + np.ptp(example))
+    other[len(other) // 2] = place + step.astype(example.dtype)
     return np.ascontiguousarray(np.moveaxis(other, 0, axis))
 
 
-def _roles(example: Array, read: Read, others: Sequence[Array | None]) -> list[Role | None] | None:
+def _roles(example: Array, read: Read, others: Sequence[Sequence[Array | None]]) -> list[Role | None] | None:
     """Give the role of each axis of the example after the first; None for an axis that cannot be told.
 
     Gives None for an operation that reads what another one made of the example: more than the values of that index
     differ.
     """
     assert read.array is not None
-    if any(other is None or other.shape != read.array.shape for other in others):
+    if any(other is None or other.shape != read.array.shape for runs in others for other in runs):
         return None
-    differing = [np.asarray(other != read.array) for other in others]
+    differing = [np.logical_or.reduce([other != read.array for other in runs]) for runs in others]
     # Where any change is seen: what is outside was padded.
     seen = _indices(np.logical_or.reduce(differing))
     found: list[Role | None] = []

@@ -13,6 +13,8 @@ import numpy as np
 from explain.backends.protocol import Backend
 from explain.errors import DependentExamplesError, ExplainError
 from explain.inputs.examples import Array, Examples
+from explain.inputs.layout import Layout
+from explain.inputs.masking import spread_mask
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY, largest_difference, largest_value
 
@@ -73,6 +75,8 @@ class Independence:
         Recognises memory errors.
     noise : float
         The noise of the model, see `explain.running.model_checks.determinism`.
+    layout : Layout
+        The axes of the inputs, batch first: padded steps of the other examples stay as they are.
     settings : hashable
         What may decide beside the model: the output that is explained, the names of the arguments.
     with_gradients : bool
@@ -91,12 +95,13 @@ class Independence:
         examples: Examples,
         executor: Executor,
         noise: float,
+        layout: Layout,
         settings: Hashable,
         *,
         with_gradients: bool,
     ) -> None:
         self._backend, self._model = backend, model
-        self._examples, self._executor = examples, executor
+        self._examples, self._executor, self._layout = examples, executor, layout
         self._with_gradients = with_gradients
         # Only these round so coarsely that an output may differ by more with the number of rows.
         is_coarse = getattr(backend, "rounds_points", False) or backend.device_name != "cpu"
@@ -122,7 +127,7 @@ class Independence:
         if known is not None:
             raise DependentExamplesError(_message(known, self._first_batch is not None))
         if self._first_batch is not None:
-            return self._outputs(_changed(self._first_batch, self._row, 0.5))
+            return self._outputs(self._changed(self._first_batch, self._row, 0.5))
         return self._outputs(self._examples.rows(slice(self._row, self._row + 1)))
 
     def check(self, outputs: Array) -> bool:
@@ -195,7 +200,7 @@ class Independence:
         first = max(0, self._row - _AROUND // 2)
         few = self._examples.rows(slice(first, first + _AROUND))
         row = self._row - first
-        one, other = (self._outputs(_changed(few, row, factor)) for factor in (1, 0))
+        one, other = (self._outputs(self._changed(few, row, factor)) for factor in (1, 0))
         if isinstance(one, ExplainError) or isinstance(other, ExplainError):
             return True
         return self._share(one[row], other[row], scale) > UNSTEADY
@@ -218,7 +223,16 @@ class Independence:
         return max(0.0, largest_difference(first, second, scale) - self._noise)
 
     def _beside_another(self, factor: float) -> Examples:
-        return _changed(self._examples.rows(np.array([0, 0])), 0, factor)
+        return self._changed(self._examples.rows(np.array([0, 0])), 0, factor)
+
+    def _changed(self, examples: Examples, row: int, factor: float) -> Examples:
+        """Give the examples with all of them changed but one, outside their padding."""
+        changed = examples.with_changed(np.arange(len(examples)) != row, factor)
+        if examples.mask is None:
+            return changed
+        real = spread_mask(examples.mask, self._layout)
+        kept = zip(changed.inputs, examples.inputs, strict=True)
+        return changed.with_inputs(tuple(np.where(real, other, array) for other, array in kept))
 
     def _outputs(self, examples: Examples) -> Array | ExplainError:
         """Run the model; give its outputs, or the error that it raised, also for want of memory."""
@@ -237,11 +251,6 @@ class Independence:
             return True
         known: bool | None = _recall(_one_by_one, self._model, self._settings)
         return known
-
-
-def _changed(examples: Examples, row: int, factor: float) -> Examples:
-    """Give the examples with all of them changed but one."""
-    return examples.with_changed(np.arange(len(examples)) != row, factor)
 
 
 def _token(backend: Backend) -> object:

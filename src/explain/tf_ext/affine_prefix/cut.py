@@ -35,10 +35,10 @@ class ModuleCut:
 
     def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
         """Run the model; give the value at the cut."""
-        seen: list[tuple[ModuleCut, Any]] = []
+        seen: list[_Call] = []
         with _recorded_calls(forward.layers, seen):
             forward.read(points, beside)
-        return next(tensor for cut, tensor in seen if cut == self)
+        return next(call.value for call in seen if call.cut == self)
 
     def explained(
         self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
@@ -70,11 +70,31 @@ class SourceCut:
         return forward.read(points, beside).transform(value)
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A place where the affine prefix may end.
+
+    Parameters
+    ----------
+    cut : ModuleCut
+        The place.
+    value : tensor
+        The value that a run from there replaces.
+    result : tensor
+        What is computed from the replaced value only: the output of the activation, or the value itself, which has
+        every reader of the layer's output.
+    """
+
+    cut: ModuleCut
+    value: Any
+    result: Any
+
+
 @dataclass
 class _TracedCalls:
     """The calls recorded while a model is traced, and the source of its output."""
 
-    calls: list[tuple[ModuleCut, Any]]
+    calls: list[_Call]
     source: Any = None
 
 
@@ -129,26 +149,26 @@ def _find_cut(graph: ScoreGraph, seen: _TracedCalls) -> ModuleCut | SourceCut | 
 
     if seen.source is not None and ends_prefix(seen.source):
         return SourceCut()
-    places = [cut for cut, _ in seen.calls]
-    for cut, tensor in reversed(seen.calls):
-        if places.count(cut) == 1 and ends_prefix(tensor):
-            return cut
+    places = [call.cut for call in seen.calls]
+    for call in reversed(seen.calls):
+        # The input of an activation may have other readers, for which nothing would be replaced.
+        is_all = call.result is call.value or graph.is_the_only_way(call.result.op)
+        if is_all and places.count(call.cut) == 1 and ends_prefix(call.value):
+            return call.cut
     return None
 
 
 @contextmanager
-def _recorded_calls(layers: Sequence[Any], seen: list[tuple[ModuleCut, Any]]) -> Iterator[None]:
+def _recorded_calls(layers: Sequence[Any], seen: list[_Call]) -> Iterator[None]:
     """Record the input of every layer's activation, and the output of every layer."""
 
     def noted(function: Callable[..., Any], cut: ModuleCut) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*arguments: Any, **keywords: Any) -> Any:
-            if cut.where == "activation":
-                seen.append((cut, arguments[0]))
-                return function(*arguments, **keywords)
             output = function(*arguments, **keywords)
             if hasattr(output, "op"):
-                seen.append((cut, output))
+                value = arguments[0] if cut.where == "activation" else output
+                seen.append(_Call(cut, value, output))
             return output
 
         return call

@@ -340,9 +340,15 @@ class OpenedModel(Layered):
         """Find the activations that made the output, in a run of one example: eager tensors have no graph."""
         if self.inspection.opaque:
             return None
-        one = self.padded(examples.rows(slice(0, 1)))
-        given = (self.tensors(one.inputs), self._beside(one))
-        forward = self._forward_pass(one)
+        try:
+            return self._ending_in(self.padded(examples.rows(slice(0, 1))))
+        except Exception:  # The user's code may raise anything.
+            # A model may fail on one example alone, for example beside a state that it keeps of several.
+            return self._ending_in(examples)
+
+    def _ending_in(self, examples: Examples) -> Ending | None:
+        given = (self.tensors(examples.inputs), self._beside(examples))
+        forward = self._forward_pass(examples)
         with self._put_back(), EagerRun.recorded(tf.nest.flatten(given)) as run:
             forward.run = run
             forward.outputs(*given)
