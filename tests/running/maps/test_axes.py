@@ -61,14 +61,21 @@ def cam(units, slopes, size):
     return nn.functional.interpolate(torch.tensor(np.maximum(found, 0)), size, mode="bilinear")[:, 0].numpy()
 
 
-def test_a_map_behind_attention_follows_the_last_convolution():
+class MixedSoftmax(Mixed):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).softmax(-1)
+
+
+@pytest.mark.parametrize("kind", [Mixed, MixedSoftmax])
+def test_a_map_behind_attention_follows_the_last_convolution(kind):
+    """Also where the model refuses another size: the score stays the logit."""
     torch.manual_seed(0)
-    model = Mixed().eval()
+    model = kind().eval()
     a = explain.attribute(model, X, "grad_cam", target=1)
     assert a.layer == "norm"
     kept = []
     handle = model.norm.register_forward_hook(lambda *call: kept.append(call[-1]))
-    scores = model(torch.tensor(X))
+    scores = Mixed.forward(model, torch.tensor(X))
     handle.remove()
     (slopes,) = torch.autograd.grad(scores[:, 1].sum(), kept[-1])
     expected = cam(kept[-1].detach().numpy(), slopes.numpy(), (8, 8))

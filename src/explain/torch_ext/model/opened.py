@@ -189,6 +189,7 @@ class OpenedModel(Layered):
     def _read(
         self, points: Sequence[Tensor], examples: Examples, within: AbstractContextManager[None] | None
     ) -> Reading:
+        before = self._end
         while True:
             end = self._end
             try:
@@ -196,6 +197,8 @@ class OpenedModel(Layered):
             except ModelCallError:
                 # The model's own code may refuse other values than those of its activations.
                 if within is not None or not (end.replaced or end.records):
+                    # It refuses these points either way, such as those of another size: its end is as it was.
+                    self._end = before
                     raise
                 self._end = end.after_failure
             else:
