@@ -7,9 +7,6 @@ from architectures.grids import GRIDS
 from architectures.judge import CRASH, SILENT, judged, passes_of, reference_of
 from architectures.page import mark, stored
 
-# Of two inputs the map belongs to the first alone.
-SHARED = {"KerasHub BART (seq2seq)", "KerasHub Whisper"}
-
 # One that needs gradients, and one that chooses a layer.
 CHEAP = ("saliency", "grad_cam")
 
@@ -17,9 +14,12 @@ CHEAP = ("saliency", "grad_cam")
 def holds_all(architecture: Architecture) -> bool:
     """Whether the input's gradient is zero while the activation that the rule gives is a constant."""
     grid = GRIDS[architecture.name]
-    if grid is None or architecture.name in SHARED:
+    if grid is None:
         return True
     passes = passes_of(architecture)
+    if len({part.key for part in passes.parts}) > 1:
+        # A map of one input carries what this input adds; the others reach the score past it.
+        return True
     held = passes.when_held(passes.starts, passes.rows, grid.layer, grid.call, grid.entering)
     return not held.any()
 

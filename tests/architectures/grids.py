@@ -53,6 +53,10 @@ def _steps(layer: str, call: int = 0) -> Grid:
     return Grid(layer, "NTC", call)
 
 
+# Of their two inputs the first alone reaches the layer. Of other models of several ids, the last map that one of them
+# alone reaches is the output of its embedding.
+OF_FIRST_ALONE = {"KerasHub BART (seq2seq)", "KerasHub Whisper"}
+
 # None: no activation carries all of the score, so the methods have no layer to choose.
 GRIDS: dict[str, Grid | None] = {
     "ConvNeXt": _first("norm_pre"),
@@ -119,7 +123,7 @@ GRIDS: dict[str, Grid | None] = {
     "KerasHub Swin": _square("norm", 4),
     "KerasHub MiT": _last("mi_t_backbone"),
     "KerasHub DeepLabV3": _last("segmentation_head_relu"),
-    "KerasHub RetinaNet": _last("class_head/conv2d_3"),
+    "KerasHub RetinaNet": Grid("classification_head/conv2d_3", "NHWC", call=1),
     "Keras U-Net (one class, sigmoid)": _last("batch_normalization_9"),
     "KerasHub BERT": _steps("transformer_layer_0"),
     "KerasHub GPT-2": _steps("transformer_layer_0"),

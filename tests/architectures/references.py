@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from architectures.grids import GRIDS, Grid
+from architectures.grids import GRIDS, OF_FIRST_ALONE, Grid
 from architectures.passes import Array, Part, Passes
 from scipy.ndimage import map_coordinates
 
@@ -363,6 +363,10 @@ def class_map(passes: Passes, weigh: Callable[[Array, Array], Array]) -> dict[An
     grid = grid_of(passes)
     if grid is None:
         return None
+    first = passes.parts[0]
+    is_shared = len({part.key for part in passes.parts}) > 1
+    if is_shared and first.embedding is not None and passes.architecture.name not in OF_FIRST_ALONE:
+        grid = Grid(first.embedding, "NTC")
     z, g = passes.at_layer(passes.starts, passes.rows, grid.layer, grid.call, grid.entering)
     (z, letters), (g, _) = on_grid(grid, z, passes.count), on_grid(grid, g, passes.count)
     places = np.maximum(weigh(z.astype(np.float64), g.astype(np.float64)).sum(1), 0)
