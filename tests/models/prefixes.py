@@ -145,11 +145,11 @@ class LooksNowAndThen(Around):
 
     def forward(self, x, look):
         features = torch.relu(self.first(x))
-        return (
-            self.head(torch.relu(features + x.mean(dim=1, keepdim=True)))
-            if look.any()
-            else self.head(features)
-        )
+        plain = self.head(features)
+        if not look.any():
+            return plain
+        looking = self.head(torch.relu(features + x.mean(dim=1, keepdim=True)))
+        return torch.where(look[:, None] > 0, looking, plain)
 
 
 class GatedByChoice(Around):
