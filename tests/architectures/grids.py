@@ -124,7 +124,8 @@ GRIDS: dict[str, Grid | None] = {
     "KerasHub MiT": _last("mi_t_backbone"),
     "KerasHub DeepLabV3": _last("segmentation_head_relu"),
     "KerasHub RetinaNet": Grid("classification_head/conv2d_3", "NHWC", call=1),
-    "Keras U-Net (one class, sigmoid)": _last("batch_normalization_9"),
+    # The head is a convolution of one place: of what it reads, the score depends on one place only.
+    "Keras U-Net (one class, sigmoid)": _last("batch_normalization_8"),
     "KerasHub BERT": _steps("transformer_layer_0"),
     "KerasHub GPT-2": _steps("transformer_layer_0"),
     "KerasHub FNet": _steps("f_net_layer_1"),
