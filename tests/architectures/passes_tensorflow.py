@@ -125,7 +125,8 @@ def _every_call(note: Callable[[Any, Any], Any], enters: bool = False) -> Iterat
 @contextmanager
 def _replaced(layer: Any, ids: Array, points: Any) -> Iterator[None]:
     """The calls of an embedding that read these ids give these points."""
-    before = layer.call
+    # One embedding may read two inputs, and is then replaced twice.
+    own, before = vars(layer).get("call"), layer.call
 
     def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         output = before(inputs, *args, **kwargs)
@@ -140,7 +141,10 @@ def _replaced(layer: Any, ids: Array, points: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        object.__delattr__(layer, "call")
+        if own is None:
+            object.__delattr__(layer, "call")
+        else:
+            object.__setattr__(layer, "call", own)
 
 
 @contextmanager
