@@ -421,8 +421,10 @@ def conductance(passes: Passes) -> dict[Any, Array] | None:
     return {"layer": np.moveaxis(found, grid.axes.index("N"), 0)}
 
 
-def activation_maximization(passes: Passes) -> dict[Any, Array]:
-    """Adam in NumPy, as documented, without penalties and jitter."""
+def activation_maximization(passes: Passes) -> dict[Any, Array] | None:
+    """Adam in NumPy, as documented, without penalties and jitter; None for several inputs, which it refuses."""
+    if len(passes.starts) > 1:
+        return None
     (start,) = passes.starts
     half = (BOUNDS[1] - BOUNDS[0]) / 2
     axes = tuple(range(1, start.ndim))
