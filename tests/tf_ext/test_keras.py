@@ -291,18 +291,21 @@ def test_only_what_is_new_is_traced():
         explain.attribute(model, x, "saliency", **{"target": 0, **options})
         return len(calls) - before[0], len(traces_of(model)) - before[1]
 
-    # The outputs twice, to see that they are the same; what a point needs in memory; and outputs and gradients in one.
-    assert explained() == (3, 3)
+    # Without a trace, one example, to see which axes are read first. Then the outputs twice, to see that they are the
+    # same; what a point needs in memory; and outputs and gradients in one.
+    assert explained() == (4, 3)
     # Another batch, other targets, another chunk size: nothing new.
     assert explained(count=5) == (0, 0)
     assert explained(count=5, target=[1, 0, 1, 0, 1]) == (0, 0)
     # Of several chunks each is run once for the outputs, and later for the gradients alone.
     assert explained(count=5, batch_size=2) == (1, 1)
     assert explained(count=7, batch_size=3) == (0, 0)
-    assert explained(size=(3, 5)) == (2, 2)
-    assert explained(dtype=np.float64) == (2, 2)
-    assert explained(score="output") == (1, 1)
-    assert explained(layout="NCT")[1] == 1  # Another meaning of the axes.
+    # The outputs, since one example is run alone; what a point needs; outputs and gradients. Of another size, one example
+    # without a trace too.
+    assert explained(size=(3, 5)) == (4, 3)
+    assert explained(dtype=np.float64) == (3, 3)
+    assert explained(score="output") == (3, 2)
+    assert explained(layout="NCT")[1] == 2  # Another meaning of the axes.
     # A target that is a function cannot be kept: traced for its call, and gone with it.
     traced, kept = explained(target=lambda outputs: outputs[:, 0])
     assert traced > 0

@@ -88,7 +88,7 @@ REFUSED = {
     "BasicModel_MultiLayer_with_Future": (
         lambda m: m.BasicModel_MultiLayer_with_Future(),
         np.ones((2, 3)),
-        "Future, not a tensor",
+        "returns a Future: it should be a tensor",
     ),
     "BasicModelBoolInput": (lambda m: m.BasicModelBoolInput(), np.ones((2, 3), bool), "dtype bool"),
     "BasicModelBoolInput_with_Future": (
@@ -99,7 +99,7 @@ REFUSED = {
     "BasicModel_MultiLayer_MultiInput_with_Future": (
         lambda m: partial_of(m.BasicModel_MultiLayer_MultiInput_with_Future(), scale=1),
         (np.ones((2, 3)),) * 3,
-        "Future, not a tensor",
+        "returns a Future: it should be a tensor",
     ),
     # One argument that is a tuple; a function of three makes it one that can be explained.
     "BasicModel_MultiLayer_TupleInput": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from explain.backends.layered import LastPass
 from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Finding, Question
+from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.inputs.target import picked
@@ -24,6 +25,7 @@ from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
 from explain.torch_ext.model import beginnings
+from explain.torch_ext.model.activation_calls import UNKNOWN
 from explain.torch_ext.model.layers import noted_calls
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
@@ -173,6 +175,11 @@ class TorchBackend(AlongPaths, OpenedModel):
             source: Tensor = self.read(points, few).source
             return points, source
 
+        if self._end is UNKNOWN:
+            # The first pass may be two runs, which would count twice. A model that rejects the input raises its error
+            # when it is called on the input as given.
+            with suppress(ExplainError):
+                run(self.padded(examples.rows(slice(0, 1))))
         return bytes_per_point(examples, self.fixed_batch_size, run)
 
     def free_memory(self) -> int:
