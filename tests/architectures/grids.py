@@ -138,5 +138,5 @@ GRIDS: dict[str, Grid | None] = {
     "KerasHub Whisper": _steps("encoder_layer_norm"),
     "Keras TCN": None,
     "Keras attention over time (Bahdanau)": _steps("gru"),
-    "Keras 3-D CNN": Grid("batch_normalization_12", "NDHWC"),
+    "Keras 3-D CNN": Grid("batch_normalization_2", "NDHWC"),
 }

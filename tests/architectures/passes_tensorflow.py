@@ -11,6 +11,9 @@ import numpy as np
 import tensorflow as tf
 from architectures.passes import Array, Passes
 
+# Outside a graph, TensorFlow's kernel for 3-D pooling on a CPU adds up ties, so that gradients are too large there.
+IN_A_GRAPH = {"Keras 3-D CNN"}
+
 
 class TensorFlowPasses(Passes):
     """Keras's forward passes and TensorFlow's tape, and nothing else."""
@@ -53,11 +56,15 @@ class TensorFlowPasses(Passes):
     def gradients(self, points: Sequence[Array], rows: Array, rectified: bool = False) -> list[Array]:
         def answer(points: Sequence[Array], rows: Array) -> list[Array]:
             leaves = [tf.constant(one) for one in points]
+            if self.architecture.name in IN_A_GRAPH:
+                return [one.numpy() for one in tf.function(lambda *one: taped(one, rows))(*leaves)]
+            return [one.numpy() for one in taped(leaves, rows)]
+
+        def taped(leaves: Sequence[Any], rows: Array) -> list[Any]:
             with _rectified() if rectified else ExitStack(), tf.GradientTape() as tape:
                 tape.watch(leaves)
                 total = tf.reduce_sum(self.run(leaves, rows))
-            found = tape.gradient(total, leaves, unconnected_gradients="zero")
-            return [one.numpy() for one in found]
+            return tape.gradient(total, leaves, unconnected_gradients="zero")
 
         chunks = self.in_chunks(answer, points, rows)
         return [np.concatenate(one) for one in zip(*chunks, strict=True)]

@@ -300,8 +300,8 @@ def test_only_what_is_new_is_traced():
     # Of several chunks each is run once for the outputs, and later for the gradients alone.
     assert explained(count=5, batch_size=2) == (1, 1)
     assert explained(count=7, batch_size=3) == (0, 0)
-    # The outputs, since one example is run alone; what a point needs; outputs and gradients. Of another size, one example
-    # without a trace too.
+    # The outputs, since one example is run alone; what a point needs; outputs and gradients. Of another size, one
+    # example without a trace too.
     assert explained(size=(3, 5)) == (4, 3)
     assert explained(dtype=np.float64) == (3, 3)
     assert explained(score="output") == (3, 2)
