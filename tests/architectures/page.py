@@ -55,6 +55,14 @@ REASONS: dict[str, tuple[str, str]] = {
         r"does not run on examples of these token ids",
         "The model refuses the padding token as a baseline. Give `baseline=` a token that it takes.",
     ),
+    "more axes": (
+        r"has more axes t",
+        "The last layer that carries all of the score has more axes than a map over the input. The error names it.",
+    ),
+    "kind of input": (
+        r"^UnsupportedInputError",
+        "The method does not take token ids, or several inputs. The error names methods that do.",
+    ),
     "layout": (
         r"^LayoutError",
         "The axes of the input, or of the layer, can be read in two ways. The error shows both and what to write.",
