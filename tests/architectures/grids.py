@@ -137,6 +137,7 @@ GRIDS: dict[str, Grid | None] = {
     "KerasHub BART (seq2seq)": _steps("transformer_encoder_layer_1"),
     "KerasHub Whisper": _steps("encoder_layer_norm"),
     "Keras TCN": None,
-    "Keras attention over time (Bahdanau)": _steps("gru"),
+    # The last state goes past the steps, as the query.
+    "Keras attention over time (Bahdanau)": None,
     "Keras 3-D CNN": Grid("batch_normalization_2", "NDHWC"),
 }
