@@ -16,12 +16,26 @@ from explain.inputs.layer_calls import RecordedCall
 from explain.keras.calls import replaced
 
 
-def named_layers(model: Any) -> Mapping[str, Any]:
-    """Give the layers of a model by name, without the model itself; a nested layer by both names, ``"outer/inner"``."""
+def named_layers(model: Any, *, operations: bool = False) -> Mapping[str, Any]:
+    """Give the layers of a model by name, without the model itself; a nested layer by both names, ``"outer/inner"``.
+
+    Parameters
+    ----------
+    model : keras.layers.Layer
+        The model.
+    operations : bool
+        Whether the operations of a functional model that are no layers count too, such as ``x + y``: they have names
+        and outputs like layers.
+    """
     found: dict[str, Any] = {}
 
     def walk(layer: Any, path: str) -> None:
-        for inner in layer._layers:
+        plain = (
+            [one for one in getattr(layer, "operations", ()) if not hasattr(one, "_layers")]
+            if operations
+            else []
+        )
+        for inner in [*layer._layers, *plain]:
             name = f"{path}{inner.name}"
             # A layer may be stored in two places, or have the same name as another layer.
             if any(inner is other for other in found.values()):
@@ -31,7 +45,11 @@ def named_layers(model: Any) -> Mapping[str, Any]:
             found[name] = inner
             # A recurrent layer's cell takes one step, not the whole sequence; one of the two layers in a
             # Bidirectional returns its steps from last to first.
-            if not hasattr(inner, "cell") and not hasattr(inner, "backward_layer"):
+            if (
+                hasattr(inner, "_layers")
+                and not hasattr(inner, "cell")
+                and not hasattr(inner, "backward_layer")
+            ):
                 walk(inner, f"{name}/")
 
     walk(model, "")
