@@ -67,6 +67,7 @@ WRONG_ONCE = {
     "the axes of a small map behind a convolution": (50552, "default grad_cam"),
     "the axes of an instance norm of two steps": (50268, "grad_cam"),
     "a score without a gradient": (60475, "default grad_cam"),
+    "the channels of a global pool": (71199, "default grad_cam"),
     "the logit after a size that the model refuses": (70552, "default grad_cam"),
     "logits of two heads after a size that the model refuses": (70363, "grad_cam"),
 }

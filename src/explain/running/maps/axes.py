@@ -24,6 +24,7 @@ _LEAST, _MOST_OF_LEAST, _LEAST_OF_ONE_VALUE = 0.05, 0.3, 0.8
 # Axes that contradict the operation of the layer itself follow the input by this share of their length, or more, for
 # each of some draws of noise.
 _LEAST_AGAINST_OPERATION, _DRAWS_AGAINST_OPERATION = 0.5, 6
+_LEAST_OF_TWO_PLACES = 0.9
 # Another reading of the axes may explain at most this share of it.
 _MOST_OF_ANOTHER = 0.75
 
@@ -149,8 +150,12 @@ def _contradicted(problem: Problem, call: LayerCall, axes: str) -> str | None:
 
 def _follow_clearly(call: LayerCall, followed: Followed, axes: str) -> bool:
     """Tell whether some axes of a call follow the input by more than chance."""
+    values = np.prod(call.shape) / np.array(call.shape)
+    least = np.maximum(_LEAST_AGAINST_OPERATION, _LEAST_OF_ONE_VALUE / np.sqrt(values))
+    # What changes in one of two places moves the centre along the whole axis, or by chance along much of it.
+    least[np.array(call.shape) == 2] = _LEAST_OF_TWO_PLACES
     return all(
-        followed.moves[followed.letters.index(letter), index] >= _LEAST_AGAINST_OPERATION
+        followed.moves[followed.letters.index(letter), index] >= least[index]
         for index, letter in enumerate(axes[1:])
         if letter in followed.letters and call.shape[index] > 1
     )
