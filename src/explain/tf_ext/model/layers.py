@@ -24,18 +24,14 @@ def named_layers(model: Any, *, operations: bool = False) -> Mapping[str, Any]:
     model : keras.layers.Layer
         The model.
     operations : bool
-        Whether the operations of a functional model that are no layers count too, such as ``x + y``: they have names
-        and outputs like layers.
+        Whether the operations of a functional model that are no layers and join several tensors, such as ``x + y`` or a
+        concatenation, count too: they have names and outputs like layers.
     """
     found: dict[str, Any] = {}
 
     def walk(layer: Any, path: str) -> None:
-        plain = (
-            [one for one in getattr(layer, "operations", ()) if not hasattr(one, "_layers")]
-            if operations
-            else []
-        )
-        for inner in [*layer._layers, *plain]:
+        joining = filter(_joins, getattr(layer, "operations", ())) if operations else ()
+        for inner in [*layer._layers, *joining]:
             name = f"{path}{inner.name}"
             # A layer may be stored in two places, or have the same name as another layer.
             if any(inner is other for other in found.values()):
@@ -54,6 +50,13 @@ def named_layers(model: Any, *, operations: bool = False) -> Mapping[str, Any]:
 
     walk(model, "")
     return found
+
+
+def _joins(operation: Any) -> bool:
+    """Tell whether an operation of a functional model is no layer and takes several tensors."""
+    return not hasattr(operation, "_layers") and any(
+        len({id(tensor) for tensor in node.input_tensors}) > 1 for node in operation._inbound_nodes
+    )
 
 
 def has_channels_last(layer: Any, before: bool) -> bool:
