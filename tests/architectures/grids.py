@@ -116,7 +116,8 @@ GRIDS: dict[str, Grid | None] = {
     "Keras EfficientNet (scales its input)": _last("top_activation"),
     "Keras DenseNet": _last("relu"),
     "Keras NASNet": _last("activation_78"),
-    "Keras ConvNeXt": Grid("convnext_head_gap", "NHWC", entering=True),
+    # The sums behind it are later, but no layer gives them, and none of them can be named.
+    "Keras ConvNeXt": _last("convnext_downsampling_block_2/convnext_downsampling_conv_2"),
     "KerasHub ResNet": _last("res_net_backbone"),
     "KerasHub CSPDarkNet": _last("csp_net_backbone"),
     "KerasHub ViT": _square("vit_encoder/transformer_block_1", 4, 1),

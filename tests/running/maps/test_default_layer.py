@@ -318,22 +318,3 @@ class Bag(nn.Module):
 
     def forward(self, ids):
         return self.head(self.words(ids).mean(1))
-
-
-def test_operations_of_a_functional_model_are_layers_with_names():
-    keras.utils.set_random_seed(0)
-    picture = keras.Input((8, 12, 3))
-    first = keras.layers.Conv2D(5, 3, padding="same", activation="relu")(picture)
-    second = keras.layers.Conv2D(5, 3, padding="same", activation="tanh")(first)
-    joined = keras.ops.concatenate([first + second, keras.ops.sin(second)], axis=-1)
-    head = keras.layers.Dense(3)
-    model = keras.Model(picture, head(keras.ops.mean(joined, (1, 2))))
-    a, found = heatmap(model, LAST, -1, target=1)
-    assert a.layer == joined._keras_history.operation.name
-    # The mean gradient of a channel is its weight over the number of places.
-    units = keras.Model(picture, joined)(LAST).numpy()
-    weights = head.kernel.numpy()[:, 1] / (8 * 12)
-    np.testing.assert_allclose(found, np.maximum((units * weights).sum(-1), 0), **CLOSE)
-    whole = explain.attribute(model, LAST, "activation", layer=a.layer)
-    assert whole.layout == "NHWC"
-    np.testing.assert_allclose(whole.values, units, rtol=1e-6)

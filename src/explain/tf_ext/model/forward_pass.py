@@ -158,7 +158,7 @@ class TensorFlowForwardPass(ForwardPass):
 
     def layer_calls(self, points: tuple[Any, ...], beside: Beside) -> Any:
         """Record every call of a layer: its name and the shape of its output."""
-        with noted_calls(named_layers(self.model, operations=True), self.notes):
+        with noted_calls(named_layers(self.model), self.notes):
             self.read(points, beside)
         # A trace must return a tensor, and there may be no points.
         return beside[-1]

@@ -16,22 +16,12 @@ from explain.inputs.layer_calls import RecordedCall
 from explain.keras.calls import replaced
 
 
-def named_layers(model: Any, *, operations: bool = False) -> Mapping[str, Any]:
-    """Give the layers of a model by name, without the model itself; a nested layer by both names, ``"outer/inner"``.
-
-    Parameters
-    ----------
-    model : keras.layers.Layer
-        The model.
-    operations : bool
-        Whether the operations of a functional model that are no layers and join several tensors, such as ``x + y`` or a
-        concatenation, count too: they have names and outputs like layers.
-    """
+def named_layers(model: Any) -> Mapping[str, Any]:
+    """Give the layers of a model by name, without the model itself; a nested layer by both names, ``"outer/inner"``."""
     found: dict[str, Any] = {}
 
     def walk(layer: Any, path: str) -> None:
-        joining = filter(_joins, getattr(layer, "operations", ())) if operations else ()
-        for inner in [*layer._layers, *joining]:
+        for inner in layer._layers:
             name = f"{path}{inner.name}"
             # A layer may be stored in two places, or have the same name as another layer.
             if any(inner is other for other in found.values()):
@@ -41,22 +31,11 @@ def named_layers(model: Any, *, operations: bool = False) -> Mapping[str, Any]:
             found[name] = inner
             # A recurrent layer's cell takes one step, not the whole sequence; one of the two layers in a
             # Bidirectional returns its steps from last to first.
-            if (
-                hasattr(inner, "_layers")
-                and not hasattr(inner, "cell")
-                and not hasattr(inner, "backward_layer")
-            ):
+            if not hasattr(inner, "cell") and not hasattr(inner, "backward_layer"):
                 walk(inner, f"{name}/")
 
     walk(model, "")
     return found
-
-
-def _joins(operation: Any) -> bool:
-    """Tell whether an operation of a functional model is no layer and takes several tensors."""
-    return not hasattr(operation, "_layers") and any(
-        len({id(tensor) for tensor in node.input_tensors}) > 1 for node in operation._inbound_nodes
-    )
 
 
 def has_channels_last(layer: Any, before: bool) -> bool:

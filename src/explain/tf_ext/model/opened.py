@@ -98,7 +98,7 @@ class OpenedModel(Layered):
     @property
     def named_layers(self) -> Mapping[str, Any]:
         """The layers of the model by name."""
-        return named_layers(self.model, operations=True)
+        return named_layers(self.model)
 
     @property
     def rounds_points(self) -> bool:
