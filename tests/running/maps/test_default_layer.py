@@ -161,10 +161,12 @@ def test_axes_that_cannot_be_told_are_to_be_stated(kind):
         explain.attribute(model, x, "saliency", target=1, layer="square", layer_layout="NTC")
     with pytest.raises(OptionError, match="say of which layer"):
         explain.attribute(model, x, "saliency", target=1, layer_layout="NCHW")
-    # Without a name there is no map: the advice is another method.
-    with pytest.raises(LayerError, match="method='integrated_gradients'"):
+    # Without a name, no earlier layer takes its place: the layer is named, and what to state.
+    with pytest.raises(LayerError, match="State them: layer='square', layer_layout='NCHW' or"):
         explain.attribute(model, x, "grad_cam", target=1)
-    explain.attribute(model, x, "integrated_gradients", target=1, n_steps=4)
+    a = explain.attribute(model, x, "grad_cam", target=1, layer="square", layer_layout=own)
+    assert a.layer == "square"
+    assert a.values.shape == x.shape
 
 
 @pytest.mark.parametrize(

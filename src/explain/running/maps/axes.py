@@ -59,12 +59,36 @@ def with_axes(problem: Problem, call: LayerCall, stated: Layout | None = None) -
         known[key] = observed_axes(problem, call)
     axes: str | None = known[key]
     if axes is None:
-        raise LayerError(
-            f"layer={call.label!r} gives shape {call.shape} per example, and which of its axes are space or time "
-            "cannot be told: none follows those of the input, and another size of the input does not tell either. "
-            f"State them: layer_layout={' or layer_layout='.join(map(repr, _usual(problem, call)))}."
-        )
+        raise untold_axes_error(problem, call)
     return replace(call, axes=axes)
+
+
+def untold_axes_error(problem: Problem, call: LayerCall, *, is_named: bool = True) -> LayerError:
+    """Say that the axes of a layer's output cannot be told, and how to state them.
+
+    Parameters
+    ----------
+    problem : Problem
+        Posed at the input.
+    call : LayerCall
+        The call of the layer.
+    is_named : bool
+        Whether the caller names the layer; else it is the default layer of a class activation map.
+    """
+    usual = " or layer_layout=".join(map(repr, usual_axes(problem, call)))
+    which, name = (
+        (f"layer={call.label!r}", "")
+        if is_named
+        else (
+            f"All of the score's dependence on the input goes through layer {call.label!r}, which",
+            f"layer={call.label!r}, ",
+        )
+    )
+    return LayerError(
+        f"{which} gives shape {call.shape} per example, and which of its axes are space or time cannot be told: none "
+        f"follows those of the input, and another size of the input does not tell either. State them: {name}"
+        f"layer_layout={usual}."
+    )
 
 
 def observed_axes(problem: Problem, call: LayerCall) -> str | None:
@@ -79,7 +103,7 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
         # The rows of an example, such as its frames, are one axis; the others are those of the layer's own rows.
         follows = len(extent_of(problem.layout)) == len(call.shape) - 1
         return (follows and _axes_that_follow(problem, call, run)) or call.layout(problem.layout).axes
-    first, last = _usual(problem, call)
+    first, last = usual_axes(problem, call)
     axes = _axes_that_follow(problem, call, run)
     if axes is not None:
         return axes
@@ -139,7 +163,7 @@ def _contradicted(problem: Problem, call: LayerCall, axes: str) -> str | None:
     """
     if not call.keeps_axes or call.fold is not None:
         return None
-    first, last = _usual(problem, call)
+    first, last = usual_axes(problem, call)
     fixed = last if call.channels_last else first
     sizes, own = (dict(zip(one[1:], call.shape, strict=True)) for one in (axes, fixed))
     if set(sizes) != set(own) or (sizes == own and not call.fixes_axes):
@@ -201,7 +225,7 @@ def _as_stated(call: LayerCall, stated: Layout) -> LayerCall:
     return replace(call, axes=axes)
 
 
-def _usual(problem: Problem, call: LayerCall) -> tuple[str, str]:
+def usual_axes(problem: Problem, call: LayerCall) -> tuple[str, str]:
     """Give the two usual orders of the axes: channels first, channels last."""
     # With several inputs, the layout is that of packed rows.
     layouts = [part.layout for part in problem.parts] or [problem.layout]

@@ -15,7 +15,7 @@ from explain.errors import GradientError, LayerError
 from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
-from explain.running.maps.axes import observed_axes
+from explain.running.maps.axes import observed_axes, untold_axes_error, usual_axes
 from explain.running.maps.changes import changed_rows, recorded
 from explain.running.maps.mean_gradient import mean_is_rounding
 from explain.running.maps.prediction import Output
@@ -78,6 +78,9 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
             )
         axes = observed_axes(problem, call)
         if axes is None:
+            if _is_another_map(problem, call, output):
+                # An earlier layer would give another map than the one that the rule demands.
+                raise untold_axes_error(problem, call, is_named=False)
             continue
         call = replace(call, axes=axes)
         slopes = _slopes(problem, call, found_none)
@@ -138,6 +141,17 @@ class _NoneFound:
             "time: no single class activation map shows all of it. Name the layer of one way with layer=, or use "
             "method='integrated_gradients', which explains the input itself."
         )
+
+
+def _is_another_map(problem: Problem, call: LayerCall, output: Output) -> bool:
+    """Tell whether a call whose axes cannot be told is a map over the places of a picture or a volume.
+
+    A sequence may be that of a decoder, or of the classes; a map may be the prediction.
+    """
+    rank = len(extent_of(problem.layout))
+    if rank < 2 or len(call.shape) != rank + 1:
+        return False
+    return not any(output.is_nearly(replace(call, axes=axes)) for axes in usual_axes(problem, call))
 
 
 def _may_be_map(call: LayerCall, rank: int) -> bool:
