@@ -290,3 +290,18 @@ def test_every_public_name_can_be_had():
         assert getattr(explain.render, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = explain.render.nothing
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [("norm", "length of each token's vector"), ("sum", "sum over each token's vector"), ("", "attribution")],
+)
+def test_the_bar_says_how_one_number_was_made_of_a_token(reduce, expected, check_text):
+    ids, values = np.ones((2, 7), np.float32), np.arange(14, dtype=np.float32).reshape(2, 7)
+    found = plot(Attribution(values, ids, "NT", "saliency", np.ones(2), reduce=reduce))
+    check_text(found)
+    (label,) = [text.replace("\n", " ") for text in words(found) if text.startswith("attribution,")] or [
+        "attribution"
+    ]
+    assert expected in label
+    assert ("token" in label) is bool(reduce)

@@ -16,6 +16,12 @@ _CHANNEL_WORDS = {
     "abs_sum": "sum of |values| over",
     "abs_max": "greatest |value| over",
 }
+_TOKEN_WORDS = {
+    "norm": "length of each token's vector",
+    "sum": "sum over each token's vector",
+    "mean": "mean over each token's vector",
+    "max": "greatest |value| of each token's vector",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +93,7 @@ class Drawn:
             scale.extend(*self.maps_of_example(example)) != "neither"
             for scale, example in zip(self.scales, self.examples, strict=True)
         )
-        words = ["attribution"]
+        words = ["attribution", *(_TOKEN_WORDS[one] for one in [self.first.reduce] if one)]
         if merged and self._merges():
             words.append(f"{_CHANNEL_WORDS[self.channels]} {merged}")
         if clips:
