@@ -159,3 +159,22 @@ def test_a_sequential_model_of_keras_takes_bytes(tensorflow_kit):
         tape.watch(x)
         scores = model(x)[:, 0]
     np.testing.assert_allclose(found.values, x * tape.gradient(scores, x), rtol=1e-4, atol=1e-5)
+
+
+def test_scaling_that_is_taken_out_is_noticed(torch_kit):
+    nn = torch_kit.torch.nn
+
+    class Scale(nn.Module):
+        def forward(self, x):
+            return x.float() / 255
+
+    class Cast(nn.Module):
+        def forward(self, x):
+            return x.float()
+
+    model = nn.Sequential(Scale(), nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    pictures = np.moveaxis(PICTURES, -1, 1).copy()
+    explain.attribute(model, pictures, "saliency", target=1)
+    model[0] = Cast()
+    with pytest.raises(InputError, match="does not scale it"):
+        explain.attribute(model, pictures, "saliency", target=1)

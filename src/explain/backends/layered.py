@@ -168,6 +168,10 @@ class Layered(ABC):
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
         """Run examples; give the inputs of the first operations that tell axes apart, at most as many."""
 
+    @abstractmethod
+    def unscaled_uses(self, examples: Examples) -> list[str] | None:
+        """Name the first operations on the input that do not scale it; None if the operations cannot be seen."""
+
     def forget(self) -> None:
         """Clear the cached results of the whole model."""
         self.last_pass = None

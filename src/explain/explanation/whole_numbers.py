@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import weakref
-from contextlib import suppress
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
+from explain.backends.layered import Layered
 from explain.backends.protocol import Backend
 from explain.errors import ExplainError, InputError
 from explain.explanation.request import Request
@@ -16,8 +16,6 @@ from explain.inputs.examples import Examples
 
 # Of the largest output: above the rounding of sums in another order.
 _TOLERANCE = 1e-5
-
-_known: weakref.WeakKeyDictionary[Any, dict[Any, str]] = weakref.WeakKeyDictionary()
 
 
 def check_whole_numbers(request: Request, backend: Backend, examples: Examples) -> None:
@@ -40,10 +38,8 @@ def check_whole_numbers(request: Request, backend: Backend, examples: Examples) 
     whole = request.given.whole
     if whole is None:
         return
-    known: dict[Any, str] = {}
-    with suppress(TypeError):
-        known = _known.setdefault(request.model, {})
-    key = whole, examples.inputs[0].shape[1:]
+    known: dict[Hashable, Any] = backend.observed if isinstance(backend, Layered) else {}
+    key = "whole numbers", whole, examples.inputs[0].shape[1:]
     if key not in known:
         known[key] = _complaint(backend, examples.rows(slice(0, 1)), whole)
     if known[key]:
@@ -54,8 +50,7 @@ def _complaint(backend: Backend, example: Examples, whole: str) -> str:
     """Say why whole numbers cannot be explained, and what to do; empty if they can."""
     name = backend.model_name
     as_in_training = converted_as_in_training("x")
-    look = getattr(backend, "unscaled_uses", None)
-    uses = None if look is None else look(example)
+    uses = backend.unscaled_uses(example) if isinstance(backend, Layered) else None
     if uses is None:
         return f"the model computes in floating point, and its operations cannot be seen: {as_in_training}"
     if uses:
