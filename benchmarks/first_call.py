@@ -6,6 +6,7 @@ take turns, so that other load on the machine affects both.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ import sys
 import time
 import warnings
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,14 +27,12 @@ from benchmarks.interleaving import ratio, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, OTHER = "this checkout", "the other checkout"
-CASES = tuple(
-    (model, framework)
-    for model in ("cifar_keras", "efficientnet_lite0")
-    for framework in ("torch", "tensorflow")
-)
+# The rounds of each model, and the calls after the first: the first call of EfficientNet-Lite0 takes over a minute.
+CASES = {"cifar_keras": (21, 31), "efficientnet_lite0": (3, 7)}
+# The steps of the calls after the first: so few that one more pass shows in their time.
+_STEPS = 8
 _EXAMPLES = 8
-_ROUNDS, _QUICK_ROUNDS = 7, 1
-_REPEATS = 5
+_PASSES = 20
 
 _app = typer.Typer(add_completion=False)
 
@@ -46,7 +46,7 @@ class Measurement:
     first : float
         The first call, with traces and probes.
     second : float
-        The median of the calls after it.
+        The median of the calls after it, with few steps.
     one_pass : float
         The median forward pass over a single example, without `explain`.
     """
@@ -56,7 +56,7 @@ class Measurement:
     one_pass: float
 
 
-def measured(model: str, framework: str) -> Measurement:
+def measured(model: str, framework: str, repeats: int) -> Measurement:
     """Time the calls of one model in this process, with the `explain` that this process imports."""
     import explain
 
@@ -65,14 +65,17 @@ def measured(model: str, framework: str) -> Measurement:
     forward = _forward(net, x, framework)
     forward()
 
-    def call() -> Any:
+    def call(**options: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return explain.attribute(net, x)
+            return explain.attribute(net, x, **options)
 
     first = _seconds(call)
-    later = [_seconds(call) for _ in range(_REPEATS)]
-    passes = [_seconds(forward) for _ in range(4 * _REPEATS)]
+    few = partial(call, n_steps=_STEPS)
+    # What the first call with as many steps traces is no part of the calls that follow.
+    few()
+    later = [_seconds(few) for _ in range(repeats)]
+    passes = [_seconds(forward) for _ in range(_PASSES)]
     return Measurement(first, spread(later)["median"], spread(passes)["median"])
 
 
@@ -97,7 +100,7 @@ def _seconds(call: Any) -> float:
     return time.perf_counter() - began
 
 
-def in_fresh_process(source: Path, model: str, framework: str) -> Measurement:
+def in_fresh_process(source: Path, model: str, framework: str, repeats: int) -> Measurement:
     """Run `measured` in a new process that imports `explain` from a folder of sources."""
     surroundings = {
         **os.environ,
@@ -105,15 +108,17 @@ def in_fresh_process(source: Path, model: str, framework: str) -> Measurement:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    command = [sys.executable, "-m", "benchmarks.first_call", "one", model, framework]
+    # An installed package has its bytecode already: the first round writes it.
+    surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-m", "benchmarks.first_call", "one", model, framework, str(repeats)]
     done = subprocess.run(command, cwd=ROOT, env=surroundings, check=True, capture_output=True, text=True)
     return Measurement(**json.loads(done.stdout.splitlines()[-1]))
 
 
 @_app.command()
-def one(model: str, framework: str) -> None:
+def one(model: str, framework: str, repeats: int) -> None:
     """Measure one model in this process and print the result as JSON."""
-    print(json.dumps(asdict(measured(model, framework))))
+    print(json.dumps(asdict(measured(model, framework, repeats))))
 
 
 @_app.command()
@@ -126,14 +131,16 @@ def compare(
     ] = None,
 ) -> None:
     """Measure every model in both checkouts and write ``first_call.json`` and its table."""
-    found = {}
-    for model, framework in CASES:
-        if only and model not in only:
-            continue
+    folder = out or report.folder_for(quick=quick)
+    kept = folder / "first_call.json"
+    # What is not measured again stays as it was.
+    found = json.loads(kept.read_text())["models"] if only and kept.exists() else {}
+    for model, framework in itertools.product(only or CASES, ("torch", "tensorflow")):
+        rounds, repeats = (1, 1) if quick else CASES[model]
         rows: dict[str, list[Measurement]] = {OURS: [], OTHER: []}
-        for _ in tqdm(range(_QUICK_ROUNDS if quick else _ROUNDS), desc=f"{model}, {framework}"):
+        for _ in tqdm(range(rounds), desc=f"{model}, {framework}"):
             for name, source in ((OURS, ROOT / "src"), (OTHER, other.resolve())):
-                rows[name].append(in_fresh_process(source, model, framework))
+                rows[name].append(in_fresh_process(source, model, framework, repeats))
         firsts = {name: [row.first for row in measured] for name, measured in rows.items()}
         seconds = {name: [row.second for row in measured] for name, measured in rows.items()}
         passes = [row.one_pass for measured in rows.values() for row in measured]
@@ -146,15 +153,15 @@ def compare(
             "one_pass": spread(passes),
             "more_passes": more / spread(passes)["median"],
         }
-    folder = out or report.folder_for(quick=quick)
     folder.mkdir(parents=True, exist_ok=True)
     results = {
         "quick": quick,
         "count": _EXAMPLES,
+        "n_steps": _STEPS,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "models": found,
     }
-    (folder / "first_call.json").write_text(json.dumps(results, indent=1) + "\n")
+    kept.write_text(json.dumps(results, indent=1) + "\n")
     (folder / "first_call.md").write_text(report.page("first_call.md.jinja", **results))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -233,8 +234,10 @@ def _unwrapped(model: Any) -> Any:
     """Give the original model behind `torch.compile`, `DataParallel` and `torch.export`."""
     if isinstance(model, torch.export.ExportedProgram):
         return model.module()
+    # Whoever compiled a model has loaded the compiler; loading it to ask takes over a second.
+    compiler = sys.modules.get("torch._dynamo")
     while True:
-        if isinstance(model, torch._dynamo.OptimizedModule):
+        if compiler is not None and isinstance(model, compiler.OptimizedModule):
             model = model._orig_mod
         elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
