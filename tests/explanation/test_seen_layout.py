@@ -302,7 +302,28 @@ def test_the_usual_layouts_remain(make, shape, layout):
         assert explain.attribute(model, x, method, target=1).layout == layout
 
 
+def attention_then_conv(self, x):
+    """A convolution over time, behind steps that are mixed; its class alone says that channels are usual first."""
+    first = self.first(x)
+    mixed = (first @ first.mT).softmax(-1) @ first
+    return self.conv(mixed.mT).mean(2)
+
+
 DOUBTFUL = [
+    (
+        lambda: Torch(attention_then_conv, first=nn.Linear(3, 5), conv=nn.Conv1d(5, 4, 2)),
+        (1, 6, 3),
+        ("NTC", "NCT"),
+        None,
+    ),
+    (
+        lambda: Torch(
+            lambda self, x: attention_then_conv(self, x.mT), first=nn.Linear(6, 5), conv=nn.Conv1d(5, 4, 2)
+        ),
+        (1, 6, 3),
+        ("NCT", "NTC"),
+        "NCT",
+    ),
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(25, 4)), (1, 5, 5), ("NTC", "NHW"), "NTC"),
     (
         lambda: keras.Sequential([keras.Input((5, 5)), layers.Flatten(), layers.Dense(4)]),
@@ -344,7 +365,7 @@ def test_where_two_meanings_fit_both_are_named_and_can_be_stated(make, shape, ch
     assert [one.layout for one in found] == list(choices)
     assert not np.allclose(found[0].values, found[1].values)
     if usual is None:
-        # What is usual does not fit: no method takes it.
+        # What is usual does not fit, or another meaning is as usual: no method takes it.
         with pytest.raises(LayoutError):
             explain.attribute(model, x, "saliency", target=1)
     else:

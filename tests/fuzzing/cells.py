@@ -207,6 +207,8 @@ def _compare(case: Case, call: Call, asked: dict[str, Any], result: Any, cell: C
     cell.error = float(worst)
     if worst <= _TOLERANCE[case.dtype]:
         cell.outcome = "equal, warned" if told else "equal"
+    elif not told and case.depends and call.unit is None and not _differs_alone(case, 1e-3):
+        raise NoDefinition("the examples depend on each other by less than counts as dependence")
     elif told:
         cell.outcome = "warned"
     else:
@@ -215,13 +217,13 @@ def _compare(case: Case, call: Call, asked: dict[str, Any], result: Any, cell: C
         cell.outcome, cell.message = "WRONG", "examples depend on each other, and nothing says so"
 
 
-def _differs_alone(case: Case) -> bool:
-    """Tell whether the last example alone has other outputs than in its batch, by clearly more than a thousandth."""
+def _differs_alone(case: Case, share: float = 5e-3) -> bool:
+    """Tell whether the last example alone has other outputs than in its batch, by more than a share of the largest."""
     ends = [case.output] if case.logits is None else [case.output, case.logits]
     together = case.passes.results(case.inputs)
     alone = case.passes.results(tuple(one[-1:] for one in case.inputs))
     return all(
-        np.abs(together[end][-1:] - alone[end]).max() > 5e-3 * np.abs(together[end]).max() for end in ends
+        np.abs(together[end][-1:] - alone[end]).max() > share * np.abs(together[end]).max() for end in ends
     )
 
 
@@ -436,7 +438,8 @@ def _features(case: Case, rng: np.random.Generator, few: bool = False) -> tuple[
         shape = tuple(x.shape[index] if index in extent else 1 for index in range(1, x.ndim))
         return {"feature_mask": "positions"}, (np.arange(int(np.prod(shape))).reshape(shape),), "whole"
     if sort == "elements" and x[0].size < 100:
-        axis = axes.index("C") - 1
+        # Without an axis of channels, the order of the axes is that of the numbers.
+        axis = axes.index("C") - 1 if "C" in axes else x.ndim - 2
         rest = [side for index, side in enumerate(x.shape[1:]) if index != axis]
         numbers = np.moveaxis(np.arange(x[0].size).reshape(*rest, x.shape[axis + 1]), -1, axis)
         return {"feature_mask": "elements"}, (numbers,), "whole"
@@ -611,7 +614,10 @@ def _deep_lift_shap(case: Case, rng: np.random.Generator) -> Call:
 def _lrp(case: Case, rng: np.random.Generator) -> Call:
     if not _sorts(case) <= {"affine", "pointwise", "gate", "maximum"}:
         raise NoDefinition("an operation that this definition has no rule for")
-    return Call({"method": "lrp", "rule": "epsilon"}, definitions.lrp_epsilon, of_logits=True)
+    # The definition is the limit of a small ε; the default may be large beside the terms of a score near zero.
+    epsilon = 1e-13 if case.dtype == "float64" else 1e-9
+    given = {"method": "lrp", "rule": "epsilon", "epsilon": epsilon}
+    return Call(given, definitions.lrp_epsilon, of_logits=True)
 
 
 def _sorts(case: Case) -> set[str]:

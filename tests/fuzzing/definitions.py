@@ -421,7 +421,9 @@ def lrp_epsilon(of: ByHand) -> Arrays:
     def pointwise(name: str, z: Any) -> Any:
         value = passes.functions[name](z)
         safe = passes.where(z == 0, z * 0 + 1, z)
-        return z * passes.detach(value / safe)
+        shared = z * passes.detach(value / safe)
+        # At z = 0 the product is not the value, which the operations behind it read.
+        return shared + passes.detach(value - shared)
 
     starts = of.start()
     _, slopes = of.gradients(tuple(x[:, None] for x in starts), pointwise=pointwise, gate=passes.detach)

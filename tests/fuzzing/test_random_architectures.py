@@ -69,6 +69,9 @@ WRONG_ONCE = {
     "a score without a gradient": (60475, "default grad_cam"),
     "the channels of a global pool": (71199, "default grad_cam"),
     "the logit after a size that the model refuses": (70552, "default grad_cam"),
+    "a convolution over time behind attention over steps": (80155, "saliency"),
+    "relevance through a sigmoid at zero": (50364, "lrp"),
+    "relevance beside the stabilizer": (50684, "lrp"),
     "logits of two heads after a size that the model refuses": (70363, "grad_cam"),
 }
 """Kinds that random models found: a seed and a method each."""

@@ -74,8 +74,8 @@ def _seen(
         if one.states_layout or not one.is_moved:
             continue
         seen = _layouts_read(backend, examples, one.layout, place)
-        # Where one fits that is the default, a method whose values are the same in each keeps it.
-        if len(seen) > 1 and (one.layout not in seen or depends_on_axes(request.method)):
+        # Where the default fits best, a method whose values are the same in each keeps it.
+        if len(seen) > 1 and (one.layout != seen[0] or depends_on_axes(request.method)):
             raise LayoutError(_two_readings(one, seen))
         if len(seen) == 1:
             found[one.name] = seen[0]
