@@ -135,7 +135,7 @@ def with_examples(
     sizes = {size for call in few for size in call.shape}
     count = fixed_batch_size or next(number for number in itertools.count(2) if number not in sizes)
     same = examples.rows(np.zeros(count, np.intp))
-    other = same.with_changed(np.arange(count) == count - 1, 0.5)
+    other = same.with_changed(np.arange(count) == count - 1)
     try:
         before, after = recorded(few, same), recorded(few, other)
     except ExplainError:

@@ -103,24 +103,39 @@ class Examples:
         """Give the same examples with another target."""
         return replace(self, target=target)
 
-    def with_changed(self, rows: npt.NDArray[np.bool_], factor: float) -> Examples:
-        """Change the inputs at some rows, shape (N,): numbers in reverse order and scaled, whole numbers reversed.
+    def with_changed(self, rows: npt.NDArray[np.bool_], *, stretched: bool = True) -> Examples:
+        """Change the inputs at some rows, shape (N,): each row is reversed, and its numbers are stretched.
+
+        Stretched, the mean, the largest and the smallest number of a row are others than before; whole numbers are
+        not stretched.
 
         Examples
         --------
-        >>> two = Examples((np.array([[1.0, 2.0], [3.0, 4.0]]),))
-        >>> two.with_changed(np.array([False, True]), 0.5).inputs[0].tolist()
-        [[1.0, 2.0], [2.0, 1.5]]
+        >>> two = Examples((np.array([[1.0, 2.0], [3.0, 5.0]]),))
+        >>> two.with_changed(np.array([False, True])).inputs[0].round(1).tolist()
+        [[1.0, 2.0], [6.8, 0.8]]
+        >>> two.with_changed(np.array([False, True]), stretched=False).inputs[0].tolist()
+        [[1.0, 2.0], [5.0, 3.0]]
         """
         found = []
         for array in self.inputs:
-            other = np.flip(array, tuple(range(1, array.ndim)))
-            if array.dtype.kind == "f":
-                other = (other * factor).astype(array.dtype)
-            found.append(np.where(rows.reshape(-1, *([1] * (array.ndim - 1))), other, array))
+            other = array.copy()
+            other[rows] = np.flip(array[rows], tuple(range(1, array.ndim)))
+            if stretched and array.dtype.kind == "f":
+                other[rows] = _stretched(other[rows])
+            found.append(other)
         return self.with_inputs(tuple(found))
 
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""
         assert len(self) <= size, "a backend gets no more examples at once than its model takes"
         return self.rows(np.minimum(np.arange(size), len(self) - 1))
+
+
+def _stretched(rows: Array) -> Array:
+    """Give rows of numbers in which mean, extremes and every value are others, stretched about the mean and lower."""
+    places = tuple(range(1, rows.ndim))
+    middle = rows.mean(axis=places, keepdims=True)
+    width = np.ptp(rows, axis=places, keepdims=True)
+    width = np.where(width > 0, width, np.maximum(np.abs(middle), 1))
+    return (middle + 3 * (rows - middle) - width / 10).astype(rows.dtype)

@@ -118,7 +118,7 @@ def test_a_graph_is_refused_and_as_one_example_right(framework, method):
 
 
 def test_a_model_that_fails_on_one_row_is_refused():
-    with pytest.raises(DependentExamplesError, match="fails on example 3 alone"):
+    with pytest.raises(DependentExamplesError, match="fails on example 4 alone"):
         explain.attribute(Graph(), X, "saliency", target=CLASS, forward_kwargs={"edges": torch.tensor(EDGES)})
 
 
@@ -218,6 +218,43 @@ def test_statistics_over_the_batch_are_refused_and_each_row_by_itself_is_right(k
         np.testing.assert_allclose(alone.values, expected[:1], atol=1e-6)
 
 
+STATISTICS = {
+    "largest": (lambda x: x.max(), lambda ops, x: ops.max(x)),
+    "smallest": (lambda x: x.min(), lambda ops, x: ops.min(x)),
+    "largest size": (lambda x: x.abs().max(), lambda ops, x: ops.max(ops.abs(x))),
+    "mean size": (lambda x: x.abs().mean(), lambda ops, x: ops.mean(ops.abs(x))),
+    "mean": (lambda x: x.mean(), lambda ops, x: ops.mean(x)),
+    "spread": (lambda x: x.std(unbiased=False), lambda ops, x: ops.std(x)),
+}
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_a_statistic_over_the_batch_is_seen_whichever_row_decides_it(kit, statistic):
+    in_torch, in_keras = STATISTICS[statistic]
+    if kit.name == "torch":
+
+        class Scaled(nn.Module):
+            def forward(self, x):
+                return x @ torch.tensor(WEIGHTS[0], dtype=x.dtype) / (2 + in_torch(x))
+
+        gradient_of = torch_gradient
+    else:
+
+        class Scaled(keras.Model):
+            def call(self, x):
+                return x @ keras.ops.convert_to_tensor(WEIGHTS[0]) / (2 + in_keras(keras.ops, x))
+
+        gradient_of = tensorflow_gradient
+    for first in range(6):
+        with pytest.raises(DependentExamplesError):
+            explain.attribute(Scaled(), np.roll(X, first, axis=0), "saliency", target=1)
+    steps = {"n_steps": 5, "rule": "midpoint"}
+    for row in (0, 1):
+        alone = explain.attribute(Scaled(), X[row : row + 1], "ig", target=1, **steps)
+        expected = of_each_alone(Scaled(), gradient_of, X[row : row + 1], 5)
+        np.testing.assert_allclose(alone.values, expected, atol=1e-6)
+
+
 def test_that_they_depend_is_kept_with_the_structure():
     model, calls = Centred(), []
     model.linear.register_forward_hook(lambda module, given, output: calls.append(len(output)))
@@ -225,7 +262,7 @@ def test_that_they_depend_is_kept_with_the_structure():
         explain.attribute(model, X, "saliency", target=1)
     calls.clear()
     # Rows that are alike do not show it again.
-    with pytest.raises(DependentExamplesError, match="example 3 changes by"):
+    with pytest.raises(DependentExamplesError, match="example 4 changes by"):
         explain.attribute(model, np.repeat(X[:1], 6, axis=0), "saliency", target=1)
     assert 1 not in calls
     model.reads_batch = False
@@ -253,6 +290,52 @@ def test_a_fixed_batch_size_is_asked_by_changing_the_others(tensorflow_kit):
     weight = plain.get_weights()[0]
     slope = 1 - np.tanh(X @ weight[:, 1] + plain.get_weights()[1][1]) ** 2
     np.testing.assert_allclose(found.values, slope[:, None] * weight[:, 1], atol=1e-6)
+
+
+def test_a_model_of_a_fixed_batch_size_is_built_for_batches_of_one():
+    def scaled(size):
+        class Scaled(keras.Layer):
+            def call(self, x):
+                return x / (1 + keras.ops.max(keras.ops.abs(x)))
+
+        model = keras.Sequential([keras.Input((4,), batch_size=size), Scaled(), keras.layers.Dense(3)])
+        model.set_weights([WEIGHTS[0][:, :3], np.zeros(3)])
+        return model
+
+    with pytest.raises(DependentExamplesError, match="build the model for batches of 1"):
+        explain.attribute(scaled(3), X, "feature_ablation", target=1)
+    found = explain.attribute(scaled(1), X, "feature_ablation", target=1)
+
+    def score(row):
+        return row @ WEIGHTS[0][:, 1] / (1 + np.abs(row).max())
+
+    for row, values in zip(X.astype(np.float64), found.values, strict=True):
+        hidden = [score(row) - score(np.where(np.arange(4) == place, 0, row)) for place in range(4)]
+        np.testing.assert_allclose(values, hidden, atol=1e-6)
+
+
+def test_a_model_that_fails_on_one_row_is_made_to_take_one():
+    class OfTwo(nn.Linear):
+        most = 2
+
+        def forward(self, x):
+            if len(x) < self.most:
+                raise ValueError("two rows at least")
+            return super().forward(x)
+
+    model = OfTwo(4, 3)
+    with torch.no_grad():
+        # The rows differ in what they are beside.
+        model.bias.zero_()
+    seen = model.forward
+    model.forward = lambda x: seen(x) * (1 + x[0, 0] ** 2)
+    with pytest.raises(DependentExamplesError, match="make the model take one row"):
+        explain.attribute(model, X, "saliency", target=1)
+    model.most, model.forward = 1, seen
+    found = explain.attribute(model, X, "saliency", target=1)
+    np.testing.assert_allclose(
+        found.values, model.weight[1].detach().numpy()[None].repeat(6, 0), rtol=1e-6
+    )
 
 
 def test_rounding_that_follows_the_number_of_rows_is_no_dependence():

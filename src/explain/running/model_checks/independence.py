@@ -27,6 +27,9 @@ _DEPENDENCE = 5e-2
 # The number of examples in such a batch.
 _AROUND = 8
 
+# As many numbers of an example show whether its numbers are small.
+_LOOKED_AT = 4096
+
 # Two draws of a random model differ by more than two other draws did; seldom by this many times more.
 _DRAWS = 4
 
@@ -110,8 +113,7 @@ class Independence:
         self._noise = noise if noise <= UNSTEADY else _DRAWS * noise
         size = backend.fixed_batch_size
         self._first_batch = None if size is None else examples.rows(slice(0, size)).padded(size)
-        # In the middle: a model that runs along the batch, in either direction, reads others before it.
-        self._row = len(examples) // 2 if size is None else min(size, len(examples)) // 2
+        self._row = _quiet_row(examples if size is None else examples.rows(slice(0, size)))
         # Asked before the model runs on all examples, since a backend keeps that run for the gradients.
         self._answer = self._asked()
 
@@ -119,7 +121,7 @@ class Independence:
         """Run the model as the question needs it; None if there is nothing to ask."""
         if self._first_batch is None and len(self._examples) == 1:
             return (
-                None if self._is_known_for_points() is not None else self._outputs(self._beside_another(0.5))
+                None if self._is_known_for_points() is not None else self._beside_another()
             )
         if self._first_batch is not None and len(self._first_batch) == 1:
             return None
@@ -127,7 +129,7 @@ class Independence:
         if known is not None:
             raise DependentExamplesError(_message(known, self._first_batch is not None))
         if self._first_batch is not None:
-            return self._outputs(self._changed(self._first_batch, self._row, 0.5))
+            return self._with_others_changed(self._first_batch, self._row)
         return self._outputs(self._examples.rows(slice(self._row, self._row + 1)))
 
     def check(self, outputs: Array) -> bool:
@@ -200,7 +202,7 @@ class Independence:
         first = max(0, self._row - _AROUND // 2)
         few = self._examples.rows(slice(first, first + _AROUND))
         row = self._row - first
-        one, other = (self._outputs(self._changed(few, row, factor)) for factor in (1, 0))
+        one, other = self._outputs(few), self._with_others_changed(few, row)
         if isinstance(one, ExplainError) or isinstance(other, ExplainError):
             return True
         return self._share(one[row], other[row], scale) > UNSTEADY
@@ -213,7 +215,7 @@ class Independence:
         share = self._share(answer[:1], of_one, scale)
         if share <= _ROUNDING or share > self._dependence:
             return share > _ROUNDING
-        other = self._outputs(self._beside_another(0))
+        other = self._outputs(self._examples.rows(np.array([0, 0])))
         return isinstance(other, ExplainError) or self._share(other[:1], answer[:1], scale) > UNSTEADY
 
     def _share(self, first: Array, second: Array, scale: float) -> float:
@@ -222,12 +224,20 @@ class Independence:
             return np.inf
         return max(0.0, largest_difference(first, second, scale) - self._noise)
 
-    def _beside_another(self, factor: float) -> Examples:
-        return self._changed(self._examples.rows(np.array([0, 0])), 0, factor)
+    def _beside_another(self) -> Array | ExplainError:
+        return self._with_others_changed(self._examples.rows(np.array([0, 0])), 0)
 
-    def _changed(self, examples: Examples, row: int, factor: float) -> Examples:
-        """Give the examples with all of them changed but one, outside their padding."""
-        changed = examples.with_changed(np.arange(len(examples)) != row, factor)
+    def _with_others_changed(self, examples: Examples, row: int) -> Array | ExplainError:
+        """Run the model on examples all of which are changed but one, outside their padding."""
+        others = np.arange(len(examples)) != row
+        answer = self._outputs(self._in_padding(examples, examples.with_changed(others)))
+        if isinstance(answer, ExplainError):
+            # Numbers may be ids, or have bounds.
+            return self._outputs(self._in_padding(examples, examples.with_changed(others, stretched=False)))
+        return answer
+
+    def _in_padding(self, examples: Examples, changed: Examples) -> Examples:
+        """Give changed examples whose padding is unchanged."""
         if examples.mask is None:
             return changed
         real = spread_mask(examples.mask, self._layout)
@@ -251,6 +261,23 @@ class Independence:
             return True
         known: bool | None = _recall(_one_by_one, self._model, self._settings)
         return known
+
+
+def _quiet_row(examples: Examples) -> int:
+    """Give the row to ask about: not the first or the last, and the one whose numbers are the smallest.
+
+    A model that runs along the batch, in either direction, reads others before a row in the middle. A model that
+    divides by the largest number of the batch reads it in another row.
+    """
+    count = len(examples)
+    if count <= 2:
+        return count // 2
+    floats = (array.reshape(count, -1) for array in examples.inputs if array.dtype.kind == "f")
+    largest = np.zeros(count)
+    for array in floats:
+        some = array[:, :: max(1, array.shape[1] // _LOOKED_AT)]
+        largest = np.maximum(largest, np.abs(some).max(axis=1, initial=0))
+    return 1 + int(np.argmin(largest[1:-1]))
 
 
 def _token(backend: Backend) -> object:
