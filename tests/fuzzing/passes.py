@@ -118,6 +118,8 @@ def scored(passes: Any, values: list[Any], case: Case, score: str) -> Any:
 
 
 def _probabilities(passes: Any, logits: Any, case: Case) -> Any:
-    if len(logits.shape) == 1 or int(logits.shape[case.class_axis]) == 1:
+    # The class axis is that of the last head; a head of another rank is a vector.
+    axis = case.class_axis if len(logits.shape) > 2 else 1
+    if len(logits.shape) == 1 or int(logits.shape[axis]) == 1:
         return passes.sigmoid(logits)
-    return passes.softmax(logits, case.class_axis)
+    return passes.softmax(logits, axis)

@@ -70,6 +70,8 @@ WRONG_ONCE = {
     "the channels of a global pool": (71199, "default grad_cam"),
     "the logit after a size that the model refuses": (70552, "default grad_cam"),
     "a convolution over time behind attention over steps": (80155, "saliency"),
+    "the axes of attention over few steps": (91118, "guided_grad_cam"),
+    "probabilities of the first of two heads": (91714, "integrated_gradients"),
     "relevance through a sigmoid at zero": (50364, "lrp"),
     "relevance beside the stabilizer": (50684, "lrp"),
     "logits of two heads after a size that the model refuses": (70363, "grad_cam"),

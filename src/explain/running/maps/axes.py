@@ -25,6 +25,8 @@ _LEAST, _MOST_OF_LEAST, _LEAST_OF_ONE_VALUE = 0.05, 0.3, 0.8
 # each of some draws of noise.
 _LEAST_AGAINST_OPERATION, _DRAWS_AGAINST_OPERATION = 0.5, 6
 _LEAST_OF_TWO_PLACES = 0.9
+# Where a place has so few values, the moves of as many draws of noise are averaged.
+_FEW_VALUES, _DRAWS_OF_FEW_VALUES = 32, 6
 # Another reading of the axes may explain at most this share of it.
 _MOST_OF_ANOTHER = 0.75
 
@@ -145,6 +147,10 @@ def _axes_that_follow(
             # The rows of the output are not the examples.
             return None
         axes = _read(call, followed)
+        if axes is not None and _may_be_chance(call, axes):
+            draws = [followed_by(problem, part, run, draw) for draw in range(1, _DRAWS_OF_FEW_VALUES)]
+            moves = [followed.moves, *(one.moves for one in draws if one is not None)]
+            axes = _read(call, replace(followed, moves=np.mean(moves, axis=0)))
         if axes is not None:
             fixed = _contradicted(problem, call, axes)
             if fixed is None or all(
@@ -170,6 +176,12 @@ def _contradicted(problem: Problem, call: LayerCall, axes: str) -> str | None:
         # Moved axes of the same sizes look as if nothing had moved them.
         return None
     return fixed if fixed != axes else None
+
+
+def _may_be_chance(call: LayerCall, axes: str) -> bool:
+    """Tell whether a place of an axis that follows the input has so few values that their weights may move it."""
+    values = [np.prod(call.shape) / size for size, letter in zip(call.shape, axes[1:], strict=True) if letter != "C"]
+    return min(values) < _FEW_VALUES
 
 
 def _follow_clearly(call: LayerCall, followed: Followed, axes: str) -> bool:
