@@ -69,6 +69,32 @@ def root(kit: Any) -> Any:
     return kit.function(lambda x: kit.sum((x - 0.5) ** 0.5, 1))
 
 
+def checkpointed(kit: Any, saves_memory: bool) -> Any:
+    """A network that may run its first layer a second time for the backward pass."""
+    nn, checkpoint = kit.torch.nn, kit.torch.utils.checkpoint.checkpoint
+
+    def forward(self: Any, x: Any) -> Any:
+        features = checkpoint(self.conv, x, use_reentrant=True) if saves_memory else self.conv(x)
+        return self.out(kit.relu(features).mean((2, 3)))
+
+    return kit.randomised(module(kit, forward, conv=nn.Conv2d(1, 3, 3), out=nn.Linear(3, 3)))
+
+
+def without_derivative(kit: Any) -> Any:
+    """Ends in an operation whose author wrote no derivative."""
+
+    class Own(kit.torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, given: Any) -> Any:
+            raise NotImplementedError("no derivative")
+
+    return kit.function(lambda x: Own.apply(kit.matmul(x, WEIGHT)))
+
+
 def dead(kit: Any) -> Any:
     return kit.function(lambda x: kit.relu(kit.matmul(x, WEIGHT) - 100))
 
@@ -298,6 +324,20 @@ ADVICE = [
         lambda kit: attribute(root(kit), TABLE * 0 + 0.6, target=None),
     ),
     # gradients and rules
+    Advice(
+        "PyTorch cannot differentiate the score: ",
+        GradientError,
+        lambda kit: attribute(checkpointed(kit, True), picture(kit)),
+        lambda kit: [attribute(checkpointed(kit, False), picture(kit), one) for one in ("saliency", "lrp")],
+        TORCH,
+    ),
+    Advice(
+        ": NotImplementedError: no derivative. If the model saves memory",
+        GradientError,
+        lambda kit: attribute(without_derivative(kit), TABLE),
+        lambda kit: attribute(without_derivative(kit), TABLE, "feature_ablation"),
+        TORCH,
+    ),
     Advice(
         ": noise is a share of an example's range, so ",
         NoiseWarning,

@@ -244,6 +244,19 @@ def test_compiled_torch_model_is_explained_through_its_original(torch_kit):
     assert compiled.training
 
 
+def test_compiled_part_of_a_torch_model(torch_kit):
+    torch = torch_kit.torch
+    model = torch_kit.dense(LAYERS, between="tanh")
+    with_part = torch.nn.Sequential(torch.compile(model, backend="eager"), torch.nn.Softmax(1))
+    for method in ("saliency", "input_x_gradient"):
+        found = explain.attribute(with_part, TABLE, method, target=1)
+        assert found.score == "logit"
+        factor = 1 if method == "saliency" else TABLE
+        np.testing.assert_allclose(found.values, factor * by_hand(TABLE, 1), **CLOSE)
+    assert with_part.training
+    assert with_part[0].training
+
+
 def test_data_parallel_torch_model(torch_kit):
     model = torch_kit.torch.nn.DataParallel(torch_kit.dense(LAYERS, between="tanh", last="softmax"))
     found = explain.attribute(model, TABLE, "saliency", target=1)

@@ -321,8 +321,16 @@ DOUBTFUL = [
             lambda self, x: attention_then_conv(self, x.mT), first=nn.Linear(6, 5), conv=nn.Conv1d(5, 4, 2)
         ),
         (1, 6, 3),
-        ("NCT", "NTC"),
-        "NCT",
+        ("NTC", "NCT"),
+        None,
+    ),
+    (
+        lambda: Torch(
+            lambda self, x: self.conv(torch.fft.rfft(x, dim=1).abs().mT).mean(2), conv=nn.Conv1d(1, 4, 2)
+        ),
+        (1, 6, 1),
+        ("NTC", "NCT"),
+        None,
     ),
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(25, 4)), (1, 5, 5), ("NTC", "NHW"), "NTC"),
     (

@@ -610,3 +610,30 @@ def test_which_sums_are_parts_of_others():
     assert flow.completed(apart={"b"}) == {"a", "sum"}
     assert flow.comes_from("view", {"b"}, ())
     assert not flow.comes_from("sum", {"b"}, {"sum"})
+
+
+@pytest.mark.parametrize("method", ["lrp", "deep_lift"])
+def test_the_derivative_of_an_activation_is_another_function(kit, method):
+    """A force field: the output is the gradient of an energy, and that of tanh is no tanh."""
+    if kit.name == "torch":
+        torch = kit.torch
+
+        def forces(x):
+            with torch.enable_grad():
+                point = x if x.requires_grad else x.detach().requires_grad_()
+                return torch.autograd.grad(torch.tanh(point).sum(), point, create_graph=True)[0]
+    else:
+        tf = kit.tf
+
+        def forces(x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                energy = tf.reduce_sum(tf.tanh(x))
+            return tape.gradient(energy, x)
+
+    x = np.array([[0.3, -0.7]], np.float32)
+    found = explain.attribute(kit.function(forces), x, "saliency", target=1)
+    slope = -2 * np.tanh(x) * (1 - np.tanh(x) ** 2) * [0, 1]
+    np.testing.assert_allclose(found.values, slope, atol=1e-6)
+    with pytest.raises(UnsupportedModelError, match=r"operation Tanh(Backward|Grad).*integrated_gradients"):
+        explain.attribute(kit.function(forces), x, method, target=1)

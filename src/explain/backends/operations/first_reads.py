@@ -54,6 +54,11 @@ class Read:
     array: Array | None
 
 
+# The usual layout of a series is the second for a model with a one-dimensional convolution somewhere. Behind operations
+# that mix all places and channels, what the convolution reads tells neither.
+_UNTOLD = ("NTC", "NCT")
+
+
 class EnoughRead(BaseException):
     """Ends a run of the model; not an `Exception`, so that no handler in the model catches it."""
 
@@ -90,7 +95,8 @@ def layouts_read(example: Array, default: Layout, run: Run) -> tuple[Layout, ...
             return (default,)
     certain = list(dict.fromkeys(one[0] for one in found if len(one) == 1))
     doubtful = next((one for one in found if len(one) > 1), ())
-    return tuple(Layout(axes) for axes in (certain or doubtful or _of_shared_weights(example, default, run)))
+    untold = _UNTOLD if default.axes == _UNTOLD[1] else ()
+    return tuple(Layout(axes) for axes in (certain or doubtful or untold))
 
 
 def _agree(default: str, found: tuple[str, ...]) -> bool:
@@ -193,26 +199,6 @@ def _layouts(roles: Sequence[Role | None], of_read: Sequence[Role]) -> tuple[str
     if letters.count("C") < 2:
         return ("N" + "".join(letters),)
     return _with_shared_channels(letters)
-
-
-def _of_shared_weights(example: Array, default: Layout, run: Run) -> tuple[str, ...]:
-    """Give the layouts that fit where the first operation multiplies along one axis, alike at all other places.
-
-    These weights may mix the channels of each place, or the steps of each channel. Mixed channels come first.
-    """
-    usual = default.axes
-    last = usual.replace("C", "") + "C"
-    (read, *_) = reads = run(example, 1)
-    others = [[one.array for one in run(_changed(example, axis, 1), 1)] for axis in range(1, example.ndim)]
-    if usual == last or read.array is None or any(len(one) != len(reads) for one in others):
-        return ()
-    roles = _roles(example, read, others)
-    if roles is None or roles.count("*") != len(roles) - 1 or read.roles.count("F") != 1:
-        return ()
-    mixed = next(place for place, role in enumerate(roles) if role != "*")
-    if mixed == len(roles) - 1:
-        return (last, usual)
-    return (usual, last) if mixed == usual.index("C") - 1 and len(roles) == 2 else ()
 
 
 # All values are read at once, each with a weight of its own.

@@ -15,6 +15,7 @@ from explain.inputs.examples import Array, Arrays, Examples
 from explain.running import path_gradients
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
+from explain.torch_ext.model.differentiation import gradients_of
 from explain.torch_ext.model.opened import OpenedModel
 
 # Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
@@ -117,8 +118,8 @@ class Line(path_gradients.Line):
         for rows, _, sums in self._executor.over_blocks(len(examples), len(self._alphas), compute):
             totals[rows] += sums
         pulled = [
-            torch.autograd.grad(
-                entering_end, end, order.shaped(totals[:, one].contiguous()), retain_graph=True
+            gradients_of(
+                entering_end, [end], order.shaped(totals[:, one].contiguous()), retain_graph=True
             )[0]
             for one in range(len(weights))
         ]

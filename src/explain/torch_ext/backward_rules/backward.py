@@ -15,6 +15,7 @@ from torch import Tensor
 
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
+from explain.torch_ext.model.differentiation import gradients_of
 from explain.torch_ext.model.graph import ScoreGraph
 
 # Takes the outgoing and the incoming gradients of a node; gives the outgoing gradients to use instead.
@@ -71,7 +72,7 @@ def backward(
         node.register_hook(hook)
     for node, prehook in rules.prepare.items():
         node.register_prehook(prehook)
-    found = torch.autograd.grad(scores.sum(), points, allow_unused=True)
+    found = gradients_of(scores, points, torch.ones_like(scores))
     if all(gradient is None for gradient in found):
         raise GradientError(no_gradient_reason(model_name))
     gradients = tuple(

@@ -101,7 +101,8 @@ def name_of(node: Any) -> str:
     if isinstance(node, torch.autograd.function.BackwardCFunction):
         # A custom function may have any name.
         return ""
-    return re.sub(r"Backward\d*", "", node.name())
+    # What ends twice so is the derivative of a derivative, another function than the operation.
+    return re.sub(r"Backward\d*$", "", node.name())
 
 
 def operands_first(root: Any) -> list[Any]:

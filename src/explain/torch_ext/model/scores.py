@@ -16,6 +16,7 @@ from explain.backends.scoring import Arithmetic, RecordedActivation
 from explain.inputs.examples import Target
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
+from explain.torch_ext.model.differentiation import gradients_of
 from explain.torch_ext.model.inspection import TorchInspection
 
 ARITHMETIC = Arithmetic(
@@ -113,7 +114,7 @@ def gradients_of_scores(
             begun.scatter_(1, indices, 1)
         else:
             begun[_places(indices)] = 1
-    return torch.autograd.grad(outputs, leaves, begun, allow_unused=True)
+    return gradients_of(outputs, leaves, begun)
 
 
 def _indices(outputs: Tensor, target: Target) -> Tensor:

@@ -100,7 +100,8 @@ def structure_of(model: Any) -> Structure:
             lazy = True
         if traits.activation is not None:
             activations.append((module, traits.activation))
-        if own["training"]:
+        # What `torch.compile` wraps has the modules as its own, and all else of the module that it wraps.
+        if module.training:
             training.append(module)
         if not traits.stock or own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own:
             stock = False
