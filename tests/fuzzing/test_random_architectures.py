@@ -71,6 +71,7 @@ WRONG_ONCE = {
     "the logit after a size that the model refuses": (70552, "default grad_cam"),
     "a convolution over time behind attention over steps": (80155, "saliency"),
     "a convolution over the spectrum of one channel": (92548, "integrated_gradients"),
+    "a prediction without a gradient": (94617, "default grad_cam"),
     "the axes of attention over few steps": (91118, "guided_grad_cam"),
     "probabilities of the first of two heads": (91714, "integrated_gradients"),
     "relevance through a sigmoid at zero": (50364, "lrp"),

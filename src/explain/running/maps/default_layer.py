@@ -103,6 +103,10 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
     raise found_none.error()
 
 
+# As many examples are tried until one has a gradient.
+_TRIED = 4
+
+
 class _NoneFound:
     """Collects why a model has no default layer.
 
@@ -163,24 +167,32 @@ def _may_be_map(call: LayerCall, rank: int) -> bool:
 
 
 def _with_gradient(problem: Problem) -> Problem | None:
-    """Give the problem with an example whose score has a gradient: the first one, or the same with noise.
+    """Give the problem with an example whose score has a gradient: the first one, the same with noise, or another.
 
-    None if neither has.
+    None if none of them has.
     """
     if "gradients" not in problem.backend.provides or _gradients_without(problem, [None]).any():
         return problem
     everywhere = (slice(None),) * (problem.examples.inputs[0].ndim - 1)
     noisy = changed_rows(problem, None, [everywhere]).rows(slice(1, 2))
-    other = replace(problem, examples=noisy)
-    return other if _gradients_without(other, [None]).any() else None
+    few = (problem.examples.rows(slice(row, row + 1)) for row in range(1, min(_TRIED, len(problem.examples))))
+    others = (replace(problem, examples=one) for one in (noisy, *few))
+    return next((other for other in others if _gradients_without(other, [None]).any()), None)
 
 
 def _first_map(problem: Problem, possible: Sequence[LayerCall], calls: Sequence[LayerCall]) -> LayerCall:
-    """Give the last call with a map, of a score without a gradient: the method says that it has none."""
+    """Give the last call with a map, of a score without a gradient: the method says that it has none.
+
+    The prediction has a gradient to itself, so that its map would say otherwise.
+    """
+    output = Output(problem)
     for call in possible:
         axes = observed_axes(problem, call)
         mapped = None if axes is None else as_map(problem, replace(call, axes=axes), calls)
-        if mapped is not None:
+        if mapped is None or output.is_nearly(mapped):
+            continue
+        slopes = _slopes(problem, mapped, _NoneFound())
+        if slopes is None or _n_places(slopes) != 1:
             return mapped
     raise GradientError(no_gradient_reason(problem.backend.model_name))
 
