@@ -294,6 +294,37 @@ def test_keras_models_that_must_not_be_cut_short_are_right_all_the_same(kind):
     close(ours(model, TABLE).values, by_hand_in_tensorflow(model, TABLE))
 
 
+class Forces(keras.Model):
+    """Gives the gradient of an energy at the input, which a run from the middle does not read."""
+
+    def __init__(self):
+        super().__init__(dtype="float64")
+        self.first = keras.layers.Dense(5, dtype="float64")
+        self.second = keras.layers.Dense(1, dtype="float64")
+
+    def call(self, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            energy = tf.reduce_sum(self.second(tf.tanh(self.first(x))))
+        return tape.gradient(energy, x, unconnected_gradients="zero")
+
+
+def test_a_keras_model_that_differentiates_by_its_input_is_right_all_the_same():
+    keras.utils.set_random_seed(6)
+    model = Forces()
+    model(TABLE)
+    close(ours(model, TABLE).values, by_hand_in_tensorflow(model, TABLE))
+
+
+def test_a_keras_layer_of_lower_precision_gets_points_of_the_input():
+    keras.utils.set_random_seed(6)
+    first = keras.layers.Dense(5, dtype=keras.mixed_precision.DTypePolicy("mixed_bfloat16"))
+    model = keras.Sequential([keras.Input((6,)), first, keras.layers.Dense(4, activation="tanh", dtype="float32")])
+    x = TABLE.astype(np.float32)
+    # Both sides round to eight bits, points alike.
+    close(ours(model, x).values, by_hand_in_tensorflow(model, x), bound=1e-5)
+
+
 @pytest.mark.parametrize("n_times", [1, 2, 4])
 def test_a_keras_model_that_folds_time_into_the_batch_is_explained(n_times):
     class Folding(keras.Model):

@@ -9,6 +9,8 @@ from functools import cached_property
 from html import escape
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from explain.backends.found import Found
 from explain.backends.protocol import Primitive
 from explain.errors import OptionError
@@ -53,6 +55,11 @@ class Option:
     plain: Callable[[Any], Any] = lambda value: value
     recorded: Callable[[Any], Any] = lambda value: value
     per_input: Callable[[Any], bool] | None = None
+
+
+def _python_number(value: Any) -> Any:
+    """Give a number of NumPy as one of Python: sums and products of small whole numbers of NumPy overflow."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,7 @@ class Method:
                     f"{name}={value!r} is out of range for {self.name}: give {known[name].expects}."
                 )
         return {
-            name: option.plain(given[name]) if name in given else option.default
+            name: option.plain(_python_number(given[name])) if name in given else option.default
             for name, option in known.items()
         }
 

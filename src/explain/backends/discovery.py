@@ -35,7 +35,7 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     registered = extensions()
     if framework is not None:
         for extension in registered:
-            if extension.name == framework:
+            if isinstance(framework, str) and extension.name == framework:
                 if not (callable(model) or extension.recognises(model)):
                     raise UnsupportedModelError(
                         f"model is of type {type(model).__name__}, which is not a model and cannot be called. "

@@ -18,9 +18,9 @@ OWN_ENGINE = "explain"
 def engine_of(engine: str, row: Method, extension: Extension) -> str:
     """Refuse an engine that this framework or method does not have."""
     reference = extension.reference_engine
-    if engine == OWN_ENGINE:
+    if isinstance(engine, str) and engine == OWN_ENGINE:
         return engine
-    if engine != reference:
+    if not isinstance(engine, str) or engine != reference:
         known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
         raise EngineError(
             f"engine={engine!r} does not exist for a {extension.name} model: give one of {known}."
@@ -64,11 +64,25 @@ def check_neuron(row: Method, layer: Any, target: Any) -> None:
 
 def score_of(score: str) -> ScoreKind:
     """Refuse an unknown kind of score."""
-    if score not in SCORE_KINDS:
+    if not isinstance(score, str) or score not in SCORE_KINDS:
         raise ScoreError(
             f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}."
         )
     return cast(ScoreKind, score)
+
+
+def output_of(output: Any) -> int | str | None:
+    """Refuse what is neither a position nor a name of an output; a name may be any key of a dict."""
+    if isinstance(output, Integral) and not isinstance(output, bool):
+        return int(output)
+    try:
+        hash(output)
+    except TypeError as error:
+        raise ScoreError(
+            f"output={output!r} is neither a position nor a name: give a whole number, or the key under which the "
+            "model returns the output."
+        ) from error
+    return cast("int | str | None", output)
 
 
 def optional_count(name: str, value: int | None) -> int | None:

@@ -15,6 +15,7 @@ from explain.explanation.arguments import (
     engine_of,
     layer_layout_of,
     optional_count,
+    output_of,
     score_of,
     seed_of,
 )
@@ -100,7 +101,7 @@ def checked_request(
         method=row,
         extension=extension,
         engine=engine_of(engine, row, extension),
-        question=Question(given.layout, score_of(score), output, common, given.wiring),
+        question=Question(given.layout, score_of(score), output_of(output), common, given.wiring),
         companions=companions,
         reduce=reduction,
         target=target,

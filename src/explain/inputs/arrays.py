@@ -166,8 +166,15 @@ def split_forward_kwargs(
     Raises
     ------
     InputError
-        If one of them is also given as an input.
+        If one of them is also given as an input, or they have no names.
     """
+    if forward_kwargs is not None and not (
+        isinstance(forward_kwargs, Mapping) and all(isinstance(name, str) for name in forward_kwargs)
+    ):
+        raise InputError(
+            f"forward_kwargs={forward_kwargs!r} is no mapping of names to values: give the model's keyword arguments "
+            'as a dict, for example forward_kwargs={"scale": 2.0}.'
+        )
     twice = [name for name in forward_kwargs or {} if name in taken]
     if twice:
         raise InputError(f"{twice[0]!r} is given in x and in forward_kwargs: give it once.")

@@ -290,7 +290,8 @@ def call_of(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, st
     """
     name, call = layer if isinstance(layer, tuple) and len(layer) == 2 else (layer, None)
     if not isinstance(name, str):
-        name = names.get(id(name), name)
+        # Of another object the comparison with a name may be no truth value, as that of an array.
+        name = names.get(id(name))
     own = [one for one in calls if one.name == name]
     if not own and isinstance(name, str):
         # The last part of a nested layer's name suffices, if it is unique.
@@ -298,7 +299,7 @@ def call_of(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, st
         own = [one for one in calls if len(inner) == 1 and one.name in inner]
     if not own:
         called = list(dict.fromkeys(one.name for one in calls))
-        near = difflib.get_close_matches(str(name), called, n=1)
+        near = difflib.get_close_matches(name or "", called, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         known = name in names.values()
         what = (

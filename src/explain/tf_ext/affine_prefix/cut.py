@@ -70,6 +70,10 @@ class SourceCut:
         return forward.read(points, beside).transform(value)
 
 
+# TensorFlow names the operations of a tape's gradient so.
+_OF_A_TAPE = "gradient_tape/"
+
+
 @dataclass(frozen=True)
 class _Call:
     """A place where the affine prefix may end.
@@ -143,8 +147,14 @@ def _loop_steps(opened: OpenedModel, examples: Examples) -> int:
 def _find_cut(graph: ScoreGraph, seen: _TracedCalls) -> ModuleCut | SourceCut | None:
     """Find the last tensor, among the logits and the outputs of layers, that ends an affine prefix."""
 
+    if not graph.operations or any(_OF_A_TAPE in one.name for one in graph.operations):
+        # The model differentiates by its input, which a run from the cut does not read.
+        return None
+
     def ends_prefix(tensor: Any) -> bool:
         whole = tensor.shape.rank is not None and tensor.shape.rank >= 2 and None not in tensor.shape[1:]
+        # Points in lower precision would be rounded.
+        whole = whole and tensor.dtype == graph.operations[0].outputs[0].dtype
         return whole and graph.is_affine(tensor.op) and graph.is_the_only_way(tensor.op)
 
     if seen.source is not None and ends_prefix(seen.source):
