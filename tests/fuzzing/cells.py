@@ -207,7 +207,7 @@ def _compare(case: Case, call: Call, asked: dict[str, Any], result: Any, cell: C
     cell.error = float(worst)
     if worst <= _TOLERANCE[_precision(case)]:
         cell.outcome = "equal, warned" if told else "equal"
-    elif not told and case.depends and call.unit is None and not _differs_alone(case, 1e-3):
+    elif not told and case.depends and call.unit is None and not _differs_alone(case):
         raise NoDefinition("the examples depend on each other by less than counts as dependence")
     elif told:
         cell.outcome = "warned"
@@ -222,13 +222,13 @@ def _precision(case: Case) -> str:
     return "float32" if case.inputs[0].dtype == np.uint8 else case.dtype
 
 
-def _differs_alone(case: Case, share: float = 5e-3) -> bool:
-    """Tell whether the last example alone has other outputs than in its batch, by more than a share of the largest."""
+def _differs_alone(case: Case) -> bool:
+    """Tell whether the last example alone has other outputs than in its batch, by clearly more than a thousandth."""
     ends = [case.output] if case.logits is None else [case.output, case.logits]
     together = case.passes.results(case.inputs)
     alone = case.passes.results(tuple(one[-1:] for one in case.inputs))
     return all(
-        np.abs(together[end][-1:] - alone[end]).max() > share * np.abs(together[end]).max() for end in ends
+        np.abs(together[end][-1:] - alone[end]).max() > 5e-3 * np.abs(together[end]).max() for end in ends
     )
 
 

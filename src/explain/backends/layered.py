@@ -176,22 +176,29 @@ class Layered(ABC):
         """Clear the cached results of the whole model."""
         self.last_pass = None
 
-    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
-        """Give every call of a layer, in the order in which they end."""
-        key = ("layer calls", *(array.shape[1:] for array in (*examples.inputs, *examples.unmoved)))
+    def layer_calls(self, examples: Examples, *, until_failure: bool = False) -> tuple[LayerCall, ...]:
+        """Give every call of a layer, in the order in which they end; of a run that fails, those before if asked."""
+        shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
+        key = ("layer calls", until_failure, *shapes)
         if key not in self.observed:
-            self.observed[key] = self._layer_calls(examples)
+            self.observed[key] = self._layer_calls(examples, until_failure)
         found: tuple[LayerCall, ...] = self.observed[key]
         return found
 
-    def _layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+    def _layer_calls(self, examples: Examples, until_failure: bool) -> tuple[LayerCall, ...]:
         layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
         recorded: list[RecordedCall] = []
+        failed = True
         try:
             self.note_layers(examples.rows(slice(0, 1)), recorded)
+            failed = False
+        except ExplainError:
+            if not until_failure:
+                raise
         finally:
             # If the model raised, a wrong order of the axes may be the reason.
-            self._check_time_axis(examples, recorded)
+            if not (failed and until_failure):
+                self._check_time_axis(examples, recorded)
         found: list[tuple[str, tuple[int, ...], bool, int, bool, bool]] = []
         rows: list[int | None] = []
         # The shape of the last operation that fixes its axes, and whether its channels are last.
@@ -210,7 +217,7 @@ class Layered(ABC):
         doubtful = [
             index
             for index, (call, count) in enumerate(zip(calls, rows, strict=True))
-            if count not in (None, self.fixed_batch_size or 1) and call not in entered
+            if count not in (None, self.fixed_batch_size or 1) and call not in entered and not failed
         ]
         return with_examples(calls, doubtful, examples, self.fixed_batch_size, self.recorded_outputs)
 

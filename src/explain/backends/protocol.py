@@ -180,7 +180,7 @@ class LayeredBackend(Backend, Protocol):
     replace the output of the layer.
     """
 
-    def layer_calls(self, examples: Examples) -> tuple[LayerCall, ...]:
+    def layer_calls(self, examples: Examples, *, until_failure: bool = False) -> tuple[LayerCall, ...]:
         """Give every call of a layer, in the order in which the calls end."""
 
     def kept_state(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from explain.backends.scoring import (
     may_be,
     undoable_reason,
 )
-from explain.errors import ModelCallError, ScoreError
+from explain.errors import ExplainError, ModelCallError, ScoreError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.several_inputs import SeveralInputs
@@ -78,12 +78,16 @@ def explained_outputs(
             outputs, _ = _outputs(backend, examples, executor)
             finding = Finding(held)
     checked = _checked_by_values(finding, outputs)
+    if checked is not finding and _is_chance(finding, backend, examples, executor):
+        return backend, outputs, finding
     if checked is not finding and finding.score == "logit":
         # The last of two softmaxes in a row reads probabilities: no logit belongs to it, and its output is explained.
         plain = _plain(request, view, backend)
         unchanged, _ = _outputs(plain, examples, executor)
         if unchanged.shape != outputs.shape or not np.allclose(unchanged, outputs):
-            return plain, unchanged, _checked_by_values(finding, unchanged)
+            found = _checked_by_values(finding, unchanged)
+            # A sigmoid of a softmax does not look like probabilities, and is no logit.
+            return plain, unchanged, checked if found is finding else found
     return backend, outputs, checked
 
 
@@ -145,6 +149,16 @@ def _plain(request: Request, view: OneInput | SeveralInputs, like: Backend) -> B
     plain = request.extension.open(request.model, question, request.given.like)
     plain.fixed_batch_size = like.fixed_batch_size
     return view.again(plain)
+
+
+def _is_chance(finding: Finding, backend: Backend, examples: Examples, executor: Executor) -> bool:
+    """Tell whether logits look like probabilities at these examples only: four of one example may sum to one."""
+    changed = examples.with_changed(np.ones(len(examples), bool))
+    try:
+        outputs, _ = _outputs(backend, changed, executor)
+    except ExplainError:
+        return False
+    return _checked_by_values(finding, outputs) is finding
 
 
 def _held_already(

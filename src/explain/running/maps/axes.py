@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backends.protocol import LayeredBackend
-from explain.errors import ExplainError, LayerError
+from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
@@ -309,12 +309,9 @@ def _by_another_size(problem: Problem, call: LayerCall) -> str | None:
     for letter in letters:
         axis = problem.layout.axes.index(letter)
         longer = np.concatenate([one.inputs[0]] * 2, axis=axis)
-        try:
-            calls = _layered(problem).layer_calls(one.with_inputs((longer,)))
-        except ExplainError:
-            # The model takes no other size.
-            return None
-        same = next((other for other in calls if other == replace(call, shape=other.shape)), None)
+        # Where a later layer takes no other size, this one has run before.
+        calls = _layered(problem).layer_calls(one.with_inputs((longer,)), until_failure=True)
+        same = next((other for other in calls if (other.name, other.call) == (call.name, call.call)), None)
         if same is None or len(same.shape) != rank:
             return None
         grown = [index for index in range(rank) if same.shape[index] > call.shape[index]]

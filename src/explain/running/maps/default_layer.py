@@ -98,7 +98,7 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
             found_none.of_one_place = True
         elif mean_is_rounding(slopes, problem.backend.dtype).all():
             found_none.cancels = True
-        else:
+        elif _carries_all_of_others(problem, call):
             return _innermost(problem, mapped, calls)
     raise found_none.error()
 
@@ -211,10 +211,20 @@ def _carrying_all(problem: Problem, calls: Sequence[LayerCall]) -> Iterator[Laye
         start, size = start + size, min(2 * size, 16)
 
 
-def _gradients_without(problem: Problem, calls: Sequence[LayerCall | None]) -> Array:
-    """Give the gradient to the input of the first example, with the output of each call as a constant."""
+def _carries_all_of_others(problem: Problem, call: LayerCall) -> bool:
+    """Tell whether all of the dependence of the other examples goes through a call too: a maximum may take turns."""
+    if "gradients" not in problem.backend.provides:
+        return True
+    others = range(1, min(_TRIED, len(problem.examples)))
+    return not (others and _gradients_without(problem, [call] * len(others), others).any())
+
+
+def _gradients_without(
+    problem: Problem, calls: Sequence[LayerCall | None], rows: Sequence[int] | None = None
+) -> Array:
+    """Give the gradient to the input of the first example, or one a call, with the call's output as a constant."""
     backend = _layered(problem)
-    examples = problem.examples.rows(np.zeros(len(calls), np.intp))
+    examples = problem.examples.rows(np.array(rows or [0] * len(calls), np.intp))
     over = problem.executor.over_rows(
         len(calls), lambda rows: backend.gradients_without(calls[rows], examples.rows(rows))[0]
     )

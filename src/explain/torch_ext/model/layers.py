@@ -24,6 +24,13 @@ _CHANNELS_FIRST = (
     nn.modules.pooling._AvgPoolNd,
     nn.modules.pooling._AdaptiveMaxPoolNd,
     nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.modules.pooling._LPPoolNd,
+    nn.modules.pooling._MaxUnpoolNd,
+    nn.FractionalMaxPool2d,
+    nn.FractionalMaxPool3d,
+    nn.PixelShuffle,
+    nn.PixelUnshuffle,
+    nn.LocalResponseNorm,
     nn.GroupNorm,
     nn.Upsample,
 )
