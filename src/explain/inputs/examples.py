@@ -138,4 +138,5 @@ def _stretched(rows: Array) -> Array:
     middle = rows.mean(axis=places, keepdims=True)
     width = np.ptp(rows, axis=places, keepdims=True)
     width = np.where(width > 0, width, np.maximum(np.abs(middle), 1))
-    return (middle + 3 * (rows - middle) - width / 10).astype(rows.dtype)
+    found: Array = (middle + 3 * (rows - middle) - width / 10).astype(rows.dtype)
+    return found

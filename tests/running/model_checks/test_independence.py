@@ -333,9 +333,7 @@ def test_a_model_that_fails_on_one_row_is_made_to_take_one():
         explain.attribute(model, X, "saliency", target=1)
     model.most, model.forward = 1, seen
     found = explain.attribute(model, X, "saliency", target=1)
-    np.testing.assert_allclose(
-        found.values, model.weight[1].detach().numpy()[None].repeat(6, 0), rtol=1e-6
-    )
+    np.testing.assert_allclose(found.values, model.weight[1].detach().numpy()[None].repeat(6, 0), rtol=1e-6)
 
 
 def test_rounding_that_follows_the_number_of_rows_is_no_dependence():

@@ -180,8 +180,10 @@ def _contradicted(problem: Problem, call: LayerCall, axes: str) -> str | None:
 
 def _may_be_chance(call: LayerCall, axes: str) -> bool:
     """Tell whether a place of an axis that follows the input has so few values that their weights may move it."""
-    values = [np.prod(call.shape) / size for size, letter in zip(call.shape, axes[1:], strict=True) if letter != "C"]
-    return min(values) < _FEW_VALUES
+    values = [
+        np.prod(call.shape) / size for size, letter in zip(call.shape, axes[1:], strict=True) if letter != "C"
+    ]
+    return bool(min(values) < _FEW_VALUES)
 
 
 def _follow_clearly(call: LayerCall, followed: Followed, axes: str) -> bool:

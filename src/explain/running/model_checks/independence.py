@@ -120,9 +120,7 @@ class Independence:
     def _asked(self) -> Array | ExplainError | None:
         """Run the model as the question needs it; None if there is nothing to ask."""
         if self._first_batch is None and len(self._examples) == 1:
-            return (
-                None if self._is_known_for_points() is not None else self._beside_another()
-            )
+            return None if self._is_known_for_points() is not None else self._beside_another()
         if self._first_batch is not None and len(self._first_batch) == 1:
             return None
         known = self._known()

@@ -15,8 +15,8 @@ from explain.inputs.examples import Array, Arrays, Examples
 from explain.running import path_gradients
 from explain.torch_ext.affine_prefix.cut import CutLostError, ModuleCut, SourceCut
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
-from explain.torch_ext.model.differentiation import gradients_of
 from explain.torch_ext.model.opened import OpenedModel
+from explain.torch_ext.model.scores import gradients_of
 
 # Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
@@ -117,12 +117,12 @@ class Line(path_gradients.Line):
 
         for rows, _, sums in self._executor.over_blocks(len(examples), len(self._alphas), compute):
             totals[rows] += sums
-        pulled = [
-            gradients_of(
-                entering_end, [end], order.shaped(totals[:, one].contiguous()), retain_graph=True
-            )[0]
-            for one in range(len(weights))
-        ]
+        pulled = []
+        for one in range(len(weights)):
+            begun = order.shaped(totals[:, one].contiguous())
+            (gradient,) = gradients_of(entering_end, [end], begun, retain_graph=True)
+            assert gradient is not None, "the prefix is computed from the input"
+            pulled.append(gradient)
         return (_to_host(torch.stack(pulled, dim=1)),)
 
     def _gradient_beyond(

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
-from explain.torch_ext.model.differentiation import gradients_of
 from explain.torch_ext.model.graph import ScoreGraph
+from explain.torch_ext.model.scores import gradients_of
 
 # Takes the outgoing and the incoming gradients of a node; gives the outgoing gradients to use instead.
 Propagation = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
