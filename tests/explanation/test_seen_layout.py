@@ -70,6 +70,9 @@ def torch_model(name):
             "frames": lambda: Torch(of_frames, conv=nn.Conv2d(3, 4, 2)),
             "frames in a loop": lambda: Torch(in_a_loop, conv=nn.Conv2d(3, 4, 2)),
             "grey frames in a loop": lambda: Torch(in_a_loop, conv=nn.Conv2d(1, 4, 2)),
+            "grey frames in a loop, weights computed": lambda: Torch(
+                in_a_loop, conv=nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 2))
+            ),
             "grey frames": lambda: Torch(
                 lambda self, x: of_frames(self, x[:, :, None]), conv=nn.Conv2d(1, 4, 2)
             ),
@@ -199,6 +202,7 @@ CASES = [
     ("torch", "frames", (1, 2, 3, 4, 4), "NTCHW"),
     ("torch", "frames in a loop", (1, 4, 3, 4, 4), "NTCHW"),
     ("torch", "grey frames in a loop", (1, 4, 4, 4), "NTHW"),
+    ("torch", "grey frames in a loop, weights computed", (1, 4, 4, 4), "NTHW"),
     ("torch", "grey frames", (1, 3, 4, 4), "NTHW"),
     ("torch", "swapped video", (1, 2, 3, 4, 4), "NDCHW"),
     ("torch", "volume without channels", (1, 3, 4, 4), "NDHW"),
@@ -258,7 +262,31 @@ def crnn(self, x):
     return self.rnn(self.conv(x).flatten(1, 2).transpose(1, 2))[0][:, -1]
 
 
+def late_fusion(self, x):
+    """A convolution of its own for each channel, as of several modalities."""
+    return sum(mean(conv(x[:, [place]])) for place, conv in enumerate((self.one, self.two, self.three)))
+
+
+def masked(self, x):
+    """The last channel weights the places of what is made of the others."""
+    maps, weights = self.conv(x[:, :2]), nn.functional.avg_pool2d(x[:, 2:].sigmoid(), 2, 1)
+    return mean(maps * weights)
+
+
+def late_fusion_in_keras():
+    inputs = keras.Input((5, 5, 3))
+    maps = [layers.Conv2D(4, 2, activation="relu")(inputs[..., place : place + 1]) for place in range(3)]
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Concatenate()(maps)))
+
+
 UNCHANGED = [
+    (
+        lambda: Torch(late_fusion, one=nn.Conv2d(1, 4, 2), two=nn.Conv2d(1, 4, 2), three=nn.Conv2d(1, 4, 2)),
+        (1, 3, 5, 5),
+        "NCHW",
+    ),
+    (lambda: Torch(masked, conv=nn.Conv2d(2, 4, 2)), (1, 3, 5, 5), "NCHW"),
+    (late_fusion_in_keras, (1, 5, 5, 3), "NHWC"),
     (lambda: Torch(lambda self, x: mean(self.conv(x)), conv=nn.Conv2d(3, 4, 2)), (1, 3, 5, 5), "NCHW"),
     (lambda: Torch(lambda self, x: mean(self.conv(x)), conv=nn.Conv3d(3, 4, 2)), (1, 3, 3, 3, 3), "NCDHW"),
     (lambda: Torch(lambda self, x: mean(self.conv(x)), conv=nn.Conv1d(3, 4, 2)), (1, 3, 5), "NCT"),

@@ -6,7 +6,8 @@ follows from what changes there when the input changes at one index of an axis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,11 +48,14 @@ class Read:
         Its shape; None for a size that is not known.
     array : numpy.ndarray, optional
         Its values; None inside a loop that is traced.
+    weights : hashable, optional
+        Tells operations with other weights apart; None for one without weights.
     """
 
     roles: tuple[Role, ...]
     shape: tuple[int | None, ...]
     array: Array | None
+    weights: Hashable = None
 
 
 # The usual layout of a series is the second for a model with a one-dimensional convolution somewhere. Behind operations
@@ -118,9 +122,13 @@ def _readings(example: Array, reads: Sequence[Read], run: Run, most: int) -> lis
     ]
     whole: list[tuple[str, ...]] = []
     part: list[tuple[str, ...]] = []
+    weights = Counter(read.weights for read in reads if read.weights is not None)
     for place, read in enumerate(reads):
         others = [[one[place].array if place < len(one) else None for one in runs] for runs in changed]
-        roles = _roles_by_shape(example, read) if read.array is None else _roles(example, read, others)
+        is_step = weights[read.weights] > 1
+        roles = (
+            _roles_by_shape(example, read) if read.array is None else _roles(example, read, others, is_step)
+        )
         if roles is not None:
             (part if None in roles else whole).append(_layouts(roles, read.roles))
     return [one for one in whole if one] or [one for one in part if one]
@@ -137,11 +145,14 @@ def _changed(example: Array, axis: int, sign: int) -> Array:
     return np.ascontiguousarray(np.moveaxis(other, 0, axis))
 
 
-def _roles(example: Array, read: Read, others: Sequence[Sequence[Array | None]]) -> list[Role | None] | None:
+def _roles(
+    example: Array, read: Read, others: Sequence[Sequence[Array | None]], is_step: bool
+) -> list[Role | None] | None:
     """Give the role of each axis of the example after the first; None for an axis that cannot be told.
 
     Gives None for an operation that reads what another one made of the example: more than the values of that index
-    differ.
+    differ. `is_step` tells whether an operation with the same weights reads something else, as in a loop over frames;
+    an operation that alone reads some channels is no loop.
     """
     assert read.array is not None
     if any(other is None or other.shape != read.array.shape for runs in others for other in runs):
@@ -154,9 +165,11 @@ def _roles(example: Array, read: Read, others: Sequence[Sequence[Array | None]])
         indices = _indices(differs)
         along = [place for place, some in enumerate(indices) if not np.array_equal(some, seen[place])]
         if not differs.any():
-            # The operation reads another index of this axis: a step of a loop.
+            # The operation reads another index of this axis: a step of a loop, or some of the channels.
+            if not is_step:
+                return None
             found.append("N")
-        elif along and differs.sum() * size > differs.size:
+        elif along and differs.sum() * min(size, seen[along[0]].sum()) > differs.size:
             return None
         else:
             found.append(read.roles[along[0]] if len(along) == 1 else None)

@@ -89,7 +89,7 @@ def _read_by(layer: Any, tensor: Any) -> Read | None:
     # Inside a traced loop a tensor has no values.
     is_known = not tf.is_symbolic_tensor(tensor)
     array = np.asarray(tf.cast(tensor, tf.float64)) if is_known else None
-    return Read(roles, tuple(tensor.shape), array)
+    return Read(roles, tuple(tensor.shape), array, id(layer) if layer.weights else None)
 
 
 def _roles_for(layer: Any, rank: int) -> tuple[Role, ...] | None:

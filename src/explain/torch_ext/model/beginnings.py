@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from explain.backends.operations.first_operations import Beginnings
 from explain.backends.operations.first_operations import unscaled_uses as uses_before_scaling
@@ -54,6 +55,10 @@ _RECURRENT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _LINEAR = {"linear": 0, "matmul": 0, "__matmul__": 0, "mm": 0, "addmm": 1}
 
 
+# So many weights tell two operations apart.
+_SHOWN = 16
+
+
 def reads_in(run: Callable[[], Any], most: int) -> list[Read]:
     """Run a model; give the inputs of the first operations that tell axes apart, at most as many."""
     reader = _Reader(most)
@@ -91,7 +96,15 @@ def _read_by(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Read 
     roles = _roles_for(name, tensor.ndim, operands)
     if roles is None or len(roles) != tensor.ndim:
         return None
-    return Read(roles, tuple(tensor.shape), tensor.detach().to("cpu", torch.float64).numpy().copy())
+    values = tensor.detach().to("cpu", torch.float64).numpy().copy()
+    return Read(roles, tuple(tensor.shape), values, _weights_of(operands, tensor))
+
+
+def _weights_of(operands: Sequence[Any], tensor: Tensor) -> Hashable:
+    """Give some of the weights of an operation: computed ones, as of a weight norm, are other tensors at each call."""
+    others = (one for one in tree_leaves(operands) if isinstance(one, Tensor) and one is not tensor)
+    weights = next((one for one in others if one.is_floating_point()), None)
+    return None if weights is None else (*weights.shape, *weights.detach().flatten()[:_SHOWN].tolist())
 
 
 def _roles_for(name: str, rank: int, operands: Sequence[Any]) -> tuple[Role, ...] | None:
