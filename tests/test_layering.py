@@ -47,6 +47,10 @@ ONLY_HERE = {
         "tf_ext",
         "backward_rules.pools",
     ): "PyTorch's gradient of a max pool gives each window to one place in every dimension.",
+    (
+        "torch_ext",
+        "model.scores.gradients_of",
+    ): "TensorFlow differentiates inside the run of a model, whose errors are named there.",
     ("torch_ext", "model.memory_format"): "PyTorch may lay pictures out in memory in two orders.",
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (

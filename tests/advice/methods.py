@@ -332,7 +332,7 @@ ADVICE = [
         TORCH,
     ),
     Advice(
-        ": NotImplementedError: no derivative. If the model saves memory",
+        " (gradient checkpointing), turn that off: it runs layers a second time, without ",
         GradientError,
         lambda kit: attribute(without_derivative(kit), TABLE),
         lambda kit: attribute(without_derivative(kit), TABLE, "feature_ablation"),

@@ -8,7 +8,7 @@ import numpy as np
 from advice.advice import Advice
 from advice.models import SERIES, TABLE, WEIGHT, attribute, linear, module, recurrent
 
-from explain.errors import GradientError, ScoreError, TargetError, UnsupportedModelError
+from explain.errors import GradientError, InputError, ScoreError, TargetError, UnsupportedModelError
 
 
 def detector(kit: Any) -> Any:
@@ -69,7 +69,24 @@ def fails(outputs: Any) -> Any:
     raise KeyError("of the user's own")
 
 
+def scaled_by(kit: Any) -> Any:
+    """Two outputs, one scaled by a keyword argument."""
+    return kit.function(lambda x, scale=1.0: (kit.matmul(x, WEIGHT) * scale, x))
+
+
 ADVICE = [
+    Advice(
+        " is neither a position nor a name: give a whole number, or the key ",
+        ScoreError,
+        lambda kit: attribute(scaled_by(kit), output=[0]),
+        lambda kit: attribute(scaled_by(kit), output=0),
+    ),
+    Advice(
+        " is no mapping of names to values: give the model's keyword arguments as a dict, ",
+        InputError,
+        lambda kit: attribute(scaled_by(kit), output=0, forward_kwargs=[2.0]),
+        lambda kit: attribute(scaled_by(kit), output=0, forward_kwargs={"scale": 2.0}),
+    ),
     Advice(
         "should be a tensor with one row per example, and output=",
         ScoreError,
