@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from advice.advice import Advice
-from advice.models import SERIES, TABLE, WEIGHT, attribute, linear, module, recurrent
+from advice.models import SERIES, TABLE, TENSORFLOW, WEIGHT, attribute, linear, module, recurrent
 
 from explain.errors import GradientError, InputError, ScoreError, TargetError, UnsupportedModelError
 
@@ -74,7 +74,24 @@ def scaled_by(kit: Any) -> Any:
     return kit.function(lambda x, scale=1.0: (kit.matmul(x, WEIGHT) * scale, x))
 
 
+def differentiated_outside(kit: Any) -> Any:
+    """Two heads behind an operation whose derivative reads values, which no graph has."""
+
+    @kit.tf.custom_gradient
+    def same(z: Any) -> Any:
+        return kit.tf.identity(z), lambda given: kit.tf.constant(given.numpy())
+
+    return kit.function(lambda x: kit.tf.concat([kit.sigmoid(kit.matmul(same(x), WEIGHT))] * 2, 1))
+
+
 ADVICE = [
+    Advice(
+        " cannot be computed: the gradients of the model run outside of ",
+        ScoreError,
+        lambda kit: attribute(differentiated_outside(kit)),
+        lambda kit: attribute(differentiated_outside(kit), score="probability"),
+        TENSORFLOW,
+    ),
     Advice(
         " is neither a position nor a name: give a whole number, or the key ",
         ScoreError,

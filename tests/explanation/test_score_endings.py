@@ -314,3 +314,26 @@ def test_the_second_of_two_softmaxes_has_no_logit(kit):
     assert found.score == "probability"
     np.testing.assert_allclose(found.scores, outer[:, 1], rtol=1e-5)
     np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_outside_of_a_graph_are_never_those_of_another_score(tensorflow_kit):
+    """Outputs are traced, with logits; a derivative that reads values is not, and reaches probabilities only."""
+    tf = tensorflow_kit.tf
+
+    @tf.custom_gradient
+    def same(z):
+        return tf.identity(z), lambda given: tf.constant(given.numpy())
+
+    heads = tensorflow_kit.function(
+        lambda x: tf.concat([tf.sigmoid(same(x) @ A), tf.sigmoid(same(x) @ B)], axis=1), dtype="float64"
+    )
+    for method in ("saliency", "ig", "smoothgrad", "input_x_gradient"):
+        with pytest.raises(ScoreError, match=r"Give score='probability'"):
+            explain.attribute(heads, X, method, target=1)
+    found = explain.attribute(heads, X, "saliency", target=1, score="probability")
+    p = scipy.special.expit(X @ A[:, 1])[:, None]
+    np.testing.assert_allclose(found.values, p * (1 - p) * A[:, 1], **CLOSE)
+    assert found.score == "probability"
+    # A method without gradients runs the graph alone.
+    logits = explain.attribute(heads, X, "feature_ablation", target=1, feature_mask="elements")
+    np.testing.assert_allclose(logits.values, X * A[:, 1], **CLOSE)

@@ -1,4 +1,4 @@
-"""Any value of any argument is taken, or refused by an error of `explain.errors` that names what is wrong."""
+"""Any value of any argument is taken, or refused by an error of `explain.errors`: never by another one."""
 
 from __future__ import annotations
 

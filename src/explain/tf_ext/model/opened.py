@@ -15,7 +15,7 @@ import tensorflow as tf
 from explain.backends.layered import Layered
 from explain.backends.operations.endings import Ending
 from explain.backends.protocol import Finding, Question
-from explain.errors import ExplainError
+from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.layers import is_keras_model, layers_of
@@ -72,6 +72,7 @@ class OpenedModel(Layered):
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._eager = inspection.eager
         self._ending: Ending | None = None
+        self._traced: Finding | None = None
         self._own_traces: dict[Any, Trace] = {}
         self._kept: set[str] = set()
 
@@ -156,16 +157,34 @@ class OpenedModel(Layered):
             if trace is not None:
                 found = self._run_trace(trace, examples, inputs)
                 if found is not None:
+                    if trace.finding is not None:
+                        self._traced, self._ending = trace.finding, trace.ending
                     return found, trace.finding
             if function is TensorFlowForwardPass.outputs:
                 self._ending = self._ending_of_a_run(examples)
             forward = self._forward_pass(examples, self._ending)
             with self._put_back():
-                return function(forward, *static, *inputs), forward.findings[0]
+                found = function(forward, *static, *inputs)
+            self._check_same_score(forward.findings[0])
+            return found, forward.findings[0]
         except ExplainError:
             raise
         except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, inputs) from cause
+
+    def _check_same_score(self, finding: Finding) -> None:
+        """Refuse a run operation by operation that explains another score than the traces before it.
+
+        Outputs may be traced where their gradients cannot. A trace reaches the logits of activations that are moved,
+        as of several heads; a run operation by operation does not.
+        """
+        before = self._traced
+        if self.exit is None and before is not None and before.score != finding.score:
+            raise ScoreError(
+                f"score={before.score!r} cannot be computed: the gradients of the model run outside of TensorFlow's "
+                f"graphs, where only its {finding.score} is reached. Give score={finding.score!r}, or return logits "
+                "from the model."
+            )
 
     def run_eagerly(self, function: Callable[..., Any], examples: Examples, *arguments: Any) -> Any:
         """Run a computation operation by operation: for one that runs once, that takes less time than its trace.
@@ -333,7 +352,8 @@ class OpenedModel(Layered):
             with self._put_back(variables=False):
                 run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
             finding = forward.findings[0] if forward.findings else None
-            kept[key] = Trace(run, finding, assigns(graph), None if look is None else look(graph, forward))
+            analysis = None if look is None else look(graph, forward)
+            kept[key] = Trace(run, finding, assigns(graph), analysis, _without_graph(forward.endings))
         return kept[key]
 
     def _ending_of_a_run(self, examples: Examples) -> Ending | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from explain.backends.operations.endings import Ending
 from explain.backends.protocol import Finding
 
 _ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
@@ -35,12 +36,15 @@ class Trace:
         Whether running it assigns to any variable.
     analysis : object
         The result of the analysis of the trace; None without an analysis.
+    ending : Ending, optional
+        The activations at the end of the model, without the tensors of the trace.
     """
 
     function: Callable[..., Any]
     finding: Finding | None
     assigns: bool
     analysis: Any = None
+    ending: Ending | None = None
 
 
 _traces: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
