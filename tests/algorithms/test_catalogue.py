@@ -143,3 +143,10 @@ def test_every_file_with_rows_is_in_the_list_and_every_family_is_a_folder():
     assert listed == {f"explain.algorithms.{path.parent.name}.{path.stem}" for path in with_rows}
     families = {path.parent.name.replace("_", " ") for path in root.glob("*/__init__.py")}
     assert {row.family for row in explain.methods()} == families
+
+
+def test_numbers_of_numpy_become_those_of_python():
+    """In eight bits, 100 samples of two examples are −56."""
+    found = find_method("smoothgrad").resolve_options({"n_samples": np.int8(100), "stdevs": np.float32(0.5)})
+    assert (type(found["n_samples"]), found["n_samples"] * 2) == (int, 200)
+    assert (type(found["stdevs"]), found["stdevs"]) == (float, 0.5)

@@ -318,11 +318,12 @@ def test_a_keras_model_that_differentiates_by_its_input_is_right_all_the_same():
 
 def test_a_keras_layer_of_lower_precision_gets_points_of_the_input():
     keras.utils.set_random_seed(6)
-    first = keras.layers.Dense(5, dtype=keras.mixed_precision.DTypePolicy("mixed_bfloat16"))
-    model = keras.Sequential(
-        [keras.Input((6,)), first, keras.layers.Dense(4, activation="tanh", dtype="float32")]
+    first = keras.layers.Conv2D(
+        3, 3, activation="relu", dtype=keras.mixed_precision.DTypePolicy("mixed_bfloat16")
     )
-    x = TABLE.astype(np.float32)
+    ends = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4)]
+    model = keras.Sequential([keras.Input((8, 8, 2)), first, *ends])
+    x = np.moveaxis(PICTURES, 1, -1).astype(np.float32)
     # Both sides round to eight bits, points alike.
     close(ours(model, x).values, by_hand_in_tensorflow(model, x), bound=1e-5)
 

@@ -193,3 +193,21 @@ def test_rows_of_a_traced_layer_that_are_not_the_examples():
     model(x)
     with pytest.raises(LayerError, match="not the examples"):
         explain.attribute(model, x, "activation", layer="halves")
+
+
+def test_rows_of_numbers_that_are_ids_are_told_apart():
+    """Other numbers than those of the table are no ids: the rows are told by the order of the same ones."""
+
+    class OfParts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.table, self.head = nn.Embedding(5, 3), nn.Linear(3, 4)
+
+        def forward(self, x):
+            found = self.table(x.flatten(0, 1).long()).unflatten(0, x.shape[:2])
+            return self.head(found.tanh().sum(dim=(1, 2)))
+
+    model, x = OfParts(), np.random.default_rng(0).integers(0, 5, size=(3, 2, 4)).astype(np.float32)
+    found = explain.attribute(model, x, "activation", layer="table", layout="NTC")
+    np.testing.assert_allclose(found.values, model.table.weight.detach().numpy()[x.astype(int)])

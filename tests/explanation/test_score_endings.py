@@ -337,3 +337,25 @@ def test_gradients_outside_of_a_graph_are_never_those_of_another_score(tensorflo
     # A method without gradients runs the graph alone.
     logits = explain.attribute(heads, X, "feature_ablation", target=1, feature_mask="elements")
     np.testing.assert_allclose(logits.values, X * A[:, 1], **CLOSE)
+
+
+@pytest.mark.parametrize("last", [None, "softmax", "sigmoid"])
+def test_logits_that_sum_to_one_by_chance_are_logits(kit, last):
+    logits, weight = np.array([0.5, 0.3, 0.2]), A[:, :3]
+    x = np.array([[1.0, 0, 0, 0]])
+    model = kit.dense([(weight, logits - weight[0])], last=last, dtype="float64")
+    found = explain.attribute(model, x, "saliency", target=1)
+    assert (found.score, found.scores[0]) == ("logit", pytest.approx(0.3))
+    np.testing.assert_allclose(found.values, weight[:, 1][None], **CLOSE)
+
+
+def test_a_sigmoid_of_a_softmax_is_no_logit(kit):
+    made = _operations(kit)
+    model = kit.function(lambda x: made.sigmoid(made.softmax(kit.matmul(x, A))), dtype="float64")
+    with pytest.warns(ProbabilityScoreWarning):
+        found = explain.attribute(model, X, "saliency", target=1)
+    p = scipy.special.softmax(X @ A, axis=1)
+    inner = p[:, [1]] * (A[:, 1] - p @ A.T)
+    outer = scipy.special.expit(p[:, [1]])
+    np.testing.assert_allclose(found.values, outer * (1 - outer) * inner, **CLOSE)
+    assert found.score == "probability"

@@ -110,6 +110,9 @@ def torch_model(name):
             "channels last": lambda: Torch(
                 lambda self, x: mean(self.conv(x.permute(0, 3, 1, 2))), conv=nn.Conv2d(3, 4, 2)
             ),
+            "some channels last": lambda: Torch(
+                lambda self, x: mean(self.conv(x[..., :2].permute(0, 3, 1, 2))), conv=nn.Conv2d(2, 4, 2)
+            ),
             "functional": lambda: Torch(scaled_and_convolved, weights=nn.Linear(4, 4)),
         }[name]()
         .double()
@@ -213,6 +216,7 @@ CASES = [
     ("torch", "gated features, then swapped", (1, 6, 3), "NTC"),
     ("torch", "mixed time", (1, 3, 6), "NCT"),
     ("torch", "channels last", (1, 4, 4, 3), "NHWC"),
+    ("torch", "some channels last", (1, 4, 4, 3), "NHWC"),
     ("torch", "functional", (1, 5, 4), "NHW"),
     ("keras", "picture without channels", (1, 5, 5), "NHW"),
     ("keras", "scaled picture", (1, 5, 5), "NHW"),

@@ -40,7 +40,7 @@ VALUES = {
     "empty array": np.zeros(0),
     "array": np.zeros((2, 3)),
     "array of texts": np.array(["a"]),
-    "small whole number": np.int8(3),
+    "small whole number": np.int8(100),
     "date": np.datetime64("2026-01-01"),
     "object": Anything(),
     "class": Anything,

@@ -74,7 +74,7 @@ WRONG_ONCE = {
     "a prediction without a gradient": (94617, "default grad_cam"),
     "the axes of a pool in front of a layer of one size": (98805, "default grad_cam"),
     "the layer of one example that another one goes past": (99033, "default grad_cam"),
-    "logits that sum to one by chance": (91091, "saliency"),
+    "logits that sum to one by chance": (91091, "guided_backprop"),
     "the axes of attention over few steps": (91118, "guided_grad_cam"),
     "probabilities of the first of two heads": (91714, "integrated_gradients"),
     "relevance through a sigmoid at zero": (50364, "lrp"),

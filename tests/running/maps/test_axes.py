@@ -129,3 +129,23 @@ def test_a_transposed_picture_is_seen_against_the_operation():
 
     a = explain.attribute(Transposed().eval(), X, "saliency", target=1, layer="conv")
     assert a.layout == "NCWH"
+
+
+class Spread(nn.Module):
+    """Every place gets the mean over all of them, so that no place follows the input; channels are doubled, last."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = torch.cat([x, x.sin()], 1).mean((2, 3), keepdim=True).expand(-1, -1, *x.shape[2:])
+        rows, columns = (torch.arange(1.0, 1 + size) for size in x.shape[2:])
+        return (mean * rows[:, None] * columns).permute(0, 2, 3, 1)
+
+
+def test_a_layer_grows_with_the_input_though_a_later_one_takes_no_other_size():
+    torch.manual_seed(0)
+    conv, spread, head = nn.Conv2d(3, 4, 3), Spread(), nn.Linear(8 * 6 * 6, 4)
+    model = nn.Sequential(conv, spread, nn.Flatten(), head)
+    found = explain.attribute(model, X, "grad_cam", target=1, layer="1")
+    units = spread(conv(torch.tensor(X))).detach().permute(0, 3, 1, 2)
+    slopes = head.weight[1].detach().reshape(1, 6, 6, 8).permute(0, 3, 1, 2)
+    expected = cam(units.numpy(), slopes.numpy(), (8, 8))
+    np.testing.assert_allclose(found.values.sum(1), expected, rtol=1e-4, atol=1e-6)
