@@ -51,6 +51,14 @@ ONLY_HERE = {
         "torch_ext",
         "model.scores.gradients_of",
     ): "TensorFlow differentiates inside the run of a model, whose errors are named there.",
+    (
+        "tf_ext",
+        "model.scores.check_same_score",
+    ): "PyTorch runs operation by operation throughout; outputs traced and gradients not are TensorFlow's alone.",
+    (
+        "tf_ext",
+        "model.endings.without_graph",
+    ): "A kept trace must not hold the tensors of another; autograd's graph goes with its output.",
     ("torch_ext", "model.memory_format"): "PyTorch may lay pictures out in memory in two orders.",
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (

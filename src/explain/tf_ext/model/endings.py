@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -183,3 +184,9 @@ def replacement(wanted: str) -> Callable[[ActivationKind, Any], Any]:
         return tf.nn.softmax(logits) if wanted == "probability" else tf.nn.log_softmax(logits)
 
     return function
+
+
+def without_graph(endings: Sequence[Ending | None]) -> Ending | None:
+    """Give the last of the ends that a trace shows, without the tensors of the trace; None if it shows none."""
+    last = endings[-1] if endings else None
+    return None if last is None else replace(last, activations=())

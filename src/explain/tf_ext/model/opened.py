@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,12 +14,13 @@ import tensorflow as tf
 from explain.backends.layered import Layered
 from explain.backends.operations.endings import Ending
 from explain.backends.protocol import Finding, Question
-from explain.errors import ExplainError, ScoreError
+from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.layers import is_keras_model, layers_of
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.eager_run import EagerRun
+from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.inspection import (
     TensorFlowInspection,
@@ -37,6 +37,7 @@ from explain.tf_ext.model.layers import (
     named_layers,
 )
 from explain.tf_ext.model.memory import is_out_of_memory
+from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_attributes, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import to_device
@@ -165,26 +166,13 @@ class OpenedModel(Layered):
             forward = self._forward_pass(examples, self._ending)
             with self._put_back():
                 found = function(forward, *static, *inputs)
-            self._check_same_score(forward.findings[0])
+            if self.exit is None:
+                check_same_score(self._traced, forward.findings[0])
             return found, forward.findings[0]
         except ExplainError:
             raise
         except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, inputs) from cause
-
-    def _check_same_score(self, finding: Finding) -> None:
-        """Refuse a run operation by operation that explains another score than the traces before it.
-
-        Outputs may be traced where their gradients cannot. A trace reaches the logits of activations that are moved,
-        as of several heads; a run operation by operation does not.
-        """
-        before = self._traced
-        if self.exit is None and before is not None and before.score != finding.score:
-            raise ScoreError(
-                f"score={before.score!r} cannot be computed: the gradients of the model run outside of TensorFlow's "
-                f"graphs, where only its {finding.score} is reached. Give score={finding.score!r}, or return logits "
-                "from the model."
-            )
 
     def run_eagerly(self, function: Callable[..., Any], examples: Examples, *arguments: Any) -> Any:
         """Run a computation operation by operation: for one that runs once, that takes less time than its trace.
@@ -235,7 +223,7 @@ class OpenedModel(Layered):
                 flat = tf.nest.flatten(inputs)
                 traced(forward.layer_calls, inputs, specifications_of(flat, len(padded)))
                 # A run operation by operation has no graph that shows how the model ends.
-                self.observed["ending"] = _without_graph(forward.endings)
+                self.observed["ending"] = without_graph(forward.endings)
                 recorded += forward.notes
                 return
         forward.notes.clear()
@@ -353,7 +341,7 @@ class OpenedModel(Layered):
                 run, graph = traced(partial(function, forward, *static), inputs, self._specifications(inputs))
             finding = forward.findings[0] if forward.findings else None
             analysis = None if look is None else look(graph, forward)
-            kept[key] = Trace(run, finding, assigns(graph), analysis, _without_graph(forward.endings))
+            kept[key] = Trace(run, finding, assigns(graph), analysis, without_graph(forward.endings))
         return kept[key]
 
     def _ending_of_a_run(self, examples: Examples) -> Ending | None:
@@ -372,7 +360,7 @@ class OpenedModel(Layered):
         with self._put_back(), EagerRun.recorded(tf.nest.flatten(given)) as run:
             forward.run = run
             forward.outputs(*given)
-        return _without_graph(forward.endings)
+        return without_graph(forward.endings)
 
     def _specifications(self, inputs: tuple[Any, ...]) -> list[Any]:
         return specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
@@ -409,9 +397,3 @@ def _shape_of_one_input(question: Question, like: Any) -> tuple[int, ...] | None
         return None
     sizes = [int(size) for size in shape]
     return (sizes.pop(question.layout.batch_axis), *sizes)
-
-
-def _without_graph(endings: Sequence[Ending | None]) -> Ending | None:
-    """Give the last of the ends that a trace shows, without the tensors of the trace; None if it shows none."""
-    last = endings[-1] if endings else None
-    return None if last is None else replace(last, activations=())

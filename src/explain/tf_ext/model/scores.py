@@ -9,8 +9,9 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.outputs.target_function import called_target, not_scalars_error
+from explain.backends.protocol import Finding
 from explain.backends.scoring import Arithmetic, RecordedActivation, no_gradient_reason
-from explain.errors import GradientError
+from explain.errors import GradientError, ScoreError
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import is_keras_model, layers_of
 
@@ -91,3 +92,21 @@ def gradients_of_scores(tape: Any, scores: Any, tensors: Sequence[Any], model_na
         tf.zeros_like(tensor) if gradient is None else tf.convert_to_tensor(gradient)
         for tensor, gradient in zip(tensors, gradients, strict=True)
     )
+
+
+def check_same_score(traced: Finding | None, now: Finding) -> None:
+    """Refuse a run operation by operation that explains another score than the traces before it.
+
+    Outputs may be traced where their gradients cannot. A trace reaches the logits of activations that are moved, as
+    of several heads; a run operation by operation does not.
+
+    Raises
+    ------
+    ScoreError
+        If the scores are of two kinds.
+    """
+    if traced is not None and traced.score != now.score:
+        raise ScoreError(
+            f"score={traced.score!r} cannot be computed: the gradients of the model run outside of TensorFlow's "
+            f"graphs, where only its {now.score} is reached. Give score={now.score!r}, or return logits from the model."
+        )
