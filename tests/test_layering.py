@@ -42,6 +42,10 @@ ONLY_HERE = {
         "model.graph.operands_first",
     ): "A trace lists its operations in order; autograd's graph is walked.",
     ("tf_ext", "model.eager_run"): "Autograd's graph is there without a trace.",
+    (
+        "tf_ext",
+        "model.layers.operations.tape_for",
+    ): "A tape goes past the replaced result of an operation; autograd's graph does not.",
     ("tf_ext", "model.graph.run_again"): "An operation of autograd's graph cannot be run on other inputs.",
     (
         "tf_ext",

@@ -20,7 +20,7 @@ from explain.backends.protocol import Primitive, Question
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall, RecordedCall, as_calls
+from explain.inputs.layer_calls import LayerCall, RecordedCall, listed
 from explain.inputs.token_calls import TokenCalls
 
 _observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
@@ -143,10 +143,13 @@ class Layered(ABC):
         """Give the place of a call, where the model can start or end."""
 
     @abstractmethod
-    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
+    def note_layers(
+        self, examples: Examples, recorded: list[RecordedCall], *, operations: bool = False
+    ) -> None:
         """Run examples; record each call of a layer (name, shape of its output), in the order in which calls end.
 
-        An output that is not a map of the input has an empty shape. A size that a trace leaves open is None.
+        With `operations`, also each operation that the model's code calls between its layers. An output that is not a
+        map of the input has an empty shape. A size that a trace leaves open is None.
         """
 
     @staticmethod
@@ -176,21 +179,28 @@ class Layered(ABC):
         """Clear the cached results of the whole model."""
         self.last_pass = None
 
-    def layer_calls(self, examples: Examples, *, until_failure: bool = False) -> tuple[LayerCall, ...]:
-        """Give every call of a layer, in the order in which they end; of a run that fails, those before if asked."""
+    def layer_calls(
+        self, examples: Examples, *, until_failure: bool = False, operations: bool = False
+    ) -> tuple[LayerCall, ...]:
+        """Give every call of a layer, in the order in which they end; of a run that fails, those before if asked.
+
+        With `operations`, also the operations that the model's code calls between its layers.
+        """
         shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
-        key = ("layer calls", until_failure, *shapes)
+        key = ("layer calls", until_failure, operations, *shapes)
         if key not in self.observed:
-            self.observed[key] = self._layer_calls(examples, until_failure)
+            self.observed[key] = self._layer_calls(examples, until_failure, operations)
         found: tuple[LayerCall, ...] = self.observed[key]
         return found
 
-    def _layer_calls(self, examples: Examples, until_failure: bool) -> tuple[LayerCall, ...]:
+    def _layer_calls(
+        self, examples: Examples, until_failure: bool, operations: bool
+    ) -> tuple[LayerCall, ...]:
         layers, last = self.named_layers, self.question.layout.axes[-1] == "C"
         recorded: list[RecordedCall] = []
         failed = True
         try:
-            self.note_layers(examples.rows(slice(0, 1)), recorded)
+            self.note_layers(examples.rows(slice(0, 1)), recorded, operations=operations)
             failed = False
         except ExplainError:
             if not until_failure:
@@ -199,25 +209,14 @@ class Layered(ABC):
             # If the model raised, a wrong order of the axes may be the reason.
             if not (failed and until_failure):
                 self._check_time_axis(examples, recorded)
-        found: list[tuple[str, tuple[int, ...], bool, int, bool, bool]] = []
-        rows: list[int | None] = []
-        # The shape of the last operation that fixes its axes, and whether its channels are last.
-        fixed: tuple[tuple[int, ...], bool] | None = None
-        for (name, shape), axis in zip(recorded, self._batch_axes(examples, recorded), strict=True):
-            last = self.has_channels_last(layers[name], last)
-            of_one = (*shape[:axis], *shape[axis + 1 :])
-            sizes = tuple(size for size in of_one if size is not None)
-            if sizes and len(sizes) == len(shape) - 1:
-                is_fixed = self.fixes_axes(layers[name])
-                if is_fixed:
-                    fixed = sizes, last
-                found.append((name, sizes, last or len(sizes) == 1, axis, is_fixed, fixed == (sizes, last)))
-                rows.append(shape[axis])
-        calls, entered = as_calls(found, self.separator), {place.call for place in self._entered_places()}
+        count = self.fixed_batch_size or 1
+        axes = self._batch_axes(examples, recorded, operations)
+        calls, rows = listed(recorded, axes, layers, self, channels_last=last, count=count)
+        entered = {place.call for place in self._entered_places()}
         doubtful = [
             index
-            for index, (call, count) in enumerate(zip(calls, rows, strict=True))
-            if count not in (None, self.fixed_batch_size or 1) and call not in entered and not failed
+            for index, (call, own) in enumerate(zip(calls, rows, strict=True))
+            if own not in (None, count) and call not in entered and not failed
         ]
         return with_examples(calls, doubtful, examples, self.fixed_batch_size, self.recorded_outputs)
 
@@ -237,7 +236,7 @@ class Layered(ABC):
     def _check_time_axis(self, examples: Examples, recorded: Sequence[RecordedCall]) -> None:
         """Refuse token ids in whose layout a layer takes the examples for time steps."""
         layers = self.named_layers
-        expected = {name: self.batch_axis_of(layers[name]) for name, _ in recorded}
+        expected = {name: self.batch_axis_of(layers.get(name)) for name, _ in recorded}
         over_time = {name: axis for name, axis in expected.items() if axis is not None}
         ids = [array for array in (*examples.inputs, *examples.unmoved) if array.dtype.kind in "iu"]
         steps = {array.shape[1] for array in ids if array.ndim == 2}
@@ -246,19 +245,21 @@ class Layered(ABC):
             kind = type(layers[name]).__name__
             raise time_axis_error(name, kind, self.question.layout, self.question.wiring)
 
-    def _batch_axes(self, examples: Examples, recorded: Sequence[RecordedCall]) -> list[int]:
+    def _batch_axes(
+        self, examples: Examples, recorded: Sequence[RecordedCall], operations: bool
+    ) -> list[int]:
         """Give the batch axis of each recorded output: the first, unless x has it elsewhere."""
         question = self.question
         axes = (question.layout.batch_axis,) if question.wiring is None else question.wiring.batch_axes
         if not any(axes):
             return [0] * len(recorded)
-        return batch_axes(recorded, self._noted(examples, 2), max(axes))
+        return batch_axes(recorded, self._noted(examples, 2, operations), max(axes))
 
-    def _noted(self, examples: Examples, count: int) -> list[RecordedCall]:
+    def _noted(self, examples: Examples, count: int, operations: bool = False) -> list[RecordedCall]:
         """Give the calls of layers for the first example, `count` times; those before an error, if there is one."""
         recorded: list[RecordedCall] = []
         with suppress(ExplainError):
-            self.note_layers(examples.rows(np.zeros(count, np.intp)), recorded)
+            self.note_layers(examples.rows(np.zeros(count, np.intp)), recorded, operations=operations)
         return recorded
 
     def layer_names(self) -> Mapping[int, str]:

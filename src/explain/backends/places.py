@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import LayerError
 from explain.inputs.layer_calls import Fold, LayerCall
 from explain.inputs.token_calls import TokenCalls
+
+is_replacing: ContextVar[bool] = ContextVar("is_replacing", default=False)
+"""Whether an output is replaced at this moment: the operations of that are none of the model's code."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,12 @@ class Place(ABC):
         """Give the output such that later in-place changes do not affect it."""
 
     @abstractmethod
-    def held_in(self, output: Any, row: int, rows: int) -> Any:
+    def held_in(self, output: Any, row: int, rows: int | None) -> Any:
         """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
 
     @contextmanager
-    def held(self, row: int, rows: int) -> Iterator[None]:
-        """Make one row of the output a constant for gradients, in a run over `rows` rows."""
+    def held(self, row: int, rows: int | None) -> Iterator[None]:
+        """Make one row of the output a constant for gradients, in a run over `rows` rows, None if they are open."""
         with self.passed_through(self._batch_first(lambda output: self.held_in(output, row, rows))):
             yield
 
@@ -96,11 +100,22 @@ class Place(ABC):
     def _batch_first(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Give a function of the output as the layer gives it, from a function of the output batch first."""
         axis, fold = self.call.batch_axis, self.call.fold
-        if fold is not None:
-            return lambda output: self._folded(function(self._unfolded(output, fold)), fold)
-        if axis == 0:
-            return function
-        return lambda output: self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
+
+        def replaced(output: Any) -> Any:
+            if fold is not None:
+                return self._folded(function(self._unfolded(output, fold)), fold)
+            if axis == 0:
+                return function(output)
+            return self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
+
+        def unseen(output: Any) -> Any:
+            token = is_replacing.set(True)
+            try:
+                return replaced(output)
+            finally:
+                is_replacing.reset(token)
+
+        return unseen
 
     @contextmanager
     def _called_once(self, function: Callable[[Any], Any]) -> Iterator[None]:

@@ -180,8 +180,13 @@ class LayeredBackend(Backend, Protocol):
     replace the output of the layer.
     """
 
-    def layer_calls(self, examples: Examples, *, until_failure: bool = False) -> tuple[LayerCall, ...]:
-        """Give every call of a layer, in the order in which the calls end."""
+    def layer_calls(
+        self, examples: Examples, *, until_failure: bool = False, operations: bool = False
+    ) -> tuple[LayerCall, ...]:
+        """Give every call of a layer, in the order in which the calls end.
+
+        With `operations`, also the operations that the model's code calls between its layers, if they can be seen.
+        """
 
     def kept_state(self) -> tuple[str, ...]:
         """Name where the model keeps a state that the last call changed."""

@@ -95,8 +95,9 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
         elif method.layer == "map":
             try:
                 stated = request.layer_layout
-                call = resolve_layer(alone, request.layer, mapped=True, stated=stated, reach=reaches[place])
-                alone = replace(alone, call=call)
+                reach = reaches[place]
+                found_call = resolve_layer(alone, request.layer, mapped=True, stated=stated, reach=reach)
+                alone = replace(alone, call=found_call)
             except LayerError as cause:
                 failures.append(cause)
                 reason = str(cause)
@@ -106,8 +107,9 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             continue
         found = solve(alone)
         notes = list(found.warnings)
-        if alone.call is not None and alone.call not in reaches[place].alone:
-            notes.append(_shared_map(name, alone.call))
+        call = alone.call
+        if call is not None and call not in reaches[place].alone(operations=call.is_operation):
+            notes.append(_shared_map(name, call))
         if not found.values[0].any():
             notes += _without_values(view, problem, place)
         yield Explained(one.given, alone, found, notes, one.tokens)

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from explain.errors import LayerError
 from explain.inputs.examples import Array
@@ -17,6 +17,9 @@ LayerLike = Any
 
 RecordedCall = tuple[str, tuple[int | None, ...]]
 """A call of a layer while the model runs: its name, and the shape of its output. A size may be open in a trace."""
+
+_OPERATION = "()"
+"""How the name of an operation ends that the code of the model calls between its layers, as in ``"mixed.cat()"``."""
 
 _EXTENT = "TDHW"
 
@@ -131,6 +134,11 @@ class LayerCall:
     has_examples: bool = True
 
     @property
+    def is_operation(self) -> bool:
+        """Whether it is an operation that the code of the model calls between its layers, and no layer."""
+        return names_operation(self.name)
+
+    @property
     def label(self) -> str:
         """The call for messages.
 
@@ -197,6 +205,29 @@ class LayerCall:
         return tuple(size for letter, size in letters if letter in _EXTENT)
 
 
+def operation_name(path: str, separator: str, operation: str) -> str:
+    """Give the name of an operation that the code of a layer calls, of the model's own code with an empty path.
+
+    Examples
+    --------
+    >>> operation_name("mixed", ".", "cat"), operation_name("", ".", "add")
+    ('mixed.cat()', 'add()')
+    """
+    return f"{path}{separator if path else ''}{operation}{_OPERATION}"
+
+
+def names_operation(layer: LayerLike) -> bool:
+    """Tell whether a layer, as the caller gave it, is an operation between layers.
+
+    Examples
+    --------
+    >>> names_operation("mixed.cat()"), names_operation(("add()", 1)), names_operation("mixed")
+    (True, True, False)
+    """
+    name = layer[0] if isinstance(layer, tuple) and layer else layer
+    return isinstance(name, str) and name.endswith(_OPERATION)
+
+
 def extent_of(layout: Layout) -> str:
     """Give the letters of a layout's axes of space and time.
 
@@ -208,36 +239,79 @@ def extent_of(layout: Layout) -> str:
     return "".join(letter for letter in layout.axes if letter in _EXTENT)
 
 
-def as_calls(
-    recorded: Sequence[tuple[str, tuple[int, ...], bool, int, bool, bool]], separator: str
-) -> tuple[LayerCall, ...]:
-    """Number recorded calls in order.
+class LayerKinds(Protocol):
+    """The part of a backend that knows the kinds of its framework's layers; None stands for no layer."""
 
-    Each is given as its name, the shape of one example, whether the channels are last, the batch axis, and whether the
-    operation of the layer fixes the axes, or it keeps those that another fixed.
+    separator: str
 
-    Examples
-    --------
-    >>> relu, outer = [(name, (4,), True, 0, False, False) for name in ("a.relu", "a")]
-    >>> found = as_calls([relu, relu, outer], ".")
-    >>> [(call.label, call.is_leaf) for call in found]
-    [('a.relu[0]', True), ('a.relu[1]', True), ('a', False)]
+    @staticmethod
+    def has_channels_last(layer: Any, before: bool) -> bool:
+        """Tell whether the output of a layer has its channels last, from whether its input has."""
+
+    @staticmethod
+    def fixes_axes(layer: Any) -> bool:
+        """Tell whether the operation of a layer determines which of its axes are space."""
+
+
+def listed(
+    recorded: Sequence[RecordedCall],
+    batch_axes: Sequence[int],
+    layers: Mapping[str, Any],
+    kinds: LayerKinds,
+    *,
+    channels_last: bool,
+    count: int,
+) -> tuple[tuple[LayerCall, ...], list[int | None]]:
+    """Give the calls whose outputs may belong to examples, and how many rows each of them has.
+
+    Parameters
+    ----------
+    recorded : sequence of RecordedCall
+        All calls, in the order in which they end.
+    batch_axes : sequence of int
+        The axis of the examples in the output of each.
+    layers, kinds
+        The layers by name, and what tells their kinds.
+    channels_last : bool
+        Whether the input has its channels last.
+    count : int
+        The number of examples that were run.
     """
-    names = [name for name, *_ in recorded]
-    return tuple(
+    found: list[tuple[str, tuple[int, ...], bool, int, bool, bool]] = []
+    rows: list[int | None] = []
+    last = channels_last
+    # The shape of the last operation that fixes its axes, and whether its channels are last.
+    fixed: tuple[tuple[int, ...], bool] = (), last
+    for (name, shape), axis in zip(recorded, batch_axes, strict=True):
+        layer = layers.get(name)
+        last = kinds.has_channels_last(layer, last)
+        sizes = tuple(size for size in (*shape[:axis], *shape[axis + 1 :]) if size is not None)
+        # Of what folds the examples, only the calls of layers are followed.
+        is_folding = names_operation(name) and shape[axis : axis + 1] not in ((None,), (count,))
+        if not sizes or len(sizes) != len(shape) - 1 or is_folding:
+            continue
+        is_fixed = kinds.fixes_axes(layer)
+        if is_fixed:
+            fixed = sizes, last
+        found.append((name, sizes, last or len(sizes) == 1, axis, is_fixed, fixed == (sizes, last)))
+        rows.append(shape[axis])
+    names = [name for name, *_ in found]
+    layer_names = {name for name in names if not names_operation(name)}
+    calls = tuple(
         LayerCall(
             name,
             names[:index].count(name),
-            shape,
-            channels_last,
+            sizes,
+            is_last,
             is_only_call=names.count(name) == 1,
-            is_leaf=not any(other.startswith(f"{name}{separator}") for other in names),
-            batch_axis=batch_axis,
-            fixes_axes=fixes_axes,
-            keeps_axes=keeps_axes,
+            is_leaf=not any(other.startswith(f"{name}{kinds.separator}") for other in layer_names),
+            batch_axis=axis,
+            fixes_axes=is_fixed,
+            keeps_axes=is_kept,
         )
-        for index, (name, shape, channels_last, batch_axis, fixes_axes, keeps_axes) in enumerate(recorded)
+        for index, (name, sizes, is_last, axis, is_fixed, is_kept) in enumerate(found)
     )
+    return calls, rows
 
 
 def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, find_call
+from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, find_call, names_operation
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
 from explain.running.maps.axes import with_axes
@@ -50,16 +51,15 @@ def resolve_layer(
     LayerError
         If there is none, or several and `layer` does not select one, or its axes cannot be told.
     """
-    calls = layered(problem).layer_calls(problem.examples)
     if layer is None:
-        return _default_call(problem, calls) if reach is None else _default_call_of(problem, reach)
+        return _default_call(problem) if reach is None else _default_call_of(problem, reach)
     call = with_axes(problem, named_call(problem, layer), stated)
     if not mapped:
         return call
-    found = as_map(problem, call, calls)
+    found = as_map(problem, call, _calls_with(layered(problem), layer, problem.examples))
     if found is None:
         raise LayerError(_no_map(problem, call))
-    if reach is not None and found not in reach.read:
+    if reach is not None and found not in reach.read(operations=found.is_operation):
         raise LayerError(
             f"layer={call.label!r} does not read this input: name a layer that does, or leave layer out: "
             "each of several inputs then has its own."
@@ -70,26 +70,39 @@ def resolve_layer(
 def named_call(problem: Problem, layer: LayerLike) -> LayerCall:
     """Find the call of a named layer, whatever the axes of its output."""
     backend = layered(problem)
-    return find_call(layer, backend.layer_calls(problem.examples), backend.layer_names())
+    return find_call(layer, _calls_with(backend, layer, problem.examples), backend.layer_names())
+
+
+def _calls_with(backend: LayeredBackend, layer: LayerLike, examples: Examples) -> Sequence[LayerCall]:
+    """Give every call of a layer, and the operations between layers if `layer` names one."""
+    return backend.layer_calls(examples, operations=names_operation(layer))
 
 
 def _default_call_of(problem: Problem, reach: Reach) -> LayerCall:
     """Give the default layer of one of several inputs: one that no other input reaches, if there is one."""
     try:
-        return _default_call(problem, reach.alone, reach.place)
+        return _default_call(problem, reach, alone=True)
     except LayerError:
-        return _default_call(problem, reach.read, reach.place)
+        return _default_call(problem, reach)
 
 
-def _default_call(problem: Problem, calls: Sequence[LayerCall], place: int = 0) -> LayerCall:
+def _default_call(problem: Problem, reach: Reach | None = None, *, alone: bool = False) -> LayerCall:
     """Give the cached default layer; where the target is not a class, it depends on the target and is not cached."""
-    indices = problem.examples.target.indices
-    known, key = layered(problem).observed, ("default layer", problem.layout, place, tuple(calls))
-    if indices is None or indices.shape[1] != 1:
-        return default_call(problem, calls)
-    if key not in known:
-        known[key] = default_call(problem, calls)
-    found: LayerCall = known[key]
+
+    def calls(operations: bool) -> Sequence[LayerCall]:
+        if reach is None:
+            return layered(problem).layer_calls(problem.examples, operations=operations)
+        return (reach.alone if alone else reach.read)(operations=operations)
+
+    layers, indices = calls(False), problem.examples.target.indices
+    place = 0 if reach is None else reach.place
+    known, key = layered(problem).observed, ("default layer", problem.layout, place, tuple(layers))
+    if indices is not None and indices.shape[1] == 1 and key in known:
+        found: LayerCall = known[key]
+        return found
+    found = default_call(problem, layers, partial(calls, True))
+    if indices is not None and indices.shape[1] == 1:
+        known[key] = found
     return found
 
 
@@ -113,7 +126,7 @@ def _no_map(problem: Problem, call: LayerCall) -> str:
 def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple[Backend, LayerCall]:
     """Give the model up to a layer, whose units can then be explained, and the call of the layer."""
     whole = cast(LayeredBackend, backend)
-    call = find_call(layer, whole.layer_calls(examples), whole.layer_names())
+    call = find_call(layer, _calls_with(whole, layer, examples), whole.layer_names())
     return whole.until(call), call
 
 

@@ -145,9 +145,13 @@ class _Rearranged(ABC):
         """Wait for the device."""
         self.inner.synchronize()
 
-    def layer_calls(self, examples: Examples, *, until_failure: bool = False) -> tuple[LayerCall, ...]:
+    def layer_calls(
+        self, examples: Examples, *, until_failure: bool = False, operations: bool = False
+    ) -> tuple[LayerCall, ...]:
         """Give every call of a layer."""
-        return self.inner.layer_calls(self.inside(examples), until_failure=until_failure)
+        return self.inner.layer_calls(
+            self.inside(examples), until_failure=until_failure, operations=operations
+        )
 
     def layer_names(self) -> Mapping[int, str]:
         """Give the names of the layers by the identity of the layer."""

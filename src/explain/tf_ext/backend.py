@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from explain.backends.places import layer_rows_error
 from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.layers import is_keras_model, layers_of, seed_states
 from explain.running.path_gradients import AlongPaths
 from explain.running.random_state import preserved_random_state
@@ -26,10 +27,12 @@ from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.tf_ext.affine_prefix.path import Line
 from explain.tf_ext.backward_rules import gradients
 from explain.tf_ext.model import beginnings
+from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.state import preserved_variables
+from explain.tf_ext.model.tracing import specifications_of, traced
 from explain.tf_ext.model.transfer import to_host
 
 
@@ -121,10 +124,42 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         """Give the end of the model's affine prefix; None if there is none, or if the model rounds points."""
         return survey(self, examples).cut if self.skips_affine_prefix and not self.rounds_points else None
 
+    def note_layers(
+        self, examples: Examples, recorded: list[RecordedCall], *, operations: bool = False
+    ) -> None:
+        """Trace or run examples; record each call of a layer, and in a trace of an operation, if asked."""
+        padded = self.padded(examples)
+        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        forward = self._forward_pass(padded)
+        if not self._eager:
+            # The user's code may raise anything when it is traced; the model runs without a trace then.
+            with suppress(Exception), self._put_back(variables=False):
+                # The trace is not cached: only the notes are needed.
+                flat = tf.nest.flatten(inputs)
+                traced(
+                    partial(forward.layer_calls, operations=operations),
+                    inputs,
+                    specifications_of(flat, len(padded)),
+                )
+                # A run operation by operation has no graph that shows how the model ends.
+                self.observed["ending"] = without_graph(forward.endings)
+                recorded += forward.notes
+                return
+        forward.notes.clear()
+        try:
+            with self._put_back():
+                forward.layer_calls(*inputs)
+        except ExplainError:
+            raise
+        except Exception as cause:  # The user's code may raise anything.
+            raise self._call_error(cause, inputs) from cause
+        finally:
+            recorded += forward.notes
+
     def recorded_outputs(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the outputs of layers at some calls from one run."""
-        places = [self.place_of(call) for call in calls]
-        return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.recorded, examples, places)))
+        places = tuple(self.place_of(call) for call in calls)
+        return self._run_once(TensorFlowForwardPass.recorded, examples, calls, places)
 
     def first_reads(self, examples: Examples, most: int) -> Sequence[Read]:
         """Run examples operation by operation; give the inputs of the first layers that tell axes apart."""
@@ -151,8 +186,18 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
 
     def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
-        places = {row: self.place_of(call) for row, call in calls.items()}
-        return tuple(map(to_host, self.run_eagerly(TensorFlowForwardPass.held_gradients, examples, places)))
+        places = tuple((row, self.place_of(call)) for row, call in calls.items())
+        return self._run_once(TensorFlowForwardPass.held_gradients, examples, calls.values(), places)
+
+    def _run_once(
+        self, function: Callable[..., Any], examples: Examples, calls: Iterable[LayerCall], places: Hashable
+    ) -> tuple[Array, ...]:
+        """Run a computation of places operation by operation; the results of operations can be replaced in a trace."""
+        if any(call.is_operation for call in calls):
+            found = self.run(function, examples, self.tensors(examples.inputs), static=(places,))
+        else:
+            found = self.run_eagerly(function, examples, places)
+        return tuple(map(to_host, found))
 
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the first argument of layers at some calls, from one run."""

@@ -26,7 +26,8 @@ from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
 from explain.torch_ext.model import beginnings
 from explain.torch_ext.model.activation_calls import UNKNOWN
-from explain.torch_ext.model.layers import noted_calls
+from explain.torch_ext.model.layers.calls import noted_calls
+from explain.torch_ext.model.layers.operations import noted_operations
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
@@ -113,14 +114,17 @@ class TorchBackend(AlongPaths, OpenedModel):
         found: ModuleCut | SourceCut | None = survey(self, examples).cut
         return found
 
-    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
+    def note_layers(
+        self, examples: Examples, recorded: list[RecordedCall], *, operations: bool = False
+    ) -> None:
         """Run examples; record each call of a module as its name and the shape of its output."""
         repeated = True
         while repeated:
             # A first pass may begin anew, and would be recorded twice.
             recorded.clear()
             before = self.n_runs
-            with torch.no_grad(), noted_calls(self.named_layers, recorded):
+            between = noted_operations(self.model, recorded) if operations else nullcontext()
+            with torch.no_grad(), noted_calls(self.named_layers, recorded), between:
                 self.read(self.tensors(examples.inputs), examples)
             repeated = self.n_runs > before + 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -37,11 +37,16 @@ def as_map(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> Lay
     return call if sorted(own) == sorted(extent) and math.prod(call.places) > 1 else None
 
 
-def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
+def default_call(
+    problem: Problem, calls: Sequence[LayerCall], with_operations: Callable[[], Sequence[LayerCall]]
+) -> LayerCall:
     """Find the layer of a class activation map that the caller does not name.
 
     It is the last call such that the gradient of the score at the input is zero if the output of the call is a
     constant, whose output is a map over the input, and to more than one place of which the score has a gradient.
+
+    Behind it, several layers may each carry a part: the model's own code brings their outputs together, by a sum or a
+    concatenation. Then it is the last operation of that code that carries everything.
 
     Parameters
     ----------
@@ -49,6 +54,8 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
         Posed at the input.
     calls : sequence of LayerCall
         The calls to choose from, in the order in which they end.
+    with_operations : callable
+        Gives those and the operations of the model's own code, in the same order.
 
     Raises
     ------
@@ -59,59 +66,48 @@ def default_call(problem: Problem, calls: Sequence[LayerCall]) -> LayerCall:
     """
     rank = len(extent_of(problem.layout))
     possible = [call for call in reversed(calls) if _may_be_map(call, rank)]
-    if not possible:
-        raise LayerError(
-            f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time of an "
-            f"input of layout={problem.layout.axes!r}, and a class activation map needs one: use "
-            "method='integrated_gradients', which explains the input itself."
-        )
+    no_map = LayerError(
+        f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time of an "
+        f"input of layout={problem.layout.axes!r}, and a class activation map needs one: use "
+        "method='integrated_gradients', which explains the input itself."
+    )
+    if rank == 0:
+        raise no_map
     seen = _with_gradient(problem)
-    if seen is None:
+    if seen is None and possible:
         return _first_map(problem, possible, calls)
-    problem, found_none, output = seen, _NoneFound(), Output(seen)
-    for call in _carrying_all(problem, possible):
-        if len(call.shape) > max(rank + 1, 2):
-            raise LayerError(
-                f"All of the score's dependence on the input goes through layer {call.label!r}, whose output of shape "
-                f"{call.shape} per example has more axes than a map over the {rank} of the input: which of them belong "
-                "to a map cannot be told. Name another layer with layer=, or use method='integrated_gradients'."
-            )
-        axes = observed_axes(problem, call)
-        if axes is None:
-            if _is_another_map(problem, call, output):
-                # An earlier layer would give another map than the one that the rule demands.
-                raise untold_axes_error(problem, call, is_named=False)
-            continue
-        call = replace(call, axes=axes)
-        slopes = _slopes(problem, call, found_none)
-        if slopes is None:
-            continue
-        if _n_places(slopes) <= 1:
-            found_none.of_one_place = True
-            continue
-        mapped = as_map(problem, call, calls)
-        if mapped is None or output.is_nearly(mapped):
-            continue
-        if mapped.grid is not None:
-            slopes = mapped.grid.laid_out(slopes)
-        if _n_places(slopes) <= 1:
-            found_none.of_one_place = True
-        elif mean_is_rounding(slopes, problem.backend.dtype).all():
-            found_none.cancels = True
-        elif _carries_all_of_others(problem, call):
-            return _innermost(problem, mapped, calls)
-    raise found_none.error()
+    if seen is None:
+        raise no_map
+    search = _Search(seen, calls)
+    found = search.last_of(possible)
+    if search.n_partial or not possible:
+        every = with_operations()
+        behind = every if found is None else every[every.index(found) + 1 :]
+        operations = [call for call in reversed(behind) if call.is_operation and _may_be_map(call, rank)]
+        found = _Search(seen, every).last_of(operations) or found
+    if found is not None:
+        return found
+    raise search.error() if possible else no_map
 
 
 # As many examples are tried until one has a gradient.
 _TRIED = 4
 
 
-class _NoneFound:
-    """Collects why a model has no default layer.
+class _Search:
+    """Looks for the last map that carries everything, and collects why there is none.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its first example's score has a gradient.
+    calls : sequence of LayerCall
+        All calls.
 
     Attributes
     ----------
+    n_partial : int
+        The number of calls behind the one that was found which carry only a part of the dependence on the input.
     of_one_place : bool
         Whether a layer carries all of the dependence on the input, and the score depends on one place of it.
     cancels : bool
@@ -120,9 +116,70 @@ class _NoneFound:
         The errors of the layers to which the score has no gradient.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, problem: Problem, calls: Sequence[LayerCall]) -> None:
+        self._problem, self._calls, self._output = problem, calls, Output(problem)
+        self.n_partial = 0
         self.of_one_place = self.cancels = False
         self.unread: list[GradientError] = []
+
+    def last_of(self, possible: Sequence[LayerCall]) -> LayerCall | None:
+        """Give the first of some calls, the last one first, that carries all and is a map; None if there is none."""
+        return next((found for call in self._carrying_all(possible) if (found := self._as_map(call))), None)
+
+    def _as_map(self, call: LayerCall) -> LayerCall | None:
+        """Give a call that carries all as a map, or note why it is none."""
+        problem = self._problem
+        rank = len(extent_of(problem.layout))
+        if len(call.shape) > max(rank + 1, 2):
+            if call.is_operation:
+                return None
+            raise LayerError(
+                f"All of the score's dependence on the input goes through layer {call.label!r}, whose output of shape "
+                f"{call.shape} per example has more axes than a map over the {rank} of the input: which of them belong "
+                "to a map cannot be told. Name another layer with layer=, or use method='integrated_gradients'."
+            )
+        axes = observed_axes(problem, call)
+        if axes is None:
+            if _is_another_map(problem, call, self._output):
+                # An earlier layer would give another map than the one that the rule demands.
+                raise untold_axes_error(problem, call, is_named=False)
+            return None
+        call = replace(call, axes=axes)
+        slopes = _slopes(problem, call, self.unread)
+        if slopes is None:
+            return None
+        if _n_places(slopes) <= 1:
+            self.of_one_place = True
+            return None
+        mapped = as_map(problem, call, self._calls)
+        if mapped is None or self._output.is_nearly(mapped):
+            return None
+        if mapped.grid is not None:
+            slopes = mapped.grid.laid_out(slopes)
+        if _n_places(slopes) <= 1:
+            self.of_one_place = True
+        elif mean_is_rounding(slopes, problem.backend.dtype).all():
+            self.cancels = True
+        elif _carries_all_of_others(problem, call):
+            return _innermost(problem, mapped, self._calls)
+        return None
+
+    def _carrying_all(self, calls: Sequence[LayerCall]) -> Iterator[LayerCall]:
+        """Give those of some calls through which all of the score's dependence on the input goes; count the others."""
+        start, size = 0, 1
+        if "gradients" not in self._problem.backend.provides:
+            yield from calls
+            return
+        while start < len(calls):
+            # Most models need the first only: a few at first, then more at once.
+            chunk = calls[start : start + size]
+            gradients = _gradients_without(self._problem, chunk)
+            for call, own in zip(chunk, gradients, strict=True):
+                if own.any():
+                    self.n_partial += 1
+                else:
+                    yield call
+            start, size = start + size, min(2 * size, 16)
 
     def error(self) -> LayerError | GradientError:
         """Give the error that says so."""
@@ -191,24 +248,10 @@ def _first_map(problem: Problem, possible: Sequence[LayerCall], calls: Sequence[
         mapped = None if axes is None else as_map(problem, replace(call, axes=axes), calls)
         if mapped is None or output.is_nearly(mapped):
             continue
-        slopes = _slopes(problem, mapped, _NoneFound())
+        slopes = _slopes(problem, mapped, [])
         if slopes is None or _n_places(slopes) != 1:
             return mapped
     raise GradientError(no_gradient_reason(problem.backend.model_name))
-
-
-def _carrying_all(problem: Problem, calls: Sequence[LayerCall]) -> Iterator[LayerCall]:
-    """Give those of some calls through which all of the score's dependence on the input goes."""
-    start, size = 0, 1
-    if "gradients" not in problem.backend.provides:
-        yield from calls
-        return
-    while start < len(calls):
-        # Most models need the first only: a few at first, then more at once.
-        chunk = calls[start : start + size]
-        gradients = _gradients_without(problem, chunk)
-        yield from (call for call, own in zip(chunk, gradients, strict=True) if not own.any())
-        start, size = start + size, min(2 * size, 16)
 
 
 def _carries_all_of_others(problem: Problem, call: LayerCall) -> bool:
@@ -235,8 +278,8 @@ def _n_places(slopes: Array) -> int:
     return int(np.count_nonzero(slopes.any(axis=-1)))
 
 
-def _slopes(problem: Problem, call: LayerCall, found_none: _NoneFound) -> Array | None:
-    """Give the gradient of the first example's score to a layer, shape (1, places..., C); None if it has none."""
+def _slopes(problem: Problem, call: LayerCall, unread: list[GradientError]) -> Array | None:
+    """Give the gradient of the first example's score to a layer, shape (1, places..., C); None, noted, without one."""
     if "gradients" not in problem.backend.provides:
         # Any gradient that is not the same everywhere.
         return np.arange(1.0, 1 + math.prod(call.shape)).reshape(1, *call.places, -1)
@@ -244,7 +287,7 @@ def _slopes(problem: Problem, call: LayerCall, found_none: _NoneFound) -> Array 
         _, slopes = _layered(problem).units_and_gradients(call, problem.examples.rows(slice(0, 1)))
     except GradientError as cause:
         # The score may depend on a recurrent layer's state and not on its sequence, which is its first output.
-        found_none.unread.append(cause)
+        unread.append(cause)
         return None
     return Layout(call.axes).to_canonical(slopes)
 

@@ -19,43 +19,44 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class Reach:
-    """The calls of layers whose output depends on one of several inputs.
-
-    Parameters
-    ----------
-    place : int
-        The place of the input.
-    alone : tuple of LayerCall
-        The calls that depend on this input and on no other, in the order in which they end.
-    read : tuple of LayerCall
-        Those and the calls that depend on other inputs too.
-    """
-
-    place: int
-    alone: tuple[LayerCall, ...]
-    read: tuple[LayerCall, ...]
-
-
-def reach_of(problem: Problem) -> tuple[Reach, ...]:
-    """Change one input after the other; give the reach of each.
+    """The calls of layers whose output depends on one of several inputs, in the order in which they end.
 
     Parameters
     ----------
     problem : Problem
         A problem of packed inputs.
+    place : int
+        The place of the input.
     """
+
+    problem: Problem
+    place: int
+
+    def read(self, *, operations: bool = False) -> tuple[LayerCall, ...]:
+        """Give the calls that depend on this input, with those of operations between layers if asked."""
+        return _read_by_each(self.problem, operations)[self.place]
+
+    def alone(self, *, operations: bool = False) -> tuple[LayerCall, ...]:
+        """Give the calls that depend on this input and on no other."""
+        every = _read_by_each(self.problem, operations)
+        return tuple(call for call in every[self.place] if sum(call in own for own in every) == 1)
+
+
+def reach_of(problem: Problem) -> tuple[Reach, ...]:
+    """Give the reach of each input of a problem of packed inputs."""
+    return tuple(Reach(problem, place) for place in range(len(problem.parts)))
+
+
+def _read_by_each(problem: Problem, operations: bool) -> tuple[tuple[LayerCall, ...], ...]:
+    """Change one input after the other; give the calls that depend on each."""
     backend = cast(LayeredBackend, problem.backend)
-    calls = [call for call in backend.layer_calls(problem.examples) if len(call.shape) > 1]
-    parts = tuple((part.shape, part.layout) for part in problem.parts)
-    key = ("reach", tuple(calls), parts)
+    calls = [
+        call for call in backend.layer_calls(problem.examples, operations=operations) if len(call.shape) > 1
+    ]
+    key = ("reach", tuple(calls), tuple((part.shape, part.layout) for part in problem.parts))
     if key not in backend.observed:
-        read = [_changed(problem, calls, place) for place in range(len(parts))]
-        n_inputs = {call: sum(call in own for own in read) for call in calls}
-        backend.observed[key] = tuple(
-            Reach(place, tuple(call for call in own if n_inputs[call] == 1), own)
-            for place, own in enumerate(read)
-        )
-    found: tuple[Reach, ...] = backend.observed[key]
+        backend.observed[key] = tuple(_changed(problem, calls, place) for place in range(len(problem.parts)))
+    found: tuple[tuple[LayerCall, ...], ...] = backend.observed[key]
     return found
 
 

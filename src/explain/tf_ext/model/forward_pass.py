@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,8 @@ from explain.keras.masks import recorded_masks
 from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.inspection import TensorFlowInspection
-from explain.tf_ext.model.layers import TensorFlowPlace, named_layers, noted_calls, with_moved_axis
+from explain.tf_ext.model.layers.calls import TensorFlowPlace, named_layers, noted_calls, with_moved_axis
+from explain.tf_ext.model.layers.operations import noted_operations, tape_for
 from explain.tf_ext.model.scores import (
     ARITHMETIC,
     ActivationRecorder,
@@ -98,9 +99,11 @@ class TensorFlowForwardPass(ForwardPass):
         """Give one number per example from the explained output."""
         return pick_scores(explained, self.target_function, beside[-1])
 
-    def gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[tuple[Any, ...], Any]:
-        """Give the gradient of every example's score to every input, and the scores."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+    def gradients(
+        self, points: tuple[Any, ...], beside: Beside, places: Iterable[TensorFlowPlace] = ()
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Give the gradient of every example's score to every input, and the scores, with places replaced."""
+        with tape_for(places) as tape:
             tape.watch(points)
             scores = self.scores(points, beside)
         return gradients_of_scores(tape, scores, points, self.model_name), scores
@@ -110,7 +113,7 @@ class TensorFlowForwardPass(ForwardPass):
         place = self.exit
         assert isinstance(place, TensorFlowPlace)
         whole = replace(self, exit=None)
-        with tf.GradientTape(watch_accessed_variables=False) as tape, place.opened(tape) as found:
+        with tape_for((place,)) as tape, place.opened(tape) as found:
             scores = whole.scores(points, beside)
         (gradient,) = gradients_of_scores(tape, scores, found[-1:], self.model_name)
         return found[-1], gradient
@@ -125,13 +128,13 @@ class TensorFlowForwardPass(ForwardPass):
         return [outputs[-1] for outputs in found]
 
     def held_gradients(
-        self, places: Mapping[int, TensorFlowPlace], points: tuple[Any, ...], beside: Beside
+        self, places: Sequence[tuple[int, TensorFlowPlace]], points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output at a place is a constant."""
         with ExitStack() as stack:
-            for row, place in places.items():
+            for row, place in places:
                 stack.enter_context(place.held(row, points[0].shape[0]))
-            return self.gradients(points, beside)[0]
+            return self.gradients(points, beside, (place for _, place in places))[0]
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and target indices (by default the predicted class) from one run.
@@ -156,9 +159,10 @@ class TensorFlowForwardPass(ForwardPass):
             gradients = ()
         return outputs, gradients, scores, indices
 
-    def layer_calls(self, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Record every call of a layer: its name and the shape of its output."""
-        with noted_calls(named_layers(self.model), self.notes):
+    def layer_calls(self, points: tuple[Any, ...], beside: Beside, *, operations: bool = False) -> Any:
+        """Record every call of a layer, and of an operation between layers if asked: its name and output shape."""
+        between = noted_operations(self.model, self.notes) if operations else nullcontext()
+        with noted_calls(named_layers(self.model), self.notes), between:
             self.read(points, beside)
         # A trace must return a tensor, and there may be no points.
         return beside[-1]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from explain.backends.operations.endings import Ending
 from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
-from explain.inputs.layer_calls import LayerCall, RecordedCall
+from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import is_keras_model, layers_of
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.eager_run import EagerRun
@@ -29,13 +28,14 @@ from explain.tf_ext.model.inspection import (
     first_layer_complaint,
     inspect_model,
 )
-from explain.tf_ext.model.layers import (
+from explain.tf_ext.model.layers.calls import (
     TensorFlowPlace,
     batch_axis_of,
     fixes_axes,
     has_channels_last,
     named_layers,
 )
+from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_attributes, preserved_variables
@@ -115,7 +115,7 @@ class OpenedModel(Layered):
 
     def place_of(self, call: LayerCall) -> TensorFlowPlace:
         """Give the place of a call, where the model can start or end."""
-        return TensorFlowPlace(weakref.ref(self.named_layers[call.name]), call)
+        return place_of(self.model, call)
 
     def tensors(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
         """Copy host arrays to the model's device, in the precision of points."""
@@ -210,32 +210,6 @@ class OpenedModel(Layered):
         inputs = (self.tensors(padded.inputs), self._beside(padded))
         trace = self._traced_or_none(function, padded, inputs, (), look)
         return None if trace is None else trace.analysis
-
-    def note_layers(self, examples: Examples, recorded: list[RecordedCall]) -> None:
-        """Trace or run examples; record each call of a layer as its name and the shape of its output."""
-        padded = self.padded(examples)
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
-        forward = self._forward_pass(padded)
-        if not self._eager:
-            # The user's code may raise anything when it is traced; the model runs without a trace then.
-            with suppress(Exception), self._put_back(variables=False):
-                # The trace is not cached: only the notes are needed.
-                flat = tf.nest.flatten(inputs)
-                traced(forward.layer_calls, inputs, specifications_of(flat, len(padded)))
-                # A run operation by operation has no graph that shows how the model ends.
-                self.observed["ending"] = without_graph(forward.endings)
-                recorded += forward.notes
-                return
-        forward.notes.clear()
-        try:
-            with self._put_back():
-                forward.layer_calls(*inputs)
-        except ExplainError:
-            raise
-        except Exception as cause:  # The user's code may raise anything.
-            raise self._call_error(cause, inputs) from cause
-        finally:
-            recorded += forward.notes
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""

@@ -9,7 +9,7 @@ from explain.errors import PortError
 from explain.keras.layers import is_keras_model
 from explain.keras.parameters import read_and_write as keras_parameters
 from explain.parameters.canonical import ParameterLayer
-from explain.tf_ext.model.layers import named_layers
+from explain.tf_ext.model.layers.calls import named_layers
 
 
 def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:

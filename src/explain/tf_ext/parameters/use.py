@@ -15,7 +15,7 @@ from explain.keras.parameters.use import recorded_uses
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.recorded_use import UseRecorder, recorded_run
 from explain.parameters.use import as_used
-from explain.tf_ext.model.layers import named_layers
+from explain.tf_ext.model.layers.calls import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import to_host
 

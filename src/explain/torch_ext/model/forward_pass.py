@@ -27,7 +27,7 @@ from explain.torch_ext.model.activation_calls import (
 )
 from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
-from explain.torch_ext.model.layers import with_moved_axis
+from explain.torch_ext.model.layers.calls import with_moved_axis
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
 
 

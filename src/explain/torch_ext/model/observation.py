@@ -25,7 +25,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.calls import wired
 from explain.torch_ext.model.inspection import call_error, device_and_dtype, inspect_model
-from explain.torch_ext.model.layers import has_channels_last, named_layers
+from explain.torch_ext.model.layers.calls import has_channels_last, named_layers
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.state import inference_mode
 from explain.torch_ext.model.transfer import to_device, to_host

@@ -24,13 +24,14 @@ from explain.keras.layers import layers_of
 from explain.torch_ext.model.activation_calls import UNKNOWN, End, known_end, remember_end
 from explain.torch_ext.model.forward_pass import TorchForwardPass
 from explain.torch_ext.model.inspection import TorchInspection, device_and_dtype, inspect_model
-from explain.torch_ext.model.layers import (
+from explain.torch_ext.model.layers.calls import (
     TorchPlace,
     batch_axis_of,
     fixes_axes,
     has_channels_last,
     named_layers,
 )
+from explain.torch_ext.model.layers.operations import place_of
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
@@ -125,7 +126,7 @@ class OpenedModel(Layered):
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
-        return TorchPlace(self.named_layers[call.name], call)
+        return place_of(self.model, call)
 
     def forget(self) -> None:
         """Clear what was cached for another entry or exit."""

@@ -19,7 +19,7 @@ from explain.parameters import torch_axes
 from explain.parameters.canonical import Array, LayerKind, ParameterLayer
 from explain.parameters.padding import added
 from explain.parameters.read_and_write import StoredLayer, read_layers, write_layers
-from explain.torch_ext.model.layers import named_layers
+from explain.torch_ext.model.layers.calls import named_layers
 from explain.torch_ext.model.transfer import to_host
 from explain.torch_ext.parameters.settings import neighbours, settings_of
 

@@ -173,9 +173,9 @@ class TorchPlace(Place):
         """Give a copy of the output: the model may change the output in place."""
         return output.clone()
 
-    def held_in(self, output: Any, row: int, rows: int) -> Any:
+    def held_in(self, output: Any, row: int, rows: int | None) -> Any:
         """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
-        if not isinstance(output, Tensor) or output.shape[:1] != (rows,):
+        if not isinstance(output, Tensor) or rows is None or output.shape[:1] != (rows,):
             return output
         is_held = (torch.arange(rows, device=output.device) == row).reshape(-1, *[1] * (output.ndim - 1))
         return self.in_place_of(output, torch.where(is_held, output.detach(), output))

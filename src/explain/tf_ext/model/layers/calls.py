@@ -131,11 +131,13 @@ class TensorFlowPlace(Place):
         """Give the output itself: TensorFlow never changes a tensor in place."""
         return output
 
-    def held_in(self, output: Any, row: int, rows: int) -> Any:
+    def held_in(self, output: Any, row: int, rows: int | None) -> Any:
         """Give the output with one of its rows as a constant for gradients; as it is if it has not `rows` rows."""
         if not tf.is_tensor(output) or tuple(output.shape[:1]) != (rows,):
             return output
-        is_held = tf.reshape(tf.range(rows) == row, [-1, *[1] * (len(output.shape) - 1)])
+        # A trace may leave the number of rows open.
+        count = tf.shape(output)[0] if rows is None else rows
+        is_held = tf.reshape(tf.range(count) == row, [-1, *[1] * (len(output.shape) - 1)])
         return tf.where(is_held, tf.stop_gradient(output), output)
 
     @contextmanager

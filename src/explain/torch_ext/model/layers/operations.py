@@ -1,0 +1,131 @@
+"""The operations that the code of a PyTorch model calls between its layers, such as a sum or a concatenation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from explain.backends.places import is_replacing
+from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
+from explain.torch_ext.model.layers.calls import TorchPlace, named_layers
+
+_Handle = Callable[[str, tuple[Any, ...], Tensor], Tensor]
+"""From the name of an operation, its arguments and its result to what replaces the result."""
+
+
+class _OperationCalls(TorchFunctionMode):
+    """Passes the result of each operation through a function.
+
+    Parameters
+    ----------
+    running : list of str or None
+        The names of the modules that run, the innermost last; None for one without submodules.
+    handle : callable
+        The function.
+    """
+
+    def __init__(self, running: list[str | None], handle: _Handle) -> None:
+        super().__init__()
+        self._running, self._handle = running, handle
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function of PyTorch."""
+        result = func(*args, **(kwargs or {}))
+        path = self._running[-1] if self._running else None
+        if path is None or is_replacing.get() or not isinstance(result, Tensor):
+            return result
+        # A descriptor, as of `x.T`, is no operation; those in place and operators have underscores in their names.
+        name = getattr(func, "__name__", "").strip("_")
+        if name in ("", "get") or not result.is_floating_point():
+            return result
+        return self._handle(operation_name(path, ".", name), tuple(args), result)
+
+
+@contextmanager
+def _handled(model: nn.Module, handle: _Handle) -> Iterator[None]:
+    """Pass the result of each operation that is called outside the innermost modules through a function."""
+    running: list[str | None] = []
+    thread = threading.get_ident()
+
+    def begin(name: str | None, module: nn.Module, arguments: Any) -> None:
+        if threading.get_ident() == thread:
+            running.append(name)
+
+    def end(module: nn.Module, arguments: Any, output: Any) -> None:
+        if threading.get_ident() == thread:
+            running.pop()
+
+    with ExitStack() as stack:
+        for name, module in {"": model, **named_layers(model)}.items():
+            path = name if name == "" or any(module.children()) else None
+            stack.callback(module.register_forward_pre_hook(partial(begin, path)).remove)
+            stack.callback(module.register_forward_hook(end, always_call=True).remove)
+        stack.enter_context(_OperationCalls(running, handle))
+        yield
+
+
+@contextmanager
+def noted_operations(model: nn.Module, seen: list[RecordedCall]) -> Iterator[None]:
+    """Record the name of each operation and the shape of its result, among the calls of layers."""
+
+    def note(name: str, arguments: Any, result: Tensor) -> Tensor:
+        seen.append((name, tuple(result.shape)))
+        return result
+
+    with _handled(model, note):
+        yield
+
+
+@dataclass(frozen=True)
+class TorchOperationPlace(TorchPlace):
+    """The result of an operation at one of its calls; `layer` is the model whose code calls it."""
+
+    @contextmanager
+    def passed_through(self, function: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """Replace the result of the call by `function(result)`."""
+
+        def replaced(arguments: Any, result: Tensor) -> Tensor:
+            return function(result)
+
+        with self._handled(replaced):
+            yield
+
+    @contextmanager
+    def received(self) -> Iterator[list[Tensor]]:
+        """Record the first argument of the call."""
+        found: list[Tensor] = []
+
+        def record(arguments: Any, result: Tensor) -> Tensor:
+            found.extend(arguments[:1])
+            return result
+
+        with self._handled(record):
+            yield found
+
+    @contextmanager
+    def _handled(self, function: Callable[[Any, Tensor], Tensor]) -> Iterator[None]:
+        count = -1
+
+        def handle(name: str, arguments: Any, result: Tensor) -> Tensor:
+            nonlocal count
+            if name != self.call.name:
+                return result
+            count += 1
+            return function(arguments, result) if count == self.call.call else result
+
+        with _handled(self.layer, handle):
+            yield
+
+
+def place_of(model: nn.Module, call: LayerCall) -> TorchPlace:
+    """Give the place of a call in a model: of a layer, or of an operation between layers."""
+    if call.is_operation:
+        return TorchOperationPlace(model, call)
+    return TorchPlace(named_layers(model)[call.name], call)
