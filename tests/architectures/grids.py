@@ -23,6 +23,8 @@ class Grid:
         How many places each letter of `order` has, where L is a sequence of them.
     entering
         The activation is what enters the layer: a sum that no layer gives.
+    operation
+        Its name in `explain`, with the number of its call, for the methods that a layer is given to.
     before, after
         How many tokens stand before and after those of the grid: class, register and detection tokens.
     """
@@ -31,6 +33,7 @@ class Grid:
     axes: str
     call: int = 0
     entering: bool = False
+    operation: tuple[str, int] | None = None
     order: str = ""
     tokens: tuple[int, ...] = ()
     before: int = 0
@@ -116,8 +119,8 @@ GRIDS: dict[str, Grid | None] = {
     "Keras EfficientNet (scales its input)": _last("top_activation"),
     "Keras DenseNet": _last("relu"),
     "Keras NASNet": _last("activation_78"),
-    # The sums behind it are later, but no layer gives them, and none of them can be named.
-    "Keras ConvNeXt": _last("convnext_downsampling_block_2/convnext_downsampling_conv_2"),
+    # The sum of the last block, in the code of the model: what its global pooling receives.
+    "Keras ConvNeXt": Grid("convnext_head_gap", "NHWC", entering=True, operation=("AddV2()", 3)),
     "KerasHub ResNet": _last("res_net_backbone"),
     "KerasHub CSPDarkNet": _last("csp_net_backbone"),
     "KerasHub ViT": _square("vit_encoder/transformer_block_1", 4, 1),

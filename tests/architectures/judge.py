@@ -88,7 +88,7 @@ def options_of(passes: Passes, method: str) -> dict[str, Any]:
     options = dict(OPTIONS.get(method, {}))
     grid = grid_of(passes)
     if method in ("activation", "conductance") and grid is not None:
-        options["layer"] = (grid.layer, grid.call)
+        options["layer"] = grid.operation or (grid.layer, grid.call)
     if method in ("feature_ablation", "kernel_shap"):
         options["feature_mask"] = structured(passes, {k: v[None] for k, v in feature_masks(passes).items()})
     if (
@@ -116,7 +116,7 @@ def judged(passes: Passes, method: str, reference: Any) -> Verdict:
     reason = not_applicable(architecture, method)
     if reason is not None:
         return Verdict(NOT_APPLICABLE, reason)
-    if method in ("activation", "conductance") and (grid_of(passes) is None or grid_of(passes).entering):
+    if method in ("activation", "conductance") and grid_of(passes) is None:
         return Verdict(NOT_APPLICABLE, NO_LAYER)
     options = options_of(passes, method)
     with warnings.catch_warnings(record=True) as caught:

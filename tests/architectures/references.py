@@ -397,16 +397,16 @@ def layer_cam(passes: Passes) -> dict[Any, Array] | None:
 
 def activation(passes: Passes) -> dict[Any, Array] | None:
     grid = grid_of(passes)
-    if grid is None or grid.entering:
+    if grid is None:
         return None
-    z, _ = passes.at_layer(passes.starts, passes.rows, grid.layer, grid.call)
+    z, _ = passes.at_layer(passes.starts, passes.rows, grid.layer, grid.call, grid.entering)
     return {"layer": np.moveaxis(z, grid.axes.index("N"), 0)}
 
 
 def conductance(passes: Passes) -> dict[Any, Array] | None:
     """The gradient to each unit at the first of two Gauss–Legendre nodes, times its change to the next."""
     grid = grid_of(passes)
-    if grid is None or grid.entering:
+    if grid is None:
         return None
     bases, found, before = baselines(passes), 0.0, None
     for node in (np.polynomial.legendre.leggauss(NODES + 1)[0] + 1) / 2:
@@ -414,7 +414,7 @@ def conductance(passes: Passes) -> dict[Any, Array] | None:
             (base + node * (start - base)).astype(passes.dtype)
             for start, base in zip(passes.starts, bases, strict=True)
         ]
-        z, g = passes.at_layer(points, passes.rows, grid.layer, grid.call)
+        z, g = passes.at_layer(points, passes.rows, grid.layer, grid.call, grid.entering)
         if before is not None:
             found = found + before[1].astype(np.float64) * (z.astype(np.float64) - before[0])
         before = z, g

@@ -103,6 +103,47 @@ class Chain(nn.Module):
         return self.head(functional.relu(self.seen).mean((2, 3)))
 
 
+class Neighbours(nn.Module):
+    """Two ways that meet inside a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.right = nn.Conv2d(5, 5, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.right(x)
+
+
+class PartsInALayer(nn.Module):
+    """One place is read of a layer in which ways meet; the sum in front of it is on the one way there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.block, self.head = nn.Conv2d(3, 5, 3, padding=1), Neighbours(), nn.Linear(5, 4)
+        self.positions = nn.Parameter(torch.randn(5, *SIZE))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen = self.stem(x)
+        return self.head(self.block(self.seen + self.positions)[:, :, 3, 4])
+
+
+class Levels(nn.Module):
+    """Class 1 reads the first map only: what other classes read is no part of its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.fine = nn.Conv2d(3, 5, 3, padding=1), nn.Conv2d(5, 5, 3, padding=1)
+        self.coarse = nn.Conv2d(5, 5, 3, stride=2)
+        self.heads = nn.ModuleList([nn.Linear(5, 2), nn.Linear(5, 2)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        self.seen = self.fine(x)
+        coarse = self.coarse(x)
+        maps = zip(self.heads, (self.seen, coarse), strict=True)
+        return torch.cat([head(functional.relu(one).mean((2, 3))) for head, one in maps], dim=1)
+
+
 class Wrapped(nn.Module):
     """Another network as a part, with a residual sum in its code."""
 

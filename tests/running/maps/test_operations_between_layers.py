@@ -59,6 +59,9 @@ def cam(units, slopes):
         (joins.FromTheInput, "cat()"),
         (joins.OnlyFunctions, "relu()"),
         (joins.Wrapped, "net.add()"),
+        # What other classes read is no part of the way, and ways that meet in a layer are its own affair.
+        (joins.Levels, "fine"),
+        (joins.PartsInALayer, "stem"),
         # One way, without a join: the last layer, as for every network that ends in a pooling.
         (joins.Chain, "conv"),
     ],

@@ -207,7 +207,7 @@ def _axes_after_an_operation(problem: Problem, call: LayerCall) -> str | None:
     if problem.examples.outer or call.fold is not None:
         return None
     backend = _layered(problem)
-    calls = backend.layer_calls(problem.examples)
+    calls = backend.layer_calls(problem.examples, operations=call.is_operation)
     earlier = [
         one
         for one in calls[: calls.index(call)]
@@ -312,7 +312,9 @@ def _by_another_size(problem: Problem, call: LayerCall) -> str | None:
         axis = problem.layout.axes.index(letter)
         longer = np.concatenate([one.inputs[0]] * 2, axis=axis)
         # Where a later layer takes no other size, this one has run before.
-        calls = _layered(problem).layer_calls(one.with_inputs((longer,)), until_failure=True)
+        calls = _layered(problem).layer_calls(
+            one.with_inputs((longer,)), until_failure=True, operations=call.is_operation
+        )
         same = next((other for other in calls if (other.name, other.call) == (call.name, call.call)), None)
         if same is None or len(same.shape) != rank:
             return None

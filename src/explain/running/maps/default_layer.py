@@ -45,8 +45,8 @@ def default_call(
     It is the last call such that the gradient of the score at the input is zero if the output of the call is a
     constant, whose output is a map over the input, and to more than one place of which the score has a gradient.
 
-    Behind it, several layers may each carry a part: the model's own code brings their outputs together, by a sum or a
-    concatenation. Then it is the last operation of that code that carries everything.
+    Behind it, several layers may each carry a part, and the model's own code may bring their outputs together, by a sum
+    or a concatenation. Then it is the last operation of that code that carries everything.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def default_call(
         raise no_map
     search = _Search(seen, calls)
     found = search.last_of(possible)
-    if search.n_partial or not possible:
+    if search.first_of_part or not possible:
         every = with_operations()
-        behind = every if found is None else every[every.index(found) + 1 :]
+        behind = every[every.index(search.first_of_part) :] if search.first_of_part else every
         operations = [call for call in reversed(behind) if call.is_operation and _may_be_map(call, rank)]
         found = _Search(seen, every).last_of(operations) or found
     if found is not None:
@@ -92,6 +92,8 @@ def default_call(
 
 # As many examples are tried until one has a gradient.
 _TRIED = 4
+# Without a call that carries nothing, a gradient is the same but for sums in another order.
+_ROUNDING = 1e-5
 
 
 class _Search:
@@ -106,8 +108,8 @@ class _Search:
 
     Attributes
     ----------
-    n_partial : int
-        The number of calls behind the one that was found which carry only a part of the dependence on the input.
+    first_of_part : LayerCall, optional
+        The first call behind the one that was found which carries a part of the dependence on the input.
     of_one_place : bool
         Whether a layer carries all of the dependence on the input, and the score depends on one place of it.
     cancels : bool
@@ -118,7 +120,7 @@ class _Search:
 
     def __init__(self, problem: Problem, calls: Sequence[LayerCall]) -> None:
         self._problem, self._calls, self._output = problem, calls, Output(problem)
-        self.n_partial = 0
+        self.first_of_part: LayerCall | None = None
         self.of_one_place = self.cancels = False
         self.unread: list[GradientError] = []
 
@@ -165,20 +167,21 @@ class _Search:
         return None
 
     def _carrying_all(self, calls: Sequence[LayerCall]) -> Iterator[LayerCall]:
-        """Give those of some calls through which all of the score's dependence on the input goes; count the others."""
+        """Give those of some calls through which all of the score's dependence on the input goes; note others."""
         start, size = 0, 1
         if "gradients" not in self._problem.backend.provides:
             yield from calls
             return
+        (whole,) = _gradients_without(self._problem, [None])
         while start < len(calls):
             # Most models need the first only: a few at first, then more at once.
             chunk = calls[start : start + size]
             gradients = _gradients_without(self._problem, chunk)
             for call, own in zip(chunk, gradients, strict=True):
-                if own.any():
-                    self.n_partial += 1
-                else:
+                if not own.any():
                     yield call
+                elif np.abs(own - whole).max() > _ROUNDING * np.abs(whole).max():
+                    self.first_of_part = call
             start, size = start + size, min(2 * size, 16)
 
     def error(self) -> LayerError | GradientError:
