@@ -741,6 +741,9 @@ def _cam(method: str, default: bool = False) -> Callable[[Case, np.random.Genera
             )
 
         def find(result: Any, of: ByHand) -> Arrays:
+            if "()" in str(result.layer):
+                maps = _maps_between_layers(case, result)
+                return (min(maps, key=lambda own: float(np.abs(own - result.values).max())),)
             chosen = _default_layer(case, result, of)
             axis = _operation(case, chosen).channel_axis
             return (definitions.cam(of, method, chosen, axis, case.layouts[0], zeros(of)),)
@@ -754,6 +757,22 @@ def _cam(method: str, default: bool = False) -> Callable[[Case, np.random.Genera
 
 class UnfitLayer(AssertionError):  # noqa: N818 - what is wrong is found, not raised by the product
     """The layer that a class activation map took by itself is not one that it should take."""
+
+
+def _maps_between_layers(case: Case, result: Any) -> list[np.ndarray]:
+    """Give the map at the operation of the model's own code that the result names; its axes are not drawn."""
+    is_plain = case.framework == "torch" and case.end == "none" and not case.time_first and not case.arguments
+    scores = case.passes.results(case.inputs)[case.output]
+    targets = [one if isinstance(one, tuple) else (one,) for one in result.target]
+    is_class = all(len(one) == scores.ndim - 1 and None not in one for one in targets)
+    if not (is_plain and is_class) or result.score not in ("logit", "output"):
+        raise NoDefinition(f"{result.layer!r} has no name in the program")
+    from fuzzing.between_layers import operation_maps
+
+    maps = operation_maps(case, result, np.array(targets))
+    if not maps:
+        raise NoDefinition(f"{result.layer!r} has tokens of a grid")
+    return maps
 
 
 def _default_layer(case: Case, result: Any, of: ByHand) -> int:

@@ -320,7 +320,7 @@ def cam(of: ByHand, method: str, node: int, channel_axis: int, axes: str, baseli
         weights = (shares * np.maximum(slopes, 0)).sum(places, keepdims=True)
     else:
         weights = _score_cam_weights(of, units, axes, baselines)
-    return _over_input(np.maximum((weights * units).sum(-1), 0), of.start()[0], axes)
+    return over_input(np.maximum((weights * units).sum(-1), 0), of.start()[0], axes)
 
 
 def _score_cam_weights(of: ByHand, units: Array, axes: str, baselines: Arrays) -> Array:
@@ -348,7 +348,7 @@ def _resized(maps: Array, x: Array, axes: str) -> Array:
     return np.expand_dims(found, axes.index("C")) if "C" in axes else found
 
 
-def _over_input(maps: Array, x: Array, axes: str) -> Array:
+def over_input(maps: Array, x: Array, axes: str) -> Array:
     channels = x.shape[axes.index("C")] if "C" in axes else 1
     return np.broadcast_to(_resized(maps, x, axes) / channels, x.shape)
 
