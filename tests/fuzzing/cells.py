@@ -777,6 +777,8 @@ def _maps_between_layers(case: Case, result: Any) -> list[np.ndarray]:
 
 def _default_layer(case: Case, result: Any, of: ByHand) -> int:
     """Give the layer that the result names, if all of the score goes through it and its gradient is at many places."""
+    if case.depends and not _differs_alone(case):
+        raise NoDefinition("the examples depend on each other by less than counts as dependence")
     values = case.passes.results(case.inputs)
     nodes = [
         index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +19,8 @@ from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
 from explain.keras.calls import replaced
 from explain.tf_ext.model.layers.calls import TensorFlowPlace, named_layers
 
-_Handle = Callable[[str, Sequence[Any], Any], Any]
-"""From the name of an operation, its arguments and its result to what replaces the result."""
+_Handle = Callable[[str, Any], Any]
+"""From the name of an operation and its result to what replaces the result."""
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _handled(model: Any, handle: _Handle) -> Iterator[None]:
         if not outputs[0].dtype.is_floating or outputs[0].shape.rank is None:
             return outputs
         name = kind.decode() if isinstance(kind, bytes) else str(kind)
-        return [handle(operation_name(path, "/", name), inputs, outputs[0])]
+        return [handle(operation_name(path, "/", name), outputs[0])]
 
     with ExitStack() as stack:
         for name, layer in {"": model, **layers}.items():
@@ -70,7 +70,7 @@ def _handled(model: Any, handle: _Handle) -> Iterator[None]:
 def noted_operations(model: Any, seen: list[RecordedCall]) -> Iterator[None]:
     """Record the name of each operation and the shape of its result, among the calls of layers."""
 
-    def note(name: str, arguments: Any, result: Any) -> Any:
+    def note(name: str, result: Any) -> Any:
         seen.append((name, tuple(result.shape)))
         return result
 
@@ -85,35 +85,14 @@ class TensorFlowOperationPlace(TensorFlowPlace):
     @contextmanager
     def passed_through(self, function: Callable[[Any], Any]) -> Iterator[None]:
         """Replace the result of the call by `function(result)`."""
-
-        def replacement(arguments: Any, result: Any) -> Any:
-            return function(result)
-
-        with self._handled(replacement):
-            yield
-
-    @contextmanager
-    def received(self) -> Iterator[list[Any]]:
-        """Record the first argument of the call."""
-        found: list[Any] = []
-
-        def record(arguments: Any, result: Any) -> Any:
-            found.extend(arguments[:1])
-            return result
-
-        with self._handled(record):
-            yield found
-
-    @contextmanager
-    def _handled(self, function: Callable[[Any, Any], Any]) -> Iterator[None]:
         count = -1
 
-        def handle(name: str, arguments: Any, result: Any) -> Any:
+        def handle(name: str, result: Any) -> Any:
             nonlocal count
             if name != self.call.name:
                 return result
             count += 1
-            return function(arguments, result) if count == self.call.call else result
+            return function(result) if count == self.call.call else result
 
         with _handled(self.layer(), handle):
             yield

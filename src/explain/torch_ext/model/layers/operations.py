@@ -16,8 +16,8 @@ from explain.backends.places import is_replacing
 from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
 from explain.torch_ext.model.layers.calls import TorchPlace, named_layers
 
-_Handle = Callable[[str, tuple[Any, ...], Tensor], Tensor]
-"""From the name of an operation, its arguments and its result to what replaces the result."""
+_Handle = Callable[[str, Tensor], Tensor]
+"""From the name of an operation and its result to what replaces the result."""
 
 
 class _OperationCalls(TorchFunctionMode):
@@ -45,7 +45,7 @@ class _OperationCalls(TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         if name in ("", "get") or not result.is_floating_point():
             return result
-        return self._handle(operation_name(path, ".", name), tuple(args), result)
+        return self._handle(operation_name(path, ".", name), result)
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def _handled(model: nn.Module, handle: _Handle) -> Iterator[None]:
 def noted_operations(model: nn.Module, seen: list[RecordedCall]) -> Iterator[None]:
     """Record the name of each operation and the shape of its result, among the calls of layers."""
 
-    def note(name: str, arguments: Any, result: Tensor) -> Tensor:
+    def note(name: str, result: Tensor) -> Tensor:
         seen.append((name, tuple(result.shape)))
         return result
 
@@ -90,35 +90,14 @@ class TorchOperationPlace(TorchPlace):
     @contextmanager
     def passed_through(self, function: Callable[[Tensor], Tensor]) -> Iterator[None]:
         """Replace the result of the call by `function(result)`."""
-
-        def replaced(arguments: Any, result: Tensor) -> Tensor:
-            return function(result)
-
-        with self._handled(replaced):
-            yield
-
-    @contextmanager
-    def received(self) -> Iterator[list[Tensor]]:
-        """Record the first argument of the call."""
-        found: list[Tensor] = []
-
-        def record(arguments: Any, result: Tensor) -> Tensor:
-            found.extend(arguments[:1])
-            return result
-
-        with self._handled(record):
-            yield found
-
-    @contextmanager
-    def _handled(self, function: Callable[[Any, Tensor], Tensor]) -> Iterator[None]:
         count = -1
 
-        def handle(name: str, arguments: Any, result: Tensor) -> Tensor:
+        def handle(name: str, result: Tensor) -> Tensor:
             nonlocal count
             if name != self.call.name:
                 return result
             count += 1
-            return function(arguments, result) if count == self.call.call else result
+            return function(result) if count == self.call.call else result
 
         with _handled(self.layer, handle):
             yield
