@@ -38,7 +38,20 @@ def views(kit: Any) -> tuple[Any, Any]:
     return made(kit, "TwoViews", meets_at_once=True), (pictures(kit), pictures(kit, 1))
 
 
+def sequences() -> np.ndarray:
+    """Sequences of several lengths, padded with zeros."""
+    x = np.random.default_rng(2).normal(size=(4, 6, 3)).astype(np.float32)
+    x[[0, 2], 4:] = 0
+    return x
+
+
 ADVICE = [
+    Advice(
+        "batch_size=1, so that there is nothing to reorder, or name a layer before or behind the reordering.",
+        LayerError,
+        lambda kit: attribute(made(kit, "Sorting"), sequences(), "saliency", layer="encoder"),
+        lambda kit: attribute(made(kit, "Sorting"), sequences(), "saliency", layer="encoder", batch_size=1),
+    ),
     Advice(
         "cannot be told: none follows those of the input, and another size of the input does not tell either. ",
         LayerError,

@@ -79,18 +79,6 @@ class FromTheInput(nn.Module):
         return self.head(self.seen.mean((2, 3)))
 
 
-class OnlyFunctions(nn.Module):
-    """No layer at all gives a map."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight, self.head = nn.Parameter(torch.randn(5, 3, 3, 3) / 3), nn.Linear(5, 4)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.seen = functional.relu(functional.conv2d(x, self.weight, padding=1))
-        return self.head(self.seen.mean((2, 3)))
-
-
 class Chain(nn.Module):
     """One way: functions after the convolution do not make another layer the last one."""
 

@@ -322,3 +322,27 @@ def keras_only_scores() -> keras.Model:
     x = keras.Input((9, 3))
     weights = keras.ops.softmax(layers.Dense(1, name="scores")(x), axis=1)
     return keras.Model(x, layers.Dense(4)(layers.Dense(6)(keras.ops.squeeze(weights, axis=2))))
+
+
+class Sorting(nn.Module):
+    """Sorts its sequences by their length, longest first, and puts them back, as packed sequences once needed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.after, self.head = nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        order = (x != 0).any(-1).sum(1).argsort(descending=True, stable=True)
+        self.encoded = self.encoder(x[order])
+        return self.head(self.after(self.encoded[order.argsort()]).mean(1))
+
+
+def keras_sorting() -> keras.Model:
+    """The same in Keras."""
+    ops = keras.ops
+    x = keras.Input((6, 3))
+    lengths = ops.sum(ops.cast(ops.any(ops.not_equal(x, 0), -1), "int32"), 1)
+    order = ops.argsort(-lengths)
+    encoded = layers.Dense(5, name="encoder")(ops.take(x, order, 0))
+    back = layers.Activation("tanh", name="after")(ops.take(encoded, ops.argsort(order), 0))
+    return keras.Model(x, layers.Dense(4, name="head")(layers.GlobalAveragePooling1D()(back)))

@@ -113,7 +113,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
     call = None
     if explains_neuron:
         # The score is a unit of a layer instead of a class: the model ends at that layer.
-        backend, call = up_to_layer(backend, request.layer, examples)
+        backend, call = up_to_layer(backend, executor, request.layer, examples)
         request = replace(request, target=request.neuron, layer=None)
         examples = examples.with_target(expected_target(request.target, len(examples)))
     backend, outputs, finding = explained_outputs(request, view, backend, examples, executor, noise)

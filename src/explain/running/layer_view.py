@@ -15,9 +15,11 @@ from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, find_call, names_operation
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
+from explain.running.execution import Executor
 from explain.running.maps.axes import with_axes
 from explain.running.maps.default_layer import as_map, default_call
 from explain.running.maps.reach import Reach
+from explain.running.maps.row_order import check_order
 from explain.running.problem import Problem
 
 
@@ -69,8 +71,14 @@ def resolve_layer(
 
 def named_call(problem: Problem, layer: LayerLike) -> LayerCall:
     """Find the call of a named layer, whatever the axes of its output."""
-    backend = layered(problem)
-    return find_call(layer, _calls_with(backend, layer, problem.examples), backend.layer_names())
+    return _in_order(layered(problem), problem.executor, layer, problem.examples)
+
+
+def _in_order(backend: LayeredBackend, executor: Executor, layer: LayerLike, examples: Examples) -> LayerCall:
+    """Find the call of a named layer, whose rows are in the order of the examples."""
+    call = find_call(layer, _calls_with(backend, layer, examples), backend.layer_names())
+    check_order(backend, executor, call, examples)
+    return call
 
 
 def _calls_with(backend: LayeredBackend, layer: LayerLike, examples: Examples) -> Sequence[LayerCall]:
@@ -123,10 +131,12 @@ def _no_map(problem: Problem, call: LayerCall) -> str:
     return f"layer={call.label!r} {what}: name another layer, or use method='integrated_gradients'."
 
 
-def up_to_layer(backend: Backend, layer: LayerLike, examples: Examples) -> tuple[Backend, LayerCall]:
+def up_to_layer(
+    backend: Backend, executor: Executor, layer: LayerLike, examples: Examples
+) -> tuple[Backend, LayerCall]:
     """Give the model up to a layer, whose units can then be explained, and the call of the layer."""
     whole = cast(LayeredBackend, backend)
-    call = find_call(layer, _calls_with(whole, layer, examples), whole.layer_names())
+    call = _in_order(whole, executor, layer, examples)
     return whole.until(call), call
 
 

@@ -19,6 +19,7 @@ from explain.running.maps.axes import observed_axes, untold_axes_error, usual_ax
 from explain.running.maps.changes import changed_rows, recorded
 from explain.running.maps.mean_gradient import mean_is_rounding
 from explain.running.maps.prediction import Output
+from explain.running.maps.row_order import are_in_order
 from explain.running.maps.token_grid import grid_of
 from explain.running.problem import Problem
 
@@ -66,28 +67,25 @@ def default_call(
     """
     rank = len(extent_of(problem.layout))
     possible = [call for call in reversed(calls) if _may_be_map(call, rank)]
-    no_map = LayerError(
-        f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time of an "
-        f"input of layout={problem.layout.axes!r}, and a class activation map needs one: use "
-        "method='integrated_gradients', which explains the input itself."
-    )
-    if rank == 0:
-        raise no_map
+    if not possible:
+        raise LayerError(
+            f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time of an "
+            f"input of layout={problem.layout.axes!r}, and a class activation map needs one: use "
+            "method='integrated_gradients', which explains the input itself."
+        )
     seen = _with_gradient(problem)
-    if seen is None and possible:
-        return _first_map(problem, possible, calls)
     if seen is None:
-        raise no_map
+        return _first_map(problem, possible, calls)
     search = _Search(seen, calls)
     found = search.last_of(possible)
-    if search.first_of_part or not possible:
+    if search.first_of_part is not None:
         every = with_operations()
-        behind = every[every.index(search.first_of_part) :] if search.first_of_part else every
+        behind = every[every.index(search.first_of_part) :]
         operations = [call for call in reversed(behind) if call.is_operation and _may_be_map(call, rank)]
         found = _Search(seen, every).last_of(operations) or found
-    if found is not None:
-        return found
-    raise search.error() if possible else no_map
+    if found is None:
+        raise search.error()
+    return found
 
 
 # As many examples are tried until one has a gradient.
@@ -162,7 +160,9 @@ class _Search:
             self.of_one_place = True
         elif mean_is_rounding(slopes, problem.backend.dtype).all():
             self.cancels = True
-        elif _carries_all_of_others(problem, call):
+        elif _carries_all_of_others(problem, call) and are_in_order(
+            _layered(problem), problem.executor, call, problem.examples
+        ):
             return _innermost(problem, mapped, self._calls)
         return None
 

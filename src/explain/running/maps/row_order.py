@@ -1,0 +1,60 @@
+"""Whether the rows of a layer's output are in the order of the examples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from explain.backends.protocol import LayeredBackend
+from explain.errors import LayerError
+from explain.inputs.examples import Array, Examples
+from explain.inputs.layer_calls import LayerCall
+from explain.running.execution import Executor
+
+# A model that reorders its examples reorders so few already.
+_MOST_EXAMPLES = 8
+# The share of the largest value by which an output differs that is another example's.
+_DIFFERENCE = 1e-3
+
+
+def are_in_order(backend: LayeredBackend, executor: Executor, call: LayerCall, examples: Examples) -> bool:
+    """Tell whether the rows of a layer's output are reversed when the examples are.
+
+    They are not where a model sorts its examples, as by the length of their sequences, and puts them back behind the
+    layer.
+    """
+    count = min(len(examples), _MOST_EXAMPLES)
+
+    def outputs(rows: Array) -> Array:
+        few = examples.rows(rows)
+        parts = executor.over_rows(count, lambda part: backend.recorded([call], few.rows(part))[0])
+        return np.concatenate([found for _, found in parts])
+
+    def are_close(one: Array, other: Array) -> bool:
+        if one.shape != other.shape:
+            return False
+        return not np.abs(one - other).max(initial=0) > _DIFFERENCE * np.abs(one).max(initial=0)
+
+    forward = np.arange(count)
+    if count == 1 or executor.size == 1:
+        return True
+    first = outputs(forward)
+    # The rows may be several an example, or those of a state. An output that is never the same says nothing.
+    if len(first) != count or are_close(first, outputs(forward[::-1])[::-1]):
+        return True
+    return not are_close(first, outputs(forward))
+
+
+def check_order(backend: LayeredBackend, executor: Executor, call: LayerCall, examples: Examples) -> None:
+    """Refuse a layer at which the model has its examples in another order.
+
+    Raises
+    ------
+    LayerError
+        If the rows of its output are in another order than the examples.
+    """
+    if not are_in_order(backend, executor, call, examples):
+        raise LayerError(
+            f"The rows of layer={call.label!r} are in another order than the examples: the model reorders them, as by "
+            "the length of their sequences. The values of one example would be shown as those of another. Give "
+            "batch_size=1, so that there is nothing to reorder, or name a layer before or behind the reordering."
+        )

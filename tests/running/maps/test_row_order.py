@@ -1,0 +1,58 @@
+"""A model that sorts its examples inside: at a layer between, no example is shown for another."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import torch
+from models.maps import Sorting, keras_sorting
+
+import explain
+from explain.errors import LayerError
+
+X = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
+X[[0, 2], 4:] = 0
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    "method", ["saliency", "activation", "conductance", "grad_cam", "integrated_gradients"]
+)
+@pytest.mark.parametrize("kind", [Sorting, keras_sorting])
+def test_a_layer_between_is_refused_and_one_example_at_a_time_is_right(kind, method):
+    model = kind()
+    options = {} if method == "activation" else {"target": 1}
+    with pytest.raises(LayerError, match=r"in another order than the examples.*batch_size=1"):
+        explain.attribute(model, X, method, layer="encoder", **options)
+    # The advice: the result of each example is that of the example alone.
+    found = explain.attribute(model, X, method, layer="encoder", batch_size=1, **options)
+    for row in range(len(X)):
+        alone = explain.attribute(model, X[row : row + 1], method, layer="encoder", **options)
+        np.testing.assert_allclose(found.values[row], alone.values[0], rtol=1e-5, atol=1e-7)
+    # A layer behind it has its examples in their order, and one example cannot be reordered.
+    explain.attribute(model, X, method, layer="after", **options)
+
+
+@pytest.mark.parametrize("kind", [Sorting, keras_sorting])
+def test_a_unit_of_a_layer_between_is_refused(kind):
+    with pytest.raises(LayerError, match="in another order than the examples"):
+        explain.attribute(kind(), X, "saliency", layer="encoder", neuron=(1, 2))
+
+
+def test_the_values_one_at_a_time_are_the_gradients():
+    model = Sorting()
+    found = explain.attribute(model, X, "saliency", layer="encoder", batch_size=1, target=1)
+    for row in range(len(X)):
+        score = model(torch.tensor(X[row : row + 1]))[0, 1]
+        (slopes,) = torch.autograd.grad(score, model.encoded)
+        np.testing.assert_allclose(found.values[row], slopes[0].numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_the_default_layer_is_none_that_is_reordered():
+    assert explain.attribute(Sorting(), X, "grad_cam", target=1).layer == "after"
