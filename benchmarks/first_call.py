@@ -79,6 +79,21 @@ def measured(model: str, framework: str, repeats: int) -> Measurement:
     return Measurement(first, spread(later)["median"], spread(passes)["median"])
 
 
+def model_runs(model: str) -> int:
+    """Count how often a later call runs a PyTorch model; a TensorFlow model is traced, and not called then."""
+    import explain
+
+    net, x = explain.zoo.load(model, "torch"), explain.zoo.samples(model, "torch").x[:_EXAMPLES]
+    runs: list[None] = []
+    net.register_forward_pre_hook(lambda *call: runs.append(None))
+    for _ in range(2):
+        runs.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            explain.attribute(net, x, n_steps=_STEPS)
+    return len(runs)
+
+
 def _forward(net: Any, x: Any, framework: str) -> Any:
     if framework == "torch":
         import torch
@@ -100,8 +115,8 @@ def _seconds(call: Any) -> float:
     return time.perf_counter() - began
 
 
-def in_fresh_process(source: Path, model: str, framework: str, repeats: int) -> Measurement:
-    """Run `measured` in a new process that imports `explain` from a folder of sources."""
+def in_fresh_process(source: Path, *arguments: object) -> Any:
+    """Run a command of this file in a new process that imports `explain` from a folder of sources."""
     surroundings = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(source), str(ROOT))),
@@ -110,15 +125,21 @@ def in_fresh_process(source: Path, model: str, framework: str, repeats: int) -> 
     }
     # An installed package has its bytecode already: the first round writes it.
     surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "benchmarks.first_call", "one", model, framework, str(repeats)]
+    command = [sys.executable, "-m", "benchmarks.first_call", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, env=surroundings, check=True, capture_output=True, text=True)
-    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @_app.command()
 def one(model: str, framework: str, repeats: int) -> None:
     """Measure one model in this process and print the result as JSON."""
     print(json.dumps(asdict(measured(model, framework, repeats))))
+
+
+@_app.command()
+def count(model: str) -> None:
+    """Count the runs of one PyTorch model in a later call and print their number."""
+    print(model_runs(model))
 
 
 @_app.command()
@@ -135,12 +156,14 @@ def compare(
     kept = folder / "first_call.json"
     # What is not measured again stays as it was.
     found = json.loads(kept.read_text())["models"] if only and kept.exists() else {}
+    sources = {OURS: ROOT / "src", OTHER: other.resolve()}
     for model, framework in itertools.product(only or CASES, ("torch", "tensorflow")):
         rounds, repeats = (1, 1) if quick else CASES[model]
         rows: dict[str, list[Measurement]] = {OURS: [], OTHER: []}
         for _ in tqdm(range(rounds), desc=f"{model}, {framework}"):
-            for name, source in ((OURS, ROOT / "src"), (OTHER, other.resolve())):
-                rows[name].append(in_fresh_process(source, model, framework, repeats))
+            for name, source in sources.items():
+                found_here = in_fresh_process(source, "one", model, framework, repeats)
+                rows[name].append(Measurement(**found_here))
         firsts = {name: [row.first for row in measured] for name, measured in rows.items()}
         seconds = {name: [row.second for row in measured] for name, measured in rows.items()}
         passes = [row.one_pass for measured in rows.values() for row in measured]
@@ -152,6 +175,10 @@ def compare(
             "second_ratio": ratio(seconds, OURS, OTHER),
             "one_pass": spread(passes),
             "more_passes": more / spread(passes)["median"],
+        }
+    for model in only or CASES:
+        found[f"{model}, torch"]["runs"] = {
+            name: in_fresh_process(source, "count", model) for name, source in sources.items()
         }
     folder.mkdir(parents=True, exist_ok=True)
     results = {

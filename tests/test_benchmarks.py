@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from benchmarks import bar, report
+from benchmarks import bar, first_call, report
 
 
 def test_the_page_of_results_is_the_one_that_its_figures_give(tmp_path):
@@ -27,8 +27,14 @@ def test_the_table_of_every_method_is_the_one_that_its_figures_give():
     assert report.page("family.md.jinja", **results) == (report.FOLDER / "family.md").read_text()
 
 
+def test_the_table_of_the_first_call_is_the_one_that_its_figures_give():
+    results = json.loads((report.FOLDER / "first_call.json").read_text())
+    assert report.page("first_call.md.jinja", **results) == (report.FOLDER / "first_call.md").read_text()
+    assert {name.split(",")[0] for name in results["models"]} == set(first_call.CASES)
+
+
 def test_results_in_the_repository_are_of_a_run_in_earnest():
-    for name in ("results.json", "calibration.json", "family.json"):
+    for name in ("results.json", "calibration.json", "family.json", "first_call.json"):
         assert json.loads((report.FOLDER / name).read_text())["quick"] is False
 
 
