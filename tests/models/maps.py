@@ -346,3 +346,30 @@ def keras_sorting() -> keras.Model:
     encoded = layers.Dense(5, name="encoder")(ops.take(x, order, 0))
     back = layers.Activation("tanh", name="after")(ops.take(encoded, ops.argsort(order), 0))
     return keras.Model(x, layers.Dense(4, name="head")(layers.GlobalAveragePooling1D()(back)))
+
+
+class SortingIds(nn.Module):
+    """Sorts token ids by their length before its embedding, and packs what it gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.rnn = nn.Embedding(20, 5, padding_idx=0), nn.LSTM(5, 6, batch_first=True)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        lengths = (ids != 0).sum(1)
+        order = lengths.argsort(descending=True, stable=True)
+        vectors = nn.utils.rnn.pack_padded_sequence(
+            self.words(ids[order]), lengths[order].cpu(), batch_first=True
+        )
+        return self.head(self.rnn(vectors)[1][0][-1][order.argsort()])
+
+
+def keras_sorting_ids() -> keras.Model:
+    """Sorts token ids by their length before its embedding, in Keras."""
+    ops = keras.ops
+    ids = keras.Input((6,), dtype="int32")
+    order = ops.argsort(-ops.sum(ops.cast(ops.not_equal(ids, 0), "int32"), 1))
+    vectors = layers.Embedding(20, 5, name="words")(ops.take(ids, order, 0))
+    read = layers.LSTM(6, name="rnn")(vectors)
+    return keras.Model(ids, layers.Dense(4, name="head")(ops.take(read, ops.argsort(order), 0)))

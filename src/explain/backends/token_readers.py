@@ -21,6 +21,9 @@ _EMBEDDINGS = ("Embedding", "EmbeddingBag")
 _SHARE = 1e-3
 _ROUNDING = 1e-5
 
+# A model that sorts its examples sorts so many already.
+_MOST_EXAMPLES = 64
+
 
 @dataclass(frozen=True)
 class GivenIds:
@@ -138,6 +141,20 @@ def _those_that_read(
         if np.array_equal(changed, numbers):
             found.append(call)
     return tuple(found)
+
+
+def are_read_in_order(backend: LayeredBackend, calls: Sequence[LayerCall], given: GivenIds) -> bool:
+    """Tell whether calls receive the ids of each example in its own row: a model may sort its examples first."""
+    few = slice(0, _MOST_EXAMPLES)
+    if len(given.ids) == 1 or backend.fixed_batch_size == 1:
+        return True
+    try:
+        received = _received(backend, calls, given.examples.rows(few))
+    except ExplainError:
+        # The model's outputs are asked for next: they show why.
+        return True
+    ids = given.ids[few]
+    return all(one.shape != ids.shape or np.array_equal(one, ids) for one in received)
 
 
 def is_read_elsewhere(

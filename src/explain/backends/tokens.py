@@ -12,6 +12,7 @@ from explain.backends.chunks import row_chunks
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.token_readers import (
     GivenIds,
+    are_read_in_order,
     is_read_elsewhere,
     padding_id,
     reading_calls,
@@ -136,6 +137,9 @@ def tokens_of(
         For copies of an example, and other ids: the model that starts at vectors, and the copies with the vectors of
         these ids, whose own ids stay as they are.
     """
+    if not are_read_in_order(whole, call.calls, given):
+        # One example at a time has nothing to sort.
+        whole.fixed_batch_size = 1
     paddings = [padding_id(whole.named_layers[one.name]) for one in call.calls]
     notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
     if is_read_elsewhere(whole, at_vectors, given, paddings):

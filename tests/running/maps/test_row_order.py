@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import torch
-from models.maps import Sorting, keras_sorting
+from models.maps import Sorting, SortingIds, keras_sorting, keras_sorting_ids
 
 import explain
-from explain.errors import LayerError
+from explain.errors import BaselineError, LayerError
 
 X = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
 X[[0, 2], 4:] = 0
@@ -56,3 +56,35 @@ def test_the_values_one_at_a_time_are_the_gradients():
 
 def test_the_default_layer_is_none_that_is_reordered():
     assert explain.attribute(Sorting(), X, "grad_cam", target=1).layer == "after"
+
+
+IDS = np.random.default_rng(0).integers(1, 20, (4, 6))
+IDS[0, 3:] = IDS[2, 4:] = 0
+
+
+@pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "feature_ablation", "grad_cam"])
+@pytest.mark.parametrize("kind", [SortingIds, keras_sorting_ids])
+def test_token_ids_that_are_sorted_are_explained_one_example_at_a_time(kind, method):
+    model = kind()
+    # Of no tokens at all, PyTorch packs nothing.
+    options = {"baseline": 1} if method in ("integrated_gradients", "feature_ablation") else {}
+    found = explain.attribute(model, IDS, method, target=1, **options)
+    for row in range(len(IDS)):
+        alone = explain.attribute(model, IDS[row : row + 1], method, target=1, **options)
+        np.testing.assert_allclose(found.values[row], alone.values[0], rtol=1e-5, atol=1e-7)
+
+
+def test_the_gradients_of_sorted_ids_are_those_of_their_vectors():
+    model = SortingIds()
+    found = explain.attribute(model, IDS, "saliency", target=1)
+    for row in range(len(IDS)):
+        kept = []
+        with model.words.register_forward_hook(lambda *call, kept=kept: kept.append(call[-1])):
+            score = model(torch.tensor(IDS[row : row + 1]))[0, 1]
+        (slopes,) = torch.autograd.grad(score, kept[0])
+        np.testing.assert_allclose(found.values[row], slopes[0].norm(dim=-1).numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_a_baseline_of_no_tokens_that_the_model_refuses_is_told_as_such():
+    with pytest.raises(BaselineError, match="Length of all samples has to be greater than 0"):
+        explain.attribute(SortingIds(), IDS, "integrated_gradients", target=1)

@@ -10,8 +10,8 @@ from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.running.execution import Executor
 
-# A model that reorders its examples reorders so few already.
-_MOST_EXAMPLES = 8
+# A model that reorders its examples reorders so many already.
+_MOST_EXAMPLES = 64
 # The share of the largest value by which an output differs that is another example's.
 _DIFFERENCE = 1e-3
 

@@ -172,7 +172,8 @@ def survey(opened: OpenedModel, examples: Examples) -> Survey:
         if known is not None and not known.has_cut:
             opened.survey = Survey(known.kinked)
         else:
-            opened.survey = _survey(opened, opened.padded(examples))
+            few = examples.rows(slice(0, opened.fixed_batch_size))
+            opened.survey = _survey(opened, opened.padded(few))
             _cache_survey(opened.model, key, opened.survey)
     return opened.survey
 

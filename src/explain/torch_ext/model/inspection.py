@@ -196,7 +196,8 @@ def call_error(
     names = (wiring.names if wiring else None) or ("",) * len(inputs)
     tensors = [(name, one) for name, one in zip(names, inputs, strict=True) if isinstance(one, Tensor)]
     complaint = None
-    if not (inspection.several or inspection.stepwise):
+    # Of token ids, an embedding makes the features.
+    if not (inspection.several or inspection.stepwise) and tensors[0][1].is_floating_point():
         complaint = first_layer_complaint(inspection.model, tuple(tensors[0][1].shape))
     if complaint is not None:
         return complaint.error(f" (The model raised: {cause})")
