@@ -29,19 +29,24 @@ def are_in_order(backend: LayeredBackend, executor: Executor, call: LayerCall, e
         parts = executor.over_rows(count, lambda part: backend.recorded([call], few.rows(part))[0])
         return np.concatenate([found for _, found in parts])
 
-    def are_close(one: Array, other: Array) -> bool:
-        if one.shape != other.shape:
-            return False
-        return not np.abs(one - other).max(initial=0) > _DIFFERENCE * np.abs(one).max(initial=0)
-
-    forward = np.arange(count)
     if count == 1 or executor.size == 1:
         return True
-    first = outputs(forward)
-    # The rows may be several an example, or those of a state. An output that is never the same says nothing.
-    if len(first) != count or are_close(first, outputs(forward[::-1])[::-1]):
+    first = outputs(np.arange(count))
+    back = outputs(np.arange(count)[::-1])[::-1]
+    # There may be several rows an example.
+    if len(first) != count or first.shape != back.shape:
         return True
-    return not are_close(first, outputs(forward))
+    least = _DIFFERENCE * np.abs(first).max(initial=0)
+
+    def apart(row: Array) -> Array:
+        distance: Array = np.abs(first - row).reshape(count, -1).max(axis=1, initial=0)
+        return distance
+
+    distances = [apart(row) for row in back]
+    if not any(own[index] > least for index, own in enumerate(distances)):
+        return True
+    # Rows that are those of no example have a state of their own, or are never the same.
+    return any(own.min() > least for own in distances)
 
 
 def check_order(backend: LayeredBackend, executor: Executor, call: LayerCall, examples: Examples) -> None:
