@@ -54,7 +54,10 @@ def resolve_layer(
         If there is none, or several and `layer` does not select one, or its axes cannot be told.
     """
     if layer is None:
-        return _default_call(problem) if reach is None else _default_call_of(problem, reach)
+        call = _default_call(problem) if reach is None else _default_call_of(problem, reach)
+        # The layer is cached; the order depends on the examples.
+        check_order(layered(problem), problem.executor, call, problem.examples)
+        return call
     call = with_axes(problem, named_call(problem, layer), stated)
     if not mapped:
         return call

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import torch
-from models.maps import Sorting, SortingIds, keras_sorting, keras_sorting_ids
+from models.maps import Sorting, SortingIds, SortingToTheEnd, keras_sorting, keras_sorting_ids
 
 import explain
 from explain.errors import BaselineError, LayerError
@@ -54,8 +54,17 @@ def test_the_values_one_at_a_time_are_the_gradients():
         np.testing.assert_allclose(found.values[row], slopes[0].numpy(), rtol=1e-5, atol=1e-7)
 
 
-def test_the_default_layer_is_none_that_is_reordered():
+def test_the_default_layer_is_checked_at_every_call():
     assert explain.attribute(Sorting(), X, "grad_cam", target=1).layer == "after"
+    model = SortingToTheEnd()
+    # The layer is found for one example, which nothing reorders, and known from then on.
+    alone = [explain.attribute(model, X[row : row + 1], "grad_cam", target=1) for row in range(len(X))]
+    assert {one.layer for one in alone} == {"after"}
+    with pytest.raises(LayerError, match="in another order than the examples"):
+        explain.attribute(model, X, "grad_cam", target=1)
+    found = explain.attribute(model, X, "grad_cam", target=1, batch_size=1)
+    np.testing.assert_allclose(found.values, np.concatenate([one.values for one in alone]), atol=1e-7)
+    assert found.values.any()
 
 
 IDS = np.random.default_rng(0).integers(1, 20, (4, 6))

@@ -19,7 +19,6 @@ from explain.running.maps.axes import observed_axes, untold_axes_error, usual_ax
 from explain.running.maps.changes import changed_rows, recorded
 from explain.running.maps.mean_gradient import mean_is_rounding
 from explain.running.maps.prediction import Output
-from explain.running.maps.row_order import are_in_order
 from explain.running.maps.token_grid import grid_of
 from explain.running.problem import Problem
 
@@ -160,9 +159,7 @@ class _Search:
             self.of_one_place = True
         elif mean_is_rounding(slopes, problem.backend.dtype).all():
             self.cancels = True
-        elif _carries_all_of_others(problem, call) and are_in_order(
-            _layered(problem), problem.executor, call, problem.examples
-        ):
+        elif _carries_all_of_others(problem, call):
             return _innermost(problem, mapped, self._calls)
         return None
 

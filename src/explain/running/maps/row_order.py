@@ -16,7 +16,7 @@ _MOST_EXAMPLES = 64
 _DIFFERENCE = 1e-3
 
 
-def are_in_order(backend: LayeredBackend, executor: Executor, call: LayerCall, examples: Examples) -> bool:
+def _are_in_order(backend: LayeredBackend, executor: Executor, call: LayerCall, examples: Examples) -> bool:
     """Tell whether the rows of a layer's output are reversed when the examples are.
 
     They are not where a model sorts its examples, as by the length of their sequences, and puts them back behind the
@@ -57,7 +57,7 @@ def check_order(backend: LayeredBackend, executor: Executor, call: LayerCall, ex
     LayerError
         If the rows of its output are in another order than the examples.
     """
-    if not are_in_order(backend, executor, call, examples):
+    if not _are_in_order(backend, executor, call, examples):
         raise LayerError(
             f"The rows of layer={call.label!r} are in another order than the examples: the model reorders them, as by "
             "the length of their sequences. The values of one example would be shown as those of another. Give "
