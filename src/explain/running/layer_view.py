@@ -17,7 +17,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
 from explain.running.execution import Executor
 from explain.running.maps.axes import with_axes
-from explain.running.maps.default_layer import as_map, default_call
+from explain.running.maps.default_layer import as_map, carries_all, default_call
 from explain.running.maps.reach import Reach
 from explain.running.maps.row_order import check_order
 from explain.running.problem import Problem
@@ -108,8 +108,9 @@ def _default_call(problem: Problem, reach: Reach | None = None, *, alone: bool =
     layers, indices = calls(False), problem.examples.target.indices
     place = 0 if reach is None else reach.place
     known, key = layered(problem).observed, ("default layer", problem.layout, place, tuple(layers))
-    if indices is not None and indices.shape[1] == 1 and key in known:
-        found: LayerCall = known[key]
+    found: LayerCall | None = known.get(key) if indices is not None and indices.shape[1] == 1 else None
+    # It was found for other examples, whose score may go another way.
+    if found is not None and carries_all(problem, found):
         return found
     found = default_call(problem, layers, partial(calls, True))
     if indices is not None and indices.shape[1] == 1:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from models.joins import Turns
 from models.maps import (
     SIZE,
     AttentionPooled,
@@ -320,3 +321,16 @@ class Bag(nn.Module):
 
     def forward(self, ids):
         return self.head(self.words(ids).mean(1))
+
+
+def test_a_layer_that_is_known_is_asked_again_for_other_examples():
+    model = made(Turns)
+    x = np.random.default_rng(5).normal(size=(24, 3, *SIZE)).astype(np.float32)
+    bright = model.stem(torch.tensor(x)).mean((1, 2, 3)).detach().numpy() > 0
+    assert bright.any()
+    assert not bright.all()
+    for rows, layer in ((bright, "last"), (~bright, "stem")):
+        few = x[rows][:2]
+        assert explain.attribute(model, few, "grad_cam", target=1).layer == layer
+    mixed = np.stack([x[bright][0], x[~bright][0]])
+    assert explain.attribute(model, mixed, "grad_cam", target=1).layer != "last"

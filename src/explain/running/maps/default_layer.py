@@ -159,7 +159,7 @@ class _Search:
             self.of_one_place = True
         elif mean_is_rounding(slopes, problem.backend.dtype).all():
             self.cancels = True
-        elif _carries_all_of_others(problem, call):
+        elif carries_all(problem, call, first=1):
             return _innermost(problem, mapped, self._calls)
         return None
 
@@ -254,12 +254,12 @@ def _first_map(problem: Problem, possible: Sequence[LayerCall], calls: Sequence[
     raise GradientError(no_gradient_reason(problem.backend.model_name))
 
 
-def _carries_all_of_others(problem: Problem, call: LayerCall) -> bool:
-    """Tell whether all of the dependence of the other examples goes through a call too: a maximum may take turns."""
+def carries_all(problem: Problem, call: LayerCall, first: int = 0) -> bool:
+    """Tell whether all of the dependence of a few examples goes through a call: a maximum may take turns."""
     if "gradients" not in problem.backend.provides:
         return True
-    others = range(1, min(_TRIED, len(problem.examples)))
-    return not (others and _gradients_without(problem, [call] * len(others), others).any())
+    few = range(first, min(_TRIED, len(problem.examples)))
+    return not (few and _gradients_without(problem, [call] * len(few), few).any())
 
 
 def _gradients_without(
