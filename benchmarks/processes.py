@@ -20,7 +20,7 @@ from benchmarks.examples import examples_of
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN, PEERS = "own", "peers"
-_PYTHONS = {OWN: ROOT / ".venv/bin/python", PEERS: ROOT / "benchmarks/.venv-peers/bin/python"}
+PYTHONS = {OWN: ROOT / ".venv/bin/python", PEERS: ROOT / "benchmarks/.venv-peers/bin/python"}
 
 
 class WorkerError(RuntimeError):
@@ -52,7 +52,7 @@ class WorkerProcess:
         if device == "cpu":
             surroundings["CUDA_VISIBLE_DEVICES"] = ""
         self._process = subprocess.Popen(
-            [_PYTHONS[environment], "-m", "benchmarks.worker", framework, folder],
+            [PYTHONS[environment], "-m", "benchmarks.worker", framework, folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(folder / f"{environment}-{framework}.log").open("ab"),

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from benchmarks import bar, first_call, report
+from benchmarks import attn_lrp, bar, bert_calls, first_call, report
 
 
 def test_the_page_of_results_is_the_one_that_its_figures_give(tmp_path):
@@ -31,6 +31,33 @@ def test_the_table_of_the_first_call_is_the_one_that_its_figures_give():
     results = json.loads((report.FOLDER / "first_call.json").read_text())
     assert report.page("first_call.md.jinja", **results) == (report.FOLDER / "first_call.md").read_text()
     assert {name.split(",")[0] for name in results["models"]} == set(first_call.CASES)
+
+
+def test_the_table_of_attn_lrp_says_how_a_call_stands_beside_a_pass_and_beside_lxt():
+    names = ("one pass", "lxt", "lrp", "deep_lift", "saliency")
+    spread = {"median": 2.5, "quartiles": [2.0, 3.0], "rounds": 3}
+    own = {
+        "first": dict.fromkeys(names, 4.0),
+        "seconds": dict.fromkeys(names, spread),
+        "ratios": {method: {"one pass": spread} for method in ("lrp", "deep_lift", "saliency")},
+        "versions": {"PyTorch": "2.13.0", "transformers": "5.24.0"},
+        "threads": 2,
+    }
+    peers = {**own, "ratios": {"lrp": {"one pass": spread, "lxt": spread}}, "apart": {"lrp": 4e-7}}
+    page = report.page(
+        "attn_lrp.md.jinja",
+        quick=True,
+        machine="x86_64, 2 cores",
+        sizes=bert_calls.SIZES,
+        examples=bert_calls.EXAMPLES,
+        tokens=bert_calls.TOKENS,
+        bars=attn_lrp.BARS,
+        found={"own": own, "peers": peers},
+    )
+    time, times = "2500 (2000–3000)", "2.50 (2.00–3.00)"
+    assert f"| `deep_lift` | 4000 | {time} | {time} | {times} | 3.0 |" in page
+    assert f"| `saliency` | 4000 | {time} | {time} | {times} | – |" in page
+    assert f"| `lrp` | {time} | {time} | {times} | 1.2 | {time} | 4.0e-07 |" in page
 
 
 def test_results_in_the_repository_are_of_a_run_in_earnest():
