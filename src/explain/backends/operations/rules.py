@@ -27,10 +27,8 @@ def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name
         Another remedy.
     """
     several = f", of {ways} tensors that all depend on the input," if ways > 1 else ""
-    if kind in ("Softmax", "LogSoftmax"):
-        hint = " If score= asks for a probability, this is its softmax: give score='logit'."
     return (
         f"{method} has no rule for the operation {operation}{several} of {model_name}, through which the score "
         f"depends on the input; treated as linear, it would make the values wrong.{hint} Use integrated_gradients, "
-        "which needs no rules."
+        "saliency or feature_ablation, which need no rules."
     )

@@ -1,15 +1,16 @@
-"""The analysis of a graph of operations for layer-wise relevance propagation, the same for every framework."""
+"""The analysis of a graph of operations for rules of the backward pass, the same for every framework."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds of operations that the propagation of relevance distinguishes, by their names in a framework.
+    """The kinds of operations that backward rules distinguish, by their names in a framework.
 
     Parameters
     ----------
@@ -21,12 +22,30 @@ class Kinds:
         Operations that multiply each value by a constant.
     gates : collection of str
         Sigmoids, the bounded rectifier in hard sigmoids, and the error function in GELU.
+    elementwise : collection of str
+        Operations each of whose values depends on one value of their operand.
+    identities : collection of str
+        Operations that give their operand, where its shape stays.
+    broadcasts : collection of str
+        Operations that give their operand, perhaps with axes of size one more, or repeated along them.
+    bounds : collection of str
+        Operations that bound a value by a constant.
+    quotients, exponentials, logarithms, totals : collection of str
+        The parts of a softmax or a logarithm of a sum of exponentials that is written by hand.
     """
 
     sums: Collection[str] = ()
     additions: Collection[str] = ()
     scales: Collection[str] = ()
     gates: Collection[str] = ()
+    elementwise: Collection[str] = ()
+    identities: Collection[str] = ()
+    broadcasts: Collection[str] = ()
+    bounds: Collection[str] = ()
+    quotients: Collection[str] = ()
+    exponentials: Collection[str] = ()
+    logarithms: Collection[str] = ()
+    totals: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +83,8 @@ class Flow:
     additions: Collection[Any]
     kinds: Kinds = field(default_factory=Kinds)
     name_of: Callable[[Any], str] = str
-    _consumers: dict[Any, list[Any]] = field(default_factory=dict, init=False)
+    consumers: dict[Any, list[Any]] = field(default_factory=dict, init=False)
+    """From each operation to those that read it."""
 
     @classmethod
     def of(
@@ -101,7 +121,7 @@ class Flow:
         """Collect the consumers of each operation."""
         for operation, operands in self.operands.items():
             for operand in operands:
-                self._consumers.setdefault(operand, []).append(operation)
+                self.consumers.setdefault(operand, []).append(operation)
 
     def completed(self, apart: Collection[Any] = ()) -> set[Any]:
         """Give the sums that are not part of a larger one.
@@ -138,7 +158,7 @@ class Flow:
             The carriers that may lie between: carriers that neither drop nor repeat a relevant value.
         """
         path, found = [operation], [operation]
-        while len(takers := self._consumers.get(path[-1], [])) == 1:
+        while len(takers := self.consumers.get(path[-1], [])) == 1:
             (taker,) = takers
             if taker in movers and len(self.operands[taker]) == 1:
                 path.append(taker)
@@ -149,16 +169,23 @@ class Flow:
                 break
         return found
 
-    def gate_among(self, factors: Sequence[Any], gates: Collection[Any]) -> int | None:
-        """Give the position of the factor of a product that is a gate, or affine in one; None unless exactly one is."""
-        affine = (self.kinds.additions, self.kinds.scales)
-        through = {
+    def factor_from(self, factors: Sequence[Any], kinds: Collection[Any]) -> int | None:
+        """Give the position of the factor that is one of `kinds`, or affine in one; None unless exactly one is.
+
+        So are a gate and a reciprocal found among the factors of a product.
+        """
+        found = [place for place, one in enumerate(factors) if self.comes_from(one, kinds, self._through)]
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _through(self) -> Collection[Any]:
+        """The additions of constants, products with them, and bounds by them."""
+        kinds = (self.kinds.additions, self.kinds.scales, self.kinds.bounds)
+        return {
             one
             for one, operands in self.operands.items()
-            if len(operands) == 1 and any(self.name_of(one) in names for names in affine)
+            if len(operands) == 1 and any(self.name_of(one) in names for names in kinds)
         }
-        found = [place for place, one in enumerate(factors) if self.comes_from(one, gates, through)]
-        return found[0] if len(found) == 1 else None
 
     def comes_from(self, operation: Any, kinds: Collection[Any], through: Collection[Any]) -> bool:
         """Tell whether all origins of an operation are in `kinds`, looking through carriers and `through`."""
@@ -178,7 +205,7 @@ class Flow:
         """Iterate over the consumers of an operation, looking through carriers; None is the score."""
         left, seen = [operation], set()
         while left:
-            takers = self._consumers.get(left.pop(), [])
+            takers = self.consumers.get(left.pop(), [])
             if not takers:
                 yield None
             for taker in takers:
