@@ -32,10 +32,13 @@ class Rules:
         Called after a node has run.
     prepare : Mapping of nodes to callables
         Called before a node runs: takes its incoming gradients, gives the incoming gradients to use instead.
+    beside : tuple, optional
+        The scores and the points of another run, whose nodes `propagate` calls.
     """
 
     propagate: Mapping[Any, Propagation]
     prepare: Mapping[Any, Callable[[tuple[Any, ...]], tuple[Any, ...]]] = field(default_factory=dict)
+    beside: tuple[Tensor, Sequence[Tensor]] | None = None
 
 
 def sloped(rise: Tensor, step: Tensor, flat: Tensor) -> Propagation:
@@ -72,7 +75,16 @@ def backward(
         node.register_hook(hook)
     for node, prehook in rules.prepare.items():
         node.register_prehook(prehook)
-    found = gradients_of(scores, points, torch.ones_like(scores))
+    begun = torch.ones_like(scores)
+    if rules.beside is None:
+        found = gradients_of(scores, points, begun)
+    else:
+        # Autograd computes the gradients of those nodes only that lie on its way. Nothing flows through the other run.
+        other, others = rules.beside
+        root: Any = other.grad_fn
+        root.register_prehook(lambda arriving: (None,) * len(arriving))
+        results, leaves = (scores, other), (*points, *others)
+        found = gradients_of(results, leaves, (begun, begun), retain_graph=True)[: len(points)]
     if all(gradient is None for gradient in found):
         raise GradientError(no_gradient_reason(model_name))
     gradients = tuple(

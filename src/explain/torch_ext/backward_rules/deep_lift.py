@@ -1,109 +1,103 @@
-"""DeepLift's rescale rule: slopes between a baseline and the input replace gradients."""
+"""DeepLift: slopes between a baseline and the input replace gradients, operation by operation."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from explain.backends.operations.rules import NO_DIFFERENCE, NO_SINGLE_DIFFERENCE
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
-from explain.torch_ext.backward_rules.backward import Propagation, Rules, sloped
-from explain.torch_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS
-from explain.torch_ext.backward_rules.tape import Run, Tape, edge_of, is_input
-from explain.torch_ext.model.graph import is_affine_kind, name_of
+from explain.torch_ext.backward_rules import multipliers
+from explain.torch_ext.backward_rules.backward import Propagation, Rules
+from explain.torch_ext.backward_rules.kinds import (
+    NORMS,
+    PAIR_PICKS,
+    PICKS,
+    QUADRATIC,
+    ROOTS,
+    SOFTMAXES,
+)
+from explain.torch_ext.backward_rules.multipliers import Step
+from explain.torch_ext.backward_rules.tape import Run, Tape, is_input
+from explain.torch_ext.model.graph import name_of
+
+_Rule = Callable[[Step], Propagation | None]
+
+_RULES: Mapping[str, _Rule] = {
+    **dict.fromkeys(QUADRATIC, multipliers.of_polynomial),
+    **dict.fromkeys(PICKS, multipliers.of_pick),
+    **dict.fromkeys(PAIR_PICKS, multipliers.of_pair),
+    **dict.fromkeys(SOFTMAXES, multipliers.of_softmax),
+    **dict.fromkeys(NORMS, multipliers.of_norm),
+    **dict.fromkeys(ROOTS, multipliers.of_root),
+    "Where": multipliers.of_choice,
+    "Mul": multipliers.of_product,
+    "Div": multipliers.of_quotient,
+    "LogSoftmax": multipliers.of_log_softmax,
+    "Logsumexp": multipliers.of_log_sum_exp,
+    "Glu": multipliers.of_gated_half,
+}
 
 
 def rescaled(run: Run, at_baselines: Examples) -> Rules:
-    """Make every non-linear operation propagate its slope between the baseline and the input.
+    """Make every non-linear operation propagate its slopes between the baseline and the input.
 
     Raises
     ------
     UnsupportedModelError
         If an operation has no rule, or the model runs other operations for the baseline.
     """
-    changed: dict[Any, bool] = {}
-    for node in run.nodes:
-        name = name_of(node)
-        if is_input(node) or is_affine_kind(node, run.nodes) or name in ALSO_AFFINE:
-            continue
-        if name not in ELEMENTWISE and name not in POOLS:
+    ruled = [
+        node
+        for node in run.nodes
+        if not is_input(node) and (name_of(node) == "Where" or not run.is_affine(node))
+    ]
+    for node in ruled:
+        if not run.is_elementwise(node) and name_of(node) not in _RULES:
             raise run.no_rule("DeepLift", node)
-        changed[node] = name in POOLS
-    tape = run.tape
-    edges = [(node.next_functions[0], (node, 0)) for node in changed]
-    wanted = {tape.places[edge] for pair in edges for edge in map(edge_of, pair)}
-    other = Run.on(Tape(wanted=wanted), run.opened, at_baselines).tape
-    if other.operations != tape.operations or any(
-        other.values[place].shape != tape.values[place].shape for place in wanted
-    ):
+    other = Run.on(Tape(), run.opened, at_baselines)
+    if not _are_alike(run, other):
         raise UnsupportedModelError(
             f"DeepLift: {run.opened.model_name} runs other operations for the baseline than for the input, so "
             "they cannot be compared one by one. Use integrated_gradients, or a baseline for which the model runs the "
             "same operations."
         )
+    twins = dict(zip(run.nodes, other.nodes, strict=True))
+    steps = {node: Step(node, twins[node], run, other) for node in run.nodes}
+    hooks = _by_hand(run, steps)
+    for node in ruled:
+        if node in hooks:
+            continue
+        of_one = run.is_elementwise(node)
+        hook = (multipliers.of_one_value if of_one else _RULES[name_of(node)])(steps[node])
+        if hook is None:
+            raise run.no_rule("DeepLift", node)
+        hooks[node] = hook
+    return Rules(hooks, beside=(other.scores, other.points))
+
+
+def _by_hand(run: Run, steps: Mapping[Any, Step]) -> dict[Any, Propagation]:
+    """Give the hooks of the operations that make up a softmax, or a logarithm of a sum of exponentials."""
     hooks: dict[Any, Propagation] = {}
-    for (node, is_pool), pair in zip(changed.items(), edges, strict=True):
-        before, after = map(edge_of, pair)
-        ends = [(one.values[tape.places[before]], one.values[tape.places[after]]) for one in (tape, other)]
-        hooks[node] = _pool_hook(node, *ends) if is_pool else _slope_hook(*ends)
-    return Rules(hooks)
+    for quotient, (exponential, _, axes) in run.patterns.softmaxes.items():
+        hooks[quotient] = multipliers.of_softmax_by_hand(steps[quotient], axes)
+        hooks[exponential] = _passed_on
+    for logarithm, (total, exponential, axes) in run.patterns.log_sums.items():
+        hooks[exponential] = multipliers.of_log_sum_by_hand(steps[exponential], steps[total], axes)
+        hooks[logarithm] = _passed_on
+    return hooks
 
 
-def _slope_hook(at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> Propagation:
-    """Propagate the incoming value times (f(x) − f(b)) / (x − b); the gradient where x and b are equal."""
-    step, rise = at_input[0] - at_baseline[0], at_input[1] - at_baseline[1]
-    return sloped(rise, step, _are_alike(step))
+def _are_alike(run: Run, other: Run) -> bool:
+    """Tell whether two runs have the same operations, on tensors of the same shapes."""
+    if run.tape.operations != other.tape.operations:
+        return False
+    if [*map(name_of, run.nodes)] != [*map(name_of, other.nodes)]:
+        return False
+    shapes = ([value.shape for value in one.tape.values.values()] for one in (run, other))
+    first, second = shapes
+    return first == second
 
 
-def _are_alike(step: Tensor) -> Tensor:
-    return step.abs() < (NO_DIFFERENCE if step.dtype == torch.float64 else NO_SINGLE_DIFFERENCE)
-
-
-def _pool_hook(node: Any, at_input: tuple[Tensor, Tensor], at_baseline: tuple[Tensor, Tensor]) -> Propagation:
-    """Divide the change of a maximum between its position at the input and its position at the baseline.
-
-    Captum's rule: with c the greater of both maxima, c − max(b) goes to the position at the input and
-    max(x) − c to that at the baseline, each divided by the change of the operand at that position.
-    """
-    (x, highest), (b, highest_before) = at_input, at_baseline
-    rank = 3 if "3D" in name_of(node) else 2
-    places = node._saved_result1
-    before = _places_of(node, b, highest_before)
-    step, crossing = x - b, torch.maximum(highest, highest_before)
-    alike = _are_alike(step)
-
-    def spread(values: Tensor, indices: Tensor) -> Tensor:
-        flat = torch.zeros_like(x).flatten(-rank)
-        return flat.scatter_add(-1, indices.flatten(-rank), values.flatten(-rank)).reshape(x.shape)
-
-    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
-        if given[0] is None:
-            return None
-        shares = spread(arriving[0] * (crossing - highest_before), places)
-        shares = shares + spread(arriving[0] * (highest - crossing), before)
-        slope = shares / torch.where(alike, torch.ones_like(step), step)
-        return (torch.where(alike, given[0], slope), *given[1:])
-
-    return propagate
-
-
-def _places_of(node: Any, values: Tensor, like: Tensor) -> Tensor:
-    """Give the positions of the maxima of other values, with a node's pooling settings."""
-    name = name_of(node)
-    if name.startswith("Adaptive"):
-        pool: Any = torch.ops.aten.adaptive_max_pool3d if "3D" in name else torch.ops.aten.adaptive_max_pool2d
-        found: Tensor = pool(values, like.shape[-3:] if "3D" in name else like.shape[-2:])[1]
-        return found
-    pool = torch.ops.aten.max_pool3d_with_indices if "3D" in name else torch.ops.aten.max_pool2d_with_indices
-    indices: Tensor = pool(
-        values,
-        node._saved_kernel_size,
-        node._saved_stride,
-        node._saved_padding,
-        node._saved_dilation,
-        node._saved_ceil_mode,
-    )[1]
-    return indices
+def _passed_on(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    return (arriving[0],)

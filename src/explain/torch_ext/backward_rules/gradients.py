@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from explain.backends.protocol import Rule
 from explain.backends.scoring import no_gradient_reason
@@ -27,30 +28,31 @@ def rule_gradients(
     """Give the result of a rule's backward pass at the inputs, and the number of operations with a rule."""
     padded, of_relevance = opened.padded(examples), rule in ("epsilon", "epsilon_plus")
     tape = Tape(hold=of_relevance or rule == "rescale")
-    with _unfused(opened) if of_relevance else nullcontext():
+    with _unfused(opened) if tape.holds else nullcontext():
         run = Run.on(tape, opened, padded)
-    if not run.scores.requires_grad:
-        raise GradientError(no_gradient_reason(opened.model_name))
-    if rule == "rescale":
-        assert baselines is not None, "the rule compares with a baseline"
-        rules = rescaled(run, opened.padded(examples.with_inputs(baselines)))
-    elif of_relevance:
-        rules = shared_out(run, epsilon, plus=rule == "epsilon_plus")
-    else:
-        rules = rectified(run, deconvolution=rule == "deconvolution")
+        if not run.scores.requires_grad:
+            raise GradientError(no_gradient_reason(opened.model_name))
+        if rule == "rescale":
+            assert baselines is not None, "the rule compares with a baseline"
+            rules = rescaled(run, opened.padded(examples.with_inputs(baselines)))
+        elif of_relevance:
+            rules = shared_out(run, epsilon, plus=rule == "epsilon_plus")
+        else:
+            rules = rectified(run, deconvolution=rule == "deconvolution")
     gradients, changed = backward(run.scores, run.points, rules, opened.model_name)
     return tuple(to_host(gradient[: len(examples)].contiguous()) for gradient in gradients), changed
 
 
 @contextmanager
 def _unfused(opened: OpenedModel) -> Iterator[None]:
-    """Make LSTMs run operation by operation on a CPU, where oneDNN would hide the operations."""
-    if not any(isinstance(module, nn.LSTM) for module in opened.leaf_modules):
-        yield
-        return
-    # The context manager for these flags also sets the other flags, and warns about them.
-    (enabled, *_) = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]
+    """Make attention, and LSTMs on a CPU, run operation by operation: fused kernels hide the operations."""
+    with sdpa_kernel(SDPBackend.MATH):
+        if not any(isinstance(module, nn.LSTM) for module in opened.leaf_modules):
+            yield
+            return
+        # The context manager for these flags also sets the other flags, and warns about them.
+        (enabled, *_) = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]

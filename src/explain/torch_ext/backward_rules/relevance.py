@@ -13,29 +13,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explain.backends.operations.relevance import Flow, Kinds
 from explain.backends.operations.score_graph import names
 from explain.torch_ext.backward_rules.backward import Propagation, Rules, sloped
-from explain.torch_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS
+from explain.torch_ext.backward_rules.kinds import (
+    KINDS,
+    NORMS,
+    PAIR_PICKS,
+    PICKS,
+    PRODUCTS,
+    ROOTS,
+    SOFTMAXES,
+    axes_of,
+)
+from explain.torch_ext.backward_rules.norms import shape_of
 from explain.torch_ext.backward_rules.tape import Run, edge_of, is_input
-from explain.torch_ext.model.graph import is_affine_kind, name_of, operands_of
+from explain.torch_ext.model.graph import name_of
 
 _Prepare = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
-_ADDITIONS = names("Add Sub Rsub")
-_KINDS = Kinds(
-    sums=_ADDITIONS
-    | names(
-        "Sum Mean Cumsum Mm Addmm Bmm Baddbmm Addbmm Mv Dot Linear Convolution AvgPool1D AvgPool2D AvgPool3D "
-        "AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D UpsampleBilinear2D "
-        "NativeBatchNorm CudnnBatchNorm MiopenBatchNorm"
-    ),
-    additions=_ADDITIONS,
-    scales=names("Mul Div Neg"),
-    gates=names("Sigmoid Hardsigmoid Hardtanh Erf"),
-)
-# Operations whose result is one of the values of their operands.
-_PICKS = POOLS | names("Max Amax Min Amin Maximum Minimum")
+# Operations whose gradient is their rule: picks move values, and roots of quadratic functions are of degree one. Of a
+# softmax and its logarithm it is the rule of AttnLRP.
+_KEEPING = PICKS | PAIR_PICKS | ROOTS | SOFTMAXES | names("LogSoftmax Logsumexp")
 _RESHAPES = names("View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze Alias Clone")
 
 
@@ -56,50 +54,71 @@ def shared_out(run: Run, epsilon: float, *, plus: bool) -> Rules:
     UnsupportedModelError
         If an operation has no rule.
     """
-    tape = run.tape
+    tape, flow = run.tape, run.flow
     inner = {node: name_of(node) for node in run.nodes if not is_input(node)}
-    affine = [node for node in inner if _is_affine(node, run)]
-    operands = {node: [one for one in operands_of(node) if one in run.nodes] for node in run.nodes}
-    flow = Flow.of(operands, affine, _KINDS, name_of, lambda node: _keeps_shape(node, run))
     propagate: dict[Any, Propagation] = {}
-    apart: set[Any] = set()
+    apart = set(run.patterns.shifts)
+    products: set[Any] = set()
     for node, name in inner.items():
-        if name == "Convolution" and plus and node.next_functions[0][0] in run.nodes:
+        if node in run.patterns.parts:
+            continue
+        several = len(run.reads[node]) > 1
+        if name == "Convolution" and plus and not several:
             whole = flow.with_constants(node, {one for one in flow.carriers if inner[one] in _RESHAPES})
             apart.update(whole)
             propagate[node] = _plus_hook(node, tape.value((whole[-1], 0)), epsilon)
-        elif name in ELEMENTWISE:
-            propagate[node] = _unchanged_hook(
-                tape.value(edge_of(node.next_functions[0])), tape.value((node, 0))
-            )
-        elif name == "Mul" and len(flow.operands[node]) == 2:
-            propagate[node] = _signal_hook(_gate_of(node, flow, inner, run))
-        elif name not in _PICKS and not _is_affine(node, run):
+        elif run.is_elementwise(node):
+            entered = tape.value(edge_of(run.reads[node][0]))
+            propagate[node] = _unchanged_hook(entered, tape.value((node, 0)))
+        elif run.is_affine(node) or name in _KEEPING:
+            continue
+        elif (rule := _rule_of(node, name, run)) is not None:
+            propagate[node] = rule
+            if name in PRODUCTS:
+                products.add(node)
+        else:
             raise run.no_rule("LRP", node)
-    prepare = {node: _stabilised(tape.value((node, 0)), epsilon) for node in flow.completed(apart)}
+    sums = [*flow.completed(apart), *products]
+    prepare = {node: _stabilised(tape.value((node, 0)), epsilon) for node in sums}
     return Rules(propagate, prepare)
 
 
-def _is_affine(node: Any, run: Run) -> bool:
-    return is_affine_kind(node, run.nodes) or name_of(node) in ALSO_AFFINE
+def _rule_of(node: Any, name: str, run: Run) -> Propagation | None:
+    """Give the rule of an operation on several values, None if there is none.
+
+    Achtibat et al., *AttnLRP*, arXiv:2402.05602: a product of two values that depend on the input shares its relevance
+    equally between them; a norm passes it on as if its statistics were constant.
+    """
+    if name in ("Mul", *PRODUCTS) and len(run.reads[node]) == 2:
+        signal = _signal_of(node, run) if name == "Mul" else None
+        return _halved if signal is None else _signal_hook(1 - signal)
+    if name == "Div":
+        # The gradient of a constant divided by b is -z / b; relevance stays, as through any function of one value.
+        return _signal_hook(1) if run.reads[node][0] == node.next_functions[0] else _negated
+    if name in ("Var", "VarMean"):
+        return _halved
+    if name in NORMS:
+        return _norm_hook(node)
+    return _gated_half_hook(node, run) if name == "Glu" else None
 
 
-def _gate_of(node: Any, flow: Flow, inner: dict[Any, str], run: Run) -> int:
-    """Give the position of the factor that is a gate."""
+def _signal_of(node: Any, run: Run) -> int | None:
+    """Give the position of the factor that gets all relevance; None if both get half.
+
+    It is the value of which the other factor is a function, or that the other one scales: a reciprocal, as in norms, or
+    a gate.
+    """
+    factors = [below for below, _ in node.next_functions]
+    if (own := run.patterns.own_signal(node)) is not None:
+        return own
     gates = [
-        one for one, name in inner.items() if name in _KINDS.gates and getattr(one, "_saved_min_val", 0) == 0
+        one for one in run.nodes if name_of(one) in KINDS.gates and getattr(one, "_saved_min_val", 0) == 0
     ]
-    gate = flow.gate_among([below for below, _ in node.next_functions], gates)
-    if gate is None:
-        raise run.no_rule("LRP", node)
-    return gate
-
-
-def _keeps_shape(node: Any, run: Run) -> bool:
-    shape = run.tape.value((node, 0)).shape
-    return all(
-        run.tape.value(edge_of(edge)).shape == shape for edge in node.next_functions if edge[0] in run.nodes
-    )
+    for scaling in (run.reciprocals, gates):
+        place = run.flow.factor_from(factors, scaling)
+        if place is not None:
+            return 1 - place
+    return None
 
 
 def _added_to(values: Tensor, epsilon: float) -> Tensor:
@@ -111,6 +130,8 @@ def _added_to(values: Tensor, epsilon: float) -> Tensor:
 def _stabilised(made: Tensor, epsilon: float) -> _Prepare:
     """Make a sum z propagate the share z / (z + ε sign z) of its relevance, which its own gradient then divides."""
     share = made / _added_to(made, epsilon)
+    # A mask adds −∞ to a sum.
+    share = torch.where(made.isfinite(), share, torch.ones_like(share))
 
     def propagate(arriving: tuple[Any, ...]) -> tuple[Any, ...]:
         first = arriving[0]
@@ -125,13 +146,48 @@ def _unchanged_hook(entered: Tensor, made: Tensor) -> Propagation:
 
 
 def _signal_hook(gate: int) -> Propagation:
-    """Give all relevance of a product to the signal, and none to its gate."""
+    """Give all relevance of a product or quotient to the signal, and none to what scales it."""
 
     def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
         return tuple(
             torch.zeros_like(one) if number == gate and one is not None else one
             for number, one in enumerate(given)
         )
+
+    return propagate
+
+
+def _halved(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    """Propagate half the gradient to each factor."""
+    return tuple(None if one is None else one / 2 for one in given)
+
+
+def _negated(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+    return tuple(None if one is None else -one for one in given)
+
+
+def _norm_hook(node: Any) -> Propagation:
+    """Propagate through a norm as if its deviation were constant: scale, and centre."""
+    inverse = node._saved_result2
+
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+        shape, statistics, axes, weights = shape_of(node)
+        scaled = (arriving[0] if weights is None else arriving[0] * weights).reshape(shape)
+        scaled = scaled * inverse.reshape(statistics).to(scaled.dtype)
+        centred = scaled - scaled.mean(axes, keepdim=True)
+        return (centred.reshape(arriving[0].shape), *given[1:])
+
+    return propagate
+
+
+def _gated_half_hook(node: Any, run: Run) -> Propagation:
+    """Give all relevance of GLU to its first half, whose gate is the second."""
+    (axis,) = axes_of(node)
+    gate = run.tape.value(edge_of(node.next_functions[0])).chunk(2, axis)[1].sigmoid()
+
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+        signal = arriving[0] * gate
+        return (torch.cat((signal, torch.zeros_like(signal)), axis),)
 
     return propagate
 

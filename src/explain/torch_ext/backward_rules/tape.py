@@ -11,39 +11,45 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from explain.backends.operations.flow import Flow
+from explain.backends.operations.patterns import Patterns
+from explain.backends.operations.score_graph import names
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.torch_ext.backward_rules.backward import operations_between
-from explain.torch_ext.backward_rules.kinds import no_rule
+from explain.torch_ext.backward_rules.kinds import ELEMENTWISE, KINDS, axes_of, is_affine, is_reciprocal
+from explain.torch_ext.backward_rules.refusals import no_rule, on_a_view
+from explain.torch_ext.backward_rules.running_modules import module_of, recording_modules
 from explain.torch_ext.model.graph import name_of
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
 
 # The node of any in-place operation on a view of a larger tensor.
 _ON_A_VIEW = "CopySlices"
+# The operations that only write into a view.
+_WRITES = names(
+    "aten.copy_.default aten.fill_.Scalar aten.fill_.Tensor aten.zero_.default aten.masked_fill_.Scalar "
+    "aten.masked_fill_.Tensor aten.index_put_.default aten.add_.Tensor aten.sub_.Tensor"
+)
 
 
 class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the operations that depend on the input, in the order of their calls, and their operands.
 
-    An edge identifies a tensor: its node in the autograd graph, and the number of the node's output. In another run of
-    the same model the same tensor has the same place: the number of the call, and of the argument.
+    An edge identifies a tensor: its node in the autograd graph, and the number of the node's output.
 
     Parameters
     ----------
     hold : bool
         Whether to keep the tensors.
-    wanted : set of (int, int), optional
-        The places to keep; None keeps all of them.
     """
 
-    def __init__(self, hold: bool = True, wanted: set[tuple[int, int]] | None = None) -> None:
+    def __init__(self, hold: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._hold, self._wanted = hold, wanted
+        self.holds = hold
         self.operations: list[str] = []
         self.on_views: set[str] = set()
-        self.places: dict[Any, tuple[int, int]] = {}
-        self.values: dict[tuple[int, int], Tensor] = {}
+        self.values: dict[Any, Tensor] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Record a call, and run it."""
@@ -63,28 +69,23 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def value(self, edge: tuple[Any, int]) -> Tensor:
         """Give the tensor of an edge."""
-        return self.values[self.places[edge]]
+        return self.values[edge]
 
     def _note(self, operation: str, tensors: Sequence[Tensor]) -> None:
-        call = len(self.operations)
         self.operations.append(operation)
-        if not self._hold:
+        if not self.holds:
             return
-        for number, tensor in enumerate(tensors):
-            place = call, number
+        for tensor in tensors:
             edge = _edge_into(tensor)
-            if self._wanted is None and edge not in self.places:
-                self.places[edge] = place
-                self.values[place] = tensor.detach()
-            elif self._wanted is not None and place in self._wanted:
-                self.values[place] = tensor.detach()
+            if edge not in self.values:
+                self.values[edge] = tensor.detach()
 
     def _keep(self, tensors: Sequence[Tensor]) -> None:
         """Copy the recorded tensors that the next operation changes in place."""
         changing = {tensor.untyped_storage().data_ptr() for tensor in tensors}
-        for place, value in self.values.items():
+        for edge, value in self.values.items():
             if value.untyped_storage().data_ptr() in changing:
-                self.values[place] = value.clone()
+                self.values[edge] = value.clone()
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Run:
     ----------
     opened : OpenedModel
         The model.
+    examples : Examples
+        The examples.
     tape : Tape
         The tape.
     points : tuple of torch.Tensor
@@ -104,6 +107,7 @@ class Run:
     """
 
     opened: OpenedModel
+    examples: Examples
     tape: Tape
     points: tuple[Tensor, ...]
     scores: Tensor
@@ -115,24 +119,79 @@ class Run:
         with tape:
             scores = pick_scores(opened.read(points, examples).explained, examples.target)
         tape.end(scores)
-        return cls(opened, tape, points, scores)
+        return cls(opened, examples, tape, points, scores)
 
     @cached_property
     def nodes(self) -> dict[Any, None]:
         """The operations through which the scores depend on the points."""
         return operations_between(self.scores, self.points)
 
+    @cached_property
+    def flow(self) -> Flow:
+        """The kinds of the operations."""
+        operands = {node: [below for below, _ in self.reads[node]] for node in self.nodes}
+        affine = [node for node in self.nodes if not is_input(node) and self.is_affine(node)]
+        return Flow.of(operands, affine, KINDS, name_of, self._keeps_shape)
+
+    @cached_property
+    def patterns(self) -> Patterns:
+        """The functions that the model writes by hand."""
+        return Patterns(
+            self.flow,
+            self.reads,
+            lambda edge: self.tape.value(edge_of(edge)).shape,
+            lambda node: axes_of(node) or None,
+        )
+
+    @cached_property
+    def reciprocals(self) -> list[Any]:
+        """The operations that divide a constant by a value."""
+        return [node for node in self.nodes if is_reciprocal(node, self.nodes)]
+
+    @cached_property
+    def reads(self) -> dict[Any, list[tuple[Any, int]]]:
+        """For each operation, the edges into it that depend on the points."""
+        return {
+            node: [(below, number) for below, number in node.next_functions if below in self.nodes]
+            for node in self.nodes
+        }
+
+    def is_affine(self, node: Any) -> bool:
+        """Tell whether an operation is affine in its operands that depend on the points."""
+        # What only writes into a part of a tensor moves values.
+        writes = name_of(node).endswith(_ON_A_VIEW) and self.tape.on_views <= _WRITES
+        return writes or is_affine(node, self.nodes)
+
+    def is_elementwise(self, node: Any) -> bool:
+        """Tell whether each result of an operation depends on one real value of one operand."""
+        read = self.reads[node]
+        return (
+            name_of(node) in ELEMENTWISE
+            and len(read) == 1
+            and not self.tape.value(edge_of(read[0])).is_complex()
+        )
+
+    def _keeps_shape(self, node: Any) -> bool:
+        """Tell whether the result of an operation has the shape of its operands that depend on the points."""
+        shape = self.tape.value((node, 0)).shape
+        return all(self.tape.value(edge_of(edge)).shape == shape for edge in self.reads[node])
+
     def no_rule(self, method: str, node: Any) -> UnsupportedModelError:
         """Give the error for an operation without a rule."""
         if name_of(node).endswith(_ON_A_VIEW):
-            return _on_a_view(next(iter(sorted(self.tape.on_views)), "an assignment"))
-        return no_rule(method, node, self.nodes, self.opened.model_name, self.opened.leaf_modules)
+            return on_a_view(next(iter(sorted(self.tape.on_views)), "an assignment"))
+        # Where an operation stands is asked only here: the same run again, with its modules recorded.
+        with recording_modules() as spans:
+            again = Run.on(Tape(hold=False), self.opened, self.examples)
+        twins = dict(zip(self.nodes, again.nodes, strict=False))
+        place = module_of(twins[node], spans, self.opened.named_layers) if node in twins else ""
+        return no_rule(method, node, len(self.reads[node]), self.opened.model_name, place)
 
     def refuse_hidden(self, *words: str) -> None:
         """Raise `UnsupportedModelError` if a view hides an operation with one of these words in its name."""
         hidden = [name for name in self.tape.on_views if any(word in name for word in words)]
         if hidden and any(name_of(node).endswith(_ON_A_VIEW) for node in self.nodes):
-            raise _on_a_view(hidden[0])
+            raise on_a_view(hidden[0])
 
 
 def is_input(node: Any) -> bool:
@@ -149,12 +208,3 @@ def edge_of(of: tuple[Any, int]) -> tuple[Any, int]:
 def _edge_into(tensor: Tensor) -> tuple[Any, int]:
     """Give a tensor's node and the number of the node's output; each leaf tensor has an edge of its own."""
     return ("leaf", id(tensor)) if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
-
-
-def _on_a_view(operation: str) -> UnsupportedModelError:
-    """Give the error for an operation that a view hides."""
-    return UnsupportedModelError(
-        f"The model runs {operation.removeprefix('aten.').split('.')[0]} in place on a view of another tensor, which "
-        "hides the operation from the backward pass (ReLU(inplace=True) after a Flatten, for example). Build that "
-        "module with inplace=False, or use integrated_gradients, which needs no rules."
-    )

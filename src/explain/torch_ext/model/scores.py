@@ -119,7 +119,11 @@ def gradients_of_scores(
 
 
 def gradients_of(
-    results: Tensor, leaves: Sequence[Tensor], begun: Tensor, *, retain_graph: bool = False
+    results: Tensor | Sequence[Tensor],
+    leaves: Sequence[Tensor],
+    begun: Tensor | Sequence[Tensor],
+    *,
+    retain_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Give the gradients of results, weighted by `begun`, to some tensors; None for one that they do not depend on.
 
