@@ -128,9 +128,3 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
         return [None] * len(operation.inputs)
     given = function(operation, *arriving)
     return list(given) if isinstance(given, (list, tuple)) else [given]
-
-
-def sloped(operation: Any, arriving: Sequence[Any], rise: Any, step: Any, flat: Any) -> Any:
-    """Propagate the incoming value times rise / step, and the operation's gradient where the step is flat."""
-    slope = rise / tf.where(flat, tf.ones_like(step), step)
-    return tf.where(flat, gradient_of(operation, arriving)[0], arriving[0] * slope)

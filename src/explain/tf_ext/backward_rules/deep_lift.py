@@ -1,23 +1,45 @@
-"""DeepLift's rescale rule: slopes between a baseline and the input replace gradients."""
+"""DeepLift: slopes between a baseline and the input replace gradients, operation by operation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import tensorflow as tf
-
-from explain.backends.operations.rules import NO_DIFFERENCE, NO_SINGLE_DIFFERENCE
 from explain.errors import UnsupportedModelError
-from explain.tf_ext.backward_rules.backward import Rules, gradient_of, operations_between, sloped
-from explain.tf_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS, no_rule
-from explain.tf_ext.model.graph import is_affine_kind, name_of
+from explain.tf_ext.backward_rules import multipliers
+from explain.tf_ext.backward_rules.anatomy import Anatomy
+from explain.tf_ext.backward_rules.backward import Rules, gradient_of
+from explain.tf_ext.backward_rules.kinds import (
+    PAIR_PICKS,
+    PICKS,
+    QUADRATIC,
+    ROOTS,
+    SOFTMAXES,
+    WRAPPED,
+    is_affine,
+)
+from explain.tf_ext.backward_rules.multipliers import Step
+from explain.tf_ext.backward_rules.refusals import no_rule
+from explain.tf_ext.model.graph import name_of
+
+_RULES: Mapping[str, Callable[[Step, Sequence[Any]], Sequence[Any]]] = {
+    **dict.fromkeys(QUADRATIC, multipliers.of_polynomial),
+    **dict.fromkeys(PICKS, multipliers.of_pick),
+    **dict.fromkeys(PAIR_PICKS, multipliers.of_pair),
+    "SelectV2": multipliers.of_choice,
+    "Mul": multipliers.of_product,
+    "RealDiv": multipliers.of_quotient,
+    **dict.fromkeys(ROOTS, multipliers.of_root),
+    **dict.fromkeys(SOFTMAXES, multipliers.of_softmax),
+    "LogSoftmax": multipliers.of_log_softmax,
+}
 
 
 def rescaled(
     scores: Any, points: Sequence[Any], model_name: str, at_baselines: Any, first: int, second: int
 ) -> Rules:
-    """Make every non-linear operation propagate its slope between the baseline and the input.
+    """Make every non-linear operation propagate its slopes between the baseline and the input.
 
     The backward pass raises `UnsupportedModelError` for an operation without a rule.
 
@@ -50,20 +72,40 @@ def rescaled(
         )
     _check_states(runs[0], runs[1], model_name)
     other = dict(zip(*runs, strict=True))
-    dependent = operations_between(scores, points)
+    anatomy = Anatomy.of(scores, points)
 
     def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
         name = name_of(operation)
-        if name in ELEMENTWISE or name in POOLS:
-            rules.changed.append(operation)
-            slope = _slope if name in ELEMENTWISE else _pool_slope
-            return [slope(operation, other[operation], arriving)]
-        if not is_affine_kind(operation, dependent) and name not in ALSO_AFFINE:
-            raise no_rule("DeepLift", operation, dependent, model_name)
-        return gradient_of(operation, arriving)
+        if name == WRAPPED:
+            return arriving
+        if name != "SelectV2" and is_affine(operation, anatomy.dependent):
+            return gradient_of(operation, arriving)
+        of_one = anatomy.is_elementwise(operation)
+        rule = multipliers.of_one_value if of_one else _RULES.get(name)
+        if rule is None:
+            raise no_rule("DeepLift", operation, anatomy.dependent, model_name)
+        rules.changed.append(operation)
+        if operation in by_hand:
+            return by_hand[operation](arriving)
+        return rule(Step(operation, other[operation], anatomy), arriving)
 
+    by_hand = _by_hand(anatomy, lambda one: Step(one, other[one], anatomy))
     rules = Rules(propagate)
     return rules
+
+
+def _by_hand(
+    anatomy: Anatomy, step: Callable[[Any], Step]
+) -> dict[Any, Callable[[Sequence[Any]], Sequence[Any]]]:
+    """Give the rules of the operations that make up a softmax, or a logarithm of a sum of exponentials."""
+    found: dict[Any, Callable[[Sequence[Any]], Sequence[Any]]] = {}
+    for quotient, (exponential, _, axes) in anatomy.patterns.softmaxes.items():
+        found[quotient] = partial(multipliers.of_softmax_by_hand, step(quotient), axes)
+        found[exponential] = list
+    for logarithm, (total, exponential, axes) in anatomy.patterns.log_sums.items():
+        found[exponential] = partial(multipliers.of_log_sum_by_hand, step(exponential), step(total), axes)
+        found[logarithm] = list
+    return found
 
 
 def _check_states(first: Sequence[Any], second: Sequence[Any], model_name: str) -> None:
@@ -78,30 +120,3 @@ def _check_states(first: Sequence[Any], second: Sequence[Any], model_name: str) 
             "carries a state from one run to the next: build it with stateful=False, or use integrated_gradients, "
             "which runs it separately at every point."
         )
-
-
-def _slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
-    """Propagate the incoming value times (f(x) − f(b)) / (x − b); the gradient where x and b are equal."""
-    step = operation.inputs[0] - other.inputs[0]
-    rise = operation.outputs[0] - other.outputs[0]
-    return sloped(operation, arriving, rise, step, _are_alike(step))
-
-
-def _are_alike(step: Any) -> Any:
-    return tf.abs(step) < (NO_DIFFERENCE if step.dtype == tf.float64 else NO_SINGLE_DIFFERENCE)
-
-
-def _pool_slope(operation: Any, other: Any, arriving: Sequence[Any]) -> Any:
-    """Divide the change of a maximum between its position at the input and its position at the baseline.
-
-    Captum's rule: with c the greater of both maxima, c − max(b) goes to the position at the input and
-    max(x) − c to that at the baseline, each divided by the change of the operand at that position.
-    """
-    step = operation.inputs[0] - other.inputs[0]
-    highest, before = operation.outputs[0], other.outputs[0]
-    crossing = tf.maximum(highest, before)
-    shares = gradient_of(operation, [arriving[0] * (crossing - before)])[0]
-    shares += gradient_of(other, [arriving[0] * (highest - crossing)])[0]
-    alike = _are_alike(step)
-    slope = shares / tf.where(alike, tf.ones_like(step), step)
-    return tf.where(alike, gradient_of(operation, arriving)[0], slope)

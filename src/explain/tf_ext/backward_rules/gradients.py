@@ -87,7 +87,7 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
             f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
             "integrated_gradients or saliency, which run operation by operation."
         )
-    with _unrolled(forward, points):
+    with _unrolled(forward, points), _in_place_of_calls():
         return forward.scores(points, beside)
 
 
@@ -103,3 +103,14 @@ def _unrolled(forward: TensorFlowForwardPass, points: tuple[Any, ...]) -> Iterat
                 if getattr(layer, "unroll", None) is False:
                     stack.enter_context(replaced(layer, "unroll", True))
         yield
+
+
+@contextmanager
+def _in_place_of_calls() -> Iterator[None]:
+    """Trace functions of TensorFlow, such as a grouped convolution of Keras, as their operations."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

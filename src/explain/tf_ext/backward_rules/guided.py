@@ -29,8 +29,8 @@ def rectified(model_name: str, *, deconvolution: bool) -> Rules:
         if name_of(operation) in COMPOSITE and _calls_a_rectifier(operation):
             raise UnsupportedModelError(
                 f"The operation {operation.name} ({name_of(operation)}) of {model_name} runs a ReLU inside a loop "
-                "or a function, where the backward pass cannot change it. Build the layer with unroll=True, call the "
-                "function without tf.function, or use saliency or integrated_gradients, which need no rules."
+                "or a loaded function, where the backward pass cannot change it. Build a recurrent layer with "
+                "unroll=True, or use saliency or integrated_gradients, which need no rules."
             )
         return gradient_of(operation, arriving)
 

@@ -7,33 +7,34 @@ own gradient, and only sums, convolutions and non-linearities need a rule.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from explain.backends.operations.relevance import Flow, Kinds
 from explain.backends.operations.score_graph import names
-from explain.tf_ext.backward_rules.backward import Rules, gradient_of, operations_between, sloped
-from explain.tf_ext.backward_rules.kinds import ALSO_AFFINE, ELEMENTWISE, POOLS, no_rule
-from explain.tf_ext.model.graph import is_affine_kind, name_of, run_again
-
-_CONVOLUTIONS = names("Conv2D Conv3D DepthwiseConv2dNative")
-_ADDITIONS = names("Add AddV2 AddN Sub BiasAdd")
-_KINDS = Kinds(
-    sums=_ADDITIONS
-    | _CONVOLUTIONS
-    | names("Sum Mean Cumsum MatMul BatchMatMul BatchMatMulV2 Einsum AvgPool AvgPool3D ResizeBilinear"),
-    additions=_ADDITIONS,
-    scales=names("Mul RealDiv Neg"),
-    gates=names("Sigmoid Relu6 Erf Erfc"),
+from explain.tf_ext.backward_rules.anatomy import Anatomy
+from explain.tf_ext.backward_rules.backward import Rules, gradient_of
+from explain.tf_ext.backward_rules.kinds import (
+    KINDS,
+    PAIR_PICKS,
+    PICKS,
+    PRODUCTS,
+    ROOTS,
+    SOFTMAXES,
+    WRAPPED,
+    is_affine,
 )
-# Operations whose result is one of the values of their operands.
-_PICKS = POOLS | names("Max Min Maximum Minimum")
+from explain.tf_ext.backward_rules.refusals import no_rule
+from explain.tf_ext.model.graph import name_of, run_again
+
+_CONVOLUTIONS = names(
+    "Conv2D Conv3D DepthwiseConv2dNative Conv2DBackpropInput Conv3DBackpropInputV2 DepthwiseConv2dNativeBackpropInput"
+)
+# Operations whose gradient is their rule: picks move values. Of a softmax and its logarithm it is the rule of AttnLRP.
+_KEEPING = PICKS | PAIR_PICKS | SOFTMAXES | ROOTS | names("LogSoftmax")
 _MOVERS = names("Reshape Squeeze ExpandDims Transpose Identity BatchToSpaceND")
-# A function with a custom gradient: its operations are in the trace before it.
-_WRAPPED = "IdentityN"
 
 
 def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any, *, plus: bool) -> Rules:
@@ -54,83 +55,89 @@ def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any
     plus : bool
         Whether convolutions propagate relevance only to positive contributions.
     """
-    flow = _flow(scores, points)
+    anatomy = Anatomy.of(scores, points)
+    flow = anatomy.flow
+    products = {one for one in flow.operands if name_of(one) in PRODUCTS and len(anatomy.moving(one)) == 2}
     wholes: dict[Any, list[Any]] = {}
     if plus:
         movers = {one for one in flow.carriers if name_of(one) in _MOVERS}
         for one in flow.sums:
-            if name_of(one) in _CONVOLUTIONS and one.inputs[0].op in flow.operands:
+            if name_of(one) in _CONVOLUTIONS:
                 wholes[one] = flow.with_constants(one, movers)
-    completed = flow.completed({one for whole in wholes.values() for one in whole})
+    apart = {one for whole in wholes.values() for one in whole} | anatomy.patterns.shifts
+    completed = flow.completed(apart) | products
 
     def propagate(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
-        if operation not in flow.operands:
-            return [None] * len(operation.inputs)
         name = name_of(operation)
-        if name == _WRAPPED:
+        if name == WRAPPED:
             return arriving
-        if operation in flow.carriers or name in _PICKS:
-            return gradient_of(operation, arriving)
-        if name == "Mul" and len(flow.operands[operation]) == 2:
-            rules.changed.append(operation)
-            given = list(gradient_of(operation, arriving))
-            given[_gate_of(operation, flow, model_name)] = None
-            return given
-        if name in _KINDS.scales and is_affine_kind(operation, flow.operands):
+        if operation in flow.carriers or operation in anatomy.patterns.parts:
             return gradient_of(operation, arriving)
         if operation in wholes:
             rules.changed.append(operation)
             return _raised(operation, wholes[operation], arriving[0], epsilon)
         if operation in completed:
             rules.changed.append(operation)
-            made = operation.outputs[0]
-            return gradient_of(operation, [arriving[0] * made / _added_to(made, epsilon)])
-        if operation in flow.sums:
+            given = gradient_of(operation, [arriving[0] * _share(operation.outputs[0], epsilon)])
+            return _halved(given) if operation in products else given
+        if operation in flow.sums or (name in KINDS.scales and is_affine(operation, anatomy.dependent)):
             return gradient_of(operation, arriving)
-        if name in ELEMENTWISE:
+        if anatomy.is_elementwise(operation) and name not in PAIR_PICKS:
             rules.changed.append(operation)
-            return [_unchanged(operation, arriving)]
-        raise no_rule("LRP", operation, flow.operands, model_name)
+            (place,) = anatomy.moving(operation)
+            kept = _unchanged(operation, place, arriving)
+            return [kept if at == place else None for at in range(len(operation.inputs))]
+        if name in _KEEPING:
+            return gradient_of(operation, arriving)
+        found = _shared(operation, name, arriving, anatomy)
+        if found is None:
+            raise no_rule("LRP", operation, anatomy.dependent, model_name)
+        rules.changed.append(operation)
+        return found
 
     rules = Rules(propagate)
     return rules
 
 
-def _flow(scores: Any, points: Sequence[Any]) -> Flow:
-    nodes = operations_between(scores, points)
-    inputs = {point.op for point in points}
-    operands: dict[Any, list[Any]] = {
-        one: [] if one in inputs else [tensor.op for tensor in one.inputs if tensor.op in nodes]
-        for one in nodes
-    }
-    affine = [one for one in nodes if one not in inputs and _is_affine(one, operands)]
-    return Flow.of(operands, affine, _KINDS, name_of, lambda one: _keeps_shape(one, operands))
+def _shared(operation: Any, name: str, arriving: Sequence[Any], anatomy: Anatomy) -> Sequence[Any] | None:
+    """Give what an operation on several values propagates, None if it has no rule.
+
+    Achtibat et al., *AttnLRP*, arXiv:2402.05602: a product of two values that depend on the input shares its relevance
+    equally between them; a norm passes it on as if its statistics were constant.
+    """
+    given = list(gradient_of(operation, arriving))
+    if name in ("Mul", "MulNoNan"):
+        signal = _signal_of(operation, anatomy)
+        return _halved(given) if signal is None else _only(given, signal)
+    if name == "RealDiv":
+        # The gradient of a constant divided by b is -z / b; relevance stays, as through any function of one value.
+        return _only(given, 0) if 0 in anatomy.moving(operation) else [None, -given[1]]
+    return _halved(given) if name in ("Square", "SquaredDifference") else None
 
 
-def _is_affine(operation: Any, operands: Mapping[Any, Any]) -> bool:
-    return (
-        is_affine_kind(operation, operands)
-        or name_of(operation) in ALSO_AFFINE
-        or name_of(operation) == _WRAPPED
-    )
+def _signal_of(operation: Any, anatomy: Anatomy) -> int | None:
+    """Give the position of the factor that gets all relevance; None if both get half.
+
+    It is the value of which the other factor is a function, or that the other one scales: a reciprocal, as in norms, or
+    a gate.
+    """
+    if (own := anatomy.patterns.own_signal(operation)) is not None:
+        return own
+    factors = [tensor.op for tensor in operation.inputs]
+    gates = [one for one in anatomy.dependent if name_of(one) in KINDS.gates]
+    for scaling in (anatomy.reciprocals, gates):
+        place = anatomy.flow.factor_from(factors, scaling)
+        if place is not None:
+            return 1 - place
+    return None
 
 
-def _keeps_shape(operation: Any, operands: Collection[Any]) -> bool:
-    shape = operation.outputs[0].shape
-    return all(
-        tensor.shape.rank == shape.rank and tensor.shape.is_compatible_with(shape)
-        for tensor in operation.inputs
-        if tensor.op in operands
-    )
+def _only(given: Sequence[Any], place: int) -> Sequence[Any]:
+    return [one if at == place else None for at, one in enumerate(given)]
 
 
-def _gate_of(operation: Any, flow: Flow, model_name: str) -> int:
-    """Give the position of the factor that is a gate."""
-    gates = [one for one in flow.operands if name_of(one) in _KINDS.gates]
-    gate = flow.gate_among([tensor.op for tensor in operation.inputs], gates)
-    if gate is None:
-        raise no_rule("LRP", operation, flow.operands, model_name)
-    return gate
+def _halved(given: Sequence[Any]) -> Sequence[Any]:
+    return [None if one is None else one / 2 for one in given]
 
 
 def _tiny(dtype: Any) -> float:
@@ -144,29 +151,45 @@ def _added_to(values: Any, epsilon: Any) -> Any:
     return values + tf.where(values < 0, -step, step)
 
 
-def _unchanged(operation: Any, arriving: Sequence[Any]) -> Any:
+def _share(made: Any, epsilon: Any) -> Any:
+    """Give the share z / (z + ε sign z) of its relevance that a sum z passes on; all of it where a mask added −∞."""
+    share = made / _added_to(made, epsilon)
+    return tf.where(tf.math.is_finite(made), share, tf.ones_like(share))
+
+
+def _unchanged(operation: Any, place: int, arriving: Sequence[Any]) -> Any:
     """Propagate the incoming value times f(z) / z, which keeps the relevance the same; the gradient at zero."""
-    entered, made = operation.inputs[0], operation.outputs[0]
+    entered, made = operation.inputs[place], operation.outputs[0]
     at_zero = tf.abs(entered) < tf.constant(_tiny(entered.dtype), entered.dtype)
-    return sloped(operation, arriving, made, entered, at_zero)
+    slope = made / tf.where(at_zero, tf.ones_like(entered), entered)
+    return tf.where(at_zero, gradient_of(operation, arriving)[place], arriving[0] * slope)
 
 
 def _raised(operation: Any, whole: Sequence[Any], arriving: Any, epsilon: Any) -> Sequence[Any]:
     """Divide the relevance of a convolution among positive contributions: (x w)⁺ / (Σ (x w)⁺ + b⁺ + ε) each."""
-    x, weight = operation.inputs
+    # A transposed convolution is the gradient of a convolution, whose operands stand in another order.
+    place = 2 if "BackpropInput" in name_of(operation) else 0
+    x, weight = operation.inputs[place], operation.inputs[1]
     made = whole[-1].outputs[0]
     for one in reversed(whole[1:]):
-        if name_of(one) not in _ADDITIONS:
+        if name_of(one) not in KINDS.additions:
             # The gradient of an operation that moves values moves them back.
             made = gradient_of(one, [made])[0]
     zero = tf.zeros((), x.dtype)
     raising, lowering = tf.maximum(weight, zero), tf.minimum(weight, zero)
     above, below = tf.maximum(x, zero), tf.minimum(x, zero)
-    (by_above,), (by_below,) = run_again(operation, [above, raising]), run_again(operation, [below, lowering])
+    first = list(operation.inputs)
+
+    def convolved(values: Any, by: Any) -> Any:
+        first[place], first[1] = values, by
+        return run_again(operation, first)[0]
+
+    by_above, by_below = convolved(above, raising), convolved(below, lowering)
     raised = by_above + by_below + tf.maximum(made - operation.outputs[0], zero)
     share = tf.where(raised > 0, arriving * made / _added_to(raised, epsilon), zero)
     given = [
         tf.gradients(one, values, share, stop_gradients=values)[0]
         for one, values in ((by_below, below), (by_above, above))
     ]
-    return [tf.where(x < 0, *given), None]
+    found = tf.where(x < 0, *given)
+    return [found if at == place else None for at in range(len(first))]
