@@ -25,6 +25,25 @@ ONLY_HERE = {
         "torch_ext",
         "backward_rules.tape",
     ): "A trace holds every tensor; those of autograd are kept while the model runs.",
+    ("torch_ext", "backward_rules.norms"): "PyTorch fuses norms; Keras writes them in several operations.",
+    (
+        "torch_ext",
+        "backward_rules.kinds.NORMS",
+    ): "PyTorch fuses norms; Keras writes them in several operations.",
+    (
+        "torch_ext",
+        "backward_rules.multipliers.of_norm",
+    ): "PyTorch fuses norms; Keras writes them in operations.",
+    ("torch_ext", "backward_rules.multipliers.of_gated_half"): "TensorFlow has no operation for GLU.",
+    ("torch_ext", "backward_rules.multipliers.of_log_sum_exp"): "TensorFlow has no operation for it.",
+    ("torch_ext", "backward_rules.backward.sloped"): "A rule is a hook in PyTorch alone.",
+    ("torch_ext", "backward_rules.refusals.on_a_view"): "TensorFlow changes no tensor in place.",
+    ("torch_ext", "backward_rules.running_modules"): "The name of a traced operation tells its layer.",
+    ("tf_ext", "backward_rules.anatomy"): "In PyTorch, the run on a tape knows its operations.",
+    (
+        "tf_ext",
+        "backward_rules.kinds.WRAPPED",
+    ): "A function with its own gradient leaves its operations in a trace.",
     (
         "tf_ext",
         "backward_rules.backward.gradient_of",

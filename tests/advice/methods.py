@@ -226,13 +226,24 @@ def traced_by_number(kit: Any) -> Any:
     return kit.function(forward)
 
 
-def function_inside(kit: Any, graph: bool) -> Any:
-    """Calls its ReLU by a tf.function, or without."""
+def without_a_rule(kit: Any) -> Any:
+    """Multiplies its values one after the other."""
+    return kit.function(
+        (lambda x: x.cumprod(1)) if kit.name == "torch" else (lambda x: kit.tf.math.cumprod(x, 1))
+    )
+
+
+def loop_inside(kit: Any, loops: bool) -> Any:
+    """Calls its ReLU in a loop, or without."""
 
     def inner(x: Any) -> Any:
         return kit.relu(kit.matmul(x, WEIGHT))
 
-    return kit.function(kit.tf.function(inner) if graph else inner)
+    def looped(x: Any) -> Any:
+        steps = kit.tf.range(1)
+        return kit.tf.map_fn(lambda _: inner(x), steps, fn_output_signature=x.dtype)[0]
+
+    return kit.function(looped if loops else inner)
 
 
 def untraceable(kit: Any) -> Any:
@@ -380,8 +391,10 @@ ADVICE = [
     Advice(
         " has no rule for the operation ",
         UnsupportedModelError,
-        lambda kit: attribute(kit.function(lambda x: x * kit.tanh(x) * kit.exp(x)), TABLE, "deep_lift"),
-        lambda kit: attribute(kit.function(lambda x: x * kit.tanh(x) * kit.exp(x)), TABLE, "ig"),
+        lambda kit: attribute(without_a_rule(kit), TABLE, "deep_lift"),
+        lambda kit: [
+            attribute(without_a_rule(kit), TABLE, method) for method in ("ig", "saliency", "feature_ablation")
+        ],
     ),
     Advice(
         "module with inplace=False, or use integrated_gradients, which needs no rules.",
@@ -421,13 +434,13 @@ ADVICE = [
         TENSORFLOW,
     ),
     Advice(
-        "or a function, where the backward pass cannot change it.",
+        "or a loaded function, where the backward pass cannot change it. Build a recurrent layer with ",
         UnsupportedModelError,
-        lambda kit: attribute(function_inside(kit, True), TABLE, "guided_backprop", target=None),
+        lambda kit: attribute(loop_inside(kit, True), TABLE, "guided_backprop", target=None),
         lambda kit: [
-            attribute(function_inside(kit, False), TABLE, "guided_backprop", target=None),
-            attribute(function_inside(kit, True), TABLE, "saliency", target=None),
-            attribute(function_inside(kit, True), TABLE, "ig", target=None),
+            attribute(loop_inside(kit, False), TABLE, "guided_backprop", target=None),
+            attribute(loop_inside(kit, True), TABLE, "saliency", target=None),
+            attribute(loop_inside(kit, True), TABLE, "ig", target=None),
         ],
         TENSORFLOW,
     ),

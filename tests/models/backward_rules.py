@@ -7,6 +7,7 @@ weights: one whose modules serve several times, one of functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - as PyTorch's documentation has it
@@ -169,6 +170,7 @@ def in_place_on_a_view() -> nn.Module:
     return nn.Sequential(nn.Conv1d(2, 3, 1), nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(12, 2)).double()
 
 
-def layer_normed() -> nn.Module:
-    """A layer norm between dense layers: there is no rule for it."""
-    return nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2)).double()
+def without_a_rule(kit: Any) -> Any:
+    """A cumulative product, for which there is no rule."""
+    product = (lambda x: x.cumprod(1)) if kit.name == "torch" else (lambda x: kit.tf.math.cumprod(x, 1))
+    return kit.function(product, dtype="float64")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import explain
-from explain.errors import UnsupportedModelError
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 
@@ -77,12 +76,33 @@ def test_rectified_gradients_follow_a_spectrogram(kit, method):
     np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["deep_lift", "lrp"])
 @pytest.mark.parametrize("make", [lambda kit: _fourier_net(kit, True)[0], _spectrogram_net])
-def test_rules_for_each_operation_refuse_a_fourier_transform_by_its_name(kit, make, method):
+def test_relevance_of_a_fourier_transform_is_input_times_gradient(kit, make):
+    """A transform is linear, and the absolute value of a complex number, like a ReLU, is of degree one."""
     model = make(kit)
-    with pytest.raises(UnsupportedModelError, match=r"(?i)operation \w*fft.*integrated_gradients"):
-        explain.attribute(model, X, method)
-    # What the message says to use.
-    found = explain.attribute(model, X, "integrated_gradients", n_steps=200)
-    assert np.abs(found.relative_delta).max() < 0.05
+    found = explain.attribute(model, X, "lrp", epsilon=1e-12)
+    expected = explain.attribute(model, X, "input_x_gradient").values
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [lambda kit: _fourier_net(kit, True)[0], _spectrogram_net])
+def test_deep_lift_through_a_fourier_transform_is_complete(kit, make):
+    """To the precision of complex64."""
+    found = explain.attribute(make(kit), X, "deep_lift", baseline=X[::-1] * 0.3)
+    assert np.abs(found.relative_delta).max() < 1e-4
+
+
+def test_deep_lift_of_an_absolute_value_is_its_closed_form(kit):
+    """|z| - |z0| = Re((z - z0) conj(z + z0)) / (|z| + |z0|), with z = F x."""
+
+    def call(x):
+        size = kit.torch.fft.rfft(x).abs() if kit.name == "torch" else kit.tf.abs(kit.tf.signal.rfft(x))
+        return kit.matmul(size, MIX[:, :1])
+
+    base = (X[::-1] * 0.3).astype(np.float32)
+    found = explain.attribute(kit.function(call), X, "deep_lift", baseline=base)
+    half = FOURIER[:, :5]
+    z, before = X @ half, base @ half
+    slope = (z + before).conj() / (np.abs(z) + np.abs(before))
+    expected = (X - base) * ((slope * MIX[:, 0])[:, None, :] * half).real.sum(-1)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-5)

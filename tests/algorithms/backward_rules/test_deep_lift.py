@@ -14,10 +14,10 @@ from models.backward_rules import (
     ManyActivationsReused,
     apart,
     in_place_on_a_view,
-    layer_normed,
     rows_of_many_activations,
     settled,
     with_weights_of,
+    without_a_rule,
 )
 from models.convolutional import TutorialNet, tutorial_in_modules
 from torch import nn
@@ -185,18 +185,28 @@ def test_what_no_operation_made_is_told_apart():
     np.testing.assert_allclose(found[1].values, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_products_of_what_depends_on_the_input_are_refused(kit):
-    model = kit.function(lambda x: x * kit.tanh(x), dtype="float64")
-    with pytest.raises(UnsupportedModelError, match=r"operation Mul.*2 tensors.*integrated_gradients"):
-        explain.attribute(model, drawn(2, 3), "deep_lift", target=0)
-    inside = kit.function(lambda x: kit.softmax(x) * 2.0, dtype="float64")
-    with pytest.raises(UnsupportedModelError, match=r"operation Softmax.*integrated_gradients"):
-        explain.attribute(inside, drawn(2, 3), "deep_lift", target=0)
+def test_an_operation_without_a_rule_is_refused_and_the_methods_named_work(kit):
+    model, x = without_a_rule(kit), drawn(2, 3)
+    with pytest.raises(UnsupportedModelError, match=r"DeepLift has no rule for the operation Cumprod"):
+        explain.attribute(model, x, "deep_lift", target=0)
+    for method in ("integrated_gradients", "saliency", "feature_ablation"):
+        assert np.isfinite(explain.attribute(model, x, method, target=0).values).all()
 
 
-def test_gates_and_norms_are_refused():
-    with pytest.raises(UnsupportedModelError, match=r"NativeLayerNorm \(in LayerNorm\(\(4,\)"):
-        explain.attribute(layer_normed(), drawn(2, 3), "deep_lift", target=0)
+def test_an_operation_without_a_rule_is_named_with_its_module():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return x.cumprod(1)
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), Odd()), nn.Linear(4, 2)).double()
+    for method in ("deep_lift", "lrp"):
+        with pytest.raises(
+            UnsupportedModelError, match=r"operation Cumprod \(in '1\.1', a Odd\) of Sequential"
+        ):
+            explain.attribute(model, drawn(2, 3), method, target=0)
+
+
+def test_an_operation_that_a_view_hides_is_refused():
     with pytest.raises(UnsupportedModelError, match=r"relu_ in place on a view.*inplace=False"):
         explain.attribute(in_place_on_a_view(), drawn(2, 2, 4), "deep_lift", target=0)
 

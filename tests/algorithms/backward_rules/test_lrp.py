@@ -15,16 +15,16 @@ from models.backward_rules import (
     GroupedFunctional,
     GroupedReused,
     in_place_on_a_view,
-    layer_normed,
     settled,
     with_weights_of,
+    without_a_rule,
 )
 from models.convolutional import TutorialNet, tutorial_in_modules
 from models.recurrent import LastStep, give_weights, keras_last_step
 from torch import nn
 
 import explain
-from explain.backends.operations.relevance import Flow
+from explain.backends.operations.flow import Flow
 from explain.errors import (
     EngineError,
     OptionError,
@@ -553,20 +553,27 @@ def test_a_fixed_batch_is_the_same(tensorflow_kit):
 
 
 def test_what_has_no_rule_is_refused_by_name(kit):
-    product = kit.function(lambda x: x * kit.tanh(x), dtype="float64")
-    with pytest.raises(UnsupportedModelError, match=r"LRP.*operation Mul.*2 tensors.*integrated_gradients"):
-        explain.attribute(product, drawn(2, 3), "lrp", target=0)
-    gates = kit.function(lambda x: kit.sigmoid(x) * kit.sigmoid(2 * x), dtype="float64")
-    with pytest.raises(UnsupportedModelError, match=r"LRP.*operation Mul"):
-        explain.attribute(gates, drawn(2, 3), "lrp", target=0)
-    inside = kit.function(lambda x: kit.softmax(x) * 2.0, dtype="float64")
-    with pytest.raises(UnsupportedModelError, match=r"operation Softmax.*score='logit'"):
-        explain.attribute(inside, drawn(2, 3), "lrp", target=0)
+    model, x = without_a_rule(kit), drawn(2, 3)
+    with pytest.raises(UnsupportedModelError, match=r"LRP has no rule for the operation Cumprod"):
+        explain.attribute(model, x, "lrp", target=0)
 
 
-def test_norms_and_hidden_operations_are_refused():
-    with pytest.raises(UnsupportedModelError, match=r"NativeLayerNorm \(in LayerNorm\(\(4,\)"):
-        explain.attribute(layer_normed(), drawn(2, 3), "lrp", target=0)
+def test_two_gates_share_the_relevance_of_their_product(kit):
+    """AttnLRP's rule for a product of two values; then each sigmoid passes on all that it gets."""
+    x = drawn(2, 3)
+    found = explain.attribute(
+        kit.function(lambda x: kit.sigmoid(x) * kit.sigmoid(2 * x) * 1.5, dtype="float64"),
+        x,
+        "lrp",
+        target=0,
+        layout="NC",
+    )
+    expected = np.zeros_like(x)
+    expected[:, 0] = 1.5 / (1 + np.exp(-x[:, 0])) / (1 + np.exp(-2 * x[:, 0]))
+    np.testing.assert_allclose(found.values, expected, **CLOSE)
+
+
+def test_hidden_operations_are_refused():
     with pytest.raises(UnsupportedModelError, match=r"relu_ in place on a view.*inplace=False"):
         explain.attribute(in_place_on_a_view(), drawn(2, 2, 4), "lrp", target=0)
 

@@ -202,14 +202,30 @@ def test_what_hides_a_relu_is_refused(method, tensorflow_kit):
     with pytest.raises(UnsupportedModelError, match="backward_rules"):
         explain.attribute(scripted, drawn(2, 3), method, target=0)
     keras, tf = tensorflow_kit.keras, tensorflow_kit.tf
-    rectify = tf.function(lambda x: tf.nn.relu(x))
-    called = tensorflow_kit.function(lambda x: rectify(x) * 2.0, dtype="float64")
-    with pytest.raises(UnsupportedModelError, match=r"PartitionedCall.*tf.function"):
+
+    def looped(x):
+        return tf.while_loop(lambda step, z: step < 2, lambda step, z: (step + 1, tf.nn.relu(z)), (0, x))[1]
+
+    called = tensorflow_kit.function(lambda x: looped(x) * 2.0, dtype="float64")
+    with pytest.raises(UnsupportedModelError, match=r"While.*unroll=True"):
         explain.attribute(called, drawn(2, 3), method, target=0)
     eager = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
     eager.compile(run_eagerly=True)
     with pytest.raises(UnsupportedModelError, match="backward_rules"):
         explain.attribute(eager, drawn(2, 3).astype("float32"), method, target=0)
+
+
+@pytest.mark.parametrize("method", RECTIFIED)
+def test_a_relu_in_a_function_of_tensorflow_is_like_any_other(method, tensorflow_kit):
+    tf, x = tensorflow_kit.tf, drawn(2, 3)
+    rectify = tf.function(lambda x: tf.nn.relu(x))
+    called, plain = (
+        tensorflow_kit.function(lambda x, made=made: -made(x) * x, dtype="float64")
+        for made in (rectify, tf.nn.relu)
+    )
+    found, expected = (explain.attribute(one, x, method, target=0, layout="NC") for one in (called, plain))
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert not tf.config.functions_run_eagerly()
 
 
 @pytest.mark.parametrize("method", RECTIFIED)
