@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from explain.backends.layered import LastPass
 from explain.backends.operations.first_reads import Read
@@ -26,7 +27,7 @@ from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
 from explain.torch_ext.model import beginnings
 from explain.torch_ext.model.activation_calls import UNKNOWN
-from explain.torch_ext.model.layers.calls import noted_calls
+from explain.torch_ext.model.layers.calls import EndOfRun, noted_calls
 from explain.torch_ext.model.layers.operations import noted_operations
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
@@ -157,9 +158,17 @@ class TorchBackend(AlongPaths, OpenedModel):
         return to_host(source.contiguous())[: len(examples)]
 
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
-        """Give the first argument of modules at some calls, from one run."""
-        with torch.no_grad(), ExitStack() as stack:
-            found = [stack.enter_context(self.place_of(call).received()) for call in calls]
+        """Give the first argument of modules at some calls, from one run, which ends when all are known."""
+        places, thread = [self.place_of(call) for call in calls], threading.get_ident()
+
+        def end(module: nn.Module, arguments: Any) -> None:
+            if all(found) and threading.get_ident() == thread:
+                raise EndOfRun
+
+        with torch.no_grad(), suppress(EndOfRun), ExitStack() as stack:
+            found = [stack.enter_context(place.received()) for place in places]
+            for layer in {place.layer for place in places}:
+                stack.callback(layer.register_forward_pre_hook(end).remove)
             self.read(self.tensors(examples.inputs), examples)
         # For other inputs a model may call other layers.
         return tuple(to_host(one[0]) if one else np.zeros((len(examples), 0)) for one in found)

@@ -27,7 +27,7 @@ from explain.torch_ext.model.activation_calls import (
 )
 from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
-from explain.torch_ext.model.layers.calls import with_moved_axis
+from explain.torch_ext.model.layers.calls import EndOfRun, TorchPlace, with_moved_axis
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
 
 
@@ -66,9 +66,14 @@ class TorchForwardPass(ForwardPass):
         self._calls = None
         if self.end.records or self.end.replaced:
             self._calls = ActivationCalls(self.end.replaced, replacement(self.question.score))
-        with self.recorder.recording() as recorded, self._calls or nullcontext():
+        ended = self.exit.ended() if isinstance(self.exit, TorchPlace) else nullcontext()
+        with self.recorder.recording() as recorded, self._calls or nullcontext(), ended:
             try:
                 return inspection.model(*given, **named), recorded
+            except EndOfRun:
+                if self.exit is None:
+                    raise
+                return None, recorded
             except ExplainError:
                 raise
             # The model is the user's code, which may raise anything.

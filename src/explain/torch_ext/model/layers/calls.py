@@ -103,6 +103,10 @@ def with_moved_axis(tensor: Tensor, source: int, target: int) -> Tensor:
     return in_order(moved) if source == 0 else moved
 
 
+class EndOfRun(BaseException):
+    """Ends a run of a model at a layer, whose output is all that is wanted; the model's own code does not catch it."""
+
+
 @dataclass(frozen=True)
 class TorchPlace(Place):
     """The output of a module at one of its calls; see `explain.backends.places.Place`."""
@@ -147,6 +151,25 @@ class TorchPlace(Place):
         handle = self.layer.register_forward_pre_hook(hook, with_kwargs=True)
         try:
             yield found
+        finally:
+            handle.remove()
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """End the run of the model after the call, by `EndOfRun`."""
+        count = -1
+        thread = threading.get_ident()
+
+        def hook(module: nn.Module, arguments: Any, output: Any) -> None:
+            nonlocal count
+            if threading.get_ident() == thread:
+                count += 1
+                if count == self.call.call:
+                    raise EndOfRun
+
+        handle = self.layer.register_forward_hook(hook)
+        try:
+            yield
         finally:
             handle.remove()
 
