@@ -121,15 +121,11 @@ def logarithmic_means(logarithms: Ends, values: Ends, functions: TensorFunctions
         The framework's operations.
     """
     greater = functions.maximum(*values)
+    distance = functions.abs(logarithms.at_input - logarithms.at_baseline)
+    # The quotient is exact at any distance but zero.
+    distance = functions.maximum(distance, greater * 0 + 1e-30)
     # A masked place has the logarithm −∞ in both runs.
-    some = greater > 0
-    zero = greater * 0
-    distance = functions.abs(
-        functions.where(some, logarithms.at_input, zero) - functions.where(some, logarithms.at_baseline, zero)
-    )
-    near = distance < 2.0**-20
-    share = -functions.expm1(-distance) / functions.where(near, zero + 1, distance)
-    return greater * functions.where(near, 1 - distance / 2, share)
+    return functions.where(greater > 0, greater * -functions.expm1(-distance) / distance, greater * 0)
 
 
 def softmax_slopes(arriving: Any, weights: Any, axes: Any, functions: TensorFunctions) -> Any:

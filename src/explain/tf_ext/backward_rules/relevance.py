@@ -145,16 +145,21 @@ def _tiny(dtype: Any) -> float:
     return float(np.finfo(np.float32 if dtype == tf.bfloat16 else dtype.as_numpy_dtype).tiny)
 
 
+def _least(dtype: Any, epsilon: Any) -> Any:
+    """Give epsilon as a number of a dtype, above zero there."""
+    return tf.maximum(tf.cast(epsilon[0], dtype), tf.constant(_tiny(dtype), dtype))
+
+
 def _added_to(values: Any, epsilon: Any) -> Any:
     """Move values away from zero."""
-    step = tf.maximum(tf.cast(epsilon[0], values.dtype), tf.constant(_tiny(values.dtype), values.dtype))
+    step = _least(values.dtype, epsilon)
     return values + tf.where(values < 0, -step, step)
 
 
 def _share(made: Any, epsilon: Any) -> Any:
     """Give the share z / (z + ε sign z) of its relevance that a sum z passes on; all of it where a mask added −∞."""
-    share = made / _added_to(made, epsilon)
-    return tf.where(tf.math.is_finite(made), share, tf.ones_like(share))
+    # It is 1 / (1 + ε / |z|), and 0 for a sum of zero.
+    return 1 / (1 + _least(made.dtype, epsilon) / tf.abs(made))
 
 
 def _unchanged(operation: Any, place: int, arriving: Sequence[Any]) -> Any:

@@ -129,13 +129,15 @@ def _added_to(values: Tensor, epsilon: float) -> Tensor:
 
 def _stabilised(made: Tensor, epsilon: float) -> _Prepare:
     """Make a sum z propagate the share z / (z + ε sign z) of its relevance, which its own gradient then divides."""
-    share = made / _added_to(made, epsilon)
-    # A mask adds −∞ to a sum.
-    share = torch.where(made.isfinite(), share, torch.ones_like(share))
+    step = max(epsilon, torch.finfo(made.dtype).tiny)
 
     def propagate(arriving: tuple[Any, ...]) -> tuple[Any, ...]:
         first = arriving[0]
-        return (None if first is None else first * share, *arriving[1:])
+        if first is None:
+            return arriving
+        # 1 / (1 + ε / |z|) is 1 where a mask added −∞, and 0 for a sum of zero.
+        share = made.abs().reciprocal_().mul_(step).add_(1).reciprocal_()
+        return (share.mul_(first), *arriving[1:])
 
     return propagate
 
