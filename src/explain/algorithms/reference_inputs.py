@@ -57,9 +57,8 @@ def scores_at_references(problem: Problem) -> Array:
     backend, examples, executor = problem.backend, problem.examples, problem.executor
     references, indices = references_of(problem), examples.target.indices
     count = len(references[0])
-    has_fixed_parts = (
-        bool(examples.companions or examples.held or examples.unmoved) or examples.mask is not None
-    )
+    fixed = examples.companions or examples.held or examples.unmoved or examples.outer
+    has_fixed_parts = bool(fixed) or examples.mask is not None
     if indices is None or has_fixed_parts or problem.in_rows:
         paths = reference_paths(problem, np.arange(count), np.zeros(count))
         scores = expanded_scores(backend, examples, paths, executor, in_rows=problem.in_rows)

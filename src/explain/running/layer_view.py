@@ -163,8 +163,36 @@ def activations_of(problem: Problem, call: LayerCall, examples: Examples) -> Arr
     return np.ascontiguousarray(np.concatenate([units for _, units in parts]), dtype=backend.dtype)
 
 
+def _references_at(problem: Problem, call: LayerCall) -> tuple[Array, ...] | None:
+    """Give the output of a layer for the references, the same for all examples.
+
+    Raises
+    ------
+    LayerError
+        If it depends on what else belongs to an example, such as its mask: no set is then the same for all.
+    """
+    if problem.references is None:
+        return None
+    examples, references = problem.examples, problem.references
+    count = len(references[0])
+    fixed = examples.companions or examples.held or examples.unmoved or examples.mask is not None
+    found = None
+    for row in range(len(examples) if fixed else 1):
+        repeated = examples.rows(np.full(count, row)).with_inputs(references)
+        units = activations_of(problem, call, repeated)
+        if found is not None and not np.allclose(units, found, rtol=1e-5, atol=1e-6):
+            raise LayerError(
+                f"layer={call.label!r}: its output for the references depends on what else belongs to an example (its "
+                "mask, other inputs or keyword arguments), so the examples have no references in common there. "
+                "Explain the examples one at a time."
+            )
+        found = units if found is None else found
+    assert found is not None, "there is an example"
+    return (found,)
+
+
 def at_layer(problem: Problem, call: LayerCall) -> Problem:
-    """Pose the same problem at a layer: inputs and baselines are the layer's outputs for those of the problem."""
+    """Pose the same problem at a layer: inputs, baselines and references are the layer's outputs for the problem's."""
     examples, layout = problem.examples, call.layout(problem.layout)
     activations = activations_of(problem, call, examples)
     baselines = problem.baselines
@@ -178,6 +206,7 @@ def at_layer(problem: Problem, call: LayerCall) -> Problem:
         backend=layered(problem).at(call),
         examples=examples.at_layer(activations, mask),
         baselines=baselines,
+        references=_references_at(problem, call),
         layout=layout,
         bounds=None,
         call=call,

@@ -67,5 +67,6 @@ ROWS = (
         needs=frozenset({"outputs", "backward_rules"}),
         uses_baseline=True,
         takes_references=True,
+        layer="may",
     ),
 )

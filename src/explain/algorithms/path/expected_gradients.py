@@ -180,6 +180,7 @@ ROWS = (
         ),
         uses_baseline=True,
         takes_references=True,
+        layer="may",
         refused_engines={
             "captum": "it draws references, positions and noise itself, unseeded and anew for each example"
         },
