@@ -9,6 +9,7 @@ import numpy as np
 
 from explain.render.parts.lines import SEPARATOR, Line
 from explain.render.parts.sheet import ALERT, INK, MUTED
+from explain.render.parts.steps import quoted
 from explain.results.attribution import Attribution
 from explain.results.integration_text import differences_text, map_error_text, misses_tolerance, steps_text
 from explain.results.names import class_name, framework_name, method_name, number, percent
@@ -31,6 +32,8 @@ def target_text(attribution: Attribution, example: int) -> str:
     >>> target_text(Attribution(ones, ones, "NC", "saliency", np.ones(1), target=(3,)), 0)
     'class 3'
     """
+    if attribution.texts and attribution.texts[example].target:
+        return f"token {quoted(attribution.texts[example].target)}"
     return class_name(attribution, target_of(attribution, example))
 
 
@@ -80,6 +83,8 @@ def map_error_line(attribution: Attribution, example: int) -> Line | None:
 
 def predicted_text(attribution: Attribution, example: int) -> str | None:
     """Write the predicted class; None where the model has no classes."""
+    if attribution.texts and attribution.texts[example].predicted:
+        return f"predicted {quoted(attribution.texts[example].predicted)}"
     if attribution.predicted is None or np.ndim(attribution.predicted[example]) != 0:
         return None
     return f"predicted {class_name(attribution, int(attribution.predicted[example]))}"
