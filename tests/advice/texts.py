@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from advice.advice import Advice
@@ -68,6 +69,13 @@ def of_one_number(kit: Any) -> Any:
             return self.inner(ids)[:, 0]
 
     return Score()
+
+
+def of_ten_positions(kit: Any) -> Any:
+    """A model whose configuration says so; its vectors are for as many positions as words."""
+    model = classifier(kit)
+    model.config = SimpleNamespace(max_position_embeddings=len(WORDS))
+    return model
 
 
 def hiding(kit: Any) -> Any:
@@ -166,6 +174,13 @@ ADVICE = [
         InputError,
         lambda kit: read(kit, TEXT, lambda text: [900, *ids_of(text)]),
         read,
+    ),
+    Advice(
+        " positions: shorten the text, or explain parts of it.",
+        InputError,
+        lambda kit: read(kit, "film " * 11, model=of_ten_positions(kit)),
+        lambda kit: read(kit, "film " * 10, model=of_ten_positions(kit)),
+        TORCH,
     ),
     Advice(
         " changes when that text is padded: give texts of one length together, or a tokenizer that pads as in training",

@@ -18,14 +18,14 @@ _TOLERANCE = 1e-3
 
 
 def check_vocabulary(model: Any, backend: Backend, texts: Texts) -> None:
-    """Refuse ids without a vector: a device may read zeros there, without an error.
+    """Refuse ids, and positions, without a vector: a device may read zeros there, without an error.
 
     Raises
     ------
     UnsupportedModelError
         If the model has no embedding.
     InputError
-        If an id is beyond the table of vectors.
+        If an id, or a position, is beyond the table of vectors.
     """
     layers: Mapping[str, Any] = getattr(backend, "named_layers", {})
     tables = [count for layer in layers.values() if is_embedding(layer) and (count := _rows(layer))]
@@ -33,6 +33,14 @@ def check_vocabulary(model: Any, backend: Backend, texts: Texts) -> None:
         raise UnsupportedModelError(
             f"x has strings, but {type(model).__name__} has no embedding layer that gives each token a vector: explain "
             "a model with one (nn.Embedding, keras.layers.Embedding), or give the numbers that this model takes as x."
+        )
+    longest = texts.ids.shape[1]
+    places = getattr(getattr(model, "config", None), "max_position_embeddings", None)
+    if isinstance(places, int) and longest > places and places in tables:
+        place = int(texts.mask.sum(axis=1).argmax())
+        raise InputError(
+            f"x[{place}] has {longest} tokens, but {type(model).__name__} has vectors for {places} positions: shorten "
+            "the text, or explain parts of it."
         )
     own = getattr(model, "get_input_embeddings", None)
     most = (_rows(own()) if callable(own) else None) or max(tables)
