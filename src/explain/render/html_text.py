@@ -12,7 +12,7 @@ from explain.inputs.text.tokens import Token
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale, css_color
 from explain.render.drawn import Drawn
-from explain.render.parts.caption import example_lines, head
+from explain.render.parts.caption import example_lines, head, padding_text
 from explain.render.parts.sheet import ALERT
 from explain.render.parts.steps import visible
 from explain.render.parts.text_contrast import text_color
@@ -99,7 +99,9 @@ def text_html(
 def _example(drawn: Drawn, index: int) -> str:
     """Write one text, below its target and its score."""
     example = drawn.examples[index]
-    title, *rest = (html.escape(line.text) for line in example_lines(drawn.first, example))
+    padding = padding_text(drawn.first.texts[example], drawn.maps[0][example])
+    lines = example_lines(drawn.first, example, *([padding] if padding else []))
+    title, *rest = (html.escape(line.text) for line in lines)
     tokens = drawn.first.texts[example].tokens
     words = _words(tokens, drawn.maps[0][example], drawn.scales[index])
     return (

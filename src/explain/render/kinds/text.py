@@ -14,6 +14,7 @@ from explain.render.colours import Scale
 from explain.render.drawn import Drawn
 from explain.render.kinds.sequence import BAR_ROOM, BAR_WIDTH, draw_bar_below
 from explain.render.parts.axes import say_all_zero
+from explain.render.parts.caption import padding_text
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN
@@ -22,7 +23,6 @@ from explain.render.parts.sheet import MUTED, elide, text_width
 from explain.render.parts.steps import visible
 from explain.render.parts.text_contrast import text_color
 from explain.results.heatmap import Floats
-from explain.results.names import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ LINE_HEIGHT = 0.31
 BOX_HEIGHT = 0.235
 # Beside the letters of a word, inside its box: at its ends, and where another piece or a mark touches it.
 BESIDE = 0.035
-JOINED = 0.008
+JOINED = 0.015
 # Between boxes: of words, and of what touches.
 SPACE = 0.05
 TOUCHING = 0.01
@@ -246,13 +246,5 @@ def _overs(drawn: Drawn, content: float) -> dict[int, list[list[Line]]]:
 
 
 def _padding_lines(drawn: Drawn, example: int) -> list[Line]:
-    """Say what the tokenizer's own padding, which is not drawn, has of the attribution."""
-    lines = []
-    for one, maps in _panels(drawn)[: len(drawn.attributions)]:
-        kinds = [token.kind for token in one.texts[example].tokens]
-        values = [value for kind, value in zip(kinds, maps[example], strict=False) if kind == "padding"]
-        if any(values):
-            lines.append(
-                Line(f"{len(values)} tokens of padding, not drawn: sum {number(float(sum(values)))}", SMALL)
-            )
-    return lines
+    texts = (padding_text(one.texts[example], maps[example]) for one, maps in _panels(drawn))
+    return [Line(text, SMALL) for text in texts if text]
