@@ -18,7 +18,9 @@ GUIDE = Path(__file__).parents[1] / "guides" / "text.md"
 
 def main() -> None:
     """Run the guide up to the block that draws, and keep what it draws."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         names: dict[str, object] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -283,3 +284,75 @@ def test_the_keywords_of_the_caller_come_first(kit):
 def test_a_text_is_drawn_again_from_a_changed_result(torch_kit):
     a = explain.attribute(classifier(torch_kit), TEXTS, "saliency", tokenizer=ids_of, target=1)
     assert replace(a, method="ig").by_word().texts == a.by_word().texts
+
+
+class TestKerasHub:
+    """Its models take their inputs by name; its tokenizers and preprocessors are callables."""
+
+    @pytest.fixture
+    def hub(self):
+        return pytest.importorskip("keras_hub")
+
+    @pytest.fixture
+    def words(self):
+        pieces = ("un", "##believ", "##able")
+        return [
+            "[PAD]",
+            "[UNK]",
+            "[CLS]",
+            "[SEP]",
+            "[MASK]",
+            "the",
+            "film",
+            "was",
+            *pieces,
+            "good",
+            "bad",
+            ".",
+            "a",
+        ]
+
+    SIZES: ClassVar = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 32}
+
+    @pytest.mark.parametrize("method", ["ig", "occlusion"])
+    def test_a_classifier_with_its_preprocessor(self, hub, words, method):
+        import keras
+
+        keras.utils.set_random_seed(0)
+        own = hub.tokenizers.BertTokenizer(vocabulary=words, lowercase=True)
+        before = hub.models.BertTextClassifierPreprocessor(own, sequence_length=8)
+        backbone = hub.models.BertBackbone(vocabulary_size=len(words), max_sequence_length=12, **self.SIZES)
+        model = hub.models.BertTextClassifier(backbone=backbone, num_classes=2, preprocessor=before)
+        texts = ["The film was unbelievable", "a bad film"]
+        options = {"sliding_window_shapes": (1,)} if method == "occlusion" else {"n_steps": 10}
+        a = explain.attribute(model, texts, method, tokenizer=before, target=1, **options)
+        assert [name for name, _ in a.by_word().tokens(0)] == [
+            "[CLS]", "The", "film", "was", "unbelievable", "[SEP]",
+        ]  # fmt: skip
+        ids = np.array([[2, 5, 6, 7, 8, 9, 10, 3], [2, 14, 12, 6, 3, 0, 0, 0]])
+        inputs = {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": ids != 0}
+        np.testing.assert_allclose(a.scores, model(inputs).numpy()[:, 1], rtol=1e-5)
+        alone = explain.attribute(model, texts[1], method, tokenizer=before, target=1, **options)
+        np.testing.assert_allclose(a.values[1, :5], alone.values[0], rtol=1e-4, atol=1e-6)
+        assert not a.values[1, 5:].any()
+        if method == "occlusion":
+            # Each token in turn is replaced by padding.
+            for place in range(8):
+                other = {**inputs, "token_ids": np.where(np.arange(8) == place, 0, ids)}
+                fall = a.scores[0] - model(other).numpy()[0, 1]
+                np.testing.assert_allclose(a.values[0, place], fall, rtol=1e-4, atol=1e-6)
+
+    def test_a_decoder_with_a_tokenizer(self, hub, words):
+        import keras
+
+        keras.utils.set_random_seed(0)
+        own = hub.tokenizers.BertTokenizer(vocabulary=words, lowercase=True)
+        backbone = hub.models.GPT2Backbone(vocabulary_size=len(words), max_sequence_length=12, **self.SIZES)
+        model = hub.models.GPT2CausalLM(backbone=backbone, preprocessor=None)
+        texts = ["the film was", "a film"]
+        a = explain.attribute(model, texts, "saliency", tokenizer=own, target="good")
+        assert a.target == ((2, 11), (1, 11))
+        ids = np.array([[5, 6, 7], [14, 6, 0]])
+        outputs = model({"token_ids": ids, "padding_mask": ids != 0}).numpy()
+        np.testing.assert_allclose(a.scores, [outputs[0, 2, 11], outputs[1, 1, 11]], rtol=1e-5)
+        assert a.texts[0].predicted == words[int(outputs[0, 2].argmax())]

@@ -92,7 +92,7 @@ def checked_request(
         options=options,
         baseline=baseline,
         layout=layout,
-        lengths=lengths,
+        lengths=read.lengths,
         bounds=bounds,
         display=display,
     )
@@ -113,7 +113,7 @@ def checked_request(
         layer=layer,
         layer_layout=layer_layout_of(layer_layout, layer),
         neuron=neuron,
-        lengths=lengths,
+        lengths=read.lengths,
         batch_size=optional_count("batch_size", batch_size),
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),

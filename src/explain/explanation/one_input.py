@@ -68,11 +68,7 @@ class OneInput:
         host = request.question.layout.to_batch_first(request.given.x)
         are_ids = host.dtype.kind == "i"
         first = np.ascontiguousarray(host if are_ids else host.astype(backend.dtype, copy=False))
-        texts = request.texts
-        if texts is None:
-            mask = resolve_mask(request.lengths, first, layout)
-        else:
-            mask = texts.mask if texts.are_padded else None
+        mask = resolve_mask(request.lengths, first, layout)
         examples = Examples((first,), companions=request.companions, mask=mask)
         if not are_ids:
             return cls(backend, examples, layout)

@@ -132,7 +132,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
     if request.texts is not None:
         text = TextTarget(request.target, request.texts)
         if not explains_neuron:
-            text = text_target(request, request.texts, backend, examples, outputs)
+            text = text_target(request, request.texts, view, examples, outputs)
         request = replace(request, target=text.target)
         predicted = predicted if text.predicted is None else text.predicted
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")

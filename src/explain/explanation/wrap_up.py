@@ -66,6 +66,9 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
         notes = [*before, *one.notes, *_cancellation_notes(posed, one), *after]
         given += [note for note in notes if note not in given]
         results.append(_result(posed, one, notes, is_only=structure is None))
+    if posed.text is not None and structure is not None:
+        # Beside the tokens, a model of texts may take masks and segments, which the caller has not given.
+        return results[structure.names.index(posed.text.texts.input_name)], given
     return (results[0] if structure is None else structure.rebuilt(results)), given
 
 

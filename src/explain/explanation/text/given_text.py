@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from explain.backends.protocol import Extension
 from explain.errors import InputError
 from explain.inputs.text.batch import Texts, strings_of, texts_of
 from explain.inputs.text.recognised import tokenizer_of
+
+# The inputs of KerasHub's models of texts.
+_TOKENS, _PADDING_MASK, _SEGMENTS = "token_ids", "padding_mask", "segment_ids"
 
 _MASK = "attention_mask"
 _DECODER_IDS = "decoder_input_ids"
@@ -29,12 +32,15 @@ class ReadInput:
         The input: token ids where the caller gave strings.
     forward_kwargs : Mapping, optional
         Further arguments of the model, with those that the tokenizer gives.
+    lengths : object
+        The number of tokens of each text, for each input; else as the caller gave it.
     texts : Texts, optional
         The texts, if the input is strings.
     """
 
     x: Any
     forward_kwargs: Mapping[str, Any] | None
+    lengths: Any = None
     texts: Texts | None = None
 
 
@@ -86,7 +92,7 @@ def read_input(
                 f"tokenizer is given, but x is of type {type(x).__name__}: give one string or a list of strings; or "
                 "token ids, without tokenizer."
             )
-        return ReadInput(x, forward_kwargs)
+        return ReadInput(x, forward_kwargs, lengths)
     tokenizer = own_tokenizer if tokenizer is None else tokenizer
     if tokenizer is None:
         raise InputError(
@@ -100,6 +106,14 @@ def read_input(
     stated = extension.stated_input_shape(model)
     steps = stated[0] if stated is not None and len(stated) == 1 else None
     texts = texts_of(strings, tokenizer_of(tokenizer), steps)
+    counts = texts.mask.sum(axis=1).tolist()
+    named = _named_inputs(model)
+    if named:
+        beside = {_PADDING_MASK: texts.mask.astype(np.int64), _SEGMENTS: np.zeros_like(texts.ids)}
+        given = {_TOKENS: texts.ids, **beside, **texts.more}
+        of_steps = {name: None if name == _PADDING_MASK else counts for name in named}
+        x = {name: given[name] for name in named}
+        return ReadInput(x, forward_kwargs, of_steps, replace(texts, input_name=_TOKENS))
     added = {name: values for name, values in texts.more.items() if _takes(model, name)}
     if _takes(model, _MASK):
         added[_MASK] = texts.mask.astype(np.int64)
@@ -107,7 +121,7 @@ def read_input(
     if start is not None and _takes(model, _DECODER_IDS):
         # The next token is then the first that the decoder writes.
         added[_DECODER_IDS] = np.full((len(texts), 1), start, np.int64)
-    return ReadInput(texts.ids, {**added, **(forward_kwargs or {})}, texts)
+    return ReadInput(texts.ids, {**added, **(forward_kwargs or {})}, counts, texts)
 
 
 def labels_of(model: Any) -> tuple[str, ...]:
@@ -126,8 +140,16 @@ def labels_of(model: Any) -> tuple[str, ...]:
 
 
 def takes_mask(model: Any) -> bool:
-    """Tell whether a model takes a mask of the tokens that are no padding, by keyword."""
-    return _takes(model, _MASK)
+    """Tell whether a model takes a mask of the tokens that are no padding."""
+    return _takes(model, _MASK) or bool(_named_inputs(model))
+
+
+def _named_inputs(model: Any) -> tuple[str, ...]:
+    """Give the names of the inputs of a Keras model that takes token ids by name, as those of KerasHub do."""
+    names = getattr(model, "input", None) if hasattr(model, "input_spec") else None
+    if not isinstance(names, Mapping) or not {_TOKENS, _PADDING_MASK} <= set(names):
+        return ()
+    return tuple(names) if set(names) <= {_TOKENS, _PADDING_MASK, _SEGMENTS} else ()
 
 
 def _takes(model: Any, name: str) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from explain.backends.protocol import Backend
 from explain.errors import InputError, TargetError
+from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
+from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.given_text import labels_of
 from explain.inputs.examples import Array, Examples
 from explain.inputs.text.batch import Texts
@@ -42,7 +43,7 @@ class TextTarget:
 
 
 def text_target(
-    request: Request, texts: Texts, backend: Backend, examples: Examples, outputs: Array
+    request: Request, texts: Texts, view: OneInput | SeveralInputs, examples: Examples, outputs: Array
 ) -> TextTarget:
     """Resolve the target of texts.
 
@@ -50,7 +51,7 @@ def text_target(
     ----------
     request, texts : Request, Texts
         The checked request and its texts.
-    backend, examples : Backend, Examples
+    view, examples : OneInput or SeveralInputs, Examples
         The model at the vectors of the tokens, and the examples there.
     outputs : numpy.ndarray
         The outputs that are explained, shape (N, ...).
@@ -68,7 +69,7 @@ def text_target(
         return TextTarget(_classes(target, names), texts, names)
     if outputs.ndim > 3 or _is_index(target):
         return TextTarget(target, texts)
-    places = _places(texts, backend, examples, outputs)
+    places = _places(texts, view, examples, outputs)
     at_places = outputs[np.arange(len(outputs)), places]
     predicted: Array = at_places.argmax(axis=1)
     tokens = predicted.tolist() if target is None else _tokens(target, texts, outputs.shape[2])
@@ -165,13 +166,13 @@ def _token(given: Any, texts: Texts, count: int) -> int:
     )
 
 
-def _places(texts: Texts, backend: Backend, examples: Examples, outputs: Array) -> list[int]:
+def _places(texts: Texts, view: OneInput | SeveralInputs, examples: Examples, outputs: Array) -> list[int]:
     """Give the place of the output that is explained for each text: of the token that follows, or of a hidden one."""
     count = outputs.shape[1]
     if count != texts.ids.shape[1]:
         # The outputs of a decoder with ids of its own, which are the same number for each text.
         return [count - 1] * len(texts)
-    if _is_causal(texts, backend, examples, outputs):
+    if _is_causal(texts, view, examples, outputs):
         return list(texts.last)
     hidden = [
         [place for place, token in enumerate(row) if int(token) in texts.tokenizer.hidden]
@@ -186,19 +187,27 @@ def _places(texts: Texts, backend: Backend, examples: Examples, outputs: Array) 
     )
 
 
-def _is_causal(texts: Texts, backend: Backend, examples: Examples, outputs: Array) -> bool:
+def _is_causal(texts: Texts, view: OneInput | SeveralInputs, examples: Examples, outputs: Array) -> bool:
     """Tell whether the outputs of tokens stay as they are when the last token changes."""
     longest = int(np.argmax(texts.last))
     last = texts.last[longest]
     if last == 0:
         return True
-    row = slice(longest, longest + 1)
-    one = examples.rows(row)
-    vectors = one.inputs[0].copy()
+    one = examples.rows(slice(longest, longest + 1))
+    (array,) = one.inputs
+    part = view.parts[_place_of_tokens(view, texts)] if isinstance(view, SeveralInputs) else None
+    vectors = (array if part is None else part.shaped(array[..., part.columns])).copy()
     vectors[:, last] = -2 * vectors[:, last] + vectors[:, 0]
-    changed, _ = backend.outputs(replace(one, inputs=(vectors,)))
+    if part is not None:
+        array = array.copy()
+        array[..., part.columns] = part.flat(vectors)
+    changed, _ = view.backend.outputs(one.with_inputs((vectors if part is None else array,)))
     gaps = np.abs(changed[0] - outputs[longest])
     return bool(gaps[:last].max() <= _TOLERANCE * np.abs(outputs[longest]).max())
+
+
+def _place_of_tokens(view: SeveralInputs, texts: Texts) -> int:
+    return next(place for place, one in enumerate(view.moved) if one.given.name == texts.input_name)
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

@@ -31,6 +31,8 @@ class Texts:
         The tokenizer that made the ids.
     more : Mapping of str to numpy.ndarray
         What else the tokenizer gives for each token, shape (N, T).
+    input_name : str
+        The name of the input for the ids, of a model that takes several inputs by name; else empty.
     """
 
     texts: tuple[Text, ...]
@@ -38,6 +40,7 @@ class Texts:
     mask: Mask
     tokenizer: Tokenizer
     more: Mapping[str, Array] = field(default_factory=dict)
+    input_name: str = ""
 
     def __len__(self) -> int:
         """Give N."""
