@@ -220,6 +220,25 @@ class TestPadding:
             assert [name for name, _ in a.tokens(row)] == text.split()
 
 
+def test_a_model_that_takes_time_first_gets_it_so(torch_kit):
+    class TimeFirst(torch_kit.torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = classifier(torch_kit)
+
+        def forward(self, ids, attention_mask=None):
+            return self.inner(ids.T, attention_mask)
+
+    a, b = (
+        explain.attribute(model, TEXTS, "ig", tokenizer=ids_of, target=1, n_steps=8, **layout)
+        for model, layout in ((TimeFirst(), {"layout": "TN"}), (classifier(torch_kit), {}))
+    )
+    assert a.values.shape == (5, 2)
+    np.testing.assert_allclose(a.values.T, b.values, rtol=1e-6)
+    assert a.by_word().tokens(1) == b.by_word().tokens(1)
+    a.plot()
+
+
 class TestWords:
     @pytest.fixture
     def pieces(self, torch_kit):

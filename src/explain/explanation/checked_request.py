@@ -83,7 +83,7 @@ def checked_request(
         check_neuron(row, layer, target)
     model, own_tokenizer = parts_of_pipeline(model)
     extension = extension_for(model, framework)
-    read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths)
+    read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout)
     given = given_inputs(
         read.x,
         extension,

@@ -12,6 +12,7 @@ import numpy as np
 
 from explain.backends.protocol import Extension
 from explain.errors import InputError
+from explain.inputs.layout import Layout
 from explain.inputs.text.batch import Texts, strings_of, texts_of
 from explain.inputs.text.recognised import tokenizer_of
 
@@ -68,12 +69,13 @@ def read_input(
     extension: Extension,
     forward_kwargs: Mapping[str, Any] | None,
     lengths: Any,
+    layout: Any,
 ) -> ReadInput:
     """Read strings with a tokenizer; any other input remains as it is.
 
     Parameters
     ----------
-    model, x, tokenizer, forward_kwargs, lengths : object
+    model, x, tokenizer, forward_kwargs, lengths, layout : object
         As for `explain.attribute`.
     own_tokenizer : object
         The tokenizer of a pipeline, used if the caller gives none.
@@ -121,7 +123,9 @@ def read_input(
     if start is not None and _takes(model, _DECODER_IDS):
         # The next token is then the first that the decoder writes.
         added[_DECODER_IDS] = np.full((len(texts), 1), start, np.int64)
-    return ReadInput(texts.ids, {**added, **(forward_kwargs or {})}, counts, texts)
+    time_first = isinstance(layout, (str, Layout)) and getattr(layout, "axes", layout) == "TN"
+    ids = texts.ids.T if time_first else texts.ids
+    return ReadInput(ids, {**added, **(forward_kwargs or {})}, counts, texts)
 
 
 def labels_of(model: Any) -> tuple[str, ...]:

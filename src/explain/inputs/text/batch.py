@@ -87,6 +87,9 @@ def strings_of(x: Any) -> list[str] | None:
         x = [x]
     if not isinstance(x, (list, tuple)) or not any(isinstance(one, str) for one in x):
         return None
+    if any(hasattr(one, "shape") for one in x):
+        # Several inputs, of which one is no array.
+        return None
     for place, one in enumerate(x):
         if not isinstance(one, str):
             raise InputError(
