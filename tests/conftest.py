@@ -57,6 +57,7 @@ def made() -> SimpleNamespace:
         channels_first=made_attributions.channels_first,
         rows=made_attributions.rows,
         names=made_attributions.names,
+        texts=made_attributions.texts,
         table=made_attributions.table,
         volumes=made_attributions.volumes,
         maximization=made_attributions.maximization,

@@ -1,8 +1,11 @@
 """Made-up attributions of every kind of input, for the tests of results and of their pictures."""
 
+import re
+
 import numpy as np
 
 from explain.inputs.display import Display
+from explain.inputs.text.tokens import Text, tokens_of
 from explain.results.attribution import Attribution
 
 CLASSES = ("cat", "dog", "a <very> long name of a class & more than fits on a line", "$x^2$")
@@ -50,6 +53,28 @@ def names(words=("Jo", "O'Neal", "<b>"), **fields):
     return make(values, "NTC", **{"mask": mask, "display": display, **fields})
 
 
+SENTENCES = (
+    "The film was unbelievably good: every scene, every line & every cut of its two-hour running time is placed with a "
+    "<care> that few directors can afford, and I didn't want it to end.",
+    "A dull, overlong film; $5 wasted$.",
+)
+
+
+def texts(sentences=SENTENCES, **fields):
+    """Words in pieces of up to five letters, between two special tokens."""
+    found = []
+    for sentence in sentences:
+        spans = [match.span() for match in re.finditer(r"\w{1,5}|[^\w\s]", sentence)]
+        names = ["[CLS]", *(sentence[slice(*span)] for span in spans), "[SEP]"]
+        kinds = ["special", *["word"] * len(spans), "special"]
+        found.append(Text(sentence, tokens_of(sentence, names, [None, *spans, None], kinds)))
+    longest = max(len(text.tokens) for text in found)
+    mask = np.array([np.arange(longest) < len(text.tokens) for text in found])
+    values = np.random.default_rng(4).normal(size=mask.shape) ** 3 * mask
+    own = {"mask": mask, "texts": tuple(found), "reduce": "sum"}
+    return make(values, "NT", **{**own, **fields})
+
+
 def table(count=2, features=6, **fields):
     named = {"feature_names": tuple(f"$ feature {index}" for index in range(features))}
     values = np.random.default_rng(3).normal(size=(count, features))
@@ -85,6 +110,7 @@ EVERY_KIND = {
     "many channels": lambda: images(1, shape=(6, 9, 5)),
     "rows": lambda: rows(1),
     "names": names,
+    "texts": texts,
     "table": table,
     "volume": lambda: volumes(1),
     "maximization": lambda: maximization(1),

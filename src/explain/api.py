@@ -22,6 +22,8 @@ from explain.results.attribution import Attribution
 
 
 @overload
+def attribute(model: Any, x: str | list[str], method: str = ..., **arguments: Any) -> Attribution: ...
+@overload
 def attribute(
     model: Any, x: tuple[Any, ...], method: str = ..., *, layer: None = None, **arguments: Any
 ) -> tuple[Attribution | None, ...]: ...
@@ -48,6 +50,7 @@ def attribute(
     x: Any,
     method: str = "integrated_gradients",
     *,
+    tokenizer: Any = None,
     target: TargetLike = None,
     baseline: BaselineLike = None,
     score: str = "logit",
@@ -73,6 +76,7 @@ def attribute(
     x: Any,
     method: str = "integrated_gradients",
     *,
+    tokenizer: Any = None,
     target: TargetLike = None,
     baseline: BaselineLike = None,
     score: str = "logit",
@@ -98,10 +102,12 @@ def attribute(
     Parameters
     ----------
     model : torch.nn.Module, keras.Model, a scikit-learn estimator or a function of tensors or arrays
-        The model; it is restored after the call. For a plain function give `framework`.
-    x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them
+        The model; it is restored after the call. For a plain function give `framework`. Also a pipeline of
+        ``transformers``: its model is explained, with its tokenizer.
+    x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them; or strings
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
-        an embedding layer also token ids, whole numbers of shape (N, T): each gets one value.
+        an embedding layer also token ids, whole numbers of shape (N, T): each gets one value; or, with `tokenizer`,
+        one string or a list of strings.
         For a model with several inputs: a tuple or list is passed by position, a dict by name; for a Keras model,
         as Keras takes them. All inputs are explained together. None is passed on unchanged. Masks, and whole numbers
         that no embedding reads, stay fixed. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
@@ -109,10 +115,17 @@ def attribute(
         with one entry per input; any other value applies to all inputs.
     method : str
         A name or alias from `explain.methods`, e.g. ``"ig"`` or ``"saliency"``.
+    tokenizer : object, optional
+        For strings: the tokenizer of the model, from ``transformers``, ``tokenizers`` or KerasHub, or any callable
+        that maps one string to a list of ids. A callable may also give a pair of ids and offsets or of ids and names,
+        or a dict with ``"input_ids"``. Shorter texts are padded; the model gets an ``attention_mask`` if it takes one.
     target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
         The output to explain. None takes the predicted class of each example. An int applies to all examples; a
         list has one int per example. A tuple is one index into outputs of higher rank; a list of tuples has one
-        index per example. A callable maps the model's output tensor to one scalar per example.
+        index per example. A callable maps the model's output tensor to one scalar per example. For strings also the
+        name of a class; and, where a decoder gives outputs for each token, the token that follows the text: a string
+        that is one token (``" Paris"`` and ``"Paris"`` may be two), its id, or a list of one for each text; None takes
+        the most likely one.
     baseline : None, float, array or str
         For methods that compare `x` with a baseline: None (zeros), a number, an array that broadcasts to `x`, or a
         rule, ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``. For methods that compare with a set of references,
@@ -189,6 +202,7 @@ def attribute(
         model,
         x,
         method,
+        tokenizer=tokenizer,
         target=target,
         baseline=baseline,
         score=score,

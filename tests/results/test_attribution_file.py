@@ -13,6 +13,7 @@ import pytest
 import explain
 from explain import Attribution, Display
 from explain.errors import AttributionFileError
+from explain.inputs.text.tokens import Text, Token
 
 _generator = np.random.default_rng(0)
 
@@ -58,6 +59,10 @@ def full() -> Attribution:
             classes=("cat", "Señor"),
             step_names=(("a", "b"), ("c",)),
             feature_names=("x", "y", "z"),
+        ),
+        texts=(
+            Text("<a> film", (Token("<a>", 0, "special"), Token("film", 1, space=True)), "was", " is"),
+            Text("b", (Token("b", 0), Token("", 1, "padding"))),
         ),
     )
 

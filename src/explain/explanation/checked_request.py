@@ -21,6 +21,7 @@ from explain.explanation.arguments import (
 )
 from explain.explanation.given_inputs import given_inputs
 from explain.explanation.request import Request
+from explain.explanation.text.given_text import parts_of_pipeline, read_input
 from explain.inputs.arrays import split_forward_kwargs
 from explain.inputs.reduction import reduction_of
 
@@ -30,6 +31,7 @@ def checked_request(
     x: Any,
     method: str,
     *,
+    tokenizer: Any,
     target: Any,
     baseline: Any,
     score: str,
@@ -79,22 +81,24 @@ def checked_request(
         )
     if neuron is not None:
         check_neuron(row, layer, target)
+    model, own_tokenizer = parts_of_pipeline(model)
     extension = extension_for(model, framework)
+    read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout)
     given = given_inputs(
-        x,
+        read.x,
         extension,
         model,
         row,
         options=options,
         baseline=baseline,
         layout=layout,
-        lengths=lengths,
+        lengths=read.lengths,
         bounds=bounds,
         display=display,
     )
     count = given.x.shape[given.layout.batch_axis]
     names = (given.wiring and given.wiring.names) or ()
-    common, companions = split_forward_kwargs(forward_kwargs, count, extension, names)
+    common, companions = split_forward_kwargs(read.forward_kwargs, count, extension, names)
     request = Request(
         model=model,
         given=given,
@@ -109,10 +113,11 @@ def checked_request(
         layer=layer,
         layer_layout=layer_layout_of(layer_layout, layer),
         neuron=neuron,
-        lengths=lengths,
+        lengths=read.lengths,
         batch_size=optional_count("batch_size", batch_size),
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),
+        texts=read.texts,
     )
     if given.structure is None and given.states_layout:
         check_kinds(row, [given.layout])

@@ -123,7 +123,7 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
         return Explained(given)
     host = given.batch_first
     notes: Notes = []
-    if host.dtype.kind in "iu":
+    if host.dtype.kind in "iu" and request.texts is None and not _is_mask_of_tokens(view, given):
         text = (
             f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
             "its numbers: it stayed fixed, and its values are zero. That is right for masks, lengths and positions "
@@ -140,6 +140,16 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
         parts=(),
     )
     return Explained(given, shown, Found((np.zeros_like(array),)), notes)
+
+
+def _is_mask_of_tokens(view: SeveralInputs, given: GivenInput) -> bool:
+    """Tell whether an input is called a mask, and has zeros and ones for the tokens of another input."""
+    host = given.batch_first
+    return (
+        "mask" in given.name.lower()
+        and bool(np.isin(host, (0, 1)).all())
+        and any(one.tokens is not None and one.tokens.ids.shape == host.shape for one in view.moved)
+    )
 
 
 def _shared_map(name: str, call: LayerCall) -> Note:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from explain.algorithms.catalogue import methods
-from explain.backends.protocol import Backend, Finding
+from explain.backends.protocol import Backend, Finding, LayeredBackend
 from explain.errors import OptionError, UnsupportedModelError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.text.fit import check_padding, check_vocabulary
+from explain.explanation.text.given_text import takes_mask
+from explain.explanation.text.target import TextTarget, text_target
 from explain.explanation.whole_numbers import check_whole_numbers
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
+from explain.inputs.text.batch import Texts
 from explain.running.execution import Executor, executor_for
 from explain.running.layer_view import at_layer, named_call, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
@@ -50,6 +54,8 @@ class Posed:
         The predicted class of each example, shape (N,).
     unsteady : bool
         Whether the model returns different outputs when it is called again on the same inputs.
+    text : TextTarget, optional
+        The texts, if the input is strings, with the names of what is explained.
     is_of_layer : bool
         Whether the result explains the output of a layer, not the inputs: there is then a single result.
     """
@@ -64,6 +70,7 @@ class Posed:
     predicted: Array | None
     unsteady: bool
     is_of_layer: bool
+    text: TextTarget | None = None
 
 
 @contextmanager
@@ -89,6 +96,8 @@ def posed(request: Request) -> Iterator[Posed]:
 def _posed(request: Request, opened: Backend) -> Posed:
     request = with_seen_layout(request, opened)
     method = request.method
+    if request.texts is not None:
+        _check_fit(request, request.texts, opened)
     view = (OneInput if request.given.structure is None else SeveralInputs).prepared(request, opened)
     if request.reduce is not None and not view.has_tokens:
         raise OptionError(
@@ -105,7 +114,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
     )
     check_whole_numbers(request, backend, examples)
     examples = _with_computed_masks(backend, examples, executor)
-    examples = examples.with_target(expected_target(request.target, len(examples)))
+    examples = examples.with_target(_expected(request, len(examples)))
     # Checked on the whole model, before a problem at a layer cuts it: the answer is cached with the model.
     noise = noise_of(backend, request.model, examples, executor)
     through = request.neuron is not None and method.through_neuron
@@ -119,6 +128,13 @@ def _posed(request: Request, opened: Backend) -> Posed:
     backend, outputs, finding = explained_outputs(request, view, backend, examples, executor, noise)
     if backend.fixed_batch_size == 1:
         executor = executor_for(backend, request.model, examples)
+    predicted, text = predicted_classes(outputs), None
+    if request.texts is not None:
+        text = TextTarget(request.target, request.texts)
+        if not explains_neuron:
+            text = text_target(request, request.texts, view, examples, outputs)
+        request = replace(request, target=text.target)
+        predicted = predicted if text.predicted is None else text.predicted
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
     examples = examples.with_target(target)
     compared = view.compared(request, examples)
@@ -159,10 +175,25 @@ def _posed(request: Request, opened: Backend) -> Posed:
         targets=targets,
         neurons=neurons,
         baseline_rule=compared.rule or {},
-        predicted=predicted_classes(outputs),
+        predicted=predicted,
         unsteady=noise > UNSTEADY,
         is_of_layer=is_of_layer,
+        text=text,
     )
+
+
+def _check_fit(request: Request, texts: Texts, opened: Backend) -> None:
+    """Refuse a tokenizer that does not fit the model, before the model reads its ids."""
+    check_vocabulary(request.model, opened, texts)
+    if texts.are_padded and not takes_mask(request.model):
+        check_padding(cast(LayeredBackend, opened), texts, request.companions)
+
+
+def _expected(request: Request, count: int) -> Target:
+    """Give the target as far as it is known before the outputs; of a text, its names are not."""
+    if request.texts is not None and not callable(request.target):
+        return Target()
+    return expected_target(request.target, count)
 
 
 def _with_computed_masks(backend: Backend, examples: Examples, executor: Executor) -> Examples:

@@ -13,6 +13,7 @@ from explain.explanation.given_inputs import Given
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.reduction import Reduction
+from explain.inputs.text.batch import Texts
 
 Note = tuple[str, type[ExplainWarning]]
 """A warning: its message and its class."""
@@ -42,6 +43,8 @@ class Request:
         As the caller passed them: checked against the model's outputs and layers when the problem is posed.
     layer_layout : Layout, optional
         The axes of the layer's output, if the caller states them.
+    texts : Texts, optional
+        The texts, if the caller gave strings.
     batch_size, memory_budget, seed
         As in `explain.attribute`.
     """
@@ -63,3 +66,4 @@ class Request:
     batch_size: int | None
     memory_budget: int | None
     seed: int
+    texts: Texts | None = None

@@ -131,6 +131,9 @@ class SeveralInputs:
         first = _packed(inner, moved, beside, count)
         calls: dict[int, TokenCalls] = {}
         for place, given_ids in _ids_among(first).items():
+            if request.texts is not None and unmoved[place].name != request.texts.input_name:
+                # Segments, which the caller has not given.
+                continue
             reading = reading_calls(first[0], given_ids)
             if reading:
                 check_ids(request.method, unmoved[place].layout)

@@ -23,6 +23,7 @@ from explain.errors import (
 from explain.explanation.each_input import Explained
 from explain.explanation.posed import Posed
 from explain.explanation.request import Notes, Request
+from explain.explanation.text.target import TextTarget
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
@@ -65,6 +66,9 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
         notes = [*before, *one.notes, *_cancellation_notes(posed, one), *after]
         given += [note for note in notes if note not in given]
         results.append(_result(posed, one, notes, is_only=structure is None))
+    if posed.text is not None and structure is not None:
+        # Beside the tokens, a model of texts may take masks and segments, which the caller has not given.
+        return results[structure.names.index(posed.text.texts.input_name)], given
     return (results[0] if structure is None else structure.rebuilt(results)), given
 
 
@@ -131,9 +135,17 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
     )
     if not at_input or tokens is None:
         return attribution
-    return _by_token(
-        attribution, tokens, given.layout, problem.layout.to_canonical(values), _reduction(request)
-    )
+    found_values = problem.layout.to_canonical(values)
+    by_token = _by_token(attribution, tokens, given.layout, found_values, _reduction(request))
+    return by_token if posed.text is None else _with_words(by_token, posed.text)
+
+
+def _with_words(result: Attribution, text: TextTarget) -> Attribution:
+    """Give the result with its texts, and with the names that the model has for its classes."""
+    display = result.display
+    if text.classes and not display.classes:
+        display = replace(display, classes=text.classes)
+    return replace(result, texts=text.texts.texts, display=display)
 
 
 def _score_notes(finding: Finding) -> Notes:

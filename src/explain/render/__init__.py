@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from explain.render.colours import Scale, shared_scale
     from explain.render.figure import plot
     from explain.render.html import sequence_html
+    from explain.render.html_text import text_html
     from explain.render.kinds.image import draw_step_margin
     from explain.render.kinds.maximization import draw_score_curve
     from explain.render.kinds.scatter import draw_scatter, plot_scatter
@@ -53,6 +54,7 @@ _HOME = {
     "shared_scale": "explain.render.colours",
     "slice_volume": "explain.render.kinds.volume",
     "steps": "explain.render.parts.steps",
+    "text_html": "explain.render.html_text",
 }
 
 __all__ = [
@@ -81,6 +83,7 @@ __all__ = [
     "shared_scale",
     "slice_volume",
     "steps",
+    "text_html",
 ]
 
 

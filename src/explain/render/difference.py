@@ -18,7 +18,7 @@ from explain.results.view import View, view
 MAGNIFICATIONS = (100, 10, 1)
 
 # The axes of the maps of each view.
-_LAYOUTS: dict[View, str] = {"image": "NHW", "rows": "NTC", "characters": "NT", "table": "NC"}
+_LAYOUTS: dict[View, str] = {"image": "NHW", "rows": "NTC", "characters": "NT", "text": "NT", "table": "NC"}
 
 
 def with_difference(drawn: Drawn) -> Drawn:

@@ -29,13 +29,15 @@ def plot(
     channels: ChannelRule | None = None,
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
+    pieces: bool = False,
 ) -> Figure:
     """Draw an attribution, one row per example.
 
     Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Sequences with
     ``display.step_names``: each step on the colour of its relevance, with a bar below; without names: the input and
     the map as rows over time, with the sum of each step beside the map. Tables: bars from the largest to the
-    smallest. Volumes: for each example the slice with the largest sum of |values|. Activation maximization: the
+    smallest. Texts: each word on the colour of its relevance; special tokens, such as ``[CLS]``, are smaller and
+    outlined. Volumes: for each example the slice with the largest sum of |values|. Activation maximization: the
     start, the input that was found, and the score at every step.
 
     Parameters
@@ -55,6 +57,8 @@ def plot(
         The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
     max_examples : int
         How many examples are drawn by default.
+    pieces : bool
+        For texts: whether each token has a colour of its own, instead of each word.
 
     Returns
     -------
@@ -76,6 +80,8 @@ def plot(
     """
     check_attribution("attribution", attribution)
     channels = default_channels([attribution]) if channels is None else channels
+    if view(attribution) == "text" and not pieces:
+        attribution = attribution.by_word()
     slices: list[str] = []
     if view(attribution) == "volume":
         depths = most_relevant_slice(attribution, channels=channels)

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from explain.errors import InputError
 from explain.inputs.display import Display
 from explain.inputs.layout import Layout
+from explain.inputs.reduction import reduction_of
+from explain.inputs.text.tokens import Text
+from explain.inputs.text.words import joined, word_values
 from explain.results.attribution_file import checked_content, read_fields, write_fields
 
 if TYPE_CHECKING:
@@ -92,6 +96,9 @@ class Attribution:
     together : tuple of str
         The inputs that were explained together, this one included: `delta` then refers to the sum of all their
         values. Empty for an input that was explained alone.
+    texts : tuple of Text
+        For strings: each text with its tokens, one for each of the T values of its example, without the padding of
+        shorter texts; else empty.
 
     Examples
     --------
@@ -132,6 +139,7 @@ class Attribution:
     display: Display = field(default_factory=Display)
     input_name: str = ""
     together: tuple[str, ...] = ()
+    texts: tuple[Text, ...] = ()
 
     def __len__(self) -> int:
         """Give the number of examples."""
@@ -154,6 +162,70 @@ class Attribution:
     def with_display(self, **changes: Any) -> Attribution:
         """Give the same attribution with some fields of its `Display` changed."""
         return replace(self, display=replace(self.display, **changes))
+
+    def tokens(self, example: int = 0) -> list[tuple[str, float]]:
+        """Give the tokens of a text with their values, in order, without padding.
+
+        Parameters
+        ----------
+        example : int
+            The index of the text.
+
+        Raises
+        ------
+        InputError
+            If no strings were explained.
+        """
+        text = self._texts()[example]
+        values = Layout(self.layout).to_batch_first(self.values)[example].tolist()
+        shown = zip(text.tokens, values[: len(text.tokens)], strict=True)
+        return [(token.name, value) for token, value in shown if token.kind != "padding"]
+
+    def by_word(self) -> Attribution:
+        """Give the attribution of texts with one value for each word, (N, words), instead of one for each token.
+
+        A word's value is what `reduce` gives for the vectors of all its pieces as one vector: their sum, the root of
+        the sum of squared norms, the mean, or the largest. `inputs` has the id of the first piece.
+
+        Raises
+        ------
+        InputError
+            If no strings were explained.
+        """
+        layout = Layout(self.layout)
+        values, inputs = (layout.to_batch_first(array) for array in (self.values, self.inputs))
+        found = [joined(text) for text in self._texts()]
+        shape = (len(found), max(len(places) for _, places in found))
+        of_words, first = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        mask = np.zeros(shape, bool)
+        for row, (_, places) in enumerate(found):
+            steps = slice(len(places))
+            of_words[row, steps] = word_values(
+                values[row], places, reduction_of(self.reduce or None) or "sum"
+            )
+            first[row, steps] = inputs[row, [own[0] for own in places]]
+            mask[row, steps] = True
+        return replace(
+            self,
+            values=np.ascontiguousarray(layout.from_batch_first(of_words)),
+            inputs=np.ascontiguousarray(layout.from_batch_first(first)),
+            mask=None if mask.all() else mask,
+            texts=tuple(text for text, _ in found),
+        )
+
+    def _texts(self) -> tuple[Text, ...]:
+        if not self.texts:
+            raise InputError(
+                "The attribution has no texts, since no strings were explained: give strings and tokenizer= to "
+                "explain.attribute."
+            )
+        return self.texts
+
+    def _repr_html_(self) -> str | None:
+        """Give the words of texts in colour, as notebooks show them; None for any other input."""
+        from explain.render import text_html
+
+        return text_html(self) if self.texts else None
 
     def plot(self, **options: Any) -> Figure:
         """Draw the attribution; see `explain.render.plot` for the options.
@@ -222,6 +294,7 @@ def load(path: str | os.PathLike[str]) -> Attribution:
         if found.values.shape != found.inputs.shape:
             raise ValueError(f"values {found.values.shape} and inputs {found.inputs.shape} differ in shape")
         _check_numbers(found)
+        _check_texts(found)
     return found
 
 
@@ -237,3 +310,12 @@ def _check_numbers(attribution: Attribution) -> None:
                 f"{name} should have one number for each example, shape {expected}: it has shape {array.shape} and "
                 f"dtype {array.dtype}"
             )
+
+
+def _check_texts(attribution: Attribution) -> None:
+    """Check that each example has a text, with no more tokens than values."""
+    counts = [len(text.tokens) for text in attribution.texts]
+    if counts and (len(counts) != len(attribution) or max(counts) > attribution.values.size // len(counts)):
+        raise ValueError(
+            f"texts have {counts} tokens, which do not fit values of shape {attribution.values.shape}"
+        )

@@ -16,9 +16,10 @@ import numpy as np
 from explain.errors import AttributionFileError
 from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display
+from explain.inputs.text.tokens import Text
 
 FORMAT = "explain-attribution"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 
 # The fields that are arrays; the rest is plain data and goes into the file as JSON.
 _ARRAYS = (
@@ -63,6 +64,7 @@ def write_fields(path: str | os.PathLike[str], fields: Mapping[str, Any]) -> Pat
         "format_version": FORMAT_VERSION,
         **plain,
         "display": fields["display"].to_json(),
+        "texts": [text.to_json() for text in fields["texts"]],
     }
     text = json.dumps(header, default=_plain, sort_keys=True)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +123,7 @@ def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
         header[name] = tuple(tuple(one) if isinstance(one, list) else one for one in entries)
     header["notes"] = tuple(header["notes"])
     header["together"] = tuple(header.get("together", ()))
+    header["texts"] = tuple(Text.from_json(text) for text in header.get("texts", ()))
     # A name in both is an error.
     return dict(**header, **arrays)
 

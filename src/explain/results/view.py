@@ -14,7 +14,7 @@ from explain.inputs.reduction import UNSIGNED
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats, heatmaps
 
-View = Literal["image", "rows", "characters", "table", "volume"]
+View = Literal["image", "rows", "characters", "text", "table", "volume"]
 
 
 def view(attribution: Attribution) -> View:
@@ -27,9 +27,9 @@ def view(attribution: Attribution) -> View:
 
     Returns
     -------
-    {"image", "rows", "characters", "table", "volume"}
-        ``"characters"`` for sequences with ``display.step_names``, ``"rows"`` for those without (steps by
-        features, drawn as a map); also for one spatial axis, which is drawn like time.
+    {"image", "rows", "characters", "text", "table", "volume"}
+        ``"text"`` for strings; ``"characters"`` for sequences with ``display.step_names``, ``"rows"`` for those without
+        (steps by features, drawn as a map); also for one spatial axis, which is drawn like time.
 
     Raises
     ------
@@ -47,6 +47,8 @@ def view(attribution: Attribution) -> View:
     axes = len(set(layout) - {"N", "C"})
     if axes == 0:
         return "table"
+    if attribution.texts:
+        return "text"
     if axes == 1:
         return "characters" if attribution.display.step_names else "rows"
     if axes == 2:
@@ -130,7 +132,7 @@ def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
     Returns
     -------
     numpy.ndarray of float64
-        (N, H, W), (N, D, H, W), (N, T, C) for rows, (N, T) for characters or (N, C) for tables; NaN at the
+        (N, H, W), (N, D, H, W), (N, T, C) for rows, (N, T) for characters and texts or (N, C) for tables; NaN at the
         steps that are padding.
 
     Raises
@@ -148,7 +150,7 @@ def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:
     """
     how = view(attribution)
     maps = heatmaps(attribution.values, attribution.layout, channels=channels, per_feature=how == "rows")
-    if attribution.mask is not None and how in ("rows", "characters"):
+    if attribution.mask is not None and how in ("rows", "characters", "text"):
         mask = np.asarray(attribution.mask, bool)
         if mask.shape != maps.shape[:2]:
             raise RenderError(

@@ -58,6 +58,8 @@ def pick_output(
     if not fitting:
         raise ScoreError(_no_tensor(output, "each output"))
     chosen = 0 if wanted is None and len(values) == 1 else _place_of(wanted, keys, len(values))
+    if wanted is None and chosen is None and _has_logits(output, keys):
+        chosen = keys.index("logits")
     if chosen in fitting:
         return values[chosen]
     if keys:
@@ -72,6 +74,12 @@ def pick_output(
     raise ScoreError(
         f"output={wanted!r}: the model returns {len(values)} outputs, and {which}; give {given}."
     )
+
+
+def _has_logits(output: Any, keys: Sequence[Any]) -> bool:
+    """Tell whether one output of a model of ``transformers`` is its logits: the others are hidden states and caches."""
+    named = [key for key in keys if "logits" in str(key)]
+    return named == ["logits"] and any(base.__name__ == "ModelOutput" for base in type(output).__mro__)
 
 
 def _place_of(wanted: int | str | None, keys: Sequence[Any], count: int) -> int | None:

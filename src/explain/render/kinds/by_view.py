@@ -10,6 +10,7 @@ from explain.render.kinds.image_pair import plot_image_pairs
 from explain.render.kinds.maximization import plot_maximization
 from explain.render.kinds.sequence import plot_characters
 from explain.render.kinds.table import plot_tables
+from explain.render.kinds.text import plot_texts
 from explain.results.view import drawn_as, view
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def figure_of(drawn: Drawn) -> Figure:
     if drawn_as(drawn.first) == "input":
         return plot_maximization(drawn)
     how = view(drawn.first)
+    if how == "text":
+        return plot_texts(drawn)
     if how == "characters":
         return plot_characters(drawn)
     if how == "table":

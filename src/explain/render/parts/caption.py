@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from explain.inputs.text.tokens import Text
 from explain.render.parts.lines import SEPARATOR, Line
 from explain.render.parts.sheet import ALERT, INK, MUTED
+from explain.render.parts.steps import quoted
 from explain.results.attribution import Attribution
+from explain.results.heatmap import Floats
 from explain.results.integration_text import differences_text, map_error_text, misses_tolerance, steps_text
 from explain.results.names import class_name, framework_name, method_name, number, percent
 
@@ -31,6 +34,8 @@ def target_text(attribution: Attribution, example: int) -> str:
     >>> target_text(Attribution(ones, ones, "NC", "saliency", np.ones(1), target=(3,)), 0)
     'class 3'
     """
+    if attribution.texts and attribution.texts[example].target:
+        return f"token {quoted(attribution.texts[example].target)}"
     return class_name(attribution, target_of(attribution, example))
 
 
@@ -80,9 +85,28 @@ def map_error_line(attribution: Attribution, example: int) -> Line | None:
 
 def predicted_text(attribution: Attribution, example: int) -> str | None:
     """Write the predicted class; None where the model has no classes."""
+    if attribution.texts and attribution.texts[example].predicted:
+        return f"predicted {quoted(attribution.texts[example].predicted)}"
     if attribution.predicted is None or np.ndim(attribution.predicted[example]) != 0:
         return None
     return f"predicted {class_name(attribution, int(attribution.predicted[example]))}"
+
+
+def padding_text(text: Text, relevance: Floats) -> str:
+    """Say what the padding of a tokenizer's own, which is not drawn, has of the attribution; empty if nothing.
+
+    Examples
+    --------
+    >>> from explain.inputs.text.tokens import Token
+    >>> padding_text(Text("a", (Token("a", 0), Token("", 1, "padding"))), np.array([1.0, 0.5]))
+    '1 token of padding, not drawn: sum 0.5'
+    """
+    kinds = [token.kind for token in text.tokens]
+    values = [value for kind, value in zip(kinds, relevance, strict=False) if kind == "padding"]
+    if not any(values):
+        return ""
+    plural = "s" if len(values) > 1 else ""
+    return f"{len(values)} token{plural} of padding, not drawn: sum {number(float(sum(values)))}"
 
 
 def example_lines(attribution: Attribution, example: int, *extra: str) -> list[Line]:

@@ -35,7 +35,7 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
     Parameters
     ----------
     attribution : Attribution
-        Of sequences, with ``display.step_names``.
+        Of sequences, with ``display.step_names``, or of texts, whose steps are tokens.
     example : int
         The index of the example.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
@@ -59,6 +59,8 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
     [Step(name='H', relevance=2.0), Step(name='o', relevance=-0.5)]
     """
     names = attribution.display.step_names
+    if not names and attribution.texts:
+        names = tuple(tuple(token.name for token in text.tokens) for text in attribution.texts)
     if example >= len(names):
         raise RenderError(
             f"display.step_names has names for {len(names)} of {len(attribution)} examples, none for example "
@@ -97,3 +99,14 @@ def visible(name: str) -> str:
     if not name:
         return "·"
     return name if name.strip() else "␣"
+
+
+def quoted(token: str) -> str:
+    """Give a token in quotation marks, which show the spaces at its ends, with signs for line breaks.
+
+    Examples
+    --------
+    >>> quoted(" Paris"), quoted("\\n")
+    ('“ Paris”', '“⏎”')
+    """
+    return f"“{token.replace(chr(10), '⏎').replace(chr(9), '⇥')}”"

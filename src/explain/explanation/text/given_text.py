@@ -1,0 +1,174 @@
+"""From strings and a tokenizer to the ids and the keyword arguments that a model takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from explain.backends.protocol import Extension
+from explain.errors import InputError
+from explain.inputs.layout import Layout
+from explain.inputs.text.batch import Texts, strings_of, texts_of
+from explain.inputs.text.recognised import tokenizer_of
+
+# The inputs of KerasHub's models of texts.
+_TOKENS, _PADDING_MASK, _SEGMENTS = "token_ids", "padding_mask", "segment_ids"
+
+_MASK = "attention_mask"
+_DECODER_IDS = "decoder_input_ids"
+
+
+@dataclass(frozen=True)
+class ReadInput:
+    """The input of a model, after strings are read.
+
+    Parameters
+    ----------
+    x : object
+        The input: token ids where the caller gave strings.
+    forward_kwargs : Mapping, optional
+        Further arguments of the model, with those that the tokenizer gives.
+    lengths : object
+        The number of tokens of each text, for each input; else as the caller gave it.
+    texts : Texts, optional
+        The texts, if the input is strings.
+    """
+
+    x: Any
+    forward_kwargs: Mapping[str, Any] | None
+    lengths: Any = None
+    texts: Texts | None = None
+
+
+def parts_of_pipeline(model: Any) -> tuple[Any, Any]:
+    """Give the model and the tokenizer of a pipeline of ``transformers``; any other model, and None.
+
+    Examples
+    --------
+    >>> parts_of_pipeline(3)
+    (3, None)
+    """
+    if not any(
+        base.__name__ == "Pipeline" and base.__module__.startswith("transformers.")
+        for base in type(model).__mro__
+    ):
+        return model, None
+    return model.model, getattr(model, "tokenizer", None)
+
+
+def read_input(
+    model: Any,
+    x: Any,
+    tokenizer: Any,
+    own_tokenizer: Any,
+    extension: Extension,
+    forward_kwargs: Mapping[str, Any] | None,
+    lengths: Any,
+    layout: Any,
+) -> ReadInput:
+    """Read strings with a tokenizer; any other input remains as it is.
+
+    Parameters
+    ----------
+    model, x, tokenizer, forward_kwargs, lengths, layout : object
+        As for `explain.attribute`.
+    own_tokenizer : object
+        The tokenizer of a pipeline, used if the caller gives none.
+    extension : Extension
+        The extension of the model's framework.
+
+    Raises
+    ------
+    InputError
+        If there are strings without a tokenizer, a tokenizer without strings, or strings that cannot be read.
+    """
+    strings = strings_of(x)
+    if strings is None:
+        if tokenizer is not None:
+            raise InputError(
+                f"tokenizer is given, but x is of type {type(x).__name__}: give one string or a list of strings; or "
+                "token ids, without tokenizer."
+            )
+        return ReadInput(x, forward_kwargs, lengths)
+    tokenizer = own_tokenizer if tokenizer is None else tokenizer
+    if tokenizer is None:
+        raise InputError(
+            f"x has strings, such as {strings[0][:40]!r}, but tokenizer is not given: give tokenizer= the tokenizer "
+            "of the model, or any function from a string to a list of token ids."
+        )
+    if lengths is not None:
+        raise InputError(
+            "lengths is given, but x has strings: the tokenizer tells how many tokens each has; leave lengths out."
+        )
+    stated = extension.stated_input_shape(model)
+    steps = stated[0] if stated is not None and len(stated) == 1 else None
+    texts = texts_of(strings, tokenizer_of(tokenizer), steps)
+    counts = texts.mask.sum(axis=1).tolist()
+    named = _named_inputs(model)
+    if named:
+        beside = {_PADDING_MASK: texts.mask.astype(np.int64), _SEGMENTS: np.zeros_like(texts.ids)}
+        given = {_TOKENS: texts.ids, **beside, **texts.more}
+        of_steps = {name: None if name == _PADDING_MASK else counts for name in named}
+        x = {name: given[name] for name in named}
+        return ReadInput(x, forward_kwargs, of_steps, replace(texts, input_name=_TOKENS))
+    added = {name: values for name, values in texts.more.items() if _takes(model, name)}
+    if _takes(model, _MASK):
+        added[_MASK] = texts.mask.astype(np.int64)
+    start = _decoder_start(model)
+    if start is not None and _takes(model, _DECODER_IDS):
+        # The next token is then the first that the decoder writes.
+        added[_DECODER_IDS] = np.full((len(texts), 1), start, np.int64)
+    time_first = isinstance(layout, (str, Layout)) and getattr(layout, "axes", layout) == "TN"
+    ids = texts.ids.T if time_first else texts.ids
+    return ReadInput(ids, {**added, **(forward_kwargs or {})}, counts, texts)
+
+
+def labels_of(model: Any) -> tuple[str, ...]:
+    """Give the names of the classes that a model's configuration lists, in order; none if it lists none.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as Namespace
+    >>> labels_of(Namespace(config=Namespace(id2label={0: "bad", 1: "good"})))
+    ('bad', 'good')
+    """
+    names = getattr(getattr(model, "config", None), "id2label", None)
+    if not isinstance(names, Mapping) or sorted(names) != list(range(len(names))):
+        return ()
+    return tuple(str(names[number]) for number in range(len(names)))
+
+
+def takes_mask(model: Any) -> bool:
+    """Tell whether a model takes a mask of the tokens that are no padding."""
+    return _takes(model, _MASK) or bool(_named_inputs(model))
+
+
+def _named_inputs(model: Any) -> tuple[str, ...]:
+    """Give the names of the inputs of a Keras model that takes token ids by name, as those of KerasHub do."""
+    names = getattr(model, "input", None) if hasattr(model, "input_spec") else None
+    if not isinstance(names, Mapping) or not {_TOKENS, _PADDING_MASK} <= set(names):
+        return ()
+    return tuple(names) if set(names) <= {_TOKENS, _PADDING_MASK, _SEGMENTS} else ()
+
+
+def _takes(model: Any, name: str) -> bool:
+    """Tell whether a model has a parameter of a name; a model that wraps another one passes on what that one takes."""
+    for one in (model, getattr(model, "module", None), getattr(model, "_orig_mod", None)):
+        function: Any = getattr(one, "forward", None) or getattr(one, "call", None) or one
+        # Some callables have no signature that can be read.
+        with suppress(TypeError, ValueError):
+            if name in inspect.signature(function).parameters:
+                return True
+    return False
+
+
+def _decoder_start(model: Any) -> int | None:
+    """Give the id with which the decoder of an encoder and a decoder begins, None for other models."""
+    config = getattr(model, "config", None)
+    start = getattr(config, "decoder_start_token_id", None)
+    return int(start) if getattr(config, "is_encoder_decoder", False) and start is not None else None
