@@ -17,7 +17,7 @@ from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
-from explain.explanation.whole_numbers import check_whole_numbers
+from explain.explanation.whole_numbers import with_own_numbers
 from explain.inputs.examples import Array, Examples
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
 from explain.running.execution import Executor, executor_for
@@ -103,7 +103,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
         batch_size=request.batch_size,
         memory_budget=request.memory_budget,
     )
-    check_whole_numbers(request, backend, examples)
+    examples = with_own_numbers(request, backend, examples)
     examples = _with_computed_masks(backend, examples, executor)
     examples = examples.with_target(expected_target(request.target, len(examples)))
     # Checked on the whole model, before a problem at a layer cuts it: the answer is cached with the model.
