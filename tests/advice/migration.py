@@ -22,6 +22,7 @@ from explain.errors import (
     OptionError,
     PortError,
     PortWarning,
+    ScoreError,
 )
 from explain.migration import load_report
 
@@ -46,6 +47,12 @@ def port(kit: Any, source: Any, target: Any, *arguments: Any, **keywords: Any) -
 
 def check(a: Any, b: Any, x: Any = TABLE, **keywords: Any) -> Any:
     return explain.check_migration(a, b, x, **{"methods": "saliency", **keywords})
+
+
+def functions(**keywords: Any) -> Any:
+    """A function of one output and one of two, which name it."""
+    asked = {"methods": "occlusion", "framework": "numpy", "framework_b": "numpy", **keywords}
+    return check(lambda x: x * x, lambda x: {"logits": x * x, "sum": x.sum(1)}, **asked)
 
 
 def dense(kit: Any, bias: bool = True, dtype: str = "float32") -> Any:
@@ -222,6 +229,21 @@ def estimator() -> Any:
 
 
 ADVICE = [
+    # check.py, measurement
+    Advice(
+        " is given without output: say to which output of model_a it corresponds, for ",
+        OptionError,
+        lambda kit: functions(output_b="logits"),
+        lambda kit: functions(output=0, output_b="logits"),
+        TORCH,
+    ),
+    Advice(
+        " is no output of the model, which has ",
+        ScoreError,
+        lambda kit: functions(output=0, output_b="classes"),
+        lambda kit: [functions(output=0, output_b=one) for one in ("logits", 0)],
+        TORCH,
+    ),
     # migration/check.py, measurement
     Advice(
         ", which is none of ",
