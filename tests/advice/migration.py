@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -229,6 +230,12 @@ def estimator() -> Any:
 
 
 ADVICE = [
+    Advice(
+        ", which this call cannot take apart: give ",
+        MigrationError,
+        lambda kit: check(partial(linear(kit)), linear(kit)),
+        lambda kit: check(linear(kit), linear(kit)),
+    ),
     # check.py, measurement
     Advice(
         " is given without output: say to which output of model_a it corresponds, for ",

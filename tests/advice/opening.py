@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -275,6 +276,24 @@ def scaling(kit: Any, how: str) -> Any:
         return self.head(x / 1.0 if x.is_floating_point() else x / 255.0)
 
     return module(kit, forward, head=linear(kit))
+
+
+def masked(kit: Any) -> Any:
+    """Takes a factor for each value beside x."""
+    return module(kit, lambda self, x, keep: self.head(x * keep), head=linear(kit))
+
+
+def around(network: Any) -> Any:
+    """A function of arrays with a network inside."""
+
+    class Around:
+        def __init__(self) -> None:
+            self.network = network
+
+        def __call__(self, x: Any) -> Any:
+            return x @ WEIGHT
+
+    return Around()
 
 
 def asserting(kit: Any) -> Any:
@@ -755,6 +774,21 @@ ADVICE = [
         InputError,
         lambda kit: attribute(linear(kit), BYTES),
         lambda kit: attribute(linear(kit), BYTES.astype("float32") / 255),
+    ),
+    Advice(
+        " by position, which come before x: name them, ",
+        UnsupportedModelError,
+        lambda kit: attribute(partial(masked(kit), kit.tensor(TABLE)), TABLE),
+        lambda kit: [
+            attribute(partial(masked(kit), keep=kit.tensor(TABLE)), TABLE),
+            attribute(masked(kit), TABLE, forward_kwargs={"keep": kit.tensor(TABLE)}),
+        ],
+    ),
+    Advice(
+        " Or explain the model inside it, which provides more: ",
+        UnsupportedModelError,
+        lambda kit: attribute(around(linear(kit)), TABLE, framework="numpy"),
+        lambda kit: attribute(around(linear(kit)).network, TABLE),
     ),
     Advice(
         " If these bytes are the quantities themselves, give ",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from explain.algorithms.catalogue import find_method
-from explain.backends.discovery import extension_for
+from explain.backends.discovery import extension_for, without_partial
 from explain.backends.protocol import Question
 from explain.errors import OptionError
 from explain.explanation.arguments import (
@@ -79,6 +79,7 @@ def checked_request(
         )
     if neuron is not None:
         check_neuron(row, layer, target)
+    model, forward_kwargs = without_partial(model, forward_kwargs)
     extension = extension_for(model, framework)
     given = given_inputs(
         x,
