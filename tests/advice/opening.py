@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -23,6 +24,7 @@ from advice.models import (
     picture,
 )
 
+import explain
 from explain.errors import (
     BaselineError,
     CancellationWarning,
@@ -274,6 +276,36 @@ def scaling(kit: Any, how: str) -> Any:
         return self.head(x / 1.0 if x.is_floating_point() else x / 255.0)
 
     return module(kit, forward, head=linear(kit))
+
+
+def masked(kit: Any) -> Any:
+    """Takes a factor for each value beside x."""
+    return module(kit, lambda self, x, keep: self.head(x * keep), head=linear(kit))
+
+
+def around(network: Any) -> Any:
+    """A function of arrays with a network inside."""
+
+    class Around:
+        def __init__(self) -> None:
+            self.network = network
+
+        def __call__(self, x: Any) -> Any:
+            return x @ WEIGHT
+
+    return Around()
+
+
+def asserting(kit: Any) -> Any:
+    """Takes booleans only."""
+    inner = linear(kit)
+    cast = (lambda x: x.float()) if kit.name == "torch" else (lambda x: kit.tf.cast(x, "float32"))
+
+    def call(x: Any) -> Any:
+        assert "bool" in str(x.dtype), "x should be boolean"
+        return inner(cast(x))
+
+    return kit.function(call)
 
 
 def positioned(kit: Any) -> Any:
@@ -716,8 +748,8 @@ ADVICE = [
     Advice(
         ", but the model computes in floating point: ",
         InputError,
-        lambda kit: attribute(linear(kit), TABLE > 0),
-        lambda kit: attribute(linear(kit), (TABLE > 0).astype("float32")),
+        lambda kit: explain.check_migration(linear(kit), linear(kit), TABLE > 0),
+        lambda kit: explain.check_migration(linear(kit), linear(kit), (TABLE > 0).astype("float32")),
         TORCH,
     ),
     Advice(
@@ -742,6 +774,42 @@ ADVICE = [
         InputError,
         lambda kit: attribute(linear(kit), BYTES),
         lambda kit: attribute(linear(kit), BYTES.astype("float32") / 255),
+    ),
+    Advice(
+        " by position, which come before x: name them, ",
+        UnsupportedModelError,
+        lambda kit: attribute(partial(masked(kit), kit.tensor(TABLE)), TABLE),
+        lambda kit: [
+            attribute(partial(masked(kit), keep=kit.tensor(TABLE)), TABLE),
+            attribute(masked(kit), TABLE, forward_kwargs={"keep": kit.tensor(TABLE)}),
+        ],
+    ),
+    Advice(
+        " Or explain the model inside it, which provides more: ",
+        UnsupportedModelError,
+        lambda kit: attribute(around(linear(kit)), TABLE, framework="numpy"),
+        lambda kit: attribute(around(linear(kit)).network, TABLE),
+    ),
+    Advice(
+        " If these bytes are the quantities themselves, give ",
+        InputError,
+        lambda kit: attribute(linear(kit), BYTES, "feature_ablation"),
+        lambda kit: attribute(linear(kit), BYTES.astype("int32"), "feature_ablation"),
+        TENSORFLOW,
+    ),
+    Advice(
+        ", and some methods keep the numbers as they are: method=",
+        InputError,
+        lambda kit: attribute(asserting(kit), TABLE > 0),
+        lambda kit: [
+            attribute(asserting(kit), TABLE > 0, row.name) for row in explain.methods() if row.keeps_values
+        ],
+    ),
+    Advice(
+        " does not take the same numbers as floats (",
+        InputError,
+        lambda kit: attribute(asserting(kit), TABLE > 0),
+        lambda kit: attribute(asserting(kit), TABLE > 0, "occlusion"),
     ),
     Advice(
         " scales its input, but takes no whole numbers (",

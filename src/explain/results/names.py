@@ -11,7 +11,7 @@ import numpy as np
 from explain.algorithms.catalogue import methods
 from explain.results.attribution import Attribution
 
-FRAMEWORK_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
+FRAMEWORK_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "numpy": "NumPy"}
 
 
 def number(value: float) -> str:

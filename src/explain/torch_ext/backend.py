@@ -184,7 +184,8 @@ class TorchBackend(AlongPaths, OpenedModel):
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
 
         def run(few: Examples) -> tuple[Sequence[Tensor], Tensor]:
-            points = tuple(tensor.requires_grad_() for tensor in self.tensors(few.inputs))
+            given = self.tensors(few.inputs)
+            points = tuple(tensor.requires_grad_(tensor.is_floating_point()) for tensor in given)
             source: Tensor = self.read(points, few).source
             return points, source
 

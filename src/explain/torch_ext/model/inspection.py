@@ -89,6 +89,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         stepwise=not several and is_stepwise(_forward_of(original), given),
         several=several,
         keras=is_keras_model(original),
+        fixed_batch_size=1 if structure.by_batch else None,
         structure=structure,
     )
 
