@@ -143,7 +143,8 @@ def test_outputs_that_do_not_exist():
 
 @pytest.fixture(scope="module")
 def keras_model():
-    keras = pytest.importorskip("keras")
+    import keras
+
     layers = keras.layers
     keras.utils.set_random_seed(0)
     return keras.Sequential(
@@ -171,7 +172,8 @@ def test_a_tflite_model(keras_model, package):
 
 
 def test_a_tflite_model_of_a_model_with_its_channels_first(keras_model):
-    torch = pytest.importorskip("torch")
+    import torch
+
     nn = torch.nn
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3), nn.Softmax(1)).eval()
     explain.port(keras_model, net)
@@ -195,7 +197,8 @@ def test_a_quantised_tflite_model(keras_model):
 
 
 def test_the_path_of_a_tflite_file(keras_model, tmp_path):
-    pytest.importorskip("ai_edge_litert.interpreter")
+    import ai_edge_litert.interpreter  # noqa: F401 - a missing package fails here
+
     path = tmp_path / "light.tflite"
     path.write_bytes(tflite(keras_model))
     report = explain.check_migration(keras_model, str(path), PICTURES, methods="occlusion")

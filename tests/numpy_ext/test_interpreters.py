@@ -24,7 +24,8 @@ package = pytest.mark.parametrize("package", ["tensorflow", "ai_edge_litert"])
 
 @pytest.fixture(scope="module")
 def keras_model():
-    keras = pytest.importorskip("keras")
+    import keras
+
     layers = keras.layers
     keras.utils.set_random_seed(0)
     return keras.Sequential(
@@ -104,7 +105,8 @@ def test_numbers_in_other_units_are_refused(quantised, x):
 
 
 def test_outputs_and_inputs_have_the_names_of_the_model():
-    keras = pytest.importorskip("keras")
+    import keras
+
     layers = keras.layers
     keras.utils.set_random_seed(1)
     later, sooner = keras.Input((3,), name="later"), keras.Input((3,), name="sooner")
@@ -132,7 +134,8 @@ def test_outputs_and_inputs_have_the_names_of_the_model():
 
 
 def test_a_fixed_batch_and_a_state_between_calls():
-    keras = pytest.importorskip("keras")
+    import keras
+
     layers = keras.layers
     keras.utils.set_random_seed(2)
     model = keras.Sequential([keras.Input((5, 3)), layers.LSTM(4), layers.Dense(2)])
@@ -147,7 +150,8 @@ def test_a_fixed_batch_and_a_state_between_calls():
 
 
 def test_whole_numbers_into_an_interpreter():
-    keras = pytest.importorskip("keras")
+    import keras
+
     layers = keras.layers
     keras.utils.set_random_seed(3)
     model = keras.Sequential(
@@ -174,7 +178,8 @@ def test_the_path_of_a_file(keras_model, content, tmp_path, monkeypatch):
         patch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
         with pytest.raises(UnsupportedModelError, match=r"ai-edge-litert.*tf\.lite\.Interpreter"):
             explain.attribute(path, PICTURES, "occlusion", **GIVEN)
-    pytest.importorskip("ai_edge_litert.interpreter")
+    import ai_edge_litert.interpreter  # noqa: F401 - a missing package fails here
+
     expected = explain.attribute(keras_model, PICTURES[:2], "occlusion", **GIVEN)
     for given in (path, str(path), Path(path)):
         found = explain.attribute(given, PICTURES[:2], "occlusion", **GIVEN)
