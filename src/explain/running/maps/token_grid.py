@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations, product
+from typing import cast
 
 import numpy as np
 
-from explain.inputs.examples import Array
+from explain.backends.protocol import LayeredBackend
+from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, TokenGrid, extent_of
 from explain.inputs.layout import Layout
 from explain.running.maps.changes import changed_rows, changes_in, recorded
@@ -36,25 +38,57 @@ def grid_of(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> To
     calls : sequence of LayerCall
         All calls of the model.
     """
+
+    def outputs_of(examples: Examples) -> Array | None:
+        (outputs,) = recorded(problem, [call], examples)
+        return None if outputs is None else Layout(call.axes).to_canonical(outputs)
+
     letters = extent_of(problem.layout)
     sizes = tuple(problem.examples.inputs[0].shape[problem.layout.axes.index(letter)] for letter in letters)
     count = call.shape[call.axes.index("T") - 1]
-    for grid in [*_possible(sizes, count, call, calls)][:_MOST_TRIED]:
-        found = _fitting(problem, call, sizes, grid)
+    earlier = calls[: calls.index(call)] if call in calls else calls
+    for grid in [*_possible(sizes, count, earlier)][:_MOST_TRIED]:
+        found = _fitting(problem, outputs_of, letters, sizes, grid)
         if found is not None:
             return found
     return None
 
 
-def _possible(
-    sizes: tuple[int, ...], count: int, call: LayerCall, calls: Sequence[LayerCall]
-) -> Iterator[tuple[int, ...]]:
+def grid_of_tokens(problem: Problem, count: int, outputs_of: Callable[[Examples], Array]) -> TokenGrid | None:
+    """Give the grid that a sequence of tokens comes from, None if there is none or it cannot be told.
+
+    As `grid_of`, for tokens that no layer gives. The columns of a table, and the steps of a sequence, are a grid of one
+    axis: there, a grid whose corners are exactly where they should be comes before one where they are beside it.
+
+    Parameters
+    ----------
+    problem : Problem
+        Posed at the input.
+    count : int
+        The number of tokens.
+    outputs_of : callable
+        Runs examples and gives the tokens, shape (N, T, D).
+    """
+    letters = extent_of(problem.layout) or "C"
+    sizes = tuple(problem.examples.inputs[0].shape[problem.layout.axes.index(letter)] for letter in letters)
+    backend = problem.backend
+    calls = (
+        cast(LayeredBackend, backend).layer_calls(problem.examples) if "layers" in backend.provides else ()
+    )
+    possible = [*_possible(sizes, count, calls)][:_MOST_TRIED]
+    for tolerant in (False, True) if len(sizes) == 1 else (True,):
+        for grid in possible:
+            found = _fitting(problem, outputs_of, letters, sizes, grid, tolerant=tolerant)
+            if found is not None:
+                return found
+    return None
+
+
+def _possible(sizes: tuple[int, ...], count: int, calls: Sequence[LayerCall]) -> Iterator[tuple[int, ...]]:
     """Give the grids that the tokens may come from, those with the fewest tokens beside them first."""
     rank = len(sizes)
     found: dict[tuple[int, ...], None] = {}
     for earlier in calls:
-        if earlier == call:
-            break
         if len(earlier.shape) == rank + 1:
             for own in (earlier.shape[1:], earlier.shape[:-1]):
                 for halved in range(4):
@@ -67,43 +101,73 @@ def _possible(
 
 
 def _fitting(
-    problem: Problem, call: LayerCall, sizes: tuple[int, ...], grid: tuple[int, ...]
+    problem: Problem,
+    outputs_of: Callable[[Examples], Array | None],
+    letters: str,
+    sizes: tuple[int, ...],
+    grid: tuple[int, ...],
+    *,
+    tolerant: bool = True,
 ) -> TokenGrid | None:
     """Change one corner of the input after the other; give the grid if the tokens of the corners change most."""
-    layout = problem.layout
-    letters = extent_of(layout)
     corners = [*product((0, 1), repeat=len(grid))]
-    places = [_cell(layout, letters, sizes, grid, corner) for corner in corners]
-    (outputs,) = recorded(problem, [call], changed_rows(problem, None, places))
+    real = _real_steps(problem) if len(grid) == 1 else None
+    extents = [(0, size) for size in sizes] if real is None else [real]
+    places = [_cell(problem.layout, letters, extents, sizes, grid, corner) for corner in corners]
+    outputs = outputs_of(changed_rows(problem, None, places))
     if outputs is None:
         return None
-    changes = Layout(call.axes).to_canonical(changes_in(outputs)).sum(axis=-1)
+    changes = changes_in(outputs).sum(axis=-1)
     beside = changes.shape[1] - math.prod(grid)
+    ends = [
+        (number * start // size, -(-number * stop // size) - 1)
+        for number, size, (start, stop) in zip(grid, sizes, extents, strict=True)
+    ]
+    expected = np.array([[own[end] for own, end in zip(ends, corner, strict=True)] for corner in corners])
     # Other tokens stand before the grid, behind it, or on both sides.
     between = min(int(changes[0].argmax()), beside)
     for first, order in product(dict.fromkeys((beside, 0, between)), permutations(range(len(grid)))):
         own: Array = changes[:, first : first + math.prod(grid)]
-        if own.any(axis=1).all() and _are_in(corners, own.argmax(axis=1), grid, order):
+        if own.any(axis=1).all() and _are_at(expected, own.argmax(axis=1), grid, order, tolerant):
             return TokenGrid(first, grid, order)
     return None
 
 
-def _are_in(
-    corners: Sequence[tuple[int, ...]], tokens: Array, grid: tuple[int, ...], order: tuple[int, ...]
+def _real_steps(problem: Problem) -> tuple[int, int] | None:
+    """Give the first real step of the first example and the step after its last one, of a padded sequence."""
+    axis, examples = problem.layout.time_axis, problem.examples
+    if axis is None:
+        return None
+    shape = len(examples), examples.inputs[0].shape[axis]
+    for mask in (*examples.held, examples.mask):
+        if mask is not None and mask.shape == shape and mask[0].any():
+            steps = np.flatnonzero(mask[0])
+            return int(steps[0]), int(steps[-1]) + 1
+    return None
+
+
+def _are_at(
+    expected: Array, tokens: Array, grid: tuple[int, ...], order: tuple[int, ...], tolerant: bool
 ) -> bool:
-    """Tell whether each token is in its corner of a grid with its axes in some order, the slowest first."""
+    """Tell whether each token is at its place on a grid with its axes in some order, the slowest first."""
     sizes = np.array(grid)[list(order)]
-    expected = np.array(corners)[:, order] * (sizes - 1)
-    away = np.abs(np.stack(np.unravel_index(tokens, sizes), axis=1) - expected)
-    return bool((away <= (sizes >= _LEAST_WITH_NEIGHBOURS)).all())
+    away = np.abs(np.stack(np.unravel_index(tokens, sizes), axis=1) - expected[:, order])
+    return bool((away <= (sizes >= _LEAST_WITH_NEIGHBOURS) * tolerant).all())
 
 
 def _cell(
-    layout: Layout, letters: str, sizes: tuple[int, ...], grid: tuple[int, ...], corner: tuple[int, ...]
+    layout: Layout,
+    letters: str,
+    extents: Sequence[tuple[int, int]],
+    sizes: tuple[int, ...],
+    grid: tuple[int, ...],
+    corner: tuple[int, ...],
 ) -> tuple[slice, ...]:
     """Give the part of the input that is under a token in a corner of a grid."""
     place = [slice(None)] * (len(layout.axes) - 1)
-    for letter, size, number, end in zip(letters, sizes, grid, corner, strict=True):
+    for letter, (start, stop), size, number, end in zip(letters, extents, sizes, grid, corner, strict=True):
         width = max(1, size // number)
-        place[layout.axes.index(letter) - 1] = slice(size - width, size) if end else slice(0, width)
+        place[layout.axes.index(letter) - 1] = (
+            slice(stop - width, stop) if end else slice(start, start + width)
+        )
     return tuple(place)
