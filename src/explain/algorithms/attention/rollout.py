@@ -40,9 +40,7 @@ def attention_rollout(problem: Problem) -> Found:
             elif read is None:
                 # The query of a last attention that pools the tokens is no token, which it could be itself.
                 rolled = _with_rows_of_one(one) @ rolled
-        if read is not None:
-            rolled = read @ rolled
-        return rolled
+        return np.asarray(rolled if read is None else read @ rolled, np.float64)
 
     shares, chosen, _ = of_each_example(problem, solve)
     return Found(values=(over_input(problem, shares),), chosen=chosen)
