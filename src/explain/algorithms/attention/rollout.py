@@ -40,7 +40,7 @@ def attention_rollout(problem: Problem) -> Found:
             elif read is None:
                 # The query of a last attention that pools the tokens is no token, which it could be itself.
                 rolled = _with_rows_of_one(one) @ rolled
-        return np.asarray(rolled if read is None else read @ rolled, np.float64)
+        return rolled if read is None else np.matmul(read, rolled)
 
     shares, chosen, _ = of_each_example(problem, solve)
     return Found(values=(over_input(problem, shares),), chosen=chosen)
@@ -48,7 +48,8 @@ def attention_rollout(problem: Problem) -> Found:
 
 def _with_rows_of_one(matrix: Array) -> Array:
     sums = matrix.sum(axis=-1, keepdims=True)
-    return np.divide(matrix, sums, out=np.zeros_like(matrix), where=sums != 0)
+    divided: Array = np.divide(matrix, sums, out=np.zeros_like(matrix), where=sums != 0)
+    return divided
 
 
 ROWS = (
