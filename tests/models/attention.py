@@ -173,6 +173,7 @@ def keras_transformer(weights, way="layer", reads="first", causal=False, words=T
             return self.head(read)
 
     model = Transformer()
+    model.way = way
     model(np.zeros((1, 5), int) if words else np.zeros((1, 5, WIDTH)))
     if words:
         model.embedding.set_weights([weights["embedding"]])
@@ -187,3 +188,23 @@ def keras_transformer(weights, way="layer", reads="first", causal=False, words=T
         model.ups[number].set_weights([up])
         model.downs[number].set_weights([down])
     return model
+
+
+def attentions_by_hand(weights, ids, causal, score_of):
+    """Run the small transformer in plain PyTorch; give its attentions and their gradients."""
+    held = {name: torch.tensor(array) for name, array in weights.items()}
+    x = (held["embedding"][torch.tensor(ids)] + held["positions"][: ids.shape[1]]).requires_grad_()
+    found = []
+    for layer in range(LAYERS):
+        q, k, v = (
+            (x @ held[f"{layer}.{name}"]).reshape(*ids.shape, 2, WIDTH // 2).transpose(1, 2) for name in "qkv"
+        )
+        scores = q @ k.transpose(-2, -1) / (WIDTH // 2) ** 0.5
+        if causal:
+            scores = scores.masked_fill(~torch.ones(ids.shape[1], ids.shape[1]).tril().bool(), float("-inf"))
+        found.append(torch.softmax(scores, -1))
+        found[-1].retain_grad()
+        x = x + (found[-1] @ v).transpose(1, 2).flatten(2) @ held[f"{layer}.o"]
+        x = x + torch.tanh(x @ held[f"{layer}.up"]) @ held[f"{layer}.down"]
+    score_of(x @ held["head"]).sum().backward()
+    return [one.detach().numpy() for one in found], [one.grad.numpy() for one in found]

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from models.attention import LAYERS, WAYS, WIDTH, WORDS, TorchTransformer, keras_transformer, weights_of
+from models.attention import (
+    WAYS,
+    WORDS,
+    TorchTransformer,
+    attentions_by_hand,
+    keras_transformer,
+    weights_of,
+)
 from torch import nn
 
 import explain
@@ -175,26 +182,6 @@ def test_pytorchs_encoder_is_what_its_attentions_say(method, norm_first):
     wanted = expected(method, *plain).mean(axis=1)
     # Each number of a step's vector has an equal share of the step.
     np.testing.assert_allclose(a.values, np.repeat(wanted[..., None] / 8, 8, axis=2), **CLOSE)
-
-
-def attentions_by_hand(weights, ids, causal, score_of):
-    """Run the small transformer in plain PyTorch; give its attentions and their gradients."""
-    held = {name: torch.tensor(array) for name, array in weights.items()}
-    x = (held["embedding"][torch.tensor(ids)] + held["positions"][: ids.shape[1]]).requires_grad_()
-    found = []
-    for layer in range(LAYERS):
-        q, k, v = (
-            (x @ held[f"{layer}.{name}"]).reshape(*ids.shape, 2, WIDTH // 2).transpose(1, 2) for name in "qkv"
-        )
-        scores = q @ k.transpose(-2, -1) / (WIDTH // 2) ** 0.5
-        if causal:
-            scores = scores.masked_fill(~torch.ones(ids.shape[1], ids.shape[1]).tril().bool(), float("-inf"))
-        found.append(torch.softmax(scores, -1))
-        found[-1].retain_grad()
-        x = x + (found[-1] @ v).transpose(1, 2).flatten(2) @ held[f"{layer}.o"]
-        x = x + torch.tanh(x @ held[f"{layer}.up"]) @ held[f"{layer}.down"]
-    score_of(x @ held["head"]).sum().backward()
-    return [one.detach().numpy() for one in found], [one.grad.numpy() for one in found]
 
 
 READS = {
