@@ -20,6 +20,12 @@ from explain.running.problem import Problem
 _MOST_TRIED = 6
 # Along an axis of so many tokens, the one that changes most may be next to the corner: windows overlap.
 _LEAST_WITH_NEIGHBOURS = 8
+# How many steps of a sequence are changed, and at most how many columns of a table: these may come in any order.
+_STEPS, _MOST_COLUMNS = 5, 256
+# A token whose change is a smaller share of the greatest has not changed; changes are squared.
+_UNMOVED = 1e-10
+# Where a token sees its neighbours' places, weights drawn at random may make a neighbour change most.
+_DRAWS = 6
 
 
 def grid_of(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> TokenGrid | None:
@@ -57,8 +63,8 @@ def grid_of(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> To
 def grid_of_tokens(problem: Problem, count: int, outputs_of: Callable[[Examples], Array]) -> TokenGrid | None:
     """Give the grid that a sequence of tokens comes from, None if there is none or it cannot be told.
 
-    As `grid_of`, for tokens that no layer gives. The columns of a table, and the steps of a sequence, are a grid of one
-    axis: there, a grid whose corners are exactly where they should be comes before one where they are beside it.
+    As `grid_of`, for tokens that have not been mixed yet: a token that does not change when all of the input does, such
+    as a class token, is not on the grid. The columns of a table, and the steps of a sequence, are a grid of one axis.
 
     Parameters
     ----------
@@ -71,17 +77,25 @@ def grid_of_tokens(problem: Problem, count: int, outputs_of: Callable[[Examples]
     """
     letters = extent_of(problem.layout) or "C"
     sizes = tuple(problem.examples.inputs[0].shape[problem.layout.axes.index(letter)] for letter in letters)
+    everywhere = (slice(None),) * (problem.examples.inputs[0].ndim - 1)
+    changes = changes_in(outputs_of(changed_rows(problem, None, [everywhere])))[0].sum(axis=-1)
+    moved = np.flatnonzero(changes > _UNMOVED * changes.max())
+    if not moved.size or moved[-1] - moved[0] + 1 != moved.size:
+        return None
+    first, number = int(moved[0]), int(moved.size)
+    if len(sizes) == 1:
+        return _fitting(problem, outputs_of, letters, sizes, (number,), first=first, tolerance=0) or _fitting(
+            problem, outputs_of, letters, sizes, (number,), first=first, draws=_DRAWS
+        )
     backend = problem.backend
     calls = (
         cast(LayeredBackend, backend).layer_calls(problem.examples) if "layers" in backend.provides else ()
     )
-    possible = [*_possible(sizes, count, calls)][:_MOST_TRIED]
-    for tolerant in (False, True) if len(sizes) == 1 else (True,):
-        for grid in possible:
-            found = _fitting(problem, outputs_of, letters, sizes, grid, tolerant=tolerant)
-            if found is not None:
-                return found
-    return None
+    possible = [grid for grid in _possible(sizes, number, calls) if math.prod(grid) == number]
+    found = (
+        _fitting(problem, outputs_of, letters, sizes, grid, first=first) for grid in possible[:_MOST_TRIED]
+    )
+    return next(filter(None, found), None)
 
 
 def _possible(sizes: tuple[int, ...], count: int, calls: Sequence[LayerCall]) -> Iterator[tuple[int, ...]]:
@@ -107,30 +121,55 @@ def _fitting(
     sizes: tuple[int, ...],
     grid: tuple[int, ...],
     *,
-    tolerant: bool = True,
+    first: int | None = None,
+    tolerance: int = 1,
+    draws: int = 1,
 ) -> TokenGrid | None:
-    """Change one corner of the input after the other; give the grid if the tokens of the corners change most."""
-    corners = [*product((0, 1), repeat=len(grid))]
+    """Change one corner of the input after the other; give the grid if the tokens of the corners change most.
+
+    Of a single axis, places between its ends are changed too; those alone may be beside where they should be.
+
+    Parameters
+    ----------
+    first : int, optional
+        The number of tokens before the grid, where it is known.
+    tolerance : int
+        How far beside its place a token may be, on an axis of many.
+    draws : int
+        How many draws of noise are averaged.
+    """
     real = _real_steps(problem) if len(grid) == 1 else None
     extents = [(0, size) for size in sizes] if real is None else [real]
-    places = [_cell(problem.layout, letters, extents, sizes, grid, corner) for corner in corners]
-    outputs = outputs_of(changed_rows(problem, None, places))
-    if outputs is None:
-        return None
-    changes = changes_in(outputs).sum(axis=-1)
-    beside = changes.shape[1] - math.prod(grid)
-    ends = [
-        (number * start // size, -(-number * stop // size) - 1)
+    along = [
+        _tokens_to_change(letters, number * start // size, -(-number * stop // size) - 1)
         for number, size, (start, stop) in zip(grid, sizes, extents, strict=True)
     ]
-    expected = np.array([[own[end] for own, end in zip(ends, corner, strict=True)] for corner in corners])
+    expected = np.array([*product(*along)])
+    places = [_cell(problem.layout, letters, extents, sizes, grid, token) for token in expected]
+    drawn = [outputs_of(changed_rows(problem, None, places, draw)) for draw in range(draws)]
+    every = [changes_in(outputs).sum(axis=-1) for outputs in drawn if outputs is not None]
+    if not every:
+        return None
+    changes = np.mean(every, axis=0)
+    away = np.array(grid) >= _LEAST_WITH_NEIGHBOURS
+    allowed = np.broadcast_to(tolerance * away, expected.shape).copy()
+    if len(grid) == 1:
+        allowed[[0, -1]] = 0
+    beside = changes.shape[1] - math.prod(grid)
     # Other tokens stand before the grid, behind it, or on both sides.
     between = min(int(changes[0].argmax()), beside)
-    for first, order in product(dict.fromkeys((beside, 0, between)), permutations(range(len(grid)))):
-        own: Array = changes[:, first : first + math.prod(grid)]
-        if own.any(axis=1).all() and _are_at(expected, own.argmax(axis=1), grid, order, tolerant):
-            return TokenGrid(first, grid, order)
+    starts = dict.fromkeys((beside, 0, between)) if first is None else [first]
+    for start, order in product(starts, permutations(range(len(grid)))):
+        own: Array = changes[:, start : start + math.prod(grid)]
+        if own.any(axis=1).all() and _are_at(expected, own.argmax(axis=1), grid, order, allowed):
+            return TokenGrid(start, grid, order)
     return None
+
+
+def _tokens_to_change(letters: str, first: int, last: int) -> list[int]:
+    """Give the tokens along an axis that are changed: its ends, some between them on a line, all columns of a table."""
+    most = {"C": _MOST_COLUMNS}.get(letters, _STEPS if len(letters) == 1 else 2)
+    return sorted({round(one) for one in np.linspace(first, last, most).tolist()})
 
 
 def _real_steps(problem: Problem) -> tuple[int, int] | None:
@@ -147,12 +186,12 @@ def _real_steps(problem: Problem) -> tuple[int, int] | None:
 
 
 def _are_at(
-    expected: Array, tokens: Array, grid: tuple[int, ...], order: tuple[int, ...], tolerant: bool
+    expected: Array, tokens: Array, grid: tuple[int, ...], order: tuple[int, ...], allowed: Array
 ) -> bool:
     """Tell whether each token is at its place on a grid with its axes in some order, the slowest first."""
     sizes = np.array(grid)[list(order)]
     away = np.abs(np.stack(np.unravel_index(tokens, sizes), axis=1) - expected[:, order])
-    return bool((away <= (sizes >= _LEAST_WITH_NEIGHBOURS) * tolerant).all())
+    return bool((away <= allowed[:, order]).all())
 
 
 def _cell(
@@ -161,13 +200,13 @@ def _cell(
     extents: Sequence[tuple[int, int]],
     sizes: tuple[int, ...],
     grid: tuple[int, ...],
-    corner: tuple[int, ...],
+    token: Array,
 ) -> tuple[slice, ...]:
-    """Give the part of the input that is under a token in a corner of a grid."""
+    """Give the part of the input that is under a token of a grid."""
     place = [slice(None)] * (len(layout.axes) - 1)
-    for letter, (start, stop), size, number, end in zip(letters, extents, sizes, grid, corner, strict=True):
+    for letter, (start, stop), size, number, index in zip(letters, extents, sizes, grid, token, strict=True):
         width = max(1, size // number)
-        place[layout.axes.index(letter) - 1] = (
-            slice(stop - width, stop) if end else slice(start, start + width)
-        )
+        is_last = index == -(-number * stop // size) - 1
+        own = stop - width if is_last else max(start, int(index) * size // number)
+        place[layout.axes.index(letter) - 1] = slice(own, own + width)
     return tuple(place)
