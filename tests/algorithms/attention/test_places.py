@@ -20,6 +20,9 @@ from explain.errors import (
     UnsupportedModelError,
     ZeroGradientWarning,
 )
+from explain.running import BackendContract, ContractModel
+from explain.tf_ext.extension import extension as tensorflow_extension
+from explain.torch_ext.extension import extension as torch_extension
 
 METHODS = ["attention_rollout", "gradient_attention"]
 IDS = np.random.default_rng(0).integers(1, WORDS, (3, 6))
@@ -366,3 +369,46 @@ def test_a_fused_attention_that_the_model_asks_for_is_refused():
     with pytest.raises(UnsupportedModelError, match="a fused operation that the model itself asks for"):
         explain.attribute(Own(WEIGHTS, "fused"), IDS, "rollout", target=1)
     assert explain.attribute(Own(WEIGHTS, "explicit"), IDS, "rollout", target=1).values.all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_fixed_batch_size(method):
+    layers = keras.layers
+    made = []
+    for shape in ({"batch_shape": (2, 6, 8)}, {"shape": (6, 8)}):
+        keras.utils.set_random_seed(0)
+        words = keras.Input(**shape, dtype="float64")
+        mixed = words + layers.MultiHeadAttention(2, 4, dtype="float64")(words, words)
+        made.append(keras.Model(words, layers.Dense(3, dtype="float64")(mixed[:, 0])))
+    x = np.random.default_rng(0).normal(size=(3, 6, 8))
+    fixed, free = (explain.attribute(model, x, method, target=1) for model in made)
+    np.testing.assert_allclose(fixed.values, free.values, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_half_precision_and_an_exported_model(method):
+    x = np.random.default_rng(0).normal(size=(3, 6, 8))
+    model = TorchTransformer(WEIGHTS, "fused", "mean", words=False)
+    exact = explain.attribute(model, x, method, target=1)
+    exported = torch.export.export(model, (torch.tensor(x),))
+    again = explain.attribute(exported, x, method, target=1, score="output")
+    np.testing.assert_allclose(again.values, exact.values, rtol=1e-6)
+    half = explain.attribute(model.to(torch.bfloat16), x.astype(np.float32), method, target=1)
+    apart = np.linalg.norm(half.values - exact.values) / np.linalg.norm(exact.values)
+    # Weights have 8 bits.
+    assert 1e-6 < apart < 0.1
+
+
+@pytest.mark.parametrize(
+    ("extension", "made", "way"),
+    [(torch_extension, TorchTransformer, "heads_first"), (tensorflow_extension, keras_transformer, "scores")],
+)
+def test_the_contract_of_a_backend(extension, made, way):
+    class Contract(BackendContract):
+        def models(self):
+            x = np.random.default_rng(0).normal(size=(3, 5, 8))
+            return [ContractModel("transformer", made(WEIGHTS, way, "mean", words=False), x, "NTC")]
+
+    contract = Contract()
+    contract.extension = extension
+    contract.test_attentions_are_shares_of_their_own_example()
