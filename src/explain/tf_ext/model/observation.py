@@ -21,10 +21,9 @@ from explain.backends.observation import (
 from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.calls import replaced, wired
-from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.layers import is_keras_model, layers_of, named_layers
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.inspection import call_error, device_and_dtype, first_layer_complaint, inspect_model
-from explain.tf_ext.model.layers.calls import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import to_device, to_host
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from explain.errors import PortError
-from explain.keras.layers import is_keras_model
+from explain.keras.layers import is_keras_model, named_layers
 from explain.keras.parameters import read_and_write as keras_parameters
 from explain.parameters.canonical import ParameterLayer
-from explain.tf_ext.model.layers.calls import named_layers
 
 
 def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:

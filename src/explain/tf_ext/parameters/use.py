@@ -10,12 +10,11 @@ import tensorflow as tf
 
 from explain.inputs.wiring import inputs_and_wiring
 from explain.keras.calls import kept_losses, wired
-from explain.keras.layers import layers_of
+from explain.keras.layers import layers_of, named_layers
 from explain.keras.parameters.use import recorded_uses
 from explain.parameters.canonical import ParameterLayer
 from explain.parameters.recorded_use import UseRecorder, recorded_run
 from explain.parameters.use import as_used
-from explain.tf_ext.model.layers.calls import named_layers
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import to_host
 
