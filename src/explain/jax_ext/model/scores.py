@@ -76,7 +76,9 @@ def scores_and_gradients(
 
     def of_moving(*moving: Any) -> tuple[Any, Any]:
         left = iter(moving)
-        return scores_of([next(left) if moves_here else point for moves_here, point in zip(moves, points, strict=True)])
+        return scores_of(
+            [next(left) if moves_here else point for moves_here, point in zip(moves, points, strict=True)]
+        )
 
     moving = [point for moves_here, point in zip(moves, points, strict=True) if moves_here]
     scores, pull_back, beside = jax.vjp(of_moving, *moving, has_aux=True)
@@ -84,6 +86,7 @@ def scores_and_gradients(
         raise GradientError(no_gradient_reason(model_name))
     left = iter(pull_back(jnp.ones_like(scores)))
     gradients = tuple(
-        next(left) if moves_here else jnp.zeros(point.shape) for moves_here, point in zip(moves, points, strict=True)
+        next(left) if moves_here else jnp.zeros(point.shape)
+        for moves_here, point in zip(moves, points, strict=True)
     )
     return scores, gradients, beside

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import get_opaque_trace_state
 
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras import places
@@ -57,11 +58,11 @@ class JaxPlace(places.KerasPlace):
 @contextmanager
 def noted_calls(layers: Mapping[str, Any], seen: list[RecordedCall]) -> Iterator[None]:
     """Record the name of every layer and the shape of its output, at each call outside another layer's loop."""
-    here = jax.core.get_opaque_trace_state()
+    here = get_opaque_trace_state()
 
     def is_own(output: Any) -> bool:
         # The body of a loop, and of a function that is mapped over an axis, is a trace of its own.
-        return isinstance(output, jax.Array) and jax.core.get_opaque_trace_state() == here
+        return isinstance(output, jax.Array) and get_opaque_trace_state() == here
 
     with places.noted_calls(layers, seen, is_own):
         yield
