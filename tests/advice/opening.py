@@ -419,7 +419,7 @@ ADVICE = [
     Advice(
         " is not registered; installed extensions are: ",
         UnsupportedModelError,
-        lambda kit: attribute(linear(kit), TABLE, framework="jax"),
+        lambda kit: attribute(linear(kit), TABLE, framework="mxnet"),
         lambda kit: attribute(linear(kit), TABLE, framework=kit.name),
         TORCH,
     ),

@@ -144,12 +144,12 @@ def test_engine_where_there_is_none(third_party):
 
 def test_unknown_framework_names_those_that_are_there():
     with pytest.raises(UnsupportedModelError, match=r"'tensorflow', 'torch'.*explain\.backends"):
-        extension_for(object(), "jax")
+        extension_for(object(), "mxnet")
 
 
-@pytest.mark.parametrize(("name", "module"), [("torch", "torch"), ("tensorflow", "tensorflow")])
-def test_framework_that_cannot_be_imported(name, module, monkeypatch):
-    monkeypatch.setitem(sys.modules, module, None)
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "jax"])
+def test_framework_that_cannot_be_imported(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(FrameworkNotInstalledError, match=rf"explain-toolkit\[{name}\]") as caught:
         explain.attribute(lambda x: x, np.ones((1, 2), np.float32), framework=name)
     assert isinstance(caught.value, ImportError)

@@ -81,44 +81,37 @@ def activation_of(graph: Graph, value: Value) -> _Activation | None:
         top, bottom = operation.inputs
         exponential = graph.made_by.get(top)
         if _is(exponential, "exp"):
-            return _along(graph, "softmax", exponential.inputs[0], top, bottom)
+            return _along(graph, "softmax", exponential.inputs[0], bottom)
     if operation.name == "sub":
         # z − log(sum(exp(z)))
         logits, shift = operation.inputs
-        logarithm = _behind_moves(graph, shift)
-        if _is(logarithm, "log"):
-            total = logarithm.inputs[0]
-            summed = _behind_moves(graph, total)
-            exponential = (
-                graph.made_by.get(summed.inputs[0]) if summed is not None and summed.inputs else None
-            )
-            if _is(exponential, "exp") and exponential.inputs[0] == logits:
-                return _along(graph, "log_softmax", logits, exponential.outputs[0], shift)
+        if _is(_behind_moves(graph, shift), "log"):
+            return _along(graph, "log_softmax", logits, shift)
     return None
 
 
 def _log_sigmoid(graph: Graph, negation: Operation) -> _Activation | None:
     """Tell whether −f(−x) is −log(exp(−x) + exp(0))."""
     name, given = graph.calls.get(negation.inputs[0], ("", ()))
-    inner = graph.made_by.get(given[0]) if name == "logaddexp" else None
+    if name != "logaddexp" or given[1].literal is None or given[1].literal != 0:
+        return None
+    inner = graph.made_by.get(given[0])
     return ("log_sigmoid", inner.inputs[0], -1) if _is(inner, "neg") else None
 
 
-def _along(
-    graph: Graph, kind: ActivationKind, shifted: Value, exponential: Value, total: Value
-) -> _Activation | None:
+def _along(graph: Graph, kind: ActivationKind, shifted: Value, total: Value) -> _Activation | None:
     """Give the activation if a total, perhaps its logarithm, is that of the exponentials along one axis."""
     summed = _behind_moves(graph, total)
     if _is(summed, "log"):
         summed = _behind_moves(graph, summed.inputs[0])
-    if (
-        not _is(summed, "reduce_sum")
-        or summed.inputs[0] != exponential
-        or len(summed.parameters["axes"]) != 1
-    ):
+    if not _is(summed, "reduce_sum") or len(summed.parameters["axes"]) != 1:
         return None
-    (axis,) = summed.parameters["axes"]
-    if total.shape != _of_each(shifted, axis):
+    exponential, (axis,) = graph.made_by.get(summed.inputs[0]), summed.parameters["axes"]
+    if (
+        not _is(exponential, "exp")
+        or exponential.inputs[0] != shifted
+        or total.shape != _of_each(shifted, axis)
+    ):
         return None
     return kind, _unshifted(graph, shifted, axis), axis
 

@@ -17,7 +17,7 @@ from explain.backends.places import entering
 from explain.backends.protocol import Finding
 from explain.backends.scoring import Reading, RecordedActivation, same
 from explain.backends.stepwise import initial_state, map_state
-from explain.errors import GradientError
+from explain.errors import GradientError, ScoreError
 from explain.jax_ext.model.endings import ending_in, without_activations
 from explain.jax_ext.model.graph import Graph
 from explain.jax_ext.model.inspection import JaxInspection
@@ -226,13 +226,17 @@ class JaxForwardPass(ForwardPass):
         ending, wanted = self.ending, self.question.score
         if ending is None or not ending.moved or self.exit is not None or self.inspection.opaque:
             return None
-        # The trace is of this shape of points: another number of rows may have other operations.
-        trace = jax.make_jaxpr(lambda *moved: self.plain.source(moved, beside))(*points)
-        graph = Graph(trace)
+        # The trace is of these numbers of rows: other numbers may have other operations.
+        given = (tuple(points), beside)
+        graph = Graph(jax.make_jaxpr(self.plain.source)(*given))
         now = ending_in(graph, graph.inputs)
         if now is None or not now.moved:
-            return None
-        return Reading(without_activations(graph, now, points, wanted), same, Finding(wanted))
+            raise ScoreError(
+                f"score={wanted!r} cannot be computed: the model ends in a {ending.activation} for one example, not "
+                f"for {len(beside[-1])}. Give score='output', or return logits from the model."
+            )
+        source = without_activations(graph, now, jax.tree.leaves(given), wanted)
+        return Reading(source, same, Finding(wanted))
 
     def _read(self, points: Sequence[Any], beside: Beside) -> Reading:
         companions, masks, held, outer, unmoved, _ = beside

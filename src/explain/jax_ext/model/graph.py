@@ -32,12 +32,15 @@ class Value:
         Its place among the results.
     shape, dtype : tuple of int, object
         Its shape and dtype.
+    literal : number, optional
+        Its value, if it is a number in the code.
     """
 
     path: Path
     number: int
     shape: tuple[int, ...] = field(compare=False)
     dtype: Any = field(compare=False)
+    literal: Any = field(default=None, compare=False)
 
     @property
     def is_floating(self) -> bool:
@@ -105,7 +108,7 @@ class Graph:
     inputs, outputs : list of Value
         The inputs and the results of the trace.
     calls : dict of Value to (str, tuple of Value)
-        For each result of a called function, the name of the function and what it was given.
+        For each result of a called function, the name of the innermost function and what it was given.
 
     Examples
     --------
@@ -143,11 +146,11 @@ class Graph:
                 self.operations.append(Operation(name, given, tuple(own), equation.params, callers))
                 results: Sequence[Value] = own
             else:
-                name = str(equation.params.get("name", equation.primitive.name))
+                name = str(equation.params.get("name") or inner.jaxpr.debug_info.func_name)
                 variables = inner.jaxpr.invars
                 arguments = dict(zip(variables, given[len(given) - len(variables) :], strict=True))
                 results = self._flattened(inner.jaxpr, arguments, here, (*callers, name))
-                self.calls |= dict.fromkeys(results, (name, given))
+                self.calls = dict.fromkeys(results, (name, given)) | self.calls
                 self._inner |= dict(zip(own, results, strict=True))
             known |= dict(zip(equation.outvars, results, strict=True))
         return [self._read(known, one) for one in jaxpr.outvars]
@@ -231,7 +234,8 @@ def bodies_of(operation: Operation) -> Iterator[tuple[Graph, int]]:
 
 
 def _value(path: Path, number: int, variable: Any) -> Value:
-    return Value(path, number, tuple(variable.aval.shape), variable.aval.dtype)
+    literal = variable.val if isinstance(variable, Literal) else None
+    return Value(path, number, tuple(variable.aval.shape), variable.aval.dtype, literal)
 
 
 def _run_alone(own: ClosedJaxpr, equation: Any, given: Sequence[Any]) -> list[Any]:

@@ -73,20 +73,25 @@ def surveyed(graph: Graph, sources: Sequence[Value], ending: Ending | None, rows
         The number of examples in the trace.
     """
     result = graph.outputs[0]
-    needed = graph.needed_for(result, _passes_gradient)
-    moving = graph.dependent_on(sources, _passes_gradient)
+    needed = graph.needed_for(result, _passes_value)
+    depending = graph.dependent_on(sources, _passes_value)
     between = [
         one
         for one in graph.operations
-        if any(value in moving for value in one.outputs) and any(value in needed for value in one.outputs)
+        if any(value in depending for value in one.outputs) and any(value in needed for value in one.outputs)
     ]
     return Survey(
         ending=ending,
         kinked=any(not _is_smooth(one) for one in between),
-        connected=result in moving,
+        connected=result in graph.dependent_on(sources, _passes_gradient),
         bytes_per_point=sum(map(_bytes, between)) // rows,
         uses=tuple(_unscaled_uses(graph, sources)),
     )
+
+
+def _passes_value(operation: Operation) -> bool:
+    # The values behind it are constants for a gradient, such as the maximum that a softmax takes off.
+    return operation.name != "stop_gradient"
 
 
 def _passes_gradient(operation: Operation) -> bool:
