@@ -90,7 +90,7 @@ def test_methods_beside_jax_itself(function):
     b = explain.attribute(function, x, "ig", target=1, n_steps=40, framework="jax")
     np.testing.assert_allclose(b.values.sum(axis=1), network(x)[:, 1] - network(0 * x)[:, 1], **CLOSE)
     c = explain.attribute(
-        function, x, "occlusion", target=1, sliding_window_shapes=1, strides=1, framework="jax"
+        function, x, "occlusion", target=1, sliding_window_shapes=(1,), strides=(1,), framework="jax"
     )
     without = [network(np.where(np.arange(4) == column, 0, x))[:, 1] for column in range(4)]
     np.testing.assert_allclose(c.values, network(x)[:, 1:2] - np.stack(without, axis=1), **CLOSE)

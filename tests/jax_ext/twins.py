@@ -54,7 +54,7 @@ METHODS = {
     "kernel_shap": {"n_samples": 60, "seed": 0},
 }
 ONLY_OF_MAPS = ("grad_cam", "layer_cam", "score_cam")
-# Differences of scores: what two frameworks round differently in two scores is more beside what is between them.
+# Differences of scores, which are rounded in proportion to the scores.
 OF_DIFFERENCES = ("occlusion", "feature_ablation", "kernel_shap")
 
 
@@ -152,6 +152,7 @@ def explained(models, *, channels_first=False, layers=LAYER):
                 warnings.simplefilter("ignore", explain.errors.ExplainWarning)
                 a = explain.attribute(model, np.moveaxis(x, -1, 1) if first else x, method, target=1, **own)
             assert a.score == "logit"
+            found[f"{name} scores"] = a.scores
             values = a.values
             found[f"{name} {method}"] = np.moveaxis(values, 1, -1) if first and values.ndim == 4 else values
     return found

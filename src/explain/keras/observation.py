@@ -116,12 +116,11 @@ def observed(
             result = model(*given, **keywords)
         except Exception as cause:  # The model is the user's code, which may raise anything.
             raise call_error(cause, points, wiring) from cause
-        outputs = named_outputs(
-            result,
-            lambda value: to_array(value) is not None,
-            lambda value: np.asarray(to_array(value)),
-            layout,
-        )
+
+        def to_host(value: Any) -> Array:
+            return np.asarray(to_array(value))
+
+        outputs = named_outputs(result, lambda value: to_array(value) is not None, to_host, layout)
     formats = {getattr(layer, "data_format", None) for layer in layers_of(model)}
     return Observation(outputs, tuple(log.calls), flattens_channels_last="channels_first" not in formats)
 

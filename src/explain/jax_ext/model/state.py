@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 
 from explain.keras.calls import kept_losses
 from explain.keras.layers import layers_of
@@ -34,6 +33,9 @@ def values_in_place(variables: Sequence[Any], values: Sequence[Any], kept: set[s
     kept : set of str
         Gets the names of variables of floating-point numbers that the run assigned: a state that the model keeps.
     """
+    # Functions of JAX arrays need no Keras.
+    import keras
+
     with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
         before = [scope.get_current_value(variable) for variable in variables]
         yield
