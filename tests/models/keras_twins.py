@@ -1,10 +1,13 @@
 """Models with the same weights in Keras, on whatever it runs, and in PyTorch, and what is explained of them.
 
-`python twins.py FILE` explains the Keras models and writes the values to a file.
+`python -m models.keras_twins FILE` explains the Keras models and writes the values to a file: Keras runs on one
+framework in a process.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -55,7 +58,7 @@ METHODS = {
 }
 ONLY_OF_MAPS = ("grad_cam", "layer_cam", "score_cam")
 # Differences of scores, which are rounded in proportion to the scores.
-OF_DIFFERENCES = ("occlusion", "feature_ablation", "kernel_shap")
+OF_SCORES = ("scores", "occlusion", "feature_ablation", "kernel_shap")
 
 
 def keras_models():
@@ -156,6 +159,32 @@ def explained(models, *, channels_first=False, layers=LAYER):
             values = a.values
             found[f"{name} {method}"] = np.moveaxis(values, 1, -1) if first and values.ndim == 4 else values
     return found
+
+
+def explained_in_a_process(backend, file):
+    """The Keras models, where Keras runs on a framework."""
+    tests = Path(__file__).parents[1]
+    ran = subprocess.run(
+        [sys.executable, "-m", "models.keras_twins", str(file)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        cwd=tests,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    return dict(np.load(file))
+
+
+def assert_the_same_numbers(found, others):
+    assert set(found) == set(others)
+    for name, values in found.items():
+        if name.endswith(OF_SCORES):
+            scores = found[f"{name.split()[0]} scores"]
+            assert np.abs(values - others[name]).max() <= 1e-6 * np.abs(scores).max(), name
+            continue
+        for one, other in zip(values, others[name], strict=True):
+            assert np.linalg.norm(one - other) <= 1e-6 * np.linalg.norm(other), name
 
 
 if __name__ == "__main__":
