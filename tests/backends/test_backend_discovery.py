@@ -115,11 +115,11 @@ def third_party(tmp_path, monkeypatch):
 
 
 def test_ours_are_registered():
-    assert [one.name for one in extensions()] == ["numpy", "tensorflow", "torch"]
+    assert [one.name for one in extensions()] == ["jax", "numpy", "tensorflow", "torch"]
 
 
 def test_third_partys_backend_is_found(third_party):
-    assert [one.name for one in extensions()] == ["numpy", "numpy-linear", "tensorflow", "torch"]
+    assert [one.name for one in extensions()] == ["jax", "numpy", "numpy-linear", "tensorflow", "torch"]
     model = third_party.Linear(np.arange(6.0).reshape(3, 2))
     assert extension_for(model).name == "numpy-linear"
     x = np.ones((2, 3))

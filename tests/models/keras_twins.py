@@ -181,7 +181,8 @@ def assert_the_same_numbers(found, others):
     for name, values in found.items():
         if name.endswith(OF_SCORES):
             scores = found[f"{name.split()[0]} scores"]
-            assert np.abs(values - others[name]).max() <= 1e-6 * np.abs(scores).max(), name
+            # Three times the rounding of a score, which is a sum of numbers that are larger than itself.
+            assert np.abs(values - others[name]).max() <= 3e-6 * np.abs(scores).max(), name
             continue
         for one, other in zip(values, others[name], strict=True):
             assert np.linalg.norm(one - other) <= 1e-6 * np.linalg.norm(other), name

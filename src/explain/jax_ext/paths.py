@@ -9,7 +9,8 @@ import numpy as np
 
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.jax_ext.model.forward_pass import JaxForwardPass
-from explain.jax_ext.model.opened import OpenedModel, filled_up
+from explain.jax_ext.model.opened import OpenedModel
+from explain.jax_ext.model.tracing import filled_up
 from explain.jax_ext.model.transfer import to_host
 from explain.running import path_gradients
 

@@ -24,14 +24,11 @@ from explain.jax_ext.model.inspection import JaxInspection
 from explain.jax_ext.model.layers.calls import JaxPlace, noted_calls
 from explain.jax_ext.model.scores import ARITHMETIC, pick_scores, scores_and_gradients
 from explain.jax_ext.model.state import held_keras_layers, values_in_place, variables_of
+from explain.jax_ext.model.tracing import Beside
 from explain.keras.calls import recorded_activations, wired
 from explain.keras.inspection import output_names
 from explain.keras.layers import is_keras_model, layers_of, named_layers
 from explain.keras.masks import recorded_masks
-
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
-"""The arguments beside the points, one row per example: companions, mask (none or one), fixed Keras masks, the model's
-own inputs if the points are outputs of a layer, inputs that stay fixed, target indices."""
 
 
 @dataclass(kw_only=True)

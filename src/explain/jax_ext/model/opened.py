@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -19,13 +18,14 @@ from explain.errors import ExplainError, GradientError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.jax_ext.model.endings import ending_in
-from explain.jax_ext.model.forward_pass import Beside, JaxForwardPass
+from explain.jax_ext.model.forward_pass import JaxForwardPass
 from explain.jax_ext.model.graph import Graph
 from explain.jax_ext.model.inspection import JaxInspection, device_name, inspect_model, precision_of
 from explain.jax_ext.model.layers.calls import JaxPlace, place_of
 from explain.jax_ext.model.memory import is_out_of_memory
 from explain.jax_ext.model.state import variables_of
 from explain.jax_ext.model.survey import Survey, surveyed
+from explain.jax_ext.model.tracing import Beside, Trace, filled_up, traces_of
 from explain.jax_ext.model.transfer import to_device
 from explain.keras.calls import preserved_attributes
 from explain.keras.inspection import call_error, shape_complaint
@@ -38,42 +38,6 @@ from explain.keras.layers import (
     named_layers,
 )
 from explain.running.random_state import preserved_random_state
-
-
-@dataclass(frozen=True)
-class Trace:
-    """A compiled computation.
-
-    Parameters
-    ----------
-    function : callable
-        Takes the values of the model's variables, and the arguments of the computation.
-    finding : Finding, optional
-        The finding about the score at the first reading of the output.
-    kept : frozenset of str
-        Where the model keeps a state that the computation changes.
-    """
-
-    function: Callable[..., Any]
-    finding: Finding | None
-    kept: frozenset[str]
-
-
-_traces: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
-
-
-def filled_up(count: int) -> int:
-    """Give the least size of a compiled batch from a number of rows on: 1, 2, 3, 4, 6, 8, 12, 16, 24…
-
-    JAX compiles a computation anew for every size, which takes longer than some more rows do.
-
-    Examples
-    --------
-    >>> [filled_up(count) for count in (1, 5, 7, 9, 50)]
-    [1, 6, 8, 12, 64]
-    """
-    size = 1 << (count - 1).bit_length()
-    return size if count > 3 * size // 4 or size < 4 else 3 * size // 4
 
 
 class OpenedModel(Layered):
@@ -287,7 +251,7 @@ class OpenedModel(Layered):
         question = self.question
         # These values cannot be part of a key: cache a trace that uses them for this opened model only.
         alone = bool(question.forward_kwargs) or examples.target.function is not None
-        kept = self._own_traces if alone else _traces.setdefault(self.model, {})
+        kept = self._own_traces if alone else traces_of(self.model)
         leaves, tree = jax.tree.flatten(inputs)
         key = (
             function,
