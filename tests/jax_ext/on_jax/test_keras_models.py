@@ -430,3 +430,30 @@ def test_plain_and_saved(dense, tmp_path):
     b = explain.load(a.save(tmp_path / "a"))
     assert b.framework == "jax"
     assert (b.values == a.values).all()
+
+
+def test_ported_and_checked_beside_torch():
+    import torch
+    from torch import nn
+
+    keras.utils.set_random_seed(9)
+    first = [keras.Input((8, 7, 2)), layers.Conv2D(3, 3, padding="same", activation="relu")]
+    model = keras.Sequential(
+        [*first, layers.BatchNormalization(epsilon=1e-5), layers.Flatten(), layers.Dense(3)]
+    )
+    twin = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(168, 3)
+    ).eval()
+    x = x_of(4, 8, 7, 2)
+    explain.port(twin, model)
+    with torch.no_grad():
+        expected = twin(torch.tensor(x).movedim(-1, 1)).numpy()
+    np.testing.assert_allclose(model(x, training=False), expected, **CLOSE)
+    report = explain.check_migration(twin, model, np.moveaxis(x, -1, 1))
+    assert report.passed
+    assert "Sequential (JAX)" in str(report)
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(1).uniform(0.1, 1, size=weight.shape))
+    assert not explain.check_migration(twin, model, np.moveaxis(x, -1, 1)).passed
+    explain.port(model, twin, x=x)
+    assert explain.check_migration(twin, model, np.moveaxis(x, -1, 1)).passed
