@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -440,7 +441,49 @@ def infinite(kit: Any) -> Any:
     return kit.function(lambda x: kit.sum(kit.exp(x * 1000.0), 1) + 0 * kit.sum(x, 1))
 
 
+def on_jax(*inputs: Any, end: Any = None, **arguments: Any) -> Any:
+    """A function of JAX arrays, explained."""
+    import jax.numpy as jnp
+
+    def function(x: Any, *others: Any) -> Any:
+        made = jnp.tanh(x) @ WEIGHT
+        return made if end is None else end(made)
+
+    given = inputs if len(inputs) > 1 else inputs[0]
+    return attribute(function, given, framework="jax", **arguments)
+
+
+def with_long_numbers(enabled: bool) -> Any:
+    import jax
+
+    with jax.enable_x64(enabled), warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeldInputWarning)
+        return on_jax(TABLE, np.full(len(TABLE), 2**40))[0]
+
+
+def ends_otherwise(made: Any) -> Any:
+    """A softmax, with whose values it computes where it gets several examples."""
+    import jax
+
+    return jax.nn.softmax(made) if len(made) == 1 else jax.nn.softmax(made) * 1.0
+
+
 ADVICE = [
+    # jax_ext/
+    Advice(
+        ", which needs 64 bits: JAX ",
+        InputError,
+        lambda kit: with_long_numbers(False),
+        lambda kit: with_long_numbers(True),
+        TORCH,
+    ),
+    Advice(
+        ". Give score='output', or return logits from the model.",
+        ScoreError,
+        lambda kit: on_jax(TABLE, end=ends_otherwise),
+        lambda kit: on_jax(TABLE, end=ends_otherwise, score="output"),
+        TORCH,
+    ),
     # backends/discovery.py
     Advice(
         ", which no extension accepts. Accepted are: ",
@@ -451,7 +494,7 @@ ADVICE = [
     Advice(
         " is not registered; installed extensions are: ",
         UnsupportedModelError,
-        lambda kit: attribute(linear(kit), TABLE, framework="jax"),
+        lambda kit: attribute(linear(kit), TABLE, framework="mxnet"),
         lambda kit: attribute(linear(kit), TABLE, framework=kit.name),
         TORCH,
     ),

@@ -227,7 +227,7 @@ def test_layouts_that_are_none(kit):
         ({"seed": 0.5}, OptionError, "seed=0.5"),
         ({"display": {"average": 1}}, OptionError, "display="),
         ({"score": "softmax"}, ScoreError, "score='softmax'"),
-        ({"framework": "jax"}, UnsupportedModelError, "framework='jax'"),
+        ({"framework": "mxnet"}, UnsupportedModelError, "framework='mxnet'"),
         ({"engine": "zennit"}, EngineError, "engine='zennit'"),
         ({"lengths": [1, 2]}, InputError, "lengths"),
     ],

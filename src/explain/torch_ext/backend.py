@@ -126,7 +126,9 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             # A first pass may begin anew, and would be recorded twice.
             recorded.clear()
             before = self.n_runs
-            between = noted_operations(self.model, recorded) if operations else nullcontext()
+            # The layers of Keras themselves call operations as the model's own code does.
+            is_seen = operations and not self.inspection.keras
+            between = noted_operations(self.model, recorded) if is_seen else nullcontext()
             with torch.no_grad(), noted_calls(self.named_layers, recorded), between:
                 self.read(self.tensors(examples.inputs), examples)
             repeated = self.n_runs > before + 1
