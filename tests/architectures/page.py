@@ -31,8 +31,8 @@ DOMAINS = {
 REASONS: dict[str, tuple[str, str]] = {
     "no rule": (
         r"has no rule for the operation",
-        "DeepLift and LRP have no rule for an operation of the network: attention, layer normalisation, a product of "
-        "two tensors that depend on the input. Use `integrated_gradients`.",
+        "DeepLift and LRP have no rule for an operation of the network, such as a function with a derivative of its "
+        "own. Use `integrated_gradients`.",
     ),
     "dependent": (
         r"examples of the batch depend on each other",
