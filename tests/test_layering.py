@@ -43,6 +43,10 @@ ONLY_HERE = {
     ("torch_ext", "backward_rules.backward.sloped"): "A rule is a hook in PyTorch alone.",
     ("torch_ext", "backward_rules.refusals.on_a_view"): "TensorFlow changes no tensor in place.",
     ("torch_ext", "backward_rules.running_modules"): "The name of a traced operation tells its layer.",
+    (
+        "tf_ext",
+        "backward_rules.grouped",
+    ): "PyTorch has the gradient of a grouped convolution on every device.",
     ("tf_ext", "backward_rules.anatomy"): "In PyTorch, the run on a tape knows its operations.",
     (
         "tf_ext",

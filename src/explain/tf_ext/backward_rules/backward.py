@@ -19,6 +19,7 @@ from tensorflow.python.framework.ops import get_gradient_function
 from explain.backends.operations.score_graph import names
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
+from explain.tf_ext.backward_rules.grouped import gradient_in_groups, groups_of
 from explain.tf_ext.backward_rules.kinds import COMPOSITE
 from explain.tf_ext.backward_rules.pools import first_place_gradient
 from explain.tf_ext.model.graph import name_of
@@ -121,6 +122,8 @@ def gradient_of(operation: Any, arriving: Sequence[Any]) -> Sequence[Any]:
             tf.gradients([y for y, _ in pairs], inputs, [dy for _, dy in pairs], stop_gradients=inputs)
         )
         return [next(found) if _is_number(tensor) else None for tensor in operation.inputs]
+    if groups_of(operation) > 1:
+        return gradient_in_groups(operation, arriving[0])
     if name_of(operation) == "MaxPool3D":
         return [first_place_gradient(operation, arriving[0])]
     function = get_gradient_function(operation)

@@ -87,7 +87,7 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
             f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
             "integrated_gradients or saliency, which run operation by operation."
         )
-    with _unrolled(forward, points), _in_place_of_calls():
+    with _unrolled(forward, points), _in_place_of_calls(forward):
         return forward.scores(points, beside)
 
 
@@ -106,8 +106,12 @@ def _unrolled(forward: TensorFlowForwardPass, points: tuple[Any, ...]) -> Iterat
 
 
 @contextmanager
-def _in_place_of_calls() -> Iterator[None]:
+def _in_place_of_calls(forward: TensorFlowForwardPass) -> Iterator[None]:
     """Trace functions of TensorFlow, such as a grouped convolution of Keras, as their operations."""
+    if any(getattr(layer, "groups", 1) > 1 and getattr(layer, "rank", 0) == 3 for layer in forward.layers):
+        # Over volumes a CPU runs one as a compiled function alone.
+        yield
+        return
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from explain.backends.operations.score_graph import names
 from explain.tf_ext.backward_rules.anatomy import Anatomy
 from explain.tf_ext.backward_rules.backward import Rules, gradient_of
+from explain.tf_ext.backward_rules.grouped import in_groups
 from explain.tf_ext.backward_rules.kinds import (
     KINDS,
     PAIR_PICKS,
@@ -186,6 +187,8 @@ def _raised(operation: Any, whole: Sequence[Any], arriving: Any, epsilon: Any) -
     first = list(operation.inputs)
 
     def convolved(values: Any, by: Any) -> Any:
+        if place == 0:
+            return in_groups(operation, values, by)
         first[place], first[1] = values, by
         return run_again(operation, first)[0]
 
