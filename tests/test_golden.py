@@ -65,6 +65,7 @@ CASES = [
     for framework in FRAMEWORKS
     for row in explain.methods()
     if (name in LAYERS or "layers" not in row.needs)
+    and "attentions" not in row.needs
     and Layout(explain.zoo.samples(name, framework=framework).layout).kind in row.kinds
     and (name, row.name) not in REFUSED
 ]

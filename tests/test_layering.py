@@ -54,6 +54,10 @@ ONLY_HERE = {
     ): "A trace holds what is needed to run its last operations again; autograd's graph does not.",
     (
         "torch_ext",
+        "model.layers.fused",
+    ): "A trace shows every operation of an attention; PyTorch runs it as one.",
+    (
+        "torch_ext",
         "model.activation_calls",
     ): "A PyTorch model runs again with other activations at its end; a trace's end is computed again by itself.",
     (

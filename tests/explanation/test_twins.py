@@ -55,8 +55,13 @@ NODES = {
 
 
 def applies(name, row):
-    """A model that takes one step at a time has no layers to be reached; a method for pictures is for no sequence."""
+    """A model that takes one step at a time has no layers to be reached; a method for pictures is for no sequence.
+
+    None of them has attentions.
+    """
     kind = Layout(explain.zoo.samples(name, framework="torch").layout).kind
+    if "attentions" in row.needs:
+        return False
     return kind in row.kinds and (name in LAYERS or "layers" not in row.needs)
 
 

@@ -53,6 +53,8 @@ def shown(name):
     kind = Layout(zoo.samples(name, "torch").layout).kind
     # Its layers cannot be reached, and its log-probability is a softmax's, for which there is no rule.
     refused = {"layers", "deep_lift", "deep_lift_shap", "lrp"} if name == "names_rnn" else set()
+    # None of the models has attentions.
+    refused |= {"attentions"}
     return [
         row
         for row in methods()

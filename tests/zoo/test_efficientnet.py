@@ -189,7 +189,9 @@ def maps_of(row, dtype, pictures):
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in explain.methods() if row.drawn != "input"], ids=lambda row: row.name
+    "row",
+    [row for row in explain.methods() if row.drawn != "input" and "attentions" not in row.needs],
+    ids=lambda row: row.name,
 )
 def test_the_twins_agree_in_every_method(row, record_property):
     distance = relative_distance(*maps_of(row, "float32", PICTURES))

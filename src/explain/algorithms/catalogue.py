@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import get_args
 
+from explain.algorithms.attention import gradient_attention, rollout
 from explain.algorithms.backward_rules import deconvolution, deep_lift, deep_lift_shap, guided_backprop, lrp
 from explain.algorithms.class_activation_map import grad_cam, guided_grad_cam, layer_cam, score_cam
 from explain.algorithms.gradient import input_x_gradient, saliency, smoothgrad
@@ -53,6 +54,8 @@ _FILES = (
     guided_grad_cam,
     layer_cam,
     score_cam,
+    rollout,
+    gradient_attention,
     occlusion,
     feature_ablation,
     feature_permutation,

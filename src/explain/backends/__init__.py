@@ -8,6 +8,7 @@ from explain.backends.chunks import ChunkRunner
 from explain.backends.discovery import ENTRY_POINT_GROUP, extension_for, extensions
 from explain.backends.found import Found
 from explain.backends.observation import Observation, ObservedCall
+from explain.backends.operations.attention_rows import Attentions
 from explain.backends.outputs.choice import pick_output
 from explain.backends.outputs.target_function import called_target, not_scalars_error
 from explain.backends.protocol import (
@@ -34,6 +35,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Array",
     "Arrays",
+    "Attentions",
     "Backend",
     "ChunkRunner",
     "Examples",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from explain.errors import ExplainWarning
 from explain.inputs.examples import Array
@@ -28,6 +30,8 @@ class Found:
         The score at each step, shape (steps + 1, N).
     warnings : tuple of (message, category)
         Warnings for the caller.
+    chosen : Mapping
+        What the method chose for options that the caller left to it, as the result records it.
     """
 
     values: tuple[Array, ...]
@@ -39,3 +43,4 @@ class Found:
     scores: Array | None = None
     history: Array | None = None
     warnings: tuple[tuple[str, type[ExplainWarning]], ...] = field(default=())
+    chosen: Mapping[str, Any] = field(default_factory=dict)

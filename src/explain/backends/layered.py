@@ -79,7 +79,7 @@ class Layered(ABC):
     """
 
     provides: frozenset[Primitive] = frozenset(
-        {"outputs", "gradients", "path_gradients", "layers", "backward_rules"}
+        {"outputs", "gradients", "path_gradients", "layers", "backward_rules", "attentions"}
     )
     """The primitives of a model whose layers can be accessed."""
 

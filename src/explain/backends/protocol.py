@@ -13,6 +13,7 @@ import numpy as np
 from explain.backends.chunks import ChunkRunner
 from explain.backends.found import Found
 from explain.backends.observation import Observation
+from explain.backends.operations.attention_rows import Attentions
 from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
@@ -23,7 +24,7 @@ from explain.parameters.canonical import ParameterLayer
 ScoreKind = Literal["logit", "probability", "log_probability", "output"]
 SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 
-Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules"]
+Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules", "attentions"]
 
 Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
 """The rule by which some operations replace their gradient in a backward pass."""
@@ -154,6 +155,12 @@ class Backend(Protocol):
         ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the relevance of a tensor is the
         incoming gradient times its value. A sum z propagates the share z / (z + `epsilon` · sign z) of its
         relevance; by ``"epsilon_plus"`` a convolution propagates it only to positive contributions.
+        """
+
+    def attentions(self, examples: Examples) -> Attentions:
+        """Give the weights of every attention on the way to the scores, and the gradients of the scores to them.
+
+        Raise `UnsupportedModelError` if there is none, or if they do not follow one another over the same tokens.
         """
 
     def has_kinks(self, examples: Examples) -> bool:

@@ -14,6 +14,7 @@ from explain.errors import (
     LayerError,
     ModelCallError,
     SharedMapWarning,
+    UnsupportedInputError,
     UnusedInputWarning,
     ZeroGradientWarning,
 )
@@ -85,7 +86,7 @@ def _together(request: Request, view: SeveralInputs, problem: Problem, solve: So
 def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
     method = request.method
     check_kinds(method, [one.given.layout for one in view.moved])
-    failures: list[LayerError] = []
+    failures: list[LayerError | UnsupportedInputError] = []
     reaches = reach_of(problem) if method.layer == "map" else ()
     for place, one in enumerate(view.moved):
         name, alone = one.given.name, view.alone(problem, place)
@@ -101,11 +102,18 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             except LayerError as cause:
                 failures.append(cause)
                 reason = str(cause)
-        if reason:
+        found = None
+        if not reason:
+            try:
+                found = solve(alone)
+            except UnsupportedInputError as cause:
+                # Attentions are over the tokens of one input.
+                failures.append(cause)
+                reason = str(cause)
+        if found is None:
             text = f"The input {name!r} stays fixed and has no map (None): {reason}"
             yield Explained(one.given, notes=[(text, HeldInputWarning)])
             continue
-        found = solve(alone)
         notes = list(found.warnings)
         call = alone.call
         if call is not None and call not in reaches[place].alone(operations=call.is_operation):

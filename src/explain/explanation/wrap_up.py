@@ -121,7 +121,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
         batch_size=problem.executor.used,
         mask=_shown_mask(problem),
         history=found.history,
-        options=request.method.recorded_options(given.options),
+        options={**request.method.recorded_options(given.options), **found.chosen},
         seed=request.seed,
         versions={
             "explain": _own_version(),

@@ -12,6 +12,7 @@ import psutil
 from explain.backends import (
     Array,
     Arrays,
+    Attentions,
     ChunkRunner,
     Examples,
     Finding,
@@ -176,6 +177,10 @@ class NumPyBackend:
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
     ) -> tuple[tuple[Array, ...], int]:
+        """Raise an error, as `gradients` does."""
+        raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
+
+    def attentions(self, examples: Examples) -> Attentions:
         """Raise an error, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 

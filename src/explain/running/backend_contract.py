@@ -204,6 +204,27 @@ class BackendContract:
                     np.testing.assert_allclose(alone, shares[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
                     np.testing.assert_allclose(absorbed, 0, atol=1e-12, err_msg=given.name)
 
+    def test_attentions_are_shares_of_their_own_example(self) -> None:
+        """`attentions` gives rows that sum to one, or to zero, and their gradients; rows of examples do not mix."""
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                if "attentions" not in backend.provides:
+                    continue
+                try:
+                    found = backend.attentions(examples)
+                except UnsupportedModelError:
+                    continue
+                alone = backend.attentions(examples.rows(slice(1, 2)))
+            for weights, gradients in zip(found.weights, found.gradients, strict=True):
+                sums = weights.sum(axis=-1)
+                assert ((np.abs(sums - 1) < 1e-9) | (sums == 0)).all(), given.name
+                assert gradients.shape == weights.shape
+                assert np.isfinite(gradients).all()
+            for one, other in zip(
+                (*alone.weights, *alone.gradients), (*found.weights, *found.gradients), strict=True
+            ):
+                np.testing.assert_allclose(one, other[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
+
     def test_memory_is_estimated(self) -> None:
         """A point needs at least its own input, and some memory is free."""
         for given in self.models():

@@ -16,11 +16,16 @@ from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, find_cal
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
 from explain.running.execution import Executor
-from explain.running.maps.axes import with_axes
+from explain.running.maps.axes import observed_axes, with_axes
 from explain.running.maps.default_layer import as_map, carries_all, default_call
 from explain.running.maps.reach import Reach
 from explain.running.maps.row_order import check_order
 from explain.running.problem import Problem
+
+_AXES_OF_ATTENTION = "NCHW"
+"""The axes of attention: heads are the channels, queries the rows, keys the columns."""
+# Half precision rounds a share by 2⁻⁸ at most.
+_ONE = 0.01
 
 
 def resolve_layer(
@@ -58,7 +63,10 @@ def resolve_layer(
         # The layer is cached; the order depends on the examples.
         check_order(layered(problem), problem.executor, call, problem.examples)
         return call
-    call = with_axes(problem, named_call(problem, layer), stated)
+    call = named_call(problem, layer)
+    if stated is None and not mapped and _gives_attention(problem, call):
+        return replace(call, axes=_AXES_OF_ATTENTION)
+    call = with_axes(problem, call, stated)
     if not mapped:
         return call
     found = as_map(problem, call, _calls_with(layered(problem), layer, problem.examples))
@@ -70,6 +78,21 @@ def resolve_layer(
             "each of several inputs then has its own."
         )
     return found
+
+
+def _gives_attention(problem: Problem, call: LayerCall) -> bool:
+    """Tell whether a call gives shares of keys, shape (heads, queries, keys), as many queries as keys.
+
+    The probabilities of as many classes as a picture is wide have shares too: there, their axes are observed.
+    """
+    if len(call.shape) != 3 or call.shape[1] != call.shape[2] or call.shape[1] == 1:
+        return False
+    if len(extent_of(problem.layout)) == 2 and observed_axes(problem, call) is not None:
+        return False
+    weights = activations_of(problem, call, problem.examples.rows(slice(0, 1)))
+    sums = weights.sum(axis=-1)
+    # A row is zero where everything is masked.
+    return bool((weights >= 0).all() and ((np.abs(sums - 1) < _ONE) | (sums == 0)).all() and sums.any())
 
 
 def named_call(problem: Problem, layer: LayerLike) -> LayerCall:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from explain.backends.chunks import ChunkRunner
+from explain.backends.operations.attention_rows import Attentions
 from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
@@ -124,6 +125,10 @@ class _Rearranged(ABC):
         starts = None if baselines is None else self._starts(baselines, examples)
         gradients, changed = self.inner.rule_gradients(self.inside(examples), rule, starts, epsilon)
         return self._arranged(gradients), changed
+
+    def attentions(self, examples: Examples) -> Attentions:
+        """Give the weights of every attention on the way to the scores, and the gradients of the scores to them."""
+        return self.inner.attentions(self.inside(examples))
 
     def has_kinks(self, examples: Examples) -> bool:
         """Tell whether gradients may jump along a path."""

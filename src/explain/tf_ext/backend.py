@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from explain.backends.forward_pass import check_rows
 from explain.backends.layered import LastPass
+from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import layer_rows_error
 from explain.backends.protocol import Finding, Question
@@ -26,7 +27,7 @@ from explain.tf_ext.affine_prefix import cut
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.tf_ext.affine_prefix.path import Line
 from explain.tf_ext.backward_rules import gradients
-from explain.tf_ext.model import beginnings
+from explain.tf_ext.model import attentions, beginnings
 from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
@@ -36,13 +37,14 @@ from explain.tf_ext.model.tracing import specifications_of, traced
 from explain.tf_ext.model.transfer import to_host
 
 
-class TensorFlowBackend(AlongPaths, OpenedModel):
+class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
     """The backend of one TensorFlow model, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "tensorflow"
     line = Line
     is_out_of_memory = staticmethod(is_out_of_memory)
     rule_gradients = gradients.rule_gradients
+    attentions_in_one_run = attentions.attentions_in_one_run
     unscaled_uses = beginnings.unscaled_uses
     has_kinks = cut.has_kinks
 
@@ -51,7 +53,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel):
         self.keeps_rows = self.inspection.structure.stateful
         if self.inspection.eager:
             # Only a trace shows the operations.
-            self.provides = self.provides - {"backward_rules"}
+            self.provides = self.provides - {"backward_rules", "attentions"}
 
     def hold(self, examples: Examples) -> Examples:
         """Fill in the masks that Keras layers compute from values."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.layered import LastPass
+from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
@@ -25,7 +26,7 @@ from explain.torch_ext.affine_prefix import cut
 from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
-from explain.torch_ext.model import beginnings
+from explain.torch_ext.model import attentions, beginnings
 from explain.torch_ext.model.activation_calls import UNKNOWN
 from explain.torch_ext.model.layers.calls import EndOfRun, noted_calls
 from explain.torch_ext.model.layers.operations import noted_operations
@@ -37,13 +38,14 @@ from explain.torch_ext.model.transfer import to_host
 _NOTHING = nullcontext()
 
 
-class TorchBackend(AlongPaths, OpenedModel):
+class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
     """The backend of one PyTorch model, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "torch"
     line = Line
     is_out_of_memory = staticmethod(is_out_of_memory)
     rule_gradients = gradients.rule_gradients
+    attentions_in_one_run = attentions.attentions_in_one_run
     unscaled_uses = beginnings.unscaled_uses
     has_kinks = cut.has_kinks
     points_worth_a_survey, values_worth_a_survey = 256, 2**20
@@ -52,8 +54,8 @@ class TorchBackend(AlongPaths, OpenedModel):
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
         if isinstance(self.model, torch.jit.ScriptModule):
-            # TorchScript fuses its operations, so that rules cannot intercept them.
-            self.provides = self.provides - {"backward_rules"}
+            # TorchScript fuses its operations, so that they cannot be intercepted or seen.
+            self.provides = self.provides - {"backward_rules", "attentions"}
 
     def hold(self, examples: Examples) -> Examples:
         """Fill in the masks that Keras layers compute from values."""

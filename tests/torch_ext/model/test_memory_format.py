@@ -45,7 +45,7 @@ METHODS = {row.name: row for row in explain.methods()}
 CASES = [
     (row.name, layer)
     for row in METHODS.values()
-    if "image" in row.kinds
+    if "image" in row.kinds and "attentions" not in row.needs
     for layer in {"none": [None], "may": [None, "first", "second"]}.get(row.layer, ["first", "second"])
 ]
 # Rows have no axes over which a map could lie.

@@ -78,7 +78,7 @@ def found_over_input(problem: Problem, maps: Array, gradients: Array | None = No
             "name another layer with layer=, or use a signed method such as integrated_gradients."
         )
         warnings = (*warnings, (text, ZeroMapWarning))
-    return Found(values=(_spread(positive, problem),), warnings=warnings)
+    return Found(values=(spread(positive, problem),), warnings=warnings)
 
 
 def channels_of(problem: Problem) -> int:
@@ -95,7 +95,7 @@ def over_input(maps: Array, shape: tuple[int, ...], layout: Layout) -> Array:
     return found if layout.channel_axis is None else np.expand_dims(found, layout.channel_axis)
 
 
-def _spread(maps: Array, problem: Problem) -> Array:
+def spread(maps: Array, problem: Problem) -> Array:
     """Resample maps to the input's shape; the channels of a position get equal shares of its value."""
     shape = problem.examples.inputs[0].shape
     return np.broadcast_to(over_input(maps, shape, problem.layout) / channels_of(problem), shape)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 
 from explain.backends.operations.endings import ActivationKind
 from explain.backends.outputs.target_function import called_target, not_scalars_error
@@ -120,12 +121,14 @@ def gradients_of_scores(
 
 def gradients_of(
     results: Tensor | Sequence[Tensor],
-    leaves: Sequence[Tensor],
+    leaves: Sequence[Tensor] | Sequence[GradientEdge],
     begun: Tensor | Sequence[Tensor],
     *,
     retain_graph: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Give the gradients of results, weighted by `begun`, to some tensors; None for one that they do not depend on.
+
+    A tensor may also be given as an edge of autograd's graph.
 
     Raises
     ------

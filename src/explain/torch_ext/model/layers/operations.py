@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from explain.backends.places import is_replacing
 from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
 from explain.torch_ext.model.layers.calls import TorchPlace, named_layers
+from explain.torch_ext.model.layers.fused import attended, unwrapped
+
+_SOFTMAX = (torch.softmax, Tensor.softmax, functional.softmax)
 
 _Handle = Callable[[str, Tensor], Tensor]
 """From the name of an operation and its result to what replaces the result."""
@@ -34,10 +39,13 @@ class _OperationCalls(TorchFunctionMode):
     def __init__(self, running: list[str | None], handle: _Handle) -> None:
         super().__init__()
         self._running, self._handle = running, handle
+        self._only_softmax = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run a function of PyTorch."""
-        result = func(*args, **(kwargs or {}))
+        """Run a function of PyTorch; in one that is fused, the softmax is an operation of its own."""
+        result = self._result_of(func, args, kwargs or {})
+        if self._only_softmax and func not in _SOFTMAX:
+            return result
         path = self._running[-1] if self._running else None
         if path is None or is_replacing.get() or not isinstance(result, Tensor):
             return result
@@ -46,6 +54,27 @@ class _OperationCalls(TorchFunctionMode):
         if name in ("", "get") or not result.is_floating_point():
             return result
         return self._handle(operation_name(path, ".", name), result)
+
+    def _result_of(self, func: Any, args: Any, keywords: Mapping[str, Any]) -> Any:
+        if is_replacing.get():
+            return func(*args, **keywords)
+        if func is functional.scaled_dot_product_attention:
+            with self._softmax_alone():
+                return attended(*args, **keywords)
+        if func is functional.multi_head_attention_forward:
+            with self._softmax_alone():
+                return unwrapped(func)(*args, **keywords)
+        return func(*args, **keywords)
+
+    @contextmanager
+    def _softmax_alone(self) -> Iterator[None]:
+        """See the softmaxes of what runs inside, and nothing else of it."""
+        before, self._only_softmax = self._only_softmax, True
+        try:
+            with self:
+                yield
+        finally:
+            self._only_softmax = before
 
 
 @contextmanager
