@@ -20,6 +20,7 @@ from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.gallery.model_results import MethodResult, ModelResults
 from explain.inputs.display import Display
 from explain.inputs.examples import Examples
+from explain.inputs.layout import Layout
 from explain.inputs.masking import resolve_mask
 from explain.results.attribution import Attribution
 from explain.results.comparison import compare
@@ -167,9 +168,10 @@ def logits(model: Any, samples: Samples) -> npt.NDArray[Any]:
     (20, 10)
     """
     extension = extension_for(model)
-    layout = extension.default_layout(model, samples.x.ndim)
+    layout = Layout(samples.layout)
     backend = extension.open(model, Question(layout), samples.x)
-    x = samples.x.astype(backend.dtype)
+    # Token ids stay whole numbers.
+    x = samples.x if samples.x.dtype.kind == "i" else samples.x.astype(backend.dtype)
     with backend.session():
         outputs, _ = backend.outputs(
             backend.hold(Examples((x,), mask=resolve_mask(samples.lengths, x, layout)))
