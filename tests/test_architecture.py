@@ -58,6 +58,7 @@ NAMES_A_MODULE = {
     "backends.discovery": "The group of entry points has the package's name.",
     "torch_ext.extension": "Its own folder, for `LazyExtension`.",
     "tf_ext.extension": "Its own folder, for `LazyExtension`.",
+    "jax_ext.extension": "Its own folder, for `LazyExtension`.",
     "zoo.extensions": "The two extensions.",
     "zoo.sample_inputs": "Its own folder, for the data files in it.",
     "zoo.weight_files": "Its own folder, for the data files in it.",

@@ -41,7 +41,8 @@ def test_import_loads_no_framework_and_is_quick():
         before = time.process_time()
         import explain
         taken = time.process_time() - before
-        heavy = {"torch", "tensorflow", "keras", "matplotlib", "captum", "tf_explain", "scipy", "skimage", "sklearn"}
+        heavy = {"torch", "tensorflow", "jax", "keras", "matplotlib", "captum", "tf_explain", "scipy"}
+        heavy |= {"skimage", "sklearn"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
         print(taken)
     """
@@ -52,14 +53,14 @@ def test_neither_framework(saved):
     # Loading, comparing and the errors that name the extras; no framework can be imported at all.
     code = """
         import sys
-        for name in ("torch", "tensorflow", "keras", "captum", "tf_explain"):
+        for name in ("torch", "tensorflow", "jax", "keras", "captum", "tf_explain"):
             sys.modules[name] = None
         import numpy as np
         import explain
         a = explain.load(sys.argv[1])
         assert (a.values == 1).all() and (a.inputs == 2).all() and a.framework == "torch"
         assert [row.name for row in explain.methods()][0] == "saliency"
-        for framework in ("torch", "tensorflow"):
+        for framework in ("torch", "tensorflow", "jax"):
             try:
                 explain.attribute(lambda x: x, np.ones((1, 2), np.float32), framework=framework)
             except explain.errors.FrameworkNotInstalledError as error:

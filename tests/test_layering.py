@@ -25,6 +25,10 @@ ONLY_HERE = {
         "torch_ext",
         "backward_rules.tape",
     ): "A trace holds every tensor; those of autograd are kept while the model runs.",
+    (
+        "torch_ext",
+        "model.layers.calls.EndOfRun",
+    ): "A trace computes what is wanted alone; a PyTorch model is ended by an error.",
     ("torch_ext", "backward_rules.norms"): "PyTorch fuses norms; Keras writes them in several operations.",
     (
         "torch_ext",
@@ -108,14 +112,27 @@ ONLY_HERE = {
         "torch_ext",
         "model.state.OwnHooks",
     ): "A Keras layer has no hooks.",
+    **{
+        (
+            "torch_ext",
+            f"model.layers.calls.{name}",
+        ): "Keras layers are the same on every framework: it stands in keras/layers.py."
+        for name in ("named_layers", "has_channels_last", "fixes_axes", "batch_axis_of")
+    },
     (
-        "tf_ext",
-        "model.state.preserved_attributes",
-    ): "PyTorch's attributes are restored by `Restore`; a trace would leave its tensors in Keras layers.",
+        "torch_ext",
+        "model.structure.Structure",
+    ): "What a trace of a Keras model is specialised to is the same on every framework: keras/structure.py.",
     (
         "torch_ext",
         "zoo.efficientnet.read_weights",
     ): "The weights are a file of PyTorch's; the twin gets their numbers.",
+}
+
+# What a file of jax_ext does that no file of tf_ext does.
+ONLY_ON_JAX = {
+    "paths": "No affine prefix is skipped on JAX: what is left of affine_prefix/ is one file.",
+    "model.survey": "One trace shows kinks, memory and gradients; tf_ext finds them beside the affine prefix.",
 }
 
 
@@ -161,3 +178,10 @@ def test_the_extensions_mirror_each_other():
             for name in public_names(here, module) - public_names(there, module):
                 differences[here, f"{module}.{name}"] = "a name"
     assert set(differences) == set(ONLY_HERE)
+
+
+def test_a_file_of_jax_ext_does_the_job_of_its_name():
+    """It has what Keras models need; what the other two have beyond that, such as backward rules, is not there."""
+    on_jax = {name.split(".", 1)[1] for name in MODULES if name.startswith("jax_ext.")}
+    others = {name.split(".", 1)[1] for name in MODULES if name.startswith("tf_ext.")}
+    assert on_jax - others == set(ONLY_ON_JAX)

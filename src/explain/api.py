@@ -159,7 +159,7 @@ def attribute(
     forward_kwargs : Mapping, optional
         Further arguments of the model besides `x`, by name. An array with N rows counts as one row per example.
     framework : str, optional
-        ``"torch"``, ``"tensorflow"`` or ``"numpy"``, for functions whose framework cannot be detected.
+        ``"torch"``, ``"tensorflow"``, ``"jax"`` or ``"numpy"``, for functions whose framework cannot be detected.
     engine : str
         ``"explain"``, or a library that computes the same method: ``"captum"``, ``"tf-explain"``.
     batch_size : int, optional

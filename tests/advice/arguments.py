@@ -34,6 +34,8 @@ from explain.errors import (
     UnsupportedInputError,
 )
 
+WHOLE = np.array([[1, -2, 3, 4], [2, 1, -1, 5]])
+SIX_AXES = np.arange(1, 65, dtype=np.float32).reshape(2, 2, 2, 2, 2, 2)
 NAN = np.where(TABLE == 2.0, np.nan, TABLE).astype(np.float32)
 
 
@@ -51,6 +53,11 @@ def over_time(kit: Any) -> Any:
 def masked(kit: Any) -> Any:
     """Sums the squares of the values that a mask keeps."""
     return module(kit, lambda self, x, mask: kit.sum(x * x * mask, 1))
+
+
+def total(kit: Any) -> Any:
+    """The sum of the squares, of whole numbers too."""
+    return kit.function(lambda x: kit.sum(x * x, 1))
 
 
 def squares(kit: Any) -> Any:
@@ -341,6 +348,27 @@ ADVICE = [
         TORCH,
     ),
     Advice(
+        "which there is no number to explain: give at least one example with numbers.",
+        InputError,
+        lambda kit: attribute(added(kit), (TABLE[:, :0], TABLE[:, :0]), target=None),
+        lambda kit: attribute(
+            module(kit, lambda self, a, b: kit.sum(a * a, 1) + kit.sum(b, 1)),
+            (TABLE, TABLE[:, :0]),
+            target=None,
+        )[0],
+        TORCH,
+    ),
+    Advice(
+        ", which x has and the model gets: give ",
+        BaselineError,
+        lambda kit: attribute(total(kit), WHOLE, "feature_ablation", target=None, baseline=0.5),
+        lambda kit: [
+            attribute(total(kit), WHOLE, "feature_ablation", target=None, baseline=1),
+            attribute(total(kit), WHOLE.astype("float32"), "feature_ablation", target=None, baseline=0.5),
+        ],
+        TORCH,
+    ),
+    Advice(
         " on: they should be 0 or more.",
         InputError,
         lambda kit: attribute(embedded(kit), IDS - 1),
@@ -487,11 +515,10 @@ ADVICE = [
     Advice(
         ", for which there is no default layout (they are ",
         LayoutError,
-        lambda kit: attribute(summed(kit), TABLE[0], target=None),
-        lambda kit: [
-            attribute(summed(kit), TABLE[0][None], target=None),
-            attribute(kit.function(lambda x: x * x), TABLE[0], target=None, layout="N"),
-        ],
+        lambda kit: attribute(kit.function(lambda x: kit.sum(x, (1, 2, 3, 4, 5))), SIX_AXES, target=None),
+        lambda kit: attribute(
+            kit.function(lambda x: kit.sum(x * x, (1, 2, 3, 4, 5))), SIX_AXES, target=None, layout="NCTDHW"
+        ),
         TORCH,
     ),
     Advice(

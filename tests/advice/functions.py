@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from advice.advice import Advice
 from advice.models import IDS, TABLE, TENSORFLOW, TORCH, WEIGHT, perceptron
+from models.deployed import interpreter, tflite
 
 import explain
 from explain.backends.discovery import extension_for
@@ -30,6 +33,38 @@ def ablated(function: Any, x: Any = TABLE, **arguments: Any) -> Any:
         "feature_ablation",
         **{"framework": "numpy", "target": 0, "score": "output", **arguments},
     )
+
+
+def light(keras_model: Any, examples: Any = None) -> Any:
+    """A TFLite interpreter of a Keras model."""
+    return interpreter(tflite(keras_model, examples))
+
+
+def of_two(kit: Any) -> Any:
+    """A Keras model of the inputs ``a`` and ``b``, as a TFLite interpreter."""
+    a, b = kit.keras.Input((4,), name="a"), kit.keras.Input((4,), name="b")
+    return light(kit.keras.Model([a, b], kit.keras.layers.Dense(2)(a * a + b)))
+
+
+def of_words(kit: Any, which: str) -> Any:
+    """A TFLite interpreter whose input has no batch axis, or one of a batch."""
+    shape = () if which == "number" else (None, 4)
+    spec = kit.tf.TensorSpec(shape, kit.tf.float32)
+    function = kit.tf.function(lambda x: x * kit.tf.constant([[1.0, 2.0, 3.0, 4.0]]), input_signature=[spec])
+    converter = kit.tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+    return interpreter(converter.convert())
+
+
+def file_of(keras_model: Any) -> str:
+    """The path of a TFLite file."""
+    path = Path(tempfile.mkdtemp()) / "light.tflite"
+    path.write_bytes(tflite(keras_model))
+    return str(path)
+
+
+def without_litert(call: Any) -> Any:
+    with mock.patch.dict(sys.modules, {"ai_edge_litert.interpreter": None}):
+        return call()
 
 
 def scores(x: Any) -> Any:
@@ -54,15 +89,15 @@ def clusters() -> Any:
     return PCA(2).fit(np.vstack([TABLE, 2 * TABLE[::-1]]))
 
 
-def session() -> Any:
-    """Casts whole numbers to floating point."""
+def session(kind: str = "INT64") -> Any:
+    """Casts whole numbers, or numbers as texts, to floating point."""
     import onnxruntime
     from onnx import TensorProto, helper
 
     graph = helper.make_graph(
         [helper.make_node("Cast", ["tokens"], ["y"], to=TensorProto.FLOAT)],
         "net",
-        [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["batch", 4])],
+        [helper.make_tensor_value_info("tokens", getattr(TensorProto, kind), ["batch", 4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -116,11 +151,54 @@ ADVICE = [
     Advice(
         "model, an ONNX Runtime session, takes ",
         UnsupportedModelError,
-        lambda kit: ablated(session(), IDS.astype("float32"), framework=None),
+        lambda kit: ablated(session("STRING"), IDS.astype("float32"), framework=None),
         lambda kit: ablated(
-            lambda x: session().run(None, {"tokens": x.astype("int64")})[0], IDS.astype("float32")
+            lambda x: session("STRING").run(None, {"tokens": x.astype(str).astype(object)})[0],
+            IDS.astype("float32"),
         ),
         TORCH,
+    ),
+    Advice(
+        ", which would be cut off: give x as whole ",
+        InputError,
+        lambda kit: ablated(session(), IDS.astype("float32"), framework=None),
+        lambda kit: ablated(session(), IDS, framework=None),
+        TORCH,
+    ),
+    Advice(
+        "can be explained. Give a function of an array with ",
+        UnsupportedModelError,
+        lambda kit: ablated(of_words(kit, "number"), TABLE, framework=None),
+        lambda kit: ablated(of_words(kit, "table"), TABLE, framework=None),
+        TENSORFLOW,
+    ),
+    Advice(
+        " inputs by position, but a TFLite model keeps no order of its inputs: give ",
+        InputError,
+        lambda kit: ablated(of_two(kit), (TABLE, TABLE), framework=None),
+        lambda kit: ablated(of_two(kit), {"a": TABLE, "b": TABLE}, framework=None),
+        TENSORFLOW,
+    ),
+    Advice(
+        ", but the TFLite model has the inputs ",
+        InputError,
+        lambda kit: ablated(of_two(kit), {"a": TABLE, "c": TABLE}, framework=None),
+        lambda kit: ablated(of_two(kit), {"a": TABLE, "b": TABLE}, framework=None),
+        TENSORFLOW,
+    ),
+    Advice(
+        "give real numbers in the units of the model before it was quantised, ",
+        InputError,
+        lambda kit: ablated(light(perceptron(kit), TABLE), 100 * TABLE, framework=None),
+        lambda kit: ablated(light(perceptron(kit), TABLE), TABLE, framework=None),
+        TENSORFLOW,
+    ),
+    Advice(
+        " is a TFLite model, but the package that reads it, ai-edge-litert, is not installed: install it ",
+        UnsupportedModelError,
+        lambda kit: without_litert(lambda: ablated(file_of(perceptron(kit)), framework=None)),
+        lambda kit: ablated(interpreter(Path(file_of(perceptron(kit))).read_bytes()), framework=None),
+        TENSORFLOW,
     ),
     Advice(
         "There is no reference engine for functions of arrays: use engine='explain'.",

@@ -18,6 +18,7 @@ FOLDERS = (
     "backends",
     "explanation",
     "inputs",
+    "jax_ext",
     "keras",
     "migration",
     "numpy_ext",
@@ -32,6 +33,7 @@ NOT_OF_A_CALL = ("running/backend_contract.py", "tf_ext/zoo/", "torch_ext/zoo/")
 # Messages that no call of a user raises, with the reason.
 WITHOUT_A_CALL = {
     " cannot be imported (": "A framework or an engine that is not installed; every kit has its own.",
+    "The jax backend has no backward rules, so no rule ": "Methods with rules are refused when they are posed.",
     " is not a rule of integration: the rules are ": "The option of each method refuses the rule before.",
     " is a function of arrays, which has no gradients.": "A method that needs gradients is refused when it is posed.",
     "before: it cannot be used as an input.": "A layer that gives another shape for the same examples.",

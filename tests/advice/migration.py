@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from explain.errors import (
     OptionError,
     PortError,
     PortWarning,
+    ScoreError,
 )
 from explain.migration import load_report
 
@@ -46,6 +48,12 @@ def port(kit: Any, source: Any, target: Any, *arguments: Any, **keywords: Any) -
 
 def check(a: Any, b: Any, x: Any = TABLE, **keywords: Any) -> Any:
     return explain.check_migration(a, b, x, **{"methods": "saliency", **keywords})
+
+
+def functions(**keywords: Any) -> Any:
+    """A function of one output and one of two, which name it."""
+    asked = {"methods": "occlusion", "framework": "numpy", "framework_b": "numpy", **keywords}
+    return check(lambda x: x * x, lambda x: {"logits": x * x, "sum": x.sum(1)}, **asked)
 
 
 def dense(kit: Any, bias: bool = True, dtype: str = "float32") -> Any:
@@ -222,6 +230,27 @@ def estimator() -> Any:
 
 
 ADVICE = [
+    Advice(
+        ", which this call cannot take apart: give ",
+        MigrationError,
+        lambda kit: check(partial(linear(kit)), linear(kit)),
+        lambda kit: check(linear(kit), linear(kit)),
+    ),
+    # check.py, measurement
+    Advice(
+        " is given without output: say to which output of model_a it corresponds, for ",
+        OptionError,
+        lambda kit: functions(output_b="logits"),
+        lambda kit: functions(output=0, output_b="logits"),
+        TORCH,
+    ),
+    Advice(
+        " is no output of the model, which has ",
+        ScoreError,
+        lambda kit: functions(output=0, output_b="classes"),
+        lambda kit: [functions(output=0, output_b=one) for one in ("logits", 0)],
+        TORCH,
+    ),
     # migration/check.py, measurement
     Advice(
         ", which is none of ",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -23,6 +25,7 @@ from advice.models import (
     picture,
 )
 
+import explain
 from explain.errors import (
     BaselineError,
     CancellationWarning,
@@ -276,6 +279,36 @@ def scaling(kit: Any, how: str) -> Any:
     return module(kit, forward, head=linear(kit))
 
 
+def masked(kit: Any) -> Any:
+    """Takes a factor for each value beside x."""
+    return module(kit, lambda self, x, keep: self.head(x * keep), head=linear(kit))
+
+
+def around(network: Any) -> Any:
+    """A function of arrays with a network inside."""
+
+    class Around:
+        def __init__(self) -> None:
+            self.network = network
+
+        def __call__(self, x: Any) -> Any:
+            return x @ WEIGHT
+
+    return Around()
+
+
+def asserting(kit: Any) -> Any:
+    """Takes booleans only."""
+    inner = linear(kit)
+    cast = (lambda x: x.float()) if kit.name == "torch" else (lambda x: kit.tf.cast(x, "float32"))
+
+    def call(x: Any) -> Any:
+        assert "bool" in str(x.dtype), "x should be boolean"
+        return inner(cast(x))
+
+    return kit.function(call)
+
+
 def positioned(kit: Any) -> Any:
     """Adds an embedding of the positions, whose rows are no examples."""
     nn = kit.torch.nn
@@ -408,7 +441,49 @@ def infinite(kit: Any) -> Any:
     return kit.function(lambda x: kit.sum(kit.exp(x * 1000.0), 1) + 0 * kit.sum(x, 1))
 
 
+def on_jax(*inputs: Any, end: Any = None, **arguments: Any) -> Any:
+    """A function of JAX arrays, explained."""
+    import jax.numpy as jnp
+
+    def function(x: Any, *others: Any) -> Any:
+        made = jnp.tanh(x) @ WEIGHT
+        return made if end is None else end(made)
+
+    given = inputs if len(inputs) > 1 else inputs[0]
+    return attribute(function, given, framework="jax", **arguments)
+
+
+def with_long_numbers(enabled: bool) -> Any:
+    import jax
+
+    with jax.enable_x64(enabled), warnings.catch_warnings():
+        warnings.simplefilter("ignore", HeldInputWarning)
+        return on_jax(TABLE, np.full(len(TABLE), 2**40))[0]
+
+
+def ends_otherwise(made: Any) -> Any:
+    """A softmax, with whose values it computes where it gets several examples."""
+    import jax
+
+    return jax.nn.softmax(made) if len(made) == 1 else jax.nn.softmax(made) * 1.0
+
+
 ADVICE = [
+    # jax_ext/
+    Advice(
+        ", which needs 64 bits: JAX ",
+        InputError,
+        lambda kit: with_long_numbers(False),
+        lambda kit: with_long_numbers(True),
+        TORCH,
+    ),
+    Advice(
+        ". Give score='output', or return logits from the model.",
+        ScoreError,
+        lambda kit: on_jax(TABLE, end=ends_otherwise),
+        lambda kit: on_jax(TABLE, end=ends_otherwise, score="output"),
+        TORCH,
+    ),
     # backends/discovery.py
     Advice(
         ", which no extension accepts. Accepted are: ",
@@ -419,7 +494,7 @@ ADVICE = [
     Advice(
         " is not registered; installed extensions are: ",
         UnsupportedModelError,
-        lambda kit: attribute(linear(kit), TABLE, framework="jax"),
+        lambda kit: attribute(linear(kit), TABLE, framework="mxnet"),
         lambda kit: attribute(linear(kit), TABLE, framework=kit.name),
         TORCH,
     ),
@@ -716,8 +791,8 @@ ADVICE = [
     Advice(
         ", but the model computes in floating point: ",
         InputError,
-        lambda kit: attribute(linear(kit), TABLE > 0),
-        lambda kit: attribute(linear(kit), (TABLE > 0).astype("float32")),
+        lambda kit: explain.check_migration(linear(kit), linear(kit), TABLE > 0),
+        lambda kit: explain.check_migration(linear(kit), linear(kit), (TABLE > 0).astype("float32")),
         TORCH,
     ),
     Advice(
@@ -742,6 +817,42 @@ ADVICE = [
         InputError,
         lambda kit: attribute(linear(kit), BYTES),
         lambda kit: attribute(linear(kit), BYTES.astype("float32") / 255),
+    ),
+    Advice(
+        " by position, which come before x: name them, ",
+        UnsupportedModelError,
+        lambda kit: attribute(partial(masked(kit), kit.tensor(TABLE)), TABLE),
+        lambda kit: [
+            attribute(partial(masked(kit), keep=kit.tensor(TABLE)), TABLE),
+            attribute(masked(kit), TABLE, forward_kwargs={"keep": kit.tensor(TABLE)}),
+        ],
+    ),
+    Advice(
+        " Or explain the model inside it, which provides more: ",
+        UnsupportedModelError,
+        lambda kit: attribute(around(linear(kit)), TABLE, framework="numpy"),
+        lambda kit: attribute(around(linear(kit)).network, TABLE),
+    ),
+    Advice(
+        " If these bytes are the quantities themselves, give ",
+        InputError,
+        lambda kit: attribute(linear(kit), BYTES, "feature_ablation"),
+        lambda kit: attribute(linear(kit), BYTES.astype("int32"), "feature_ablation"),
+        TENSORFLOW,
+    ),
+    Advice(
+        ", and some methods keep the numbers as they are: method=",
+        InputError,
+        lambda kit: attribute(asserting(kit), TABLE > 0),
+        lambda kit: [
+            attribute(asserting(kit), TABLE > 0, row.name) for row in explain.methods() if row.keeps_values
+        ],
+    ),
+    Advice(
+        " does not take the same numbers as floats (",
+        InputError,
+        lambda kit: attribute(asserting(kit), TABLE > 0),
+        lambda kit: attribute(asserting(kit), TABLE > 0, "occlusion"),
     ),
     Advice(
         " scales its input, but takes no whole numbers (",

@@ -82,7 +82,9 @@ Each result is compared with a reference that does not use `explain`:
 - occlusion, ablation and Shapley values: plain forward passes;
 - class activation maps, activations and conductance: hooks at the layer that the rule gives, found by hand;
 - activation maximization: Adam in NumPy;
-- DeepLift: its sum against the score; LRP: input × gradient, which its ε-rule equals in networks of ReLUs.
+- DeepLift: its sum against the score;
+- LRP: in PyTorch its rules on the functions that a model calls, which are lxt's in small transformers; in Keras
+  input × gradient, which its ε-rule equals in networks of ReLUs.
 
 Right is within {close:g} relative L2 in each example (DeepLift: a sum within {complete:g}).
 

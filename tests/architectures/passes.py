@@ -19,7 +19,7 @@ READ_BY_EMBEDDINGS = ("token_ids", "segment_ids", "encoder_token_ids", "decoder_
 
 # Where one input is read by several embeddings, or an embedding is not the one that `Architecture.ids` names.
 EMBEDDINGS: dict[str, dict[Any, tuple[str, ...]]] = {
-    "T5 encoder": {None: ("transformer.encoder.embed_tokens", "transformer.decoder.embed_tokens")},
+    "T5 encoder": {None: ("transformer.encoder.embed_tokens",)},
     "Wide & Deep": {None: ("embedding.embedding", "linear.fc")},
     "factorisation machine": {None: ("linear.fc", "embedding.embedding")},
     "neural matrix factorisation": {0: ("users",), 1: ("items",)},
@@ -161,6 +161,10 @@ class Passes:
 
     def gradients(self, points: Sequence[Array], rows: Array, rectified: bool = False) -> list[Array]:
         """The gradient of each point's score to it; `rectified` with the rule of guided backpropagation."""
+        raise NotImplementedError
+
+    def relevances(self) -> list[Array] | None:
+        """The relevance of each part by the ε-rule; None where there is no reference."""
         raise NotImplementedError
 
     def in_chunks(

@@ -14,6 +14,20 @@ from architectures.passes import Array, Passes
 # Outside a graph, TensorFlow's kernel for 3-D pooling on a CPU adds up ties, so that gradients are too large there.
 IN_A_GRAPH = {"Keras 3-D CNN"}
 
+# Of a network of ReLUs, pooling and sums the ε-rule is input × gradient; of others no independent reference is at hand.
+PIECEWISE_LINEAR = {
+    "Keras VGG16",
+    "Keras DenseNet",
+    "Keras NASNet",
+    "KerasHub ResNet",
+    "KerasHub CSPDarkNet",
+    "KerasHub DeepLabV3",
+    "KerasHub RetinaNet",
+    "Keras U-Net (one class, sigmoid)",
+    "Keras TCN",
+    "Keras 3-D CNN",
+}
+
 
 class TensorFlowPasses(Passes):
     """Keras's forward passes and TensorFlow's tape, and nothing else."""
@@ -68,6 +82,12 @@ class TensorFlowPasses(Passes):
 
         chunks = self.in_chunks(answer, points, rows)
         return [np.concatenate(one) for one in zip(*chunks, strict=True)]
+
+    def relevances(self) -> list[Array] | None:
+        if self.architecture.name not in PIECEWISE_LINEAR:
+            return None
+        gradients = self.gradients(self.starts, self.rows)
+        return [one * start for one, start in zip(gradients, self.starts, strict=True)]
 
     # The layers, for class activation maps, activations and conductance.
 

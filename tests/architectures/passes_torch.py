@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from architectures.passes import Array, Passes
+from architectures.relevance_torch import NoReferenceError, Relevance
 from torch.overrides import TorchFunctionMode
 
 
@@ -67,9 +68,27 @@ class TorchPasses(Passes):
         return np.concatenate(self.in_chunks(answer, points, rows))
 
     def gradients(self, points: Sequence[Array], rows: Array, rectified: bool = False) -> list[Array]:
+        return self.gradients_under(_Rectified if rectified else ExitStack, points, rows)
+
+    def relevances(self) -> list[Array] | None:
+        own = [one for one in self.model.parameters() if one.requires_grad]
+        for one in own:
+            one.requires_grad_(False)
+        try:
+            found = self.gradients_under(Relevance, self.starts, self.rows)
+        except NoReferenceError:
+            return None
+        finally:
+            for one in own:
+                one.requires_grad_(True)
+        return [one * start for one, start in zip(found, self.starts, strict=True)]
+
+    def gradients_under(self, mode: Callable[[], Any], points: Sequence[Array], rows: Array) -> list[Array]:
+        """The gradients that autograd gives when a model runs in such a mode."""
+
         def answer(points: Sequence[Array], rows: Array) -> list[Array]:
             leaves = [torch.tensor(one).requires_grad_() for one in points]
-            with _Rectified() if rectified else ExitStack():
+            with mode():
                 total = self.run(leaves, rows).sum()
             found = torch.autograd.grad(total, leaves, allow_unused=True)
             return [

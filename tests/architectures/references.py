@@ -448,6 +448,12 @@ def completeness(passes: Passes) -> Array:
     )
 
 
+def lrp(passes: Passes) -> dict[Any, Array] | None:
+    """The relevance by the ε-rule; None where there is no reference."""
+    values = passes.relevances()
+    return None if values is None else by_input(passes, values, SUMMED)
+
+
 REFERENCES: dict[str, Callable[[Passes], Any]] = {
     "saliency": saliency,
     "input_x_gradient": input_x_gradient,
@@ -456,8 +462,7 @@ REFERENCES: dict[str, Callable[[Passes], Any]] = {
     "expected_gradients": expected_gradients,
     "guided_backprop": guided_backprop,
     "deep_lift": completeness,
-    # Of a network of ReLUs, pooling and sums the ε-rule is input × gradient.
-    "lrp": input_x_gradient,
+    "lrp": lrp,
     "activation": activation,
     "conductance": conductance,
     "grad_cam": grad_cam,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -15,6 +17,8 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), REPOSITORY / "CHANGELOG.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# Keras runs on one framework in a process.
+IN_A_PROCESS_OF_ITS_OWN = {"docs/guides/jax.md": {"KERAS_BACKEND": "jax"}}
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -31,12 +35,28 @@ def blocks_of(page):
 @pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
 def test_python_blocks_run_in_order(page, tmp_path, monkeypatch, capsys):
+    if name_of(page) in IN_A_PROCESS_OF_ITS_OWN:
+        return run_in_a_process_of_its_own(page, tmp_path)
     monkeypatch.chdir(tmp_path)
     # A module of its own, so that classes and functions of the page know where they live.
     module = types.ModuleType(f"page_{page.stem.replace('-', '_')}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in blocks_of(page):
         exec(compile(block, str(page), "exec"), module.__dict__)
+    return None
+
+
+def run_in_a_process_of_its_own(page, folder):
+    warnings = "import warnings, explain\nwarnings.simplefilter('error', explain.errors.ExplainWarning)\n"
+    ran = subprocess.run(
+        [sys.executable, "-c", warnings + "\n".join(blocks_of(page))],
+        env={**os.environ, **IN_A_PROCESS_OF_ITS_OWN[name_of(page)]},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
 
 
 def test_every_guide_has_something_to_run():

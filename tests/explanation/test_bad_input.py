@@ -56,7 +56,10 @@ def test_nan_or_infinity_in_x(kit, method, value):
 def test_wrong_rank(kit):
     model, x = kit.cnn(), picture(kit)
     refused(InputError, ValueError, ["batch axis", "x[None]"], model, x[0])
-    refused(LayoutError, ValueError, ["1 axis", "layout="], model, x[0, 0, 0])
+    refused(
+        InputError, ValueError, ["shape (8,)" if kit.name == "torch" else "shape (1,)"], model, x[0, 0, 0]
+    )
+    refused(LayoutError, ValueError, ["6 axes", "layout="], model, x[None, None])
     refused(LayoutError, ValueError, ["layout='NCHW'", "4 axes"], model, x[0], layout="NCHW")
 
 
@@ -224,7 +227,7 @@ def test_layouts_that_are_none(kit):
         ({"seed": 0.5}, OptionError, "seed=0.5"),
         ({"display": {"average": 1}}, OptionError, "display="),
         ({"score": "softmax"}, ScoreError, "score='softmax'"),
-        ({"framework": "jax"}, UnsupportedModelError, "framework='jax'"),
+        ({"framework": "mxnet"}, UnsupportedModelError, "framework='mxnet'"),
         ({"engine": "zennit"}, EngineError, "engine='zennit'"),
         ({"lengths": [1, 2]}, InputError, "lengths"),
     ],

@@ -80,7 +80,7 @@ REASONS = {
         "Use `integrated_gradients`.",
     ),
     "closed rules": (
-        r"needs backward_rules(, gradients)?(, layers)?, which .* does not provide .* Give method=",
+        r"needs (attentions|backward_rules(, gradients)?(, layers)?), which .* does not provide .* Give method=",
         "The operations of a closed model cannot be reached, so their gradients cannot be replaced; a "
         "function of arrays has no gradient. The error lists the methods that are available.",
     ),
@@ -97,11 +97,6 @@ REASONS = {
         r"No layer of the model gives a map over .* use method=",
         "A class activation map needs a layer whose output has space or time: a table has neither, and a "
         "Keras recurrent layer that returns only its last step has none left. Use `integrated_gradients`.",
-    ),
-    "attention": (
-        r"(attentions of the model do not tell what|tokens of the attentions are at no places) .* Use method='int",
-        "The method reads attentions, and the model has none, or has some that do not follow one another over "
-        "the tokens of the input. Use `integrated_gradients`.",
     ),
     "one place": (
         r"the score depends on one place only.* use method=",
@@ -126,6 +121,11 @@ REASONS = {
         r"cannot be used on token ids, .* take another method, such as integrated_gradients",
         "The method changes values or takes them from other examples, which token ids do not allow. Use "
         "another method, such as `integrated_gradients`.",
+    ),
+    "attention": (
+        r"(attentions of the model do not tell what|tokens of the attentions are at no places) .* Use method='int",
+        "The method reads attentions, and the model has none, or has some that do not follow one another over "
+        "the tokens of the input. Use `integrated_gradients`.",
     ),
 }
 

@@ -273,18 +273,17 @@ class TestWhatIsCompared:
         b = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.Softmax()])
         kernel = np.concatenate([np.zeros((4, 1)), a.coef_.T], axis=1)
         b.set_weights([kernel, np.array([0, a.intercept_[0]])])
-        with pytest.warns(explain.errors.ProbabilityScoreWarning):
-            report = explain.check_migration(a, b, x)
+        report = explain.check_migration(a, b, x)
         assert report.passed
         assert not report.of_stage("layers")
+        assert any("explain the outputs as they are" in note for note in report.notes)
         assert any("No layers were compared" in note for note in report.notes)
         assert report.of_stage("attributions")[0].passed is None, (
             "saliency needs gradients: not compared, and told"
         )
         assert "not compared" in report.of_stage("attributions")[0].note
         b.set_weights([1.1 * kernel, np.array([0, a.intercept_[0]])])
-        with pytest.warns(explain.errors.ProbabilityScoreWarning):
-            assert not explain.check_migration(a, b, x).passed
+        assert not explain.check_migration(a, b, x).passed
 
     def test_a_stepwise_model(self):
         a, b = (explain.zoo.load("names_rnn", framework) for framework in ("torch", "tensorflow"))

@@ -172,8 +172,10 @@ def test_whole_numbers():
     a = explained(lambda x: (x > 0).sum(axis=1), target=None)
     np.testing.assert_allclose(a.values, X > 0, atol=1e-6)
     np.testing.assert_allclose(explained(lambda x: x > 0).values[:, 1], X[:, 1] > 0, atol=1e-6)
-    with pytest.raises(InputError, match=r"dtype int64.*convert it"):
-        explained(linear, np.ones((2, 4), np.int64))
+    whole = np.array([[1, 2, -3, 4]])
+    np.testing.assert_allclose(explained(linear, whole).values, whole * WEIGHT[:, 1], atol=1e-5)
+    with pytest.raises(InputError, match=r"dtype int64.*convert it.*some methods keep.*'feature_ablation'"):
+        explained(linear, whole, method="rise")
 
 
 def test_lists_and_frames_of_data_are_refused_with_a_way_out():

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import explain
 from explain.backends.discovery import extension_for
-from explain.errors import ModelCallError, OpaqueModelWarning, ScoreError, UnsupportedModelError
+from explain.errors import InputError, ModelCallError, OpaqueModelWarning, ScoreError, UnsupportedModelError
 
 RNG = np.random.default_rng(0)
 WEIGHT = RNG.normal(size=(4, 3))
@@ -141,14 +141,32 @@ def test_what_is_refused():
         explain.attribute(session(), X, "kernel_shap", target=1, output=0)
 
 
-def test_whole_numbers_as_input_are_refused():
+def of_tokens(element):
+    """The squares of whole numbers, as floats."""
     graph = helper.make_graph(
-        [helper.make_node("Cast", ["tokens"], ["y"], to=TensorProto.FLOAT)],
+        [
+            helper.make_node("Cast", ["tokens"], ["y"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["y", "y"], ["z"]),
+        ],
         "net",
-        [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["batch", 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("tokens", element, ["batch", 4])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    tokens = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    with pytest.raises(UnsupportedModelError, match=r"takes tensor\(int64\) as its first input 'tokens'"):
-        explain.attribute(tokens, X, "kernel_shap")
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "bool"])
+def test_whole_numbers_as_input(dtype):
+    tokens = of_tokens(getattr(TensorProto, dtype.upper()))
+    x = RNG.integers(0, 9, (2, 4)).astype(dtype)
+    a = explain.attribute(tokens, x, "feature_ablation", target=1, score="output")
+    expected = np.where(np.arange(4) == 1, x.astype(np.float32) ** 2, 0)
+    np.testing.assert_array_equal(a.values, expected)
+    with pytest.raises(InputError, match=rf"takes {dtype}, but gets float"):
+        explain.attribute(tokens, X, "feature_ablation", target=1, score="output")
+
+
+def test_texts_as_input_are_refused():
+    with pytest.raises(UnsupportedModelError, match=r"takes tensor\(string\) as its first input 'tokens'"):
+        explain.attribute(of_tokens(TensorProto.STRING), X, "kernel_shap")

@@ -105,6 +105,9 @@ class Method:
     of_whole_places : bool
         Whether each channel of a position has the value of the whole position, so that a heatmap takes their
         mean.
+    keeps_values : bool
+        Whether its points have only values of x, of the baseline and of other examples, so that whole numbers and
+        booleans stay what they are.
     is_slope : bool
         Whether its values are slopes of the score, which neither add up to anything nor have a sign for a whole token:
         one number for a token is then the norm over its embedding vector, unless `reduce` names another.
@@ -131,6 +134,7 @@ class Method:
     through_neuron: bool = False
     of_shape: bool = False
     of_whole_places: bool = False
+    keeps_values: bool = False
     is_slope: bool = False
     title: str = ""
     reference_engines: tuple[str, ...] = ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from importlib.metadata import entry_points
+from typing import Any
 
 from explain.backends.protocol import Extension
 from explain.errors import UnsupportedModelError
@@ -50,6 +52,11 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     for extension in registered:
         if extension.recognises(model):
             return extension
+    if isinstance(model, partial) and _is_recognised(model.func):
+        raise UnsupportedModelError(
+            f"model is a functools.partial of a {type(model.func).__name__}, which this call cannot take apart: give "
+            "the model itself, or one that calls it with these arguments."
+        )
     accepted = "; ".join(f"{extension.name}: {extension.accepts}" for extension in registered)
     kind = type(model)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -63,3 +70,58 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     raise UnsupportedModelError(
         f"model is of type {name}, which no extension accepts. Accepted are: {accepted}.{remedy}"
     )
+
+
+def without_partial(model: Any, forward_kwargs: Any = None) -> tuple[Any, Any]:
+    """Take a model out of `functools.partial`, whose keyword arguments go before those of the caller.
+
+    Parameters
+    ----------
+    model : object
+        The model; a partial of a plain function stays as it is.
+    forward_kwargs : Mapping, optional
+        The keyword arguments of the model that the caller gives.
+
+    Returns
+    -------
+    (object, object)
+        The model and its keyword arguments.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the partial has arguments by position, which would come before x.
+    """
+    if not isinstance(model, partial) or not _is_recognised(model.func):
+        return model, forward_kwargs
+    if model.args:
+        raise UnsupportedModelError(
+            f"model is a functools.partial of a {type(model.func).__name__} with {len(model.args)} argument"
+            f"{'s' if len(model.args) > 1 else ''} by position, which come before x: name them, "
+            "functools.partial(model, name=value), or give them in forward_kwargs."
+        )
+    if not model.keywords or not isinstance(forward_kwargs or {}, Mapping):
+        return model.func, forward_kwargs
+    return model.func, {**model.keywords, **(forward_kwargs or {})}
+
+
+def models_inside(model: Any, outer: Extension) -> list[str]:
+    """Name the attributes of a model that are models of another extension, as of an estimator that trains a network.
+
+    Parameters
+    ----------
+    model : object
+        The model, or a method of it.
+    outer : Extension
+        The extension of the model itself.
+    """
+    owner = getattr(model, "__self__", model)
+    return [
+        f"its {name} (a {type(one).__name__})"
+        for name, one in getattr(owner, "__dict__", {}).items()
+        if any(extension is not outer and extension.recognises(one) for extension in extensions())
+    ]
+
+
+def _is_recognised(model: object) -> bool:
+    return any(extension.recognises(model) for extension in extensions())

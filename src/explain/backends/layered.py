@@ -40,6 +40,14 @@ def observed_of(model: Any, token: Hashable) -> dict[Hashable, Any]:
     return known[1]
 
 
+def unknown_score_error(score: str) -> ScoreError:
+    """Give the error for a score that needs to know how the output is made, of a model that does not show it."""
+    return ScoreError(
+        f"score={score!r} is not available for a model whose layers cannot be accessed, since the "
+        "kind of its output is unknown: say score='output', or give the original model."
+    )
+
+
 @dataclass(frozen=True)
 class LastPass:
     """A forward pass, cached for the gradients of the same examples.
@@ -112,10 +120,7 @@ class Layered(ABC):
 
     def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
         if inspection.opaque and question.score not in ("logit", "output"):
-            raise ScoreError(
-                f"score={question.score!r} is not available for a model whose layers cannot be accessed, since the "
-                "kind of its output is unknown: say score='output', or give the original model."
-            )
+            raise unknown_score_error(question.score)
         self.model_name = model_name
         self._own_observations: dict[Hashable, Any] = {}
         self.inspection = inspection

@@ -67,12 +67,15 @@ class Observation:
         Whether the model itself was in training mode.
     flattens_channels_last : bool
         Whether the model's maps have their channels last, and so in what order it flattens them.
+    is_opaque : bool
+        Whether the model's layers cannot be accessed, so that only its output itself can be explained.
     """
 
     outputs: Mapping[str, Array]
     calls: tuple[ObservedCall, ...] = ()
     is_training: bool = False
     flattens_channels_last: bool = True
+    is_opaque: bool = False
 
 
 class CallLog:

@@ -88,24 +88,39 @@ class Tokens:
             ) from cause
 
 
-def seen_as_tokens(backend: Backend, examples: Examples) -> tuple[Tokens, LayeredBackend, Examples]:
+def seen_as_tokens(
+    backend: Backend, examples: Examples, *, may_stay: bool = False
+) -> tuple[Tokens, LayeredBackend, Examples] | None:
     """Start a model that reads token ids at its embeddings; give the tokens, that model, and its examples.
+
+    Parameters
+    ----------
+    backend : Backend
+        The model.
+    examples : Examples
+        The ids.
+    may_stay : bool
+        Whether to give None if no embedding turns each of the ids into a vector: a method may exchange the ids.
 
     Raises
     ------
     InputError
-        If no embedding turns each of the ids into a vector.
+        If no embedding turns each of the ids into a vector, and the ids may not stay.
     """
     (ids,) = examples.inputs
     whole = cast(LayeredBackend, backend)
     given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)))
     calls = reading_calls(whole, given)
+    if not calls and may_stay:
+        return None
     if not calls:
+        count = f"{ids.shape[1]} tokens" if ids.ndim > 1 else "tokens"
         raise InputError(
             f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
-            f"{ids.shape[1]} tokens. A layer that gives one vector for all of them, such as nn.EmbeddingBag, hides the "
-            "tokens: explain a model with an embedding layer of the same weights in its place, and the mean or the sum "
-            "of its vectors after it."
+            f"{count}. A layer that gives one vector for all of them, such as nn.EmbeddingBag, hides the tokens: take "
+            "method='feature_ablation', 'occlusion', 'shapley_value_sampling', 'kernel_shap' or 'lime', which put "
+            "baseline=, the id of another token, in the place of an id; or explain a model with an embedding layer of "
+            "the same weights in its place, and the mean or the sum of its vectors after it."
         )
 
     def at_vectors(copies: Examples, other: Array) -> tuple[Backend, Examples]:

@@ -23,8 +23,8 @@ def check_models(
     a: Annotated[
         str,
         typer.Argument(
-            help="The original model: NAME@torch or NAME@tensorflow (a seed model), a .keras file, a TorchScript .pt "
-            "or .ts file, or MODULE:FUNCTION that builds it."
+            help="The original model: NAME@torch or NAME@tensorflow (a seed model), a .keras or .tflite file, a "
+            "TorchScript .pt or .ts file, or MODULE:FUNCTION that builds it."
         ),
     ],
     b: Annotated[str, typer.Argument(help="The migrated model, named in the same ways.")],

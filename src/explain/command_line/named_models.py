@@ -15,8 +15,8 @@ from explain.zoo import load as load_zoo_model
 from explain.zoo import names as zoo_names
 
 _FORMS = (
-    "a seed model with its framework (cifar_net@torch), a file (model.keras, or TorchScript as .pt or .ts), or a "
-    "function that builds the model (module:function)"
+    "a seed model with its framework (cifar_net@torch), a file (model.keras, model.tflite, or TorchScript as .pt or "
+    ".ts), or a function that builds the model (module:function)"
 )
 
 

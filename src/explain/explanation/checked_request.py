@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from explain.algorithms.catalogue import find_method
-from explain.backends.discovery import extension_for
+from explain.backends.discovery import extension_for, without_partial
 from explain.backends.protocol import Question
 from explain.errors import OptionError
 from explain.explanation.arguments import (
@@ -82,6 +82,7 @@ def checked_request(
     if neuron is not None:
         check_neuron(row, layer, target)
     model, own_tokenizer = parts_of_pipeline(model)
+    model, forward_kwargs = without_partial(model, forward_kwargs)
     extension = extension_for(model, framework)
     read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout)
     given = given_inputs(

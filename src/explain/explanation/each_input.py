@@ -131,7 +131,8 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
         return Explained(given)
     host = given.batch_first
     notes: Notes = []
-    if host.dtype.kind in "iu" and request.texts is None and not _is_mask_of_tokens(view, given):
+    is_number = host.dtype.kind in "iu" and not given.is_empty
+    if is_number and request.texts is None and not _is_mask_of_tokens(view, given):
         text = (
             f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
             "its numbers: it stayed fixed, and its values are zero. That is right for masks, lengths and positions "

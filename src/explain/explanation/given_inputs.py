@@ -65,8 +65,13 @@ class GivenInput:
 
     @property
     def is_moved(self) -> bool:
-        """Whether the input is in floating point: methods change such inputs and leave all others fixed."""
-        return self.host is not None and self.host.dtype.kind == "f"
+        """Whether the input has numbers in floating point: methods change such inputs and leave all others fixed."""
+        return self.host is not None and self.host.dtype.kind == "f" and not self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the input has no numbers, such as the features of a kind that these examples lack."""
+        return self.host is not None and self.host.size == 0
 
     @property
     def batch_first(self) -> Array:
@@ -99,7 +104,7 @@ class Given:
         For several inputs: the structure that contains them (tuple, list or dict), each input, and how the model is
         called with them.
     whole : str, optional
-        The type of the input as the caller gave it, if `x` are whole numbers converted to floats.
+        The type of the input as the caller gave it, if `x` are whole numbers or booleans converted to floats.
     """
 
     x: Array
@@ -202,6 +207,11 @@ def given_inputs(
             whole=whole_numbers_of(x) if one.host.dtype.kind == "f" else None,
         )
     _check_counts(found)
+    if all(each.host is None or each.host.size == 0 for each in found):
+        raise InputError(
+            f"x has inputs of shape {', '.join(str(each.host.shape) for each in found if each.host is not None)}, in "
+            "which there is no number to explain: give at least one example with numbers."
+        )
     return Given(
         one.host,
         values[first],
@@ -252,6 +262,8 @@ def _default_axes(structure: Structure, host: Array, extension: Extension, model
                 f"{len(host)} tokens, or layout='N' for {len(host)} examples of one token each."
             )
         return Layout("NT")
+    if structure == SINGLE and host.ndim == 1:
+        return Layout(_FIXED[1])
     if structure != SINGLE and (host.ndim == 1 or host.dtype.kind != "f"):
         if host.ndim not in _FIXED:
             raise LayoutError(f"x has an input of shape {host.shape}: give its layout, one letter per axis.")

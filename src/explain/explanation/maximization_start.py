@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from explain.backends.discovery import extension_for
+from explain.backends.discovery import extension_for, without_partial
 from explain.backends.protocol import Extension
 from explain.errors import InputError, OptionError, TargetError
 from explain.inputs.arrays import as_input, to_host
@@ -71,6 +71,7 @@ def start_of(
     TargetError
         If the list of targets is empty.
     """
+    model, _ = without_partial(model)
     extension = extension_for(model, framework)
     shown = display_of(display)
     example = None if like is None else as_input(like, extension, name="like")

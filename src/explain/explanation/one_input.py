@@ -73,7 +73,10 @@ class OneInput:
         if not are_ids:
             return cls(backend, examples, layout)
         check_ids(request.method, request.question.layout)
-        tokens, entered, examples = seen_as_tokens(backend, examples)
+        seen = seen_as_tokens(backend, examples, may_stay=request.method.keeps_values)
+        if seen is None:
+            return cls(backend, examples, layout)
+        tokens, entered, examples = seen
         return cls(entered, examples, TOKEN_VECTORS, tokens)
 
     @property

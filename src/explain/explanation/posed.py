@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from explain.algorithms.catalogue import methods
+from explain.backends.discovery import models_inside
 from explain.backends.protocol import Backend, Finding, LayeredBackend
 from explain.errors import OptionError, UnsupportedModelError
 from explain.explanation.one_input import OneInput
@@ -20,7 +21,7 @@ from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
 from explain.explanation.text.given_text import takes_mask
 from explain.explanation.text.target import TextTarget, text_target
-from explain.explanation.whole_numbers import check_whole_numbers
+from explain.explanation.whole_numbers import with_own_numbers
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
 from explain.inputs.text.batch import Texts
@@ -104,7 +105,8 @@ def _posed(request: Request, opened: Backend) -> Posed:
             f"reduce={request.reduce!r} makes one number of the values at each token's embedding vector, but x has no "
             "token ids (whole numbers that an embedding of the model reads): leave it out."
         )
-    backend, examples = view.backend, view.examples
+    backend = view.backend
+    examples = with_own_numbers(request, backend, view.examples)
     executor = executor_for(
         backend,
         request.model,
@@ -112,7 +114,6 @@ def _posed(request: Request, opened: Backend) -> Posed:
         batch_size=request.batch_size,
         memory_budget=request.memory_budget,
     )
-    check_whole_numbers(request, backend, examples)
     examples = _with_computed_masks(backend, examples, executor)
     examples = examples.with_target(_expected(request, len(examples)))
     # Checked on the whole model, before a problem at a layer cuts it: the answer is cached with the model.
@@ -212,6 +213,9 @@ def _check_primitives(request: Request, backend: Backend) -> None:
     if missing:
         usable = [repr(row.name) for row in methods() if row.needs <= backend.provides]
         remedy = f"Give method={' or '.join(usable)}." if usable else "No method works with these alone."
+        inside = models_inside(request.model, request.extension)
+        if inside:
+            remedy += f" Or explain the model inside it, which provides more: {' or '.join(inside)}."
         raise UnsupportedModelError(
             f"method={method.name!r} needs {', '.join(missing)}, which the {backend.name} backend does not provide for "
             f"a model of type {backend.model_name}. It provides: {', '.join(sorted(backend.provides))}. {remedy}"

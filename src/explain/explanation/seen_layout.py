@@ -73,7 +73,7 @@ def _seen(
     for place, one in enumerate(moved):
         if one.states_layout or not one.is_moved:
             continue
-        seen = _layouts_read(backend, examples, one.layout, place)
+        seen = _layouts_read(backend, examples, one.layout, place, request.given.whole)
         # Where the default fits best, a method whose values are the same in each keeps it.
         if len(seen) > 1 and (one.layout != seen[0] or depends_on_axes(request.method)):
             raise LayoutError(_two_readings(one, seen))
@@ -82,7 +82,9 @@ def _seen(
     return found
 
 
-def _layouts_read(backend: Layered, examples: Examples, default: Layout, place: int) -> tuple[Layout, ...]:
+def _layouts_read(
+    backend: Layered, examples: Examples, default: Layout, place: int, whole: str | None
+) -> tuple[Layout, ...]:
     """Give the layouts in which the model reads one of its inputs, cached with the structure of the model.
 
     Gives none if nothing tells, several if each of them fits.
@@ -100,12 +102,17 @@ def _layouts_read(backend: Layered, examples: Examples, default: Layout, place: 
         return ()
 
     def run(other: Array, most: int) -> Sequence[Read]:
-        # What the model cannot do with the example, the next run of it reports.
-        with suppress(ExplainError):
-            return backend.first_reads(one.with_inputs((*before, other, *after)), most)
+        # A model may take whole numbers in their own type only.
+        for values in (other,) if whole is None else (other, other.astype(whole)):
+            # What the model cannot do with the example, the next run of it reports.
+            with suppress(ExplainError):
+                return backend.first_reads(one.with_inputs((*before, values, *after)), most)
         return ()
 
-    known, key = backend.observed, ("layouts", tuple(other.shape[1:] for other in one.inputs), place, default)
+    known, key = (
+        backend.observed,
+        ("layouts", whole, tuple(other.shape[1:] for other in one.inputs), place, default),
+    )
     if key not in known:
         known[key] = layouts_read(array, default, run)
     found: tuple[Layout, ...] = known[key]

@@ -160,7 +160,11 @@ class SeveralInputs:
         if not method.uses_baseline:
             return Compared()
         names = {one.given.name for one in self.moved}
-        own = [one.name for one in request.given.several if one.has_own_baseline and one.name not in names]
+        own = [
+            one.name
+            for one in request.given.several
+            if one.has_own_baseline and one.name not in names and not one.is_empty
+        ]
         if own:
             raise BaselineError(
                 f"baseline is given for {', '.join(map(repr, own))}, which stays fixed: give None there, or give the "

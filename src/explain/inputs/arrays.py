@@ -42,7 +42,7 @@ def as_input(
     model : object, optional
         The model, if it may read token ids.
     is_checked_later : bool
-        Whether to give other whole numbers as floats: whether the model scales them is checked when it is open.
+        Whether to give other whole numbers and booleans as floats: how the model takes them is checked when it is open.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def as_input(
         raise InputError(
             f"{name} has shape {array.shape}, which contains no example: give at least one, with a batch axis."
         )
-    is_whole = array.dtype.kind in "iu"
-    if is_whole and array.ndim < 3 and model is not None and extension.reads_token_ids(model):
+    is_whole = array.dtype.kind in "iub"
+    if array.dtype.kind in "iu" and array.ndim < 3 and model is not None and extension.reads_token_ids(model):
         if array.min() < 0:
             raise InputError(f"{name} has token ids from {array.min()} on: they should be 0 or more.")
         return array.astype(np.int64)
@@ -101,7 +101,7 @@ def converted_as_in_training(name: str) -> str:
 def as_input_of(structure: Structure, name: str, value: Any, extension: TensorReader, model: Any) -> Array:
     """Copy a single input, or one of several, to the host.
 
-    One of several may contain whole numbers or masks of any kind, which the model gets unchanged.
+    One of several may contain whole numbers or masks of any kind, which the model gets unchanged, or no number at all.
 
     Parameters
     ----------
@@ -115,20 +115,21 @@ def as_input_of(structure: Structure, name: str, value: Any, extension: TensorRe
     if structure == SINGLE:
         return as_input(value, extension, model=model, is_checked_later=True)
     host = to_host(value, extension)
-    if host is None or host.dtype.kind not in "iub" or host.ndim == 0 or host.size == 0:
+    is_empty = host is not None and host.size == 0 and host.dtype.kind in "iubf"
+    if host is None or host.ndim == 0 or not (is_empty or host.dtype.kind in "iub"):
         return as_input(value, extension, f"x[{name!r}]" if structure.kind == "dict" else f"x[{name}]")
     return host
 
 
 def whole_numbers_of(value: Any) -> str | None:
-    """Give the name of the type of an array or a tensor of whole numbers, None for anything else.
+    """Give the name of the type of an array or a tensor of whole numbers or booleans, None for anything else.
 
     Examples
     --------
-    >>> whole_numbers_of(np.zeros(3, np.uint8)), whole_numbers_of(np.zeros(3))
-    ('uint8', None)
+    >>> whole_numbers_of(np.zeros(3, np.uint8)), whole_numbers_of(np.zeros(3, bool)), whole_numbers_of(np.zeros(3))
+    ('uint8', 'bool', None)
     """
-    found = re.search(r"\bu?int\d+", str(getattr(value, "dtype", "")))
+    found = re.search(r"\b(u?int\d+|bool)\b", str(getattr(value, "dtype", "")))
     return None if found is None else found.group()
 
 

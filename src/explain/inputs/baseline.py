@@ -62,7 +62,7 @@ def resolve_baseline(
     ------
     BaselineError
         If the rule is unknown or lacks an axis or bounds that it needs, or the array does not broadcast or is
-        not finite.
+        not finite; or if the inputs are whole numbers or booleans and the baseline is not.
 
     Examples
     --------
@@ -77,7 +77,20 @@ def resolve_baseline(
     else:
         values, rule = _as_given(baseline, inputs)
     values = np.where(real, values, inputs)
-    return np.ascontiguousarray(values, dtype=inputs.dtype), rule
+    return np.ascontiguousarray(_of_type(values, inputs.dtype, rule)), rule
+
+
+def _of_type(values: Array, dtype: np.dtype[Any], rule: Mapping[str, Any]) -> Array:
+    """Give a baseline in the type of the inputs: whole numbers and booleans are not rounded."""
+    with np.errstate(invalid="ignore"):
+        found: Array = values.astype(dtype, copy=False)
+    if dtype.kind != "f" and not np.array_equal(found, values):
+        shown = rule.get("value", repr(rule["rule"]))
+        raise BaselineError(
+            f"baseline {shown} gives values that are not of dtype {dtype}, which x has and the model gets: give "
+            f"{'True and False' if dtype.kind == 'b' else 'whole numbers'}, or x as floats if the model takes them."
+        )
+    return found
 
 
 def resolve_references(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str, Any]]:
@@ -155,9 +168,16 @@ def _finite(baseline: Any, dtype: npt.DTypeLike, expected: str) -> Array:
 
 
 def _as_given(baseline: Any, inputs: Array) -> tuple[Array, Mapping[str, Any]]:
+    dtype = inputs.dtype
+    if dtype.kind != "f":
+        # Exact numbers, which `_of_type` compares with what becomes of them.
+        is_whole = (
+            isinstance(baseline, int) or getattr(getattr(baseline, "dtype", None), "kind", "f") in "iub"
+        )
+        dtype = np.dtype(np.int64 if is_whole else np.float64)
     values = _finite(
         baseline,
-        inputs.dtype,
+        dtype,
         f"None (zeros), a number, an array that broadcasts to {inputs.shape}, or a rule "
         f"({', '.join(map(repr, RULES))})",
     )

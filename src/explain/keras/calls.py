@@ -90,6 +90,32 @@ def kept_losses(layers: Sequence[Any]) -> Iterator[None]:
             layer._loss_ids.update(ids)
 
 
+@contextmanager
+def preserved_attributes(
+    layers: Sequence[Any], kept: set[str], is_tensor: Callable[[Any], bool]
+) -> Iterator[None]:
+    """Restore the attributes in which a layer's own code keeps tensors; add their names to `kept`.
+
+    In a trace they would be left as tensors of the trace, which no other call can use.
+    """
+
+    def holds_tensor(value: Any) -> bool:
+        return is_tensor(value) or (isinstance(value, (list, tuple)) and any(map(holds_tensor, value)))
+
+    before = [(layer, layer.__dict__, layer.__dict__.copy()) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, own, values in before:
+            for name in [name for name, value in own.items() if values.get(name) is not value]:
+                if holds_tensor(own[name]) or holds_tensor(values.get(name)):
+                    if name in values:
+                        own[name] = values[name]
+                    else:
+                        del own[name]
+                    kept.add(f"{name!r} of the {type(layer).__name__}")
+
+
 def _recorder(
     kind: ActivationKind, function: Callable[..., Any], axis: int, recorded: list[RecordedActivation]
 ) -> Callable[..., Any]:

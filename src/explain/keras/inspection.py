@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from explain.backends.inspection import Complaint, model_call_error
+from explain.errors import ExplainError
 from explain.inputs import layout
 from explain.inputs.layout import Layout
+from explain.inputs.wiring import Wiring
 from explain.keras.layers import layers_of
 
 
@@ -39,3 +43,42 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
     """Give the shape of one example, without the batch axis, if the model states it."""
     shape = input_shape_of(model)
     return shape[1:] if shape else None
+
+
+def shape_complaint(wanted: tuple[int | None, ...] | None, shape: tuple[int, ...]) -> Complaint | None:
+    """Describe why an input's shape does not fit the shape that a model states; None if it fits or none is stated.
+
+    Both have the batch axis first.
+    """
+    if wanted is None or (_fits(shape[1:], wanted[1:]) and len(shape) == len(wanted)):
+        return None
+    expected = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
+    if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
+        return Complaint(
+            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {expected}"
+        )
+    if len(shape) == len(wanted) > 2 and _fits((*shape[2:], shape[1]), wanted[1:]):
+        return Complaint(
+            f"x has shape {shape} with its channels first, but the model wants channels last, {expected}: give "
+            "np.moveaxis(x, 1, -1)",
+            is_order=True,
+        )
+    return Complaint(f"the model wants x of shape {expected}, x has shape {shape}")
+
+
+def call_error(cause: Exception, inputs: Sequence[Any], wiring: Wiring | None) -> ExplainError:
+    """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
+    passed = "A Keras model gets a tuple as a list, a dict by the names of its inputs." if wiring else None
+    names = (wiring.names if wiring else None) or ("",) * len(inputs)
+    given = [
+        (name, tuple(one.shape), one.dtype.name)
+        for name, one in zip(names, inputs, strict=True)
+        if one is not None
+    ]
+    return model_call_error(cause, given, passed)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        size is None or size == given for given, size in zip(shape, wanted, strict=True)
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+
+from explain.backends.token_readers import is_embedding
 
 
 def is_keras_model(model: object) -> bool:
@@ -51,11 +53,50 @@ def layers_of(model: Any) -> list[Any]:
     return list(model._flatten_layers())
 
 
+def named_layers(model: Any) -> Mapping[str, Any]:
+    """Give the layers of a model by name, without the model itself; a nested layer by both names, ``"outer/inner"``."""
+    found: dict[str, Any] = {}
+
+    def walk(layer: Any, path: str) -> None:
+        for inner in layer._layers:
+            name = f"{path}{inner.name}"
+            # A layer may be stored in two places, or have the same name as another layer.
+            if any(inner is other for other in found.values()):
+                continue
+            while name in found:
+                name += "_"
+            found[name] = inner
+            # A recurrent layer's cell takes one step, not the whole sequence; one of the two layers in a
+            # Bidirectional returns its steps from last to first.
+            if not hasattr(inner, "cell") and not hasattr(inner, "backward_layer"):
+                walk(inner, f"{name}/")
+
+    walk(model, "")
+    return found
+
+
+def has_channels_last(layer: Any, before: bool) -> bool:
+    """Tell whether the output of a layer has its channels last, from whether its input has."""
+    data_format = getattr(layer, "data_format", None)
+    if data_format is not None:
+        return bool(data_format != "channels_first")
+    return before or is_embedding(layer)
+
+
+def fixes_axes(layer: Any) -> bool:
+    """Tell whether the operation of a layer determines which of its axes are space."""
+    return getattr(layer, "data_format", None) is not None or is_embedding(layer)
+
+
+def batch_axis_of(layer: Any) -> None:
+    """Give no axis: the layers of Keras take the examples first, and no two orders are possible."""
+
+
 def seed_states(layers: Sequence[Any]) -> list[Any]:
     """Give the variables that store the seeds of the layers' random draws."""
     generators = [generator for layer in layers for generator in vars(layer).values()]
     return [
-        generator.state.value
+        generator.state
         for generator in generators
         if any(base.__name__ == "SeedGenerator" for base in type(generator).__mro__)
     ]

@@ -33,7 +33,7 @@ def recorded_masks(layers: Sequence[Any]) -> Iterator[list[Any]]:
     with ExitStack() as stack:
         for layer in layers:
             if derives_from(layer, "Masking"):
-                stack.enter_context(replaced(layer, "call", _mask_recorder(layer.call, recorded)))
+                stack.enter_context(replaced(layer, "call", _mask_recorder(layer, recorded)))
         for operation in _mask_operations(layers):
             stack.enter_context(replaced(operation, "call", operation_recorder(operation.call)))
         yield recorded
@@ -55,19 +55,23 @@ def held_masks(
         Takes an input (N, T, C) and a mask; gives the input with masked steps set to zero.
     """
     left = iter(masks)
+    latest: Any = None
 
     def call(inputs: Any) -> Any:
-        mask = next(left)
-        outputs = apply(inputs, mask)
-        # The attribute in which Keras itself stores a tensor's mask for the layers that follow.
-        outputs._keras_mask = mask
-        return outputs
+        nonlocal latest
+        latest = next(left)
+        return apply(inputs, latest)
+
+    def compute_mask(inputs: Any, mask: Any = None) -> Any:
+        # Keras asks a layer whose output has no mask for it, and stores it for the layers that follow.
+        return latest
 
     with ExitStack() as stack:
         if masks:
             for layer in layers:
                 if derives_from(layer, "Masking"):
                     stack.enter_context(replaced(layer, "call", call))
+                    stack.enter_context(replaced(layer, "compute_mask", compute_mask))
             for operation in _mask_operations(layers):
                 stack.enter_context(replaced(operation, "call", lambda *_, **__: next(left)))
         yield
@@ -93,10 +97,11 @@ def _mask_operations(layers: Sequence[Any]) -> list[Any]:
     return list(found.values())
 
 
-def _mask_recorder(function: Callable[..., Any], recorded: list[Any]) -> Callable[..., Any]:
+def _mask_recorder(layer: Any, recorded: list[Any]) -> Callable[..., Any]:
+    own = layer.call
+
     def call(inputs: Any) -> Any:
-        outputs = function(inputs)
-        recorded.append(outputs._keras_mask)
-        return outputs
+        recorded.append(layer.compute_mask(inputs))
+        return own(inputs)
 
     return call

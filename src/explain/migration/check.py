@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from explain.algorithms.catalogue import find_method
 from explain.errors import ExplainError, OptionError
-from explain.explanation.arguments import optional_count, seed_of
+from explain.explanation.arguments import optional_count, output_of, seed_of
 from explain.inputs.display import Display
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
@@ -23,7 +23,9 @@ from explain.migration.measurement.given_models import GivenModel, observe, outp
 from explain.migration.measurement.maps import (
     compare_maps,
     explained_output,
+    only_output,
     predicted_classes,
+    same_position,
     target_of_second,
     why_not_comparable,
 )
@@ -48,6 +50,9 @@ def check_migration(
     methods: str | Sequence[str] | None = None,
     target: Any = None,
     output: int | str | None = None,
+    output_b: int | str | None = None,
+    framework: str | None = None,
+    framework_b: str | None = None,
     layout: str | Layout | None = None,
     layout_b: str | Layout | None = None,
     tolerances: Tolerances | Mapping[str, float] | None = None,
@@ -63,8 +68,9 @@ def check_migration(
 
     Parameters
     ----------
-    model_a, model_b : torch.nn.Module or keras.Model
-        The original model and the migrated one; of one framework or of two.
+    model_a, model_b : torch.nn.Module, keras.Model, or any other model of `explain.attribute`
+        The original model and the migrated one; of one framework or of two. Also what a model is deployed as: an ONNX
+        Runtime session, a TFLite interpreter or the path of its file, a function, such as one that asks a server.
     x : numpy.ndarray or a tensor, or a tuple, list or dict of them
         A batch of real inputs in the layout of `model_a`, e.g. (N, C, H, W). A few dozen are enough. The axes are moved
         for `model_b`. Several inputs are given as in `explain.attribute`.
@@ -76,7 +82,13 @@ def check_migration(
         The target in both models; an index into an output refers to the axes of `model_a`. By default the class that
         `model_a` predicts.
     output : int or str, optional
-        Which output to explain if there are several; all outputs are compared.
+        Which output to explain if there are several; all outputs are compared, by their names if both models have
+        the same, else by their positions.
+    output_b : int or str, optional
+        The output of `model_b` that corresponds to `output`, if its name or position differs: these two alone are
+        compared.
+    framework, framework_b : str, optional
+        What a plain function takes: ``"numpy"``, ``"torch"`` or ``"tensorflow"``, as in `explain.attribute`.
     layout, layout_b : str, optional
         One letter for each axis of the input of either model, if the default does not fit.
     tolerances : Tolerances or Mapping, optional
@@ -110,14 +122,24 @@ def check_migration(
     n_explained = optional_count("n_explained", n_explained) or 1
     named = [methods] if isinstance(methods, str) else list(METHODS if methods is None else methods)
     rows_of_methods = [find_method(name) for name in named]
-    a = GivenModel.checked("model_a", model_a, x, layout)
-    b = second_model(a, model_b, x_b, layout_b)
-    both = (a, b)
+    output, output_b = output_of(output), output_of(output_b)
+    if output_b is not None and output is None:
+        raise OptionError(
+            f"output_b={output_b!r} is given without output: say to which output of model_a it corresponds, for "
+            "example output=0."
+        )
+    a = GivenModel.checked("model_a", model_a, x, layout, framework)
+    b = second_model(a, model_b, x_b, layout_b, framework_b)
+    both = (replace(a, output=output), replace(b, output=output if output_b is None else output_b))
     with ONE_CALL_AT_A_TIME:
         outputs = [outputs_of(one, batch_size or _CHUNK) for one in both]
         few = [one.first(n_explained) for one in both]
         models, notes = _observed(few)
     of_a, of_b = (_channels_last(found, model) for found, model in zip(outputs, models, strict=True))
+    # Some models give one output at a time, the chosen one.
+    one_at_a_time = any(list(found) == [str(output)] for found in (of_a, of_b))
+    if output_b is not None or (output is not None and one_at_a_time):
+        of_a, of_b = only_output("output", output, of_a), only_output("output_b", both[1].output, of_b)
     rows, pairs, remarks = output_rows(of_a, of_b, allowed)
     rows += class_rows(pairs, allowed)
     aligned = aligned_calls(*models)
@@ -126,9 +148,12 @@ def check_migration(
         notes.append("No layers were compared: those of at least one model cannot be reached, or none match.")
     maps: dict[str, tuple[Attribution, Attribution]] = {}
     output, values = explained_output(output, pairs)
+    if output_b is None:
+        output_b = output if set(of_a) == set(of_b) else same_position(output, list(of_a), list(of_b))
     wanted = target if target is not None else predicted_classes(values[:n_explained])
-    asked = {"output": output, "batch_size": batch_size, "seed": seed, "display": display}
+    asked = {"batch_size": batch_size, "seed": seed, "display": display}
     targets = wanted, target_of_second(wanted, models)
+    is_closed = any(model.observation.is_opaque for model in models)
     reason = why_not_comparable(few, rows)
     if reason:
         remarks.append(f"{reason}, so their maps were not compared.")
@@ -137,13 +162,19 @@ def check_migration(
             few,
             method.name,
             asked,
+            (output, output_b),
             targets,
             allowed,
+            score="output" if is_closed else "logit",
             is_method_given=methods is not None,
             is_target_given=target is not None,
         )
         rows += found
         maps |= found_maps
+    if is_closed and maps:
+        remarks.append(
+            "The maps explain the outputs as they are, since the layers of a model cannot be reached."
+        )
     if rows_of_methods and not reason and not maps:
         remarks.append("No maps were compared, since no method applies to both models: the rows say why.")
     rows, compensated = pass_compensated_layers(rows)

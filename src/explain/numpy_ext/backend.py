@@ -27,6 +27,7 @@ from explain.backends import (
     picked,
 )
 from explain.errors import (
+    ExplainError,
     GradientError,
     InputError,
     ModelCallError,
@@ -71,8 +72,8 @@ class NumPyBackend:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Restore the caller's random states on exit."""
-        with preserved_random_state():
+        """Restore the caller's random states and the model on exit."""
+        with preserved_random_state(), self._function.session():
             yield
 
     def hold(self, examples: Examples) -> Examples:
@@ -81,12 +82,30 @@ class NumPyBackend:
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the output of each example, shape (N, ...)."""
-        count = len(examples)
         padded = examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
-        given, by_name = self._given(padded)
-        companions = {name: rows.copy() for name, rows in padded.companions.items()}
+        outputs = self._rows_of(self._chosen(self._result(padded)), len(padded))
+        return outputs[: len(examples)], self._finding
+
+    def all_outputs(self, examples: Examples) -> dict[str, Array]:
+        """Give every output of each example by its key or position; the name of a single output is empty."""
+        size = self.fixed_batch_size or len(examples)
+        found: dict[str, list[Array]] = {}
+        for start in range(0, len(examples), size):
+            rows = examples.rows(slice(start, start + size))
+            result = self._result(rows.padded(size))
+            several = _named(result) if _are_several(result) else {"": result}
+            for name, one in several.items():
+                found.setdefault(name, []).append(self._rows_of(one, size)[: len(rows)])
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def _result(self, examples: Examples) -> Any:
+        """Call the function on examples, in its batch size."""
+        given, by_name = self._given(examples)
+        companions = {name: rows.copy() for name, rows in examples.companions.items()}
         try:
-            result = self._function.call(*given, **by_name, **self._question.forward_kwargs, **companions)
+            return self._function.call(*given, **by_name, **self._question.forward_kwargs, **companions)
+        except ExplainError:
+            raise
         # The model is third-party code, which may raise any error.
         except Exception as cause:
             shown = " and ".join(
@@ -98,19 +117,17 @@ class NumPyBackend:
                 f"{self.model_name} raised {type(cause).__name__} for an input of {shown}: {cause}. Does x have the "
                 "axes that it was trained with, the batch first?"
             ) from cause
-        outputs = self._array(result)
-        if outputs.ndim == 0 or len(outputs) != len(padded):
-            raise InputError(
-                f"{self.model_name} gave an output of shape {outputs.shape} for a batch of {len(padded)}: the output "
-                "should have one row per example. Does x have a batch axis, and is layout= right?"
-            )
-        return outputs[:count], self._finding
 
     def _given(self, examples: Examples) -> tuple[list[Array], dict[str, Array]]:
         """Give the arguments of the function: copies, since the function may write into them."""
         own, wiring, layout = self._function.dtype, self._question.wiring, self._question.layout
 
         def copied(array: Array) -> Array:
+            if own is not None and own.kind != "f" and array.dtype.kind == "f":
+                raise InputError(
+                    f"{self.model_name} takes {own}, but gets {array.dtype}, which would be cut off: give x as whole "
+                    f"numbers, x.astype({str(own)!r}), to a method that keeps them, such as feature_ablation."
+                )
             return np.ascontiguousarray(array).astype(own or array.dtype, copy=True)
 
         if wiring is None:
@@ -121,16 +138,26 @@ class NumPyBackend:
         )
         return wiring.arguments(arranged, as_one=False)
 
-    def _array(self, result: Any) -> Array:
-        """Give a result, or the chosen one of several, as an array.
-
-        It is a copy, since a function may write its next result into the same memory.
-        """
+    def _chosen(self, result: Any) -> Any:
+        """Give a result, or the chosen one of several."""
         if _are_several(result):
-            result = pick_output(result, self._question.output)
-        else:
-            # Raises an error if `output` selects another output than the only one.
-            pick_output(None, self._question.output)
+            return pick_output(result, self._question.output)
+        # Raises an error if `output` selects another output than the only one.
+        pick_output(None, self._question.output)
+        return result
+
+    def _rows_of(self, result: Any, count: int) -> Array:
+        """Give a result as an array, which should have one row per example."""
+        outputs = self._array(result)
+        if outputs.ndim == 0 or len(outputs) != count:
+            raise InputError(
+                f"{self.model_name} gave an output of shape {outputs.shape} for a batch of {count}: the output should "
+                "have one row per example. Does x have a batch axis, and is layout= right?"
+            )
+        return outputs
+
+    def _array(self, result: Any) -> Array:
+        """Give a result as an array: a copy, since a function may write its next result into the same memory."""
         try:
             outputs = np.array(result)
         # Third-party code may return a tensor on a device or in a graph, lists of unequal lengths, and more.
@@ -235,3 +262,10 @@ def _are_several(result: Any) -> bool:
         # A classifier of several outputs returns a list of arrays.
         return any(getattr(one, "ndim", 0) for one in result)
     return isinstance(result, Mapping)
+
+
+def _named(result: Any) -> Mapping[str, Any]:
+    """Give several outputs by key or position."""
+    if isinstance(result, Mapping):
+        return {str(name): one for name, one in result.items()}
+    return {str(place): one for place, one in enumerate(result)}

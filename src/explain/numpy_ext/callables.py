@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from explain.backends import ScoreKind
 from explain.errors import ScoreError, UnsupportedModelError
+from explain.numpy_ext.interpreters import TFLiteModel, interpreter_of, is_interpreter, is_tflite_file
 
 # The scores of an estimator's methods, in order of preference.
 _METHODS: Mapping[str, ScoreKind] = {
@@ -20,7 +23,13 @@ _METHODS: Mapping[str, ScoreKind] = {
 }
 # The method that a score selects.
 _BY_SCORE = {"probability": "predict_proba", "log_probability": "predict_log_proba"}
-_SESSION_DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+_SESSION_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bool)": "bool",
+    **{f"tensor({name})": name for name in ("int8", "int16", "int32", "int64", "uint8", "uint16")},
+}
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,15 @@ class ArrayFunction:
     name : str
         The model's name in messages.
     dtype : numpy.dtype, optional
-        The only precision that it accepts.
+        The only precision that it accepts, or the only whole numbers or booleans.
     fixed_batch_size : int, optional
         The only batch size that it accepts.
     score : str, optional
         The kind of score that it returns, if known.
     takes_several : bool
         Whether it accepts several inputs.
+    session : callable
+        Gives a context in which it is called, which restores the model on exit.
     """
 
     call: Callable[..., Any]
@@ -49,10 +60,11 @@ class ArrayFunction:
     fixed_batch_size: int | None = None
     score: ScoreKind | None = None
     takes_several: bool = False
+    session: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
-    """Give a function of arrays for a session, an estimator, a method of one, or any callable.
+    """Give a function of arrays for a session, an interpreter, an estimator, a method of one, or any callable.
 
     Parameters
     ----------
@@ -64,7 +76,7 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
     Raises
     ------
     UnsupportedModelError
-        If an estimator has no method that returns scores, or a session does not take floating-point input.
+        If an estimator has no method that returns scores, or a session or an interpreter does not take numbers.
     ScoreError
         If an estimator has no method for the score.
 
@@ -75,6 +87,8 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
     """
     if is_session(model):
         return _of_session(model)
+    if is_interpreter(model) or is_tflite_file(model):
+        return _of_interpreter(model)
     if is_estimator(model):
         return _of_method(model, _method_of(model, score))
     owner = getattr(model, "__self__", None)
@@ -99,7 +113,9 @@ def is_session(model: object) -> bool:
 
 
 def stated_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of an example that a session states, None for any other model."""
+    """Give the shape of an example that a session or an interpreter states, None for any other model."""
+    if is_interpreter(model) or is_tflite_file(model):
+        return _tflite_model(model).stated_shape
     if not is_session(model):
         return None
     sizes = model.get_inputs()[0].shape
@@ -165,9 +181,20 @@ def _of_session(session: Any) -> ArrayFunction:
     dtype = _SESSION_DTYPES.get(first.type)
     if dtype is None:
         raise UnsupportedModelError(
-            f"model, an ONNX Runtime session, takes {first.type} as its first input {first.name!r}: only floating "
-            f"point ({', '.join(_SESSION_DTYPES)}) can be explained. Export the model with such an input, or give a "
+            f"model, an ONNX Runtime session, takes {first.type} as its first input {first.name!r}: only numbers "
+            f"({', '.join(_SESSION_DTYPES)}) can be explained. Export the model with such an input, or give a "
             "function of an array with framework='numpy' that casts it and runs the session."
         )
     fixed = size if isinstance(size, int) else None
     return ArrayFunction(call, "InferenceSession", np.dtype(dtype), fixed, takes_several=True)
+
+
+def _of_interpreter(model: Any) -> ArrayFunction:
+    net = _tflite_model(model)
+    name = Path(model).name if is_tflite_file(model) else type(model).__name__
+    fixed = net.fixed_batch_size
+    return ArrayFunction(net, name, net.dtype, fixed, takes_several=True, session=net.session)
+
+
+def _tflite_model(model: Any) -> TFLiteModel:
+    return TFLiteModel(interpreter_of(model) if is_tflite_file(model) else model)

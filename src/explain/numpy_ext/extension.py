@@ -10,17 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.backends import (
-    Backend,
+    Array,
+    Examples,
     Found,
     Layout,
+    Observation,
     ParameterLayer,
     PosedProblem,
     Question,
+    Wiring,
     default_layout,
 )
 from explain.errors import EngineError, PortError, UnsupportedModelError
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
+from explain.numpy_ext.interpreters import interpreter_of, is_interpreter, is_tflite_file
 
 
 class NumPyExtension:
@@ -28,15 +32,16 @@ class NumPyExtension:
 
     name = "numpy"
     accepts = (
-        "a scikit-learn estimator or a method of one, an onnxruntime.InferenceSession, or a function of NumPy arrays "
-        "with framework='numpy'"
+        "a scikit-learn estimator or a method of one, an onnxruntime.InferenceSession, a TFLite interpreter or the "
+        "path of a .tflite file, or a function of NumPy arrays with framework='numpy'"
     )
     reference_engine: str | None = None
-    model_suffixes: tuple[str, ...] = ()
+    model_suffixes: tuple[str, ...] = (".tflite",)
 
     def recognises(self, model: object) -> bool:
         """Tell by the class alone."""
-        return is_session(model) or is_estimator(model) or is_estimator(getattr(model, "__self__", None))
+        by_class = is_session(model) or is_interpreter(model) or is_estimator(model)
+        return by_class or is_tflite_file(model) or is_estimator(getattr(model, "__self__", None))
 
     def is_tensor(self, value: object) -> bool:
         """Return False: arrays need no extension."""
@@ -55,7 +60,7 @@ class NumPyExtension:
         return default_layout(ndim, "first" if is_session(model) else "last")
 
     def stated_input_shape(self, model: Any) -> tuple[int | None, ...] | None:
-        """Give the shape that a session states."""
+        """Give the shape that a session or an interpreter states."""
         return stated_shape(model)
 
     def reads_token_ids(self, model: Any) -> bool:
@@ -66,7 +71,7 @@ class NumPyExtension:
         """Give ``model.input_bounds``, if the model has it."""
         return getattr(model, "input_bounds", None)
 
-    def open(self, model: Any, question: Question, like: Any) -> Backend:
+    def open(self, model: Any, question: Question, like: Any) -> NumPyBackend:
         """Open a model."""
         return NumPyBackend(array_function(model, question.score), question, like)
 
@@ -75,13 +80,34 @@ class NumPyExtension:
         raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
 
     def load_model(self, path: Path) -> Any:
-        """Raise an error: estimators are saved as pickles, which are not read."""
+        """Open a TFLite model; raise an error for an estimator: it is saved as a pickle, which is not read."""
+        if is_tflite_file(path):
+            return interpreter_of(path)
         raise UnsupportedModelError(
             f"{path} is not a model file of a framework: load the model yourself, and give it."
         )
 
-    def observe(self, model: Any, *inputs_and_layout: Any, **options: Any) -> None:
-        """Return None: layers cannot be accessed, and the backend gives the model's outputs."""
+    def observe(
+        self,
+        model: Any,
+        inputs: Sequence[Array | None],
+        layout: Layout,
+        wiring: Wiring | None = None,
+        *,
+        layers: bool = True,
+    ) -> Observation:
+        """Run a model and give its outputs: layers cannot be accessed."""
+        given = [one for one in inputs if one is not None]
+        backend = self.open(model, Question(layout, score="output", wiring=wiring), given[0])
+        axes = [layout.batch_axis] if wiring is None else wiring.batch_axes
+        first = [
+            None if one is None else np.moveaxis(one, axis, 0) for one, axis in zip(inputs, axes, strict=True)
+        ]
+        moved = tuple(one for one in first if one is not None and one.dtype.kind == "f")
+        unmoved = tuple(one for one in first if one is not None and one.dtype.kind != "f")
+        examples = Examples(moved, unmoved=unmoved) if wiring is not None else Examples(moved or unmoved)
+        with backend.session():
+            return Observation(backend.all_outputs(examples), is_opaque=True)
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Raise an error: layers cannot be accessed."""

@@ -11,7 +11,7 @@ import numpy as np
 from explain.algorithms.catalogue import methods
 from explain.results.attribution import Attribution
 
-FRAMEWORK_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
+FRAMEWORK_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX", "numpy": "NumPy"}
 
 
 def number(value: float) -> str:
@@ -102,8 +102,8 @@ def framework_name(framework: str) -> str:
 
     Examples
     --------
-    >>> framework_name("torch"), framework_name("jax")
-    ('PyTorch', 'jax')
+    >>> framework_name("torch"), framework_name("dense")
+    ('PyTorch', 'dense')
     """
     return FRAMEWORK_NAMES.get(framework, framework)
 

@@ -126,7 +126,9 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             # A first pass may begin anew, and would be recorded twice.
             recorded.clear()
             before = self.n_runs
-            between = noted_operations(self.model, recorded) if operations else nullcontext()
+            # The layers of Keras themselves call operations as the model's own code does.
+            is_seen = operations and not self.inspection.keras
+            between = noted_operations(self.model, recorded) if is_seen else nullcontext()
             with torch.no_grad(), noted_calls(self.named_layers, recorded), between:
                 self.read(self.tensors(examples.inputs), examples)
             repeated = self.n_runs > before + 1
@@ -186,7 +188,8 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""
 
         def run(few: Examples) -> tuple[Sequence[Tensor], Tensor]:
-            points = tuple(tensor.requires_grad_() for tensor in self.tensors(few.inputs))
+            given = self.tensors(few.inputs)
+            points = tuple(tensor.requires_grad_(tensor.is_floating_point()) for tensor in given)
             source: Tensor = self.read(points, few).source
             return points, source
 

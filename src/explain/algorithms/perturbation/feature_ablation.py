@@ -37,6 +37,7 @@ ROWS = (
         feature_ablation,
         aliases=("ablation",),
         of_whole_places=True,
+        keeps_values=True,
         summary="How much the score drops when one feature at a time is replaced by the baseline.",
         paper="Kokhlikyan et al. 2020, arXiv:2009.07896",
         needs=frozenset({"outputs"}),

@@ -120,6 +120,7 @@ ROWS = (
         feature_permutation,
         aliases=("permutation",),
         of_whole_places=True,
+        keeps_values=True,
         summary="How much the score drops when one feature at a time is that of another example of the batch.",
         paper="Fisher, Rudin & Dominici 2018, arXiv:1801.01489",
         needs=frozenset({"outputs"}),

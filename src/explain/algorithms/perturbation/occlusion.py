@@ -78,7 +78,8 @@ class Windows:
         """Give masks of the windows at some points, (points, ...); an axis that a window covers whole has length 1."""
         numbers = np.arange(points.start, points.stop)
         together = np.ones((len(numbers), *([1] * len(self.sides))), bool)
-        places = np.unravel_index(numbers, self.counts)
+        # An example that is one number has one window and no axis.
+        places = np.unravel_index(numbers, self.counts) if self.counts else ()
         for axis, (side, shape, stride, place) in enumerate(
             zip(self.sides, self.shapes, self.strides, places, strict=True)
         ):
@@ -168,7 +169,11 @@ def resolve_windows(
     ((3, 4, 4), (1, 2, 2), (1, 15, 15))
     """
     letters = layout.axes[1:]
-    shapes = sliding_window_shapes or tuple(map(_usual_extent(layout), letters, sides))
+    shapes = (
+        tuple(map(_usual_extent(layout), letters, sides))
+        if sliding_window_shapes is None
+        else sliding_window_shapes
+    )
     _check_length("sliding_window_shapes", shapes, letters, sides)
     if any(shape > side for shape, side in zip(shapes, sides, strict=True)):
         raise OptionError(
@@ -197,6 +202,11 @@ def _usual_extent(layout: Layout) -> Any:
     return extent
 
 
+def _is_window(value: Any) -> bool:
+    """Tell whether a value is one count per axis; none for an example that is one number."""
+    return is_counts(value) or (isinstance(value, (list, tuple)) and not value)
+
+
 def _check_length(name: str, given: tuple[int, ...], letters: str, sides: tuple[int, ...]) -> None:
     if len(given) != len(sides):
         raise OptionError(
@@ -210,6 +220,7 @@ ROWS = (
         occlusion,
         aliases=("sliding_window",),
         of_whole_places=True,
+        keeps_values=True,
         summary="How much the score drops when a sliding window hides the input.",
         paper="Zeiler & Fergus 2013, arXiv:1311.2901",
         needs=frozenset({"outputs"}),
@@ -219,17 +230,17 @@ ROWS = (
                 "sliding_window_shapes",
                 None,
                 "one whole number of at least 1 for each axis of an example, or None",
-                lambda value: value is None or is_counts(value),
+                lambda value: value is None or _is_window(value),
                 "Extent of the window along each axis of x but the batch's. None: an eighth of each side of a "
                 "picture, a step of a sequence, all channels together; a column of a table.",
                 plain_counts,
-                per_input=is_counts,
+                per_input=_is_window,
             ),
             Option(
                 "strides",
                 None,
                 "a whole number of at least 1, one such number for each axis of an example, or None",
-                lambda value: value is None or is_count_or_counts(value),
+                lambda value: value is None or is_count_or_counts(value) or _is_window(value),
                 "How far the window moves. None: half of its extent, at least 1.",
                 plain_counts,
                 per_input=lambda value: False,

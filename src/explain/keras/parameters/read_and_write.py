@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from explain.errors import PortError
+from explain.keras.layers import is_keras_model, named_layers
 from explain.keras.parameters.stored_layers import stored_layers
 from explain.parameters import keras_axes
 from explain.parameters.canonical import Array, ParameterLayer
@@ -24,6 +26,22 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer], names: Mappin
     The variable objects and their dtype stay the same, so that an optimiser still refers to them.
     """
     write_layers(stored_layers(model, names), layers, _KerasStore())
+
+
+def names_of(model: Any) -> dict[int, str]:
+    """Give the names of the layers of a Keras model by the identity of the layer.
+
+    Raises
+    ------
+    PortError
+        If it is no Keras model.
+    """
+    if not is_keras_model(model):
+        raise PortError(
+            f"model is of type {type(model).__name__}, whose layers cannot be distinguished: give the "
+            "keras.Model that it was made from."
+        )
+    return {id(layer): name for name, layer in named_layers(model).items()}
 
 
 class _KerasStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,10 @@ class GivenModel:
         The tuple, list or dict that contains several inputs.
     wiring : Wiring, optional
         How the model is called with several inputs.
+    framework : str, optional
+        The framework that the caller states.
+    output : int or str, optional
+        The output that the caller chose.
     """
 
     model: Any
@@ -52,19 +57,21 @@ class GivenModel:
     layouts: tuple[Layout, ...]
     structure: Structure | None = None
     wiring: Wiring | None = None
+    framework: str | None = None
+    output: int | str | None = None
 
     @classmethod
-    def checked(cls, name: str, model: Any, x: Any, layout: Any) -> GivenModel:
+    def checked(cls, name: str, model: Any, x: Any, layout: Any, framework: str | None = None) -> GivenModel:
         """Check that a model and its input fit together.
 
         Parameters
         ----------
         name : str
             The name of the model's argument, for messages.
-        model, x, layout
+        model, x, layout, framework
             As in `explain.check_migration`.
         """
-        extension = _extension_of(name, model)
+        extension = _extension_of(name, model, framework)
         parted = structure_of(x, lambda one: to_host(one, extension) is not None)
         if parted is None:
             host = as_input(x, extension, model=model)
@@ -75,13 +82,13 @@ class GivenModel:
                 else layout_of(layout, partial(extension.default_layout, model, host.ndim))
             )
             axes.check(host)
-            return cls(model, extension, (host,), (axes,))
+            return cls(model, extension, (host,), (axes,), framework=framework)
         structure, _ = parted
         row = find_method("saliency")
         about: dict[str, Any] = dict.fromkeys(("baseline", "lengths", "bounds", "display"))
         given = given_inputs(x, extension, model, row, options={}, layout=layout, **about)
         hosts, axes_of_each = [one.host for one in given.several], [one.layout for one in given.several]
-        return cls(model, extension, tuple(hosts), tuple(axes_of_each), structure, given.wiring)
+        return cls(model, extension, tuple(hosts), tuple(axes_of_each), structure, given.wiring, framework)
 
     @property
     def canonical(self) -> tuple[Array, ...]:
@@ -117,8 +124,10 @@ class GivenModel:
 
     @property
     def title(self) -> str:
-        """The class and the framework of the model, as displayed."""
-        return f"{type(self.model).__name__} ({framework_name(self.extension.name)})"
+        """The class and the framework of the model, as displayed; of a function its name, of a file the file's."""
+        named = PurePath(self.model).name if isinstance(self.model, (str, PurePath)) else None
+        name = named or getattr(self.model, "__name__", None) or type(self.model).__name__
+        return f"{name} ({framework_name(self.extension.name)})"
 
     def examples(self, rows: range) -> GivenModel:
         """Give the model with some of the examples."""
@@ -133,24 +142,26 @@ class GivenModel:
         return self.examples(range(min(count, self.count)))
 
 
-def second_model(a: GivenModel, model: Any, x_b: Any, layout_b: Any) -> GivenModel:
+def second_model(
+    a: GivenModel, model: Any, x_b: Any, layout_b: Any, framework_b: str | None = None
+) -> GivenModel:
     """Give the second model with its own input, else with the input of the first model in the second's layout.
 
     Parameters
     ----------
     a : GivenModel
         The first model.
-    model, x_b, layout_b
+    model, x_b, layout_b, framework_b
         As in `explain.check_migration`.
     """
     if x_b is not None:
-        b = GivenModel.checked("model_b", model, x_b, layout_b)
+        b = GivenModel.checked("model_b", model, x_b, layout_b, framework_b)
         if b.count != a.count:
             raise InputError(
                 f"x_b has {b.count} examples and x {a.count}: give the same examples, in the same order."
             )
         return b
-    extension = _extension_of("model_b", model)
+    extension = _extension_of("model_b", model, framework_b)
     stated = extension.stated_input_shape(model) if a.structure is None else None
     stated_layouts = (
         [layout_b] if a.structure is None else a.structure.spread(layout_b, "layout_b", error=LayoutError)
@@ -172,9 +183,11 @@ def second_model(a: GivenModel, model: Any, x_b: Any, layout_b: Any) -> GivenMod
         )
         layouts.append(axes)
     if a.structure is None:
-        return GivenModel(model, extension, tuple(moved), tuple(layouts))
+        return GivenModel(model, extension, tuple(moved), tuple(layouts), framework=framework_b)
     # Checked on its own: the second model may have its batch on another axis.
-    return GivenModel.checked("model_b", model, a.structure.rebuilt(moved), a.structure.rebuilt(layouts))
+    return GivenModel.checked(
+        "model_b", model, a.structure.rebuilt(moved), a.structure.rebuilt(layouts), framework_b
+    )
 
 
 def outputs_of(given: GivenModel, size: int) -> dict[str, Array]:
@@ -199,9 +212,8 @@ def observe(given: GivenModel, *, layers: bool) -> Observation:
     observed = given.extension.observe(given.model, given.inputs, layout, wiring, layers=layers)
     if observed is not None:
         return observed
-    backend = given.extension.open(
-        given.model, Question(layout, score="output", wiring=wiring), given.inputs[0]
-    )
+    question = Question(layout, score="output", output=given.output, wiring=wiring)
+    backend = given.extension.open(given.model, question, given.inputs[0])
     each = zip(given.inputs, given.layouts, strict=True)
     hosts = [np.ascontiguousarray(axes.to_batch_first(one)) for one, axes in each if one is not None]
     moved = tuple(one.astype(backend.dtype) for one in hosts if one.dtype.kind == "f")
@@ -209,7 +221,9 @@ def observe(given: GivenModel, *, layers: bool) -> Observation:
     with backend.session():
         examples = Examples(moved, unmoved=unmoved) if wiring is not None or moved else Examples(unmoved)
         outputs, _ = backend.outputs(backend.hold(examples))
-    return Observation({"": outputs})
+    # Such a backend gives one output at a time.
+    name = "" if given.output is None else str(given.output)
+    return Observation({name: outputs}, is_opaque="layers" not in backend.provides)
 
 
 def same_inputs(a: GivenModel, b: GivenModel) -> bool:
@@ -220,8 +234,8 @@ def same_inputs(a: GivenModel, b: GivenModel) -> bool:
     )
 
 
-def _extension_of(name: str, model: Any) -> Extension:
+def _extension_of(name: str, model: Any, framework: str | None) -> Extension:
     try:
-        return extension_for(model)
+        return extension_for(model, framework)
     except ExplainError as cause:
         raise MigrationError(f"{name}: {cause}") from cause

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from explain.api import attribute
-from explain.errors import ConvergenceWarning, ExplainError, TargetError
+from explain.backends.protocol import ScoreKind
+from explain.errors import ConvergenceWarning, ExplainError, ScoreError, TargetError
 from explain.inputs.examples import Array
 from explain.migration.measurement.given_models import GivenModel, same_inputs
 from explain.migration.measurement.matching import ObservedModel
@@ -58,6 +59,55 @@ def explained_output(
     return output, pairs[names[min(place, len(names) - 1)]][0]
 
 
+def only_output(name: str, output: int | str | None, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Give the one output that the caller chose, under the same name in both models.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for messages.
+    output : int or str, optional
+        The name or position of an output.
+    outputs : Mapping of str to numpy.ndarray
+        The outputs of a model by name.
+
+    Raises
+    ------
+    ScoreError
+        If there is no such output.
+
+    Examples
+    --------
+    >>> only_output("output", "b", {"a": np.zeros(1), "b": np.ones(1)})
+    {'': array([1.])}
+    """
+    names = list(outputs)
+    if str(output) in outputs:
+        return {"": outputs[str(output)]}
+    if isinstance(output, int) and -len(names) <= output < len(names):
+        return {"": outputs[names[output]]}
+    known = f"its name, one of {names}, or its position" if names != [""] else "0 for the only one"
+    raise ScoreError(f"{name}={output!r} is no output of the model, which has {len(names)}: give {known}.")
+
+
+def same_position(output: int | str | None, names: Sequence[str], names_b: Sequence[str]) -> int | str | None:
+    """Give the output of the second model at the position that an output has in the first one.
+
+    Examples
+    --------
+    >>> same_position("class", ["class", "box"], ["output_0", "output_1"])
+    'output_0'
+    >>> same_position("class", ["class", "box"], ["0", "1"]), same_position(None, [""], ["class", "box"])
+    (0, 0)
+    """
+    if output is None and len(names_b) > 1:
+        return 0
+    if output not in names or names.index(str(output)) >= len(names_b):
+        return output
+    place = names.index(str(output))
+    return place if names_b[place].isdigit() or not names_b[place] else names_b[place]
+
+
 def predicted_classes(outputs: Array) -> list[int] | None:
     """Give the predicted classes as targets; None for outputs without classes, or with classes at each position.
 
@@ -92,9 +142,11 @@ def compare_maps(
     few: Sequence[GivenModel],
     method: str,
     asked: Mapping[str, Any],
+    outputs: Sequence[int | str | None],
     targets: tuple[Any, Any],
     allowed: Tolerances,
     *,
+    score: ScoreKind,
     is_method_given: bool,
     is_target_given: bool,
 ) -> tuple[list[Row], dict[str, tuple[Attribution, Attribution]]]:
@@ -108,10 +160,14 @@ def compare_maps(
         The method.
     asked : Mapping of str
         Further arguments of `explain.attribute`.
+    outputs : sequence
+        The output that is explained, of either model.
     targets : tuple
         The target in either model.
     allowed : Tolerances
         How much the maps may differ.
+    score : str
+        The score that is explained.
     is_method_given, is_target_given : bool
         Whether the caller gave the method, or the target. If the method is a default and does not apply to the models,
         the row states this.
@@ -132,6 +188,8 @@ def compare_maps(
                         given.x,
                         method,
                         layout=given.layout,
+                        framework=given.framework,
+                        output=output,
                         target=target,
                         **asked,
                         score=score,
@@ -140,11 +198,11 @@ def compare_maps(
                     method,
                     given,
                 )
-                for given, target in zip(few, targets, strict=True)
+                for given, output, target in zip(few, outputs, targets, strict=True)
             ]
 
     try:
-        found = explained("logit")
+        found = explained(score)
         if any(one.score != found[1][name].score for name, one in found[0].items() if name in found[1]):
             # One model has no softmax to remove, or its layers cannot be inspected.
             found = explained("output")

@@ -53,12 +53,14 @@ _AFFINE_IN = {
     "SparseMatMul": 1,
 }
 _ADDITIONS = names("Add AddV2 AddN Sub BiasAdd")
+_AVERAGES = names("Mean AvgPool AvgPool3D ResizeBilinear")
 _IDENTITIES = names("Identity IdentityN Cast Reshape Snapshot")
 KINDS = Kinds(
     sums=_ADDITIONS
     | PRODUCTS
+    | _AVERAGES
     | names(
-        "Sum Mean Cumsum AvgPool AvgPool3D ResizeBilinear ResizeBicubic TensorScatterAdd UnsortedSegmentSum SegmentSum "
+        "Sum Cumsum ResizeBicubic TensorScatterAdd UnsortedSegmentSum SegmentSum "
         "SparseTensorDenseMatMul FusedBatchNormV3"
     ),
     additions=_ADDITIONS,
@@ -67,6 +69,7 @@ KINDS = Kinds(
     elementwise=ELEMENTWISE,
     identities=_IDENTITIES,
     broadcasts=_IDENTITIES | names("ExpandDims BroadcastTo Tile"),
+    averages=_AVERAGES,
     bounds=PAIR_PICKS,
     quotients=names("RealDiv"),
     exponentials=names("Exp"),

@@ -33,7 +33,7 @@ _CONVOLUTIONS = names(
     "Conv2D Conv3D DepthwiseConv2dNative Conv2DBackpropInput Conv3DBackpropInputV2 DepthwiseConv2dNativeBackpropInput"
 )
 # Operations whose gradient is their rule: picks move values. Of a softmax and its logarithm it is the rule of AttnLRP.
-_KEEPING = PICKS | PAIR_PICKS | SOFTMAXES | ROOTS | names("LogSoftmax")
+_KEEPING = PICKS | PAIR_PICKS | SOFTMAXES | ROOTS | names("LogSoftmax TopKV2")
 _MOVERS = names("Reshape Squeeze ExpandDims Transpose Identity BatchToSpaceND")
 
 

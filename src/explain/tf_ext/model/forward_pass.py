@@ -19,12 +19,12 @@ from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
 from explain.keras.calls import wired
 from explain.keras.inspection import output_names
-from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.layers import is_keras_model, layers_of, named_layers
 from explain.keras.masks import recorded_masks
 from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.inspection import TensorFlowInspection
-from explain.tf_ext.model.layers.calls import TensorFlowPlace, named_layers, noted_calls, with_moved_axis
+from explain.tf_ext.model.layers.calls import TensorFlowPlace, noted_calls, with_moved_axis
 from explain.tf_ext.model.layers.operations import noted_operations, tape_for
 from explain.tf_ext.model.scores import (
     ARITHMETIC,

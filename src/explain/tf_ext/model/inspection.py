@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.inspection import Complaint, Inspection, model_call_error
+from explain.backends.inspection import Complaint, Inspection
 from explain.backends.stepwise import is_stepwise
 from explain.backends.token_readers import is_embedding
 from explain.errors import ExplainError, UnsupportedModelError
@@ -18,7 +18,8 @@ from explain.inputs.wiring import Wiring
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model, layers_of
-from explain.tf_ext.model.structure import Structure, structure_of
+from explain.keras.structure import Structure
+from explain.tf_ext.model.structure import structure_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,46 +99,19 @@ def device_and_dtype(inspection: TensorFlowInspection, like: Any) -> tuple[str, 
     """Give the device, and the precision of points: that of the model's weights, or of its input without weights."""
     device = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
     if inspection.structure.precision is not None:
-        return device, inspection.structure.precision
+        return device, tf.as_dtype(inspection.structure.precision)
     name = getattr(getattr(like, "dtype", None), "name", None)
     return device, tf.float64 if name == "float64" else tf.float32
 
 
 def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ...]) -> Complaint | None:
     """Describe why an input's shape does not fit the shape that the model states; None if it fits or none is stated."""
-    wanted = inspection.structure.input_shape
-    if wanted is None or (_fits(shape[1:], wanted[1:]) and len(shape) == len(wanted)):
-        return None
-    expected = "(" + ", ".join("N" if size is None else str(size) for size in (None, *wanted[1:])) + ")"
-    if len(shape) == len(wanted) - 1 and _fits(shape, wanted[1:]):
-        return Complaint(
-            f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {expected}"
-        )
-    if len(shape) == len(wanted) > 2 and _fits((*shape[2:], shape[1]), wanted[1:]):
-        return Complaint(
-            f"x has shape {shape} with its channels first, but the model wants channels last, {expected}: give "
-            "np.moveaxis(x, 1, -1)",
-            is_order=True,
-        )
-    return Complaint(f"the model wants x of shape {expected}, x has shape {shape}")
+    return keras_inspection.shape_complaint(inspection.structure.input_shape, shape)
 
 
 def call_error(cause: Exception, inputs: Sequence[Any], wiring: Wiring | None) -> ExplainError:
     """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
-    passed = "A Keras model gets a tuple as a list, a dict by the names of its inputs." if wiring else None
-    names = (wiring.names if wiring else None) or ("",) * len(inputs)
-    given = [
-        (name, tuple(one.shape), one.dtype.name)
-        for name, one in zip(names, inputs, strict=True)
-        if one is not None
-    ]
-    return model_call_error(cause, given, passed)
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size is None or size == given for given, size in zip(shape, wanted, strict=True)
-    )
+    return keras_inspection.call_error(cause, inputs, wiring)
 
 
 def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:

@@ -16,7 +16,15 @@ from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
-from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.calls import preserved_attributes
+from explain.keras.layers import (
+    batch_axis_of,
+    fixes_axes,
+    has_channels_last,
+    is_keras_model,
+    layers_of,
+    named_layers,
+)
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import without_graph
@@ -28,17 +36,11 @@ from explain.tf_ext.model.inspection import (
     first_layer_complaint,
     inspect_model,
 )
-from explain.tf_ext.model.layers.calls import (
-    TensorFlowPlace,
-    batch_axis_of,
-    fixes_axes,
-    has_channels_last,
-    named_layers,
-)
+from explain.tf_ext.model.layers.calls import TensorFlowPlace
 from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.scores import check_same_score
-from explain.tf_ext.model.state import inference_mode, preserved_attributes, preserved_variables
+from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Beside, Trace, assigns, specifications_of, traced, traces_of
 from explain.tf_ext.model.transfer import to_device
 
@@ -87,7 +89,7 @@ class OpenedModel(Layered):
         layers = layers_of(self.model) if is_keras_model(self.model) else []
         with (
             preserved_variables(self.model, self._kept) if variables else nullcontext(),
-            preserved_attributes(layers, self._kept),
+            preserved_attributes(layers, self._kept, lambda value: isinstance(value, tf.Tensor)),
             preserved_random_state(),
         ):
             yield

@@ -38,32 +38,6 @@ def inference_mode() -> Iterator[None]:
 
 
 @contextmanager
-def preserved_attributes(layers: Sequence[Any], kept: set[str]) -> Iterator[None]:
-    """Restore the attributes in which a layer's own code keeps tensors; add their names to `kept`.
-
-    In a trace they would be left as tensors of the trace, which no other call can use.
-    """
-    before = [(layer, layer.__dict__, layer.__dict__.copy()) for layer in layers]
-    try:
-        yield
-    finally:
-        for layer, own, values in before:
-            for name in [name for name, value in own.items() if values.get(name) is not value]:
-                if _holds_tensor(own[name]) or _holds_tensor(values.get(name)):
-                    if name in values:
-                        own[name] = values[name]
-                    else:
-                        del own[name]
-                    kept.add(f"{name!r} of the {type(layer).__name__}")
-
-
-def _holds_tensor(value: Any) -> bool:
-    return isinstance(value, tf.Tensor) or (
-        isinstance(value, (list, tuple)) and any(map(_holds_tensor, value))
-    )
-
-
-@contextmanager
 def preserved_variables(model: Any, kept: set[str] | None = None) -> Iterator[None]:
     """Restore the variables that a call may assign: states of stateful layers, seeds and statistics.
 

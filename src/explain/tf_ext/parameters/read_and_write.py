@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from explain.errors import PortError
-from explain.keras.layers import is_keras_model
 from explain.keras.parameters import read_and_write as keras_parameters
 from explain.parameters.canonical import ParameterLayer
-from explain.tf_ext.model.layers.calls import named_layers
 
 
 def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
@@ -30,7 +27,7 @@ def read_parameters(model: Any) -> tuple[ParameterLayer, ...]:
     >>> layer.name, layer.kind, layer.shapes
     ('fc', 'dense', {'kernel': (3, 2), 'bias': (2,)})
     """
-    return keras_parameters.read_parameters(model, _names(model))
+    return keras_parameters.read_parameters(model, keras_parameters.names_of(model))
 
 
 def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
@@ -46,13 +43,4 @@ def write_parameters(model: Any, layers: Sequence[ParameterLayer]) -> None:
     >>> float(np.sum(model.layers[0].kernel))
     6.0
     """
-    keras_parameters.write_parameters(model, layers, _names(model))
-
-
-def _names(model: Any) -> dict[int, str]:
-    if not is_keras_model(model):
-        raise PortError(
-            f"model is of type {type(model).__name__}, whose layers cannot be distinguished: give the "
-            "keras.Model that it was made from."
-        )
-    return {id(layer): name for name, layer in named_layers(model).items()}
+    keras_parameters.write_parameters(model, layers, keras_parameters.names_of(model))

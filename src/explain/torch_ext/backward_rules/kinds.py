@@ -45,13 +45,17 @@ _ALSO_AFFINE = names(
 # Affine in their first operand if the others are constant.
 _AFFINE_IN_THE_FIRST = names("GridSampler2D GridSampler3D")
 _ADDITIONS = names("Add Sub Rsub")
+_AVERAGES = names(
+    "Mean AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D UpsampleLinear1D "
+    "UpsampleBilinear2D UpsampleTrilinear3D UpsampleBilinear2DAa"
+)
 _IDENTITIES = names("Clone Alias ToCopy View UnsafeView Reshape ReshapeAlias")
 KINDS = Kinds(
     sums=_ADDITIONS
     | PRODUCTS
+    | _AVERAGES
     | names(
-        "Sum Mean Cumsum AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D "
-        "UpsampleLinear1D UpsampleBilinear2D UpsampleTrilinear3D UpsampleBicubic2D UpsampleBilinear2DAa "
+        "Sum Cumsum UpsampleBicubic2D "
         "UpsampleBicubic2DAa GridSampler2D GridSampler3D ScatterAdd IndexAdd Col2Im Trace "
         "NativeBatchNorm CudnnBatchNorm MiopenBatchNorm"
     ),
@@ -61,6 +65,7 @@ KINDS = Kinds(
     elementwise=ELEMENTWISE,
     identities=_IDENTITIES,
     broadcasts=_IDENTITIES | names("Unsqueeze Expand"),
+    averages=_AVERAGES,
     bounds=PAIR_PICKS | names("ClampMin ClampMax Clamp"),
     quotients=names("Div"),
     exponentials=names("Exp"),

@@ -33,7 +33,7 @@ _Prepare = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 # Operations whose gradient is their rule: picks move values, and roots of quadratic functions are of degree one. Of a
 # softmax and its logarithm it is the rule of AttnLRP.
-_KEEPING = PICKS | PAIR_PICKS | ROOTS | SOFTMAXES | names("LogSoftmax Logsumexp")
+_KEEPING = PICKS | PAIR_PICKS | ROOTS | SOFTMAXES | names("LogSoftmax Logsumexp Topk Sort Kthvalue Median")
 _RESHAPES = names("View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze Alias Clone")
 
 

@@ -20,7 +20,7 @@ from explain.inputs.layout import default_layout as usual_layout
 from explain.inputs.wiring import Wiring
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
-from explain.keras.layers import is_keras_model
+from explain.keras.layers import is_keras_model, layers_of
 from explain.torch_ext.model.structure import Structure, structure_of
 
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
@@ -43,11 +43,6 @@ class TorchInspection(Inspection):
     several: bool = False
     keras: bool = False
     structure: Structure = field(default_factory=Structure)
-
-    @property
-    def has_layers(self) -> bool:
-        """Whether the modules can be accessed, and each gives one output for a whole sequence."""
-        return super().has_layers and not self.keras
 
 
 def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> TorchInspection:
@@ -89,6 +84,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         stepwise=not several and is_stepwise(_forward_of(original), given),
         several=several,
         keras=is_keras_model(original),
+        fixed_batch_size=1 if structure.by_batch else None,
         structure=structure,
     )
 
@@ -137,7 +133,8 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
 def reads_token_ids(model: Any) -> bool:
     """Tell whether the model has an accessible embedding layer."""
     inspection = inspect_model(model)
-    return inspection.has_layers and any(map(is_embedding, inspection.structure.modules))
+    layers = layers_of(inspection.model) if inspection.keras else inspection.structure.modules
+    return inspection.has_layers and any(map(is_embedding, layers))
 
 
 def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.device, torch.dtype]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -56,8 +57,6 @@ class OpenedModel(Layered):
     has_channels_last = staticmethod(has_channels_last)
     fixes_axes = staticmethod(fixes_axes)
     batch_axis_of = staticmethod(batch_axis_of)
-    separator = "."
-
     survey: Survey | None = None
     """The survey of the model for its current entry and exit; None until it is made."""
 
@@ -73,6 +72,7 @@ class OpenedModel(Layered):
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if self._precision == torch.float64 else np.float32)
         self._recorder = ActivationRecorder(inspection)
         self._keras_layers = layers_of(self.model) if inspection.keras else []
+        self.separator = "/" if inspection.keras else "."
         self._ending: Ending | None = None
         self.n_runs = 0
         """How often the model ran: one pass may be two runs, the first of which shows what the output is made of."""
@@ -91,7 +91,9 @@ class OpenedModel(Layered):
         """A value that stays the same as long as the modules of the model and their attributes do."""
         # A forward pass may have replaced an attribute.
         self._restore()
-        return self.inspection.structure.token()
+        # Keras keeps its layers in lists of its own, not among the modules.
+        modules = (*self.inspection.structure.modules, *self._keras_layers)
+        return replace(self.inspection.structure, modules=modules).token()
 
     def kept_state(self) -> tuple[str, ...]:
         """Name where the model keeps a state that the last call changed."""

@@ -71,7 +71,11 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
     recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in structure.modules)
     snapshots: list[_Snapshot | _Tensors] = []
     restore = Restore(snapshots)
+    # `Module.compile` puts a compiled call beside the module's own, which skips the hooks of its layers.
+    compiled = [(module, call) for module in structure.modules if (call := _compiled_call(module))]
     try:
+        for module, _ in compiled:
+            module._compiled_call_impl = None
         for module in structure.training:
             module.training = False
         if isinstance(model, torch.jit.ScriptModule):
@@ -95,9 +99,16 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
         restore()
         for module in structure.training:
             module.training = True
+        for module, call in compiled:
+            module._compiled_call_impl = call
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
+
+
+def _compiled_call(module: nn.Module) -> Any:
+    """Give the compiled call of a module that was compiled in place, None for any other."""
+    return None if isinstance(module, torch.jit.ScriptModule) else module.__dict__.get("_compiled_call_impl")
 
 
 @contextmanager

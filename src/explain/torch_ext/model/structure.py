@@ -32,6 +32,8 @@ class Structure:
     stock : bool
         Whether all modules are PyTorch's own, which do not change in inference mode, and have no hooks or replaced
         methods.
+    by_batch : bool
+        Whether any module quantises its input by the extremes of the whole batch, so that every other example counts.
     """
 
     modules: tuple[nn.Module, ...] = ()
@@ -40,6 +42,7 @@ class Structure:
     convolve: bool = False
     lazy: bool = False
     stock: bool = False
+    by_batch: bool = False
 
     def token(self) -> tuple[int, ...]:
         """Give the same value as long as modules, their attributes, hooks and lists are the same objects.
@@ -62,6 +65,7 @@ class _Traits:
     convolves: bool
     activation: ActivationKind | None
     may_be_lazy: bool
+    by_batch: bool
 
 
 def structure_of(model: Any) -> Structure:
@@ -84,7 +88,7 @@ def structure_of(model: Any) -> Structure:
     found: dict[int, nn.Module] = {}
     training: list[nn.Module] = []
     activations: list[tuple[nn.Module, ActivationKind]] = []
-    convolve, lazy, stock = False, False, True
+    convolve, lazy, stock, by_batch = False, False, True, False
     left = [model]
     while left:
         module = left.pop()
@@ -96,6 +100,8 @@ def structure_of(model: Any) -> Structure:
         traits = _traits_of(kind)
         if traits.convolves:
             convolve = True
+        if traits.by_batch:
+            by_batch = True
         if traits.may_be_lazy and _is_lazy(module):
             lazy = True
         if traits.activation is not None:
@@ -108,7 +114,8 @@ def structure_of(model: Any) -> Structure:
         below = own["_modules"]
         if below:
             left.extend(one for one in reversed(below.values()) if one is not None)
-    return Structure(tuple(found.values()), tuple(training), tuple(activations), convolve, lazy, stock)
+    modules = tuple(found.values())
+    return Structure(modules, tuple(training), tuple(activations), convolve, lazy, stock, by_batch)
 
 
 @lru_cache(maxsize=512)
@@ -119,6 +126,7 @@ def _traits_of(kind: Any) -> _Traits:
         convolves=issubclass(kind, nn.Conv2d),
         activation=_activation_of(kind),
         may_be_lazy=not stock or issubclass(kind, LazyModuleMixin),
+        by_batch=kind.__module__.startswith("torch.ao.nn.quantized.dynamic."),
     )
 
 

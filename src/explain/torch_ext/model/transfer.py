@@ -34,13 +34,17 @@ def to_device(array: Array, device: torch.device, dtype: torch.dtype, *, channel
 
 
 def to_host(tensor: Tensor) -> Array:
-    """Copy a tensor to the host, half precision as float32.
+    """Copy a tensor to the host, half precision as float32, quantised numbers as the real numbers that they stand for.
 
     Examples
     --------
     >>> to_host(torch.ones(2, dtype=torch.bfloat16)).dtype.name
     'float32'
+    >>> to_host(torch.quantize_per_tensor(torch.tensor([0.3, 1.0]), 0.5, 0, torch.quint8)).tolist()
+    [0.5, 1.0]
     """
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
     array: npt.NDArray[Any] = tensor.detach().cpu().numpy()

@@ -17,7 +17,8 @@ from tensorflow.python.framework import op_callbacks
 from explain.backends.places import is_replacing
 from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
 from explain.keras.calls import replaced
-from explain.tf_ext.model.layers.calls import TensorFlowPlace, named_layers
+from explain.keras.layers import named_layers
+from explain.tf_ext.model.layers.calls import TensorFlowPlace
 
 _Handle = Callable[[str, Any], Any]
 """From the name of an operation and its result to what replaces the result."""

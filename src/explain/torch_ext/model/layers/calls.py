@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from explain.backends.places import Place
 from explain.inputs.layer_calls import RecordedCall
+from explain.keras import layers as keras_layers
+from explain.keras.layers import derives_from, is_keras_model
 from explain.torch_ext.model.memory_format import in_order, order_of
 
 # Layers that determine the channel axis; others, such as an activation or a dropout, preserve it.
@@ -38,7 +40,9 @@ _CHANNELS_LAST = (nn.RNNBase, nn.Linear, nn.LayerNorm, nn.Embedding, nn.Multihea
 
 
 def named_layers(model: nn.Module) -> Mapping[str, nn.Module]:
-    """Give the modules of a model by name, without the model itself."""
+    """Give the modules of a model by name, without the model itself; of a Keras model its layers."""
+    if is_keras_model(model):
+        return keras_layers.named_layers(model)
     return {name: module for name, module in model.named_modules() if name}
 
 
@@ -50,6 +54,8 @@ def has_channels_last(layer: Any, before: bool) -> bool:
     >>> has_channels_last(nn.Conv2d(3, 8, 3), True), has_channels_last(nn.ReLU(), True)
     (False, True)
     """
+    if derives_from(layer, "Layer"):
+        return keras_layers.has_channels_last(layer, before)
     if isinstance(layer, _CHANNELS_FIRST):
         return False
     return before or isinstance(layer, _CHANNELS_LAST)
@@ -57,6 +63,8 @@ def has_channels_last(layer: Any, before: bool) -> bool:
 
 def fixes_axes(layer: Any) -> bool:
     """Tell whether the operation of a module determines which of its axes are space."""
+    if derives_from(layer, "Layer"):
+        return keras_layers.fixes_axes(layer)
     return isinstance(layer, (*_CHANNELS_FIRST, nn.RNNBase, nn.Embedding))
 
 
@@ -81,7 +89,10 @@ def noted_calls(layers: Mapping[str, nn.Module], seen: list[RecordedCall]) -> It
     def hook(name: str, module: nn.Module, arguments: Any, output: Any) -> None:
         first = output[0] if isinstance(output, tuple) and output else output
         if isinstance(first, Tensor) and threading.get_ident() == thread:
-            seen.append((name, tuple(first.shape)))
+            shape = tuple(first.shape)
+            # With steps from last to first, as of a layer of Keras, a map would be reversed relative to the input.
+            is_reversed = getattr(module, "go_backwards", False) and len(shape) > 2
+            seen.append((name, () if is_reversed else shape))
 
     with ExitStack() as stack:
         for name, module in layers.items():

@@ -1,0 +1,1 @@
+"""The layers of a Keras model while it runs on JAX."""
