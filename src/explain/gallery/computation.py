@@ -32,6 +32,7 @@ _NO_LAYER = (
     "It explains a layer of a model, and this model takes one step at a time: no layer of it has an output for the "
     "whole sequence."
 )
+_NO_INPUT = "It searches for an input along the gradient, and this model takes token ids, which have none."
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -78,6 +79,9 @@ def explain_model(
     for method in methods:
         if method.layer == "must" and shown.layer is None:
             found.append(MethodResult(method, {}, None, _NO_LAYER))
+            continue
+        if method.drawn == "input" and first.x.dtype.kind == "i":
+            found.append(MethodResult(method, {}, None, _NO_INPUT))
             continue
         results: dict[str, Attribution] = {}
         reason = ""
