@@ -31,8 +31,8 @@ DOMAINS = {
 REASONS: dict[str, tuple[str, str]] = {
     "no rule": (
         r"has no rule for the operation",
-        "DeepLift and LRP have no rule for an operation of the network: attention, layer normalisation, a product of "
-        "two tensors that depend on the input. Use `integrated_gradients`.",
+        "DeepLift and LRP have no rule for an operation of the network, such as a function with a derivative of its "
+        "own. Use `integrated_gradients`.",
     ),
     "dependent": (
         r"examples of the batch depend on each other",
@@ -83,15 +83,15 @@ Each result is compared with a reference that does not use `explain`:
 - class activation maps, activations and conductance: hooks at the layer that the rule gives, found by hand;
 - activation maximization: Adam in NumPy;
 - DeepLift: its sum against the score;
-- LRP: in PyTorch its rules on the functions that a model calls, which are lxt's in small transformers; in Keras
-  input × gradient, which its ε-rule equals in networks of ReLUs.
+- LRP: its rules on the functions that a PyTorch model calls, by which small transformers get lxt's values; of a Keras
+  model on those of its twin on Keras's PyTorch backend.
 
 Right is within {close:g} relative L2 in each example (DeepLift: a sum within {complete:g}).
 
 - ✓: right. ✓\\*: right or told: a named warning says what the number is.
 - A letter: refused with an error of `explain.errors`, for the reason with this letter below.
 - –: not applicable, by the rules of the list: {rules}.
-- ∼: answered, but the ε-rule has no independent reference in this network.
+- ∼: answered, but the reference of LRP has no rule for a function of this network.
 
 | | right | with a remark | refused | not applicable | not compared | **silent wrong** |
 |---|--:|--:|--:|--:|--:|--:|

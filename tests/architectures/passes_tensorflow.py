@@ -9,24 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from architectures.keras_layers import layer_named, replaced
 from architectures.passes import Array, Passes
+from architectures.relevance_keras import relevances_on_torch
 
 # Outside a graph, TensorFlow's kernel for 3-D pooling on a CPU adds up ties, so that gradients are too large there.
 IN_A_GRAPH = {"Keras 3-D CNN"}
-
-# Of a network of ReLUs, pooling and sums the ε-rule is input × gradient; of others no independent reference is at hand.
-PIECEWISE_LINEAR = {
-    "Keras VGG16",
-    "Keras DenseNet",
-    "Keras NASNet",
-    "KerasHub ResNet",
-    "KerasHub CSPDarkNet",
-    "KerasHub DeepLabV3",
-    "KerasHub RetinaNet",
-    "Keras U-Net (one class, sigmoid)",
-    "Keras TCN",
-    "Keras 3-D CNN",
-}
 
 
 class TensorFlowPasses(Passes):
@@ -39,18 +27,14 @@ class TensorFlowPasses(Passes):
         logits = architecture.logits
         self.called = logits(self.model) if logits is not None else self.model
 
-    def layer(self, name: str) -> Any:
-        (found,) = {id(one): one for one in self.model._flatten_layers() if one.name == name}.values()
-        return found
-
     def vectors(self, name: str, key: Any, ids: Array) -> Array:
-        return self.layer(name)(tf.constant(ids)).numpy()
+        return layer_named(self.model, name)(tf.constant(ids)).numpy()
 
     def run(self, points: Sequence[Any], rows: Array) -> Any:
         given, vectors = self.with_points(points, rows)
         with ExitStack() as stack:
             for (name, key), one in vectors.items():
-                stack.enter_context(_replaced(self.layer(name), given[key], one))
+                stack.enter_context(replaced(layer_named(self.model, name), given[key], one))
             called = getattr(self, "called", self.model)
             inputs = given if isinstance(given, dict) else given[0]
             inputs = (
@@ -84,10 +68,7 @@ class TensorFlowPasses(Passes):
         return [np.concatenate(one) for one in zip(*chunks, strict=True)]
 
     def relevances(self) -> list[Array] | None:
-        if self.architecture.name not in PIECEWISE_LINEAR:
-            return None
-        gradients = self.gradients(self.starts, self.rows)
-        return [one * start for one, start in zip(gradients, self.starts, strict=True)]
+        return relevances_on_torch(self)
 
     # The layers, for class activation maps, activations and conductance.
 
@@ -147,31 +128,6 @@ def _every_call(note: Callable[[Any, Any], Any], enters: bool = False) -> Iterat
         yield
     finally:
         keras.layers.Layer.__call__ = before
-
-
-@contextmanager
-def _replaced(layer: Any, ids: Array, points: Any) -> Iterator[None]:
-    """The calls of an embedding that read these ids give these points."""
-    # One embedding may read two inputs, and is then replaced twice.
-    own, before = vars(layer).get("call"), layer.call
-
-    def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        output = before(inputs, *args, **kwargs)
-        reads = (
-            tuple(inputs.shape) == ids.shape
-            and not kwargs.get("reverse", False)
-            and np.array_equal(inputs, ids)
-        )
-        return points if reads else output
-
-    object.__setattr__(layer, "call", call)
-    try:
-        yield
-    finally:
-        if own is None:
-            object.__delattr__(layer, "call")
-        else:
-            object.__setattr__(layer, "call", own)
 
 
 @contextmanager

@@ -70,8 +70,11 @@ class TorchPasses(Passes):
     def gradients(self, points: Sequence[Array], rows: Array, rectified: bool = False) -> list[Array]:
         return self.gradients_under(_Rectified if rectified else ExitStack, points, rows)
 
+    def weights(self) -> list[torch.Tensor]:
+        return list(self.model.parameters())
+
     def relevances(self) -> list[Array] | None:
-        own = [one for one in self.model.parameters() if one.requires_grad]
+        own = [one for one in self.weights() if one.requires_grad]
         for one in own:
             one.requires_grad_(False)
         try:

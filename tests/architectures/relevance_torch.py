@@ -36,9 +36,9 @@ ELEMENTWISE = _words(
 SAME = _words("clone contiguous double float half to type type_as as_tensor dropout dropout2d dropout3d")
 # Move values, each alone.
 MOVING = SAME | _words(
-    "__getitem__ chunk split unbind flatten unflatten reshape view view_as permute transpose movedim t T mT squeeze "
-    "unsqueeze expand expand_as repeat repeat_interleave roll flip narrow index_select gather masked_fill unfold pad "
-    "cat concat stack where __setitem__"
+    "__getitem__ chunk split unbind flatten unflatten reshape view view_as permute transpose movedim moveaxis t T mT "
+    "squeeze unsqueeze expand expand_as repeat repeat_interleave roll flip narrow index_select gather take_along_dim "
+    "masked_fill unfold pad cat stack where __setitem__"
 )
 # Sum values, or pick some of them, or are what AttnLRP keeps as they are: a plain gradient.
 PLAIN = _words(
@@ -55,6 +55,9 @@ VIEWS = _words("view reshape flatten")
 # What scales another value, by a number between 0 and 1 or by the deviation.
 GATES = _words("sigmoid hardsigmoid relu6 hardtanh erf")
 RECIPROCALS = _words("rsqrt reciprocal __rdiv__ __rtruediv__")
+
+# One function by two names.
+ALIASES = {"subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "concat": "cat"}
 
 # A tensor at a time: operations in place give it another version.
 Key = tuple[int, int]
@@ -218,7 +221,8 @@ def _name_of(function: Any, kwargs: Any) -> tuple[str, bool]:
     """A function's name without its place, and whether it works in place."""
     name = (resolve_name(function) or function.__name__).removesuffix(".__get__").rsplit(".", 1)[-1]
     in_place = name.endswith("_") and not name.endswith("__")
-    return name.removesuffix("_") if in_place else name, in_place or bool(kwargs.get("inplace"))
+    name = name.removesuffix("_") if in_place else name
+    return ALIASES.get(name, name), in_place or bool(kwargs.get("inplace"))
 
 
 def _divides(name: str, args: Any, kwargs: Any) -> bool:

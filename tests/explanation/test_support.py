@@ -74,10 +74,8 @@ REASONS = {
     ),
     "no rule": (
         r"has no rule for the operation .* Use integrated_gradients",
-        "The backward pass has no rule for an operation in the model: a product of two tensors that both "
-        "depend on the input (the gates of LSTM and GRU, attention, GELU in Keras), layer norm, the "
-        "packing of sequences, or a grouped convolution of Keras, which is inside a compiled function. "
-        "Use `integrated_gradients`.",
+        "The backward pass has no rule for an operation in the model, such as a cumulative product. Use "
+        "`integrated_gradients`.",
     ),
     "closed rules": (
         r"needs (attentions|backward_rules(, gradients)?(, layers)?), which .* does not provide .* Give method=",

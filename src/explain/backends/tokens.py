@@ -24,7 +24,7 @@ from explain.errors import (
     ModelCallError,
     UnexplainedTokensWarning,
 )
-from explain.inputs.baseline import resolve_baseline
+from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
 from explain.inputs.masking import Mask
 from explain.inputs.token_calls import TOKEN_VECTORS, TokenCalls
@@ -86,6 +86,18 @@ class Tokens:
                 f"examples of these token ids. {cause} Give ids that it takes, one for each place, or "
                 "baseline='zeros': no vectors, for which it runs on the ids of x."
             ) from cause
+
+    def references(self, given: Any, vectors: Array) -> tuple[Array, Mapping[str, Any]]:
+        """Give the vectors of a set of references, shape (R, T, C), and the rule that they follow.
+
+        Integers are the token ids of reference examples, shape (R, T); other numbers are vectors.
+        """
+        if not isinstance(given, np.ndarray) or given.dtype.kind not in "iu":
+            return resolve_references(given, vectors)
+        several, rule = resolve_references(given, self.ids)
+        # The rest of the call has a row for each example, whose vectors are alike.
+        found = [self.vectors_of(np.broadcast_to(one, self.ids.shape))[0] for one in several]
+        return np.stack(found), rule
 
 
 def seen_as_tokens(

@@ -119,7 +119,8 @@ class OneInput:
         )
         (first,), where = examples.inputs, (request.given.bounds, request.seed)
         if method.takes_references:
-            several, rule = resolve_references(given, first)
+            find = resolve_references if self.tokens is None else self.tokens.references
+            several, rule = find(given, first)
             return Compared(references=(several,), rule=rule)
         if not method.uses_baseline:
             return Compared()
@@ -143,7 +144,7 @@ def laid_out(request: Request, baseline: Any, host: Array, layout: Layout) -> An
 
 def check_ids(method: Method, layout: Layout) -> None:
     """Refuse token ids if the method or the layout does not allow them."""
-    if method.drawn == "input" or method.takes_references:
+    if method.drawn == "input":
         raise UnsupportedInputError(
             f"method={method.name!r} cannot be used on token ids, which cannot change gradually: take "
             "another method, such as integrated_gradients."

@@ -274,7 +274,8 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
     baseline = laid_out(request, given.baseline, given.host, given.layout)
     try:
         if request.method.takes_references:
-            return resolve_references(baseline, one.array)
+            find = resolve_references if one.tokens is None else one.tokens.references
+            return find(baseline, one.array)
         if one.tokens is not None:
             return one.tokens.baseline(baseline, one.array, one.mask, given.bounds, request.seed)
         return resolve_baseline(

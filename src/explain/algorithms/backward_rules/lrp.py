@@ -24,8 +24,9 @@ def lrp(problem: Problem) -> Found:
     Bach et al., *On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
     propagation*, doi:10.1371/journal.pone.0130140; the composite of rules is that of Kohlbrenner et al.,
     *Towards best practice in explaining neural network decisions with LRP*, arXiv:1910.09840; gates as in
-    Arras et al., arXiv:1706.07206. The values of an example sum to its score minus the relevance that biases
-    and epsilon absorb.
+    Arras et al., arXiv:1706.07206; attention as in Achtibat et al., *AttnLRP: attention-aware layer-wise relevance
+    propagation for transformers*, arXiv:2402.05602. The values of an example sum to its score minus the relevance that
+    biases and epsilon absorb, and that the softmax of an attention does not pass on.
     """
     inputs, rule = problem.examples.inputs, problem.options["rule"]
     shares, _ = rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"]))
@@ -55,9 +56,15 @@ ROWS = (
     Method(
         lrp,
         title="LRP",
-        aliases=("layer_wise_relevance_propagation", "layerwise_relevance_propagation"),
+        aliases=(
+            "layer_wise_relevance_propagation",
+            "layerwise_relevance_propagation",
+            "attn_lrp",
+            "attnlrp",
+        ),
         summary="How much each input contributes to the score, which is distributed backwards layer by layer.",
-        paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840",
+        paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840; "
+        "Achtibat et al. 2024, arXiv:2402.05602",
         needs=frozenset({"outputs", "backward_rules"}),
         layer="may",
         options=(

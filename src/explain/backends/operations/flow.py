@@ -28,8 +28,8 @@ class Kinds:
         Operations that give their operand, where its shape stays.
     broadcasts : collection of str
         Operations that give their operand, perhaps with axes of size one more, or repeated along them.
-    averages : collection of str
-        Sums with weights of no negative sign that sum to one: of gates they make a gate.
+    interpolations : collection of str
+        Means of neighbours, on a finer grid: of gates they make gates.
     bounds : collection of str
         Operations that bound a value by a constant.
     quotients, exponentials, logarithms, totals : collection of str
@@ -43,7 +43,7 @@ class Kinds:
     elementwise: Collection[str] = ()
     identities: Collection[str] = ()
     broadcasts: Collection[str] = ()
-    averages: Collection[str] = ()
+    interpolations: Collection[str] = ()
     bounds: Collection[str] = ()
     quotients: Collection[str] = ()
     exponentials: Collection[str] = ()
@@ -182,8 +182,8 @@ class Flow:
 
     @cached_property
     def _through(self) -> Collection[Any]:
-        """The additions of constants, products with them, bounds by them, and averages."""
-        kinds = (self.kinds.additions, self.kinds.scales, self.kinds.bounds, self.kinds.averages)
+        """The additions of constants, products with them, bounds by them, and interpolations."""
+        kinds = (self.kinds.additions, self.kinds.scales, self.kinds.bounds, self.kinds.interpolations)
         return {
             one
             for one, operands in self.operands.items()

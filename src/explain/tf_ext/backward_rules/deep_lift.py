@@ -11,6 +11,7 @@ from explain.tf_ext.backward_rules import multipliers
 from explain.tf_ext.backward_rules.anatomy import Anatomy
 from explain.tf_ext.backward_rules.backward import Rules, gradient_of
 from explain.tf_ext.backward_rules.kinds import (
+    KINDS,
     PAIR_PICKS,
     PICKS,
     QUADRATIC,
@@ -29,7 +30,7 @@ _RULES: Mapping[str, Callable[[Step, Sequence[Any]], Sequence[Any]]] = {
     **dict.fromkeys(PAIR_PICKS, multipliers.of_pair),
     "SelectV2": multipliers.of_choice,
     "Mul": multipliers.of_product,
-    "RealDiv": multipliers.of_quotient,
+    **dict.fromkeys(KINDS.quotients, multipliers.of_quotient),
     **dict.fromkeys(ROOTS, multipliers.of_root),
     **dict.fromkeys(SOFTMAXES, multipliers.of_softmax),
     "LogSoftmax": multipliers.of_log_softmax,

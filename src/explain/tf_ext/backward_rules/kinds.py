@@ -49,18 +49,19 @@ _AFFINE_IN = {
     "Conv3DBackpropInputV2": 2,
     "DepthwiseConv2dNativeBackpropInput": 2,
     "MulNoNan": 0,
+    "DivNoNan": 0,
     "SparseTensorDenseMatMul": 3,
     "SparseMatMul": 1,
 }
 _ADDITIONS = names("Add AddV2 AddN Sub BiasAdd")
-_AVERAGES = names("Mean AvgPool AvgPool3D ResizeBilinear")
+_INTERPOLATIONS = names("ResizeBilinear")
 _IDENTITIES = names("Identity IdentityN Cast Reshape Snapshot")
 KINDS = Kinds(
     sums=_ADDITIONS
     | PRODUCTS
-    | _AVERAGES
+    | _INTERPOLATIONS
     | names(
-        "Sum Cumsum ResizeBicubic TensorScatterAdd UnsortedSegmentSum SegmentSum "
+        "Sum Mean Cumsum AvgPool AvgPool3D ResizeBicubic TensorScatterAdd UnsortedSegmentSum SegmentSum "
         "SparseTensorDenseMatMul FusedBatchNormV3"
     ),
     additions=_ADDITIONS,
@@ -69,9 +70,9 @@ KINDS = Kinds(
     elementwise=ELEMENTWISE,
     identities=_IDENTITIES,
     broadcasts=_IDENTITIES | names("ExpandDims BroadcastTo Tile"),
-    averages=_AVERAGES,
+    interpolations=_INTERPOLATIONS,
     bounds=PAIR_PICKS,
-    quotients=names("RealDiv"),
+    quotients=names("RealDiv DivNoNan"),
     exponentials=names("Exp"),
     logarithms=names("Log"),
     totals=names("Sum"),

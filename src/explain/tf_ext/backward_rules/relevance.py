@@ -82,7 +82,7 @@ def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any
             return _halved(given) if operation in products else given
         if operation in flow.sums or (name in KINDS.scales and is_affine(operation, anatomy.dependent)):
             return gradient_of(operation, arriving)
-        if anatomy.is_elementwise(operation) and name not in PAIR_PICKS:
+        if anatomy.is_elementwise(operation):
             rules.changed.append(operation)
             (place,) = anatomy.moving(operation)
             kept = _unchanged(operation, place, arriving)
@@ -109,7 +109,7 @@ def _shared(operation: Any, name: str, arriving: Sequence[Any], anatomy: Anatomy
     if name in ("Mul", "MulNoNan"):
         signal = _signal_of(operation, anatomy)
         return _halved(given) if signal is None else _only(given, signal)
-    if name == "RealDiv":
+    if name in KINDS.quotients:
         # The gradient of a constant divided by b is -z / b; relevance stays, as through any function of one value.
         return _only(given, 0) if 0 in anatomy.moving(operation) else [None, -given[1]]
     return _halved(given) if name in ("Square", "SquaredDifference") else None

@@ -45,17 +45,15 @@ _ALSO_AFFINE = names(
 # Affine in their first operand if the others are constant.
 _AFFINE_IN_THE_FIRST = names("GridSampler2D GridSampler3D")
 _ADDITIONS = names("Add Sub Rsub")
-_AVERAGES = names(
-    "Mean AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D UpsampleLinear1D "
-    "UpsampleBilinear2D UpsampleTrilinear3D UpsampleBilinear2DAa"
-)
+_INTERPOLATIONS = names("UpsampleLinear1D UpsampleBilinear2D UpsampleTrilinear3D UpsampleBilinear2DAa")
 _IDENTITIES = names("Clone Alias ToCopy View UnsafeView Reshape ReshapeAlias")
 KINDS = Kinds(
     sums=_ADDITIONS
     | PRODUCTS
-    | _AVERAGES
+    | _INTERPOLATIONS
     | names(
-        "Sum Cumsum UpsampleBicubic2D "
+        "Sum Mean Cumsum AvgPool1D AvgPool2D AvgPool3D AdaptiveAvgPool1D AdaptiveAvgPool2D AdaptiveAvgPool3D "
+        "UpsampleBicubic2D "
         "UpsampleBicubic2DAa GridSampler2D GridSampler3D ScatterAdd IndexAdd Col2Im Trace "
         "NativeBatchNorm CudnnBatchNorm MiopenBatchNorm"
     ),
@@ -65,7 +63,7 @@ KINDS = Kinds(
     elementwise=ELEMENTWISE,
     identities=_IDENTITIES,
     broadcasts=_IDENTITIES | names("Unsqueeze Expand"),
-    averages=_AVERAGES,
+    interpolations=_INTERPOLATIONS,
     bounds=PAIR_PICKS | names("ClampMin ClampMax Clamp"),
     quotients=names("Div"),
     exponentials=names("Exp"),
@@ -79,6 +77,9 @@ def is_affine(node: Any, dependent: Container[Any]) -> bool:
     name = name_of(node)
     if name in _AFFINE_IN_THE_FIRST:
         return [below in dependent for below, _ in node.next_functions] == [True, False]
+    if name == "Lerp":
+        # The third operand is the weight; a number is none.
+        return not any(below in dependent for below, _ in node.next_functions[2:])
     return is_affine_kind(node, dependent) or name in _ALSO_AFFINE
 
 

@@ -17,7 +17,14 @@ from explain.backends.operations.score_graph import names
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.torch_ext.backward_rules.backward import operations_between
-from explain.torch_ext.backward_rules.kinds import ELEMENTWISE, KINDS, axes_of, is_affine, is_reciprocal
+from explain.torch_ext.backward_rules.kinds import (
+    ELEMENTWISE,
+    KINDS,
+    PAIR_PICKS,
+    axes_of,
+    is_affine,
+    is_reciprocal,
+)
 from explain.torch_ext.backward_rules.refusals import no_rule, on_a_view
 from explain.torch_ext.backward_rules.running_modules import module_of, recording_modules
 from explain.torch_ext.model.graph import name_of
@@ -164,12 +171,11 @@ class Run:
 
     def is_elementwise(self, node: Any) -> bool:
         """Tell whether each result of an operation depends on one real value of one operand."""
-        read = self.reads[node]
-        return (
-            name_of(node) in ELEMENTWISE
-            and len(read) == 1
-            and not self.tape.value(edge_of(read[0])).is_complex()
-        )
+        read, name = self.reads[node], name_of(node)
+        if len(read) != 1 or self.tape.value(edge_of(read[0])).is_complex():
+            return False
+        # A bound by a constant.
+        return name in ELEMENTWISE or (name in PAIR_PICKS and self._keeps_shape(node))
 
     def _keeps_shape(self, node: Any) -> bool:
         """Tell whether the result of an operation has the shape of its operands that depend on the points."""
