@@ -19,7 +19,9 @@ _SHIPPED = Path(__file__).parents[1] / "src" / "explain" / "zoo" / "weights"
 
 
 def main(
-    name: Annotated[str, typer.Argument(help="cifar_net, cifar_keras, names_rnn or fashion_rnn.")],
+    name: Annotated[
+        str, typer.Argument(help="cifar_net, cifar_keras, names_rnn, fashion_rnn or names_transformer.")
+    ],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of initial weights, order and augmentation.")] = 0,
     epochs: Annotated[

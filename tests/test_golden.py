@@ -55,6 +55,14 @@ EXAMPLES = {
     "cifar_keras": [0, 1, 3],
     "names_rnn": [0, 5, 11],
     "fashion_rnn": [0, 1, 2],
+    "names_transformer": [0, 10, 23],
+}
+# The gallery shows it with these alone; LRP with the rule that is AttnLRP at an attention.
+TRANSFORMER = {
+    "attention_rollout": {},
+    "integrated_gradients": {},
+    "deep_lift": {},
+    "lrp": {"rule": "epsilon"},
 }
 
 # tests/explanation/test_twins.py holds that these are refused, and says why.
@@ -68,7 +76,7 @@ CASES = [
     and "attentions" not in row.needs
     and Layout(explain.zoo.samples(name, framework=framework).layout).kind in row.kinds
     and (name, row.name) not in REFUSED
-]
+] + [("names_transformer", framework, method) for framework in FRAMEWORKS for method in TRANSFORMER]
 
 
 def explained(name, framework, method):
@@ -90,7 +98,7 @@ def explained(name, framework, method):
         layer=LAYERS[name] if find_method(method).layer == "must" else None,
         # The first samples of a seed model stand for its training data.
         **({"baseline": samples.x[:REFERENCES]} if method in TAKE_REFERENCES else {}),
-        **FIXED.get(method, {}),
+        **(FIXED if name != "names_transformer" else FIXED | TRANSFORMER).get(method, {}),
     )
 
 

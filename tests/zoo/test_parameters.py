@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from explain.zoo.layers import Convolution, Dense, Recurrent, convert, shapes
-from explain.zoo.seed_models import SEED_MODELS, SeedModel
+from explain.zoo.seed_models import NAMES_TRANSFORMER, SEED_MODELS, SeedModel, seed_model
 
-MODELS = list(SEED_MODELS.values())
+MODELS = [*SEED_MODELS.values(), NAMES_TRANSFORMER]
 
 
 def random_tensors(model: SeedModel, framework: str) -> dict[str, np.ndarray]:
@@ -65,9 +65,15 @@ def test_recurrent_biases_are_added_one_way_and_zero_filled_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("cifar_net", 62_006), ("cifar_keras", 122_570), ("names_rnn", 27_156), ("fashion_rnn", 54_282)],
+    [
+        ("cifar_net", 62_006),
+        ("cifar_keras", 122_570),
+        ("names_rnn", 27_156),
+        ("fashion_rnn", 54_282),
+        ("names_transformer", 42_834),
+    ],
 )
 def test_parameter_counts(name: str, count: int) -> None:
     # By hand, e.g. cifar_net: 456 + 2416 + 48120 + 10164 + 850.
-    expected = shapes(SEED_MODELS[name].layers, "tensorflow")
+    expected = shapes(seed_model(name).layers, "tensorflow")
     assert sum(int(np.prod(shape)) for shape in expected.values()) == count

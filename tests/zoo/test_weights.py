@@ -16,10 +16,11 @@ from explain import zoo
 from explain.errors import DataError, FrameworkNotInstalledError, ZooError
 from explain.zoo import weight_files
 from explain.zoo.cards import write_card
-from explain.zoo.seed_models import SEED_MODELS
+from explain.zoo.seed_models import SEED_MODELS, seed_model
 from explain.zoo.weight_files import read_metadata, read_weights, shipped, weights_for, write_weights
 
 CIFAR_NET = SEED_MODELS["cifar_net"]
+SHIPPED = (*zoo.names(), "names_transformer")
 
 
 def fail_to_find(*_: object) -> Traversable:
@@ -30,9 +31,9 @@ def test_names() -> None:
     assert zoo.names() == ("cifar_net", "cifar_keras", "names_rnn", "fashion_rnn")
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_cards_state_what_the_weight_file_says_and_it_is_enough(name: str) -> None:
-    row = SEED_MODELS[name]
+    row = seed_model(name)
     metadata = read_metadata(shipped(row, ".safetensors").read_bytes(), name)
     assert metadata["name"] == name
     assert metadata["epochs"] == row.recipe.epochs
@@ -47,10 +48,10 @@ def test_cards_state_what_the_weight_file_says_and_it_is_enough(name: str) -> No
         assert section in card
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_weights_are_finite_float32(name: str) -> None:
     for framework in ("torch", "tensorflow"):
-        for tensor in weights_for(SEED_MODELS[name], framework).values():
+        for tensor in weights_for(seed_model(name), framework).values():
             assert tensor.dtype == np.float32
             assert np.isfinite(tensor).all()
 
@@ -166,7 +167,7 @@ def test_the_zoo_and_its_samples_need_no_framework() -> None:
     code = (
         "import sys; sys.modules.update(torch=None, tensorflow=None, keras=None)\n"
         "from explain import zoo\n"
-        "for name in zoo.names():\n"
+        "for name in (*zoo.names(), 'names_transformer'):\n"
         "    zoo.samples(name, framework='tensorflow'), zoo.card(name)\n"
         "try: zoo.load('cifar_net', framework='torch')\n"
         "except ImportError as error: print(type(error).__name__, error)\n"

@@ -20,6 +20,7 @@ from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.gallery.model_results import MethodResult, ModelResults
 from explain.inputs.display import Display
 from explain.inputs.examples import Examples
+from explain.inputs.layout import Layout
 from explain.inputs.masking import resolve_mask
 from explain.results.attribution import Attribution
 from explain.results.comparison import compare
@@ -31,6 +32,7 @@ _NO_LAYER = (
     "It explains a layer of a model, and this model takes one step at a time: no layer of it has an output for the "
     "whole sequence."
 )
+_NO_INPUT = "It searches for an input along the gradient, and this model takes token ids, which have none."
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -77,6 +79,9 @@ def explain_model(
     for method in methods:
         if method.layer == "must" and shown.layer is None:
             found.append(MethodResult(method, {}, None, _NO_LAYER))
+            continue
+        if method.drawn == "input" and first.x.dtype.kind == "i":
+            found.append(MethodResult(method, {}, None, _NO_INPUT))
             continue
         results: dict[str, Attribution] = {}
         reason = ""
@@ -167,9 +172,10 @@ def logits(model: Any, samples: Samples) -> npt.NDArray[Any]:
     (20, 10)
     """
     extension = extension_for(model)
-    layout = extension.default_layout(model, samples.x.ndim)
+    layout = Layout(samples.layout)
     backend = extension.open(model, Question(layout), samples.x)
-    x = samples.x.astype(backend.dtype)
+    # Token ids stay whole numbers.
+    x = samples.x if samples.x.dtype.kind == "i" else samples.x.astype(backend.dtype)
     with backend.session():
         outputs, _ = backend.outputs(
             backend.hold(Examples((x,), mask=resolve_mask(samples.lengths, x, layout)))

@@ -124,13 +124,14 @@ class MethodSection:
 
 @dataclass(frozen=True)
 class ModelSection:
-    """One seed model: its description, facts from its card, and its methods."""
+    """One model: its description, facts from its card, and its methods, one below the other or as columns."""
 
     name: str
     summary: str
     facts: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
     methods: tuple[MethodSection, ...]
+    side_by_side: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,10 @@ class About:
 
     title: str = "the gallery"
     heading: str = "The gallery"
-    lead: str = "Every seed model of explain is shown with every method of its catalogue"
+    lead: str = (
+        "Every seed model of explain is shown with every method of its catalogue, and a small transformer with four of "
+        "them"
+    )
     source: str = "the weights and the samples that ship with the package"
     choice: str = "The samples are the first of each class, chosen before any result."
     notes: tuple[str, ...] = ()

@@ -48,6 +48,10 @@ class Exhibit:
         By method: the number of samples, if all would take too long.
     found_for : tuple of int
         For activation maximization: the classes; all of them if it is empty.
+    methods : tuple of str
+        The methods that it is shown with unless others are named, in order; the whole catalogue if it is empty.
+    side_by_side : bool
+        Whether the methods are columns, for maps as small as a word.
     batch_size : int
         How many points are in memory at once, in both frameworks.
     """
@@ -64,6 +68,8 @@ class Exhibit:
     method_remarks: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     found_for: tuple[int, ...] = ()
+    methods: tuple[str, ...] = ()
+    side_by_side: bool = False
     batch_size: int = BATCH_SIZE
 
     def layer_in(self, framework: Framework) -> LayerLike:
@@ -135,6 +141,32 @@ EXHIBITS: Mapping[str, Exhibit] = {
             "rows, never a neighbourhood, and the rows that it reads last raise its score most: the dark legs of "
             "a trouser, and little above them. Such pictures are far from all the training data."
         ),
+    ),
+    "names_transformer": Exhibit(
+        count=3,
+        methods=("attention_rollout", "lrp", "integrated_gradients", "deep_lift"),
+        side_by_side=True,
+        layer="norm",
+        remarks=(
+            "The same names by four methods that see a transformer in different ways. Rollout multiplies the "
+            "attentions: where the model looked, whatever the class. The three others explain the logit and have "
+            "signs; a letter’s value is the sum over the 48 numbers of its vector. Integrated gradients and DeepLift "
+            "compare with a name of the same length whose letters have no vector, the padding’s, and their values sum "
+            "to the difference of the two logits.",
+            "So they colour Cham blue: to this model, four letters without vectors are English by a logit of 8.4, and "
+            "those of Cham lower it to 5.5. LRP knows no baseline: it shares out the 5.5, most of which goes to "
+            "positions and biases.",
+        ),
+        options={
+            "lrp": {"rule": "epsilon"},
+            # Which axis of a layer is time is not seen from token ids.
+            "activation": {"layer_layout": "NTC"},
+            "conductance": {"layer_layout": "NTC"},
+        },
+        method_remarks={
+            "attention_rollout": "The mean over the letters’ rows, since the model classifies by their mean.",
+            "lrp": "With the rule epsilon it is AttnLRP at an attention (Achtibat et al. 2024, arXiv:2402.05602).",
+        },
     ),
     "efficientnet_lite0": Exhibit(
         count=2,

@@ -10,7 +10,7 @@ from explain.gallery.model_results import ModelResults
 from explain.gallery.settings import integration_words, option_words
 from explain.results.names import framework_name, method_name
 from explain.zoo import seed_model
-from explain.zoo.cards import DATA_STATEMENTS
+from explain.zoo.cards import DATA_STATEMENTS, limits
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel
 from explain.zoo.weight_files import read_metadata, shipped
 
@@ -27,14 +27,13 @@ def _facts_of_seed_model(results: ModelResults) -> Facts:
     model = seed_model(results.name)
     metadata = read_metadata(shipped(model, ".safetensors").read_bytes(), model.name)
     native = framework_name(model.native)
-    statement = DATA_STATEMENTS[model.dataset]
     facts = [
-        ("Data", statement.description),
+        ("Data", DATA_STATEMENTS[model.dataset].description),
         (
             f"Test accuracy in {native}",
             f"{100 * metadata['test_accuracy']:.2f} % of {metadata['test_examples']:,} examples",
         ),
-        ("Limits", statement.limits),
+        ("Limits", limits(model)),
     ]
     if results.twin_gap is not None:
         facts.insert(

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from explain import zoo
 from explain.algorithms.catalogue import find_method
 from explain.algorithms.catalogue import methods as catalogue
+from explain.algorithms.method import Method
 from explain.errors import FrameworkNotInstalledError
 from explain.files.atomic_write import replace_file
 from explain.gallery.computation import Options, explain_model
 from explain.gallery.elements import About, Link
+from explain.gallery.exhibits import exhibit
 from explain.gallery.letters import draw_letters
 from explain.gallery.model_results import MethodResult, ModelResults
 from explain.gallery.page import about_pretrained, figure_file, page_file, write_page
@@ -23,7 +25,7 @@ from explain.render import figure_png, plot, plot_pair
 from explain.results.view import view
 from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, missing_packages
-from explain.zoo.seed_models import FRAMEWORKS
+from explain.zoo.seed_models import FRAMEWORKS, NAMES_TRANSFORMER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,9 +56,10 @@ def generate(
     out : str or os.PathLike
         The folder; it is created if it is missing, and files of the same names are replaced.
     models : sequence of str, optional
-        Names of models. By default all seed models, and ``"efficientnet_lite0"`` where its extra is installed.
+        Names of models. By default all seed models, ``"names_transformer"``, and ``"efficientnet_lite0"`` where its
+        extra is installed.
     methods : sequence of str, optional
-        Names or aliases. By default the whole catalogue.
+        Names or aliases. By default the whole catalogue, and for ``"names_transformer"`` those of its exhibit.
     frameworks : sequence of str, optional
         Of ``"torch"`` and ``"tensorflow"``. By default those that are installed.
     seed : int
@@ -90,11 +93,13 @@ def generate(
     """
     folder = Path(out)
     seeds, pretrained, notes = _models(models)
-    rows = list(catalogue()) if methods is None else [find_method(name) for name in methods]
+    asked = None if methods is None else [find_method(name) for name in methods]
     names = (*seeds, *(model.name for model in pretrained))
     chosen, missing = _frameworks(names[0], frameworks)
     with_picture = len(chosen) > 1 and models is None and methods is None
-    total = len(names) * len(rows) * (len(chosen) + 1) + with_picture + bool(seeds) + len(pretrained)
+    rows = {name: _rows(name) if asked is None else asked for name in names}
+    drawings = sum(map(len, rows.values()))
+    total = drawings * (len(chosen) + 1) + with_picture + bool(seeds) + len(pretrained)
     done = 0
 
     def step(what: str) -> None:
@@ -104,7 +109,9 @@ def generate(
 
     def shown(name: str) -> ModelResults:
         twins = {framework: zoo.load(name, framework) for framework in chosen}
-        results = explain_model(name, twins, rows, seed=seed, count=count, options=options, progress=step)
+        results = explain_model(
+            name, twins, rows[name], seed=seed, count=count, options=options, progress=step
+        )
         for result in results.methods:
             step(f"{name}: drawing {result.method.name}")
             if result.attributions:
@@ -149,7 +156,16 @@ def _models(
         for model in PRETRAINED.values()
         if lacking[model.name]
     )
-    return zoo.names(), tuple(model for model in PRETRAINED.values() if not lacking[model.name]), notes
+    return (
+        (*zoo.names(), NAMES_TRANSFORMER.name),
+        tuple(model for model in PRETRAINED.values() if not lacking[model.name]),
+        notes,
+    )
+
+
+def _rows(name: str) -> list[Method]:
+    """Give the methods that a model is shown with by default."""
+    return [find_method(method) for method in exhibit(name).methods] or list(catalogue())
 
 
 def _figure(name: str, result: MethodResult) -> Figure:

@@ -109,6 +109,7 @@ def model_section(results: ModelResults) -> ModelSection:
             method_section(results, one, figure_file(results.name, one.method.name))
             for one in results.methods
         ),
+        side_by_side=results.exhibit.side_by_side,
     )
 
 

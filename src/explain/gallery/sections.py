@@ -185,6 +185,8 @@ def _settings(result: MethodResult) -> str:
         parts.append(f"layer: {first.layer}")
     if first.baseline_rule.get("rule") == "references":
         parts.append(f"baseline: {first.baseline_rule['count']} references")
+    elif first.baseline_rule.get("rule") == "token":
+        parts.append(f"baseline: token {first.baseline_rule['id']}")
     elif first.baseline is not None:
         parts.append(f"baseline: {first.baseline_rule.get('rule', 'given')}")
     return " · ".join(parts)

@@ -49,7 +49,11 @@ def option_words(attribution: Attribution, separator: str) -> list[str]:
     shown: Mapping[str, Any] = {
         name: value for name, value in attribution.options.items() if name not in covered
     }
-    return [
-        f"{name}{separator}{f'{value:g}' if isinstance(value, float) else value}"
-        for name, value in shown.items()
-    ]
+    return [f"{name}{separator}{_written(value)}" for name, value in shown.items()]
+
+
+def _written(value: Any) -> str:
+    """Write the value of an option; a list has one value per example."""
+    if isinstance(value, list):
+        return ", ".join(map(_written, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

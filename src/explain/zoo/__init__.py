@@ -33,7 +33,9 @@ _PRECISIONS = ("float32", "float64")
 
 
 def names() -> tuple[str, ...]:
-    """Give the names of the seed models.
+    """Give the names of the seed models on which every method is shown.
+
+    Beside them, `load`, `samples` and `card` know ``"names_transformer"``, which takes token ids.
 
     Examples
     --------
@@ -51,7 +53,8 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     Parameters
     ----------
     name : str
-        One of `names()`, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
+        One of `names()`, ``"names_transformer"``, or ``"efficientnet_lite0"``, which needs the extra
+        ``efficientnet``.
     framework : {"torch", "tensorflow"}
         The framework of the model.
     dtype : {"float32", "float64"}
@@ -98,7 +101,8 @@ def samples(name: str, framework: str = "torch") -> Samples:
     Parameters
     ----------
     name : str
-        One of `names()`, or ``"efficientnet_lite0"``, which needs the extra ``efficientnet``.
+        One of `names()`, ``"names_transformer"``, or ``"efficientnet_lite0"``, which needs the extra
+        ``efficientnet``.
     framework : {"torch", "tensorflow"}
         The framework whose layout to use; it need not be installed.
 
@@ -130,7 +134,7 @@ def card(name: str) -> str:
     Parameters
     ----------
     name : str
-        One of `names()`.
+        One of `names()`, or ``"names_transformer"``.
 
     Returns
     -------

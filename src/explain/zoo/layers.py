@@ -206,6 +206,65 @@ class Recurrent(ParameterLayer):
         }
 
 
+@dataclass(frozen=True)
+class Embedding(ParameterLayer):
+    """A table of vectors, one for each token: the same axes in both frameworks.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    count, width : int
+        Number of tokens, and of features of each.
+    padding : bool
+        Whether token 0 is padding, whose vector is zero and is not trained.
+
+    Examples
+    --------
+    >>> Embedding("embedding", 58, 48).shapes("tensorflow")
+    {'embedding/embeddings': (58, 48)}
+    """
+
+    count: int
+    width: int
+    padding: bool = False
+
+    kind = "embedding"
+
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shape of the table."""
+        return {"embeddings": (self.count, self.width)}
+
+
+@dataclass(frozen=True)
+class Normalization(ParameterLayer):
+    """A layer normalization over the features, with an epsilon of 1e-5 in both frameworks.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    width : int
+        Number of features.
+
+    Examples
+    --------
+    >>> Normalization("norm", 48).shapes("torch")
+    {'norm.weight': (48,), 'norm.bias': (48,)}
+    """
+
+    width: int
+
+    kind = "layer_normalization"
+    epsilon: ClassVar[float] = 1e-5
+
+    @property
+    def canonical_shapes(self) -> Shapes:
+        """The shapes of scale and shift."""
+        return {"gamma": (self.width,), "beta": (self.width,)}
+
+
 def shapes(layers: tuple[ParameterLayer, ...], framework: Framework) -> Shapes:
     """Give the shape of every tensor of a model by its name in the framework.
 

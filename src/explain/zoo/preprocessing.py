@@ -90,7 +90,18 @@ def spell(steps: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> list[str]:
     return ["".join(ALPHABET[i] for i in row[:length]) for row, length in zip(indices, lengths, strict=True)]
 
 
-def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) -> npt.NDArray[np.float32]:
+def token_ids(steps: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Give names as token ids: the place of each character in the alphabet, from 1; 0 is padding.
+
+    Examples
+    --------
+    >>> token_ids(one_hot(["abc", "b"])[0]).tolist()
+    [[1, 2, 3], [2, 0, 0]]
+    """
+    return np.where(steps.any(axis=2), steps.argmax(axis=2) + 1, 0)
+
+
+def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) -> npt.NDArray[Any]:
     """Convert a batch of a data set to the input of the model in a framework.
 
     Both frameworks get the same numbers from the same operations in the same order; the layout is changed last. So a
@@ -107,7 +118,7 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
 
     Returns
     -------
-    numpy.ndarray of float32
+    numpy.ndarray of float32, or of int64 for token ids
         The batch, within the model's bounds, contiguous, in the layout ``model.layout[framework]``.
 
     Examples
@@ -119,6 +130,8 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
     >>> x.shape, float(x.max())
     ((1, 3, 32, 32), 1.0)
     """
+    if model.layout[framework] == "NT":
+        return token_ids(x)
     values = x.astype(np.float32)
     if model.dataset != "names":
         values /= np.float32(255)

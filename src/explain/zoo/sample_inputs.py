@@ -33,9 +33,10 @@ class Samples:
 
     Attributes
     ----------
-    x : numpy.ndarray of float32
+    x : numpy.ndarray of float32, or of int64 for token ids
         The inputs, preprocessed, in the framework's layout: pictures (N, 3, 32, 32) or (N, 32, 32, 3),
-        rows of a picture (N, 28, 28), characters of a name (N, T, 57) with all-zero steps after its end.
+        rows of a picture (N, 28, 28), characters of a name (N, T, 57) with all-zero steps after its end, or
+        as token ids (N, T) with zeros after its end.
     y : numpy.ndarray of int64, shape (N,)
         The true classes.
     classes : tuple of str
@@ -43,12 +44,12 @@ class Samples:
     display : Display
         Mean, scale, bounds and classes; for names, also the characters of each name.
     layout : str
-        One letter per axis of `x`: ``"NCHW"``, ``"NHWC"`` or ``"NTC"``.
+        One letter per axis of `x`: ``"NCHW"``, ``"NHWC"``, ``"NTC"`` or ``"NT"``.
     lengths : numpy.ndarray of int64, shape (N,), optional
         For names: the number of real steps of each name.
     """
 
-    x: npt.NDArray[np.float32]
+    x: npt.NDArray[Any]
     y: npt.NDArray[np.int64]
     classes: tuple[str, ...]
     display: Display

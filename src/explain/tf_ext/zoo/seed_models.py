@@ -9,7 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from explain.zoo.layers import Convolution, Dense, ParameterLayer, PlainLayer, Recurrent
+from explain.tf_ext.zoo.names_transformer import NamesTransformer
+from explain.zoo.layers import (
+    Convolution,
+    Dense,
+    Embedding,
+    Normalization,
+    ParameterLayer,
+    PlainLayer,
+    Recurrent,
+)
 from explain.zoo.seed_models import CHARACTERS, HIDDEN_SIZE, seed_model
 
 
@@ -23,6 +32,8 @@ def build(name: str, dtype: str = "float32") -> keras.Model:
     """
     if name == "names_rnn":
         return NamesRNN(dtype)
+    if name == "names_transformer":
+        return NamesTransformer(_layers(name, dtype), dtype)
     given = keras.Input(seed_model(name).example_shape["tensorflow"], dtype=dtype)
     model = keras.Sequential([given, *_layers(name, dtype)], name=name)
     # Keras leaves the model's own dtype policy at the default; set it to that of the layers.
@@ -82,6 +93,10 @@ def _constructor(layer: ParameterLayer | PlainLayer) -> Callable[..., Any]:
             return partial(
                 keras.layers.SimpleRNN, layer.hidden_features, return_sequences=layer.returns_sequence
             )
+        case Embedding():
+            return partial(keras.layers.Embedding, layer.count, layer.width)
+        case Normalization():
+            return partial(keras.layers.LayerNormalization, epsilon=layer.epsilon)
         case PlainLayer():
             return _PLAIN[layer.operation]
     raise TypeError(f"Keras has no layer for {layer!r}.")

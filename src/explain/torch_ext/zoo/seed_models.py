@@ -10,7 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explain.zoo.layers import Convolution, Dense, ParameterLayer, PlainLayer, Recurrent
+from explain.torch_ext.zoo.names_transformer import NamesTransformer
+from explain.zoo.layers import (
+    Convolution,
+    Dense,
+    Embedding,
+    Normalization,
+    ParameterLayer,
+    PlainLayer,
+    Recurrent,
+)
 from explain.zoo.seed_models import HIDDEN_SIZE, seed_model
 
 
@@ -112,7 +121,11 @@ class FashionRNN(nn.Module):
         return probabilities
 
 
-_WRITTEN_OUT: Mapping[str, Callable[[str], nn.Module]] = {"names_rnn": NamesRNN, "fashion_rnn": FashionRNN}
+_WRITTEN_OUT: Mapping[str, Callable[[str], nn.Module]] = {
+    "names_rnn": NamesRNN,
+    "fashion_rnn": FashionRNN,
+    "names_transformer": lambda dtype: NamesTransformer(_modules("names_transformer", dtype)),
+}
 _PLAIN: Mapping[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "max_pooling": partial(nn.MaxPool2d, 2),
@@ -136,6 +149,11 @@ def _module(layer: ParameterLayer | PlainLayer, dtype: torch.dtype) -> nn.Module
             return nn.Linear(layer.in_features, layer.out_features, dtype=dtype)
         case Recurrent():
             return nn.RNN(layer.in_features, layer.hidden_features, batch_first=True, dtype=dtype)
+        case Embedding():
+            padding = 0 if layer.padding else None
+            return nn.Embedding(layer.count, layer.width, padding_idx=padding, dtype=dtype)
+        case Normalization():
+            return nn.LayerNorm(layer.width, eps=layer.epsilon, dtype=dtype)
         case PlainLayer():
             return _PLAIN[layer.operation]()
     raise TypeError(f"PyTorch has no module for the layer {layer!r}.")

@@ -24,7 +24,7 @@ class Batch:
 
     Attributes
     ----------
-    x : numpy.ndarray of float32
+    x : numpy.ndarray of float32, or of int64 for token ids
         The preprocessed examples, in the layout of the model's native framework.
     y : numpy.ndarray of int64, shape (N,)
         Labels.
@@ -34,7 +34,7 @@ class Batch:
         The learning rate of this step.
     """
 
-    x: npt.NDArray[np.float32]
+    x: npt.NDArray[Any]
     y: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64] | None
     learning_rate: float
