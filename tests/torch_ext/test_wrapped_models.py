@@ -239,6 +239,11 @@ def test_a_quantised_model_has_no_gradient_and_says_what_works(quantised):
     for method in ("saliency", "integrated_gradients"):
         with pytest.raises(GradientError, match=r"a quantised model.*feature_ablation"):
             explained(quantised, method)
+    for method in ("deep_lift", "lrp"):
+        with pytest.raises(
+            UnsupportedModelError, match=r"no derivative either: use feature_ablation or occlusion"
+        ):
+            explained(quantised, method)
     found = explained(quantised, "activation")
     np.testing.assert_allclose(found.values, explained(net(), "activation").values, rtol=1e-5, atol=1e-5)
 

@@ -27,8 +27,12 @@ def no_rule_reason(method: str, operation: str, kind: str, ways: int, model_name
         Another remedy.
     """
     several = f", of {ways} tensors that all depend on the input," if ways > 1 else ""
+    remedy = (
+        "It has no derivative either: use feature_ablation or occlusion, which need no gradients."
+        if kind.endswith("NotImplemented")
+        else "Use integrated_gradients, saliency or feature_ablation, which need no rules."
+    )
     return (
         f"{method} has no rule for the operation {operation}{several} of {model_name}, through which the score "
-        f"depends on the input; treated as linear, it would make the values wrong.{hint} Use integrated_gradients, "
-        "saliency or feature_ablation, which need no rules."
+        f"depends on the input; treated as linear, it would make the values wrong.{hint} {remedy}"
     )
