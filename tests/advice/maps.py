@@ -14,6 +14,27 @@ from explain.errors import CancellationWarning, LayerError, OptionError, SharedM
 OF_NINE = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
 
 
+def scaled(kit: Any) -> Any:
+    """Its first layer reads a number that each example has beside its table."""
+    nn = kit.torch.nn
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.last = nn.Linear(TABLE.shape[1], 3), nn.Linear(3, 2)
+
+        def forward(self, x: Any, scale: Any) -> Any:
+            return self.last(kit.tanh(self.inner(x * scale)))
+
+    return Scaled()
+
+
+def compared(kit: Any, rows: slice) -> Any:
+    scale = np.arange(1, len(TABLE) + 1, dtype=np.float32)[:, None]
+    options = {"layer": "inner", "baseline": TABLE[::-1] / 2, "forward_kwargs": {"scale": scale[rows]}}
+    return attribute(scaled(kit), TABLE[rows], "deep_lift_shap", **options)
+
+
 def pictures(kit: Any, seed: int = 0) -> np.ndarray:
     shape = (2, *kit.picture_shape(3, *maps.SIZE))
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
@@ -46,6 +67,13 @@ def sequences() -> np.ndarray:
 
 
 ADVICE = [
+    Advice(
+        "mask, other inputs or keyword arguments), so the examples have no references in common there. ",
+        LayerError,
+        lambda kit: compared(kit, slice(0, 2)),
+        lambda kit: [compared(kit, slice(0, 1)), compared(kit, slice(1, 2))],
+        TORCH,
+    ),
     Advice(
         "batch_size=1, so that there is nothing to reorder, or name a layer before or behind the reordering.",
         LayerError,

@@ -785,7 +785,7 @@ ADVICE = [
     Advice(
         " cannot be used on token ids, which cannot change gradually: take ",
         UnsupportedInputError,
-        lambda kit: attribute(embedded(kit), IDS, "expected_gradients", baseline=IDS),
+        lambda kit: attribute(embedded(kit), IDS, "activation_maximization"),
         lambda kit: attribute(embedded(kit), IDS, "integrated_gradients"),
     ),
     Advice(

@@ -126,8 +126,9 @@ class ForwardPass(ABC):
             else:
                 # What the model returns does not matter: it may end at the layer.
                 self._run(inputs, keywords)
-                reading = Reading(left[0], same, Finding("output"))
-        if self.exit is None and batch_axis != 0 and len(reading.source.shape) >= 3:
+        if self.exit is not None:
+            reading = Reading(left[0], same, Finding("output"))
+        elif batch_axis != 0 and len(reading.source.shape) >= 3:
             first = self._with_moved_axis(reading.explained, batch_axis, 0)
             reading = Reading(first, same, reading.finding)
         shape = reading.source.shape

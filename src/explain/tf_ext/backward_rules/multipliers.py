@@ -200,7 +200,8 @@ def _of_one_signal(step: Step, signal: int, arriving: Sequence[Any], plain: Sequ
 def _sloped(rise: Any, change: Any, arriving: Any, gradient: Any) -> Any:
     """Give arriving · rise / change, and the gradient where there is no change."""
     alike = _are_alike(change)
-    return tf.where(alike, gradient, arriving * rise / tf.where(alike, tf.ones_like(change), change))
+    slope = rise / tf.where(alike, tf.ones_like(change), change)
+    return tf.where(alike, gradient, arriving * slope)
 
 
 def _are_alike(change: Any) -> Any:

@@ -35,7 +35,8 @@ _CONVOLUTIONS = names(
 )
 # Operations whose gradient is their rule: picks move values. Of a softmax and its logarithm it is the rule of AttnLRP.
 _KEEPING = PICKS | PAIR_PICKS | SOFTMAXES | ROOTS | names("LogSoftmax TopKV2")
-_MOVERS = names("Reshape Squeeze ExpandDims Transpose Identity BatchToSpaceND")
+# What may stand between a convolution and its bias. After a reshape, constants are added to places, as positions are.
+_MOVERS = names("Squeeze ExpandDims Transpose Identity BatchToSpaceND")
 
 
 def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any, *, plus: bool) -> Rules:

@@ -34,7 +34,8 @@ _Prepare = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 # Operations whose gradient is their rule: picks move values, and roots of quadratic functions are of degree one. Of a
 # softmax and its logarithm it is the rule of AttnLRP.
 _KEEPING = PICKS | PAIR_PICKS | ROOTS | SOFTMAXES | names("LogSoftmax Logsumexp Topk Sort Kthvalue Median")
-_RESHAPES = names("View UnsafeView Reshape ReshapeAlias Squeeze Unsqueeze Alias Clone")
+# What may stand between a convolution and its bias. After a reshape, constants are added to places, as positions are.
+_MOVERS = names("Squeeze Unsqueeze Alias Clone")
 
 
 def shared_out(run: Run, epsilon: float, *, plus: bool) -> Rules:
@@ -64,7 +65,7 @@ def shared_out(run: Run, epsilon: float, *, plus: bool) -> Rules:
             continue
         several = len(run.reads[node]) > 1
         if name == "Convolution" and plus and not several:
-            whole = flow.with_constants(node, {one for one in flow.carriers if inner[one] in _RESHAPES})
+            whole = flow.with_constants(node, {one for one in flow.carriers if inner[one] in _MOVERS})
             apart.update(whole)
             propagate[node] = _plus_hook(node, tape.value((whole[-1], 0)), epsilon)
         elif run.is_elementwise(node):
