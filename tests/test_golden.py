@@ -65,8 +65,6 @@ TRANSFORMER = {
     "lrp": {"rule": "epsilon"},
 }
 
-# tests/explanation/test_twins.py holds that these are refused, and says why.
-REFUSED = {("names_rnn", method) for method in ("deep_lift", "deep_lift_shap", "lrp")}
 CASES = [
     (name, framework, row.name)
     for name in explain.zoo.names()
@@ -75,7 +73,6 @@ CASES = [
     if (name in LAYERS or "layers" not in row.needs)
     and "attentions" not in row.needs
     and Layout(explain.zoo.samples(name, framework=framework).layout).kind in row.kinds
-    and (name, row.name) not in REFUSED
 ] + [("names_transformer", framework, method) for framework in FRAMEWORKS for method in TRANSFORMER]
 
 

@@ -12,7 +12,6 @@ from torch import nn
 import explain
 from explain.algorithms.catalogue import find_method
 from explain.algorithms.path.expected_gradients import draws
-from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.inputs.layout import Layout
 from explain.running.noise import NoisyPoints
@@ -21,12 +20,6 @@ from explain.running.quadrature import nodes_and_weights
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
 
 MILLIONTH = 1e-6
-# What a method refuses, and why.
-REFUSED = {
-    ("names_rnn", "deep_lift"): "a log-softmax, which is explained there, mixes its inputs: no rescale rule",
-    ("names_rnn", "deep_lift_shap"): "the same",
-    ("names_rnn", "lrp"): "as above",
-}
 # Both sides at the same steps, rule and draws, few where they cost time.
 FIXED = {
     "integrated_gradients": {"n_steps": 50, "rule": "gauss_legendre"},
@@ -121,10 +114,6 @@ def relative_distance(first, second):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_twins_agree(name, method, dtype, record_property):
-    if (name, method) in REFUSED:
-        with pytest.raises(UnsupportedModelError, match=r"DeepLift|LRP"):
-            maps_of(name, dtype, method)
-        return
     distance = relative_distance(*maps_of(name, dtype, method))
     assert np.median(distance) <= 1e-5
     far = np.flatnonzero(distance > 1e-3)
@@ -232,7 +221,7 @@ def table():
     for row in explain.methods():
         cells = []
         for name in names:
-            if (name, row.name) not in CASES or (name, row.name) in REFUSED:
+            if (name, row.name) not in CASES:
                 cells.append("–")
                 continue
             distance = relative_distance(*maps_of(name, "float32", row.name))

@@ -51,8 +51,8 @@ FEW = {
 def shown(name):
     """The methods that are drawn of one sample of a model: none that exchanges samples."""
     kind = Layout(zoo.samples(name, "torch").layout).kind
-    # Its layers cannot be reached, and its log-probability is a softmax's, for which there is no rule.
-    refused = {"layers", "deep_lift", "deep_lift_shap", "lrp"} if name == "names_rnn" else set()
+    # Its layers cannot be reached.
+    refused = {"layers"} if name == "names_rnn" else set()
     # None of the models has attentions.
     refused |= {"attentions"}
     return [

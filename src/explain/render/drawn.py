@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from explain.algorithms.catalogue import methods
 from explain.inputs.layout import Layout
 from explain.render.colours import Scale
 from explain.results.attribution import Attribution
@@ -22,6 +23,7 @@ _TOKEN_WORDS = {
     "mean": "mean over each token's vector",
     "max": "greatest |value| of each token's vector",
 }
+_OF_WHOLE_TOKENS = {row.name for row in methods() if row.family == "attention"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,10 @@ class Drawn:
             scale.extend(*self.maps_of_example(example)) != "neither"
             for scale, example in zip(self.scales, self.examples, strict=True)
         )
-        words = ["attribution", *(_TOKEN_WORDS[one] for one in [self.first.reduce] if one)]
+        words = ["attribution"]
+        # An attention belongs to a token, not to the values of its vector.
+        if self.first.reduce and self.first.method not in _OF_WHOLE_TOKENS:
+            words.append(_TOKEN_WORDS[self.first.reduce])
         if merged and self._merges():
             words.append(f"{_CHANNEL_WORDS[self.channels]} {merged}")
         if clips:
