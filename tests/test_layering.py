@@ -25,10 +25,6 @@ ONLY_HERE = {
         "torch_ext",
         "backward_rules.tape",
     ): "A trace holds every tensor; those of autograd are kept while the model runs.",
-    (
-        "torch_ext",
-        "model.layers.calls.EndOfRun",
-    ): "A trace computes what is wanted alone; a PyTorch model is ended by an error.",
     ("torch_ext", "backward_rules.norms"): "PyTorch fuses norms; Keras writes them in several operations.",
     (
         "torch_ext",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from explain.backends.inspection import Inspection
 from explain.backends.operations.endings import Ending
 from explain.backends.outputs.choice import pick_output
-from explain.backends.places import Entry, Place, layer_rows_error
+from explain.backends.places import EndOfRun, Entry, Place, layer_rows_error
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import (
     Arithmetic,
@@ -109,7 +109,8 @@ class ForwardPass(ABC):
             If the output has another number of rows, or no axis at all.
         """
         question, batch_axis = self.question, self.question.layout.batch_axis
-        with ExitStack() as stack:
+        # A place where the run begins may come after the one where it ends.
+        with suppress(EndOfRun) if self.exit is not None else nullcontext(), ExitStack() as stack:
             for context in contexts:
                 stack.enter_context(context)
             left = [] if self.exit is None else stack.enter_context(self.exit.kept())

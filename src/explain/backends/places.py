@@ -17,6 +17,10 @@ is_replacing: ContextVar[bool] = ContextVar("is_replacing", default=False)
 """Whether an output is replaced at this moment: the operations of that are none of the model's code."""
 
 
+class EndOfRun(BaseException):
+    """Ends a run of a model at a layer, whose output is all that is wanted; the model's own code does not catch it."""
+
+
 @dataclass(frozen=True)
 class Place(ABC):
     """The output of a layer at one of its calls; of a layer with several outputs, as an LSTM has, the first.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from explain.backends.layered import LastPass
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
+from explain.backends.places import EndOfRun
 from explain.backends.protocol import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
@@ -28,7 +29,7 @@ from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
 from explain.torch_ext.model import attentions, beginnings
 from explain.torch_ext.model.activation_calls import UNKNOWN
-from explain.torch_ext.model.layers.calls import EndOfRun, noted_calls
+from explain.torch_ext.model.layers.calls import noted_calls
 from explain.torch_ext.model.layers.operations import noted_operations
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel

@@ -27,7 +27,7 @@ from explain.torch_ext.model.activation_calls import (
 )
 from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
-from explain.torch_ext.model.layers.calls import EndOfRun, TorchPlace, with_moved_axis
+from explain.torch_ext.model.layers.calls import TorchPlace, with_moved_axis
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
 
 
@@ -70,10 +70,6 @@ class TorchForwardPass(ForwardPass):
         with self.recorder.recording() as recorded, self._calls or nullcontext(), ended:
             try:
                 return inspection.model(*given, **named), recorded
-            except EndOfRun:
-                if self.exit is None:
-                    raise
-                return None, recorded
             except ExplainError:
                 raise
             # The model is the user's code, which may raise anything.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explain.backends.places import Place
+from explain.backends.places import EndOfRun, Place
 from explain.inputs.layer_calls import RecordedCall
 from explain.keras import layers as keras_layers
 from explain.keras.layers import derives_from, is_keras_model
@@ -112,10 +112,6 @@ def with_moved_axis(tensor: Tensor, source: int, target: int) -> Tensor:
     """
     moved = tensor.movedim(source, target)
     return in_order(moved) if source == 0 else moved
-
-
-class EndOfRun(BaseException):
-    """Ends a run of a model at a layer, whose output is all that is wanted; the model's own code does not catch it."""
 
 
 @dataclass(frozen=True)
