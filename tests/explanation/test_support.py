@@ -72,11 +72,6 @@ REASONS = {
         "The method is for other inputs: XRAI for pictures, blur integrated gradients for inputs with "
         "space or time. Use another method, for example `integrated_gradients`.",
     ),
-    "no rule": (
-        r"has no rule for the operation .* Use integrated_gradients",
-        "The backward pass has no rule for an operation in the model, such as a cumulative product. Use "
-        "`integrated_gradients`.",
-    ),
     "closed rules": (
         r"needs (attentions|backward_rules(, gradients)?(, layers)?), which .* does not provide .* Give method=",
         "The operations of a closed model cannot be reached, so their gradients cannot be replaced; a "

@@ -9,7 +9,7 @@ import torch
 from models.maps import Sorting, SortingIds, SortingToTheEnd, keras_sorting, keras_sorting_ids
 
 import explain
-from explain.errors import BaselineError, LayerError
+from explain.errors import LayerError
 
 X = np.random.default_rng(0).normal(size=(4, 6, 3)).astype(np.float32)
 X[[0, 2], 4:] = 0
@@ -94,6 +94,13 @@ def test_the_gradients_of_sorted_ids_are_those_of_their_vectors():
         np.testing.assert_allclose(found.values[row], slopes[0].norm(dim=-1).numpy(), rtol=1e-5, atol=1e-7)
 
 
-def test_a_baseline_of_no_tokens_that_the_model_refuses_is_told_as_such():
-    with pytest.raises(BaselineError, match="Length of all samples has to be greater than 0"):
-        explain.attribute(SortingIds(), IDS, "integrated_gradients", target=1)
+def test_a_baseline_of_no_tokens_keeps_the_lengths_of_the_ids():
+    """The model refuses the ids of padding alone; their vectors stand in the place of those of x."""
+    model = SortingIds()
+    with pytest.raises(RuntimeError, match="Length of all samples has to be greater than 0"):
+        model(torch.zeros(IDS.shape, dtype=torch.int64))
+    found = explain.attribute(model, IDS, "deep_lift", target=1)
+    assert found.relative_delta.max() < 1e-4
+    for row in range(len(IDS)):
+        alone = explain.attribute(model, IDS[row : row + 1], "deep_lift", target=1)
+        np.testing.assert_allclose(found.values[row], alone.values[0], rtol=1e-5, atol=1e-7)

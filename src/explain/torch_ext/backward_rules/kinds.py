@@ -40,7 +40,7 @@ _ALSO_AFFINE = names(
     "UpsampleNearest1D UpsampleNearest3D UpsampleNearestExact1D UpsampleNearestExact2D UpsampleNearestExact3D "
     "UpsampleLinear1D UpsampleTrilinear3D UpsampleBicubic2D UpsampleBilinear2DAa UpsampleBicubic2DAa "
     "ReflectionPad3D ReplicationPad3D AdaptiveAvgPool3D ChannelShuffle Rot90 Swapaxes NarrowCopy Fill Zero "
-    "UnsafeSplitWithSizes UnfoldCopy"
+    "UnsafeSplitWithSizes UnfoldCopy PackPaddedSequence"
 )
 # Affine in their first operand if the others are constant.
 _AFFINE_IN_THE_FIRST = names("GridSampler2D GridSampler3D")
