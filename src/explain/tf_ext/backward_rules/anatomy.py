@@ -53,9 +53,14 @@ class Anatomy:
         return Flow.of(self.dependent, affine, KINDS, name_of, self.keeps_shape)
 
     @cached_property
-    def reciprocals(self) -> list[Any]:
+    def reciprocals(self) -> set[Any]:
         """The operations that divide a constant by a value."""
-        return [one for one in self.dependent if is_reciprocal(one, self.dependent)]
+        return {one for one in self.dependent if is_reciprocal(one, self.dependent)}
+
+    @cached_property
+    def gates(self) -> set[Any]:
+        """The sigmoids and their like."""
+        return {one for one in self.dependent if name_of(one) in KINDS.gates}
 
     def moving(self, operation: Any) -> list[int]:
         """Give the positions of the operands that depend on the inputs."""

@@ -126,8 +126,7 @@ def _signal_of(operation: Any, anatomy: Anatomy) -> int | None:
     if (own := anatomy.patterns.own_signal(operation)) is not None:
         return own
     factors = [tensor.op for tensor in operation.inputs]
-    gates = [one for one in anatomy.dependent if name_of(one) in KINDS.gates]
-    for scaling in (anatomy.reciprocals, gates):
+    for scaling in (anatomy.reciprocals, anatomy.gates):
         place = anatomy.flow.factor_from(factors, scaling)
         if place is not None:
             return 1 - place

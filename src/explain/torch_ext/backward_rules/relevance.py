@@ -16,7 +16,6 @@ from torch import Tensor
 from explain.backends.operations.score_graph import names
 from explain.torch_ext.backward_rules.backward import Propagation, Rules, sloped
 from explain.torch_ext.backward_rules.kinds import (
-    KINDS,
     NORMS,
     PAIR_PICKS,
     PICKS,
@@ -112,10 +111,7 @@ def _signal_of(node: Any, run: Run) -> int | None:
     factors = [below for below, _ in node.next_functions]
     if (own := run.patterns.own_signal(node)) is not None:
         return own
-    gates = [
-        one for one in run.nodes if name_of(one) in KINDS.gates and getattr(one, "_saved_min_val", 0) == 0
-    ]
-    for scaling in (run.reciprocals, gates):
+    for scaling in (run.reciprocals, run.gates):
         place = run.flow.factor_from(factors, scaling)
         if place is not None:
             return 1 - place

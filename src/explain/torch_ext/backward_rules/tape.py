@@ -151,9 +151,18 @@ class Run:
         )
 
     @cached_property
-    def reciprocals(self) -> list[Any]:
+    def reciprocals(self) -> set[Any]:
         """The operations that divide a constant by a value."""
-        return [node for node in self.nodes if is_reciprocal(node, self.nodes)]
+        return {node for node in self.nodes if is_reciprocal(node, self.nodes)}
+
+    @cached_property
+    def gates(self) -> set[Any]:
+        """The sigmoids and their like; a bounded rectifier is one only if it begins at zero."""
+        return {
+            node
+            for node in self.nodes
+            if name_of(node) in KINDS.gates and getattr(node, "_saved_min_val", 0) == 0
+        }
 
     @cached_property
     def reads(self) -> dict[Any, list[tuple[Any, int]]]:
