@@ -15,6 +15,18 @@ EXTENSIONS = ("torch_ext", "tf_ext")
 ONLY_HERE = {
     (
         "torch_ext",
+        "model.inspection.default_layout",
+    ): "Of Keras and of functions keras/extension.py tells it.",
+    (
+        "torch_ext",
+        "model.inspection.stated_input_shape",
+    ): "Of Keras and of functions keras/extension.py tells it.",
+    (
+        "torch_ext",
+        "model.inspection.reads_token_ids",
+    ): "Of Keras and of functions keras/extension.py tells it.",
+    (
+        "torch_ext",
         "affine_prefix.dataflow",
     ): "A trace shows every operation; autograd leaves out what has no gradient.",
     (

@@ -17,7 +17,7 @@ from explain.parameters.canonical import ParameterLayer
 
 
 class LazyExtension:
-    """The common base of our two extensions: it calls modules that import the framework, and imports them on first use.
+    """The common base of our extensions: it calls modules that import the framework, and imports them on first use.
 
     A subclass defines the names below, and recognises models and tensors without importing anything.
     """

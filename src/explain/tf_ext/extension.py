@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from explain.backends.lazy_extension import LazyExtension
+from explain.keras.extension import KerasExtension
 from explain.keras.layers import is_keras_model, keras_backend
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class TensorFlowExtension(LazyExtension):
+class TensorFlowExtension(KerasExtension):
     """The object of the entry point ``tensorflow``; see `explain.backends.protocol.Extension`."""
 
     name = "tensorflow"

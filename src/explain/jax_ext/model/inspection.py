@@ -11,15 +11,11 @@ import numpy as np
 
 from explain.backends.inspection import Inspection
 from explain.backends.stepwise import is_stepwise
-from explain.backends.token_readers import is_embedding
 from explain.inputs.examples import Array
-from explain.inputs.layout import Layout
-from explain.inputs.layout import default_layout as usual_layout
 from explain.inputs.wiring import Wiring
-from explain.keras import inspection as keras_inspection
 from explain.keras import structure
 from explain.keras.building import check_complete
-from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.layers import is_keras_model
 from explain.keras.structure import Structure
 
 
@@ -82,23 +78,6 @@ def inspect_model(
         fixed_batch_size=found.batch_size,
         structure=found,
     )
-
-
-def default_layout(model: Any, ndim: int) -> Layout:
-    """Give the layout of a first input of rank `ndim`: channels last, unless a Keras layer has ``channels_first``."""
-    return (
-        keras_inspection.default_layout(model, ndim) if is_keras_model(model) else usual_layout(ndim, "last")
-    )
-
-
-def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """Give the shape of one example, without the batch axis, if the model states it."""
-    return keras_inspection.stated_input_shape(model) if is_keras_model(model) else None
-
-
-def reads_token_ids(model: Any) -> bool:
-    """Tell whether the model has an accessible embedding layer."""
-    return is_keras_model(model) and any(map(is_embedding, layers_of(model)))
 
 
 def device_name() -> str:
