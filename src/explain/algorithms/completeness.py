@@ -33,13 +33,18 @@ def scores_at_baseline(problem: Problem) -> Array:
         If any is NaN or infinite.
     """
     at_baseline = problem.scores_at(baselines_of(problem))
+    check_scores_at_baseline(at_baseline)
+    return at_baseline
+
+
+def check_scores_at_baseline(at_baseline: Array) -> None:
+    """Raise `BaselineError` if the score at the baseline of any example is NaN or infinite."""
     if not np.isfinite(at_baseline).all():
         raise BaselineError(
             f"The score at the baseline is NaN or infinite for examples "
             f"{np.flatnonzero(~np.isfinite(at_baseline)).tolist()}: there is no difference of scores to attribute. "
             "Give a baseline at which the model is defined, for example 'mean', 'blur' or a small number."
         )
-    return at_baseline
 
 
 def equal_baseline_warnings(inputs: tuple[Array, ...], baselines: tuple[Array, ...]) -> Warnings:

@@ -6,7 +6,7 @@ docs/guides/new-backend.md.
 
 from explain.backends.chunks import ChunkRunner
 from explain.backends.discovery import ENTRY_POINT_GROUP, extension_for, extensions
-from explain.backends.found import Found
+from explain.backends.found import Found, RuleGradients
 from explain.backends.observation import Observation, ObservedCall
 from explain.backends.operations.attention_rows import Attentions
 from explain.backends.outputs.choice import pick_output
@@ -52,6 +52,7 @@ __all__ = [
     "Primitive",
     "Question",
     "Rule",
+    "RuleGradients",
     "ScoreKind",
     "Target",
     "TensorReader",

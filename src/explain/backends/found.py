@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from explain.errors import ExplainWarning
 from explain.inputs.examples import Array
+
+
+class RuleGradients(NamedTuple):
+    """The result of a backward pass in which some operations do not propagate their gradient.
+
+    Parameters
+    ----------
+    gradients : tuple of numpy.ndarray
+        The result at each input, of the input's shape.
+    changed : int
+        The number of operations that the rule applied to.
+    scores_at_baselines : numpy.ndarray, optional
+        The scores of the run at the baselines, shape (N,), for a rule that compares with one.
+    """
+
+    gradients: tuple[Array, ...]
+    changed: int
+    scores_at_baselines: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 
 from explain.backends.chunks import ChunkRunner
-from explain.backends.found import Found
+from explain.backends.found import Found, RuleGradients
 from explain.backends.observation import Observation
 from explain.backends.operations.attention_rows import Attentions
 from explain.inputs.arrays import TensorReader
@@ -145,13 +145,14 @@ class Backend(Protocol):
 
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
-    ) -> tuple[tuple[Array, ...], int]:
+    ) -> RuleGradients:
         """Give the result of a backward pass at the inputs in which some operations do not propagate their gradient.
 
-        Also give the number of operations that the rule applied to. ``"guided"``: every ReLU propagates the
+        ``"guided"``: every ReLU propagates the
         positive part of its gradient. ``"deconvolution"``: every ReLU propagates the positive part of the
         incoming gradient. ``"rescale"``: every non-linear operation propagates the incoming gradient times
-        the slope between `baselines` and the input; an operation without a known slope raises an error.
+        the slope between `baselines` and the input; an operation without a known slope raises an error; the
+        result also has the scores at `baselines`.
         ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the relevance of a tensor is the
         incoming gradient times its value. A sum z propagates the share z / (z + `epsilon` · sign z) of its
         relevance; by ``"epsilon_plus"`` a convolution propagates it only to positive contributions.

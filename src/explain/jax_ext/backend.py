@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from explain.backends.forward_pass import check_rows
+from explain.backends.found import RuleGradients
 from explain.backends.layered import LastPass
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import layer_rows_error
@@ -114,7 +115,7 @@ class JaxBackend(AlongPaths, OpenedModel):
 
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
-    ) -> tuple[tuple[Array, ...], int]:
+    ) -> RuleGradients:
         """Raise an error: no rule replaces the gradient of an operation on JAX."""
         raise UnsupportedModelError(f"The jax backend has no backward rules, so no rule {rule!r}.")
 

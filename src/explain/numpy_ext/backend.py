@@ -19,6 +19,7 @@ from explain.backends import (
     Primitive,
     Question,
     Rule,
+    RuleGradients,
     ScoreKind,
     called_target,
     not_scalars_error,
@@ -203,7 +204,7 @@ class NumPyBackend:
 
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
-    ) -> tuple[tuple[Array, ...], int]:
+    ) -> RuleGradients:
         """Raise an error, as `gradients` does."""
         raise GradientError(f"{self.model_name} is a function of arrays, which has no gradients.")
 

@@ -166,25 +166,31 @@ class BackendContract:
                 if "backward_rules" not in backend.provides:
                     continue
                 (gradient,), _ = backend.gradients(examples)
-                (guided,), changed = backend.rule_gradients(examples, "guided")
-                (alone,), _ = backend.rule_gradients(examples.rows(slice(1, 2)), "deconvolution")
+                (guided,), changed, _ = backend.rule_gradients(examples, "guided")
+                (alone,) = backend.rule_gradients(examples.rows(slice(1, 2)), "deconvolution").gradients
             assert changed == 0, given.name
             np.testing.assert_allclose(guided, gradient, rtol=1e-9, atol=1e-12, err_msg=given.name)
             np.testing.assert_allclose(alone, gradient[1:2], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_rescaled_gradients_share_out_the_difference_of_the_scores(self) -> None:
-        """`rule_gradients` by the rescale rule, times (input − baseline), sums to the score difference, or fails."""
+        """`rule_gradients` by the rescale rule, times (input − baseline), sums to the score difference.
+
+        It may also raise `UnsupportedModelError`.
+        """
         for given in self.models():
             with self._opened(given) as (backend, examples):
                 if "backward_rules" not in backend.provides:
                     continue
                 base = np.full_like(examples.inputs[0], 0.1)
                 try:
-                    (slope,), _ = backend.rule_gradients(examples, "rescale", (base,))
+                    (slope,), _, at_base = backend.rule_gradients(examples, "rescale", (base,))
                 except UnsupportedModelError:
                     continue
-                expected = backend.scores(examples) - backend.scores(examples.with_inputs((base,)))
+                assert at_base is not None, given.name
+                separately = backend.scores(examples.with_inputs((base,)))
+                expected = backend.scores(examples) - at_base
             shared = ((examples.inputs[0] - base) * slope).reshape(len(examples), -1).sum(axis=1)
+            np.testing.assert_allclose(at_base, separately, rtol=1e-9, atol=1e-12, err_msg=given.name)
             np.testing.assert_allclose(shared, expected, rtol=1e-8, atol=1e-10, err_msg=given.name)
 
     def test_relevance_is_shared_out_to_what_is_there(self) -> None:
@@ -194,9 +200,9 @@ class BackendContract:
                 if "backward_rules" not in backend.provides:
                     continue
                 for rule in ("epsilon", "epsilon_plus"):
-                    (shares,), changed = backend.rule_gradients(examples, rule)
-                    (alone,), _ = backend.rule_gradients(examples.rows(slice(1, 2)), rule)
-                    (absorbed,), _ = backend.rule_gradients(examples, rule, epsilon=1e30)
+                    (shares,), changed, _ = backend.rule_gradients(examples, rule)
+                    (alone,) = backend.rule_gradients(examples.rows(slice(1, 2)), rule).gradients
+                    (absorbed,) = backend.rule_gradients(examples, rule, epsilon=1e30).gradients
                     assert changed > 0, given.name
                     assert shares.shape == examples.inputs[0].shape
                     assert np.isfinite(shares).all()

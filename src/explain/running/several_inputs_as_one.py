@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from explain.backends.chunks import ChunkRunner
+from explain.backends.found import RuleGradients
 from explain.backends.operations.attention_rows import Attentions
 from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
 from explain.inputs.examples import Array, Arrays, Examples
@@ -120,11 +121,11 @@ class _Rearranged(ABC):
 
     def rule_gradients(
         self, examples: Examples, rule: Rule, baselines: tuple[Array, ...] | None = None, epsilon: float = 0.0
-    ) -> tuple[tuple[Array, ...], int]:
+    ) -> RuleGradients:
         """Give the result of a rule's backward pass at the moved inputs."""
         starts = None if baselines is None else self._starts(baselines, examples)
-        gradients, changed = self.inner.rule_gradients(self.inside(examples), rule, starts, epsilon)
-        return self._arranged(gradients), changed
+        found = self.inner.rule_gradients(self.inside(examples), rule, starts, epsilon)
+        return found._replace(gradients=self._arranged(found.gradients))
 
     def attentions(self, examples: Examples) -> Attentions:
         """Give the weights of every attention on the way to the scores, and the gradients of the scores to them."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from explain.algorithms.backward_rules.rule_gradients import rule_gradients
 from explain.algorithms.completeness import (
     baselines_of,
+    check_scores_at_baseline,
     convergence_warnings,
     equal_baseline_warnings,
     found_with_delta,
-    scores_at_baseline,
 )
 from explain.algorithms.example_warnings import Warnings, zero_gradient_warnings
 from explain.algorithms.method import Method
@@ -25,8 +25,9 @@ def deep_lift(problem: Problem) -> Found:
     baseline, up to the convergence delta.
     """
     inputs, baselines = problem.examples.inputs, baselines_of(problem)
-    at_baseline = scores_at_baseline(problem)
-    slopes, _ = rule_gradients(problem, "rescale", baselines)
+    slopes, _, at_baseline = rule_gradients(problem, "rescale", baselines)
+    assert at_baseline is not None, "this rule runs the model at the baseline"
+    check_scores_at_baseline(at_baseline)
     values = tuple(
         (point - base) * slope for point, base, slope in zip(inputs, baselines, slopes, strict=True)
     )

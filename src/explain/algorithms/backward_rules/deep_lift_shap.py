@@ -34,7 +34,7 @@ def deep_lift_shap(problem: Problem) -> Found:
     def compute(rows: slice, points: slice) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         block = examples.rows(np.arange(rows.start, rows.stop).repeat(points.stop - points.start))
         baselines = at_references.inputs(rows, points)
-        found, _ = problem.backend.rule_gradients(block, "rescale", baselines)
+        found = problem.backend.rule_gradients(block, "rescale", baselines).gradients
         ends = zip(block.inputs, baselines, found, strict=True)
         return tuple((end - start) * slopes for end, start, slopes in ends), found
 

@@ -29,7 +29,7 @@ def lrp(problem: Problem) -> Found:
     biases and epsilon absorb, and that the softmax of an attention does not pass on.
     """
     inputs, rule = problem.examples.inputs, problem.options["rule"]
-    shares, _ = rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"]))
+    shares = rule_gradients(problem, rule, epsilon=float(problem.options["epsilon"])).gradients
     values = tuple(point * share for point, share in zip(inputs, shares, strict=True))
     return Found(
         values=values,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.example_warnings import zero_gradient_warnings
-from explain.backends.found import Found
+from explain.backends.found import Found, RuleGradients
 from explain.backends.protocol import Rule
 from explain.errors import PlainGradientWarning
 from explain.inputs.examples import Array
@@ -14,8 +14,8 @@ from explain.running.problem import Problem
 
 def rule_gradients(
     problem: Problem, rule: Rule, baselines: tuple[Array, ...] | None = None, **settings: float
-) -> tuple[tuple[Array, ...], int]:
-    """Give the gradients of all examples by a rule, in chunks, and the number of operations that the rule changed.
+) -> RuleGradients:
+    """Give the gradients of all examples by a rule, in chunks.
 
     Parameters
     ----------
@@ -39,13 +39,14 @@ def rule_gradients(
         ),
     )
     parts = [found for _, found in over]
-    gradients = tuple(np.concatenate(part) for part in zip(*(found for found, _ in parts), strict=True))
-    return gradients, parts[0][1]
+    gradients = tuple(np.concatenate(part) for part in zip(*(one.gradients for one in parts), strict=True))
+    at_baselines = [one.scores_at_baselines for one in parts if one.scores_at_baselines is not None]
+    return RuleGradients(gradients, parts[0].changed, np.concatenate(at_baselines) if at_baselines else None)
 
 
 def rectified(problem: Problem, rule: Rule) -> Found:
     """Give the gradients by a rule for ReLUs; warn if no ReLU lies between the input and the score."""
-    gradients, changed = rule_gradients(problem, rule)
+    gradients, changed, _ = rule_gradients(problem, rule)
     warnings = zero_gradient_warnings(gradients)
     if changed == 0:
         warnings = (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from explain.backends.found import RuleGradients
 from explain.backends.protocol import Rule
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Arrays, Examples
@@ -24,8 +25,8 @@ from explain.tf_ext.model.tracing import Beside
 
 def rule_gradients(
     opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
-) -> tuple[Arrays, int]:
-    """Give the result of a rule's backward pass at the inputs, and the number of operations with a rule."""
+) -> RuleGradients:
+    """Give the result of a rule's backward pass at the inputs."""
     padded = opened.padded(examples)
     arguments: list[Any] = [opened.tensors(padded.inputs)]
     if baselines is not None:
@@ -33,8 +34,10 @@ def rule_gradients(
     if rule in ("epsilon", "epsilon_plus"):
         # The first axis of every argument of a trace is the batch axis.
         arguments.append(tf.constant(np.full(len(padded), epsilon)))
-    found, changed = opened.run(_BY_RULE[rule], padded, *arguments, static=(rule,))
-    return tuple(part.numpy()[: len(examples)] for part in found), int(changed)
+    found, changed, *others = opened.run(_BY_RULE[rule], padded, *arguments, static=(rule,))
+    gradients = tuple(part.numpy()[: len(examples)] for part in found)
+    at_baselines = others[0].numpy()[: len(examples)] if others else None
+    return RuleGradients(gradients, int(changed), at_baselines)
 
 
 def _rectified(
@@ -51,15 +54,15 @@ def _rescaled(
     points: tuple[Any, ...],
     baselines: tuple[Any, ...],
     beside: Beside,
-) -> tuple[tuple[Any, ...], Any]:
-    """Propagate with DeepLift's rescale rule."""
+) -> tuple[tuple[Any, ...], Any, Any]:
+    """Propagate with DeepLift's rescale rule; also give the scores at the baselines."""
     graph = tf.compat.v1.get_default_graph()
     first = 0 if tf.executing_eagerly() else len(graph.get_operations())
     scores = _scores(forward, points, beside)
     second = len(graph.get_operations())
     other = _scores(forward, baselines, beside)
     rules = rescaled(scores, points, forward.model_name, other, first, second)
-    return backward(scores, points, rules, forward.model_name)
+    return *backward(scores, points, rules, forward.model_name), other
 
 
 def _shared_out(

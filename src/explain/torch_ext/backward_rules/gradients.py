@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from explain.backends.found import RuleGradients
 from explain.backends.protocol import Rule
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import GradientError
@@ -24,8 +25,8 @@ from explain.torch_ext.model.transfer import to_host
 
 def rule_gradients(
     opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
-) -> tuple[Arrays, int]:
-    """Give the result of a rule's backward pass at the inputs, and the number of operations with a rule."""
+) -> RuleGradients:
+    """Give the result of a rule's backward pass at the inputs."""
     padded, of_relevance = opened.padded(examples), rule in ("epsilon", "epsilon_plus")
     tape = Tape(hold=of_relevance or rule == "rescale")
     with _unfused(opened) if tape.holds else nullcontext():
@@ -40,7 +41,9 @@ def rule_gradients(
         else:
             rules = rectified(run, deconvolution=rule == "deconvolution")
     gradients, changed = backward(run.scores, run.points, rules, opened.model_name)
-    return tuple(to_host(gradient[: len(examples)].contiguous()) for gradient in gradients), changed
+    arrays = tuple(to_host(gradient[: len(examples)].contiguous()) for gradient in gradients)
+    other = None if rules.beside is None else to_host(rules.beside[0][: len(examples)])
+    return RuleGradients(arrays, changed, other)
 
 
 @contextmanager
