@@ -49,7 +49,7 @@ class NumpyBackend:
     def is_out_of_memory(self, error):
         return isinstance(error, MemoryError)
 
-    def outputs(self, examples, *, with_gradients=False):
+    def outputs(self, examples, *, ahead=None):
         return self._model(examples.inputs[0]), Finding("output")
 
     def scores(self, examples):

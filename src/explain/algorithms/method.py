@@ -12,7 +12,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from explain.backends.found import Found
-from explain.backends.protocol import Primitive
+from explain.backends.protocol import Ahead, Primitive
 from explain.errors import OptionError
 from explain.inputs.layout import KINDS, Kind
 from explain.inputs.reduction import Reduction
@@ -89,8 +89,9 @@ class Method:
     takes_references : bool
         Whether it compares with a set of reference examples, the same for every input, rather than with one
         baseline per input; then `uses_baseline` is true too.
-    begins_with_gradients : bool
-        Whether it begins with the gradients at the input itself, which then come from the prediction's forward pass.
+    begins_with : str, optional
+        What it asks first of the backend at the input itself: ``"gradients"``, or a rule of backward passes. The
+        backend may then take it from the prediction's forward pass.
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     layer : str
@@ -128,7 +129,7 @@ class Method:
     kinds: tuple[Kind, ...] = KINDS
     uses_baseline: bool = False
     takes_references: bool = False
-    begins_with_gradients: bool = False
+    begins_with: Ahead | None = None
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
     through_neuron: bool = False

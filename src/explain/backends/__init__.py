@@ -12,6 +12,7 @@ from explain.backends.operations.attention_rows import Attentions
 from explain.backends.outputs.choice import pick_output
 from explain.backends.outputs.target_function import called_target, not_scalars_error
 from explain.backends.protocol import (
+    Ahead,
     Backend,
     Extension,
     Finding,
@@ -33,6 +34,7 @@ from explain.parameters.canonical import ParameterLayer
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "Ahead",
     "Array",
     "Arrays",
     "Attentions",

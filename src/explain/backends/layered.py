@@ -116,7 +116,7 @@ class Layered(ABC):
     """The place where the model ends, if the output of a layer is explained."""
 
     last_pass: LastPass | None = None
-    """The forward pass that `outputs` cached for `gradients`."""
+    """The forward pass that `outputs` cached for what is asked next."""
 
     def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
         if inspection.opaque and question.score not in ("logit", "output"):

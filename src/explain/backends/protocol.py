@@ -29,6 +29,9 @@ Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backwar
 Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
 """The rule by which some operations replace their gradient in a backward pass."""
 
+Ahead = Literal["gradients"] | Rule
+"""A call that is announced: `Backend.gradients`, or `Backend.rule_gradients` with a rule."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -117,12 +120,11 @@ class Backend(Protocol):
     def hold(self, examples: Examples) -> Examples:
         """Fill in `Examples.held`: tensors computed from the examples that stay fixed for all their points."""
 
-    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+    def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and what kind of score it is.
 
-        `with_gradients` announces that `gradients` of the same examples is called next, so that a backend may take
-        both from one forward pass. If their target has neither indices nor a function, it will be the predicted
-        class.
+        `ahead` announces what the backend is asked of the same examples next, so that it may take both from one
+        forward pass. If their target has neither indices nor a function, it will be the predicted class.
         """
 
     def reseeded(self) -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
-from explain.backends.protocol import Backend, Finding, ScoreKind
+from explain.backends.protocol import Ahead, Backend, Finding, ScoreKind
 from explain.backends.scoring import (
     looks_like_log_probabilities,
     looks_like_probabilities,
@@ -66,7 +66,7 @@ def explained_outputs(
         If the kind of score cannot be computed from this model.
     """
     independence = _independence(request, view, backend, examples, executor, noise)
-    outputs, finding = _outputs(backend, examples, executor, request.method.begins_with_gradients)
+    outputs, finding = _outputs(backend, examples, executor, _ahead(request))
     if independence is not None and independence.check(outputs):
         backend.fixed_batch_size = 1
     if finding.transformed:
@@ -91,6 +91,12 @@ def explained_outputs(
     return backend, outputs, checked
 
 
+def _ahead(request: Request) -> Ahead | None:
+    """Give what the method asks first of the backend, if it asks it of the whole model."""
+    is_own = request.engine != request.extension.reference_engine
+    return request.method.begins_with if request.layer is None and is_own else None
+
+
 def _independence(
     request: Request,
     view: OneInput | SeveralInputs,
@@ -107,7 +113,7 @@ def _independence(
     at = str(request.layer) if request.neuron is not None and not request.method.through_neuron else ""
     settings = (question.output, question.layout, question.wiring, named, at)
     # The traces of a model with such arguments are not kept: without gradients another one would be made.
-    traced_again = bool(question.forward_kwargs) and request.method.begins_with_gradients
+    traced_again = bool(question.forward_kwargs) and _ahead(request) == "gradients"
     return Independence(
         backend,
         request.model,
@@ -121,14 +127,14 @@ def _independence(
 
 
 def _outputs(
-    backend: Backend, examples: Examples, executor: Executor, with_gradients: bool = False
+    backend: Backend, examples: Examples, executor: Executor, ahead: Ahead | None = None
 ) -> tuple[Array, Finding]:
     """Call the model on the examples; refuse outputs that are NaN or infinite."""
 
     def compute(rows: slice) -> tuple[Array, Finding]:
-        # The backend caches the gradients of one chunk only.
-        shared = with_gradients and rows == slice(0, len(examples))
-        return backend.outputs(examples.rows(rows), with_gradients=shared)
+        # The backend caches the pass of one chunk only.
+        is_whole = rows == slice(0, len(examples))
+        return backend.outputs(examples.rows(rows), ahead=ahead if is_whole else None)
 
     parts = [found for _, found in executor.over_rows(len(examples), compute)]
     outputs, finding = parts[0]

@@ -15,7 +15,7 @@ from explain.backends.found import RuleGradients
 from explain.backends.layered import LastPass
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import layer_rows_error
-from explain.backends.protocol import Finding, Primitive, Question, Rule
+from explain.backends.protocol import Ahead, Finding, Primitive, Question, Rule
 from explain.errors import ExplainError, UnsupportedModelError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall, RecordedCall
@@ -56,12 +56,12 @@ class JaxBackend(AlongPaths, OpenedModel):
         masks = self.run(JaxForwardPass.masks, padded, self.tensors(padded.inputs))
         return replace(examples, held=tuple(to_host(mask)[: len(examples)] for mask in masks))
 
-    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+    def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
         self.check_shape(examples)
         padded = self.padded(examples)
         points = self.tensors(padded.inputs)
-        if with_gradients and examples.target.function is None and not self.inspection.function:
+        if ahead == "gradients" and examples.target.function is None and not self.inspection.function:
             (outputs, *answers), finding = self.run_with_finding(JaxForwardPass.answers, padded, points)
             self.last_pass = LastPass(examples, answers)
         else:

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 
 from explain.backends import (
+    Ahead,
     Array,
     Arrays,
     Attentions,
@@ -81,7 +82,7 @@ class NumPyBackend:
         """Return the examples unchanged: layers cannot be accessed."""
         return examples
 
-    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+    def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the output of each example, shape (N, ...)."""
         padded = examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
         outputs = self._rows_of(self._chosen(self._result(padded)), len(padded))

@@ -14,7 +14,7 @@ import numpy as np
 from explain.backends.chunks import ChunkRunner
 from explain.backends.found import RuleGradients
 from explain.backends.operations.attention_rows import Attentions
-from explain.backends.protocol import Finding, LayeredBackend, Primitive, Rule
+from explain.backends.protocol import Ahead, Finding, LayeredBackend, Primitive, Rule
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import Part, unpacked
@@ -93,9 +93,9 @@ class _Rearranged(ABC):
         """Fill in `Examples.held`."""
         return replace(examples, held=self.inner.hold(self.inside(examples)).held)
 
-    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+    def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example."""
-        return self.inner.outputs(self.inside(examples), with_gradients=with_gradients)
+        return self.inner.outputs(self.inside(examples), ahead=ahead)
 
     def reseeded(self) -> AbstractContextManager[None]:
         """Make random layers draw other numbers."""

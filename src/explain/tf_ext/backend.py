@@ -16,7 +16,7 @@ from explain.backends.layered import LastPass
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import layer_rows_error
-from explain.backends.protocol import Finding, Question
+from explain.backends.protocol import Ahead, Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall, RecordedCall
@@ -64,12 +64,12 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
         masks = self.run(TensorFlowForwardPass.masks, padded, self.tensors(padded.inputs))
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
 
-    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+    def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
         self.check_shape(examples)
         padded = self.padded(examples)
         points = self.tensors(padded.inputs)
-        if with_gradients and examples.target.function is None:
+        if ahead == "gradients" and examples.target.function is None:
             (outputs, *answers), finding = self.run_with_finding(
                 TensorFlowForwardPass.answers, padded, points
             )

@@ -16,7 +16,7 @@ from explain.backends.layered import LastPass
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import EndOfRun
-from explain.backends.protocol import Finding, Question
+from explain.backends.protocol import Ahead, Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
@@ -66,16 +66,22 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             self.read(self.tensors(examples.inputs), examples)
         return replace(examples, held=tuple(mask.cpu().numpy() for mask in masks))
 
-    def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
+    def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
         padded = self.padded(examples)
         # With gradients enabled, since the graph shows which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
-        reading = self.read(points, padded)
+        tape = None if ahead is None or ahead == "gradients" else gradients.tape_for(ahead)
+        before = self.n_runs
+        with nullcontext() if tape is None else gradients.recording(tape, self):
+            reading = self.read(points, padded)
+        if self.n_runs > before + 1:
+            # The model ran again, without its last activation or in another memory order: the tape has both runs.
+            tape = None
         explained = reading.explained
         outputs = to_host(explained)
-        if with_gradients:
-            self.last_pass = LastPass(padded, (points, explained, outputs))
+        if ahead is not None:
+            self.last_pass = LastPass(padded, (points, explained, outputs, tape))
         return outputs[: len(examples)], reading.finding
 
     def reseeded(self) -> AbstractContextManager[None]:
@@ -96,7 +102,7 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         padded = self.padded(examples)
         last, self.last_pass = self.last_pass, None
         if last is not None and last.is_over(padded):
-            points, explained, outputs = last.results
+            points, explained, outputs, _ = last.results
         else:
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained

@@ -23,6 +23,7 @@ ROWS = (
         summary="The gradient, where every ReLU passes on the positive part of the incoming gradient.",
         paper="Zeiler & Fergus 2013, arXiv:1311.2901",
         needs=frozenset({"outputs", "backward_rules"}),
+        begins_with="deconvolution",
         is_slope=True,
     ),
 )

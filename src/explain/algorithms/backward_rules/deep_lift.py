@@ -60,6 +60,7 @@ ROWS = (
         summary="How much each input adds to the score, by slopes from a baseline; sums to the score difference.",
         paper="Shrikumar, Greenside & Kundaje 2017, arXiv:1704.02685",
         needs=frozenset({"outputs", "backward_rules"}),
+        begins_with="rescale",
         uses_baseline=True,
         layer="may",
     ),

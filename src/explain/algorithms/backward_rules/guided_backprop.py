@@ -24,6 +24,7 @@ ROWS = (
         summary="The gradient, where every ReLU passes on only its positive part: what raises the score.",
         paper="Springenberg, Dosovitskiy, Brox & Riedmiller 2014, arXiv:1412.6806",
         needs=frozenset({"outputs", "backward_rules"}),
+        begins_with="guided",
         is_slope=True,
     ),
 )

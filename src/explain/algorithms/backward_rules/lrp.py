@@ -66,6 +66,7 @@ ROWS = (
         paper="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2019, arXiv:1910.09840; "
         "Achtibat et al. 2024, arXiv:2402.05602",
         needs=frozenset({"outputs", "backward_rules"}),
+        begins_with="epsilon",
         layer="may",
         options=(
             one_of(

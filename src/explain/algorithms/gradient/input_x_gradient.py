@@ -29,7 +29,7 @@ ROWS = (
         summary="The input times its gradient: what each input adds to a score that is linear in it.",
         paper="Shrikumar et al. 2016, arXiv:1605.01713",
         needs=frozenset({"outputs", "gradients"}),
-        begins_with_gradients=True,
+        begins_with="gradients",
         layer="may",
         reference_engines=("captum", "tf-explain"),
     ),

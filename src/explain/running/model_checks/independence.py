@@ -245,7 +245,7 @@ class Independence:
     def _outputs(self, examples: Examples) -> Array | ExplainError:
         """Run the model; give its outputs, or the error that it raised, also for want of memory."""
         try:
-            outputs, _ = self._backend.outputs(examples, with_gradients=self._with_gradients)
+            outputs, _ = self._backend.outputs(examples, ahead="gradients" if self._with_gradients else None)
         except ExplainError as error:
             return error
         return outputs

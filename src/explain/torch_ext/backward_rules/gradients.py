@@ -27,16 +27,16 @@ def rule_gradients(
     opened: OpenedModel, examples: Examples, rule: Rule, baselines: Arrays | None = None, epsilon: float = 0.0
 ) -> RuleGradients:
     """Give the result of a rule's backward pass at the inputs."""
-    padded, of_relevance = opened.padded(examples), rule in ("epsilon", "epsilon_plus")
-    tape = Tape(hold=of_relevance or rule == "rescale")
+    padded = opened.padded(examples)
+    tape = tape_for(rule)
     with _unfused(opened) if tape.holds else nullcontext():
-        run = Run.on(tape, opened, padded)
+        run = _announced(opened, padded, tape) or Run.on(tape, opened, padded)
         if not run.scores.requires_grad:
             raise GradientError(no_gradient_reason(opened.model_name))
         if rule == "rescale":
             assert baselines is not None, "the rule compares with a baseline"
             rules = rescaled(run, opened.padded(examples.with_inputs(baselines)))
-        elif of_relevance:
+        elif rule in ("epsilon", "epsilon_plus"):
             rules = shared_out(run, epsilon, plus=rule == "epsilon_plus")
         else:
             rules = rectified(run, deconvolution=rule == "deconvolution")
@@ -44,6 +44,30 @@ def rule_gradients(
     arrays = tuple(to_host(gradient[: len(examples)].contiguous()) for gradient in gradients)
     other = None if rules.beside is None else to_host(rules.beside[0][: len(examples)])
     return RuleGradients(arrays, changed, other)
+
+
+def tape_for(rule: Rule) -> Tape:
+    """Give a tape for a run that a rule needs; the rules of rectifiers need no values."""
+    return Tape(hold=rule not in ("guided", "deconvolution"))
+
+
+@contextmanager
+def recording(tape: Tape, opened: OpenedModel) -> Iterator[None]:
+    """Record a run of the model on a tape."""
+    with _unfused(opened) if tape.holds else nullcontext(), tape:
+        yield
+
+
+def _announced(opened: OpenedModel, padded: Examples, tape: Tape) -> Run | None:
+    """Give the run that `outputs` recorded on a tape of the same kind, None if there is none."""
+    last, opened.last_pass = opened.last_pass, None
+    # A state that the run left in the model is restored in place: its graph may be of no use any more.
+    if last is None or not last.is_over(padded) or opened.kept_state():
+        return None
+    points, explained, _, recorded = last.results
+    if recorded is None or recorded.holds != tape.holds:
+        return None
+    return Run.to_scores(recorded, opened, padded, points, explained)
 
 
 @contextmanager

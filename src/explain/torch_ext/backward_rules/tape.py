@@ -124,7 +124,21 @@ class Run:
         """Run a model on a tape."""
         points = opened.tensors(examples.inputs, grad=True)
         with tape:
-            scores = pick_scores(opened.read(points, examples).explained, examples.target)
+            explained = opened.read(points, examples).explained
+        return cls.to_scores(tape, opened, examples, points, explained)
+
+    @classmethod
+    def to_scores(
+        cls,
+        tape: Tape,
+        opened: OpenedModel,
+        examples: Examples,
+        points: tuple[Tensor, ...],
+        explained: Tensor,
+    ) -> Run:
+        """End a run at the scores of an explained output, whose operations are on the tape."""
+        with tape:
+            scores = pick_scores(explained, examples.target)
         tape.end(scores)
         return cls(opened, examples, tape, points, scores)
 
