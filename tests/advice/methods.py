@@ -255,6 +255,24 @@ def untraceable(kit: Any) -> Any:
     return kit.function(forward)
 
 
+def counting(kit: Any, in_place: bool) -> Any:
+    """A model that multiplies by the number of its calls."""
+
+    class Counting(kit.torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", kit.torch.ones(1))
+
+        def forward(self, x: Any) -> Any:
+            if in_place:
+                self.calls += 1
+            else:
+                self.calls = self.calls + 1
+            return kit.torch.relu(x * self.calls)
+
+    return Counting()
+
+
 def stateful(kit: Any, carries: bool) -> Any:
     keras = kit.keras
     model = keras.Sequential([keras.Input(batch_shape=(2, 5, 4)), keras.layers.GRU(3, stateful=carries)])
@@ -420,6 +438,16 @@ ADVICE = [
         lambda kit: [
             attribute(by_sign(kit), np.abs(TABLE), "deep_lift", baseline=0.1),
             attribute(by_sign(kit), np.abs(TABLE), "ig", baseline=0.1),
+        ],
+        TORCH,
+    ),
+    Advice(
+        " in place during a run, so the first cannot be differentiated any more. Assign a ",
+        UnsupportedModelError,
+        lambda kit: attribute(counting(kit, in_place=True), TABLE, "deep_lift"),
+        lambda kit: [
+            attribute(counting(kit, in_place=False), TABLE, "deep_lift"),
+            attribute(counting(kit, in_place=True), TABLE, "ig"),
         ],
         TORCH,
     ),

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from explain.backends.found import RuleGradients
 from explain.backends.protocol import Rule
 from explain.backends.scoring import no_gradient_reason
-from explain.errors import GradientError
+from explain.errors import GradientError, UnsupportedModelError
 from explain.inputs.examples import Arrays, Examples
 from explain.torch_ext.backward_rules.backward import backward
 from explain.torch_ext.backward_rules.deep_lift import rescaled
@@ -21,6 +21,9 @@ from explain.torch_ext.backward_rules.relevance import shared_out
 from explain.torch_ext.backward_rules.tape import Run, Tape
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.transfer import to_host
+
+# PyTorch's words for a graph that needs a value which is no longer there.
+_CHANGED = "modified by an inplace operation"
 
 
 def rule_gradients(
@@ -40,10 +43,25 @@ def rule_gradients(
             rules = shared_out(run, epsilon, plus=rule == "epsilon_plus")
         else:
             rules = rectified(run, deconvolution=rule == "deconvolution")
-    gradients, changed = backward(run.scores, run.points, rules, opened.model_name)
+    try:
+        gradients, changed = backward(run.scores, run.points, rules, opened.model_name)
+    except GradientError as error:
+        if rule == "rescale" and _CHANGED in str(error.__cause__):
+            raise _changed_between(opened.model_name, opened.kept_state()) from error
+        raise
     arrays = tuple(to_host(gradient[: len(examples)].contiguous()) for gradient in gradients)
     other = None if rules.beside is None else to_host(rules.beside[0][: len(examples)])
     return RuleGradients(arrays, changed, other)
+
+
+def _changed_between(model_name: str, kept: tuple[str, ...]) -> UnsupportedModelError:
+    """Give the error for a model whose state, restored before the second run, is part of the graph of the first."""
+    return UnsupportedModelError(
+        f"method='deep_lift' compares a run of the model at the input with a run at the baseline, and {model_name} "
+        f"changes {' and '.join(kept) or 'a tensor that it keeps'} in place during a run, so the first cannot be "
+        "differentiated any more. Assign a new tensor there instead, or use integrated_gradients, which differentiates "
+        "each run before the next."
+    )
 
 
 def tape_for(rule: Rule) -> Tape:
@@ -61,8 +79,7 @@ def recording(tape: Tape, opened: OpenedModel) -> Iterator[None]:
 def _announced(opened: OpenedModel, padded: Examples, tape: Tape) -> Run | None:
     """Give the run that `outputs` recorded on a tape of the same kind, None if there is none."""
     last, opened.last_pass = opened.last_pass, None
-    # A state that the run left in the model is restored in place: its graph may be of no use any more.
-    if last is None or not last.is_over(padded) or opened.kept_state():
+    if last is None or not last.is_over(padded):
         return None
     points, explained, _, recorded = last.results
     if recorded is None or recorded.holds != tape.holds:
