@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from explain.backends.protocol import Backend, Extension, Question
+from explain.backends.protocol import Backend, Extension, Question, Rule
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layout import Layout
@@ -192,6 +192,29 @@ class BackendContract:
             shared = ((examples.inputs[0] - base) * slope).reshape(len(examples), -1).sum(axis=1)
             np.testing.assert_allclose(at_base, separately, rtol=1e-9, atol=1e-12, err_msg=given.name)
             np.testing.assert_allclose(shared, expected, rtol=1e-8, atol=1e-10, err_msg=given.name)
+
+    def test_what_is_announced_changes_no_value(self) -> None:
+        """After `outputs(ahead=...)`, `gradients` and `rule_gradients` give what they give without it."""
+        rules: tuple[Rule, ...] = get_args(Rule)
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                plain, _ = backend.outputs(examples)
+                announced, _ = backend.outputs(examples, ahead="gradients")
+                shared, _ = backend.gradients(examples)
+                np.testing.assert_allclose(announced, plain, rtol=1e-9, atol=1e-12, err_msg=given.name)
+                np.testing.assert_allclose(
+                    shared[0], backend.gradients(examples)[0][0], rtol=1e-9, atol=1e-12, err_msg=given.name
+                )
+                for rule in rules if "backward_rules" in backend.provides else ():
+                    baselines = (np.full_like(examples.inputs[0], 0.1),) if rule == "rescale" else None
+                    try:
+                        (alone,) = backend.rule_gradients(examples, rule, baselines).gradients
+                    except UnsupportedModelError:
+                        continue
+                    announced, _ = backend.outputs(examples, ahead=rule)
+                    (found,) = backend.rule_gradients(examples, rule, baselines).gradients
+                    np.testing.assert_allclose(announced, plain, rtol=1e-9, atol=1e-12, err_msg=given.name)
+                    np.testing.assert_allclose(found, alone, rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_relevance_is_shared_out_to_what_is_there(self) -> None:
         """`rule_gradients` by the epsilon rules: rows do not mix, and a large epsilon absorbs everything."""

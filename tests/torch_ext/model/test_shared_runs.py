@@ -6,7 +6,9 @@ import torch
 from torch import nn
 
 import explain
+from explain.backends import Examples, Layout, Question, Target
 from explain.errors import GradientError, UnsupportedModelError
+from explain.torch_ext.extension import extension
 
 X = np.random.default_rng(3).normal(size=(3, 6)).astype(np.float32)
 # The whole batches that a method runs: the prediction, and the baseline for one that compares with it.
@@ -47,6 +49,27 @@ def test_a_model_that_runs_again_without_its_softmax(method):
     np.testing.assert_allclose(first, expected[:1], rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(explain.attribute(ended, X, method, target=1).values, expected)
     assert _batches(ended, method)[0] == BATCHES[method]
+
+
+def test_a_first_run_that_is_run_again():
+    """The first run finds softmax as a function, and the model runs again without it: the tape would have both."""
+    x = X.astype(np.float64)
+    backend = extension.open(_Ended().double().eval(), Question(Layout("NC")), x)
+    examples = Examples((x,), Target(indices=np.ones((3, 1), np.int64)))
+    with backend.session():
+        backend.outputs(examples, ahead="rescale")
+        (slopes,), _, at_baselines = backend.rule_gradients(examples, "rescale", (np.zeros_like(x),))
+        expected = backend.scores(examples) - at_baselines
+    np.testing.assert_allclose((slopes * x).sum(1), expected, rtol=1e-9)
+
+
+class _Ended(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = _model()
+
+    def forward(self, x):
+        return torch.softmax(self.plain(x), -1)
 
 
 class _Scaling(nn.Module):
