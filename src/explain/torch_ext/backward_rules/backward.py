@@ -41,16 +41,9 @@ class Rules:
     beside: tuple[Tensor, Sequence[Tensor]] | None = None
 
 
-def sloped(rise: Tensor, step: Tensor, flat: Tensor) -> Propagation:
-    """Give a rule that propagates the incoming value times rise / step, and the gradient where the step is flat."""
-    slope = rise / torch.where(flat, torch.ones_like(step), step)
-
-    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
-        if given[0] is None:
-            return None
-        return (torch.where(flat, given[0], arriving[0] * slope), *given[1:])
-
-    return propagate
+def sloped(given: Tensor, arriving: Tensor, rise: Tensor, step: Tensor, flat: Tensor) -> Tensor:
+    """Give the arriving value times rise / step, and the gradient where the step is flat."""
+    return torch.where(flat, given, (rise / step).mul_(arriving))
 
 
 def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:

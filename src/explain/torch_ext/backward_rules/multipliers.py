@@ -79,12 +79,14 @@ def of_one_value(step: Step) -> Propagation:
     """Propagate the incoming value times (f(x) − f(b)) / (x − b); the gradient where x and b are equal."""
     place = step.moving[0]
     entered, made = step.operand(), step.result()
-    change = entered.at_input - entered.at_baseline
-    slope = sloped(made.at_input - made.at_baseline, change, _are_alike(change))
 
     def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
-        found = slope(given[place : place + 1], arriving)
-        return None if found is None else (*given[:place], *found, *given[place + 1 :])
+        if given[place] is None:
+            return None
+        # Computed only now, so that the slopes of all operations are never in memory together.
+        change, rise = entered.at_input - entered.at_baseline, made.at_input - made.at_baseline
+        found = sloped(given[place], arriving[0], rise, change, _are_alike(change))
+        return (*given[:place], found, *given[place + 1 :])
 
     return propagate
 

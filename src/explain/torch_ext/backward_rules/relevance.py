@@ -126,22 +126,30 @@ def _added_to(values: Tensor, epsilon: float) -> Tensor:
 
 def _stabilised(made: Tensor, epsilon: float) -> _Prepare:
     """Make a sum z propagate the share z / (z + ε sign z) of its relevance, which its own gradient then divides."""
-    step = max(epsilon, torch.finfo(made.dtype).tiny)
+    step = made.new_tensor(max(epsilon, torch.finfo(made.dtype).tiny))
 
     def propagate(arriving: tuple[Any, ...]) -> tuple[Any, ...]:
         first = arriving[0]
         if first is None:
             return arriving
-        # 1 / (1 + ε / |z|) is 1 where a mask added −∞, and 0 for a sum of zero.
-        share = made.abs().reciprocal_().mul_(step).add_(1).reciprocal_()
-        return (share.mul_(first), *arriving[1:])
+        # 1 + ε / |z| is 1 where a mask added −∞, and ∞ for a sum of zero. In place, since memory limits the speed.
+        divisor = made.abs()
+        torch.div(step, divisor, out=divisor)
+        return (first / divisor.add_(1), *arriving[1:])
 
     return propagate
 
 
 def _unchanged_hook(entered: Tensor, made: Tensor) -> Propagation:
     """Propagate the incoming value times f(z) / z, which keeps the relevance the same; the gradient at zero."""
-    return sloped(made, entered, entered.abs() < torch.finfo(entered.dtype).tiny)
+
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+        if given[0] is None:
+            return None
+        flat = entered.abs() < torch.finfo(entered.dtype).tiny
+        return (sloped(given[0], arriving[0], made, entered, flat), *given[1:])
+
+    return propagate
 
 
 def _signal_hook(gate: int) -> Propagation:
