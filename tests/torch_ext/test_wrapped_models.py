@@ -152,6 +152,27 @@ def test_compiled_and_parallel_models(method):
     assert model._compiled_call_impl is call
 
 
+@every_method
+def test_parts_that_are_compiled(method):
+    """They run as they were written: the compiler would compile the hooks of layers anew for each of their shapes."""
+    torch._dynamo.reset()
+    made = []
+
+    def compiler(graph, inputs):
+        made.append(graph)
+        return graph
+
+    for part in ("pool", "first", "forward"):
+        model, plain = net(), net()
+        setattr(model, part, torch.compile(getattr(model, part), backend=compiler))
+        assert_same(model, plain, method)
+        assert not made
+        model(torch.tensor(X))
+        # Afterwards it is compiled as before.
+        assert made
+        made.clear()
+
+
 def test_layers_of_a_model_that_is_compiled_in_place_are_compared():
     report = explain.check_migration(compiled_in_place(), net(), X, methods="saliency")
     assert report.passed
