@@ -13,18 +13,21 @@ EXTENSIONS = ("torch_ext", "tf_ext")
 
 # What one extension has and the other has not, and why.
 ONLY_HERE = {
-    (
-        "torch_ext",
-        "model.inspection.default_layout",
-    ): "Of Keras and of functions keras/extension.py tells it.",
-    (
-        "torch_ext",
-        "model.inspection.stated_input_shape",
-    ): "Of Keras and of functions keras/extension.py tells it.",
-    (
-        "torch_ext",
-        "model.inspection.reads_token_ids",
-    ): "Of Keras and of functions keras/extension.py tells it.",
+    **{
+        (
+            "torch_ext",
+            f"model.{name}",
+        ): "Of Keras and of functions keras/ tells it: extension.py, inspection.py and model/."
+        for name in (
+            "inspection.default_layout",
+            "inspection.stated_input_shape",
+            "inspection.reads_token_ids",
+            "inspection.first_layer_complaint",
+            "inspection.call_error",
+            "inspection.FrameworkInspection",
+            "scores.ActivationRecorder",
+        )
+    },
     (
         "torch_ext",
         "affine_prefix.dataflow",

@@ -14,7 +14,7 @@ from tf_explain.core.vanilla_gradients import VanillaGradients
 
 import explain
 from explain.errors import EngineError
-from explain.tf_ext.model.tracing import traces_of
+from explain.keras.model.tracing import traces_of
 
 pytestmark = pytest.mark.filterwarnings("error::explain.errors.ExplainWarning")
 

@@ -152,6 +152,27 @@ def test_compiled_and_parallel_models(method):
     assert model._compiled_call_impl is call
 
 
+@every_method
+def test_parts_that_are_compiled(method):
+    """They run as they were written: the compiler would compile the hooks of layers anew for each of their shapes."""
+    torch._dynamo.reset()
+    made = []
+
+    def compiler(graph, inputs):
+        made.append(graph)
+        return graph
+
+    for part in ("pool", "first", "forward"):
+        model, plain = net(), net()
+        setattr(model, part, torch.compile(getattr(model, part), backend=compiler))
+        assert_same(model, plain, method)
+        assert not made
+        model(torch.tensor(X))
+        # Afterwards it is compiled as before.
+        assert made
+        made.clear()
+
+
 def test_layers_of_a_model_that_is_compiled_in_place_are_compared():
     report = explain.check_migration(compiled_in_place(), net(), X, methods="saliency")
     assert report.passed
@@ -328,7 +349,7 @@ def test_a_network_inside_an_estimator():
         """An estimator that keeps its network, as skorch does."""
 
         def __init__(self):
-            self.module_ = nn.Sequential(nn.Linear(4, 3), nn.Softmax(1))
+            self.module_, self.criterion_ = nn.Sequential(nn.Linear(4, 3), nn.Softmax(1)), nn.NLLLoss()
             self.classes_ = np.arange(3)
 
         def predict_proba(self, x):
@@ -336,7 +357,7 @@ def test_a_network_inside_an_estimator():
                 return self.module_(torch.tensor(x)).numpy()
 
     estimator, x = Trained(), X[:, :, :2, :2].reshape(9, 4)
-    with pytest.raises(UnsupportedModelError, match=r"'feature_ablation'.*its module_ \(a Sequential\)"):
+    with pytest.raises(UnsupportedModelError, match=r"'feature_ablation'.*its module_ \(a Sequential\)\.$"):
         explain.attribute(estimator, x, "saliency", target=1)
     assert explain.attribute(estimator.module_, x, "saliency", target=1).score == "logit"
     given = {"target": 1, "score": "probability"}
@@ -345,3 +366,28 @@ def test_a_network_inside_an_estimator():
         explain.attribute(estimator.module_, x, "occlusion", **given).values,
         atol=1e-6,
     )
+
+
+def test_numbers_of_an_estimator_that_are_no_probabilities():
+    """Each network of skorch has a predict_proba, which gives the network's output."""
+    from sklearn.base import BaseEstimator, RegressorMixin
+
+    class Network(BaseEstimator):
+        def __init__(self):
+            self.module_ = nn.Linear(4, 1)
+
+        def predict_proba(self, x):
+            with torch.no_grad():
+                return self.module_(torch.tensor(x)).numpy()
+
+        predict = predict_proba
+
+    class Regressor(RegressorMixin, Network):
+        pass
+
+    x = X[:, :, :2, :2].reshape(9, 4)
+    for model in (Regressor(), Regressor().predict_proba, Network()):
+        found = explain.attribute(model, x, "occlusion", target=0)
+        assert found.score == "output"
+    with pytest.raises(explain.errors.ScoreError, match=r"has no predict_proba: say score='output'"):
+        explain.attribute(Regressor(), x, "occlusion", target=0, score="probability")

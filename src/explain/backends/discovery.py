@@ -120,7 +120,14 @@ def models_inside(model: Any, outer: Extension) -> list[str]:
         f"its {name} (a {type(one).__name__})"
         for name, one in getattr(owner, "__dict__", {}).items()
         if any(extension is not outer and extension.recognises(one) for extension in extensions())
+        and _is_trained(one)
     ]
+
+
+def _is_trained(model: Any) -> bool:
+    """Tell whether a model has weights, which the loss beside a network, a module too, has not."""
+    parameters = getattr(model, "parameters", None)
+    return not callable(parameters) or any(True for _ in parameters())
 
 
 def _is_recognised(model: object) -> bool:

@@ -22,6 +22,9 @@ _PLAIN = frozenset({bool, int, float, str})
 ToArray = Callable[[Any], Array | None]
 """From an attribute's value to its array, if it is a tensor of the framework with values; None for anything else."""
 
+StructureOf = Callable[[Any], "Structure"]
+"""From a built Keras model to its structure."""
+
 
 @dataclass(frozen=True, eq=False)
 class Structure:

@@ -115,8 +115,9 @@ class NumPyBackend:
                 for one in (*given, *by_name.values())
                 if one is not None
             )
+            said = str(cause).rstrip().removesuffix(".")
             raise ModelCallError(
-                f"{self.model_name} raised {type(cause).__name__} for an input of {shown}: {cause}. Does x have the "
+                f"{self.model_name} raised {type(cause).__name__} for an input of {shown}: {said}. Does x have the "
                 "axes that it was trained with, the batch first?"
             ) from cause
 

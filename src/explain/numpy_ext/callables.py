@@ -90,10 +90,14 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
     if is_interpreter(model) or is_tflite_file(model):
         return _of_interpreter(model)
     if is_estimator(model):
-        return _of_method(model, _method_of(model, score))
+        return _of_method(model, _method_of(model, score), score)
     owner = getattr(model, "__self__", None)
     own = getattr(model, "__name__", type(model).__name__)
-    return _of_method(owner, own) if is_estimator(owner) else ArrayFunction(model, own, takes_several=True)
+    return (
+        _of_method(owner, own, score)
+        if is_estimator(owner)
+        else ArrayFunction(model, own, takes_several=True)
+    )
 
 
 def is_estimator(model: object) -> bool:
@@ -125,7 +129,9 @@ def stated_shape(model: Any) -> tuple[int | None, ...] | None:
 
 def _method_of(model: Any, score: ScoreKind) -> str:
     """Choose the method of an estimator for a score."""
-    there = [name for name in _METHODS if hasattr(model, name) and not _gives_classes(model, name)]
+    # A regressor may have a predict_proba that gives what its predict gives, as skorch's has.
+    names = ["predict"] if _is_regressor(model) else _METHODS
+    there = [name for name in names if hasattr(model, name) and not _gives_classes(model, name)]
     wanted = _BY_SCORE.get(score)
     if wanted is not None:
         if wanted in there:
@@ -143,15 +149,18 @@ def _method_of(model: Any, score: ScoreKind) -> str:
     )
 
 
-def _of_method(owner: Any, name: str) -> ArrayFunction:
+def _of_method(owner: Any, name: str, score: ScoreKind) -> ArrayFunction:
     if _gives_classes(owner, name):
         raise UnsupportedModelError(
             f"model, {type(owner).__name__}.predict, gives the names or numbers of classes, which are no scores: give "
             "the estimator itself, or its predict_proba or decision_function."
         )
     kind = _METHODS.get(name)
-    if kind == "logit" and not _is_classifier(owner):
+    if _is_regressor(owner) or (kind == "logit" and not _is_classifier(owner)):
         kind = "output"
+    elif kind != score and not _is_classifier(owner) and name in _BY_SCORE.values():
+        # Of what is no classifier it is what the caller says: mixtures give probabilities, a network may give anything.
+        kind = None
     return ArrayFunction(getattr(owner, name), f"{type(owner).__name__}.{name}", score=kind)
 
 
@@ -164,6 +173,12 @@ def _is_classifier(estimator: Any) -> bool:
     from sklearn.base import is_classifier
 
     return bool(is_classifier(estimator))
+
+
+def _is_regressor(estimator: Any) -> bool:
+    from sklearn.base import is_regressor
+
+    return bool(is_regressor(estimator))
 
 
 def _of_session(session: Any) -> ArrayFunction:

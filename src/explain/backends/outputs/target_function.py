@@ -53,6 +53,30 @@ def not_scalars_error(given: object, outputs: Sequence[int | None], what: str = 
     )
 
 
+def check_scalars(
+    scores: object, shape: Sequence[int | None] | None, outputs: Sequence[int | None], what: str = "a tensor"
+) -> None:
+    """Refuse what a callable target gave, unless it is one scalar per row of the outputs, also as a column.
+
+    Parameters
+    ----------
+    scores : object
+        What it gave.
+    shape : sequence of int or None, optional
+        Its shape; None if it is no tensor.
+    outputs, what
+        As for `not_scalars_error`.
+
+    Raises
+    ------
+    TargetError
+        If it is anything else.
+    """
+    is_column = shape is not None and len(shape) > 0 and all(size == 1 for size in shape[1:])
+    if shape is None or not is_column or shape[0] not in (None, outputs[0]):
+        raise not_scalars_error(type(scores).__name__ if shape is None else tuple(shape), outputs, what)
+
+
 def mixed_target_error(alone: float, within: float) -> TargetError:
     """Give the error for a callable target whose score of an example depends on the other rows of the outputs."""
     return TargetError(

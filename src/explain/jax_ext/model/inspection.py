@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from explain.backends.inspection import Inspection
-from explain.backends.stepwise import is_stepwise
 from explain.inputs.examples import Array
 from explain.inputs.wiring import Wiring
-from explain.keras import structure
-from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model
-from explain.keras.structure import Structure
+from explain.keras.model.inspection import KerasInspection
+from explain.keras.structure import structure_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class JaxInspection(Inspection):
+class JaxInspection(KerasInspection):
     """A model and its kind.
 
     Parameters
     ----------
     function : bool
         True for a function of arrays, which has no layers.
-    eager : bool
-        True if the model must run operation by operation, not as a compiled trace.
-    structure : Structure
-        The settings that a trace of the model is specialised to.
     """
 
     function: bool = False
-    eager: bool = False
-    structure: Structure = field(default_factory=Structure)
 
     @property
     def has_layers(self) -> bool:
@@ -46,17 +37,7 @@ class JaxInspection(Inspection):
 def inspect_model(
     model: Any, given: Any = (), wiring: Wiring | None = None, shape: Sequence[int] | None = None
 ) -> JaxInspection:
-    """Determine the kind of a model.
-
-    Parameters
-    ----------
-    model : object
-        The model.
-    given, wiring : Mapping, Wiring or None
-        The keyword arguments that the caller passes, and the assignment of several inputs to arguments. If one of them
-        contains a state, the caller supplies the state.
-    shape : sequence of int, optional
-        The shape of the only input, batch first.
+    """Determine the kind of a model, see `explain.keras.model.inspection.KerasInspection.of`.
 
     Raises
     ------
@@ -68,15 +49,8 @@ def inspect_model(
     if not is_keras_model(model):
         # It may do something that a trace cannot record; one that jax.jit made is compiled anyway.
         return JaxInspection(model=model, opaque=False, function=True, eager=True)
-    check_complete(model, shape)
-    found = structure.structure_of(model, _array, _dtype_name)
-    return JaxInspection(
-        model=model,
-        opaque=False,
-        stepwise=wiring is None and is_stepwise(model.call, given),
-        eager=bool(getattr(model, "run_eagerly", False)),
-        fixed_batch_size=found.batch_size,
-        structure=found,
+    return JaxInspection.of(
+        model, given, wiring, shape, lambda keras_model: structure_of(keras_model, _array, _dtype_name)
     )
 
 

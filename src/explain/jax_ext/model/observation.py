@@ -13,7 +13,6 @@ from explain.inputs.wiring import Wiring
 from explain.jax_ext.model.inspection import inspect_model, precision_of
 from explain.jax_ext.model.state import values_in_place, variables_of
 from explain.jax_ext.model.transfer import to_device, to_host
-from explain.keras.inspection import shape_complaint
 from explain.keras.observation import observed
 from explain.running.random_state import preserved_random_state
 
@@ -21,22 +20,12 @@ from explain.running.random_state import preserved_random_state
 def observe(
     model: Any, inputs: ModelInputs, layout: Layout, wiring: Wiring | None = None, *, layers: bool = True
 ) -> Observation | None:
-    """Run a model in its own mode, see `explain.backends.protocol.Extension.observe`; its state is restored.
-
-    Raises
-    ------
-    InputError
-        If the input does not fit the shape that the model states.
-    ModelCallError
-        If the model raises.
-    """
+    """Run a model in its own mode, see `explain.keras.observation.observed`; its state is restored."""
     inspection = inspect_model(model, (), wiring)
     if inspection.function or inspection.stepwise:
         return None
     if wiring is None and inputs[0] is not None:
-        complaint = shape_complaint(inspection.structure.input_shape, inputs[0].shape)
-        if complaint is not None:
-            raise complaint.error()
+        inspection.check_shape(inputs[0].shape)
     precision = precision_of(inspection, inputs[0])
     points = [None if one is None else to_device(one, precision) for one in inputs]
     variables = variables_of(model)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from explain.backends.layered import Layered, unknown_score_error
+from explain.backends.layered import unknown_score_error
 from explain.backends.protocol import Finding, Question
 from explain.backends.scoring import no_gradient_reason
 from explain.errors import ExplainError, GradientError
@@ -25,67 +24,28 @@ from explain.jax_ext.model.layers.calls import JaxPlace, place_of
 from explain.jax_ext.model.memory import is_out_of_memory
 from explain.jax_ext.model.state import variables_of
 from explain.jax_ext.model.survey import Survey, surveyed
-from explain.jax_ext.model.tracing import Beside, Trace, filled_up, traces_of
+from explain.jax_ext.model.tracing import Trace, filled_up
 from explain.jax_ext.model.transfer import to_device
 from explain.keras.calls import preserved_attributes
-from explain.keras.inspection import call_error, shape_complaint
-from explain.keras.layers import (
-    batch_axis_of,
-    fixes_axes,
-    has_channels_last,
-    is_keras_model,
-    layers_of,
-    named_layers,
-)
+from explain.keras.layers import is_keras_model, layers_of
+from explain.keras.model.opened import OpenedKerasModel
+from explain.keras.model.tracing import Beside
 from explain.running.random_state import preserved_random_state
 
 
-class OpenedModel(Layered):
-    """One opened model on JAX.
-
-    Parameters
-    ----------
-    model : keras.Model or callable
-        The model as the user gave it.
-    question : Question
-        The score to explain, and how to call the model.
-    like : object
-        The input as the user gave it: a function follows its dtype.
-    """
+class OpenedModel(OpenedKerasModel):
+    """One opened model on JAX."""
 
     inspection: JaxInspection
-    has_channels_last = staticmethod(has_channels_last)
-    fixes_axes = staticmethod(fixes_axes)
-    batch_axis_of = staticmethod(batch_axis_of)
+    forward_pass = JaxForwardPass
+    inspected = staticmethod(inspect_model)
+    is_out_of_memory = staticmethod(is_out_of_memory)
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        shape = getattr(like, "shape", None) if question.wiring is None else None
-        if shape is not None:
-            sizes = [int(size) for size in shape]
-            shape = (sizes.pop(question.layout.batch_axis), *sizes)
-        inspection = inspect_model(model, question.forward_kwargs, question.wiring, shape)
-        self.model = model
-        super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
+        super().__init__(model, question, like)
         self.device_name = device_name()
-        self.dtype: np.dtype[Any] = precision_of(inspection, like)
-        self._eager = inspection.eager
-        self._own_traces: dict[Any, Trace] = {}
+        self.dtype: np.dtype[Any] = precision_of(self.inspection, like)
         self._own_surveys: dict[Any, Survey | None] = {}
-        self._kept: set[str] = set()
-
-    def kept_state(self) -> tuple[str, ...]:
-        """Name where the model keeps a state that a call changed."""
-        return tuple(sorted(self._kept))
-
-    @property
-    def structure_token(self) -> Hashable:
-        """A value that stays the same as long as the layers of the model and their settings do."""
-        return self.inspection.structure.token
-
-    @property
-    def named_layers(self) -> Mapping[str, Any]:
-        """The layers of the model by name."""
-        return {} if self.inspection.function else named_layers(self.model)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -107,47 +67,48 @@ class OpenedModel(Layered):
         """Copy host arrays to the device, in the precision of points."""
         return tuple(to_device(array, self.dtype) for array in arrays)
 
-    def run(
-        self, function: Callable[..., Any], examples: Examples, *arguments: Any, static: tuple[Any, ...] = ()
-    ) -> Any:
-        """Run a computation.
-
-        Parameters
-        ----------
-        function : callable
-            Takes a `JaxForwardPass`, the static arguments, the arguments, and a `Beside`; gives arrays. Its trace is
-            cached with the model.
-        examples : Examples
-            Companions, masks and targets of the points.
-        *arguments
-            Arrays, nested as `function` takes them.
-        static : tuple of hashable
-            Arguments that a trace is specialised to.
-        """
-        return self.run_with_finding(function, examples, *arguments, static=static)[0]
+    def constant(self, array: Array) -> Any:
+        """Copy a host array of truth values or whole numbers to the device."""
+        return to_device(array, self.dtype)
 
     def run_with_finding(
-        self, function: Callable[..., Any], examples: Examples, *arguments: Any, static: tuple[Any, ...] = ()
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        *arguments: Any,
+        static: tuple[Hashable, ...] = (),
     ) -> tuple[Any, Finding | None]:
         """Run a computation as `run` does; also give the finding about the score."""
-        inputs = (*arguments, self.beside(examples))
+        inputs = (*arguments, self._beside(examples))
+        with self._errors_named(inputs):
+            try:
+                return self._found(function, examples, inputs, static)
+            except jax.errors.TracerArrayConversionError as cause:
+                # The values of a point whose gradient is taken are none that NumPy could read.
+                raise GradientError(no_gradient_reason(self.model_name)) from cause
+
+    def _found(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        static: tuple[Hashable, ...],
+    ) -> tuple[Any, Finding | None]:
         values = self._values()
-        try:
-            trace = self._traced_or_none(function, examples, inputs, static, values)
-            if trace is not None:
-                self._kept |= trace.kept
-                return trace.function(values, *inputs), trace.finding
-            forward = self.forward_pass(examples, values)
-            with self._put_back():
-                found = function(forward, *static, *inputs)
-            return found, forward.findings[0] if forward.findings else None
-        except ExplainError:
-            raise
-        except jax.errors.TracerArrayConversionError as cause:
-            # The values of a point whose gradient is taken are none that NumPy could read.
-            raise GradientError(no_gradient_reason(self.model_name)) from cause
-        except Exception as cause:  # The user's code may raise anything.
-            raise self.call_error(cause, inputs) from cause
+        trace: Trace | None = self._traced_or_none(
+            examples, lambda: self._trace(function, examples, inputs, static, values)
+        )
+        if trace is not None:
+            self._kept |= trace.kept
+            return trace.function(values, *inputs), trace.finding
+        forward = self._forward_pass(examples, values)
+        with self._put_back():
+            found = function(forward, *static, *inputs)
+        return found, forward.findings[0] if forward.findings else None
+
+    def _stays_eager(self, examples: Examples) -> bool:
+        # A callable target may be why: without it the model may be traced.
+        return examples.target.function is None
 
     def survey(self, examples: Examples) -> Survey | None:
         """Give what a trace of the model shows for these examples; None for a model that cannot be traced."""
@@ -160,7 +121,7 @@ class OpenedModel(Layered):
 
     def _surveyed(self, examples: Examples) -> Survey | None:
         one = self.padded(examples.rows(slice(0, 1)))
-        points, beside, values = self.tensors(one.inputs), self.beside(one), self._values()
+        points, beside, values = self.tensors(one.inputs), self._beside(one), self._values()
         forward = self._bare_pass(one)
 
         def source(values: Any, points: Any, beside: Beside) -> Any:
@@ -191,55 +152,6 @@ class OpenedModel(Layered):
             if found is not None and not found.connected:
                 raise GradientError(no_gradient_reason(self.model_name))
 
-    def check_shape(self, examples: Examples) -> None:
-        """Reject an input that does not fit the shape that the model states, before Keras broadcasts it.
-
-        Raises
-        ------
-        InputError, LayoutError
-            If the input does not fit; the message says what to do.
-        """
-        question = self.question
-        if self.inspection.stepwise or self.entry is not None or question.wiring is not None:
-            return
-        count, *one = examples.inputs[0].shape
-        one.insert(question.layout.batch_axis, count)
-        complaint = shape_complaint(self.inspection.structure.input_shape, tuple(one))
-        if complaint is not None:
-            raise complaint.error()
-
-    def call_error(self, cause: Exception, inputs: tuple[Any, ...]) -> ExplainError:
-        """Give the error for a model that raised."""
-        (*_, outer, unmoved, _), wiring, points = inputs[-1], self.question.wiring, inputs[0]
-        if wiring is not None:
-            moved = points if self.entry is None else outer
-            points = wiring.arranged(moved, unmoved, lambda one, axis: one)
-        return call_error(cause, points, wiring)
-
-    def _traced_or_none(
-        self,
-        function: Callable[..., Any],
-        examples: Examples,
-        inputs: tuple[Any, ...],
-        static: tuple[Any, ...],
-        values: Sequence[Any],
-    ) -> Trace | None:
-        """Find or make the trace of a computation; None for a model that must run operation by operation."""
-        if self._eager:
-            return None
-        try:
-            return self._trace(function, examples, inputs, static, values)
-        except ExplainError:
-            raise
-        # The user's code may raise anything, sometimes only because it is traced. It may still work operation by
-        # operation; if not, its error then concerns the input and not the trace.
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            if examples.target.function is None:
-                self._eager = True
-            return None
-
     def _trace(
         self,
         function: Callable[..., Any],
@@ -248,25 +160,12 @@ class OpenedModel(Layered):
         static: tuple[Any, ...],
         values: Sequence[Any],
     ) -> Trace:
-        question = self.question
-        # These values cannot be part of a key: cache a trace that uses them for this opened model only.
-        alone = bool(question.forward_kwargs) or examples.target.function is not None
-        kept = self._own_traces if alone else traces_of(self.model)
+        kept = self._traces_for(examples)
         leaves, tree = jax.tree.flatten(inputs)
-        key = (
-            function,
-            static,
-            self.entry,
-            self.exit,
-            self.readers,
-            (question.score, question.output, question.layout, question.wiring),
-            examples.target.function,
-            tree,
-            tuple((leaf.dtype, leaf.shape) for leaf in leaves),
-            self.structure_token,
-        )
+        signature = tuple((leaf.dtype, leaf.shape) for leaf in leaves)
+        key = (*self._key_of(function, static), tree, signature)
         if key not in kept:
-            forward = self.forward_pass(examples, values)
+            forward = self._forward_pass(examples, values)
 
             def computed(values: Any, *inputs: Any) -> Any:
                 forward.values = values
@@ -278,7 +177,8 @@ class OpenedModel(Layered):
             forward.values = ()
             finding = forward.findings[0] if forward.findings else None
             kept[key] = Trace(compiled, finding, frozenset(forward.kept))
-        return kept[key]
+        found: Trace = kept[key]
+        return found
 
     @contextmanager
     def _put_back(self) -> Iterator[None]:
@@ -294,7 +194,7 @@ class OpenedModel(Layered):
         """Give the values of the variables of a Keras model."""
         return [one.value for one in variables_of(self.model)] if is_keras_model(self.model) else []
 
-    def forward_pass(self, examples: Examples, values: Sequence[Any]) -> JaxForwardPass:
+    def _forward_pass(self, examples: Examples, values: Sequence[Any]) -> JaxForwardPass:
         """Create a forward pass; the end of the model is known from its survey."""
         forward, wanted = self._bare_pass(examples), self.question.score
         forward.values, forward.kept = values, self._kept if self._eager else forward.kept
@@ -310,23 +210,4 @@ class OpenedModel(Layered):
         return forward
 
     def _bare_pass(self, examples: Examples) -> JaxForwardPass:
-        return JaxForwardPass.of(
-            self.model,
-            self.inspection,
-            question=self.question,
-            target_function=examples.target.function,
-            entry=self.entry,
-            exit=self.exit,
-            readers=self.readers,
-        )
-
-    def beside(self, examples: Examples) -> Beside:
-        """Give the arguments beside the points as arrays; Keras itself casts half-precision companions."""
-        companions = {name: to_device(array, self.dtype) for name, array in examples.companions.items()}
-        mask = () if examples.mask is None else (jnp.asarray(examples.mask),)
-        held = tuple(jnp.asarray(one) for one in examples.held)
-        indices = examples.target.indices
-        if indices is None:
-            indices = np.zeros((len(examples), 0), np.int32)
-        outer, unmoved = self.tensors(examples.outer), self.tensors(examples.unmoved)
-        return companions, mask, held, outer, unmoved, to_device(indices, self.dtype)
+        return JaxForwardPass.of(self.model, self.inspection, **self._settings(examples))

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from explain.backends.outputs.target_function import called_target, not_scalars_error
+from explain.backends.outputs.target_function import called_target, check_scalars
 from explain.backends.scoring import Arithmetic, no_gradient_reason
 from explain.errors import GradientError
 
@@ -24,16 +24,9 @@ ARITHMETIC = Arithmetic(
 
 
 def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
-    """Give one scalar per example, shape (N,).
+    """Give one scalar per example, shape (N,), from the explained outputs, shape (N, ...).
 
-    Parameters
-    ----------
-    outputs : jax.Array
-        The explained outputs, shape (N, ...).
-    function : callable, optional
-        A callable target.
-    indices : jax.Array of int
-        Without a callable target, one index per example, shape (N, R).
+    Without a callable target, `indices` are one index per example, shape (N, R).
 
     Raises
     ------
@@ -46,10 +39,7 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
         return outputs[(jnp.arange(len(outputs)), *(indices[:, axis] for axis in range(indices.shape[-1])))]
     scores = called_target(function, outputs)
     shape = tuple(scores.shape) if isinstance(scores, jax.Array) else None
-    if shape is None or shape[:1] != outputs.shape[:1] or any(size != 1 for size in shape[1:]):
-        raise not_scalars_error(
-            type(scores).__name__ if shape is None else shape, outputs.shape, "a JAX array"
-        )
+    check_scalars(scores, shape, outputs.shape, "a JAX array")
     return jnp.reshape(scores, (-1,))
 
 

@@ -1,17 +1,12 @@
-"""Computations compiled once per shape, and cached as long as the model exists."""
+"""Computations compiled once per shape."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from explain.backends.protocol import Finding
-
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
-"""The arguments beside the points, one row per example: companions, mask (none or one), fixed Keras masks, the model's
-own inputs if the points are outputs of a layer, inputs that stay fixed, target indices."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +26,6 @@ class Trace:
     function: Callable[..., Any]
     finding: Finding | None
     kept: frozenset[str]
-
-
-_traces: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
-
-
-def traces_of(model: Any) -> dict[Any, Trace]:
-    """Give the cached traces of a model; the cache does not keep the model alive."""
-    return _traces.setdefault(model, {})
 
 
 def filled_up(count: int) -> int:

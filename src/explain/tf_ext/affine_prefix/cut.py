@@ -12,10 +12,10 @@ from typing import Any, Literal
 from explain.backends.operations.score_graph import Survey
 from explain.inputs.examples import Examples
 from explain.keras.calls import replaced
+from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
 from explain.tf_ext.model.opened import OpenedModel
-from explain.tf_ext.model.tracing import Beside
 
 
 @dataclass(frozen=True)

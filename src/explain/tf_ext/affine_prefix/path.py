@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from explain.inputs.examples import Array, Arrays, Examples
+from explain.keras.model.tracing import Beside
 from explain.running import path_gradients
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.opened import OpenedModel
-from explain.tf_ext.model.tracing import Beside
 
 # Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}

@@ -14,13 +14,13 @@ from explain.backends.protocol import Rule
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Arrays, Examples
 from explain.keras.calls import replaced
+from explain.keras.model.tracing import Beside
 from explain.tf_ext.backward_rules.backward import backward
 from explain.tf_ext.backward_rules.deep_lift import rescaled
 from explain.tf_ext.backward_rules.guided import rectified
 from explain.tf_ext.backward_rules.relevance import shared_out
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.opened import OpenedModel
-from explain.tf_ext.model.tracing import Beside
 
 
 def rule_gradients(

@@ -16,10 +16,10 @@ from explain.backends.operations.attentions import (
 )
 from explain.backends.operations.score_graph import names
 from explain.inputs.examples import Examples
+from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import name_of, operands_of
 from explain.tf_ext.model.opened import OpenedModel
-from explain.tf_ext.model.tracing import Beside
 from explain.tf_ext.model.transfer import to_host
 
 _SAME_AXES = names("Identity IdentityN Cast StopGradient PreventGradient EnsureShape")

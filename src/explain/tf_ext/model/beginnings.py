@@ -15,11 +15,11 @@ from explain.backends.operations.score_graph import names
 from explain.inputs.examples import Examples
 from explain.keras import beginnings as keras_beginnings
 from explain.keras.beginnings import Given
+from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.endings import MOVES
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import name_of, operands_of
 from explain.tf_ext.model.opened import OpenedModel
-from explain.tf_ext.model.tracing import Beside
 
 _KINDS = Beginnings(
     moves=MOVES

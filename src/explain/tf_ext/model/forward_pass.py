@@ -2,98 +2,42 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.forward_pass import ForwardPass
 from explain.backends.operations.endings import Ending
-from explain.backends.places import entering
-from explain.backends.protocol import Finding
-from explain.backends.scoring import Reading, RecordedActivation
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
-from explain.keras.calls import wired
-from explain.keras.inspection import output_names
-from explain.keras.layers import is_keras_model, layers_of, named_layers
-from explain.keras.masks import recorded_masks
+from explain.keras.layers import named_layers
+from explain.keras.model.forward_pass import KerasForwardPass
+from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
-from explain.tf_ext.model.inspection import TensorFlowInspection
 from explain.tf_ext.model.layers.calls import TensorFlowPlace, noted_calls, with_moved_axis
 from explain.tf_ext.model.layers.operations import noted_operations, tape_for
-from explain.tf_ext.model.scores import (
-    ARITHMETIC,
-    ActivationRecorder,
-    gradients_of_scores,
-    pick_scores,
-)
+from explain.tf_ext.model.scores import ARITHMETIC, gradients_of_scores, pick_scores
 from explain.tf_ext.model.state import held_keras_layers
-from explain.tf_ext.model.tracing import Beside
 
 
 @dataclass(kw_only=True)
-class TensorFlowForwardPass(ForwardPass):
-    """One run of a TensorFlow model, or one trace of it; see `explain.backends.forward_pass.ForwardPass`.
-
-    It holds a weak reference to the model, so that a cached trace does not keep the model alive.
+class TensorFlowForwardPass(KerasForwardPass):
+    """One run of a TensorFlow model, or one trace of it.
 
     Parameters
     ----------
-    reference : callable
-        Returns the model.
-    target_function : callable, optional
-        A callable target.
-    findings, endings : list
-        The finding of each reading of the output, and the end of each call of the model.
-    notes : list
-        Records of a computation for the analysis of its trace.
+    endings : list
+        The end of each call of the model.
     run : EagerRun, optional
         The operations of a pass without a trace, if they are recorded.
     """
 
     arithmetic = ARITHMETIC
-    inspection: TensorFlowInspection
-    reference: Callable[[], Any]
-    target_function: Callable[[Any], Any] | None = None
-    findings: list[Finding] = field(default_factory=list)
     endings: list[Ending | None] = field(default_factory=list)
-    notes: list[Any] = field(default_factory=list)
     run: EagerRun | None = None
-
-    @classmethod
-    def of(cls, model: Any, inspection: TensorFlowInspection, **settings: Any) -> TensorFlowForwardPass:
-        """Create the forward pass of a model; it holds a strong reference if the model is not a Keras model."""
-        if inspection.opaque:
-            return cls(reference=lambda: model, inspection=inspection, **settings)
-        return cls(reference=weakref.ref(model), inspection=replace(inspection, model=None), **settings)
-
-    @property
-    def model(self) -> Any:
-        """The model."""
-        return self.reference()
-
-    @property
-    def model_name(self) -> str:
-        """Class name of the model."""
-        return type(self.model).__name__
-
-    @property
-    def layers(self) -> list[Any]:
-        """The layers of a Keras model; an empty list for another model."""
-        return layers_of(self.model) if is_keras_model(self.model) else []
-
-    def outputs(self, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Give the explained output, shape (N, ...)."""
-        return self.read(points, beside).explained
-
-    def scores(self, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Give one number per example, shape (N,)."""
-        return self.scores_of(self.outputs(points, beside), beside)
 
     def scores_of(self, explained: Any, beside: Beside) -> Any:
         """Give one number per example from the explained output."""
@@ -118,15 +62,6 @@ class TensorFlowForwardPass(ForwardPass):
         (gradient,) = gradients_of_scores(tape, scores, found[-1:], self.model_name)
         return found[-1], gradient
 
-    def recorded(
-        self, places: Sequence[TensorFlowPlace], points: tuple[Any, ...], beside: Beside
-    ) -> list[Any]:
-        """Give the outputs of layers at some places."""
-        with ExitStack() as stack:
-            found = [stack.enter_context(place.kept()) for place in places]
-            self.read(points, beside)
-        return [outputs[-1] for outputs in found]
-
     def held_gradients(
         self, places: Sequence[tuple[int, TensorFlowPlace]], points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ...]:
@@ -137,10 +72,7 @@ class TensorFlowForwardPass(ForwardPass):
             return self.gradients(points, beside, (place for _, place in places))[0]
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
-        """Give outputs, gradients, scores and target indices (by default the predicted class) from one run.
-
-        If the target does not fit the outputs, there are no gradients: another function raises the error.
-        """
+        """Give outputs, gradients, scores and target indices (by default the predicted class) from one run."""
         indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
@@ -167,45 +99,11 @@ class TensorFlowForwardPass(ForwardPass):
         # A trace must return a tensor, and there may be no points.
         return beside[-1]
 
-    def received(
-        self, places: Sequence[TensorFlowPlace], points: tuple[Any, ...], beside: Beside
-    ) -> tuple[Any, ...]:
-        """Give the first argument of the layers at some places."""
-        with ExitStack() as stack:
-            found = [stack.enter_context(place.received()) for place in places]
-            self.read(points, beside)
-        # For other inputs a model may call other layers.
-        nothing = tf.zeros((tf.shape(beside[-1])[0], 0))
-        return tuple(one[0] if one else nothing for one in found)
+    def _nothing(self, beside: Beside) -> Any:
+        return tf.zeros((tf.shape(beside[-1])[0], 0))
 
-    def masks(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
-        """Give the masks that Keras layers compute from values, in the order of the calls."""
-        with recorded_masks(self.layers) as masks:
-            self.read(points, beside)
-        return tuple(masks)
-
-    def read(self, points: tuple[Any, ...], beside: Beside) -> Reading:
-        """Run the model; give its output and the explained output, batch first."""
-        companions, masks, held, outer, unmoved, _ = beside
-        moved = points if self.entry is None else outer
-        value = points[0] if points else None
-        contexts = [held_keras_layers(self.layers, held), *entering(self.readers, self.entry, moved, value)]
-        keywords = {**self.question.forward_kwargs, **companions}
-        mask, rows = masks[0] if masks else None, tf.nest.flatten((points, unmoved))[0].shape[0]
-        reading = self.read_inputs(moved, unmoved, mask, keywords, contexts, rows)
-        self.findings.append(reading.finding)
-        return reading
-
-    def _run(
-        self, inputs: Sequence[Any], keywords: Mapping[str, Any]
-    ) -> tuple[Any, Sequence[RecordedActivation]]:
-        model = self.model
-        given, named = wired(model, self.question.wiring, inputs, keywords, keras=is_keras_model(model))
-        with ActivationRecorder(model).recording() as recorded:
-            return (self.inspection.model or model)(*given, **named), recorded
-
-    def _output_names(self) -> Sequence[str]:
-        return output_names(self.model) if is_keras_model(self.model) else ()
+    def _state(self, held: Sequence[Any]) -> list[AbstractContextManager[Any]]:
+        return [held_keras_layers(self.layers, held)]
 
     def _is_tensor(self, value: Any) -> bool:
         return bool(tf.is_tensor(value))
@@ -218,11 +116,6 @@ class TensorFlowForwardPass(ForwardPass):
         if not tf.is_symbolic_tensor(output):
             return None
         return with_replaced(output, ending, replacement(self.question.score))
-
-    @property
-    def channels_first(self) -> bool:
-        """Keras has channels last."""
-        return False
 
     def _with_moved_axis(self, tensor: Any, source: int, target: int) -> Any:
         return tensor if source == target else with_moved_axis(tensor, source, target)

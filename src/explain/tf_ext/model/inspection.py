@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.inspection import Complaint, Inspection
-from explain.backends.stepwise import is_stepwise
-from explain.errors import ExplainError, UnsupportedModelError
+from explain.errors import UnsupportedModelError
 from explain.inputs.wiring import Wiring
-from explain.keras import inspection as keras_inspection
-from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model
-from explain.keras.structure import Structure
+from explain.keras.model.inspection import KerasInspection
 from explain.tf_ext.model.structure import structure_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorFlowInspection(Inspection):
-    """A model and its kind.
-
-    Parameters
-    ----------
-    eager : bool
-        True if the model must run operation by operation, not as a traced graph.
-    structure : Structure
-        The settings that a trace of the model is specialised to.
-    """
-
-    eager: bool = False
-    structure: Structure = field(default_factory=Structure)
 
 
 def inspect_model(
     model: Any, given: Any = (), wiring: Wiring | None = None, shape: Sequence[int] | None = None
-) -> TensorFlowInspection:
-    """Determine the kind of a model.
-
-    Parameters
-    ----------
-    model : object
-        The model.
-    given, wiring : Mapping, Wiring or None
-        The keyword arguments that the caller passes, and the assignment of several inputs to arguments. If one of them
-        contains a state, the caller supplies the state.
-    shape : sequence of int, optional
-        The shape of the only input, batch first.
+) -> KerasInspection:
+    """Determine the kind of a model, see `explain.keras.model.inspection.KerasInspection.of`.
 
     Raises
     ------
@@ -60,38 +29,19 @@ def inspect_model(
     if not is_keras_model(model):
         function, size = _callable_of(model, wiring)
         # The model is traced already, or it is a function that may do something that a trace cannot record.
-        return TensorFlowInspection(
+        return KerasInspection(
             model=function, opaque=True, eager=True, fixed_batch_size=size, structure=structure_of(model)
         )
-    check_complete(model, shape)
-    structure = structure_of(model)
-    return TensorFlowInspection(
-        model=model,
-        opaque=False,
-        stepwise=wiring is None and is_stepwise(model.call, given),
-        eager=bool(getattr(model, "run_eagerly", False)),
-        fixed_batch_size=structure.batch_size,
-        structure=structure,
-    )
+    return KerasInspection.of(model, given, wiring, shape, structure_of)
 
 
-def device_and_dtype(inspection: TensorFlowInspection, like: Any) -> tuple[str, Any]:
+def device_and_dtype(inspection: KerasInspection, like: Any) -> tuple[str, Any]:
     """Give the device, and the precision of points: that of the model's weights, or of its input without weights."""
     device = "GPU:0" if tf.config.list_physical_devices("GPU") else "cpu"
     if inspection.structure.precision is not None:
         return device, tf.as_dtype(inspection.structure.precision)
     name = getattr(getattr(like, "dtype", None), "name", None)
     return device, tf.float64 if name == "float64" else tf.float32
-
-
-def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ...]) -> Complaint | None:
-    """Describe why an input's shape does not fit the shape that the model states; None if it fits or none is stated."""
-    return keras_inspection.shape_complaint(inspection.structure.input_shape, shape)
-
-
-def call_error(cause: Exception, inputs: Sequence[Any], wiring: Wiring | None) -> ExplainError:
-    """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
-    return keras_inspection.call_error(cause, inputs, wiring)
 
 
 def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:

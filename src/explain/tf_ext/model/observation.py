@@ -13,7 +13,7 @@ from explain.inputs.wiring import Wiring
 from explain.keras.layers import is_keras_model
 from explain.keras.observation import observed
 from explain.running.random_state import preserved_random_state
-from explain.tf_ext.model.inspection import device_and_dtype, first_layer_complaint, inspect_model
+from explain.tf_ext.model.inspection import device_and_dtype, inspect_model
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.transfer import to_device, to_host
 
@@ -21,23 +21,12 @@ from explain.tf_ext.model.transfer import to_device, to_host
 def observe(
     model: Any, inputs: ModelInputs, layout: Layout, wiring: Wiring | None = None, *, layers: bool = True
 ) -> Observation | None:
-    """Run a model in its own mode, see `explain.backends.protocol.Extension.observe`; its state is restored.
-
-    Raises
-    ------
-    InputError
-        If the input does not fit the shape that the model states.
-    ModelCallError
-        If the model raises.
-    """
+    """Run a model in its own mode, see `explain.keras.observation.observed`; its state is restored."""
     inspection = inspect_model(model, (), wiring)
-    if inspection.opaque or inspection.stepwise or not is_keras_model(model):
+    if inspection.stepwise or not is_keras_model(model):
         return None
-    complaint = None
     if wiring is None and inputs[0] is not None:
-        complaint = first_layer_complaint(inspection, inputs[0].shape)
-    if complaint is not None:
-        raise complaint.error()
+        inspection.check_shape(inputs[0].shape)
     _, precision = device_and_dtype(inspection, inputs[0])
     points = [None if one is None else to_device(one, precision) for one in inputs]
     contexts = [inference_mode(), preserved_variables(model), preserved_random_state()]

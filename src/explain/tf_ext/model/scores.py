@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from explain.backends.outputs.target_function import called_target, not_scalars_error
+from explain.backends.outputs.target_function import called_target, check_scalars
 from explain.backends.protocol import Finding
-from explain.backends.scoring import Arithmetic, RecordedActivation, no_gradient_reason
+from explain.backends.scoring import Arithmetic, no_gradient_reason
 from explain.errors import GradientError, ScoreError
-from explain.keras.calls import recorded_activations
-from explain.keras.layers import is_keras_model, layers_of
 
 ARITHMETIC = Arithmetic(
     softmax=tf.nn.softmax,
@@ -26,36 +23,10 @@ ARITHMETIC = Arithmetic(
 """TensorFlow's operations on tensors."""
 
 
-class ActivationRecorder:
-    """Finds a model's softmax, log-softmax and sigmoid layers once, and records their calls.
-
-    Parameters
-    ----------
-    model : object
-        The model; if its layers cannot be accessed, nothing is recorded.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._layers = layers_of(model) if is_keras_model(model) else []
-
-    @contextmanager
-    def recording(self) -> Iterator[list[RecordedActivation]]:
-        """Record every call of an activation layer."""
-        with recorded_activations(self._layers) as recorded:
-            yield recorded
-
-
 def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
-    """Give one scalar per example, shape (N,).
+    """Give one scalar per example, shape (N,), from the explained outputs, shape (N, ...).
 
-    Parameters
-    ----------
-    outputs : tf.Tensor
-        The explained outputs, shape (N, ...).
-    function : callable, optional
-        A callable target.
-    indices : tf.Tensor of int64
-        Without a callable target, one index per example, shape (N, R).
+    Without a callable target, `indices` are one index per example, shape (N, R).
 
     Raises
     ------
@@ -66,14 +37,7 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
         return tf.gather_nd(outputs, indices, batch_dims=1) if indices.shape[-1] else outputs
     # In a trace it may fail only because it is traced: it is then called again without one.
     scores = called_target(function, outputs) if tf.executing_eagerly() else function(outputs)
-    shape = tuple(scores.shape) if tf.is_tensor(scores) else None
-    if (
-        shape is None
-        or any(size != 1 for size in shape[1:])
-        or len(shape) == 0
-        or shape[0] not in (None, outputs.shape[0])
-    ):
-        raise not_scalars_error(type(scores).__name__ if shape is None else shape, outputs.shape)
+    check_scalars(scores, tuple(scores.shape) if tf.is_tensor(scores) else None, outputs.shape)
     return tf.reshape(scores, [-1])
 
 

@@ -1,9 +1,8 @@
-"""Computations traced once per signature, and cached as long as the model exists."""
+"""Computations traced once per signature."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +14,6 @@ from explain.backends.protocol import Finding
 _ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
 # The gradient of indexing, which assigns to no variable.
 _NO_ASSIGNMENT = "ScatterNd"
-
-
-# The arguments beside the points, one row per example: companions, mask (none or one), fixed Keras masks, the model's
-# own inputs if the points are outputs of a layer, inputs that stay fixed, target indices.
-Beside = tuple[Mapping[str, Any], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], Any]
 
 
 @dataclass(frozen=True)
@@ -45,14 +39,6 @@ class Trace:
     assigns: bool
     analysis: Any = None
     ending: Ending | None = None
-
-
-_traces: weakref.WeakKeyDictionary[Any, dict[Any, Trace]] = weakref.WeakKeyDictionary()
-
-
-def traces_of(model: Any) -> dict[Any, Trace]:
-    """Give the cached traces of a model; the cache does not keep the model alive."""
-    return _traces.setdefault(model, {})
 
 
 def traced(

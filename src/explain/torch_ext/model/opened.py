@@ -104,7 +104,8 @@ class OpenedModel(Layered):
         """The modules without submodules; none if they cannot be accessed, or belong to Keras."""
         hidden = self.inspection.opaque or self.inspection.keras
         modules = self.inspection.structure.modules
-        return [] if hidden else [module for module in modules if not any(module.children())]
+        # A module may have a length, by which it counts as true or false.
+        return [] if hidden else [module for module in modules if not list(module.children())]
 
     @property
     def named_layers(self) -> Mapping[str, nn.Module]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -85,6 +86,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
             snapshots.extend(map(_Snapshot, structure.modules))
         with ExitStack() as stack:
             stack.enter_context(_one_attention_path())
+            stack.enter_context(_uncompiled())
             if snapshots or not structure.modules:
                 # The model has custom code, which may draw from any generator.
                 stack.enter_context(preserved_random_state())
@@ -109,6 +111,16 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
 def _compiled_call(module: nn.Module) -> Any:
     """Give the compiled call of a module that was compiled in place, None for any other."""
     return None if isinstance(module, torch.jit.ScriptModule) else module.__dict__.get("_compiled_call_impl")
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """Run what `torch.compile` made as it was written, such as a part of the model, or its ``forward``.
+
+    The compiler would compile the hooks of the layers too, anew for each of their shapes.
+    """
+    # Before PyTorch 2.6 the compiler had no such switch; it is loaded if anything was compiled.
+    has_switch = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+    return torch.compiler.set_stance("force_eager") if has_switch else nullcontext()
 
 
 @contextmanager

@@ -232,7 +232,7 @@ def _padding(module: Any) -> Pairs | None:
     odd zero goes at the end, as in TensorFlow.
     """
     zeros = [found for child in module.children() if (found := zeros_around(child)) is not None]
-    if not (zeros or type(module).forward.__module__.startswith("torch.nn.") or any(module.children())):
+    if not (zeros or type(module).forward.__module__.startswith("torch.nn.") or list(module.children())):
         return None
     if module.padding == "valid":
         pairs: Pairs = tuple((0, 0) for _ in module.kernel_size)

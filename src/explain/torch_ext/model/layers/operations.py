@@ -93,7 +93,7 @@ def _handled(model: nn.Module, handle: _Handle) -> Iterator[None]:
 
     with ExitStack() as stack:
         for name, module in {"": model, **named_layers(model)}.items():
-            path = name if name == "" or any(module.children()) else None
+            path = name if name == "" or list(module.children()) else None
             stack.callback(module.register_forward_pre_hook(partial(begin, path)).remove)
             stack.callback(module.register_forward_hook(end, always_call=True).remove)
         stack.enter_context(_OperationCalls(running, handle))

@@ -1,0 +1,1 @@
+"""Running a Keras model, or a function, whichever framework Keras runs on."""
