@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from explain.backends.forward_pass import check_rows
-from explain.backends.layered import LastPass
+from explain.backends.forward_pass import LastPass, check_rows
+from explain.backends.layered import HeldCall
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import layer_rows_error
 from explain.backends.protocol import Finding, Primitive, Question, Rule
@@ -178,7 +178,7 @@ class JaxBackend(AlongPaths, OpenedModel):
         except Exception as cause:  # The user's code may raise anything.
             raise self.call_error(cause, inputs) from cause
 
-    def activations(self, call: LayerCall, examples: Examples) -> Array:
+    def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
         outputs = self.until(call).run(JaxForwardPass.outputs, padded, self.tensors(padded.inputs))
@@ -186,9 +186,9 @@ class JaxBackend(AlongPaths, OpenedModel):
             raise layer_rows_error(call, outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)]
 
-    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+    def held_gradients(self, calls: Sequence[HeldCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
-        places = tuple((row, self.place_of(call)) for row, call in calls.items())
+        places = tuple((row, self.place_of(call)) for row, call in calls)
         found = self.run(
             JaxForwardPass.held_gradients, examples, self.tensors(examples.inputs), static=(places,)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from explain.backends.forward_pass import check_rows
-from explain.backends.layered import LastPass
+from explain.backends.forward_pass import LastPass, check_rows
+from explain.backends.layered import HeldCall
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import layer_rows_error
@@ -177,7 +177,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
         except Exception as cause:  # The user's code may raise anything.
             raise self._call_error(cause, inputs) from cause
 
-    def activations(self, call: LayerCall, examples: Examples) -> Array:
+    def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
         outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
@@ -186,10 +186,12 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
             raise layer_rows_error(call, outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)]
 
-    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+    def held_gradients(self, calls: Sequence[HeldCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
-        places = tuple((row, self.place_of(call)) for row, call in calls.items())
-        return self._run_once(TensorFlowForwardPass.held_gradients, examples, calls.values(), places)
+        places = tuple((row, self.place_of(call)) for row, call in calls)
+        return self._run_once(
+            TensorFlowForwardPass.held_gradients, examples, [call for _, call in calls], places
+        )
 
     def _run_once(
         self, function: Callable[..., Any], examples: Examples, calls: Iterable[LayerCall], places: Hashable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.backends.layered import LastPass
+from explain.backends.forward_pass import LastPass
+from explain.backends.layered import HeldCall
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import EndOfRun
@@ -141,11 +142,11 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             self.read(self.tensors(examples.inputs), examples)
         return tuple(to_host(outputs[-1].contiguous()) for outputs in found)
 
-    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+    def held_gradients(self, calls: Sequence[HeldCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
         points = self.tensors(examples.inputs, grad=True)
         with ExitStack() as stack:
-            for row, call in calls.items():
+            for row, call in calls:
                 stack.enter_context(self.place_of(call).held(row, len(examples)))
             explained = self.read(points, examples).explained
         return tuple(to_host(one) for one in self.gradients_of(explained, examples, points))
@@ -155,7 +156,7 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         with torch.no_grad():
             return beginnings.reads_in(lambda: self.read(self.tensors(examples.inputs), examples), most)
 
-    def activations(self, call: LayerCall, examples: Examples) -> Array:
+    def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
         with torch.no_grad():

@@ -19,6 +19,7 @@ from explain.running.maps.axes import observed_axes, untold_axes_error, usual_ax
 from explain.running.maps.changes import changed_rows, recorded
 from explain.running.maps.mean_gradient import mean_is_rounding
 from explain.running.maps.prediction import Output
+from explain.running.maps.steps import with_steps
 from explain.running.maps.token_grid import grid_of
 from explain.running.problem import Problem
 
@@ -65,6 +66,7 @@ def default_call(
         If the score has no gradient to the input.
     """
     rank = len(extent_of(problem.layout))
+    calls = with_steps(problem, calls)
     possible = [call for call in reversed(calls) if _may_be_map(call, rank)]
     if not possible:
         raise LayerError(
@@ -78,7 +80,7 @@ def default_call(
     search = _Search(seen, calls)
     found = search.last_of(possible)
     if search.first_of_part is not None:
-        every = with_operations()
+        every = with_steps(problem, with_operations())
         behind = every[every.index(search.first_of_part) :]
         operations = [call for call in reversed(behind) if call.is_operation and _may_be_map(call, rank)]
         found = _Search(seen, every).last_of(operations) or found
@@ -155,7 +157,7 @@ class _Search:
             return None
         if mapped.grid is not None:
             slopes = mapped.grid.laid_out(slopes)
-        if _n_places(slopes) <= 1:
+        if _n_places(slopes) <= 1 or not _spans_axes(problem, mapped, slopes):
             self.of_one_place = True
         elif mean_is_rounding(slopes, problem.backend.dtype).all():
             self.cancels = True
@@ -194,7 +196,8 @@ class _Search:
         if self.of_one_place:
             return LayerError(
                 "Of every layer that gives a map over space or time, the score depends on one place only, as on the "
-                "last step of a recurrent layer: a class activation map would have no information. Name a layer with "
+                "last step of a recurrent layer, or on one value of each frame: a class activation map would have no "
+                "information. Name a layer with "
                 "layer= if you want it nevertheless, or use method='integrated_gradients'."
             )
         return LayerError(
@@ -276,6 +279,26 @@ def _gradients_without(
 
 def _n_places(slopes: Array) -> int:
     return int(np.count_nonzero(slopes.any(axis=-1)))
+
+
+def _spans_axes(problem: Problem, call: LayerCall, slopes: Array) -> bool:
+    """Tell whether the score depends on several places along enough axes of a map, from its slopes: (1, places..., C).
+
+    A map over three axes, as of a video, has two such axes: one value a frame is no map of its frames. Of the calls for
+    each step, or of rows folded into the batch, the axis of the steps is among them: the last step alone is none.
+    """
+    used = slopes[0].any(axis=-1)
+    lengths = [
+        int(used.any(axis=tuple(other for other in range(used.ndim) if other != axis)).sum())
+        for axis in range(used.ndim)
+    ]
+    sizes = [
+        problem.examples.inputs[0].shape[problem.layout.axes.index(one)] for one in extent_of(problem.layout)
+    ]
+    if len(sizes) < 3:
+        return not call.has_steps or lengths[0] > 1
+    steps = lengths[0] if call.has_steps and call.grid is None else 2
+    return steps > 1 and sum(length > 1 for length in lengths) >= min(2, sum(size > 1 for size in sizes))
 
 
 def _slopes(problem: Problem, call: LayerCall, unread: list[GradientError]) -> Array | None:
