@@ -219,7 +219,7 @@ class SeveralInputs:
         """Pose the problem of one input, with the others fixed."""
         one, part = self.moved[place], self.backend.parts[place]
         rows = problem.examples.inputs[0]
-        bases = problem.baselines
+        bases, references = problem.baselines, problem.references
         return replace(
             problem,
             backend=Alone(cast(Joint, problem.backend), part),
@@ -231,6 +231,7 @@ class SeveralInputs:
             ),
             layout=one.layout,
             baselines=None if bases is None else (_part(bases[0], part),),
+            references=None if references is None else (_part(references[0], part),),
             bounds=one.given.bounds,
             options=one.options,
             parts=(),

@@ -33,6 +33,9 @@ def as_map(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> Lay
     if not extent:
         return None
     if own == "T" and len(extent) > 1:
+        if "T" in extent and call.places == (_size(problem, "T"),):
+            # They are the steps of the input, one value a frame.
+            return None
         call = replace(call, grid=grid_of(problem, call, calls))
         return None if call.grid is None else call
     return call if sorted(own) == sorted(extent) and math.prod(call.places) > 1 else None
@@ -292,13 +295,15 @@ def _spans_axes(problem: Problem, call: LayerCall, slopes: Array) -> bool:
         int(used.any(axis=tuple(other for other in range(used.ndim) if other != axis)).sum())
         for axis in range(used.ndim)
     ]
-    sizes = [
-        problem.examples.inputs[0].shape[problem.layout.axes.index(one)] for one in extent_of(problem.layout)
-    ]
-    if len(sizes) < 3:
-        return not call.has_steps or lengths[0] > 1
-    steps = lengths[0] if call.has_steps and call.grid is None else 2
-    return steps > 1 and sum(length > 1 for length in lengths) >= min(2, sum(size > 1 for size in sizes))
+    if call.has_steps and call.grid is None and lengths[0] == 1:
+        return False
+    sizes = [_size(problem, letter) for letter in extent_of(problem.layout)]
+    least = min(2, sum(size > 1 for size in sizes)) if len(sizes) > 2 else 1
+    return sum(length > 1 for length in lengths) >= least
+
+
+def _size(problem: Problem, letter: str) -> int:
+    return int(problem.examples.inputs[0].shape[problem.layout.axes.index(letter)])
 
 
 def _slopes(problem: Problem, call: LayerCall, unread: list[GradientError]) -> Array | None:

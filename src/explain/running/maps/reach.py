@@ -56,17 +56,24 @@ class Reach:
 
     def among(self, calls: Sequence[LayerCall], *, operations: bool = False) -> tuple[LayerCall, ...]:
         """Give those of some calls that depend on this input: on no other, if there are any."""
-        wanted = {(call.name, call.call) for call in calls}
-        for found in (self.alone(operations=operations), self.read(operations=operations)):
-            own = tuple(call for call in found if (call.name, call.call) in wanted)
-            if own:
-                return own
-        return ()
+        return _those(calls, self.alone(operations=operations)) or _those(
+            calls, self.read(operations=operations)
+        )
+
+    def own(self, calls: Sequence[LayerCall], *, operations: bool = False) -> tuple[LayerCall, ...]:
+        """Give those of some calls, or their rows, that depend on this input and on no other."""
+        return _those(calls, self.alone(operations=operations))
 
 
 def reach_of(problem: Problem) -> tuple[Reach, ...]:
     """Give the reach of each input of a problem of packed inputs."""
     return tuple(Reach(problem, place) for place in range(len(problem.parts)))
+
+
+def _those(wanted: Sequence[LayerCall], found: Sequence[LayerCall]) -> tuple[LayerCall, ...]:
+    """Give the wanted calls as they were found: with their own rows."""
+    names = {(call.name, call.call) for call in wanted}
+    return tuple(call for call in found if (call.name, call.call) in names)
 
 
 def _of_own_rows(call: LayerCall, rows: Flags) -> LayerCall:
