@@ -24,10 +24,11 @@ from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.unused import with_noise
 from explain.inputs.examples import Array
+from explain.inputs.joined_calls import single_calls
 from explain.inputs.layer_calls import LayerCall, names_operation
 from explain.inputs.packing import unpacked
 from explain.running.layer_view import at_layer, layered, resolve_layer
-from explain.running.maps.reach import reach_of
+from explain.running.maps.reach import Reach, reach_of
 from explain.running.named_calls import calls_of
 from explain.running.problem import Problem
 
@@ -165,7 +166,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             continue
         notes = list(found.warnings)
         call = alone.call
-        if call is not None and call not in reaches[place].alone(operations=call.is_operation):
+        if call is not None and _is_shared(call, reaches[place]):
             notes.append(_shared_map(name, call))
         if not found.values[0].any():
             notes += _without_values(view, problem, place)
@@ -208,6 +209,11 @@ def _is_mask_of_tokens(view: SeveralInputs, given: GivenInput) -> bool:
         and bool(np.isin(host, (0, 1)).all())
         and any(one.tokens is not None and one.tokens.ids.shape == host.shape for one in view.moved)
     )
+
+
+def _is_shared(call: LayerCall, reach: Reach) -> bool:
+    """Tell whether a layer is reached by other inputs than one too."""
+    return not set(single_calls(call)) <= set(reach.alone(operations=call.is_operation))
 
 
 def _shared_map(name: str, call: LayerCall) -> Note:

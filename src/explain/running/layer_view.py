@@ -79,7 +79,7 @@ def resolve_layer(
         )
     found = as_map(problem, call, _calls_with(layered(problem), layer, problem.examples))
     if found is None:
-        raise LayerError(_no_map(problem, call))
+        raise LayerError(_no_map(problem, call, layer))
     return found
 
 
@@ -158,7 +158,7 @@ def _default_call(problem: Problem, reach: Reach | None = None, *, alone: bool =
     return found
 
 
-def _no_map(problem: Problem, call: LayerCall) -> str:
+def _no_map(problem: Problem, call: LayerCall, layer: LayerLike) -> str:
     """Say why a named layer gives no map over the input."""
     extent = extent_of(problem.layout)
     if not extent:
@@ -166,12 +166,19 @@ def _no_map(problem: Problem, call: LayerCall) -> str:
             f"layer={call.label!r} cannot give a map over an input of layout={problem.layout.axes!r}, which has no "
             "axes of space or time: use a method that explains the input, such as method='integrated_gradients'."
         )
+    own = extent_of(Layout(call.axes))
     what = (
-        f"gives shape {call.shape} per example, a sequence, and no grid over the input fits its tokens"
-        if extent_of(Layout(call.axes)) == "T" and len(extent) > 1
-        else f"gives shape {call.shape} per example (axes {call.axes[1:]}), which is not a map of several places over "
-        f"the input's axes of space or time, {extent}"
+        f"gives shape {call.shape} per example (axes {call.axes[1:]}), which is not a map of several places over "
+        + (f"the input's axes of space or time, {extent}")
     )
+    if own == "T" and len(extent) > 1:
+        what = f"gives shape {call.shape} per example, a sequence, and no grid over the input fits its tokens"
+    same = [one for one in _calls_with(layered(problem), layer, problem.examples) if one.name == call.name]
+    if isinstance(layer, tuple) and as_steps(problem, same) is not None:
+        return (
+            f"layer={call.label!r} {what}: its {len(same)} calls are those for the steps of the input. Name all of "
+            f"them, with layer={call.name!r}."
+        )
     return f"layer={call.label!r} {what}: name another layer, or use method='integrated_gradients'."
 
 

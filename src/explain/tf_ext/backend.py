@@ -80,6 +80,10 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
             outputs, finding = self.run_with_finding(TensorFlowForwardPass.outputs, untargeted, points)
         assert finding is not None
         # A trace is for any number of examples, so the number of rows is known only now.
+        if len(outputs.shape) and len(outputs) != len(padded) and not self._eager:
+            # The code of the model may compute with that number, which is None in such a trace.
+            self._eager = True
+            return self.outputs(examples, with_gradients=with_gradients)
         check_rows(outputs.shape, len(padded))
         return to_host(outputs)[: len(examples)], finding
 

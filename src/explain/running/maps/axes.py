@@ -284,9 +284,10 @@ def _read(call: LayerCall, followed: Followed) -> str | None:
     followers = [axis for axis in range(rank) if axes[1 + axis] != "C" and call.shape[axis] > 1]
     if any(moves[followed.letters.index(axes[1 + axis]), axis] < least[axis] for axis in followers):
         return None
-    if len(found) > 1 and found[1][0] > _MOST_OF_ANOTHER * found[0][0]:
-        return None
-    return axes
+    # A reading with one other axis of three explains the more the same, so that two axes count at most.
+    count = max(1, len(followers))
+    most = 1 - (1 - _MOST_OF_ANOTHER) * min(2, count) / count
+    return None if len(found) > 1 and found[1][0] > most * found[0][0] else axes
 
 
 def _read_by_number(call: LayerCall, moves: Floats, least: Floats) -> str | None:

@@ -118,6 +118,8 @@ class _Search:
         Whether the gradients to such a layer cancel when they are averaged over its places.
     unread : list of GradientError
         The errors of the layers to which the score has no gradient.
+    without_map : LayerCall, optional
+        The first call that carries all of the dependence on the input, and is no map over it.
     """
 
     def __init__(self, problem: Problem, calls: Sequence[LayerCall]) -> None:
@@ -125,6 +127,7 @@ class _Search:
         self.first_of_part: LayerCall | None = None
         self.of_one_place = self.cancels = False
         self.unread: list[GradientError] = []
+        self.without_map: LayerCall | None = None
 
     def last_of(self, possible: Sequence[LayerCall]) -> LayerCall | None:
         """Give the first of some calls, the last one first, that carries all and is a map; None if there is none."""
@@ -156,7 +159,10 @@ class _Search:
             self.of_one_place = True
             return None
         mapped = as_map(problem, call, self._calls)
-        if mapped is None or self._output.is_nearly(mapped):
+        if mapped is None:
+            self.without_map = call
+            return None
+        if self._output.is_nearly(mapped):
             return None
         if mapped.grid is not None:
             slopes = mapped.grid.laid_out(slopes)
@@ -202,6 +208,14 @@ class _Search:
                 "last step of a recurrent layer, or on one value of each frame: a class activation map would have no "
                 "information. Name a layer with "
                 "layer= if you want it nevertheless, or use method='integrated_gradients'."
+            )
+        if self.without_map is not None:
+            call = self.without_map
+            return LayerError(
+                f"All of the score's dependence on the input goes through layer {call.label!r}, whose output of shape "
+                f"{call.shape} per example is no map over the input's axes of space or time, "
+                f"{extent_of(self._problem.layout)}, and no layer before it carries all of it and is one. Name a layer "
+                "with layer= that shows a part, or use method='integrated_gradients', which explains the input itself."
             )
         return LayerError(
             "The score depends on the input by more than one way, past every layer that gives a map over space or "
