@@ -51,7 +51,7 @@ ONLY_HERE = {
     ): "PyTorch fuses norms; Keras writes them in operations.",
     ("torch_ext", "backward_rules.multipliers.of_gated_half"): "TensorFlow has no operation for GLU.",
     ("torch_ext", "backward_rules.multipliers.of_log_sum_exp"): "TensorFlow has no operation for it.",
-    ("torch_ext", "backward_rules.backward.sloped"): "A rule is a hook in PyTorch alone.",
+    ("torch_ext", "backward_rules.backward.sloped"): "In TensorFlow, DeepLift alone uses it.",
     ("torch_ext", "backward_rules.refusals.on_a_view"): "TensorFlow changes no tensor in place.",
     ("torch_ext", "backward_rules.running_modules"): "The name of a traced operation tells its layer.",
     (

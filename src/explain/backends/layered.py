@@ -7,21 +7,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
+from explain.backends.forward_pass import LastPass
 from explain.backends.inspection import Inspection
 from explain.backends.operations.first_reads import Read
-from explain.backends.places import Entry, Place, TokenPlaces, layer_rows_error
+from explain.backends.places import Entry, Place, StepPlaces, TokenPlaces, layer_rows_error
 from explain.backends.protocol import Primitive, Question
+from explain.backends.scoring import unknown_score_error
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
-from explain.errors import ExplainError, ScoreError
+from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
+from explain.inputs.joined_calls import StepCalls, TokenCalls, single_calls
 from explain.inputs.layer_calls import LayerCall, RecordedCall, listed
-from explain.inputs.token_calls import TokenCalls
 
 _observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
 
@@ -40,32 +41,8 @@ def observed_of(model: Any, token: Hashable) -> dict[Hashable, Any]:
     return known[1]
 
 
-def unknown_score_error(score: str) -> ScoreError:
-    """Give the error for a score that needs to know how the output is made, of a model that does not show it."""
-    return ScoreError(
-        f"score={score!r} is not available for a model whose layers cannot be accessed, since the "
-        "kind of its output is unknown: say score='output', or give the original model."
-    )
-
-
-@dataclass(frozen=True)
-class LastPass:
-    """A forward pass, cached for the gradients of the same examples.
-
-    Parameters
-    ----------
-    examples : Examples
-        The examples that the model was run on.
-    results : object
-        The results that the extension caches.
-    """
-
-    examples: Examples
-    results: Any
-
-    def is_over(self, examples: Examples) -> bool:
-        """Tell whether the pass was over the same input arrays, whatever the target."""
-        return self.examples.inputs is examples.inputs and self.examples.held is examples.held
+HeldCall = tuple[int, LayerCall]
+"""A row of a run, and a call whose output is a constant for gradients in it."""
 
 
 class Layered(ABC):
@@ -276,8 +253,14 @@ class Layered(ABC):
         """Give the outputs of layers at calls that no moved input replaces, from one run of the model."""
 
     @abstractmethod
+    def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
+        """Give the output of a layer at a single call for each example, shape (N, ...)."""
+
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
+        if isinstance(call, StepCalls):
+            return self.recorded([call], examples)[0]
+        return self.outputs_at(call, examples)
 
     @abstractmethod
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
@@ -301,9 +284,9 @@ class Layered(ABC):
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it."""
-        if self.place_of(call) in self._entered_places():
-            # The layer's output is already replaced at this place: replace it by its own value, and take the
-            # gradient to that value.
+        if isinstance(call, StepCalls) or self.place_of(call) in self._entered_places():
+            # The layer's output is already replaced at this place, or there are several: replace it by its own value,
+            # and take the gradient to that value.
             units = self.activations(call, examples)
             (slopes,), _ = self.at(call).gradients(examples.at_layer(units, None))
             return units, slopes
@@ -314,20 +297,26 @@ class Layered(ABC):
         return units[: len(examples)], slopes[: len(examples)]
 
     @abstractmethod
-    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+    def held_gradients(self, calls: Sequence[HeldCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
 
     def recorded(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the outputs of layers at some calls from one run, as many rows as they have."""
-        entered = {call: own for call in calls if (own := self._input_at(call)) is not None}
-        left, padded = [call for call in calls if call not in entered], self.padded(examples)
+        single = [one for call in calls for one in single_calls(call)]
+        entered = {call: own for call in single if (own := self._input_at(call)) is not None}
+        left, padded = [call for call in single if call not in entered], self.padded(examples)
         outputs = dict(zip(left, self.recorded_outputs(left, padded) if left else (), strict=True))
         for call, output in outputs.items():
             outputs[call] = output[: len(examples)] if len(output) == len(padded) else output
         for call, (number, columns) in entered.items():
             value = examples.inputs[number][..., columns]
             outputs[call] = value if len(call.shape) > 1 else value[:, 0]
-        return tuple(outputs[call] for call in calls)
+        return tuple(
+            call.joined([outputs[one] for one in call.calls])
+            if isinstance(call, StepCalls)
+            else outputs[call]
+            for call in calls
+        )
 
     def gradients_without(self, calls: Sequence[LayerCall | None], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs, if in each row the output of one call were a constant.
@@ -335,7 +324,8 @@ class Layered(ABC):
         The row of None, and of a call whose output does not have one row per example, has the whole gradient.
         """
         entered = {row: self._input_at(call) for row, call in enumerate(calls) if call is not None}
-        held = {row: call for row, call in enumerate(calls) if call is not None and entered[row] is None}
+        left = [(row, call) for row, call in enumerate(calls) if call is not None and entered[row] is None]
+        held = [(row, one) for row, call in left for one in single_calls(call)]
         found = self.held_gradients(held, self.padded(examples))
         gradients = tuple(gradient[: len(examples)].copy() for gradient in found)
         for row, own in entered.items():
@@ -346,6 +336,8 @@ class Layered(ABC):
 
     def _input_at(self, call: LayerCall) -> tuple[int, slice] | None:
         """Give the position of the moved input that replaces the output of a call, and its channels that do."""
+        if isinstance(call, StepCalls):
+            return None
         place = self.place_of(call)
         for number, entry in ((0, self.entry), *self.readers):
             if isinstance(entry, TokenPlaces):
@@ -379,15 +371,14 @@ class Layered(ABC):
     def _entry_at(self, call: LayerCall) -> Entry:
         if isinstance(call, TokenCalls):
             return TokenPlaces(tuple(self.place_of(one) for one in call.calls), call)
+        if isinstance(call, StepCalls):
+            return StepPlaces(tuple(self.place_of(one) for one in call.calls), call)
         return self.place_of(call)
 
     def _entered_places(self) -> list[Place]:
         """Give every place whose output is replaced."""
-        found: list[Place] = []
-        for entry in (self.entry, *(reader for _, reader in self.readers)):
-            if entry is not None:
-                found += entry.places if isinstance(entry, TokenPlaces) else (entry,)
-        return found
+        entries = (self.entry, *(reader for _, reader in self.readers))
+        return [place for entry in entries if entry is not None for place in entry.places]
 
     def until(self, call: LayerCall) -> Self:
         """Give the model up to the output of a layer at a call."""

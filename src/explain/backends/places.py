@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import LayerError
+from explain.inputs.joined_calls import StepCalls, TokenCalls
 from explain.inputs.layer_calls import Fold, LayerCall
-from explain.inputs.token_calls import TokenCalls
 
 is_replacing: ContextVar[bool] = ContextVar("is_replacing", default=False)
 """Whether an output is replaced at this moment: the operations of that are none of the model's code."""
@@ -36,6 +36,11 @@ class Place(ABC):
     layer: Any
     call: LayerCall
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The place itself: of calls as one, there are several."""
+        return (self,)
+
     @abstractmethod
     def passed_through(self, function: Callable[[Any], Any]) -> AbstractContextManager[None]:
         """Replace the output by the result of a function of it."""
@@ -47,6 +52,10 @@ class Place(ABC):
     @abstractmethod
     def with_shape(self, output: Any, shape: Sequence[int]) -> Any:
         """Reshape the output, or what replaces it; -1 for a size that follows from the others."""
+
+    @abstractmethod
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """Put parts of the output, or of what replaces it, behind each other on the second axis."""
 
     @abstractmethod
     def fits(self, output: Any, value: Any) -> bool:
@@ -107,7 +116,7 @@ class Place(ABC):
 
         def replaced(output: Any) -> Any:
             if fold is not None:
-                return self._folded(function(self._unfolded(output, fold)), fold)
+                return self._folded(self._with_own(self._unfolded(output, fold), fold, function), fold)
             if axis == 0:
                 return function(output)
             return self.with_moved_axis(function(self.with_moved_axis(output, axis, 0)), 0, axis)
@@ -139,17 +148,34 @@ class Place(ABC):
                     "inputs. Name a layer that it always calls."
                 )
 
+    def _with_own(self, rows: Any, fold: Fold, function: Callable[[Any], Any]) -> Any:
+        """Pass the rows of each example, shape (N, rows, ...), through a function: all, or those that are meant."""
+        if fold.own is None:
+            return function(rows)
+        first, stop = fold.own
+        if stop - first == 1:
+            found = function(rows[:, first])
+            found = self.with_shape(found, (-1, 1, *rows.shape[2:]))
+        else:
+            found = function(rows[:, first:stop])
+        before = [rows[:, :first]] if first else []
+        return self.joined([*before, found, *([rows[:, stop:]] if stop < fold.rows else [])])
+
     def _unfolded(self, output: Any, fold: Fold) -> Any:
         """Give an output with the rows of each example on an axis of their own, shape (N, rows, ...)."""
-        row = tuple(output.shape[1:])
-        if fold.examples_first:
+        row, blocks = tuple(output.shape[1:]), fold.blocks
+        if blocks == 1:
             return self.with_shape(output, (-1, fold.rows, *row))
-        return self.with_moved_axis(self.with_shape(output, (fold.rows, -1, *row)), 1, 0)
+        apart = self.with_shape(output, (blocks, -1, fold.rows // blocks, *row))
+        return self.with_shape(self.with_moved_axis(apart, 1, 0), (-1, fold.rows, *row))
 
     def _folded(self, value: Any, fold: Fold) -> Any:
         """Undo `_unfolded`."""
-        together = value if fold.examples_first else self.with_moved_axis(value, 0, 1)
-        return self.with_shape(together, (-1, *value.shape[2:]))
+        row, blocks = tuple(value.shape[2:]), fold.blocks
+        if blocks > 1:
+            value = self.with_shape(value, (-1, blocks, fold.rows // blocks, *row))
+            value = self.with_moved_axis(value, 0, 1)
+        return self.with_shape(value, (-1, *row))
 
 
 def layer_rows_error(call: LayerCall, shape: Sequence[int | None], rows: int) -> LayerError:
@@ -186,7 +212,31 @@ class TokenPlaces:
             yield
 
 
-Entry = Place | TokenPlaces
+@dataclass(frozen=True)
+class StepPlaces:
+    """The outputs of a layer at its calls for the steps of an input.
+
+    Parameters
+    ----------
+    places : tuple of Place
+        The place of each of the calls.
+    call : StepCalls
+        The calls as one.
+    """
+
+    places: tuple[Place, ...]
+    call: StepCalls
+
+    @contextmanager
+    def entered(self, value: Any) -> Iterator[None]:
+        """Replace each output by its step of a value of shape (N, steps, ...)."""
+        with ExitStack() as stack:
+            for step, place in enumerate(self.places):
+                stack.enter_context(place.entered(value[:, step]))
+            yield
+
+
+Entry = Place | TokenPlaces | StepPlaces
 """Where an input replaces the output of a layer, or of several."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from explain.backends.operations.endings import ActivationKind, Ending
 from explain.backends.protocol import Finding, ScoreKind
+from explain.errors import ScoreError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
@@ -317,3 +318,11 @@ def may_be(kind: ScoreKind, outputs: Array) -> bool:
     if kind == "log_probability":
         return bool(most <= _ROUNDING)
     return bool(least >= -_ROUNDING and most <= 1 + _ROUNDING)
+
+
+def unknown_score_error(score: str) -> ScoreError:
+    """Give the error for a score that needs to know how the output is made, of a model that does not show it."""
+    return ScoreError(
+        f"score={score!r} is not available for a model whose layers cannot be accessed, since the "
+        "kind of its output is unknown: say score='output', or give the original model."
+    )

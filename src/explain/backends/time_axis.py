@@ -157,9 +157,9 @@ def _with_examples(call: LayerCall, before: Array, after: Array, count: int) -> 
     readings = [axis for axis in range(1, before.ndim) if _is_only_last(changes, axis, count)]
     rows = len(before) // count
     folds = [
-        Fold(rows, examples_first)
-        for examples_first in (True, False)
-        if rows * count == len(before) and _is_only_last_of(changes, rows, count, examples_first)
+        Fold(rows, blocks)
+        for blocks in range(1, rows + 1)
+        if rows % blocks == 0 and rows * count == len(before) and _is_only_last_of(changes, count, blocks)
     ]
     if len(readings) + len(folds) != 1:
         return unknown
@@ -175,8 +175,7 @@ def _is_only_last(changes: Array, axis: int, count: int) -> bool:
     return len(places) == count and bool(places[-1]) and not places[:-1].any()
 
 
-def _is_only_last_of(changes: Array, rows: int, count: int, examples_first: bool) -> bool:
-    """Tell whether the rows of the last example changed, and no other, if the rows are in this order."""
-    of_rows = np.asarray(changes.reshape(len(changes), -1).any(axis=1))
-    table = of_rows.reshape(count, rows) if examples_first else of_rows.reshape(rows, count).T
-    return bool(table[-1].any()) and not table[:-1].any()
+def _is_only_last_of(changes: Array, count: int, blocks: int) -> bool:
+    """Tell whether rows of the last example changed, and no other, if there are as many blocks of all examples."""
+    table = np.asarray(changes.reshape(blocks, count, -1).any(axis=(0, 2)))
+    return bool(table[-1]) and not table[:-1].any()

@@ -26,8 +26,8 @@ from explain.errors import (
 )
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
+from explain.inputs.joined_calls import TOKEN_VECTORS, TokenCalls
 from explain.inputs.masking import Mask
-from explain.inputs.token_calls import TOKEN_VECTORS, TokenCalls
 
 # The vectors are small compared with the model's activations.
 _AT_ONCE = 256

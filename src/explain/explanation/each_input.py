@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,10 +24,12 @@ from explain.explanation.request import Note, Notes, Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.unused import with_noise
 from explain.inputs.examples import Array
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.joined_calls import single_calls
+from explain.inputs.layer_calls import LayerCall, names_operation
 from explain.inputs.packing import unpacked
-from explain.running.layer_view import resolve_layer
-from explain.running.maps.reach import reach_of
+from explain.running.layer_view import at_layer, layered, resolve_layer
+from explain.running.maps.reach import Reach, reach_of
+from explain.running.named_calls import calls_of
 from explain.running.problem import Problem
 
 Solve = Callable[[Problem], Found]
@@ -66,6 +68,54 @@ def each_input(request: Request, view: SeveralInputs, problem: Problem, solve: S
     )
     found = {one.given.name: one for one in solved}
     return [found.get(given.name) or _fixed(request, view, problem, given) for given in request.given.several]
+
+
+def at_own_layers(request: Request, view: SeveralInputs, problem: Problem) -> dict[str, Problem]:
+    """Pose a packed problem at a layer that reads each of several inputs by itself, once for each of these inputs.
+
+    It may have a call for each, as the trunk of a siamese network, or rows for each. Empty for any other layer, and
+    where the caller says which call.
+
+    Parameters
+    ----------
+    request : Request
+        Its layer is named.
+    view : SeveralInputs
+        The inputs.
+    problem : Problem
+        The packed problem.
+    """
+    layer, backend = request.layer, layered(problem)
+    if isinstance(layer, tuple) or request.texts is not None:
+        return {}
+    operations = names_operation(layer)
+    calls = calls_of(
+        layer, backend.layer_calls(problem.examples, operations=operations), backend.layer_names()
+    )
+    reaches = reach_of(problem)
+    places = [reach.place for reach in reaches if reach.own(calls, operations=operations)]
+    found: dict[str, Problem] = {}
+    for place in places if len(places) > 1 else ():
+        name, alone = view.moved[place].given.name, view.alone(problem, place)
+        try:
+            call = resolve_layer(
+                alone, layer, mapped=False, stated=request.layer_layout, reach=reaches[place]
+            )
+        except LayerError as cause:
+            raise LayerError(f"For the input {name!r}: {cause}") from cause
+        found[name] = at_layer(alone, call)
+    return found
+
+
+def each_layer(request: Request, problems: Mapping[str, Problem], solve: Solve) -> list[Explained]:
+    """Explain the output of a layer for each input that it reads by itself, the others fixed; None for any other."""
+    return [
+        Explained(given)
+        if problem is None
+        else Explained(given, problem, found := solve(problem), found.warnings)
+        for given in request.given.several
+        for problem in (problems.get(given.name),)
+    ]
 
 
 def _together(request: Request, view: SeveralInputs, problem: Problem, solve: Solve) -> Iterator[Explained]:
@@ -116,7 +166,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             continue
         notes = list(found.warnings)
         call = alone.call
-        if call is not None and call not in reaches[place].alone(operations=call.is_operation):
+        if call is not None and _is_shared(call, reaches[place]):
             notes.append(_shared_map(name, call))
         if not found.values[0].any():
             notes += _without_values(view, problem, place)
@@ -159,6 +209,11 @@ def _is_mask_of_tokens(view: SeveralInputs, given: GivenInput) -> bool:
         and bool(np.isin(host, (0, 1)).all())
         and any(one.tokens is not None and one.tokens.ids.shape == host.shape for one in view.moved)
     )
+
+
+def _is_shared(call: LayerCall, reach: Reach) -> bool:
+    """Tell whether a layer is reached by other inputs than one too."""
+    return not set(single_calls(call)) <= set(reach.alone(operations=call.is_operation))
 
 
 def _shared_map(name: str, call: LayerCall) -> Note:

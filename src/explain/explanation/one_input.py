@@ -16,10 +16,10 @@ from explain.explanation.request import Notes, Request
 from explain.inputs.arrays import to_host
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
+from explain.inputs.joined_calls import TOKEN_VECTORS, token_options
 from explain.inputs.layout import Layout
 from explain.inputs.masking import resolve_mask
 from explain.inputs.packing import Part
-from explain.inputs.token_calls import TOKEN_VECTORS, token_options
 from explain.running.problem import Problem
 
 

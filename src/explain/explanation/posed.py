@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from explain.algorithms.catalogue import methods
 from explain.backends.discovery import models_inside
 from explain.backends.protocol import Backend, Finding, LayeredBackend
 from explain.errors import OptionError, UnsupportedModelError
+from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
@@ -59,6 +60,8 @@ class Posed:
         The texts, if the input is strings, with the names of what is explained.
     is_of_layer : bool
         Whether the result explains the output of a layer, not the inputs: there is then a single result.
+    own_layers : Mapping of str to Problem
+        For a layer that reads each of several inputs by itself: the problem at its output for each, by its name.
     """
 
     request: Request
@@ -72,6 +75,7 @@ class Posed:
     unsteady: bool
     is_of_layer: bool
     text: TextTarget | None = None
+    own_layers: Mapping[str, Problem] = field(default_factory=dict)
 
 
 @contextmanager
@@ -155,16 +159,18 @@ def _posed(request: Request, opened: Backend) -> Posed:
         parts=view.parts,
     )
     neurons: TargetLabels = targets if explains_neuron else ()
-    is_of_layer = False
+    is_of_layer, own_layers = False, {}
     if through:
         call = named_call(problem, request.layer)
         neuron, neurons = resolve_neuron(problem, call, request.neuron)
         problem = replace(problem, call=call, neuron=neuron)
     elif method.layer == "must" or (request.layer is not None and method.layer != "map"):
-        is_of_layer = True
-        problem = view.without_mask(problem)
-        stated = request.layer_layout
-        problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False, stated=stated))
+        own_layers = at_own_layers(request, view, problem) if isinstance(view, SeveralInputs) else {}
+        is_of_layer = not own_layers
+        if is_of_layer:
+            problem = view.without_mask(problem)
+            stated = request.layer_layout
+            problem = at_layer(problem, resolve_layer(problem, request.layer, mapped=False, stated=stated))
     elif method.layer == "map" and isinstance(view, OneInput):
         stated = request.layer_layout
         problem = replace(problem, call=resolve_layer(problem, request.layer, mapped=True, stated=stated))
@@ -180,6 +186,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
         unsteady=noise > UNSTEADY,
         is_of_layer=is_of_layer,
         text=text,
+        own_layers=own_layers,
     )
 
 

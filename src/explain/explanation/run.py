@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from explain.algorithms.method import Method
 from explain.backends.found import Found
 from explain.errors import GradientError, ModelCallError
-from explain.explanation.each_input import Explained, each_input
+from explain.explanation.each_input import Explained, each_input, each_layer
 from explain.explanation.posed import Posed
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.unused import unused_reason_of
@@ -31,6 +31,8 @@ def run(posed: Posed) -> tuple[Explained, ...]:
             raise GradientError(reason) from cause
 
     with _at_points_of(request.method):
+        if posed.own_layers:
+            return tuple(each_layer(request, posed.own_layers, solve))
         if isinstance(view, SeveralInputs) and not posed.is_of_layer:
             return tuple(each_input(request, view, posed.problem, solve))
         found = solve(posed.problem)

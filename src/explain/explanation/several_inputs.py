@@ -18,10 +18,10 @@ from explain.explanation.request import Notes, Request
 from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
 from explain.inputs.features import joint_features
+from explain.inputs.joined_calls import TOKEN_VECTORS, TokenCalls, token_options
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, resolve_mask, spread_mask
 from explain.inputs.packing import PACKED, Part, packed, parts_of, unpacked
-from explain.inputs.token_calls import TOKEN_VECTORS, TokenCalls, token_options
 from explain.running.problem import Problem
 from explain.running.several_inputs_as_one import Alone, Joint
 
@@ -219,7 +219,7 @@ class SeveralInputs:
         """Pose the problem of one input, with the others fixed."""
         one, part = self.moved[place], self.backend.parts[place]
         rows = problem.examples.inputs[0]
-        bases = problem.baselines
+        bases, references = problem.baselines, problem.references
         return replace(
             problem,
             backend=Alone(cast(Joint, problem.backend), part),
@@ -231,6 +231,7 @@ class SeveralInputs:
             ),
             layout=one.layout,
             baselines=None if bases is None else (_part(bases[0], part),),
+            references=None if references is None else (_part(references[0], part),),
             bounds=one.given.bounds,
             options=one.options,
             parts=(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -73,13 +72,18 @@ class Fold:
     ----------
     rows : int
         The number of rows of an example.
-    examples_first : bool
-        Whether the rows of an example follow each other; else the first rows of all examples come first, then the
-        second ones.
+    blocks : int
+        How many blocks of all examples follow each other: 1 where the rows of an example do; as many as rows where the
+        first rows of all examples come first, then the second ones. Two videos, whose frames were put in front of each
+        other, are 2.
+    own : (int, int), optional
+        The first row and the one behind the last, where only some rows of an example are meant: those of one of several
+        inputs.
     """
 
     rows: int
-    examples_first: bool
+    blocks: int
+    own: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ class LayerCall:
     grid : TokenGrid, optional
         Where the output is a sequence of tokens that come from a grid over the input: that grid.
     fold : Fold, optional
-        Where the rows of an example are, if it has several: they are then the first axis of `shape`.
+        Where the rows of an example are, if it has several: they are then the first axis of `shape`, unless one of them
+        alone is meant.
     has_examples : bool
         Whether it is known which part of its output belongs to which example.
     """
@@ -137,6 +142,34 @@ class LayerCall:
     def is_operation(self) -> bool:
         """Whether it is an operation that the code of the model calls between its layers, and no layer."""
         return names_operation(self.name)
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether the first axis of `shape` is that of the rows of an example, such as its frames."""
+        return self.fold is not None and not self._is_of_one_row
+
+    @property
+    def _is_of_one_row(self) -> bool:
+        own = None if self.fold is None else self.fold.own
+        return own is not None and own[1] - own[0] == 1
+
+    @property
+    def _letter_of_steps(self) -> str:
+        return "T"
+
+    def of_rows(self, first: int, stop: int) -> LayerCall:
+        """Give the call with some rows of each example only; one row is not an axis of its own.
+
+        Examples
+        --------
+        >>> call = LayerCall("conv", 0, (2, 16, 5, 5), channels_last=False, fold=Fold(2, 2))
+        >>> call.of_rows(0, 1).shape, call.of_rows(0, 2).shape
+        ((16, 5, 5), (2, 16, 5, 5))
+        """
+        assert self.fold is not None, "its rows are the examples"
+        count, row = stop - first, self.shape[1:]
+        fold = replace(self.fold, own=(first, stop))
+        return replace(self, fold=fold, shape=row if count == 1 else (count, *row))
 
     @property
     def label(self) -> str:
@@ -164,16 +197,18 @@ class LayerCall:
 
         The rows of an example are steps:
 
-        >>> LayerCall("conv", 0, (9, 16, 5, 5), channels_last=False, fold=Fold(9, True)).layout(Layout("NTCHW")).axes
+        >>> LayerCall("conv", 0, (9, 16, 5, 5), channels_last=False, fold=Fold(9, 1)).layout(Layout("NTCHW")).axes
         'NTCHW'
         """
         if self.axes:
             return Layout(self.axes)
-        if self.fold is not None:
-            row = replace(self, shape=self.shape[1:], fold=None)
-            of_row = row.layout(Layout(of_input.axes.replace("T", "")))
-            steps = "T" if "T" not in of_row.axes else "D"
-            return Layout(f"N{steps}{of_row.axes[1:]}")
+        if self.has_steps:
+            letter = self._letter_of_steps
+            row = LayerCall(self.name, self.call, self.shape[1:], self.channels_last)
+            of_row = row.layout(Layout(of_input.axes.replace(letter, "")))
+            if letter in of_row.axes:
+                letter = "D"
+            return Layout(f"N{letter}{of_row.axes[1:]}")
         extent = self.extent(of_input)
         return Layout(f"N{extent}C" if self.channels_last else f"NC{extent}")
 
@@ -312,89 +347,3 @@ def listed(
         for index, (name, sizes, is_last, axis, is_fixed, is_kept) in enumerate(found)
     )
     return calls, rows
-
-
-def find_call(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:
-    """Find a call by the layer's name, or by the layer itself, whose output has a part for each example.
-
-    Parameters
-    ----------
-    layer, calls, names
-        As for `call_of`.
-
-    Raises
-    ------
-    LayerError
-        If there is none.
-    """
-    call = call_of(layer, calls, names)
-    if not call.has_examples:
-        raise LayerError(
-            f"The rows of layer={call.label!r} are not the examples: one example gives another number of rows, and "
-            "which rows belong to it cannot be told, since not some of them alone change with it. Name a layer before "
-            "the examples are mixed or after they are apart again; an embedding of positions, or a layer that sees "
-            "all examples at once, has no values of one example."
-        )
-    return call
-
-
-def call_of(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, str]) -> LayerCall:
-    """Find a call by the layer's name, or by the layer itself.
-
-    Parameters
-    ----------
-    layer : str, (str, int) or object
-        A name, a name and which call, or the layer itself.
-    calls : sequence of LayerCall
-        All calls of the model.
-    names : Mapping of int to str
-        The names of the layers by the `id` of the layer.
-
-    Raises
-    ------
-    LayerError
-        If there is no such layer, or the model never calls it, or `layer` does not select one of several
-        calls.
-
-    Examples
-    --------
-    >>> calls = [LayerCall("relu", call, (4,), True, is_only_call=False) for call in (0, 1)]
-    >>> find_call(("relu", 1), calls, {}).label
-    'relu[1]'
-    """
-    name, call = layer if isinstance(layer, tuple) and len(layer) == 2 else (layer, None)
-    if not isinstance(name, str):
-        # Of another object the comparison with a name may be no truth value, as that of an array.
-        name = names.get(id(name))
-    own = [one for one in calls if one.name == name]
-    if not own and isinstance(name, str):
-        # The last part of a nested layer's name suffices, if it is unique.
-        inner = {one.name for one in calls if one.name.endswith((f".{name}", f"/{name}"))}
-        own = [one for one in calls if len(inner) == 1 and one.name in inner]
-    if not own:
-        called = list(dict.fromkeys(one.name for one in calls))
-        near = difflib.get_close_matches(name or "", called, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        known = name in names.values()
-        what = (
-            "is never called by the model, or gives no tensor whose axes are known (it packs its sequences, or its "
-            "steps run backwards)"
-            if known
-            else "is not a layer of the model"
-        )
-        raise LayerError(
-            f"layer={layer!r} {what}.{hint} Name another with layer=; it calls: {', '.join(called) or 'none'}."
-        )
-    if call is None:
-        if len(own) > 1:
-            raise LayerError(
-                f"layer={name!r} is called {len(own)} times: say which call, for example "
-                f"layer=({name!r}, {len(own) - 1}) for the last."
-            )
-        return own[0]
-    if isinstance(call, bool) or not isinstance(call, int) or not -len(own) <= call < len(own):
-        raise LayerError(
-            f"layer={layer!r}: {name!r} is called {len(own)} time{'s' if len(own) > 1 else ''}, so the call should be "
-            f"a number from 0 to {len(own) - 1}."
-        )
-    return own[call]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from explain.backends.found import RuleGradients
+from explain.backends.layered import HeldCall
 from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Primitive, Question, Rule
 from explain.errors import ExplainError, UnsupportedModelError
@@ -108,9 +109,9 @@ class JaxBackend(AlongPaths, KerasBackend, OpenedModel):
         with self._errors_named(inputs), self._put_back():
             return beginnings.reads_in(lambda: forward.read(*inputs), self.named_layers, most, _values_of)
 
-    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+    def held_gradients(self, calls: Sequence[HeldCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
-        places = tuple((row, self.place_of(call)) for row, call in calls.items())
+        places = tuple((row, self.place_of(call)) for row, call in calls)
         found = self.run(
             JaxForwardPass.held_gradients, examples, self.tensors(examples.inputs), static=(places,)
         )

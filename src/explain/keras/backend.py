@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from explain.backends.forward_pass import check_rows
-from explain.backends.layered import LastPass
+from explain.backends.forward_pass import LastPass, check_rows
 from explain.backends.places import layer_rows_error
 from explain.backends.protocol import Ahead, Finding
 from explain.inputs.examples import Array, Examples, Target
@@ -51,6 +50,10 @@ class KerasBackend(OpenedKerasModel):
             outputs, finding = self.run_with_finding(self.forward_pass.outputs, untargeted, points)
         assert finding is not None
         # A trace may be for any number of examples, so the number of rows is known only now.
+        if len(outputs.shape) and len(outputs) != len(padded) and not self._eager:
+            # The code of the model may compute with that number, which is None in such a trace.
+            self._eager = True
+            return self.outputs(examples, ahead=ahead)
         check_rows(outputs.shape, len(padded))
         return self.to_host(outputs)[: len(examples)], finding
 
@@ -98,7 +101,7 @@ class KerasBackend(OpenedKerasModel):
         is_same = bool(gradients) and np.array_equal(self.to_host(indices)[: len(examples)], target)
         return (gradients, scores) if is_same else None
 
-    def activations(self, call: LayerCall, examples: Examples) -> Array:
+    def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
         outputs = self.until(call).run(self.forward_pass.outputs, padded, self.tensors(padded.inputs))

@@ -12,7 +12,8 @@ import numpy as np
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, find_call, names_operation
+from explain.inputs.joined_calls import single_calls
+from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, names_operation
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
 from explain.running.execution import Executor
@@ -20,6 +21,8 @@ from explain.running.maps.axes import observed_axes, with_axes
 from explain.running.maps.default_layer import as_map, carries_all, default_call
 from explain.running.maps.reach import Reach
 from explain.running.maps.row_order import check_order
+from explain.running.maps.steps import as_steps
+from explain.running.named_calls import Join, find_call
 from explain.running.problem import Problem
 
 _AXES_OF_ATTENTION = "NCHW"
@@ -63,21 +66,29 @@ def resolve_layer(
         # The layer is cached; the order depends on the examples.
         check_order(layered(problem), problem.executor, call, problem.examples)
         return call
-    call = named_call(problem, layer)
+    call = named_call(problem, layer, partial(_meant, problem, reach))
     if stated is None and not mapped and _gives_attention(problem, call):
         return replace(call, axes=_AXES_OF_ATTENTION)
     call = with_axes(problem, call, stated)
     if not mapped:
         return call
-    found = as_map(problem, call, _calls_with(layered(problem), layer, problem.examples))
-    if found is None:
-        raise LayerError(_no_map(problem, call))
-    if reach is not None and found not in reach.read(operations=found.is_operation):
+    if reach is not None and not reach.among(single_calls(call), operations=call.is_operation):
         raise LayerError(
             f"layer={call.label!r} does not read this input: name a layer that does, or leave layer out: "
             "each of several inputs then has its own."
         )
+    found = as_map(problem, call, _calls_with(layered(problem), layer, problem.examples))
+    if found is None:
+        raise LayerError(_no_map(problem, call, layer))
     return found
+
+
+def _meant(problem: Problem, reach: Reach | None, calls: Sequence[LayerCall]) -> Sequence[LayerCall]:
+    """Give the calls that the name of a layer means: of several inputs, those of this one; those for steps as one."""
+    if reach is not None:
+        calls = reach.among(calls, operations=calls[0].is_operation) or calls
+    joined = as_steps(problem, calls) if len(calls) > 1 else None
+    return calls if joined is None else (joined,)
 
 
 def _gives_attention(problem: Problem, call: LayerCall) -> bool:
@@ -95,14 +106,20 @@ def _gives_attention(problem: Problem, call: LayerCall) -> bool:
     return bool((weights >= 0).all() and ((np.abs(sums - 1) < _ONE) | (sums == 0)).all() and sums.any())
 
 
-def named_call(problem: Problem, layer: LayerLike) -> LayerCall:
-    """Find the call of a named layer, whatever the axes of its output."""
-    return _in_order(layered(problem), problem.executor, layer, problem.examples)
+def named_call(problem: Problem, layer: LayerLike, join: Join | None = None) -> LayerCall:
+    """Find the call of a named layer, whatever the axes of its output; several as one as `join` does."""
+    return _in_order(layered(problem), problem.executor, layer, problem.examples, join)
 
 
-def _in_order(backend: LayeredBackend, executor: Executor, layer: LayerLike, examples: Examples) -> LayerCall:
+def _in_order(
+    backend: LayeredBackend,
+    executor: Executor,
+    layer: LayerLike,
+    examples: Examples,
+    join: Join | None = None,
+) -> LayerCall:
     """Find the call of a named layer, whose rows are in the order of the examples."""
-    call = find_call(layer, _calls_with(backend, layer, examples), backend.layer_names())
+    call = find_call(layer, _calls_with(backend, layer, examples), backend.layer_names(), join)
     check_order(backend, executor, call, examples)
     return call
 
@@ -141,7 +158,7 @@ def _default_call(problem: Problem, reach: Reach | None = None, *, alone: bool =
     return found
 
 
-def _no_map(problem: Problem, call: LayerCall) -> str:
+def _no_map(problem: Problem, call: LayerCall, layer: LayerLike) -> str:
     """Say why a named layer gives no map over the input."""
     extent = extent_of(problem.layout)
     if not extent:
@@ -149,12 +166,19 @@ def _no_map(problem: Problem, call: LayerCall) -> str:
             f"layer={call.label!r} cannot give a map over an input of layout={problem.layout.axes!r}, which has no "
             "axes of space or time: use a method that explains the input, such as method='integrated_gradients'."
         )
+    own = extent_of(Layout(call.axes))
     what = (
-        f"gives shape {call.shape} per example, a sequence, and no grid over the input fits its tokens"
-        if extent_of(Layout(call.axes)) == "T" and len(extent) > 1
-        else f"gives shape {call.shape} per example (axes {call.axes[1:]}), which is not a map of several places over "
-        f"the input's axes of space or time, {extent}"
+        f"gives shape {call.shape} per example (axes {call.axes[1:]}), which is not a map of several places over "
+        + (f"the input's axes of space or time, {extent}")
     )
+    if own == "T" and len(extent) > 1:
+        what = f"gives shape {call.shape} per example, a sequence, and no grid over the input fits its tokens"
+    same = [one for one in _calls_with(layered(problem), layer, problem.examples) if one.name == call.name]
+    if isinstance(layer, tuple) and as_steps(problem, same) is not None:
+        return (
+            f"layer={call.label!r} {what}: its {len(same)} calls are those for the steps of the input. Name all of "
+            f"them, with layer={call.name!r}."
+        )
     return f"layer={call.label!r} {what}: name another layer, or use method='integrated_gradients'."
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
+from explain.backends.layered import HeldCall
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Question
@@ -93,10 +94,12 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
         with self._errors_named(inputs), self._put_back():
             return beginnings.reads_in(lambda: forward.read(*inputs), self.named_layers, most)
 
-    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+    def held_gradients(self, calls: Sequence[HeldCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
-        places = tuple((row, self.place_of(call)) for row, call in calls.items())
-        return self._run_once(TensorFlowForwardPass.held_gradients, examples, calls.values(), places)
+        places = tuple((row, self.place_of(call)) for row, call in calls)
+        return self._run_once(
+            TensorFlowForwardPass.held_gradients, examples, [call for _, call in calls], places
+        )
 
     def _run_once(
         self, function: Callable[..., Any], examples: Examples, calls: Iterable[LayerCall], places: Hashable

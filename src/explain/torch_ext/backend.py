@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from explain.backends.layered import LastPass
+from explain.backends.forward_pass import LastPass
+from explain.backends.layered import HeldCall
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import EndOfRun
@@ -27,6 +28,7 @@ from explain.torch_ext.affine_prefix import cut
 from explain.torch_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
 from explain.torch_ext.affine_prefix.path import Line
 from explain.torch_ext.backward_rules import gradients
+from explain.torch_ext.backward_rules.tape import recording, tape_for
 from explain.torch_ext.model import attentions, beginnings
 from explain.torch_ext.model.activation_calls import UNKNOWN
 from explain.torch_ext.model.layers.calls import noted_calls
@@ -71,9 +73,9 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         padded = self.padded(examples)
         # With gradients enabled, since the graph shows which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
-        tape = None if ahead is None or ahead == "gradients" else gradients.tape_for(ahead)
+        tape = None if ahead is None or ahead == "gradients" else tape_for(ahead)
         before = self.n_runs
-        with nullcontext() if tape is None else gradients.recording(tape, self):
+        with nullcontext() if tape is None else recording(tape, self):
             reading = self.read(points, padded)
         if self.n_runs > before + 1:
             # The model ran again, without its last activation or in another memory order: the tape has both runs.
@@ -147,11 +149,11 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             self.read(self.tensors(examples.inputs), examples)
         return tuple(to_host(outputs[-1].contiguous()) for outputs in found)
 
-    def held_gradients(self, calls: Mapping[int, LayerCall], examples: Examples) -> tuple[Array, ...]:
+    def held_gradients(self, calls: Sequence[HeldCall], examples: Examples) -> tuple[Array, ...]:
         """Give the gradients of the scores to the inputs; in some rows the output of a call is a constant."""
         points = self.tensors(examples.inputs, grad=True)
         with ExitStack() as stack:
-            for row, call in calls.items():
+            for row, call in calls:
                 stack.enter_context(self.place_of(call).held(row, len(examples)))
             explained = self.read(points, examples).explained
         return tuple(to_host(one) for one in self.gradients_of(explained, examples, points))
@@ -161,7 +163,7 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         with torch.no_grad():
             return beginnings.reads_in(lambda: self.read(self.tensors(examples.inputs), examples), most)
 
-    def activations(self, call: LayerCall, examples: Examples) -> Array:
+    def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
         with torch.no_grad():

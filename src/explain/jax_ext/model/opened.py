@@ -10,9 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from explain.backends.layered import unknown_score_error
 from explain.backends.protocol import Finding, Question
-from explain.backends.scoring import no_gradient_reason
+from explain.backends.scoring import no_gradient_reason, unknown_score_error
 from explain.errors import ExplainError, GradientError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall

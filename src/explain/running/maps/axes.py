@@ -101,10 +101,11 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
     def run(examples: Examples) -> Array | None:
         return recorded(problem, [call], examples)[0]
 
-    if call.fold is not None:
+    if call.has_steps:
         # The rows of an example, such as its frames, are one axis; the others are those of the layer's own rows.
         follows = len(extent_of(problem.layout)) == len(call.shape) - 1
-        return (follows and _axes_that_follow(problem, call, run)) or call.layout(problem.layout).axes
+        found = _axes_that_follow(problem, call, run) if follows else None
+        return found if found and found[1] != "C" else call.layout(problem.layout).axes
     first, last = usual_axes(problem, call)
     axes = _axes_that_follow(problem, call, run)
     if axes is not None:
@@ -167,7 +168,7 @@ def _contradicted(problem: Problem, call: LayerCall, axes: str) -> str | None:
 
     In a small output, such as one of two places, random weights and normalisations move what changes too.
     """
-    if not call.keeps_axes or call.fold is not None:
+    if not call.keeps_axes or call.has_steps:
         return None
     first, last = usual_axes(problem, call)
     fixed = last if call.channels_last else first
@@ -204,14 +205,16 @@ def _axes_after_an_operation(problem: Problem, call: LayerCall) -> str | None:
 
     Attention over the whole input mixes all places, while little mixes them from that layer on.
     """
-    if problem.examples.outer or call.fold is not None:
+    if problem.examples.outer or call.has_steps:
         return None
     backend = _layered(problem)
     calls = backend.layer_calls(problem.examples, operations=call.is_operation)
+    # The call may be given with the rows of one of several inputs.
+    index = [(one.name, one.call) for one in calls].index((call.name, call.call))
     earlier = [
         one
-        for one in calls[: calls.index(call)]
-        if one.fixes_axes and one.has_examples and one.fold is None and len(one.shape) == len(call.shape)
+        for one in calls[:index]
+        if one.fixes_axes and one.has_examples and not one.has_steps and len(one.shape) == len(call.shape)
     ]
     if not earlier:
         return None
@@ -281,9 +284,10 @@ def _read(call: LayerCall, followed: Followed) -> str | None:
     followers = [axis for axis in range(rank) if axes[1 + axis] != "C" and call.shape[axis] > 1]
     if any(moves[followed.letters.index(axes[1 + axis]), axis] < least[axis] for axis in followers):
         return None
-    if len(found) > 1 and found[1][0] > _MOST_OF_ANOTHER * found[0][0]:
-        return None
-    return axes
+    # A reading with one other axis of three explains the more the same, so that two axes count at most.
+    count = max(1, len(followers))
+    most = 1 - (1 - _MOST_OF_ANOTHER) * min(2, count) / count
+    return None if len(found) > 1 and found[1][0] > most * found[0][0] else axes
 
 
 def _read_by_number(call: LayerCall, moves: Floats, least: Floats) -> str | None:

@@ -19,6 +19,7 @@ from explain.running.maps.axes import observed_axes, untold_axes_error, usual_ax
 from explain.running.maps.changes import changed_rows, recorded
 from explain.running.maps.mean_gradient import mean_is_rounding
 from explain.running.maps.prediction import Output
+from explain.running.maps.steps import with_steps
 from explain.running.maps.token_grid import grid_of
 from explain.running.problem import Problem
 
@@ -32,6 +33,9 @@ def as_map(problem: Problem, call: LayerCall, calls: Sequence[LayerCall]) -> Lay
     if not extent:
         return None
     if own == "T" and len(extent) > 1:
+        if "T" in extent and call.places == (_size(problem, "T"),):
+            # They are the steps of the input, one value a frame.
+            return None
         call = replace(call, grid=grid_of(problem, call, calls))
         return None if call.grid is None else call
     return call if sorted(own) == sorted(extent) and math.prod(call.places) > 1 else None
@@ -65,6 +69,7 @@ def default_call(
         If the score has no gradient to the input.
     """
     rank = len(extent_of(problem.layout))
+    calls = with_steps(problem, calls)
     possible = [call for call in reversed(calls) if _may_be_map(call, rank)]
     if not possible:
         raise LayerError(
@@ -78,7 +83,7 @@ def default_call(
     search = _Search(seen, calls)
     found = search.last_of(possible)
     if search.first_of_part is not None:
-        every = with_operations()
+        every = with_steps(problem, with_operations())
         behind = every[every.index(search.first_of_part) :]
         operations = [call for call in reversed(behind) if call.is_operation and _may_be_map(call, rank)]
         found = _Search(seen, every).last_of(operations) or found
@@ -113,6 +118,8 @@ class _Search:
         Whether the gradients to such a layer cancel when they are averaged over its places.
     unread : list of GradientError
         The errors of the layers to which the score has no gradient.
+    without_map : LayerCall, optional
+        The first call that carries all of the dependence on the input, and is no map over it.
     """
 
     def __init__(self, problem: Problem, calls: Sequence[LayerCall]) -> None:
@@ -120,6 +127,7 @@ class _Search:
         self.first_of_part: LayerCall | None = None
         self.of_one_place = self.cancels = False
         self.unread: list[GradientError] = []
+        self.without_map: LayerCall | None = None
 
     def last_of(self, possible: Sequence[LayerCall]) -> LayerCall | None:
         """Give the first of some calls, the last one first, that carries all and is a map; None if there is none."""
@@ -151,11 +159,14 @@ class _Search:
             self.of_one_place = True
             return None
         mapped = as_map(problem, call, self._calls)
-        if mapped is None or self._output.is_nearly(mapped):
+        if mapped is None:
+            self.without_map = call
+            return None
+        if self._output.is_nearly(mapped):
             return None
         if mapped.grid is not None:
             slopes = mapped.grid.laid_out(slopes)
-        if _n_places(slopes) <= 1:
+        if _n_places(slopes) <= 1 or not _spans_axes(problem, mapped, slopes):
             self.of_one_place = True
         elif mean_is_rounding(slopes, problem.backend.dtype).all():
             self.cancels = True
@@ -194,8 +205,17 @@ class _Search:
         if self.of_one_place:
             return LayerError(
                 "Of every layer that gives a map over space or time, the score depends on one place only, as on the "
-                "last step of a recurrent layer: a class activation map would have no information. Name a layer with "
+                "last step of a recurrent layer, or on one value of each frame: a class activation map would have no "
+                "information. Name a layer with "
                 "layer= if you want it nevertheless, or use method='integrated_gradients'."
+            )
+        if self.without_map is not None:
+            call = self.without_map
+            return LayerError(
+                f"All of the score's dependence on the input goes through layer {call.label!r}, whose output of shape "
+                f"{call.shape} per example is no map over the input's axes of space or time, "
+                f"{extent_of(self._problem.layout)}, and no layer before it carries all of it and is one. Name a layer "
+                "with layer= that shows a part, or use method='integrated_gradients', which explains the input itself."
             )
         return LayerError(
             "The score depends on the input by more than one way, past every layer that gives a map over space or "
@@ -276,6 +296,28 @@ def _gradients_without(
 
 def _n_places(slopes: Array) -> int:
     return int(np.count_nonzero(slopes.any(axis=-1)))
+
+
+def _spans_axes(problem: Problem, call: LayerCall, slopes: Array) -> bool:
+    """Tell whether the score depends on several places along enough axes of a map, from its slopes: (1, places..., C).
+
+    A map over three axes, as of a video, has two such axes: one value a frame is no map of its frames. Of the calls for
+    each step, or of rows folded into the batch, the axis of the steps is among them: the last step alone is none.
+    """
+    used = slopes[0].any(axis=-1)
+    lengths = [
+        int(used.any(axis=tuple(other for other in range(used.ndim) if other != axis)).sum())
+        for axis in range(used.ndim)
+    ]
+    if call.has_steps and call.grid is None and lengths[0] == 1:
+        return False
+    sizes = [_size(problem, letter) for letter in extent_of(problem.layout)]
+    least = min(2, sum(size > 1 for size in sizes)) if len(sizes) > 2 else 1
+    return sum(length > 1 for length in lengths) >= least
+
+
+def _size(problem: Problem, letter: str) -> int:
+    return int(problem.examples.inputs[0].shape[problem.layout.axes.index(letter)])
 
 
 def _slopes(problem: Problem, call: LayerCall, unread: list[GradientError]) -> Array | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def rule_gradients(
     if rule in ("epsilon", "epsilon_plus"):
         # The first axis of every argument of a trace is the batch axis.
         arguments.append(tf.constant(np.full(len(padded), epsilon)))
-    found, changed, *others = opened.run(_BY_RULE[rule], padded, *arguments, static=(rule,))
+    found, changed, *others = opened.run_traced(_BY_RULE[rule], padded, *arguments, static=(rule,))
     gradients = tuple(part.numpy()[: len(examples)] for part in found)
     at_baselines = others[0].numpy()[: len(examples)] if others else None
     return RuleGradients(gradients, int(changed), at_baselines)
@@ -90,21 +91,30 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
             f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
             "integrated_gradients or saliency, which run operation by operation."
         )
-    with _unrolled(forward, points), _in_place_of_calls(forward):
+    with _unrolled(forward), _in_place_of_calls(forward):
         return forward.scores(points, beside)
 
 
 @contextmanager
-def _unrolled(forward: TensorFlowForwardPass, points: tuple[Any, ...]) -> Iterator[None]:
-    """Unroll recurrent layers if their number of steps is known: a loop hides its operations."""
-    axis = forward.question.layout.batch_first.time_axis
-    # With several inputs, the sequence that a loop iterates over is unknown.
-    steps = 1 if forward.question.wiring else None if axis is None else points[0].shape[axis]
+def _unrolled(forward: TensorFlowForwardPass) -> Iterator[None]:
+    """Unroll recurrent layers whose number of steps is known when they are called: a loop hides its operations."""
+
+    def unrolling(layer: Any) -> Callable[..., Any]:
+        own = layer.call
+
+        @functools.wraps(own)
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            sequence = next(iter((*arguments, *keywords.values())))
+            steps = sequence.shape[0 if getattr(layer, "time_major", False) else 1]
+            with nullcontext() if steps is None else replaced(layer, "unroll", True):
+                return own(*arguments, **keywords)
+
+        return call
+
     with ExitStack() as stack:
-        if steps is not None:
-            for layer in forward.layers:
-                if getattr(layer, "unroll", None) is False:
-                    stack.enter_context(replaced(layer, "unroll", True))
+        for layer in forward.layers:
+            if getattr(layer, "unroll", None) is False:
+                stack.enter_context(replaced(layer, "call", unrolling(layer)))
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -106,6 +106,28 @@ class OpenedModel(OpenedKerasModel):
             if self.exit is None:
                 check_same_score(self._traced, forward.findings[0])
             return found, forward.findings[0]
+
+    def run_traced(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        *arguments: Any,
+        static: tuple[Hashable, ...] = (),
+    ) -> Any:
+        """Run a computation as `run` does; of a model that is traced for a known number of rows alone, in such a trace.
+
+        The code of such a model computes with the number of rows, which is None in a trace for any number.
+        """
+        inputs = (*arguments, self._beside(examples))
+        if self._trace_of(function, examples, inputs, static) is None:
+            flat, forward = tf.nest.flatten(inputs), self._forward_pass(examples)
+            # What the user's code raises here is raised again by the run, operation by operation.
+            with suppress(Exception), self._put_back():
+                run, _ = traced(
+                    partial(function, forward, *static), inputs, specifications_of(flat, len(examples))
+                )
+                return run(*flat)
+        return self.run(function, examples, *arguments, static=static)
 
     def run_eagerly(self, function: Callable[..., Any], examples: Examples, *arguments: Any) -> Any:
         """Run a computation operation by operation: for one that runs once, that takes less time than its trace.

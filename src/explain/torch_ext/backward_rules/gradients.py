@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-
-import torch
-from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-
 from explain.backends.found import RuleGradients
 from explain.backends.protocol import Rule
 from explain.backends.scoring import no_gradient_reason
@@ -18,7 +11,7 @@ from explain.torch_ext.backward_rules.backward import backward
 from explain.torch_ext.backward_rules.deep_lift import rescaled
 from explain.torch_ext.backward_rules.guided import rectified
 from explain.torch_ext.backward_rules.relevance import shared_out
-from explain.torch_ext.backward_rules.tape import Run, Tape
+from explain.torch_ext.backward_rules.tape import Run, Tape, tape_for, unfused_for
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.transfer import to_host
 
@@ -32,7 +25,7 @@ def rule_gradients(
     """Give the result of a rule's backward pass at the inputs."""
     padded = opened.padded(examples)
     tape = tape_for(rule)
-    with _unfused(opened) if tape.holds else nullcontext():
+    with unfused_for(tape, opened):
         run = _announced(opened, padded, tape) or Run.on(tape, opened, padded)
         if not run.scores.requires_grad:
             raise GradientError(no_gradient_reason(opened.model_name))
@@ -64,18 +57,6 @@ def _changed_between(model_name: str, kept: tuple[str, ...]) -> UnsupportedModel
     )
 
 
-def tape_for(rule: Rule) -> Tape:
-    """Give a tape for a run that a rule needs; the rules of rectifiers need no values."""
-    return Tape(hold=rule not in ("guided", "deconvolution"))
-
-
-@contextmanager
-def recording(tape: Tape, opened: OpenedModel) -> Iterator[None]:
-    """Record a run of the model on a tape."""
-    with _unfused(opened) if tape.holds else nullcontext(), tape:
-        yield
-
-
 def _announced(opened: OpenedModel, padded: Examples, tape: Tape) -> Run | None:
     """Give the run that `outputs` recorded on a tape of the same kind, None if there is none."""
     last, opened.last_pass = opened.last_pass, None
@@ -85,18 +66,3 @@ def _announced(opened: OpenedModel, padded: Examples, tape: Tape) -> Run | None:
     if recorded is None or recorded.holds != tape.holds:
         return None
     return Run.to_scores(recorded, opened, padded, points, explained)
-
-
-@contextmanager
-def _unfused(opened: OpenedModel) -> Iterator[None]:
-    """Make attention, and LSTMs on a CPU, run operation by operation: fused kernels hide the operations."""
-    with sdpa_kernel(SDPBackend.MATH):
-        if not any(isinstance(module, nn.LSTM) for module in opened.leaf_modules):
-            yield
-            return
-        # The context manager for these flags also sets the other flags, and warns about them.
-        (enabled, *_) = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)  # type: ignore[no-untyped-call]
-        try:
-            yield
-        finally:
-            torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from explain.backends.operations.flow import Flow
 from explain.backends.operations.patterns import Patterns
 from explain.backends.operations.score_graph import names
+from explain.backends.protocol import Rule
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.torch_ext.backward_rules.backward import operations_between
@@ -221,6 +225,37 @@ class Run:
         hidden = [name for name in self.tape.on_views if any(word in name for word in words)]
         if hidden and any(name_of(node).endswith(_ON_A_VIEW) for node in self.nodes):
             raise on_a_view(hidden[0])
+
+
+def tape_for(rule: Rule) -> Tape:
+    """Give a tape for a run that a rule needs; the rules of rectifiers need no values."""
+    return Tape(hold=rule not in ("guided", "deconvolution"))
+
+
+@contextmanager
+def recording(tape: Tape, opened: OpenedModel) -> Iterator[None]:
+    """Record a run of the model on a tape."""
+    with unfused_for(tape, opened), tape:
+        yield
+
+
+@contextmanager
+def unfused_for(tape: Tape, opened: OpenedModel) -> Iterator[None]:
+    """Make attention, and LSTMs on a CPU, run operation by operation if a tape holds values of operations."""
+    if not tape.holds:
+        yield
+        return
+    # Fused kernels hide the operations.
+    with sdpa_kernel(SDPBackend.MATH):
+        if not any(isinstance(module, nn.LSTM) for module in opened.leaf_modules):
+            yield
+            return
+        # The context manager for these flags also sets the other flags, and warns about them.
+        (enabled, *_) = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]
 
 
 def is_input(node: Any) -> bool:

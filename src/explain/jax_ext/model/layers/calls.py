@@ -29,6 +29,10 @@ class JaxPlace(places.KerasPlace):
         """Reshape the output, or what replaces it."""
         return jnp.reshape(output, tuple(shape))
 
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """Put parts of the output, or of what replaces it, behind each other on the second axis."""
+        return jnp.concatenate(parts, axis=1)
+
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output."""
         return bool(output.shape == value.shape)

@@ -38,6 +38,10 @@ class TensorFlowPlace(places.KerasPlace):
         """Reshape the output, or what replaces it."""
         return tf.reshape(output, shape)
 
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """Put parts of the output, or of what replaces it, behind each other on the second axis."""
+        return tf.concat(parts, axis=1)
+
     def fits(self, output: Any, value: Any) -> bool:
         """Tell whether a value has the shape of the output; axes that a trace leaves open fit any size."""
         return bool(output.shape[1:].is_compatible_with(value.shape[1:]))

@@ -188,6 +188,10 @@ class TorchPlace(Place):
         """Reshape the output, or what replaces it."""
         return output.reshape(tuple(shape))
 
+    def joined(self, parts: Sequence[Tensor]) -> Tensor:
+        """Put parts of the output, or of what replaces it, behind each other on the second axis."""
+        return torch.cat([part.to(parts[0].dtype) for part in parts], dim=1)
+
     def fits(self, output: Tensor, value: Tensor) -> bool:
         """Tell whether a value has the shape of the output."""
         return output.shape == value.shape

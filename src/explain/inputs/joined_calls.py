@@ -1,4 +1,4 @@
-"""The calls of embeddings that read the same token ids, as one call: their vectors side by side."""
+"""Several calls of layers as one: of the embeddings that read the same token ids, of a layer for each step."""
 
 from __future__ import annotations
 
@@ -62,6 +62,65 @@ class TokenCalls(LayerCall):
     def layout(self, of_input: Layout) -> Layout:
         """Give the axes of the output, batch first: those of the tokens are known, whatever their sizes."""
         return TOKEN_VECTORS
+
+
+@dataclass(frozen=True)
+class StepCalls(LayerCall):
+    """Calls of one layer as one: each reads one step of the input, such as a frame, and the outputs are its steps.
+
+    Together they are what a layer over all steps would be, as a recurrent layer is that gives its whole sequence.
+
+    Parameters
+    ----------
+    calls : tuple of LayerCall
+        The calls, in the order of the steps.
+    letter : str
+        The axis of the input over which they go.
+    """
+
+    calls: tuple[LayerCall, ...] = ()
+    letter: str = "T"
+
+    @classmethod
+    def of(cls, calls: Sequence[LayerCall], letter: str) -> StepCalls:
+        """Join calls whose outputs have the same shape.
+
+        Examples
+        --------
+        >>> calls = [LayerCall("cell", call, (4, 5, 5), False, is_only_call=False) for call in range(9)]
+        >>> joined = StepCalls.of(calls, "T")
+        >>> joined.label, joined.shape, joined.layout(Layout("NTCHW")).axes
+        ('cell', (9, 4, 5, 5), 'NTCHW')
+        """
+        one = calls[0]
+        shape = (len(calls), *one.shape)
+        return cls(
+            one.name,
+            one.call,
+            shape,
+            one.channels_last,
+            is_leaf=one.is_leaf,
+            calls=tuple(calls),
+            letter=letter,
+        )
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether the first axis of `shape` is that of the steps: it is."""
+        return True
+
+    @property
+    def _letter_of_steps(self) -> str:
+        return self.letter
+
+    def joined(self, outputs: Sequence[Array]) -> Array:
+        """Put the outputs of the calls, shape (N, ...), behind each other: shape (N, steps, ...)."""
+        return np.stack(outputs, axis=1)
+
+
+def single_calls(call: LayerCall) -> tuple[LayerCall, ...]:
+    """Give the calls that a call stands for: itself, or one a step."""
+    return call.calls if isinstance(call, StepCalls) else (call,)
 
 
 def token_options(options: Mapping[str, Any], ids: Array, call: TokenCalls) -> Mapping[str, Any]:
