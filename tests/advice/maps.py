@@ -11,6 +11,7 @@ from models import maps
 
 from explain.errors import CancellationWarning, LayerError, OptionError, SharedMapWarning
 
+FRAMES = np.random.default_rng(3).normal(size=(2, 3, 4, 4)).astype(np.float32)
 OF_NINE = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
 
 
@@ -27,6 +28,62 @@ def scaled(kit: Any) -> Any:
             return self.last(kit.tanh(self.inner(x * scale)))
 
     return Scaled()
+
+
+def of_each_frame(kit: Any) -> Any:
+    """One vector a frame: no layer has places in a frame."""
+    if kit.name == "torch":
+        nn = kit.torch.nn
+        kit.torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Flatten(2), nn.Linear(16, 4), nn.Tanh(), nn.AvgPool1d(2), nn.Flatten(), nn.Linear(6, 2)
+        )
+    layers = kit.keras.layers
+    kit.keras.utils.set_random_seed(0)
+    inner = [
+        layers.Reshape((3, 16)),
+        layers.Dense(4, "tanh"),
+        layers.GlobalAveragePooling1D(),
+        layers.Dense(2),
+    ]
+    return kit.keras.Sequential([kit.keras.Input((3, 4, 4)), *inner])
+
+
+def one_after_the_other(kit: Any) -> Any:
+    """A convolution that reads one frame after the other."""
+    if kit.name == "torch":
+        nn = kit.torch.nn
+
+        class Frames(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                kit.torch.manual_seed(0)
+                self.conv, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4, 2)
+
+            def forward(self, x: Any) -> Any:
+                return self.head(sum(self.conv(x[:, time, None]).tanh().mean((2, 3)) for time in range(3)))
+
+        return Frames()
+    layers = kit.keras.layers
+    kit.keras.utils.set_random_seed(0)
+    x, conv = kit.keras.Input((3, 4, 4)), layers.Conv2D(4, 3, activation="tanh", name="conv")
+    every = [layers.GlobalAveragePooling2D()(conv(x[:, time, ..., None])) for time in range(3)]
+    return kit.keras.Model(x, layers.Dense(2)(layers.Add()(every)))
+
+
+def read_twice(kit: Any) -> Any:
+    """Two calls of a layer read one input, another call the other."""
+    nn = kit.torch.nn
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.last = nn.Linear(TABLE.shape[1], 3), nn.Linear(3, 2)
+
+        def forward(self, a: Any, b: Any) -> Any:
+            return self.last(self.inner(a) * self.inner(a * a) + self.inner(b).tanh())
+
+    return Twice()
 
 
 def compared(kit: Any, rows: slice) -> Any:
@@ -112,6 +169,27 @@ ADVICE = [
             attribute(made(kit, "TwoWays"), pictures(kit), "layer_cam", layer="right"),
             attribute(made(kit, "TwoWays"), pictures(kit), "integrated_gradients"),
         ],
+    ),
+    Advice(
+        "; no layer before it carries all of it and is one. Use ",
+        LayerError,
+        lambda kit: attribute(of_each_frame(kit), FRAMES, "grad_cam", layout="NTHW"),
+        lambda kit: attribute(of_each_frame(kit), FRAMES, "integrated_gradients", layout="NTHW"),
+    ),
+    Advice(
+        " calls are those for the steps of the input. Name all of ",
+        LayerError,
+        lambda kit: attribute(
+            one_after_the_other(kit), FRAMES, "layer_cam", layer=("conv", 1), layout="NTHW"
+        ),
+        lambda kit: attribute(one_after_the_other(kit), FRAMES, "layer_cam", layer="conv", layout="NTHW"),
+    ),
+    Advice(
+        ", and this input reaches the calls ",
+        LayerError,
+        lambda kit: attribute(read_twice(kit), (TABLE, TABLE), layer="inner"),
+        lambda kit: attribute(read_twice(kit), (TABLE, TABLE), layer=("inner", 1)),
+        TORCH,
     ),
     Advice(
         " per example has more axes than a map over the ",

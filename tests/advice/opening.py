@@ -742,7 +742,7 @@ ADVICE = [
         ],
     ),
     Advice(
-        " times: say which call, for example ",
+        ": say which call, for example layer=(",
         LayerError,
         lambda kit: attribute(shared(kit), TABLE, layer="act"),
         lambda kit: attribute(shared(kit), TABLE, layer=("act", 1)),

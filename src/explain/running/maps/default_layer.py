@@ -214,8 +214,9 @@ class _Search:
             return LayerError(
                 f"All of the score's dependence on the input goes through layer {call.label!r}, whose output of shape "
                 f"{call.shape} per example is no map over the input's axes of space or time, "
-                f"{extent_of(self._problem.layout)}, and no layer before it carries all of it and is one. Name a layer "
-                "with layer= that shows a part, or use method='integrated_gradients', which explains the input itself."
+                f"{extent_of(self._problem.layout)}; no layer before it carries all of it and is one. Use "
+                "method='integrated_gradients', which explains the input itself; a map that carries a part can be "
+                "named with layer=."
             )
         return LayerError(
             "The score depends on the input by more than one way, past every layer that gives a map over space or "
