@@ -55,6 +55,24 @@ def masked(kit: Any) -> Any:
     return module(kit, lambda self, x, mask: kit.sum(x * x * mask, 1))
 
 
+def bags(kit: Any) -> Any:
+    """Classifies sequences that stand one after another in one row, with the places at which they begin."""
+    nn = kit.torch.nn
+    kit.torch.manual_seed(0)
+    bag, out = nn.EmbeddingBag(8, 4), nn.Linear(4, 3)
+    return module(kit, lambda self, ids, starts: self.out(self.bag(ids, starts)), bag=bag, out=out)
+
+
+def in_rows(kit: Any) -> Any:
+    """The same for sequences of one length, in the words of the message."""
+    torch = kit.torch
+
+    def forward(self: Any, ids: Any) -> Any:
+        return self.model(ids.reshape(-1), torch.arange(len(ids)) * ids.shape[1])
+
+    return module(kit, forward, model=bags(kit))
+
+
 def total(kit: Any) -> Any:
     """The sum of the squares, of whole numbers too."""
     return kit.function(lambda x: kit.sum(x * x, 1))
@@ -198,6 +216,16 @@ ADVICE = [
         lambda kit: [
             *both(kit, (TABLE, TABLE)),
             both(kit, TABLE, forward_kwargs={"b": kit.tensor(TABLE[:1])}),
+        ],
+        TORCH,
+    ),
+    Advice(
+        " looks like the places in ",
+        InputError,
+        lambda kit: attribute(bags(kit), (IDS.ravel(), np.array([0, 3, 5]))),
+        lambda kit: [
+            attribute(in_rows(kit), IDS, method, baseline=0)
+            for method in ("feature_ablation", "occlusion", "kernel_shap")
         ],
         TORCH,
     ),

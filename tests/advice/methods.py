@@ -24,6 +24,7 @@ from advice.models import (
 from explain.errors import (
     BaselineError,
     BaselineWarning,
+    CancellationWarning,
     ConvergenceWarning,
     EngineError,
     GradientError,
@@ -67,6 +68,11 @@ def stairs(kit: Any) -> Any:
 def root(kit: Any) -> Any:
     """Defined above zero only: NaN at a baseline below, without a gradient at zero."""
     return kit.function(lambda x: kit.sum((x - 0.5) ** 0.5, 1))
+
+
+def raised(kit: Any, dtype: str) -> Any:
+    """Four features to three classes, all of which have scores far above zero, in a precision."""
+    return kit.dense([(WEIGHT, np.full(3, 60.3, np.float32))], dtype=dtype)
 
 
 def checkpointed(kit: Any, saves_memory: bool) -> Any:
@@ -746,5 +752,14 @@ ADVICE = [
         lambda kit: attribute(hungry_within(kit, 3), TABLE),
         lambda kit: attribute(hungry_within(kit, 3), TABLE[:, :3]),
         TORCH,
+    ),
+    Advice(
+        " their differences, of which the map consists, are rounded to steps of up to ",
+        CancellationWarning,
+        lambda kit: attribute(raised(kit, "bfloat16"), TABLE, "feature_ablation"),
+        lambda kit: [
+            attribute(raised(kit, "float32"), TABLE, "feature_ablation"),
+            attribute(raised(kit, "bfloat16"), TABLE, "input_x_gradient"),
+        ],
     ),
 ]

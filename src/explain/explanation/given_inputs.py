@@ -19,7 +19,7 @@ from explain.inputs.bounds import bounds_of
 from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout, layout_of
-from explain.inputs.structure import SINGLE, Structure, structure_of
+from explain.inputs.structure import SINGLE, Structure, check_counts, structure_of
 from explain.inputs.wiring import Wiring
 
 # Layouts of inputs that stay fixed, by rank: a layout of the right rank is required, but the axes are not used.
@@ -272,14 +272,8 @@ def _default_axes(structure: Structure, host: Array, extension: Extension, model
 
 
 def _check_counts(inputs: Sequence[GivenInput]) -> None:
-    counts = {one.name: one.host.shape[one.layout.batch_axis] for one in inputs if one.host is not None}
-    if len(set(counts.values())) > 1:
-        counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
-        raise InputError(
-            f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row per example; "
-            "put arguments that are the same for all examples into forward_kwargs. If the batch axis of an input is "
-            "not its first axis, give layout=."
-        )
+    arrays = {one.name: one.host for one in inputs if one.host is not None}
+    check_counts(arrays, {one.name: one.layout.batch_axis for one in inputs})
 
 
 def _are_numbers(value: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.example_warnings import examples_named
+from explain.algorithms.perturbation.rounded_scores import rounding_warnings
 from explain.backends.protocol import Finding
 from explain.backends.tokens import Tokens
 from explain.errors import (
@@ -63,7 +64,8 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     results: list[Attribution | None] = []
     given: Notes = []
     for one in explained:
-        notes = [*before, *one.notes, *_cancellation_notes(posed, one), *after]
+        own = [*one.notes, *_cancellation_notes(posed, one), *_rounding_notes(posed, one)]
+        notes = [*before, *own, *after]
         given += [note for note in notes if note not in given]
         results.append(_result(posed, one, notes, is_only=structure is None))
     if posed.text is not None and structure is not None:
@@ -199,6 +201,13 @@ def _cancellation_notes(posed: Posed, explained: Explained) -> Notes:
         "each vector. Give reduce='norm', the size of each token's vector, or use method='integrated_gradients'."
     )
     return [(text, CancellationWarning)]
+
+
+def _rounding_notes(posed: Posed, explained: Explained) -> Notes:
+    """Warn of differences of scores that the model rounds; gradients hardly notice the precision."""
+    if explained.problem is None or explained.found is None or posed.request.method.needs != {"outputs"}:
+        return []
+    return [*rounding_warnings(explained.problem, explained.found.values[0])]
 
 
 def _by_token(

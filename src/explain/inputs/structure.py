@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from explain.errors import ExplainError, InputError, OptionError
+from explain.inputs.examples import Array
 
 
 @dataclass(frozen=True)
@@ -133,3 +136,52 @@ def structure_of(x: Any, is_array: Callable[[Any], bool]) -> tuple[Structure, li
     if all(value is None for value in values):
         raise InputError(f"x is a {structure.kind} without an array in it: give at least one input.")
     return structure, values
+
+
+def check_counts(arrays: Mapping[str, Array], batch_axes: Mapping[str, int]) -> None:
+    """Refuse inputs that differ in their numbers of examples.
+
+    Parameters
+    ----------
+    arrays : Mapping of str to numpy.ndarray
+        The inputs by name.
+    batch_axes : Mapping of str to int
+        The axis of the examples of each.
+
+    Raises
+    ------
+    InputError
+        If they differ; the message says what to do.
+    """
+    counts = {name: array.shape[batch_axes[name]] for name, array in arrays.items()}
+    if len(set(counts.values())) < 2:
+        return
+    bags = _bags_in(arrays)
+    if bags is not None:
+        ids, starts = bags
+        raise InputError(
+            f"{starts!r} looks like the places in {ids!r} at which {len(arrays[starts])} sequences begin, as "
+            "nn.EmbeddingBag takes them, so that x has no axis of examples. Give sequences of one length as x of shape "
+            "(N, T), a call for each length, and a module whose forward(ids) returns model(ids.reshape(-1), "
+            "torch.arange(len(ids)) * ids.shape[1]); method='feature_ablation', 'occlusion' and 'kernel_shap' then "
+            "explain each id."
+        )
+    counted = ", ".join(f"{name!r} has {count}" for name, count in counts.items())
+    raise InputError(
+        f"The inputs of x differ in their numbers of examples: {counted}. Each should have one row per example; "
+        "put arguments that are the same for all examples into forward_kwargs. If the batch axis of an input is "
+        "not its first axis, give layout=."
+    )
+
+
+def _bags_in(arrays: Mapping[str, Array]) -> tuple[str, str] | None:
+    """Give the names of the ids of several sequences in one row, and of the places at which they begin; else None."""
+    rows = {
+        name: one for name, one in arrays.items() if one.ndim == 1 and one.dtype.kind in "iu" and one.size
+    }
+    for ids, row in rows.items():
+        for starts, places in rows.items():
+            rises = places[0] == 0 and bool((np.diff(places) >= 0).all())
+            if len(places) < len(row) and rises and places[-1] <= len(row):
+                return ids, starts
+    return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from explain.tf_ext.backward_rules.kinds import (
     is_affine,
     is_reciprocal,
 )
-from explain.tf_ext.model.graph import name_of
+from explain.tf_ext.model.graph import SHAPES, name_of
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,12 @@ class Anatomy:
     ----------
     dependent : Mapping of operations to sequences of operations
         Each operation, with its operands that depend on the inputs.
+    values : set of operations
+        The operations whose values depend on the inputs, also through whole numbers, truth values or a rounding.
     """
 
     dependent: Mapping[Any, Sequence[Any]]
+    values: set[Any] = field(default_factory=set)
 
     @classmethod
     def of(cls, scores: Any, points: Sequence[Any]) -> Anatomy:
@@ -41,7 +44,8 @@ class Anatomy:
             {
                 one: [] if one in inputs else [tensor.op for tensor in one.inputs if tensor.op in nodes]
                 for one in nodes
-            }
+            },
+            _depending_on(inputs, scores.graph.get_operations()),
         )
 
     @cached_property
@@ -65,6 +69,17 @@ class Anatomy:
     def moving(self, operation: Any) -> list[int]:
         """Give the positions of the operands that depend on the inputs."""
         return [place for place, tensor in enumerate(operation.inputs) if tensor.op in self.dependent]
+
+    def hides_a_way(self, operation: Any) -> bool:
+        """Tell whether an operand that has no gradient changes with the inputs, beside one that has one.
+
+        So it is inside a quantised layer, which divides rounded products by a scale taken from its input: the whole
+        difference would fall to the scale.
+        """
+        moving = self.moving(operation)
+        return bool(moving) and any(
+            place not in moving and tensor.op in self.values for place, tensor in enumerate(operation.inputs)
+        )
 
     @cached_property
     def patterns(self) -> Patterns:
@@ -95,6 +110,15 @@ class Anatomy:
             for tensor in operation.inputs
             if tensor.op in self.dependent
         )
+
+
+def _depending_on(inputs: Collection[Any], operations: Sequence[Any]) -> set[Any]:
+    """Give the operations whose values depend on those of inputs; they stand in their order in a trace."""
+    found = set(inputs)
+    for one in operations:
+        if name_of(one) not in SHAPES and any(tensor.op in found for tensor in one.inputs):
+            found.add(one)
+    return found
 
 
 def _shape_of(tensor: tuple[Any, int]) -> list[int | None]:

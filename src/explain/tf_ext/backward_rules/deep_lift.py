@@ -83,7 +83,8 @@ def rescaled(
             return gradient_of(operation, arriving)
         of_one = anatomy.is_elementwise(operation)
         rule = multipliers.of_one_value if of_one else _RULES.get(name)
-        if rule is None:
+        is_blind = (of_one or name in KINDS.quotients) and anatomy.hides_a_way(operation)
+        if rule is None or is_blind:
             raise no_rule("DeepLift", operation, anatomy.dependent, model_name)
         rules.changed.append(operation)
         if operation in by_hand:

@@ -84,7 +84,10 @@ def shared_out(scores: Any, points: Sequence[Any], model_name: str, epsilon: Any
             return _halved(given) if operation in products else given
         if operation in flow.sums or (name in KINDS.scales and is_affine(operation, anatomy.dependent)):
             return gradient_of(operation, arriving)
-        if anatomy.is_elementwise(operation):
+        of_one = anatomy.is_elementwise(operation)
+        if (of_one or name in KINDS.quotients) and anatomy.hides_a_way(operation):
+            raise no_rule("LRP", operation, anatomy.dependent, model_name)
+        if of_one:
             rules.changed.append(operation)
             (place,) = anatomy.moving(operation)
             kept = _unchanged(operation, place, arriving)

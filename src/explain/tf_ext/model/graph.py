@@ -31,8 +31,8 @@ _BOOKKEEPING = names(
     "TensorListStack TensorListElementShape ZerosLike OnesLike Fill"
 )
 _LOOPS = frozenset({"While", "StatelessWhile"})
-# Operations whose results depend on shapes only.
-_SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
+SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
+"""Operations whose results depend on shapes only."""
 
 
 class ScoreGraph(score_graph.ScoreGraph):
@@ -65,7 +65,7 @@ class ScoreGraph(score_graph.ScoreGraph):
 
 def operands_of(operation: Any) -> list[Any]:
     """Give the operations whose results are the operands of an operation; a shape does not depend on values."""
-    return [] if name_of(operation) in _SHAPES else [tensor.op for tensor in operation.inputs]
+    return [] if name_of(operation) in SHAPES else [tensor.op for tensor in operation.inputs]
 
 
 def name_of(operation: Any) -> str:
