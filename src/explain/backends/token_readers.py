@@ -14,6 +14,7 @@ from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
+from explain.inputs.token_calls import Span, TokenCalls
 
 _EMBEDDINGS = ("Embedding", "EmbeddingBag")
 
@@ -92,18 +93,64 @@ def padding_id(embedding: object) -> int:
     return getattr(embedding, "padding_idx", None) or 0
 
 
-def reading_calls(backend: LayeredBackend, given: GivenIds) -> tuple[LayerCall, ...]:
-    """Give the calls of the embeddings of a model that receive the ids, one vector for each, in their order."""
-    found: tuple[LayerCall, ...] = given.known(
+def reading_calls(backend: LayeredBackend, given: GivenIds) -> TokenCalls | None:
+    """Give the calls of the embeddings of a model that receive the ids, one vector for each, in their order.
+
+    If no call receives all of them: the calls that receive some that follow one another, such as one column each.
+    None if there is none.
+    """
+    found: tuple[TokenCalls, ...] = given.known(
         backend, "reading calls", lambda: _reading_calls(backend, given)
     )
-    return found
+    return found[0] if found else None
 
 
-def _reading_calls(backend: LayeredBackend, given: GivenIds) -> tuple[LayerCall, ...]:
+def _reading_calls(backend: LayeredBackend, given: GivenIds) -> tuple[TokenCalls, ...]:
     layers = {name for name, layer in backend.named_layers.items() if is_embedding(layer)}
     calls = backend.layer_calls(given.examples) if layers else ()
-    return _those_that_read(backend, [call for call in calls if call.name in layers], given)
+    calls = tuple(call for call in calls if call.name in layers)
+    whole = _those_that_read(backend, calls, given)
+    if whole:
+        return (TokenCalls.of(whole),)
+    in_part = _those_that_read_in_part(backend, calls, given)
+    if not in_part:
+        return ()
+    some, spans = zip(*in_part, strict=True)
+    return (TokenCalls.of(some, spans, given.ids.shape[1]),)
+
+
+def _those_that_read_in_part(
+    backend: LayeredBackend, calls: Sequence[LayerCall], given: GivenIds
+) -> list[tuple[LayerCall, Span]]:
+    """Give those calls of embeddings that receive some of the ids, and which: one after another, each by itself.
+
+    What a call receives at a place must change with the digits of one token's position, and stay with the others: a
+    number made of two tokens would change with a digit and with its opposite.
+    """
+    if given.ids.ndim != 2 or not calls:
+        return []
+    ids, _, others = given.tokens(())
+    numbers = np.arange(1, ids.size + 1)
+    digits = range(ids.size.bit_length())
+    chosen = [numbers >> digit & 1 == 1 for digit in digits]
+    variants = [ids, *(np.where(where, others, ids) for one in chosen for where in (one, ~one))]
+    try:
+        received = _received(backend, calls, given.variants(variants))
+    except ExplainError:
+        return []
+    found = []
+    for call, (first, *rest) in zip(calls, received, strict=True):
+        if first.shape != call.shape[:-1] or first.ndim > 1 or not np.array_equal(first, np.rint(first)):
+            continue
+        by_digit, by_opposite = (
+            sum((one != first).astype(np.int64) << digit for digit, one in enumerate(rest[start::2]))
+            for start in (0, 1)
+        )
+        read = np.atleast_1d(by_digit)
+        is_one = np.array_equal(by_digit ^ by_opposite, np.full(first.shape, (1 << len(digits)) - 1))
+        if is_one and read.size and np.array_equal(read, np.arange(read[0], read[0] + read.size)):
+            found.append((call, (int(read[0]) - 1, int(read[-1]))))
+    return found
 
 
 def _those_that_read(
@@ -143,25 +190,29 @@ def _those_that_read(
     return tuple(found)
 
 
-def are_read_in_order(backend: LayeredBackend, calls: Sequence[LayerCall], given: GivenIds) -> bool:
+def are_read_in_order(backend: LayeredBackend, call: TokenCalls, given: GivenIds) -> bool:
     """Tell whether calls receive the ids of each example in its own row: a model may sort its examples first."""
     few = slice(0, _MOST_EXAMPLES)
     if len(given.ids) == 1 or backend.fixed_batch_size == 1:
         return True
     try:
-        received = _received(backend, calls, given.examples.rows(few))
+        received = _received(backend, call.calls, given.examples.rows(few))
     except ExplainError:
         # The model's outputs are asked for next: they show why.
         return True
-    ids = given.ids[few]
-    return all(one.shape != ids.shape or np.array_equal(one, ids) for one in received)
+    ids = given.ids[few].reshape(len(given.ids[few]), -1)
+    expected = [ids[:, first:stop] for first, stop in call.spans]
+    return all(
+        one.size != own.size or np.array_equal(one.reshape(own.shape), own)
+        for one, own in zip(received, expected, strict=True)
+    )
 
 
 def is_read_elsewhere(
     whole: LayeredBackend,
     at_vectors: Callable[[Examples, Array], tuple[Backend, Examples]],
     given: GivenIds,
-    paddings: Collection[int],
+    paddings: Collection[int] | None,
 ) -> bool:
     """Tell whether the ids change the output in another way than through the vectors of their embeddings.
 
@@ -174,8 +225,8 @@ def is_read_elsewhere(
         these ids, whose own ids stay as they are.
     given : GivenIds
         The ids.
-    paddings : collection of int
-        The ids of padding.
+    paddings : collection of int, optional
+        The ids of padding. Without them every id counts, as in a table, whose columns have no ends and no extremes.
     """
     found = given.known(
         whole, "read elsewhere", lambda: _is_read_elsewhere(whole, at_vectors, given, paddings)
@@ -187,11 +238,12 @@ def _is_read_elsewhere(
     whole: Backend,
     at_vectors: Callable[[Examples, Array], tuple[Backend, Examples]],
     given: GivenIds,
-    paddings: Collection[int],
+    paddings: Collection[int] | None,
 ) -> bool | None:
     """Give None if it cannot be told."""
-    ids, real, others = given.tokens(paddings)
-    variants = np.stack([ids, np.where(_ordinary(ids, real), others, ids)]).astype(given.ids.dtype)
+    ids, real, others = given.tokens(paddings or ())
+    changed = real if paddings is None else _ordinary(ids, real)
+    variants = np.stack([ids, np.where(changed, others, ids)]).astype(given.ids.dtype)
     copies = given.variants([ids, ids])
     try:
         plain, moved = (

@@ -122,10 +122,10 @@ def seen_as_tokens(
     (ids,) = examples.inputs
     whole = cast(LayeredBackend, backend)
     given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)))
-    calls = reading_calls(whole, given)
-    if not calls and may_stay:
+    call = reading_calls(whole, given)
+    if call is None and may_stay:
         return None
-    if not calls:
+    if call is None:
         count = f"{ids.shape[1]} tokens" if ids.ndim > 1 else "tokens"
         raise InputError(
             f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
@@ -139,7 +139,11 @@ def seen_as_tokens(
         vectors = vectors_at(whole, call, given.replaced(copies, other))
         return whole.at(call), copies.at_layer(vectors, None)
 
-    call = TokenCalls.of(calls)
+    unread = np.flatnonzero(~call.real.any(axis=-1))
+    if unread.size and is_read_elsewhere(whole, at_vectors, given, None):
+        if may_stay:
+            return None
+        raise InputError(_read_in_part(call, unread))
     tokens = tokens_of(whole, call, given, at_vectors)
     return tokens, whole.at(call), examples.at_layer(tokens.vectors_of(ids), examples.mask)
 
@@ -164,18 +168,28 @@ def tokens_of(
         For copies of an example, and other ids: the model that starts at vectors, and the copies with the vectors of
         these ids, whose own ids stay as they are.
     """
-    if not are_read_in_order(whole, call.calls, given):
+    if not are_read_in_order(whole, call, given):
         # One example at a time has nothing to sort.
         whole.fixed_batch_size = 1
     paddings = [padding_id(whole.named_layers[one.name]) for one in call.calls]
     notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
-    if is_read_elsewhere(whole, at_vectors, given, paddings):
+    if is_read_elsewhere(whole, at_vectors, given, paddings if call.reads_all else None):
         notes = ((_read_elsewhere(call), UnexplainedTokensWarning),)
 
     def vectors_of(other: Array) -> Array:
         return vectors_at(whole, call, given.replaced(given.examples, other.astype(given.ids.dtype)))
 
     return Tokens(given.ids, call, next(filter(None, paddings), 0), vectors_of, notes)
+
+
+def _read_in_part(call: TokenCalls, unread: Array) -> str:
+    return (
+        f"x has whole numbers, of which {call.label} give vectors, but no embedding reads those at "
+        f"{'position' if unread.size == 1 else 'positions'} {', '.join(map(str, unread))} (from 0 on), which reach the "
+        "score: one method cannot change both as they are. Take method='feature_ablation', 'occlusion', "
+        "'shapley_value_sampling', 'kernel_shap' or 'lime', which put baseline= in the place of a number; or explain a "
+        "model that takes these numbers as an input of their own, in floating point."
+    )
 
 
 def _read_elsewhere(call: TokenCalls) -> str:

@@ -134,10 +134,10 @@ class SeveralInputs:
             if request.texts is not None and unmoved[place].name != request.texts.input_name:
                 # Segments, which the caller has not given.
                 continue
-            reading = reading_calls(first[0], given_ids)
-            if reading:
+            call = reading_calls(first[0], given_ids)
+            if call is not None:
                 check_ids(request.method, unmoved[place].layout)
-                calls[len(moved)] = call = TokenCalls.of(reading)
+                calls[len(moved)] = call
                 moved.append(_as_tokens(first[0], unmoved[place], given_ids, call))
         if not moved:
             raise InputError(

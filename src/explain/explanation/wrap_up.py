@@ -205,11 +205,10 @@ def _by_token(
     result: Attribution, tokens: Tokens, layout: Layout, values: Array, how: Reduction
 ) -> Attribution:
     """Give each token one number for the values at its embedding vector, shape (N, T, C), in the layout of the ids."""
+    numbers = reduced(values, how, tokens.call.real).reshape(tokens.ids.shape)
     return replace(
         result,
-        values=np.ascontiguousarray(
-            layout.from_batch_first(reduced(values, how).reshape(tokens.ids.shape)), np.float32
-        ),
+        values=np.ascontiguousarray(layout.from_batch_first(numbers), np.float32),
         reduce=how,
         inputs=np.ascontiguousarray(layout.from_batch_first(tokens.ids), np.float32),
         # The vectors of the baseline do not have the shape of the ids; the baseline rule records the token.
