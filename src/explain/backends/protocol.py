@@ -18,6 +18,7 @@ from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
+from explain.inputs.text.spelling import Spelling
 from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
 
@@ -46,6 +47,8 @@ class Question:
         Keyword arguments of the model that are the same for every example.
     wiring : Wiring, optional
         For a model of several inputs: where each comes from.
+    spellings : Mapping
+        For inputs of strings, which are numbers everywhere else: their strings, by the position of the input.
     """
 
     layout: Layout
@@ -53,6 +56,23 @@ class Question:
     output: int | str | None = None
     forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wiring: Wiring | None = None
+    spellings: Mapping[int, Spelling] = field(default_factory=dict)
+
+    def strings_of(self, arrays: Sequence[Array], *, moved: bool) -> list[Array]:
+        """Give inputs of the model, those that methods change or the others, with strings where they stand for strings.
+
+        Examples
+        --------
+        >>> question = Question(Layout("NT"), spellings={0: Spelling(("", "red"), ())})
+        >>> question.strings_of([np.array([[1, 0]])], moved=True)[0].tolist()
+        [['red', '']]
+        """
+        found = list(arrays)
+        for place, spelling in self.spellings.items():
+            source = (True, 0) if self.wiring is None else self.wiring.sources[place]
+            if source is not None and source[0] == moved and source[1] < len(found):
+                found[source[1]] = spelling.strings(found[source[1]])
+        return found
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
+from explain.inputs.text.spelling import Spelling
 from explain.inputs.token_calls import Span, TokenCalls
 
 _EMBEDDINGS = ("Embedding", "EmbeddingBag")
@@ -40,12 +42,15 @@ class GivenIds:
         Gives examples with other ids in their place.
     place : int
         Their position among the inputs that no method changes.
+    spelling : Spelling, optional
+        The strings of the ids, if the model takes strings.
     """
 
     ids: Array
     examples: Examples
     replaced: Callable[[Examples, Array], Examples]
     place: int = 0
+    spelling: Spelling | None = None
 
     def known(self, backend: LayeredBackend, what: str, find: Callable[[], Any]) -> Any:
         """Give what is known of a model and ids of this shape, or find it; None, if it cannot be told, is not kept."""
@@ -77,6 +82,21 @@ class GivenIds:
             others = np.where(fits, other, others)
         return ids, real, others
 
+    def paddings(self, backend: LayeredBackend, calls: Sequence[LayerCall]) -> set[int]:
+        """Give the ids that stay when it is seen what reads the ids."""
+        if self.spelling is not None:
+            # Where strings are joined, an empty one at the end is none; any other string would move to its left.
+            return set() if self.spelling.separator is None else {0}
+        return {padding_id(backend.named_layers[call.name]) for call in calls}
+
+    def candidates(self, paddings: Collection[int]) -> list[Array]:
+        """Give ids to try in the place of those of that example: of strings several, as two may be alike to a model."""
+        ids, _, others = self.tokens(paddings)
+        if self.spelling is None:
+            return [others]
+        probes = self.spelling.probes
+        return [np.where(ids != probe, probe, probes[number - 1]) for number, probe in enumerate(probes)]
+
     @property
     def _row(self) -> int:
         """The example with the most distinct ids."""
@@ -99,9 +119,12 @@ def reading_calls(backend: LayeredBackend, given: GivenIds) -> TokenCalls | None
     If no call receives all of them: the calls that receive some that follow one another, such as one column each.
     None if there is none.
     """
-    found: tuple[TokenCalls, ...] = given.known(
-        backend, "reading calls", lambda: _reading_calls(backend, given)
-    )
+    def find() -> tuple[TokenCalls, ...] | None:
+        found = _reading_calls(backend, given)
+        # Other strings may tell more than these.
+        return found or (None if given.spelling is not None else ())
+
+    found: tuple[TokenCalls, ...] | None = given.known(backend, "reading calls", find)
     return found[0] if found else None
 
 
@@ -111,7 +134,7 @@ def _reading_calls(backend: LayeredBackend, given: GivenIds) -> tuple[TokenCalls
     calls = tuple(call for call in calls if call.name in layers)
     whole = _those_that_read(backend, calls, given)
     if whole:
-        return (TokenCalls.of(whole),)
+        return (TokenCalls.of(whole, count=given.ids.shape[1] if given.ids.ndim > 1 else 1),)
     in_part = _those_that_read_in_part(backend, calls, given)
     if not in_part:
         return ()
@@ -129,22 +152,23 @@ def _those_that_read_in_part(
     """
     if given.ids.ndim != 2 or not calls:
         return []
-    ids, _, others = given.tokens(())
-    numbers = np.arange(1, ids.size + 1)
-    digits = range(ids.size.bit_length())
+    count = given.ids.shape[1]
+    numbers = np.arange(1, count + 1)
+    digits = range(count.bit_length())
     chosen = [numbers >> digit & 1 == 1 for digit in digits]
-    variants = [ids, *(np.where(where, others, ids) for one in chosen for where in (one, ~one))]
     try:
-        received = _received(backend, calls, given.variants(variants))
+        # Columns, of which each has its own embedding, have no padding.
+        seen = _changes(backend, calls, given, [where for one in chosen for where in (one, ~one)], ())
     except ExplainError:
         return []
     found = []
-    for call, (first, *rest) in zip(calls, received, strict=True):
-        if first.shape != call.shape[:-1] or first.ndim > 1 or not np.array_equal(first, np.rint(first)):
+    for call, (first, changes) in zip(calls, seen, strict=True):
+        # A size that the model leaves open is None.
+        fits = len(call.shape) == first.ndim + 1 and call.shape[:-1] in (first.shape, (None,))
+        if not fits or first.ndim > 1 or not np.array_equal(first, np.rint(first)):
             continue
         by_digit, by_opposite = (
-            sum((one != first).astype(np.int64) << digit for digit, one in enumerate(rest[start::2]))
-            for start in (0, 1)
+            sum(one.astype(np.int64) << digit for digit, one in enumerate(changes[start::2])) for start in (0, 1)
         )
         read = np.atleast_1d(by_digit)
         is_one = np.array_equal(by_digit ^ by_opposite, np.full(first.shape, (1 << len(digits)) - 1))
@@ -164,48 +188,92 @@ def _those_that_read(
     """
     if not calls:
         return ()
-    ids, real, others = given.tokens({padding_id(backend.named_layers[call.name]) for call in calls})
-    # A bag of ids has a single vector.
-    calls = [call for call in calls if len(call.shape) == ids.ndim + 1]
+    paddings = given.paddings(backend, calls)
+    ids, real, _ = given.tokens(paddings)
+    # A bag of ids has a single vector. Keras gives one id an example an axis of its own.
+    ranks = (ids.ndim + 1,) if ids.ndim else (1, 2)
+    calls = [call for call in calls if len(call.shape) in ranks]
     numbers = np.where(real, np.arange(1, ids.size + 1).reshape(ids.shape), 0)
     digits = range(int(numbers.max()).bit_length())
-    variants = [ids, *(np.where(numbers >> digit & 1, others, ids) for digit in digits)]
     try:
-        received = _received(backend, calls, given.variants(variants))
+        seen = _changes(backend, calls, given, [numbers >> digit & 1 == 1 for digit in digits], paddings)
     except ExplainError:
         # A model may refuse ids without those that it needs, such as the one at the end of a sentence.
         received = _received(backend, calls, given.variants([ids]))
         return tuple(
             call
             for call, (first, *_) in zip(calls, received, strict=True)
-            if first.shape == ids.shape and np.array_equal(first, ids)
+            if first.size == ids.size and np.array_equal(first.reshape(ids.shape), ids)
         )
     found = []
-    for call, (first, *rest) in zip(calls, received, strict=True):
-        if first.shape != ids.shape or not np.array_equal(first, np.rint(first)):
-            continue
-        changed = sum((one != first).astype(np.int64) << digit for digit, one in enumerate(rest))
-        if np.array_equal(changed, numbers):
-            found.append(call)
+    for call, (first, changes) in zip(calls, seen, strict=True):
+        if first.size == ids.size and np.array_equal(first, np.rint(first)):
+            changed = sum(one.astype(np.int64) << digit for digit, one in enumerate(changes))
+            if np.array_equal(np.reshape(changed, ids.shape), numbers):
+                found.append(call)
     return tuple(found)
+
+
+def _changes(
+    backend: LayeredBackend,
+    calls: Sequence[LayerCall],
+    given: GivenIds,
+    chosen: Sequence[Array],
+    paddings: Collection[int],
+) -> list[tuple[Array, list[Array]]]:
+    """Give what each call receives, and where that changes with other ids in some places, for each choice of places.
+
+    Raises
+    ------
+    ExplainError
+        If the model takes no other ids.
+    """
+    ids, failure = given.tokens(paddings)[0], None
+    found: list[tuple[Array, list[Array]]] = []
+    for others in given.candidates(paddings):
+        try:
+            received = _received(
+                backend, calls, given.variants([ids, *(np.where(where, others, ids) for where in chosen)])
+            )
+        except ExplainError as error:
+            failure = error
+            continue
+        before = [changes for _, changes in found] or [[np.False_] * len(chosen)] * len(calls)
+        found = [
+            (first, [one | (other != first) for one, other in zip(changes, rest, strict=True)])
+            for (first, *rest), changes in zip(received, before, strict=True)
+        ]
+    if failure is not None and not found:
+        raise failure
+    return found
 
 
 def are_read_in_order(backend: LayeredBackend, call: TokenCalls, given: GivenIds) -> bool:
     """Tell whether calls receive the ids of each example in its own row: a model may sort its examples first."""
-    few = slice(0, _MOST_EXAMPLES)
-    if len(given.ids) == 1 or backend.fixed_batch_size == 1:
+    few = given.examples.rows(slice(0, _MOST_EXAMPLES))
+    if len(few) == 1 or backend.fixed_batch_size == 1:
         return True
+    back = np.arange(len(few))[::-1]
     try:
-        received = _received(backend, call.calls, given.examples.rows(few))
+        received = _received(backend, call.calls, few)
+        reversed_order = None if _are_equal(given, received, call) else few.rows(back)
+        again = received if reversed_order is None else _received(backend, call.calls, reversed_order)
     except ExplainError:
         # The model's outputs are asked for next: they show why.
         return True
-    ids = given.ids[few].reshape(len(given.ids[few]), -1)
-    expected = [ids[:, first:stop] for first, stop in call.spans]
-    return all(
-        one.size != own.size or np.array_equal(one.reshape(own.shape), own)
-        for one, own in zip(received, expected, strict=True)
+    # A model that looks the ids up, or moves them, keeps an order all the same.
+    return reversed_order is None or all(
+        np.array_equal(one[back], other) for one, other in zip(received, again, strict=True)
     )
+
+
+def _are_equal(given: GivenIds, received: Sequence[Array], call: TokenCalls) -> bool:
+    """Tell whether calls receive the ids as they are, each example in its row."""
+    for one, (first, stop) in zip(received, call.spans, strict=True):
+        rows = given.ids[: len(one)].reshape(len(one), -1)[:, first:stop]
+        if one.size == rows.size and not np.array_equal(one.reshape(rows.shape), rows):
+            return False
+    return True
 
 
 def is_read_elsewhere(
@@ -241,19 +309,23 @@ def _is_read_elsewhere(
     paddings: Collection[int] | None,
 ) -> bool | None:
     """Give None if it cannot be told."""
-    ids, real, others = given.tokens(paddings or ())
+    ids, real, _ = given.tokens(paddings or ())
     changed = real if paddings is None else _ordinary(ids, real)
-    variants = np.stack([ids, np.where(changed, others, ids)]).astype(given.ids.dtype)
     copies = given.variants([ids, ids])
-    try:
-        plain, moved = (
-            np.concatenate([backend.outputs(examples.rows(rows))[0] for rows in _rows_of(backend, 2)])
-            for backend, examples in (
-                (whole, given.replaced(copies, variants)),
-                at_vectors(copies, variants),
+    for others in given.candidates(paddings or ()):
+        variants = np.stack([ids, np.where(changed, others, ids)]).astype(given.ids.dtype)
+        with suppress(ExplainError):
+            plain, moved = (
+                np.concatenate(
+                    [backend.outputs(examples.rows(rows))[0] for rows in _rows_of(backend, 2)]
+                )
+                for backend, examples in (
+                    (whole, given.replaced(copies, variants)),
+                    at_vectors(copies, variants),
+                )
             )
-        )
-    except ExplainError:
+            break
+    else:
         return None
     size = np.abs(plain).max()
     if np.abs(plain[0] - moved[0]).max() > _ROUNDING * size:

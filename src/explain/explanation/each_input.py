@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from explain.backends.found import Found
-from explain.backends.tokens import Tokens
+from explain.backends.tokens import Tokens, no_vector_for_strings
 from explain.errors import (
     HeldInputWarning,
     LayerError,
@@ -134,7 +134,9 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
     is_number = host.dtype.kind in "iu" and not given.is_empty
     if is_number and request.texts is None and not _is_mask_of_tokens(view, given):
         text = (
-            f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
+            f"The input {no_vector_for_strings(repr(given.name))} Here it stayed fixed, and its values are zero."
+            if given.spelling is not None
+            else f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
             "its numbers: it stayed fixed, and its values are zero. That is right for masks, lengths and positions "
             "(give a mask as bool to avoid this warning); if it is a quantity, give it in floating point, "
             f"{given.name}.astype('float32')."

@@ -73,7 +73,11 @@ class OneInput:
         if not are_ids:
             return cls(backend, examples, layout)
         check_ids(request.method, request.question.layout)
-        seen = seen_as_tokens(backend, examples, may_stay=request.method.keeps_values)
+        spelling = request.question.spellings.get(0)
+        if spelling is not None and request.method.keeps_values:
+            # A string is put in the place of another, whatever the model makes of it.
+            return cls(backend, examples, layout)
+        seen = seen_as_tokens(backend, examples, may_stay=request.method.keeps_values, spelling=spelling)
         if seen is None:
             return cls(backend, examples, layout)
         tokens, entered, examples = seen

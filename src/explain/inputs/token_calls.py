@@ -54,7 +54,7 @@ class TokenCalls(LayerCall):
         spans : sequence of (int, int), optional
             The tokens that each call reads; all of them by default.
         count : int, optional
-            The number of tokens, with `spans`.
+            The number of tokens; by default that of the first call.
 
         Examples
         --------

@@ -61,14 +61,14 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
             return examples
         self.check_shape(examples)
         padded = self.padded(examples)
-        masks = self.run(TensorFlowForwardPass.masks, padded, self.tensors(padded.inputs))
+        masks = self.run(TensorFlowForwardPass.masks, padded, self.points(padded))
         return replace(examples, held=tuple(mask.numpy()[: len(examples)] for mask in masks))
 
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
         self.check_shape(examples)
         padded = self.padded(examples)
-        points = self.tensors(padded.inputs)
+        points = self.points(padded)
         if with_gradients and examples.target.function is None:
             (outputs, *answers), finding = self.run_with_finding(
                 TensorFlowForwardPass.answers, padded, points
@@ -99,7 +99,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
     def scores(self, examples: Examples) -> Array:
         """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
-        scores = self.run(TensorFlowForwardPass.scores, padded, self.tensors(padded.inputs))
+        scores = self.run(TensorFlowForwardPass.scores, padded, self.points(padded))
         # Do not truncate too many scores, which only a callable target can give: the caller raises an error.
         return to_host(scores)[: len(examples)] if len(scores) == len(padded) else to_host(scores)
 
@@ -108,7 +108,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
         found = self._cached_gradients(examples)
         if found is None:
             padded = self.padded(examples)
-            found = self.run(TensorFlowForwardPass.gradients, padded, self.tensors(padded.inputs))
+            found = self.run(TensorFlowForwardPass.gradients, padded, self.points(padded))
         gradients, scores = found
         return tuple(to_host(part)[: len(examples)] for part in gradients), to_host(scores)[: len(examples)]
 
@@ -131,7 +131,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
     ) -> None:
         """Trace or run examples; record each call of a layer, and in a trace of an operation, if asked."""
         padded = self.padded(examples)
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        inputs = (self.points(padded), self._beside(padded))
         forward = self._forward_pass(padded)
         if not self._eager:
             # The user's code may raise anything when it is traced; the model runs without a trace then.
@@ -167,7 +167,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
         """Run examples operation by operation; give the inputs of the first layers that tell axes apart."""
         self.check_shape(examples)
         padded = self.padded(examples)
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        inputs = (self.points(padded), self._beside(padded))
         forward = self._forward_pass(padded)
         try:
             with preserved_variables(self.model), preserved_random_state():
@@ -180,7 +180,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
     def activations(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
-        outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.tensors(padded.inputs))
+        outputs = self.until(call).run(TensorFlowForwardPass.outputs, padded, self.points(padded))
         # A trace is for any number of examples, so the number of rows is known only now.
         if len(outputs) != len(padded):
             raise layer_rows_error(call, outputs.shape, len(padded))
@@ -196,7 +196,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
     ) -> tuple[Array, ...]:
         """Run a computation of places operation by operation; the results of operations can be replaced in a trace."""
         if any(call.is_operation for call in calls):
-            found = self.run(function, examples, self.tensors(examples.inputs), static=(places,))
+            found = self.run(function, examples, self.points(examples), static=(places,))
         else:
             found = self.run_eagerly(function, examples, places)
         return tuple(map(to_host, found))
@@ -205,13 +205,13 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
         """Give the first argument of layers at some calls, from one run."""
         places = tuple(map(self.place_of, calls))
         found = self.run(
-            TensorFlowForwardPass.received, examples, self.tensors(examples.inputs), static=(places,)
+            TensorFlowForwardPass.received, examples, self.points(examples), static=(places,)
         )
         return tuple(map(to_host, found))
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model."""
-        points = self.tensors(examples.inputs)
+        points = self.points(examples)
         units, gradients = self.until(call).run(TensorFlowForwardPass.unit_gradients, examples, points)
         return to_host(units), to_host(gradients)
 

@@ -27,7 +27,7 @@ def rule_gradients(
 ) -> tuple[Arrays, int]:
     """Give the result of a rule's backward pass at the inputs, and the number of operations with a rule."""
     padded = opened.padded(examples)
-    arguments: list[Any] = [opened.tensors(padded.inputs)]
+    arguments: list[Any] = [opened.points(padded)]
     if baselines is not None:
         arguments.append(opened.tensors(opened.padded(examples.with_inputs(baselines)).inputs))
     if rule in ("epsilon", "epsilon_plus"):

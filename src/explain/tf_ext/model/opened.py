@@ -123,6 +123,11 @@ class OpenedModel(Layered):
         """Copy host arrays to the model's device, in the precision of points."""
         return tuple(to_device(array, self._precision) for array in arrays)
 
+    def points(self, examples: Examples) -> tuple[Any, ...]:
+        """Copy the inputs of examples to the model's device: those of the model, or the output of a layer."""
+        arrays = examples.inputs
+        return self.tensors(arrays if self.entry is not None else self.question.strings_of(arrays, moved=True))
+
     def run(
         self,
         function: Callable[..., Any],
@@ -184,7 +189,7 @@ class OpenedModel(Layered):
         function, examples, *arguments
             As for `run`; arguments that are not tensors come first.
         """
-        inputs = (self.tensors(examples.inputs), self._beside(examples))
+        inputs = (self.points(examples), self._beside(examples))
         if "ending" not in self.observed:
             self.observed["ending"] = self._ending_of_a_run(examples)
         forward = self._forward_pass(examples, self.observed["ending"])
@@ -209,7 +214,7 @@ class OpenedModel(Layered):
             Takes the graph of the trace and its forward pass; its result is cached with the trace.
         """
         padded = self.padded(examples.rows(slice(0, 1)))
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        inputs = (self.points(padded), self._beside(padded))
         trace = self._traced_or_none(function, padded, inputs, (), look)
         return None if trace is None else trace.analysis
 
@@ -229,7 +234,8 @@ class OpenedModel(Layered):
             If the input does not fit; the message says what to do.
         """
         question = self.question
-        if self.inspection.stepwise or self.entry is not None or question.wiring is not None:
+        is_other = question.wiring is not None or question.spellings
+        if self.inspection.stepwise or self.entry is not None or is_other:
             return
         count, *one = examples.inputs[0].shape
         one.insert(question.layout.batch_axis, count)
@@ -297,6 +303,7 @@ class OpenedModel(Layered):
             static,
             self.entry,
             self.exit,
+            self.fixed_batch_size,
             question.score,
             question.output,
             question.layout,
@@ -331,7 +338,7 @@ class OpenedModel(Layered):
             return self._ending_in(examples)
 
     def _ending_in(self, examples: Examples) -> Ending | None:
-        given = (self.tensors(examples.inputs), self._beside(examples))
+        given = (self.points(examples), self._beside(examples))
         forward = self._forward_pass(examples)
         with self._put_back(), EagerRun.recorded(tf.nest.flatten(given)) as run:
             forward.run = run
@@ -362,7 +369,8 @@ class OpenedModel(Layered):
         indices = examples.target.indices
         if indices is None:
             indices = np.zeros((len(examples), 0), np.int64)
-        outer, unmoved = self.tensors(examples.outer), self.tensors(examples.unmoved)
+        outer = self.tensors(self.question.strings_of(examples.outer, moved=True))
+        unmoved = self.tensors(self.question.strings_of(examples.unmoved, moved=False))
         return companions, mask, held, outer, unmoved, tf.constant(indices)
 
 
