@@ -205,12 +205,18 @@ def test_counts_of_words_are_explained_by_words_left_out(mode):
 
 def test_texts_that_the_model_pads_to_the_longest():
     model = of_text(vectorizer())
-    with pytest.raises(InputError, match="3 to 5 tokens.*lime"):
+    with pytest.raises(InputError, match="3 to 5 tokens.*each alone"):
         explain.attribute(model, TEXTS, "saliency", target=1)
-    # Both pieces of advice.
     for text, words in zip(TEXTS, WORDS, strict=True):
         assert explain.attribute(model, [text], "ig", target=1).values.shape == (1, len(words))
-    assert explain.attribute(model, TEXTS, "lime", target=1).values.shape == (2, 5)
+        # Beside no longer text, whose padding would be read.
+        a = explain.attribute(model, [text], "feature_ablation", target=1)
+        for place in range(len(words)):
+            other = " ".join([*words[:place], *words[place + 1 :]])
+            score, low = (model(tf.constant([[one]])).numpy()[0, 1] for one in (text, other))
+            np.testing.assert_allclose(a.values[0, place], score - low, atol=1e-6)
+    masked = of_text(vectorizer(), mask_zero=True)
+    assert explain.attribute(masked, TEXTS, "lime", target=1).values.shape == (2, 5)
 
 
 def test_characters():

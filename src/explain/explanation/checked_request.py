@@ -100,6 +100,8 @@ def checked_request(
     count = given.x.shape[given.layout.batch_axis]
     names = (given.wiring and given.wiring.names) or ()
     common, companions = split_forward_kwargs(read.forward_kwargs, count, extension, names)
+    # Texts with some words left out are of several lengths.
+    is_open = any(one.has_open_length for one in given.spellings.values())
     request = Request(
         model=model,
         given=given,
@@ -117,7 +119,7 @@ def checked_request(
         layer_layout=layer_layout_of(layer_layout, layer),
         neuron=neuron,
         lengths=given.alone.lengths if given.alone is not None else read.lengths,
-        batch_size=optional_count("batch_size", batch_size),
+        batch_size=1 if is_open and row.keeps_values else optional_count("batch_size", batch_size),
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),
         texts=read.texts,

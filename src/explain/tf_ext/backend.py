@@ -145,8 +145,11 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
                 )
                 # A run operation by operation has no graph that shows how the model ends.
                 self.observed["ending"] = without_graph(forward.endings)
-                recorded += forward.notes
-                return
+                # The strings of a batch may be as long as its longest, which only a run shows.
+                is_open = any(None in shape[1:] for _, shape in forward.notes)
+                if not (is_open and self.question.spellings):
+                    recorded += forward.notes
+                    return
         forward.notes.clear()
         try:
             with self._put_back():

@@ -88,6 +88,8 @@ class Spelling:
         What joins the strings of an example to the one that the model gets; None if it gets each of them.
     keeps_axis : bool
         Whether the joined strings have the shape (N, 1), not (N,).
+    has_open_length : bool
+        Whether the model pads the strings of a batch to the longest of them, which may change what it gives.
     probes : tuple of int
         The numbers of strings that are tried in the place of others, to see what reads them.
     """
@@ -96,6 +98,7 @@ class Spelling:
     texts: tuple[Text, ...]
     separator: str | None = None
     keeps_axis: bool = False
+    has_open_length: bool = False
     probes: tuple[int, ...] = ()
 
     def strings(self, codes: Array) -> Array:
@@ -236,8 +239,7 @@ def _split(
     if padded and splitting.steps is None and len(set(counts)) > 1:
         raise InputError(
             f"x has texts of {min(counts)} to {max(counts)} tokens, which the model pads to the longest of each batch: "
-            "explain texts of one length together, or each alone; or give the layer output_sequence_length=; or take "
-            "method='feature_ablation' or 'lime', which leave words out."
+            "explain texts of one length together, or each alone; or give the layer output_sequence_length=."
         )
     length = max(splitting.steps or 0 if padded else 0, *counts, 1)
     others: list[list[str]] = []
@@ -265,7 +267,8 @@ def _split(
     )
     # Without the empty string: it would move what follows.
     probes = tuple(dict.fromkeys([*(words[one] for one in readers.words), words[_UNKNOWN]]))
-    spelling = Spelling(tuple(words), shown, splitting.separator, strings.ndim > 1, probes)
+    is_open = splitting.in_order and splitting.steps is None
+    spelling = Spelling(tuple(words), shown, splitting.separator, strings.ndim > 1, is_open, probes)
     start: Any = None
     if references and others:
         start = rows(others)
