@@ -210,13 +210,14 @@ def test_texts_that_the_model_pads_to_the_longest():
     for text, words in zip(TEXTS, WORDS, strict=True):
         assert explain.attribute(model, [text], "ig", target=1).values.shape == (1, len(words))
         # Beside no longer text, whose padding would be read.
-        a = explain.attribute(model, [text], "feature_ablation", target=1)
+        a = explain.attribute(model, [text], "feature_ablation", target=1, baseline="")
         for place in range(len(words)):
             other = " ".join([*words[:place], *words[place + 1 :]])
             score, low = (model(tf.constant([[one]])).numpy()[0, 1] for one in (text, other))
             np.testing.assert_allclose(a.values[0, place], score - low, atol=1e-6)
     masked = of_text(vectorizer(), mask_zero=True)
-    assert explain.attribute(masked, TEXTS, "lime", target=1).values.shape == (2, 5)
+    a = explain.attribute(masked, TEXTS, "lime", target=1)
+    assert a.values.shape == (2, 5) and a.baseline_rule == {"rule": "string", "string": "⁇"}
 
 
 def test_characters():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
+from explain.inputs.states import State
 from explain.inputs.text.spelling import Spelling
 from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
@@ -47,6 +48,8 @@ class Question:
         Keyword arguments of the model that are the same for every example.
     wiring : Wiring, optional
         For a model of several inputs: where each comes from.
+    states : tuple of State
+        The keyword arguments that are states, whose tensors are among the companions of the examples.
     spellings : Mapping
         For inputs of strings, which are numbers everywhere else: their strings, by the position of the input.
     """
@@ -57,6 +60,20 @@ class Question:
     forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wiring: Wiring | None = None
     spellings: Mapping[int, Spelling] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """The names of the keyword arguments, of states and of those that are the same for every example."""
+        return *self.forward_kwargs, *(state.name for state in self.states)
+
+    def with_states(
+        self, keywords: Mapping[str, Any], moved: Callable[[Any, int, int], Any]
+    ) -> Mapping[str, Any]:
+        """Give keyword arguments with each state in place of its tensors; `moved` moves an axis of a tensor."""
+        for state in self.states:
+            keywords = state.put_together(keywords, moved)
+        return keywords
 
     def strings_of(self, arrays: Sequence[Array], *, moved: bool) -> list[Array]:
         """Give inputs of the model, those that methods change or the others, with strings where they stand for strings.

@@ -154,7 +154,9 @@ def _with_strings(
     texts = given.spelling.texts if len(given.layout.axes) == 2 else ()
     rule = result.baseline_rule
     if problem.baselines is not None and tokens is None:
-        rule = {"rule": "string", "string": given.spelling.named(problem.baselines[0])}
+        codes, mask = problem.baselines[0], problem.examples.mask
+        # Beside the end of shorter texts, which stays empty.
+        rule = {"rule": "string", "string": given.spelling.named(codes if mask is None else codes[mask])}
     elif "id" in rule:
         rule = {"rule": "string", "string": given.spelling.words[rule["id"]]}
     return replace(result, texts=texts, baseline=None, baseline_rule=rule)

@@ -274,8 +274,8 @@ def _split(
         start = rows(others)
     elif others:
         start = np.int64(words[others[0][0]] if others[0] else 0)
-    elif padded and splitting.steps is None:
-        # Nothing but empty strings would be padded to no token at all.
+    elif splitting.in_order and splitting.steps is None:
+        # A text without a word has no step at all, which most models do not take.
         start = np.int64(words[_UNKNOWN])
     counts = [max(one, 1) for one in counts]
     return Spelled(rows(pieces), spelling, start, counts if len({*counts, length}) > 1 else None)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from explain.backends.inspection import Inspection
-from explain.backends.stepwise import is_stepwise
+from explain.backends.stepwise import is_stepwise, takes_state
 from explain.inputs.examples import Array
 from explain.inputs.wiring import Wiring
 from explain.keras import structure
@@ -74,6 +74,7 @@ def inspect_model(
         model=model,
         opaque=False,
         stepwise=wiring is None and is_stepwise(model.call, given),
+        takes_state=takes_state(model.call),
         eager=bool(getattr(model, "run_eagerly", False)),
         fixed_batch_size=found.batch_size,
         structure=found,

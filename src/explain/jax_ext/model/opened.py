@@ -63,7 +63,7 @@ class OpenedModel(Layered):
         if shape is not None:
             sizes = [int(size) for size in shape]
             shape = (sizes.pop(question.layout.batch_axis), *sizes)
-        inspection = inspect_model(model, question.forward_kwargs, question.wiring, shape)
+        inspection = inspect_model(model, question.argument_names, question.wiring, shape)
         self.model = model
         super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
         self.device_name = device_name()
@@ -250,7 +250,7 @@ class OpenedModel(Layered):
     ) -> Trace:
         question = self.question
         # These values cannot be part of a key: cache a trace that uses them for this opened model only.
-        alone = bool(question.forward_kwargs) or examples.target.function is not None
+        alone = bool(question.argument_names) or examples.target.function is not None
         kept = self._own_traces if alone else traces_of(self.model)
         leaves, tree = jax.tree.flatten(inputs)
         key = (

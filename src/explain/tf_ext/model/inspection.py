@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.inspection import Complaint, Inspection
-from explain.backends.stepwise import is_stepwise
+from explain.backends.stepwise import is_stepwise, takes_state
 from explain.errors import ExplainError, UnsupportedModelError
 from explain.inputs.wiring import Wiring
 from explain.keras import inspection as keras_inspection
@@ -69,6 +69,7 @@ def inspect_model(
         model=model,
         opaque=False,
         stepwise=wiring is None and is_stepwise(model.call, given),
+        takes_state=takes_state(model.call),
         eager=bool(getattr(model, "run_eagerly", False)),
         fixed_batch_size=structure.batch_size,
         structure=structure,
@@ -89,9 +90,11 @@ def first_layer_complaint(inspection: TensorFlowInspection, shape: tuple[int, ..
     return keras_inspection.shape_complaint(inspection.structure.input_shape, shape)
 
 
-def call_error(cause: Exception, inputs: Sequence[Any], wiring: Wiring | None) -> ExplainError:
+def call_error(
+    cause: Exception, inputs: Sequence[Any], wiring: Wiring | None, *, stepwise: bool = False
+) -> ExplainError:
     """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
-    return keras_inspection.call_error(cause, inputs, wiring)
+    return keras_inspection.call_error(cause, inputs, wiring, stepwise=stepwise)
 
 
 def _callable_of(model: Any, wiring: Wiring | None) -> tuple[Any, int | None]:

@@ -67,7 +67,7 @@ class OpenedModel(Layered):
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         inspection = inspect_model(
-            model, question.forward_kwargs, question.wiring, _shape_of_one_input(question, like)
+            model, question.argument_names, question.wiring, _shape_of_one_input(question, like)
         )
         self.model = model
         super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
@@ -258,7 +258,7 @@ class OpenedModel(Layered):
         if wiring is not None:
             moved = points if self.entry is None else outer
             points = wiring.arranged(moved, unmoved, lambda one, axis: one)
-        return call_error(cause, points, wiring)
+        return call_error(cause, points, wiring, stepwise=self.inspection.stepwise)
 
     def _traced_or_none(
         self,
@@ -296,7 +296,7 @@ class OpenedModel(Layered):
         companions, mask, held, outer, _, _ = inputs[-1]
         question = self.question
         # These values cannot be part of a key: cache a trace that uses them for this opened model only.
-        alone = bool(question.forward_kwargs) or examples.target.function is not None
+        alone = bool(question.argument_names) or examples.target.function is not None
         kept = self._own_traces if alone else traces_of(self.model)
         key = (
             function,
