@@ -99,7 +99,7 @@ def test_token_ids_with_a_state(cell, batch_first):
         model,
         ids,
         "saliency",
-        target=(5, 3) if batch_first else (5, 3),
+        target=(5, 3),
         layout="NT" if batch_first else "TN",
         forward_kwargs={"hidden": hidden},
     )
@@ -109,9 +109,7 @@ def test_token_ids_with_a_state(cell, batch_first):
 @pytest.mark.parametrize("cell", ["RNN", "GRU"])
 def test_a_state_is_an_input_too(cell):
     model, hidden = Reader(cell).eval(), state_of(cell, 2)
-    x, state = explain.attribute(
-        model, (X, hidden), "saliency", target=(5, 3), layout=("NTC", "TNC")
-    )
+    x, state = explain.attribute(model, (X, hidden), "saliency", target=(5, 3), layout=("NTC", "TNC"))
     np.testing.assert_allclose(x.values, slopes_of(model, X, hidden), rtol=1e-5, atol=1e-7)
     start = hidden.clone().requires_grad_()
     (expected,) = torch.autograd.grad(model(torch.tensor(X), start)[0][:, 5, 3].sum(), start)
@@ -119,13 +117,15 @@ def test_a_state_is_an_input_too(cell):
 
 
 def test_without_the_state_it_is_said_how_and_the_advice_works():
+    model = Reader("GRU", 1)
+    model.hidden_size = 5
     with pytest.raises(ModelCallError, match=r"one step at a time.*forward_kwargs=\{'hidden': None\}"):
-        model = Reader("GRU", 1)
-        model.hidden_size = 5
         explain.attribute(model, X, "saliency", target=(5, 3))
     with pytest.raises(InputError, match=r"token ids.*forward_kwargs=\{'hidden': None\}"):
         explain.attribute(Reader("GRU", ids=True), IDS, "saliency", target=(5, 3))
-    a = explain.attribute(Reader("GRU", ids=True), IDS, "saliency", target=(5, 3), forward_kwargs={"hidden": None})
+    a = explain.attribute(
+        Reader("GRU", ids=True), IDS, "saliency", target=(5, 3), forward_kwargs={"hidden": None}
+    )
     assert a.values.shape == IDS.shape
 
 

@@ -199,13 +199,13 @@ def test_counts_of_words_are_explained_by_words_left_out(mode):
     nothing = model(tf.constant([[""]])).numpy()[0, 1]
     score = model(tf.constant(TEXTS)[:, None]).numpy()[:, 1]
     np.testing.assert_allclose(a.values.sum(1), score - nothing, rtol=1e-4, atol=1e-5)
-    with pytest.raises(InputError, match="no embedding.*feature_ablation"):
+    with pytest.raises(InputError, match=r"no embedding.*feature_ablation"):
         explain.attribute(model, TEXTS, "ig", target=1)
 
 
 def test_texts_that_the_model_pads_to_the_longest():
     model = of_text(vectorizer())
-    with pytest.raises(InputError, match="3 to 5 tokens.*each alone"):
+    with pytest.raises(InputError, match=r"3 to 5 tokens.*each alone"):
         explain.attribute(model, TEXTS, "saliency", target=1)
     for text, words in zip(TEXTS, WORDS, strict=True):
         assert explain.attribute(model, [text], "ig", target=1).values.shape == (1, len(words))
@@ -217,7 +217,8 @@ def test_texts_that_the_model_pads_to_the_longest():
             np.testing.assert_allclose(a.values[0, place], score - low, atol=1e-6)
     masked = of_text(vectorizer(), mask_zero=True)
     a = explain.attribute(masked, TEXTS, "lime", target=1)
-    assert a.values.shape == (2, 5) and a.baseline_rule == {"rule": "string", "string": "⁇"}
+    assert a.values.shape == (2, 5)
+    assert a.baseline_rule == {"rule": "string", "string": "⁇"}
 
 
 def test_characters():
@@ -255,7 +256,11 @@ def test_a_function_of_strings():
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 0.0)
     x = np.array([["red", "blue"], ["pink", "red"]])
     a = explain.attribute(
-        lambda one: tf.reduce_sum(table.lookup(one), 1), x, "feature_ablation", framework="tensorflow", score="output"
+        lambda one: tf.reduce_sum(table.lookup(one), 1),
+        x,
+        "feature_ablation",
+        framework="tensorflow",
+        score="output",
     )
     np.testing.assert_allclose(a.values, [[1.5, 2.5], [-0.5, 1.5]])
 
@@ -263,7 +268,8 @@ def test_a_function_of_strings():
 def test_a_result_of_strings_is_saved_and_read(tmp_path, table_model):
     a = explain.attribute(table_model[0], TABLE, "ig", target=1)
     loaded = explain.load(a.save(tmp_path / "strings.npz"))
-    assert loaded.texts == a.texts and loaded.baseline_rule == a.baseline_rule
+    assert loaded.texts == a.texts
+    assert loaded.baseline_rule == a.baseline_rule
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
-from explain.inputs.states import State
 from explain.inputs.text.spelling import Spelling
-from explain.inputs.wiring import Wiring
+from explain.inputs.wiring import State, Wiring
 from explain.parameters.canonical import ParameterLayer
 
 ScoreKind = Literal["logit", "probability", "log_probability", "output"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from explain.errors import LayoutError, UnsupportedModelError
 from explain.inputs.layout import Layout
-from explain.inputs.states import STATE_NAMES
+from explain.inputs.wiring import STATE_NAMES
 
 IF_WHOLE = (
     "If it reads whole sequences, say with which state it starts, by the name of its argument: "

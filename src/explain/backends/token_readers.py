@@ -119,6 +119,7 @@ def reading_calls(backend: LayeredBackend, given: GivenIds) -> TokenCalls | None
     If no call receives all of them: the calls that receive some that follow one another, such as one column each.
     None if there is none.
     """
+
     def find() -> tuple[TokenCalls, ...] | None:
         found = _reading_calls(backend, given)
         # Other strings may tell more than these.
@@ -168,7 +169,8 @@ def _those_that_read_in_part(
         if not fits or first.ndim > 1 or not np.array_equal(first, np.rint(first)):
             continue
         by_digit, by_opposite = (
-            sum(one.astype(np.int64) << digit for digit, one in enumerate(changes[start::2])) for start in (0, 1)
+            sum(one.astype(np.int64) << digit for digit, one in enumerate(changes[start::2]))
+            for start in (0, 1)
         )
         read = np.atleast_1d(by_digit)
         is_one = np.array_equal(by_digit ^ by_opposite, np.full(first.shape, (1 << len(digits)) - 1))
@@ -238,7 +240,7 @@ def _changes(
         except ExplainError as error:
             failure = error
             continue
-        before = [changes for _, changes in found] or [[np.False_] * len(chosen)] * len(calls)
+        before = [changes for _, changes in found] or [[np.zeros((), bool)] * len(chosen)] * len(calls)
         found = [
             (first, [one | (other != first) for one, other in zip(changes, rest, strict=True)])
             for (first, *rest), changes in zip(received, before, strict=True)
@@ -316,9 +318,7 @@ def _is_read_elsewhere(
         variants = np.stack([ids, np.where(changed, others, ids)]).astype(given.ids.dtype)
         with suppress(ExplainError):
             plain, moved = (
-                np.concatenate(
-                    [backend.outputs(examples.rows(rows))[0] for rows in _rows_of(backend, 2)]
-                )
+                np.concatenate([backend.outputs(examples.rows(rows))[0] for rows in _rows_of(backend, 2)])
                 for backend, examples in (
                     (whole, given.replaced(copies, variants)),
                     at_vectors(copies, variants),

@@ -198,10 +198,10 @@ def tokens_of(
 
 def no_vector_for_strings(name: str) -> str:
     """Say that no embedding reads strings, and what explains them."""
-    kept = "'feature_ablation', 'occlusion', 'shapley_value_sampling', 'kernel_shap' or 'lime'"
     return (
         f"{name} has strings, but no embedding of the model gives one vector for each, at which a gradient could be "
-        f"taken: the model turns them into other numbers, such as one-hot ones or counts. Take method={kept}, which put "
+        "taken: the model turns them into other numbers, such as one-hot ones or counts. Take "
+        "method='feature_ablation', 'occlusion', 'shapley_value_sampling', 'kernel_shap' or 'lime', which put "
         "baseline=, another string, in the place of one."
     )
 

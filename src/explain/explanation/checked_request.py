@@ -24,7 +24,7 @@ from explain.explanation.request import Request
 from explain.explanation.text.given_text import parts_of_pipeline, read_input
 from explain.inputs.arrays import split_forward_kwargs
 from explain.inputs.reduction import reduction_of
-from explain.inputs.states import split_states
+from explain.inputs.wiring import split_states
 
 
 def checked_request(
@@ -123,7 +123,7 @@ def checked_request(
         layer=layer,
         layer_layout=layer_layout_of(layer_layout, layer),
         neuron=neuron,
-        lengths=given.alone.lengths if given.alone is not None else read.lengths,
+        lengths=given.alone.lengths if given.spellings and given.alone is not None else read.lengths,
         batch_size=1 if is_open and row.keeps_values else optional_count("batch_size", batch_size),
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),

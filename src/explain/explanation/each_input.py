@@ -134,7 +134,7 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
     is_number = host.dtype.kind in "iu" and not given.is_empty
     if is_number and request.texts is None and not _is_mask_of_tokens(view, given):
         text = (
-            f"The input {no_vector_for_strings(repr(given.name))} Here it stayed fixed, and its values are zero."
+            f"The input {no_vector_for_strings(repr(given.name))} It stayed fixed: its values are zero."
             if given.spelling is not None
             else f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
             "its numbers: it stayed fixed, and its values are zero. That is right for masks, lengths and positions "

@@ -183,7 +183,11 @@ def given_inputs(
     found = []
     for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
         host, axes = None, Layout("N")
-        strings = None if value is None else _spelled(row, structure, name, value, baselines[place], extension, model)
+        strings = (
+            None
+            if value is None
+            else _spelled(row, structure, name, value, baselines[place], extension, model)
+        )
         if strings is not None:
             baselines[place] = strings.baseline
             if strings.lengths is not None:

@@ -289,9 +289,7 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
         raise BaselineError(f"For the input {given.name!r}: {cause}") from cause
 
 
-def _ids_among(
-    seen: tuple[Joint, Examples], spellings: Sequence[Spelling | None]
-) -> dict[int, GivenIds]:
+def _ids_among(seen: tuple[Joint, Examples], spellings: Sequence[Spelling | None]) -> dict[int, GivenIds]:
     """Give the inputs that may be token ids, by their index in `unmoved`."""
     backend, examples = seen
     if "layers" not in backend.provides:

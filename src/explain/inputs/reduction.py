@@ -44,9 +44,7 @@ def reduction_of(given: Any) -> Reduction | None:
     )
 
 
-def reduced(
-    values: Array, reduction: Reduction, real: npt.NDArray[np.bool_] | np.bool_ = np.True_
-) -> Array:
+def reduced(values: Array, reduction: Reduction, real: npt.NDArray[np.bool_] | np.bool_ = np.True_) -> Array:
     """Reduce vectors on the last axis to one number each: (..., C) to (...), in float64.
 
     Parameters

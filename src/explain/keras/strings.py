@@ -35,7 +35,8 @@ def string_readers(model: Any) -> StringReaders | None:
     for layer in splitters:
         splitting = _splitting_of(layer)
         if splitting is not None:
-            splittings.update(dict.fromkeys(_inputs_of(model, layer, names) or [None], splitting))
+            fed: list[str | None] = [*_inputs_of(model, layer, names)]
+            splittings.update(dict.fromkeys(fed or [None], splitting))
     return StringReaders(tuple(words), splittings)
 
 

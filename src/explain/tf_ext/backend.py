@@ -207,9 +207,7 @@ class TensorFlowBackend(AlongPaths, OpenedModel, ReadsAttentions):
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the first argument of layers at some calls, from one run."""
         places = tuple(map(self.place_of, calls))
-        found = self.run(
-            TensorFlowForwardPass.received, examples, self.points(examples), static=(places,)
-        )
+        found = self.run(TensorFlowForwardPass.received, examples, self.points(examples), static=(places,))
         return tuple(map(to_host, found))
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:

@@ -259,7 +259,9 @@ def _split(
     words = _table([*(one for some in [*pieces, *others] for one in some), *readers.words, _UNKNOWN])
 
     def rows(some: Sequence[Sequence[str]]) -> Array:
-        return np.array([[*(words[one] for one in row), *[0] * (length - len(row))] for row in some], np.int64)
+        return np.array(
+            [[*(words[one] for one in row), *[0] * (length - len(row))] for row in some], np.int64
+        )
 
     shown = tuple(
         Text(text, tokens_of(text, some, spans_by_search(text, some), ["word"] * len(some)))

@@ -126,7 +126,9 @@ class OpenedModel(Layered):
     def points(self, examples: Examples) -> tuple[Any, ...]:
         """Copy the inputs of examples to the model's device: those of the model, or the output of a layer."""
         arrays = examples.inputs
-        return self.tensors(arrays if self.entry is not None else self.question.strings_of(arrays, moved=True))
+        return self.tensors(
+            arrays if self.entry is not None else self.question.strings_of(arrays, moved=True)
+        )
 
     def run(
         self,

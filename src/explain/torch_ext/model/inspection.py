@@ -17,8 +17,7 @@ from explain.backends.token_readers import is_embedding
 from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
-from explain.inputs.states import STATE_NAMES
-from explain.inputs.wiring import Wiring
+from explain.inputs.wiring import STATE_NAMES, Wiring
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model, layers_of
