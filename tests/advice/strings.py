@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from advice.advice import Advice
 from advice.models import TENSORFLOW, TORCH
+from models.texts import classifier, ids_of
 
 import explain
 from explain.errors import BaselineError, HeldInputWarning, InputError
@@ -172,6 +173,29 @@ ADVICE = [
         lambda kit: explained(texts(kit), TEXTS, "feature_ablation", baseline="a ball"),
         lambda kit: explained(texts(kit), TEXTS, "feature_ablation", baseline="ball"),
         TENSORFLOW,
+    ),
+    Advice(
+        ", an array of ",
+        BaselineError,
+        lambda kit: explained(colours(kit), COLOURS, "expected_gradients"),
+        lambda kit: explained(colours(kit), COLOURS, "expected_gradients", baseline=np.array([["green"]])),
+        TENSORFLOW,
+    ),
+    Advice(
+        " takes strings, which it looks up itself: leave tokenizer ",
+        InputError,
+        lambda kit: explained(texts(kit), TEXTS, tokenizer=lambda text: [1, 2]),
+        lambda kit: explained(texts(kit), TEXTS),
+        TENSORFLOW,
+    ),
+    Advice(
+        " has strings, which no layer of the model looks up: give the numbers that stand for them, as in ",
+        InputError,
+        lambda kit: explained(classifier(kit), np.array([["the", "film"]])),
+        lambda kit: [
+            explained(classifier(kit), np.array([[1, 2]])),
+            explained(classifier(kit), "the film", tokenizer=ids_of),
+        ],
     ),
     Advice(
         " tokens, which the model pads to the longest of each batch: ",

@@ -101,6 +101,12 @@ class Tokens:
 
         Integers are the token ids of reference examples, shape (R, T); other numbers are vectors.
         """
+        if given is None:
+            what = "strings" if self.spelling is not None else "token ids"
+            raise BaselineError(
+                f"baseline is not given: this method compares the {what} with a set of reference examples. Give them as "
+                f"x is given, an array of {what}, for example baseline=x_train[:64]."
+            )
         if not isinstance(given, np.ndarray) or given.dtype.kind not in "iu":
             return resolve_references(given, vectors)
         several, rule = resolve_references(given, self.ids)

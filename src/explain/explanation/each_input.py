@@ -134,13 +134,15 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
     is_number = host.dtype.kind in "iu" and not given.is_empty
     if is_number and request.texts is None and not _is_mask_of_tokens(view, given):
         text = (
-            f"The input {no_vector_for_strings(repr(given.name))} It stayed fixed: its values are zero."
-            if given.spelling is not None
-            else f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
+            f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
             "its numbers: it stayed fixed, and its values are zero. That is right for masks, lengths and positions "
             "(give a mask as bool to avoid this warning); if it is a quantity, give it in floating point, "
             f"{given.name}.astype('float32')."
         )
+        if given.spelling is not None:
+            text = (
+                f"The input {no_vector_for_strings(repr(given.name))} It stayed fixed: its values are zero."
+            )
         notes.append((text, HeldInputWarning))
     array = host.astype(np.float32)
     shown = replace(

@@ -186,7 +186,7 @@ def given_inputs(
         strings = (
             None
             if value is None
-            else _spelled(row, structure, name, value, baselines[place], extension, model)
+            else _spelled(row, structure, place, value, baselines[place], extension, model)
         )
         if strings is not None:
             baselines[place] = strings.baseline
@@ -262,7 +262,7 @@ def given_inputs(
 def _spelled(
     row: Method,
     structure: Structure,
-    name: str,
+    place: int,
     value: Any,
     baseline: Any,
     extension: Extension,
@@ -286,7 +286,7 @@ def _spelled(
             f"strings: give one, such as ''; for the string {baseline!r} itself np.array([{baseline!r}])."
         )
     is_numbers = not row.keeps_values and (is_rule or isinstance(baseline, Real))
-    splitting = readers.splitting_of(name)
+    splitting = readers.splitting_of(structure.names[place], place)
     found = spelled(
         strings,
         baseline if row.uses_baseline and not is_numbers else None,

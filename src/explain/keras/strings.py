@@ -37,7 +37,8 @@ def string_readers(model: Any) -> StringReaders | None:
         if splitting is not None:
             fed: list[str | None] = [*_inputs_of(model, layer, names)]
             splittings.update(dict.fromkeys(fed or [None], splitting))
-    return StringReaders(tuple(words), splittings)
+    inputs = getattr(model, "inputs", None) or []
+    return StringReaders(tuple(words), splittings, tuple(str(one.name) for one in inputs))
 
 
 def _names_of_string_inputs(model: Any) -> list[str]:

@@ -92,6 +92,11 @@ def read_input(
         is_plain = isinstance(x, tuple) and all(isinstance(one, str) for one in x)
         return ReadInput(list(x) if is_plain else x, forward_kwargs, lengths)
     strings = strings_of(x)
+    if strings is not None and tokenizer is not None and _looks_up(model, extension):
+        raise InputError(
+            f"tokenizer is given, but {type(model).__name__} takes strings, which it looks up itself: leave tokenizer "
+            "out."
+        )
     if strings is None:
         if tokenizer is not None:
             raise InputError(
@@ -136,6 +141,11 @@ def _reads_strings(model: Any, extension: Extension) -> bool:
     """Tell whether a model takes strings; extensions of other packages need not know."""
     readers = getattr(extension, "string_readers", None)
     return readers is not None and readers(model) is not None
+
+
+def _looks_up(model: Any, extension: Extension) -> bool:
+    """Tell whether a model has layers that look strings up: of a plain function this is not known."""
+    return hasattr(model, "layers") and _reads_strings(model, extension)
 
 
 def labels_of(model: Any) -> tuple[str, ...]:

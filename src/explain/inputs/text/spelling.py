@@ -64,13 +64,18 @@ class StringReaders:
         Some strings of the vocabularies of its layers.
     splittings : Mapping
         For inputs that are split into tokens, by the input's name; by None for any other input.
+    names : tuple of str
+        The names of the model's inputs, in their order, if it states them.
     """
 
     words: tuple[str, ...] = ()
     splittings: Mapping[str | None, Splitting] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
-    def splitting_of(self, name: str) -> Splitting | None:
-        """Give how an input is split, None if it is not."""
+    def splitting_of(self, name: str, place: int) -> Splitting | None:
+        """Give how an input is split, by its name or else its place, None if it is not."""
+        if name not in self.names and place < len(self.names):
+            name = self.names[place]
         return self.splittings.get(name, self.splittings.get(None))
 
 
@@ -109,7 +114,8 @@ class Spelling:
         >>> Spelling(("", "a", "film"), (), " ").strings(np.array([[1, 0, 2], [2, 0, 0]])).tolist()
         ['a film', 'film']
         """
-        found: Array = np.array(self.words, dtype=object)[codes.astype(np.int64)]
+        # Noise on a number gives another string.
+        found: Array = np.array(self.words, dtype=object)[codes.astype(np.int64) % len(self.words)]
         if self.separator is None:
             return found
         # Where nothing is in the place of a word, there is no word.
@@ -168,11 +174,11 @@ def strings_in(value: Any, to_host: Callable[[Any], Array | None]) -> Array | No
     flat = [one.decode() if isinstance(one, bytes) else one for one in host.ravel().tolist()]
     if not any(isinstance(one, str) for one in flat):
         return None
-    odd = next((one for one in flat if not isinstance(one, str)), None)
-    if odd is not None or host.ndim == 0 or host.ndim > 2:
+    odd = [one for one in flat if not isinstance(one, str)]
+    if odd or host.ndim == 0 or host.ndim > 2:
         raise InputError(
-            f"x has strings, but also {odd!r}: give a string for each, as the model was trained with."
-            if odd is not None
+            f"x has strings, but also {odd[0]!r}: give a string for each, as the model was trained with."
+            if odd
             else f"x has strings of shape {host.shape}: give them as (N,) or (N, T), the examples first."
         )
     return np.array(flat, dtype=object).reshape(host.shape)
@@ -256,7 +262,8 @@ def _split(
                 f"baseline={baseline!r} is {len(others[0])} tokens, and is put in the place of one: give one word; '' "
                 "leaves it out."
             )
-    words = _table([*(one for some in [*pieces, *others] for one in some), *readers.words, _UNKNOWN])
+    tried = [*(one for one in readers.words if splitting.pieces(one) == [one]), _UNKNOWN]
+    words = _table([*(one for some in [*pieces, *others] for one in some), *tried])
 
     def rows(some: Sequence[Sequence[str]]) -> Array:
         return np.array(
@@ -268,7 +275,7 @@ def _split(
         for text, some in zip(strings.ravel(), pieces, strict=True)
     )
     # Without the empty string: it would move what follows.
-    probes = tuple(dict.fromkeys([*(words[one] for one in readers.words), words[_UNKNOWN]]))
+    probes = tuple(words[one] for one in tried)
     is_open = splitting.in_order and splitting.steps is None
     spelling = Spelling(tuple(words), shown, splitting.separator, strings.ndim > 1, is_open, probes)
     start: Any = None
