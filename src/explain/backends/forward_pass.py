@@ -64,6 +64,12 @@ def _why_no_row_per_example(shape: Sequence[int | None], rows: int | None) -> st
             "If the model calls squeeze(), name the axis, for example squeeze(-1): without one it also removes the "
             "axis of a single example."
         )
+    if rows and len(shape) > 1 and shape[0] and shape[0] > rows and shape[0] % rows == 0:
+        return (
+            f"If it puts the steps of all examples on one axis, as reshape(-1, {shape[-1]}) does, give a model that "
+            f"calls this one and returns its output as reshape(len(x), -1, {shape[-1]}), with target=(step, class). If "
+            "the model takes one example at a time, give batch_size=1."
+        )
     return (
         "Does x have a batch axis, and is layout= right? If the model takes one example at a time, give "
         "batch_size=1."
@@ -130,6 +136,7 @@ class ForwardPass(ABC):
             If the output has another number of rows, or no axis at all.
         """
         question, batch_axis = self.question, self.question.layout.batch_axis
+        keywords = question.with_states(keywords, self._with_moved_axis)
         # A place where the run begins may come after the one where it ends.
         with suppress(EndOfRun) if self.exit is not None else nullcontext(), ExitStack() as stack:
             for context in contexts:
@@ -187,6 +194,9 @@ class ForwardPass(ABC):
         result, recorded = self._run(inputs, keywords)
         if check is not None:
             check(result)
+        if output is None and self.inspection.takes_state and isinstance(result, (tuple, list)):
+            # The other is the next state.
+            output = 0 if len(result) == 2 else None
         chosen = pick_output(result, output, self._output_names(), self._is_tensor)
         wanted, terminal = self.question.score, terminal_activation(chosen, recorded)
         is_searched = wanted != "output" and terminal is None and self.exit is None

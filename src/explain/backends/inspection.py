@@ -21,6 +21,8 @@ class Inspection:
         True if its layers cannot be accessed.
     stepwise : bool
         True if it takes one step of a sequence at a time.
+    takes_state : bool
+        True if its second argument is a state, so that the second of two outputs is the next state.
     fixed_batch_size : int, optional
         The only batch size that it takes.
     """
@@ -28,6 +30,7 @@ class Inspection:
     model: Any
     opaque: bool
     stepwise: bool = False
+    takes_state: bool = False
     fixed_batch_size: int | None = None
 
     @property
@@ -77,7 +80,7 @@ def uncallable_error(name: str, method: str, base: str, parts: Sequence[str]) ->
 
 
 def model_call_error(
-    cause: Exception, given: Sequence[tuple[str, tuple[int, ...], str]], names: str | None
+    cause: Exception, given: Sequence[tuple[str, tuple[int, ...], str]], names: str | None, last: str = ""
 ) -> ModelCallError:
     """Give the error for a model that raised.
 
@@ -89,6 +92,8 @@ def model_call_error(
         Name, shape and dtype of each input; the name is empty for an input passed by position.
     names : str, optional
         How several inputs are passed to the model; None for one input.
+    last : str
+        What else to do, where it is known.
     """
     raised, said = f"The model raised {type(cause).__name__} for", str(cause).rstrip().removesuffix(".")
     if names is not None:
@@ -99,6 +104,6 @@ def model_call_error(
         )
     ((_, shape, dtype),) = given[:1]
     return ModelCallError(
-        f"{raised} an input of shape {shape} and dtype {dtype}: {said}. Check the shape and dtype; its arguments "
-        "besides x go into forward_kwargs."
+        f"{raised} an input of shape {shape} and dtype {dtype}: {said}. "
+        + (last or "Check the shape and dtype; its arguments besides x go into forward_kwargs.")
     )

@@ -308,9 +308,9 @@ class Layered(ABC):
         outputs = dict(zip(left, self.recorded_outputs(left, padded) if left else (), strict=True))
         for call, output in outputs.items():
             outputs[call] = output[: len(examples)] if len(output) == len(padded) else output
-        for call, (number, columns) in entered.items():
-            value = examples.inputs[number][..., columns]
-            outputs[call] = value if len(call.shape) > 1 else value[:, 0]
+        for call, (number, where) in entered.items():
+            value = examples.inputs[number][:, *where]
+            outputs[call] = value if value.ndim <= 1 + len(call.shape) else value[:, 0]
         return tuple(
             call.joined([outputs[one] for one in call.calls])
             if isinstance(call, StepCalls)
@@ -331,21 +331,21 @@ class Layered(ABC):
         for row, own in entered.items():
             # These values enter the model at this call: they have no other way.
             if own is not None:
-                gradients[own[0]][row][..., own[1]] = 0
+                gradients[own[0]][row][own[1]] = 0
         return gradients
 
-    def _input_at(self, call: LayerCall) -> tuple[int, slice] | None:
-        """Give the position of the moved input that replaces the output of a call, and its channels that do."""
+    def _input_at(self, call: LayerCall) -> tuple[int, tuple[Any, ...]] | None:
+        """Give the position of the moved input that replaces the output of a call, and which of its numbers do."""
         if isinstance(call, StepCalls):
             return None
         place = self.place_of(call)
         for number, entry in ((0, self.entry), *self.readers):
             if isinstance(entry, TokenPlaces):
-                for one, columns in zip(entry.places, entry.call.columns, strict=True):
+                for index, one in enumerate(entry.places):
                     if one == place:
-                        return number, columns
+                        return number, entry.call.places_of(index)
             elif entry == place:
-                return number, slice(None)
+                return number, (...,)
         return None
 
     def padded(self, examples: Examples) -> Examples:

@@ -205,10 +205,8 @@ class TokenPlaces:
     def entered(self, value: Any) -> Iterator[None]:
         """Replace each output by its channels of a value of shape (N, T, C)."""
         with ExitStack() as stack:
-            for place, columns in zip(self.places, self.call.columns, strict=True):
-                # A slice of everything would be one more operation for backward rules to follow.
-                own = value if len(self.places) == 1 else value[..., columns]
-                stack.enter_context(place.entered(own if len(place.call.shape) > 1 else own[:, 0]))
+            for number, place in enumerate(self.places):
+                stack.enter_context(place.entered(self.call.of_call(value, number)))
             yield
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
-from explain.inputs.wiring import Wiring
+from explain.inputs.text.spelling import Spelling
+from explain.inputs.wiring import State, Wiring
 from explain.parameters.canonical import ParameterLayer
 
 ScoreKind = Literal["logit", "probability", "log_probability", "output"]
@@ -49,6 +50,10 @@ class Question:
         Keyword arguments of the model that are the same for every example.
     wiring : Wiring, optional
         For a model of several inputs: where each comes from.
+    states : tuple of State
+        The keyword arguments that are states, whose tensors are among the companions of the examples.
+    spellings : Mapping
+        For inputs of strings, which are numbers everywhere else: their strings, by the position of the input.
     """
 
     layout: Layout
@@ -56,6 +61,37 @@ class Question:
     output: int | str | None = None
     forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wiring: Wiring | None = None
+    spellings: Mapping[int, Spelling] = field(default_factory=dict)
+    states: tuple[State, ...] = ()
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """The names of the keyword arguments, of states and of those that are the same for every example."""
+        return *self.forward_kwargs, *(state.name for state in self.states)
+
+    def with_states(
+        self, keywords: Mapping[str, Any], moved: Callable[[Any, int, int], Any]
+    ) -> Mapping[str, Any]:
+        """Give keyword arguments with each state in place of its tensors; `moved` moves an axis of a tensor."""
+        for state in self.states:
+            keywords = state.put_together(keywords, moved)
+        return keywords
+
+    def strings_of(self, arrays: Sequence[Array], *, moved: bool) -> list[Array]:
+        """Give inputs of the model, those that methods change or the others, with strings where they stand for strings.
+
+        Examples
+        --------
+        >>> question = Question(Layout("NT"), spellings={0: Spelling(("", "red"), ())})
+        >>> question.strings_of([np.array([[1, 0]])], moved=True)[0].tolist()
+        [['red', '']]
+        """
+        found = list(arrays)
+        for place, spelling in self.spellings.items():
+            source = (True, 0) if self.wiring is None else self.wiring.sources[place]
+            if source is not None and source[0] == moved and source[1] < len(found):
+                found[source[1]] = spelling.strings(found[source[1]])
+        return found
 
 
 @dataclass(frozen=True)

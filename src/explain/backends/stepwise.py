@@ -14,8 +14,16 @@ from typing import Any
 
 from explain.errors import LayoutError, UnsupportedModelError
 from explain.inputs.layout import Layout
+from explain.inputs.wiring import STATE_NAMES
 
-_STATE_NAMES = frozenset({"hidden", "hidden_state", "state", "states", "hx", "h"})
+IF_WHOLE = (
+    "If it reads whole sequences, say with which state it starts, by the name of its argument: "
+    "forward_kwargs={'hidden': None}, or forward_kwargs={'hidden': model.init_hidden(len(x))}."
+)
+"""What to do if a model that takes a state does not take one step at a time."""
+
+RUN_STEPWISE = f"The model was run one step at a time, since its call takes a state. {IF_WHOLE}"
+"""Why such a model may have raised."""
 
 
 def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool:
@@ -42,7 +50,27 @@ def is_stepwise(forward: Callable[..., Any], given: Container[str] = ()) -> bool
         required = _required(forward)
         with suppress(TypeError):
             _known[function] = required
-    return len(required) == 2 and required[1] in _STATE_NAMES and required[1] not in given
+    return len(required) == 2 and required[1] in STATE_NAMES and required[1] not in given
+
+
+def takes_state(forward: Callable[..., Any]) -> bool:
+    """Tell whether the second argument of a model's call is a state, required or not: it then gives the next one too.
+
+    Examples
+    --------
+    >>> takes_state(lambda x, hidden=None: None), takes_state(lambda x, y, hidden: None)
+    (True, False)
+    """
+    function = getattr(forward, "__func__", forward)
+    try:
+        names = _with_default.get(function)
+    except TypeError:
+        names = None
+    if names is None:
+        names = _positional(forward)
+        with suppress(TypeError):
+            _with_default[function] = names
+    return len(names) > 1 and names[1] in STATE_NAMES
 
 
 def time_axis_of(layout: Layout) -> int:
@@ -57,7 +85,7 @@ def time_axis_of(layout: Layout) -> int:
     if axis is None:
         raise LayoutError(
             f"layout={layout.axes!r} has no time axis T, but the model takes one step of a sequence at a time: give x "
-            "as (N, T, C), or say which axis is T with layout=."
+            f"as (N, T, C), or say which axis is T with layout=. {IF_WHOLE}"
         )
     return axis
 
@@ -84,10 +112,16 @@ def check_single_steps(shape: tuple[int, ...]) -> None:
 
 # Reading a signature takes longer than running a small model.
 _known: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
+_with_default: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
 
 def _required(forward: Callable[..., Any]) -> tuple[str, ...]:
     """Give the names of the positional parameters without a default."""
+    return _positional(forward, with_default=False)
+
+
+def _positional(forward: Callable[..., Any], *, with_default: bool = True) -> tuple[str, ...]:
+    """Give the names of the positional parameters, those with a default too if asked."""
     try:
         parameters = inspect.signature(forward).parameters.values()
     except (TypeError, ValueError):
@@ -95,7 +129,7 @@ def _required(forward: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(
         parameter.name
         for parameter in parameters
-        if parameter.default is parameter.empty
+        if (with_default or parameter.default is parameter.empty)
         and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     )
 

@@ -28,6 +28,7 @@ from explain.inputs.baseline import resolve_baseline, resolve_references
 from explain.inputs.examples import Array, Examples
 from explain.inputs.joined_calls import TOKEN_VECTORS, TokenCalls
 from explain.inputs.masking import Mask
+from explain.inputs.text.spelling import Spelling
 
 # The vectors are small compared with the model's activations.
 _AT_ONCE = 256
@@ -49,6 +50,8 @@ class Tokens:
         Maps ids of that shape to the vectors of the tokens, shape (N, T, C), in the precision of points.
     notes : tuple of (message, category)
         Warnings about the ids.
+    spelling : Spelling, optional
+        The strings of the ids, if the model takes strings.
     """
 
     ids: Array
@@ -56,6 +59,7 @@ class Tokens:
     padding: int
     vectors_of: Callable[[Array], Array]
     notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
+    spelling: Spelling | None = None
 
     def baseline(
         self, given: Any, vectors: Array, mask: Mask | None, bounds: tuple[float, float] | None, seed: int
@@ -81,6 +85,11 @@ class Tokens:
         try:
             return self.vectors_of(ids), rule
         except ModelCallError as cause:
+            if self.spelling is not None:
+                raise BaselineError(
+                    f"baseline={self.spelling.named(ids)!r}: the model does not run on it. {cause} Give baseline= a "
+                    "string that the model knows."
+                ) from cause
             raise BaselineError(
                 f"baseline={'None, the padding token' if given is None else given!r}: the model does not run on "
                 f"examples of these token ids. {cause} Give ids that it takes, one for each place, or "
@@ -92,6 +101,12 @@ class Tokens:
 
         Integers are the token ids of reference examples, shape (R, T); other numbers are vectors.
         """
+        if given is None:
+            what = "strings" if self.spelling is not None else "token ids"
+            raise BaselineError(
+                f"baseline is not given: this method compares the {what} with a set of reference examples. Give them "
+                f"as x is given, an array of {what}, for example baseline=x_train[:64]."
+            )
         if not isinstance(given, np.ndarray) or given.dtype.kind not in "iu":
             return resolve_references(given, vectors)
         several, rule = resolve_references(given, self.ids)
@@ -101,7 +116,7 @@ class Tokens:
 
 
 def seen_as_tokens(
-    backend: Backend, examples: Examples, *, may_stay: bool = False
+    backend: Backend, examples: Examples, *, may_stay: bool = False, spelling: Spelling | None = None
 ) -> tuple[Tokens, LayeredBackend, Examples] | None:
     """Start a model that reads token ids at its embeddings; give the tokens, that model, and its examples.
 
@@ -113,6 +128,8 @@ def seen_as_tokens(
         The ids.
     may_stay : bool
         Whether to give None if no embedding turns each of the ids into a vector: a method may exchange the ids.
+    spelling : Spelling, optional
+        The strings of the ids, if the model takes strings.
 
     Raises
     ------
@@ -121,11 +138,13 @@ def seen_as_tokens(
     """
     (ids,) = examples.inputs
     whole = cast(LayeredBackend, backend)
-    given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)))
-    calls = reading_calls(whole, given)
-    if not calls and may_stay:
+    given = GivenIds(ids, examples, lambda few, other: few.with_inputs((other,)), spelling=spelling)
+    call = reading_calls(whole, given)
+    if call is None and may_stay:
         return None
-    if not calls:
+    if call is None and spelling is not None:
+        raise InputError(no_vector_for_strings("x"))
+    if call is None:
         count = f"{ids.shape[1]} tokens" if ids.ndim > 1 else "tokens"
         raise InputError(
             f"x has dtype {ids.dtype}, token ids, but no embedding of the model gives one vector for each of the "
@@ -139,7 +158,11 @@ def seen_as_tokens(
         vectors = vectors_at(whole, call, given.replaced(copies, other))
         return whole.at(call), copies.at_layer(vectors, None)
 
-    call = TokenCalls.of(calls)
+    unread = np.flatnonzero(~call.real.any(axis=-1))
+    if unread.size and is_read_elsewhere(whole, at_vectors, given, None):
+        if may_stay:
+            return None
+        raise InputError(_read_in_part(call, unread))
     tokens = tokens_of(whole, call, given, at_vectors)
     return tokens, whole.at(call), examples.at_layer(tokens.vectors_of(ids), examples.mask)
 
@@ -164,18 +187,39 @@ def tokens_of(
         For copies of an example, and other ids: the model that starts at vectors, and the copies with the vectors of
         these ids, whose own ids stay as they are.
     """
-    if not are_read_in_order(whole, call.calls, given):
+    if not are_read_in_order(whole, call, given):
         # One example at a time has nothing to sort.
         whole.fixed_batch_size = 1
     paddings = [padding_id(whole.named_layers[one.name]) for one in call.calls]
     notes: tuple[tuple[str, type[ExplainWarning]], ...] = ()
-    if is_read_elsewhere(whole, at_vectors, given, paddings):
+    in_a_row = call.reads_all and (given.spelling is None or given.spelling.separator is not None)
+    if is_read_elsewhere(whole, at_vectors, given, paddings if in_a_row else None):
         notes = ((_read_elsewhere(call), UnexplainedTokensWarning),)
 
     def vectors_of(other: Array) -> Array:
         return vectors_at(whole, call, given.replaced(given.examples, other.astype(given.ids.dtype)))
 
-    return Tokens(given.ids, call, next(filter(None, paddings), 0), vectors_of, notes)
+    return Tokens(given.ids, call, next(filter(None, paddings), 0), vectors_of, notes, given.spelling)
+
+
+def no_vector_for_strings(name: str) -> str:
+    """Say that no embedding reads strings, and what explains them."""
+    return (
+        f"{name} has strings, but no embedding of the model gives one vector for each, at which a gradient could be "
+        "taken: the model turns them into other numbers, such as one-hot ones or counts. Take "
+        "method='feature_ablation', 'occlusion', 'shapley_value_sampling', 'kernel_shap' or 'lime', which put "
+        "baseline=, another string, in the place of one."
+    )
+
+
+def _read_in_part(call: TokenCalls, unread: Array) -> str:
+    return (
+        f"x has whole numbers, of which {call.label} give vectors, but no embedding reads those at "
+        f"{'position' if unread.size == 1 else 'positions'} {', '.join(map(str, unread))} (from 0 on), which reach the "
+        "score: one method cannot change both as they are. Take method='feature_ablation', 'occlusion', "
+        "'shapley_value_sampling', 'kernel_shap' or 'lime', which put baseline= in the place of a number; or explain a "
+        "model that takes these numbers as an input of their own, in floating point."
+    )
 
 
 def _read_elsewhere(call: TokenCalls) -> str:

@@ -24,6 +24,7 @@ from explain.explanation.request import Request
 from explain.explanation.text.given_text import parts_of_pipeline, read_input
 from explain.inputs.arrays import split_forward_kwargs
 from explain.inputs.reduction import reduction_of
+from explain.inputs.wiring import split_states
 
 
 def checked_request(
@@ -99,23 +100,31 @@ def checked_request(
     )
     count = given.x.shape[given.layout.batch_axis]
     names = (given.wiring and given.wiring.names) or ()
-    common, companions = split_forward_kwargs(read.forward_kwargs, count, extension, names)
+    states, tensors, others = split_states(read.forward_kwargs, count, extension)
+    is_twice = any(state.name in names for state in states)
+    common, companions = split_forward_kwargs(
+        read.forward_kwargs if is_twice else others, count, extension, names
+    )
+    # Texts with some words left out are of several lengths.
+    is_open = any(one.has_open_length for one in given.spellings.values())
     request = Request(
         model=model,
         given=given,
         method=row,
         extension=extension,
         engine=engine_of(engine, row, extension),
-        question=Question(given.layout, score_of(score), output_of(output), common, given.wiring),
-        companions=companions,
+        question=Question(
+            given.layout, score_of(score), output_of(output), common, given.wiring, given.spellings, states
+        ),
+        companions={**companions, **tensors},
         reduce=reduction,
         target=target,
-        baseline=baseline,
+        baseline=given.alone.baseline if given.alone is not None else baseline,
         layer=layer,
         layer_layout=layer_layout_of(layer_layout, layer),
         neuron=neuron,
-        lengths=read.lengths,
-        batch_size=optional_count("batch_size", batch_size),
+        lengths=given.alone.lengths if given.spellings and given.alone is not None else read.lengths,
+        batch_size=1 if is_open and row.keeps_values else optional_count("batch_size", batch_size),
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),
         texts=read.texts,

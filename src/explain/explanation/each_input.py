@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from explain.backends.found import Found
-from explain.backends.tokens import Tokens
+from explain.backends.tokens import Tokens, no_vector_for_strings
 from explain.errors import (
     HeldInputWarning,
     LayerError,
@@ -189,6 +189,10 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
             "(give a mask as bool to avoid this warning); if it is a quantity, give it in floating point, "
             f"{given.name}.astype('float32')."
         )
+        if given.spelling is not None:
+            text = (
+                f"The input {no_vector_for_strings(repr(given.name))} It stayed fixed: its values are zero."
+            )
         notes.append((text, HeldInputWarning))
     array = host.astype(np.float32)
     shown = replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -15,11 +15,13 @@ from explain.algorithms.method import Method
 from explain.backends.protocol import Extension
 from explain.errors import BaselineError, InputError, LayoutError
 from explain.inputs.arrays import as_input_of, to_host, whole_numbers_of
+from explain.inputs.baseline import RULES
 from explain.inputs.bounds import bounds_of
 from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout, layout_of
 from explain.inputs.structure import SINGLE, Structure, check_counts, structure_of
+from explain.inputs.text.spelling import Spelled, Spelling, spelled, strings_in
 from explain.inputs.wiring import Wiring
 
 # Layouts of inputs that stay fixed, by rank: a layout of the right rank is required, but the axes are not used.
@@ -50,6 +52,8 @@ class GivenInput:
         How to draw the input.
     states_layout : bool
         Whether the caller states the layout.
+    spelling : Spelling, optional
+        The strings that `host` stands for, if the input is strings.
     """
 
     name: str
@@ -62,6 +66,7 @@ class GivenInput:
     bounds: tuple[float, float] | None = None
     display: Display = field(default_factory=Display)
     states_layout: bool = True
+    spelling: Spelling | None = None
 
     @property
     def is_moved(self) -> bool:
@@ -105,6 +110,8 @@ class Given:
         called with them.
     whole : str, optional
         The type of the input as the caller gave it, if `x` are whole numbers or booleans converted to floats.
+    alone : GivenInput, optional
+        The only input, if there is one.
     """
 
     x: Array
@@ -118,6 +125,13 @@ class Given:
     several: tuple[GivenInput, ...] = ()
     wiring: Wiring | None = None
     whole: str | None = None
+    alone: GivenInput | None = None
+
+    @property
+    def spellings(self) -> Mapping[int, Spelling]:
+        """The strings of inputs that are strings, by the position of the input."""
+        each = self.several or ((self.alone,) if self.alone is not None else ())
+        return {place: one.spelling for place, one in enumerate(each) if one.spelling is not None}
 
     @property
     def as_one(self) -> GivenInput:
@@ -130,6 +144,7 @@ class Given:
             bounds=self.bounds,
             display=self.display,
             states_layout=self.states_layout,
+            spelling=None if self.alone is None else self.alone.spelling,
         )
 
 
@@ -168,9 +183,25 @@ def given_inputs(
     found = []
     for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
         host, axes = None, Layout("N")
+        strings = (
+            None
+            if value is None
+            else _spelled(row, structure, place, value, baselines[place], extension, model)
+        )
+        if strings is not None:
+            baselines[place] = strings.baseline
+            if strings.lengths is not None:
+                of_lengths[place] = strings.lengths
         if value is not None or structure == SINGLE:
-            host = as_input_of(structure, name, value, extension, model)
+            if strings is None:
+                host = as_input_of(structure, name, value, extension, model)
+            else:
+                # Among several inputs, those in floating point change as a whole.
+                changes = row.keeps_values and structure != SINGLE
+                host = strings.codes.astype(np.float32) if changes else strings.codes
             default = partial(_default_axes, structure, host, extension, model)
+            if strings is not None:
+                default = partial(Layout, "NT"[: host.ndim])
             axes = layout_of(layouts[place], default)
             axes.check(host)
         shown = display_of(displays[place])
@@ -183,6 +214,7 @@ def given_inputs(
                 baseline=baselines[place],
                 # A single list of lengths applies to all inputs that are sequences.
                 lengths=None if _are_numbers(lengths) and axes.time_axis is None else of_lengths[place],
+                spelling=None if strings is None else strings.spelling,
                 has_own_baseline=own_baseline and baselines[place] is not None,
                 bounds=bounds_of(all_bounds[place], shown.bounds, extension.stated_bounds(model)),
                 display=shown,
@@ -205,6 +237,7 @@ def given_inputs(
             one.display,
             states_layout=one.states_layout,
             whole=whole_numbers_of(x) if one.host.dtype.kind == "f" else None,
+            alone=one,
         )
     _check_counts(found)
     if all(each.host is None or each.host.size == 0 for each in found):
@@ -224,6 +257,46 @@ def given_inputs(
         several=tuple(found),
         wiring=_wiring_of(structure, found),
     )
+
+
+def _spelled(
+    row: Method,
+    structure: Structure,
+    place: int,
+    value: Any,
+    baseline: Any,
+    extension: Extension,
+    model: Any,
+) -> Spelled | None:
+    """Give an input of strings as numbers; None for any other input, and for a model that reads no strings."""
+    strings = strings_in(value, lambda one: to_host(one, extension))
+    if strings is None:
+        return None
+    # Extensions of other packages need not know of strings.
+    readers = getattr(extension, "string_readers", lambda model: None)(model)
+    if readers is None:
+        return None
+    is_rule = isinstance(baseline, str) and baseline in RULES
+    if structure != SINGLE and row.keeps_values and (isinstance(baseline, Real) or is_rule):
+        # Given for all inputs: a number, or a rule for numbers.
+        baseline = None
+    if is_rule and row.keeps_values and baseline is not None:
+        raise BaselineError(
+            f"baseline={baseline!r} is a rule for numbers, but method={row.name!r} puts strings in the place of "
+            f"strings: give one, such as ''; for the string {baseline!r} itself np.array([{baseline!r}])."
+        )
+    is_numbers = not row.keeps_values and (is_rule or isinstance(baseline, Real))
+    splitting = readers.splitting_of(structure.names[place], place)
+    found = spelled(
+        strings,
+        baseline if row.uses_baseline and not is_numbers else None,
+        readers,
+        splitting,
+        padded=not row.keeps_values,
+        references=row.takes_references,
+    )
+    # The vectors of strings may start anywhere.
+    return replace(found, baseline=baseline) if is_numbers else found
 
 
 def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:

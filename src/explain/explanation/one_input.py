@@ -9,9 +9,11 @@ from typing import Any, cast
 import numpy as np
 
 from explain.algorithms.method import Method
+from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
+from explain.backends.stepwise import IF_WHOLE
 from explain.backends.tokens import Tokens, seen_as_tokens
-from explain.errors import LayoutError, UnsupportedInputError
+from explain.errors import InputError, LayoutError, UnsupportedInputError
 from explain.explanation.request import Notes, Request
 from explain.inputs.arrays import to_host
 from explain.inputs.baseline import resolve_baseline, resolve_references
@@ -73,7 +75,16 @@ class OneInput:
         if not are_ids:
             return cls(backend, examples, layout)
         check_ids(request.method, request.question.layout)
-        seen = seen_as_tokens(backend, examples, may_stay=request.method.keeps_values)
+        if isinstance(backend, Layered) and backend.inspection.stepwise:
+            raise InputError(
+                f"x has token ids, and {backend.model_name} takes one step and a state: a method cannot start at its "
+                f"embedding. {IF_WHOLE}"
+            )
+        spelling = request.question.spellings.get(0)
+        if spelling is not None and request.method.keeps_values:
+            # A string is put in the place of another, whatever the model makes of it.
+            return cls(backend, examples, layout)
+        seen = seen_as_tokens(backend, examples, may_stay=request.method.keeps_values, spelling=spelling)
         if seen is None:
             return cls(backend, examples, layout)
         tokens, entered, examples = seen

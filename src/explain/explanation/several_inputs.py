@@ -10,7 +10,7 @@ import numpy as np
 
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.token_readers import GivenIds, reading_calls
-from explain.backends.tokens import Tokens, tokens_of, vectors_at
+from explain.backends.tokens import Tokens, no_vector_for_strings, tokens_of, vectors_at
 from explain.errors import BaselineError, InputError, UnsupportedInputError, UnsupportedModelError
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.one_input import Compared, check_ids, laid_out
@@ -22,6 +22,7 @@ from explain.inputs.joined_calls import TOKEN_VECTORS, TokenCalls, token_options
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, resolve_mask, spread_mask
 from explain.inputs.packing import PACKED, Part, packed, parts_of, unpacked
+from explain.inputs.text.spelling import Spelling
 from explain.running.problem import Problem
 from explain.running.several_inputs_as_one import Alone, Joint
 
@@ -130,15 +131,18 @@ class SeveralInputs:
         )
         first = _packed(inner, moved, beside, count)
         calls: dict[int, TokenCalls] = {}
-        for place, given_ids in _ids_among(first).items():
+        for place, given_ids in _ids_among(first, [one.spelling for one in unmoved]).items():
             if request.texts is not None and unmoved[place].name != request.texts.input_name:
                 # Segments, which the caller has not given.
                 continue
-            reading = reading_calls(first[0], given_ids)
-            if reading:
+            call = reading_calls(first[0], given_ids)
+            if call is not None:
                 check_ids(request.method, unmoved[place].layout)
-                calls[len(moved)] = call = TokenCalls.of(reading)
+                calls[len(moved)] = call
                 moved.append(_as_tokens(first[0], unmoved[place], given_ids, call))
+        spelled = [repr(one.name) for one in unmoved if one.spelling is not None]
+        if not moved and spelled:
+            raise InputError(no_vector_for_strings(f"x, in {' and '.join(spelled)},"))
         if not moved:
             raise InputError(
                 "x contains whole numbers and masks only, and no reachable embedding of the model reads any of them: "
@@ -286,20 +290,20 @@ def _baseline(request: Request, one: MovedInput) -> tuple[Array, Mapping[str, An
         raise BaselineError(f"For the input {given.name!r}: {cause}") from cause
 
 
-def _ids_among(seen: tuple[Joint, Examples]) -> dict[int, GivenIds]:
+def _ids_among(seen: tuple[Joint, Examples], spellings: Sequence[Spelling | None]) -> dict[int, GivenIds]:
     """Give the inputs that may be token ids, by their index in `unmoved`."""
     backend, examples = seen
     if "layers" not in backend.provides:
         return {}
 
-    def of(place: int) -> GivenIds:
+    def of(place: int, spelling: Spelling | None) -> GivenIds:
         def replaced(few: Examples, other: Array) -> Examples:
             return replace(few, unmoved=(*few.unmoved[:place], other, *few.unmoved[place + 1 :]))
 
-        return GivenIds(examples.unmoved[place], examples, replaced, place)
+        return GivenIds(examples.unmoved[place], examples, replaced, place, spelling)
 
     return {
-        place: of(place)
+        place: of(place, spellings[place])
         for place, array in enumerate(examples.unmoved)
         if array.dtype.kind in "iu" and array.ndim <= 2
     }

@@ -22,6 +22,7 @@ from explain.errors import (
     ProbabilityScoreWarning,
 )
 from explain.explanation.each_input import Explained
+from explain.explanation.given_inputs import GivenInput
 from explain.explanation.posed import Posed
 from explain.explanation.request import Notes, Request
 from explain.explanation.text.target import TextTarget
@@ -30,6 +31,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, spread_mask
 from explain.inputs.reduction import UNSIGNED, Reduction, cancelled, reduced
+from explain.inputs.text.spelling import Spelling
 from explain.results.attribution import Attribution
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY_NOTE
@@ -135,11 +137,41 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
         input_name=given.name,
         together=explained.together,
     )
+    if at_input and given.spelling is not None:
+        attribution = _with_strings(attribution, given, problem, tokens)
     if not at_input or tokens is None:
         return attribution
     found_values = problem.layout.to_canonical(values)
     by_token = _by_token(attribution, tokens, given.layout, found_values, _reduction(request))
+    if given.spelling is not None:
+        by_token = _without_padding(by_token, given.spelling)
     return by_token if posed.text is None else _with_words(by_token, posed.text)
+
+
+def _with_strings(
+    result: Attribution, given: GivenInput, problem: Problem, tokens: Tokens | None
+) -> Attribution:
+    """Give the result with its strings, and with the string that was put in the place of others."""
+    assert given.spelling is not None
+    texts = given.spelling.texts if len(given.layout.axes) == 2 else ()
+    rule = result.baseline_rule
+    if problem.baselines is not None and tokens is None:
+        codes, mask = problem.baselines[0], problem.examples.mask
+        # Beside the end of shorter texts, which stays empty.
+        rule = {"rule": "string", "string": given.spelling.named(codes if mask is None else codes[mask])}
+    elif "id" in rule:
+        rule = {"rule": "string", "string": given.spelling.words[rule["id"]]}
+    return replace(result, texts=texts, baseline=None, baseline_rule=rule)
+
+
+def _without_padding(result: Attribution, spelling: Spelling) -> Attribution:
+    """Give the result without the padding after the longest text, which the model itself adds."""
+    if spelling.separator is None:
+        return result
+    longest = max(len(text.tokens) for text in spelling.texts) or 1
+    mask = None if result.mask is None else result.mask[:, :longest]
+    cut = replace(result, values=result.values[:, :longest], inputs=result.inputs[:, :longest])
+    return replace(cut, mask=None if mask is None or mask.all() else mask)
 
 
 def _with_words(result: Attribution, text: TextTarget) -> Attribution:
@@ -214,11 +246,10 @@ def _by_token(
     result: Attribution, tokens: Tokens, layout: Layout, values: Array, how: Reduction
 ) -> Attribution:
     """Give each token one number for the values at its embedding vector, shape (N, T, C), in the layout of the ids."""
+    numbers = reduced(values, how, tokens.call.real).reshape(tokens.ids.shape)
     return replace(
         result,
-        values=np.ascontiguousarray(
-            layout.from_batch_first(reduced(values, how).reshape(tokens.ids.shape)), np.float32
-        ),
+        values=np.ascontiguousarray(layout.from_batch_first(numbers), np.float32),
         reduce=how,
         inputs=np.ascontiguousarray(layout.from_batch_first(tokens.ids), np.float32),
         # The vectors of the baseline do not have the shape of the ids; the baseline rule records the token.

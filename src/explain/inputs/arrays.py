@@ -78,6 +78,11 @@ def as_input(
             f"{name} has dtype {array.dtype}, but the model computes in floating point: "
             f"{converted_as_in_training(name)}"
         )
+    if array.dtype.kind in "SUT" or (array.dtype == object and isinstance(array.flat[0], (str, bytes))):
+        raise InputError(
+            f"{name} has strings, which no layer of the model looks up: give the numbers that stand for them, as in "
+            "training; of a text give the string itself, and tokenizer=."
+        )
     if array.dtype.kind != "f":
         raise InputError(f"{name} has dtype {array.dtype}: give real floating-point numbers.")
     if not np.isfinite(array).all():

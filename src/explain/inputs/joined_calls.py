@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from explain.errors import OptionError
 from explain.inputs.examples import Array
@@ -17,23 +18,43 @@ TOKEN_VECTORS = Layout("NTC")
 """The axes of the vectors of tokens."""
 
 
+Span = tuple[int, int]
+"""The first of the tokens that a call reads, and the first after them."""
+
+
 @dataclass(frozen=True)
 class TokenCalls(LayerCall):
     """Several calls as one, whose output has the vectors of all of them for each token: shape (N, T, C).
 
-    The output for one id an example is a sequence of one token, so that methods treat the id as a whole.
+    The output for one id an example is a sequence of one token, so that methods treat the id as a whole. Where calls
+    read other tokens, such as one column of a table each, their vectors may differ in size: C is the largest, and
+    numbers that no call reads are equal to the first of their token, so that they change neither its mean nor a range.
 
     Parameters
     ----------
     calls : tuple of LayerCall
         The calls, each with an output of shape (N, T, Cᵢ), or (N, Cᵢ) for one id an example.
+    spans : tuple of (int, int)
+        The tokens that each call reads.
     """
 
     calls: tuple[LayerCall, ...] = ()
+    spans: tuple[Span, ...] = ()
 
     @classmethod
-    def of(cls, calls: Sequence[LayerCall]) -> TokenCalls:
-        """Join calls whose outputs differ at most in the number of channels.
+    def of(
+        cls, calls: Sequence[LayerCall], spans: Sequence[Span] | None = None, count: int | None = None
+    ) -> TokenCalls:
+        """Join calls whose outputs differ at most in the number of channels, or in the tokens that they read.
+
+        Parameters
+        ----------
+        calls : sequence of LayerCall
+            The calls.
+        spans : sequence of (int, int), optional
+            The tokens that each call reads; all of them by default.
+        count : int, optional
+            The number of tokens; by default that of the first call.
 
         Examples
         --------
@@ -42,22 +63,68 @@ class TokenCalls(LayerCall):
         >>> joined = TokenCalls.of([words, biases])
         >>> joined.label, joined.shape, [part.stop for part in joined.columns]
         ('words + biases', (5, 9), [8, 9])
+        >>> month = LayerCall("month", 0, (3,), channels_last=True)
+        >>> shop = LayerCall("shop", 0, (2,), channels_last=True)
+        >>> TokenCalls.of([month, shop], [(0, 1), (1, 2)], 2).real.astype(int).tolist()
+        [[1, 1, 1], [1, 1, 0]]
         """
-        width = sum(call.shape[-1] for call in calls)
-        tokens = calls[0].shape[:-1] or (1,)
+        tokens = count if count is not None else (calls[0].shape[:-1] or (1,))[0]
+        read = tuple(spans) if spans is not None else ((0, tokens),) * len(calls)
         label = " + ".join(call.label for call in calls)
-        return cls(label, 0, (*tokens, width), channels_last=True, calls=tuple(calls))
+        found = cls(label, 0, (), channels_last=True, calls=tuple(calls), spans=read)
+        width = max(columns.stop for columns in found.columns)
+        return replace(found, shape=(tokens, width))
 
     @property
     def columns(self) -> tuple[slice, ...]:
-        """The channels of each call."""
-        stops = np.cumsum([call.shape[-1] for call in self.calls]).tolist()
-        return tuple(slice(start, stop) for start, stop in zip([0, *stops], stops, strict=False))
+        """The channels of each call: the first that no call before it has for the same tokens."""
+        filled = np.zeros(max(stop for _, stop in self.spans), int)
+        found = []
+        for call, (first, stop) in zip(self.calls, self.spans, strict=True):
+            start = int(filled[first:stop].max())
+            filled[first:stop] = start + call.shape[-1]
+            found.append(slice(start, start + call.shape[-1]))
+        return tuple(found)
+
+    @property
+    def real(self) -> npt.NDArray[np.bool_]:
+        """Which numbers of each token a call reads, shape (T, C)."""
+        found = np.zeros(self.shape, bool)
+        for (first, stop), columns in zip(self.spans, self.columns, strict=True):
+            found[first:stop, columns] = True
+        return found
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether each call reads all tokens."""
+        return all(stop - first == self.shape[0] for first, stop in self.spans)
+
+    def places_of(self, number: int) -> tuple[slice, slice]:
+        """Give the tokens and the channels of a call, for an array of shape (T, C)."""
+        first, stop = self.spans[number]
+        is_all = stop - first == self.shape[0]
+        return slice(None) if is_all else slice(first, stop), self.columns[number]
+
+    def of_call(self, vectors: Any, number: int) -> Any:
+        """Give what a call gives of vectors of shape (N, T, C), an array or a tensor."""
+        tokens, columns = self.places_of(number)
+        own = vectors
+        # A slice of everything would be one more operation for backward rules to follow.
+        if tokens != slice(None):
+            own = vectors[:, tokens, columns]
+        elif columns != slice(0, self.shape[-1]):
+            own = vectors[..., columns]
+        return own if len(self.calls[number].shape) > 1 else own[:, 0]
 
     def joined(self, outputs: Sequence[Array]) -> Array:
         """Put the outputs of the calls side by side."""
-        found = np.concatenate(outputs, axis=-1)
-        return found.reshape(len(found), *self.shape)
+        found = np.zeros((len(outputs[0]), *self.shape), np.result_type(*outputs))
+        for number, output in enumerate(outputs):
+            tokens, columns = self.places_of(number)
+            own = found[:, tokens, columns]
+            own[:] = output.reshape(own.shape)
+        real = self.real
+        return found if real.all() else np.where(real, found, found[..., :1])
 
     def layout(self, of_input: Layout) -> Layout:
         """Give the axes of the output, batch first: those of the tokens are known, whatever their sizes."""

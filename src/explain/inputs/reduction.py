@@ -44,7 +44,7 @@ def reduction_of(given: Any) -> Reduction | None:
     )
 
 
-def reduced(values: Array, reduction: Reduction) -> Array:
+def reduced(values: Array, reduction: Reduction, real: npt.NDArray[np.bool_] | np.bool_ = np.True_) -> Array:
     """Reduce vectors on the last axis to one number each: (..., C) to (...), in float64.
 
     Parameters
@@ -53,6 +53,8 @@ def reduced(values: Array, reduction: Reduction) -> Array:
         Shape (..., C).
     reduction : {"norm", "sum", "mean", "max"}
         ``"norm"`` is the L2 norm, ``"max"`` the largest absolute value.
+    real : numpy.ndarray of bool
+        Which numbers count, where vectors differ in size; shape (C,), or (T, C).
 
     Examples
     --------
@@ -60,12 +62,14 @@ def reduced(values: Array, reduction: Reduction) -> Array:
     >>> {how: float(reduced(vector, how)[0]) for how in REDUCTIONS}
     {'norm': 5.0, 'sum': -1.0, 'mean': -0.5, 'max': 4.0}
     """
-    exact = values.astype(np.float64)
+    exact = np.where(real, values.astype(np.float64), 0)
     if reduction == "norm":
         return np.asarray(np.sqrt((exact**2).sum(axis=-1)))
     if reduction == "max":
         return np.asarray(np.abs(exact).max(axis=-1))
-    return np.asarray(exact.sum(axis=-1) if reduction == "sum" else exact.mean(axis=-1))
+    total = np.asarray(exact.sum(axis=-1))
+    count = np.broadcast_to(real, values.shape).sum(axis=-1)
+    return total if reduction == "sum" else total / np.maximum(count, 1)
 
 
 def cancelled(values: Array, precision: npt.DTypeLike) -> npt.NDArray[np.intp]:

@@ -1,10 +1,15 @@
-"""How a model of several inputs is called: the source and the name of each input."""
+"""How a model is called: the source and the name of each of several inputs, and states among its arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from explain.inputs.arrays import TensorReader, to_host
+from explain.inputs.examples import Array
 
 
 @dataclass(frozen=True)
@@ -75,3 +80,102 @@ def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
     if isinstance(x, tuple):
         return list(x), Wiring((), (0,) * len(x))
     return [x], None
+
+
+STATE_NAMES = frozenset({"hidden", "hidden_state", "state", "states", "hx", "h"})
+"""How learners call a state, such as the first hidden state of a recurrent layer."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A keyword argument of a model whose tensors have the examples on some axis.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument.
+    axes : tuple of int
+        The axis of the examples in each tensor: recurrent layers of PyTorch have their layers before it.
+    kind : str, optional
+        ``"tuple"`` or ``"list"``; None for a single tensor.
+    """
+
+    name: str
+    axes: tuple[int, ...]
+    kind: str | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names under which the tensors go with the examples."""
+        return tuple(f"{self.name}[{place}]" for place in range(len(self.axes)))
+
+    def put_together(
+        self, keywords: Mapping[str, Any], moved: Callable[[Any, int, int], Any]
+    ) -> dict[str, Any]:
+        """Give keyword arguments with the state in place of its tensors; `moved` moves an axis of a tensor.
+
+        Examples
+        --------
+        >>> given = {"h[0]": np.zeros((5, 1, 3)), "scale": 2}
+        >>> State("h", (1,)).put_together(given, np.moveaxis)["h"].shape
+        (1, 5, 3)
+        """
+        found = {name: value for name, value in keywords.items() if name not in self.parts}
+        tensors = [
+            moved(keywords[part], 0, axis) if axis else keywords[part]
+            for part, axis in zip(self.parts, self.axes, strict=True)
+        ]
+        whole: Any = tuple(tensors) if self.kind == "tuple" else tensors
+        found[self.name] = tensors[0] if self.kind is None else whole
+        return found
+
+
+def split_states(
+    forward_kwargs: Mapping[str, Any] | None, count: int, extension: TensorReader
+) -> tuple[tuple[State, ...], dict[str, Array], Mapping[str, Any] | None]:
+    """Separate the states of recurrent layers from the other keyword arguments.
+
+    Parameters
+    ----------
+    forward_kwargs : Mapping, optional
+        Keyword arguments of the model.
+    count : int
+        The number of examples N.
+    extension : TensorReader
+        The extension of the model's framework.
+
+    Returns
+    -------
+    tuple of State
+        The states that have N rows in each of their tensors.
+    dict
+        Their tensors on the host, the examples first.
+    Mapping, optional
+        The other arguments.
+    """
+    if not isinstance(forward_kwargs, Mapping):
+        return (), {}, forward_kwargs
+    states, tensors, others = [], {}, dict(forward_kwargs)
+    for name, value in forward_kwargs.items():
+        if name not in STATE_NAMES:
+            continue
+        is_several = type(value) in (tuple, list)
+        hosts = [to_host(one, extension) for one in (value if is_several else [value])]
+        axes = [None if host is None else _axis(host.shape, count) for host in hosts]
+        if not axes or None in axes:
+            continue
+        kind = type(value).__name__ if is_several else None
+        state = State(name, tuple(axis for axis in axes if axis is not None), kind)
+        states.append(state)
+        del others[name]
+        for part, host, axis in zip(state.parts, hosts, state.axes, strict=True):
+            assert host is not None
+            tensors[part] = np.ascontiguousarray(np.moveaxis(host, axis, 0))
+    return tuple(states), tensors, others
+
+
+def _axis(shape: Sequence[int], count: int) -> int | None:
+    """Give the axis of the examples: the second of a state of layers, (layers, N, H), else the first."""
+    if len(shape) == 3 and shape[1] == count:
+        return 1
+    return 0 if shape and shape[0] == count else None

@@ -33,14 +33,14 @@ class KerasBackend(OpenedKerasModel):
             return examples
         self.check_shape(examples)
         padded = self.padded(examples)
-        masks = self.run(self.forward_pass.masks, padded, self.tensors(padded.inputs))
+        masks = self.run(self.forward_pass.masks, padded, self.points(padded))
         return replace(examples, held=tuple(self.to_host(mask)[: len(examples)] for mask in masks))
 
     def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
         self.check_shape(examples)
         padded = self.padded(examples)
-        points = self.tensors(padded.inputs)
+        points = self.points(padded)
         if ahead == "gradients" and examples.target.function is None and self._answers_at_once():
             (outputs, *answers), finding = self.run_with_finding(self.forward_pass.answers, padded, points)
             self.last_pass = LastPass(examples, answers)
@@ -77,7 +77,7 @@ class KerasBackend(OpenedKerasModel):
     def scores(self, examples: Examples) -> Array:
         """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
-        scores = self.to_host(self.run(self.forward_pass.scores, padded, self.tensors(padded.inputs)))
+        scores = self.to_host(self.run(self.forward_pass.scores, padded, self.points(padded)))
         # Do not truncate too many scores, which only a callable target can give: the caller raises an error.
         return scores[: len(examples)] if len(scores) == len(padded) else scores
 
@@ -86,7 +86,7 @@ class KerasBackend(OpenedKerasModel):
         found = self._cached_gradients(examples)
         if found is None:
             padded = self.padded(examples)
-            found = self.run(self.forward_pass.gradients, padded, self.tensors(padded.inputs))
+            found = self.run(self.forward_pass.gradients, padded, self.points(padded))
         gradients, scores = found
         arrays = tuple(self.to_host(part)[: len(examples)] for part in gradients)
         return arrays, self.to_host(scores)[: len(examples)]
@@ -104,7 +104,7 @@ class KerasBackend(OpenedKerasModel):
     def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a layer at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
-        outputs = self.until(call).run(self.forward_pass.outputs, padded, self.tensors(padded.inputs))
+        outputs = self.until(call).run(self.forward_pass.outputs, padded, self.points(padded))
         # A trace may be for any number of examples, so the number of rows is known only now.
         if len(outputs) != len(padded):
             raise layer_rows_error(call, outputs.shape, len(padded))
@@ -112,12 +112,12 @@ class KerasBackend(OpenedKerasModel):
 
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the first argument of layers at some calls, from one run."""
-        places, points = tuple(map(self.place_of, calls)), self.tensors(examples.inputs)
+        places, points = tuple(map(self.place_of, calls)), self.points(examples)
         found = self.run(self.forward_pass.received, examples, points, static=(places,))
         return tuple(map(self.to_host, found))
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model."""
-        points = self.tensors(examples.inputs)
+        points = self.points(examples)
         units, gradients = self.until(call).run(self.forward_pass.unit_gradients, examples, points)
         return self.to_host(units), self.to_host(gradients)

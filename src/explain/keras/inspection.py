@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explain.backends.inspection import Complaint, model_call_error
+from explain.backends.stepwise import RUN_STEPWISE
 from explain.errors import ExplainError
 from explain.inputs import layout
 from explain.inputs.layout import Layout
@@ -66,7 +67,9 @@ def shape_complaint(wanted: tuple[int | None, ...] | None, shape: tuple[int, ...
     return Complaint(f"the model wants x of shape {expected}, x has shape {shape}")
 
 
-def call_error(cause: Exception, inputs: Sequence[Any], wiring: Wiring | None) -> ExplainError:
+def call_error(
+    cause: Exception, inputs: Sequence[Any], wiring: Wiring | None, *, stepwise: bool = False
+) -> ExplainError:
     """Give the error for a model that raised; an earlier check rejects inputs that do not fit the stated shape."""
     passed = "A Keras model gets a tuple as a list, a dict by the names of its inputs." if wiring else None
     names = (wiring.names if wiring else None) or ("",) * len(inputs)
@@ -75,7 +78,7 @@ def call_error(cause: Exception, inputs: Sequence[Any], wiring: Wiring | None) -
         for name, one in zip(names, inputs, strict=True)
         if one is not None
     ]
-    return model_call_error(cause, given, passed)
+    return model_call_error(cause, given, passed, RUN_STEPWISE if stepwise else "")
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:

@@ -103,7 +103,8 @@ class NumPyBackend:
     def _result(self, examples: Examples) -> Any:
         """Call the function on examples, in its batch size."""
         given, by_name = self._given(examples)
-        companions = {name: rows.copy() for name, rows in examples.companions.items()}
+        rows = {name: rows.copy() for name, rows in examples.companions.items()}
+        companions = self._question.with_states(rows, np.moveaxis)
         try:
             return self._function.call(*given, **by_name, **self._question.forward_kwargs, **companions)
         except ExplainError:

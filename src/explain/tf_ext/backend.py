@@ -57,7 +57,7 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
     ) -> None:
         """Trace or run examples; record each call of a layer, and in a trace of an operation, if asked."""
         padded = self.padded(examples)
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        inputs = (self.points(padded), self._beside(padded))
         forward = self._forward_pass(padded)
         if not self._eager:
             # The user's code may raise anything when it is traced; the model runs without a trace then.
@@ -71,8 +71,11 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
                 )
                 # A run operation by operation has no graph that shows how the model ends.
                 self.observed["ending"] = without_graph(forward.endings)
-                recorded += forward.notes
-                return
+                # The strings of a batch may be as long as its longest, which only a run shows.
+                is_open = any(None in shape[1:] for _, shape in forward.notes)
+                if not (is_open and self.question.spellings):
+                    recorded += forward.notes
+                    return
         forward.notes.clear()
         try:
             with self._errors_named(inputs), self._put_back():
@@ -89,7 +92,7 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
         """Run examples operation by operation; give the inputs of the first layers that tell axes apart."""
         self.check_shape(examples)
         padded = self.padded(examples)
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        inputs = (self.points(padded), self._beside(padded))
         forward = self._forward_pass(padded)
         with self._errors_named(inputs), self._put_back():
             return beginnings.reads_in(lambda: forward.read(*inputs), self.named_layers, most)
@@ -106,7 +109,7 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
     ) -> tuple[Array, ...]:
         """Run a computation of places operation by operation; the results of operations can be replaced in a trace."""
         if any(call.is_operation for call in calls):
-            found = self.run(function, examples, self.tensors(examples.inputs), static=(places,))
+            found = self.run(function, examples, self.points(examples), static=(places,))
         else:
             found = self.run_eagerly(function, examples, places)
         return tuple(map(to_host, found))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from explain.inputs.text.spelling import StringReaders
 from explain.keras.extension import KerasExtension
 from explain.keras.layers import is_keras_model, keras_backend
+from explain.keras.strings import string_readers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +28,10 @@ class TensorFlowExtension(KerasExtension):
     )
     reference_engine = "tf-explain"
     model_suffixes = (".keras",)
+
+    def string_readers(self, model: Any) -> StringReaders | None:
+        """Tell how a model reads strings; None if it reads none."""
+        return string_readers(model) if is_keras_model(model) else StringReaders()
 
     def recognises(self, model: object) -> bool:
         """Tell whether a model's class is a TensorFlow class; a Keras model counts only if Keras runs on TensorFlow."""

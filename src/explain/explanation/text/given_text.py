@@ -87,7 +87,16 @@ def read_input(
     InputError
         If there are strings without a tokenizer, a tokenizer without strings, or strings that cannot be read.
     """
+    if tokenizer is None and own_tokenizer is None and _reads_strings(model, extension):
+        # The model itself looks them up.
+        is_plain = isinstance(x, tuple) and all(isinstance(one, str) for one in x)
+        return ReadInput(list(x) if is_plain else x, forward_kwargs, lengths)
     strings = strings_of(x)
+    if strings is not None and tokenizer is not None and _looks_up(model, extension):
+        raise InputError(
+            f"tokenizer is given, but {type(model).__name__} takes strings, which it looks up itself: leave tokenizer "
+            "out."
+        )
     if strings is None:
         if tokenizer is not None:
             raise InputError(
@@ -126,6 +135,17 @@ def read_input(
     time_first = isinstance(layout, (str, Layout)) and getattr(layout, "axes", layout) == "TN"
     ids = texts.ids.T if time_first else texts.ids
     return ReadInput(ids, {**added, **(forward_kwargs or {})}, counts, texts)
+
+
+def _reads_strings(model: Any, extension: Extension) -> bool:
+    """Tell whether a model takes strings; extensions of other packages need not know."""
+    readers = getattr(extension, "string_readers", None)
+    return readers is not None and readers(model) is not None
+
+
+def _looks_up(model: Any, extension: Extension) -> bool:
+    """Tell whether a model has layers that look strings up: of a plain function this is not known."""
+    return hasattr(model, "layers") and _reads_strings(model, extension)
 
 
 def labels_of(model: Any) -> tuple[str, ...]:

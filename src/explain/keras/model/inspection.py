@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from explain.backends.inspection import Inspection
-from explain.backends.stepwise import is_stepwise
+from explain.backends.stepwise import is_stepwise, takes_state
 from explain.inputs.wiring import Wiring
 from explain.keras.building import check_complete
 from explain.keras.inspection import shape_complaint
@@ -65,6 +65,7 @@ class KerasInspection(Inspection):
             model=model,
             opaque=False,
             stepwise=wiring is None and is_stepwise(model.call, given),
+            takes_state=takes_state(model.call),
             eager=bool(getattr(model, "run_eagerly", False)),
             fixed_batch_size=found.batch_size,
             structure=found,

@@ -44,7 +44,7 @@ class OpenedKerasModel(Layered):
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         shape = _shape_of_one_input(question, like)
-        inspection = self.inspected(model, question.forward_kwargs, question.wiring, shape)
+        inspection = self.inspected(model, question.argument_names, question.wiring, shape)
         self.model = model
         super().__init__(getattr(model, "__name__", type(model).__name__), inspection, question)
         self._eager = inspection.eager
@@ -84,6 +84,13 @@ class OpenedKerasModel(Layered):
     @abstractmethod
     def constant(self, array: Array) -> Any:
         """Copy a host array of truth values or whole numbers to the device."""
+
+    def points(self, examples: Examples) -> tuple[Any, ...]:
+        """Copy the inputs of examples to the device: those of the model, or the output of a layer."""
+        arrays = examples.inputs
+        return self.tensors(
+            arrays if self.entry is not None else self.question.strings_of(arrays, moved=True)
+        )
 
     def run(
         self,
@@ -127,7 +134,8 @@ class OpenedKerasModel(Layered):
             If the input does not fit; the message says what to do.
         """
         question = self.question
-        if self.inspection.stepwise or self.entry is not None or question.wiring is not None:
+        is_other = question.wiring is not None or question.spellings
+        if self.inspection.stepwise or self.entry is not None or is_other:
             return
         count, *one = examples.inputs[0].shape
         one.insert(question.layout.batch_axis, count)
@@ -145,7 +153,7 @@ class OpenedKerasModel(Layered):
             if wiring is not None:
                 moved = points if self.entry is None else outer
                 points = wiring.arranged(moved, unmoved, lambda one, axis: one)
-            raise call_error(cause, points, wiring) from cause
+            raise call_error(cause, points, wiring, stepwise=self.inspection.stepwise) from cause
 
     @abstractmethod
     def _put_back(self) -> AbstractContextManager[None]:
@@ -174,7 +182,7 @@ class OpenedKerasModel(Layered):
     def _traces_for(self, examples: Examples) -> dict[Any, Any]:
         """Give the cached traces among which that of a computation belongs."""
         # These values cannot be part of a key: cache a trace that uses them for this opened model only.
-        alone = bool(self.question.forward_kwargs) or examples.target.function is not None
+        alone = bool(self.question.argument_names) or examples.target.function is not None
         return self._own_traces if alone else traces_of(self.model)
 
     def _key_of(self, function: Callable[..., Any], static: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
@@ -186,6 +194,7 @@ class OpenedKerasModel(Layered):
             self.entry,
             self.exit,
             self.readers,
+            self.fixed_batch_size,
             (question.score, question.output, question.layout, question.wiring),
             self.structure_token,
         )
@@ -209,7 +218,8 @@ class OpenedKerasModel(Layered):
         indices = examples.target.indices
         if indices is None:
             indices = np.zeros((len(examples), 0), np.int64)
-        outer, unmoved = self.tensors(examples.outer), self.tensors(examples.unmoved)
+        outer = self.tensors(self.question.strings_of(examples.outer, moved=True))
+        unmoved = self.tensors(self.question.strings_of(examples.unmoved, moved=False))
         return companions, mask, held, outer, unmoved, self.constant(indices)
 
 

@@ -29,7 +29,7 @@ def rule_gradients(
 ) -> RuleGradients:
     """Give the result of a rule's backward pass at the inputs."""
     padded = opened.padded(examples)
-    arguments: list[Any] = [opened.tensors(padded.inputs)]
+    arguments: list[Any] = [opened.points(padded)]
     if baselines is not None:
         arguments.append(opened.tensors(opened.padded(examples.with_inputs(baselines)).inputs))
     if rule in ("epsilon", "epsilon_plus"):

@@ -28,7 +28,7 @@ _MATRIX_PRODUCTS = names("BatchMatMul BatchMatMulV2 BatchMatMulV3")
 
 def attentions_in_one_run(opened: OpenedModel, examples: Examples) -> RawAttentions:
     """Give the attentions on the way to the scores, and the gradients to them, from one run of the model."""
-    weights, gradients, values = opened.run(_attentions, examples, opened.tensors(examples.inputs))
+    weights, gradients, values = opened.run(_attentions, examples, opened.points(examples))
     return RawAttentions(
         [to_host(one) for one in weights], [to_host(one) for one in gradients], to_host(values)
     )

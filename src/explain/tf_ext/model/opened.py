@@ -137,7 +137,7 @@ class OpenedModel(OpenedKerasModel):
         function, examples, *arguments
             As for `run`; arguments that are not tensors come first.
         """
-        inputs = (self.tensors(examples.inputs), self._beside(examples))
+        inputs = (self.points(examples), self._beside(examples))
         if "ending" not in self.observed:
             self.observed["ending"] = self._ending_of_a_run(examples)
         forward = self._forward_pass(examples, self.observed["ending"])
@@ -157,7 +157,7 @@ class OpenedModel(OpenedKerasModel):
             Takes the graph of the trace and its forward pass; its result is cached with the trace.
         """
         padded = self.padded(examples.rows(slice(0, 1)))
-        inputs = (self.tensors(padded.inputs), self._beside(padded))
+        inputs = (self.points(padded), self._beside(padded))
         trace = self._trace_of(function, padded, inputs, (), look)
         return None if trace is None else trace.analysis
 
@@ -219,7 +219,7 @@ class OpenedModel(OpenedKerasModel):
             return self._ending_in(examples)
 
     def _ending_in(self, examples: Examples) -> Ending | None:
-        given = (self.tensors(examples.inputs), self._beside(examples))
+        given = (self.points(examples), self._beside(examples))
         forward = self._forward_pass(examples)
         with self._put_back(), EagerRun.recorded(tf.nest.flatten(given)) as run:
             forward.run = run

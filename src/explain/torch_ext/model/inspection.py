@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from explain.backends.inspection import Complaint, Inspection, model_call_error, uncallable_error
-from explain.backends.stepwise import is_stepwise
+from explain.backends.stepwise import RUN_STEPWISE, is_stepwise, takes_state
 from explain.backends.token_readers import is_embedding
 from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
-from explain.inputs.wiring import Wiring
+from explain.inputs.wiring import STATE_NAMES, Wiring
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model, layers_of
@@ -82,6 +82,7 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         model=original,
         opaque=False,
         stepwise=not several and is_stepwise(_forward_of(original), given),
+        takes_state=takes_state(_forward_of(original)),
         several=several,
         keras=is_keras_model(original),
         fixed_batch_size=1 if structure.by_batch else None,
@@ -132,7 +133,8 @@ def stated_input_shape(model: Any) -> tuple[int | None, ...] | None:
 
 def reads_token_ids(model: Any) -> bool:
     """Tell whether the model has an accessible embedding layer."""
-    inspection = inspect_model(model)
+    # A state that the caller gives is not known here.
+    inspection = inspect_model(model, STATE_NAMES)
     layers = layers_of(inspection.model) if inspection.keras else inspection.structure.modules
     return inspection.has_layers and any(map(is_embedding, layers))
 
@@ -200,7 +202,10 @@ def call_error(
         return complaint.error(f" (The model raised: {cause})")
     passed = "The model gets a tuple by position, a dict by name." if inspection.several else None
     return model_call_error(
-        cause, [(name, tuple(one.shape), str(one.dtype)) for name, one in tensors], passed
+        cause,
+        [(name, tuple(one.shape), str(one.dtype)) for name, one in tensors],
+        passed,
+        RUN_STEPWISE if inspection.stepwise else "",
     )
 
 

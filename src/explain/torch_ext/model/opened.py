@@ -61,7 +61,7 @@ class OpenedModel(Layered):
     """The survey of the model for its current entry and exit; None until it is made."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
-        inspection = inspect_model(model, question.forward_kwargs, question.wiring)
+        inspection = inspect_model(model, question.argument_names, question.wiring)
         self.model = inspection.model
         name = getattr(self.model, "__name__", type(self.model).__name__)
         super().__init__(name, inspection, question)
