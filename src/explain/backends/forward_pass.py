@@ -123,7 +123,7 @@ class ForwardPass(ABC):
                     moved, unmoved, lambda one, axis: self._with_moved_axis(one, 0, axis)
                 )
             if self.exit is None:
-                reading, _ = self._called(inputs, keywords, question.output)
+                reading, _ = self._called(inputs, keywords, question.output, rows=rows)
             else:
                 # What the model returns does not matter: it may end at the layer.
                 self._run(inputs, keywords)
@@ -161,11 +161,15 @@ class ForwardPass(ABC):
         keywords: Mapping[str, Any],
         output: int | str | None,
         check: Callable[[Any], None] | None = None,
+        rows: int | None = None,
     ) -> tuple[Reading, Any]:
         """Call the model once; read its output, and give all that it returned."""
         result, recorded = self._run(inputs, keywords)
         if check is not None:
             check(result)
+        if self.question.scorer is not None:
+            # What the function gives is the score, whatever it is made of.
+            return Reading(self._scalars_of(self.question.scorer, result, rows), same, Finding("output")), result
         chosen = pick_output(result, output, self._output_names(), self._is_tensor)
         wanted, terminal = self.question.score, terminal_activation(chosen, recorded)
         is_searched = wanted != "output" and terminal is None and self.exit is None
@@ -193,6 +197,10 @@ class ForwardPass(ABC):
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[Any, Sequence[RecordedActivation]]:
         """Call the model; give what it returned and the calls of its activation layers."""
+
+    @abstractmethod
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
+        """Give what a function makes of all that the model returned: one number per example, shape (N,)."""
 
     @abstractmethod
     def _output_names(self) -> Sequence[str]:

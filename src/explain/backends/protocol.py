@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,9 @@ class Question:
         Keyword arguments of the model that are the same for every example.
     wiring : Wiring, optional
         For a model of several inputs: where each comes from.
+    scorer : callable, optional
+        For a model without a single output that is a tensor: from all that it returns to one number per example, which
+        is then its output.
     """
 
     layout: Layout
@@ -53,6 +56,11 @@ class Question:
     output: int | str | None = None
     forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wiring: Wiring | None = None
+    scorer: Callable[[Any], Any] | None = None
+
+    def runs_a_function(self, examples: Examples) -> bool:
+        """Tell whether a function of the caller, which may do anything, computes the scores of examples."""
+        return self.scorer is not None or examples.target.function is not None
 
 
 @dataclass(frozen=True)

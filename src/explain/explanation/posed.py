@@ -16,6 +16,7 @@ from explain.errors import OptionError, UnsupportedModelError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
+from explain.explanation.scorer import with_scorer
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
@@ -91,6 +92,11 @@ def posed(request: Request) -> Iterator[Posed]:
         backend: Backend = request.extension.open(request.model, request.question, request.given.like)
         _check_primitives(request, backend)
         with backend.session():
+            scored = with_scorer(request, backend)
+        if scored is not request:
+            request = scored
+            backend = request.extension.open(request.model, request.question, request.given.like)
+        with backend.session():
             yield _posed(request, backend)
 
 
@@ -137,6 +143,8 @@ def _posed(request: Request, opened: Backend) -> Posed:
         request = replace(request, target=text.target)
         predicted = predicted if text.predicted is None else text.predicted
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
+    if request.question.scorer is not None and not explains_neuron:
+        _, targets = resolve_target(request.question.scorer, outputs)
     examples = examples.with_target(target)
     compared = view.compared(request, examples)
     problem = Problem(
@@ -186,7 +194,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
 def _check_fit(request: Request, texts: Texts, opened: Backend) -> None:
     """Refuse a tokenizer that does not fit the model, before the model reads its ids."""
     check_vocabulary(request.model, opened, texts)
-    if texts.are_padded and not takes_mask(request.model):
+    if texts.are_padded and not takes_mask(request.model, texts):
         check_padding(cast(LayeredBackend, opened), texts, request.companions)
 
 

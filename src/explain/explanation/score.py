@@ -219,7 +219,7 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
     for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
-            raise not_scalars_error(scores.shape, outputs[rows].shape)
+            raise not_scalars_error(scores.shape, outputs[rows])
         parts.append(scores)
     found = np.concatenate(parts)
     if len(examples) > 1:

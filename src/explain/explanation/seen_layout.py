@@ -63,12 +63,7 @@ def _seen(
     request: Request, backend: Layered, moved: Sequence[GivenInput], dtype: np.dtype[Any]
 ) -> dict[str, Layout]:
     """Give the layouts that are seen, by the name of the input."""
-    fixed = [one for one in request.given.several if one.host is not None and not one.is_moved]
-    examples = Examples(
-        tuple(one.batch_first.astype(dtype, copy=False) for one in moved if one.is_moved),
-        companions=request.companions,
-        unmoved=tuple(one.batch_first for one in fixed),
-    )
+    examples = request.given.examples(dtype, request.companions)
     found: dict[str, Layout] = {}
     for place, one in enumerate(moved):
         if one.states_layout or not one.is_moved:

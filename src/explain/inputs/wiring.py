@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 
@@ -61,6 +64,13 @@ class Wiring:
         by_name = dict(zip(self.names, inputs, strict=True))
         return ([by_name], {}) if as_one else ([], by_name)
 
+    def passed_to(
+        self, model: Any, inputs: Sequence[Any], keywords: Collection[str]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Give the arguments of a model beside some keywords: one mapping if it cannot take inputs by their names."""
+        as_one = self.names is not None and takes_one_mapping(model, {*self.names, *keywords})
+        return self.arguments(inputs, as_one=as_one)
+
 
 def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
     """Give the inputs of a model one by one, and how it is called with them if there are several.
@@ -75,3 +85,51 @@ def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
     if isinstance(x, tuple):
         return list(x), Wiring((), (0,) * len(x))
     return [x], None
+
+
+def parameters_of(model: Any) -> Mapping[str, inspect.Parameter]:
+    """Give the parameters of a model by name: of what it wraps, where a wrapper passes its own arguments on.
+
+    Examples
+    --------
+    >>> list(parameters_of(lambda ids, mask: ids))
+    ['ids', 'mask']
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for one in (model, getattr(model, "module", None), getattr(model, "_orig_mod", None)):
+        function: Any = getattr(one, "forward", None) or getattr(one, "call", None) or one
+        # A method is made anew at each access; its function is not.
+        plain = getattr(function, "__func__", None)
+        # Some callables have no signature that can be read.
+        with suppress(TypeError, ValueError):
+            found |= inspect.signature(function).parameters if plain is None else _of_method(plain)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _of_method(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Give the parameters of a method but its first, the instance."""
+    return dict([*inspect.signature(function).parameters.items()][1:])
+
+
+def takes_one_mapping(model: Any, names: Collection[str]) -> bool:
+    """Tell whether a model takes inputs of these names as one argument, a mapping, since it cannot take them by name.
+
+    Its only parameter that needs a value has another name.
+
+    Examples
+    --------
+    >>> takes_one_mapping(lambda batch, **more: batch["a"], ["a", "b"])
+    True
+    >>> takes_one_mapping(lambda a, b=None: a, ["a", "b"])
+    False
+    """
+    needed = needed_parameters(model)
+    return len(needed) == 1 and needed[0] not in names
+
+
+def needed_parameters(model: Any) -> list[str]:
+    """Give the names of the parameters that a model needs by position."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    own = parameters_of(model).values()
+    return [one.name for one in own if one.kind in kinds and one.default is inspect.Parameter.empty]

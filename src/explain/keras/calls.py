@@ -49,7 +49,10 @@ def wired(
     named = {**keywords, "training": False} if keras else dict(keywords)
     if wiring is None:
         return inputs, named
-    given, by_name = wiring.arguments(inputs, as_one=keras and _takes_inputs_as_one(model, wiring.names))
+    if keras:
+        given, by_name = wiring.arguments(inputs, as_one=_takes_inputs_as_one(model, wiring.names))
+    else:
+        given, by_name = wiring.passed_to(model, inputs, keywords)
     return given, {**named, **by_name}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -83,7 +83,10 @@ class NumPyBackend:
     def outputs(self, examples: Examples, *, with_gradients: bool = False) -> tuple[Array, Finding]:
         """Give the output of each example, shape (N, ...)."""
         padded = examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
-        outputs = self._rows_of(self._chosen(self._result(padded)), len(padded))
+        result, scorer = self._result(padded), self._question.scorer
+        if scorer is not None:
+            return self._scalars_of(scorer, result, len(padded))[: len(examples)], Finding("output")
+        outputs = self._rows_of(self._chosen(result), len(padded))
         return outputs[: len(examples)], self._finding
 
     def all_outputs(self, examples: Examples) -> dict[str, Array]:
@@ -108,10 +111,10 @@ class NumPyBackend:
             raise
         # The model is third-party code, which may raise any error.
         except Exception as cause:
+            every = (*(one for one in given if not isinstance(one, Mapping)), *by_name.values())
+            inside = [one for mapping in given if isinstance(mapping, Mapping) for one in mapping.values()]
             shown = " and ".join(
-                f"shape {one.shape} and dtype {one.dtype}"
-                for one in (*given, *by_name.values())
-                if one is not None
+                f"shape {one.shape} and dtype {one.dtype}" for one in (*every, *inside) if one is not None
             )
             raise ModelCallError(
                 f"{self.model_name} raised {type(cause).__name__} for an input of {shown}: {cause}. Does x have the "
@@ -136,7 +139,8 @@ class NumPyBackend:
         arranged = wiring.arranged(
             [*map(copied, examples.inputs)], unmoved, lambda array, axis: np.moveaxis(array, 0, axis)
         )
-        return wiring.arguments(arranged, as_one=False)
+        beside = {*self._question.forward_kwargs, *examples.companions}
+        return wiring.passed_to(self._function.call, arranged, beside)
 
     def _chosen(self, result: Any) -> Any:
         """Give a result, or the chosen one of several."""
@@ -184,12 +188,15 @@ class NumPyBackend:
         if target.function is None:
             assert target.indices is not None
             return picked(outputs, target.indices)
-        scores = np.asarray(called_target(target.function, outputs))
-        if scores.size != len(examples) or scores.dtype.kind not in "fiub":
-            raise not_scalars_error(
-                f"{scores.dtype} of shape {scores.shape}", outputs.shape, "an array of numbers"
-            )
-        return scores.reshape(len(examples))
+        return self._scalars_of(target.function, outputs, len(examples))
+
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, count: int) -> Array:
+        """Give what a callable target makes of outputs: one number per example, shape (N,)."""
+        scores = np.array(called_target(function, outputs))
+        if scores.size != count or scores.dtype.kind not in "fiub":
+            given = f"{scores.dtype} of shape {scores.shape}"
+            raise not_scalars_error(given, outputs, "an array of numbers", count)
+        return scores.reshape(count)
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Raise an error: a function of arrays has no gradient."""

@@ -22,7 +22,7 @@ from explain.jax_ext.model.endings import ending_in, without_activations
 from explain.jax_ext.model.graph import Graph
 from explain.jax_ext.model.inspection import JaxInspection
 from explain.jax_ext.model.layers.calls import JaxPlace, noted_calls
-from explain.jax_ext.model.scores import ARITHMETIC, pick_scores, scores_and_gradients
+from explain.jax_ext.model.scores import ARITHMETIC, pick_scores, scalars_of, scores_and_gradients
 from explain.jax_ext.model.state import held_keras_layers, values_in_place, variables_of
 from explain.jax_ext.model.tracing import Beside
 from explain.keras.calls import recorded_activations, wired
@@ -256,6 +256,10 @@ class JaxForwardPass(ForwardPass):
         given, named = wired(model, self.question.wiring, inputs, keywords, keras=is_keras_model(model))
         with recorded_activations(self.layers) as recorded:
             return model(*given, **named), recorded
+
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
+        assert rows is not None, "points are here"
+        return scalars_of(function, outputs, rows)
 
     def _output_names(self) -> Sequence[str]:
         return output_names(self.model) if is_keras_model(self.model) else ()

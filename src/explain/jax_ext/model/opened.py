@@ -236,7 +236,7 @@ class OpenedModel(Layered):
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            if examples.target.function is None:
+            if not self.question.runs_a_function(examples):
                 self._eager = True
             return None
 
@@ -250,7 +250,7 @@ class OpenedModel(Layered):
     ) -> Trace:
         question = self.question
         # These values cannot be part of a key: cache a trace that uses them for this opened model only.
-        alone = bool(question.forward_kwargs) or examples.target.function is not None
+        alone = bool(question.forward_kwargs) or question.runs_a_function(examples)
         kept = self._own_traces if alone else traces_of(self.model)
         leaves, tree = jax.tree.flatten(inputs)
         key = (

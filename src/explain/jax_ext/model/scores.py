@@ -44,12 +44,22 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
         if not indices.shape[-1]:
             return outputs
         return outputs[(jnp.arange(len(outputs)), *(indices[:, axis] for axis in range(indices.shape[-1])))]
+    return scalars_of(function, outputs, len(outputs))
+
+
+def scalars_of(function: Callable[[Any], Any], outputs: Any, count: int) -> Any:
+    """Give what a callable target makes of outputs: one scalar per example, shape (N,).
+
+    Raises
+    ------
+    TargetError
+        If it does not give N scalars.
+    """
     scores = called_target(function, outputs)
     shape = tuple(scores.shape) if isinstance(scores, jax.Array) else None
-    if shape is None or shape[:1] != outputs.shape[:1] or any(size != 1 for size in shape[1:]):
-        raise not_scalars_error(
-            type(scores).__name__ if shape is None else shape, outputs.shape, "a JAX array"
-        )
+    if shape is None or any(size != 1 for size in shape[1:]) or (shape[:1] or (1,)) != (count,):
+        given = type(scores).__name__ if shape is None else shape
+        raise not_scalars_error(given, outputs, "a JAX array", count)
     return jnp.reshape(scores, (-1,))
 
 

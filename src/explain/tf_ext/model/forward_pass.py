@@ -31,6 +31,7 @@ from explain.tf_ext.model.scores import (
     ActivationRecorder,
     gradients_of_scores,
     pick_scores,
+    scalars_of,
 )
 from explain.tf_ext.model.state import held_keras_layers
 from explain.tf_ext.model.tracing import Beside
@@ -203,6 +204,9 @@ class TensorFlowForwardPass(ForwardPass):
         given, named = wired(model, self.question.wiring, inputs, keywords, keras=is_keras_model(model))
         with ActivationRecorder(model).recording() as recorded:
             return (self.inspection.model or model)(*given, **named), recorded
+
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
+        return scalars_of(function, outputs, rows)
 
     def _output_names(self) -> Sequence[str]:
         return output_names(self.model) if is_keras_model(self.model) else ()

@@ -243,7 +243,7 @@ class OpenedModel(Layered):
             with preserved_variables(self.model, self._kept) if trace.assigns else nullcontext():
                 return trace.function(*tf.nest.flatten(inputs))
         except tf.errors.OpError as error:
-            if examples.target.function is None or is_out_of_memory(error):
+            if not self.question.runs_a_function(examples) or is_out_of_memory(error):
                 raise
             return None
 
@@ -290,7 +290,7 @@ class OpenedModel(Layered):
         companions, mask, held, outer, _, _ = inputs[-1]
         question = self.question
         # These values cannot be part of a key: cache a trace that uses them for this opened model only.
-        alone = bool(question.forward_kwargs) or examples.target.function is not None
+        alone = bool(question.forward_kwargs) or question.runs_a_function(examples)
         kept = self._own_traces if alone else traces_of(self.model)
         key = (
             function,

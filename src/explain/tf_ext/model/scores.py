@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,16 +64,27 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     """
     if function is None:
         return tf.gather_nd(outputs, indices, batch_dims=1) if indices.shape[-1] else outputs
+    return scalars_of(function, outputs, outputs.shape[0])
+
+
+def scalars_of(function: Callable[[Any], Any], outputs: Any, count: int | None) -> Any:
+    """Give what a callable target makes of outputs: one scalar per example, shape (N,); N may not be known yet.
+
+    Raises
+    ------
+    TargetError
+        If it does not give N scalars.
+    """
     # In a trace it may fail only because it is traced: it is then called again without one.
     scores = called_target(function, outputs) if tf.executing_eagerly() else function(outputs)
     shape = tuple(scores.shape) if tf.is_tensor(scores) else None
     if (
         shape is None
         or any(size != 1 for size in shape[1:])
-        or len(shape) == 0
-        or shape[0] not in (None, outputs.shape[0])
+        or (len(shape) == 0 and count != 1)
+        or (len(shape) > 0 and shape[0] not in (None, count))
     ):
-        raise not_scalars_error(type(scores).__name__ if shape is None else shape, outputs.shape)
+        raise not_scalars_error(type(scores).__name__ if shape is None else shape, outputs, count=count)
     return tf.reshape(scores, [-1])
 
 
