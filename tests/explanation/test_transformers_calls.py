@@ -53,7 +53,12 @@ def test_inputs_by_name_have_the_map_that_plain_autograd_gives():
 @pytest.mark.parametrize("layer", [None, "vit.layers.0"])
 def test_a_picture_by_name_has_the_map_of_a_picture_alone(layer):
     model = built(
-        transformers.ViTForImageClassification, transformers.ViTConfig, image_size=16, patch_size=4, num_labels=3, **SIZES
+        transformers.ViTForImageClassification,
+        transformers.ViTConfig,
+        image_size=16,
+        patch_size=4,
+        num_labels=3,
+        **SIZES,
     )
     x = torch.tensor(np.random.default_rng(1).normal(size=(2, 3, 16, 16)))
     named = explain.attribute(model, {"pixel_values": x}, "grad_cam", layer=layer, target=1)
