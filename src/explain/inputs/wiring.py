@@ -68,7 +68,7 @@ class Wiring:
         self, model: Any, inputs: Sequence[Any], keywords: Collection[str]
     ) -> tuple[list[Any], dict[str, Any]]:
         """Give the arguments of a model beside some keywords: one mapping if it cannot take inputs by their names."""
-        as_one = self.names is not None and takes_one_mapping(model, {*self.names, *keywords})
+        as_one = self.names is not None and takes_one_mapping(model, self.names, keywords)
         return self.arguments(inputs, as_one=as_one)
 
 
@@ -112,10 +112,10 @@ def _of_method(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     return dict([*inspect.signature(function).parameters.items()][1:])
 
 
-def takes_one_mapping(model: Any, names: Collection[str]) -> bool:
+def takes_one_mapping(model: Any, names: Collection[str], keywords: Collection[str] = ()) -> bool:
     """Tell whether a model takes inputs of these names as one argument, a mapping, since it cannot take them by name.
 
-    Its only parameter that needs a value has another name.
+    None of them is a parameter, and one parameter needs a value besides the keywords of the call.
 
     Examples
     --------
@@ -124,11 +124,11 @@ def takes_one_mapping(model: Any, names: Collection[str]) -> bool:
     >>> takes_one_mapping(lambda a, b=None: a, ["a", "b"])
     False
     """
-    needed = needed_parameters(model)
-    return len(needed) == 1 and needed[0] not in names
+    needed = [name for name in _needed_parameters(model) if name not in keywords]
+    return len(needed) == 1 and not set(names) & set(parameters_of(model))
 
 
-def needed_parameters(model: Any) -> list[str]:
+def _needed_parameters(model: Any) -> list[str]:
     """Give the names of the parameters that a model needs by position."""
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
     own = parameters_of(model).values()

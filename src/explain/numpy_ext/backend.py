@@ -32,6 +32,7 @@ from explain.errors import (
     InputError,
     ModelCallError,
     ScoreError,
+    SeveralOutputsError,
     UnsupportedModelError,
 )
 from explain.numpy_ext.callables import ArrayFunction
@@ -166,14 +167,16 @@ class NumPyBackend:
             outputs = np.array(result)
         # Third-party code may return a tensor on a device or in a graph, lists of unequal lengths, and more.
         except Exception as cause:
-            raise ScoreError(
+            raise SeveralOutputsError(
                 f"{self.model_name} gave a {type(result).__name__}, which cannot be converted to an array "
-                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row per example."
+                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row per example, or "
+                "give target= a function from all that it returns to one number an example."
             ) from cause
         if outputs.dtype.kind not in "fiub":
-            raise ScoreError(
+            raise SeveralOutputsError(
                 f"{self.model_name} gave a {type(result).__name__} of dtype {outputs.dtype}, which is not numeric: "
-                "explain a function that returns scores, such as predict_proba or decision_function."
+                "explain a function that returns scores, such as predict_proba or decision_function, or give target= a "
+                "function from all that it returns to one number an example."
             )
         # Keep at least the precision of the result, else a small difference of large scores would be lost.
         return outputs.astype(np.result_type(outputs, self.dtype), copy=False)

@@ -11,7 +11,7 @@ from explain.backends.protocol import Extension, Question
 from explain.errors import ExplainError, ScoreError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout
-from explain.inputs.wiring import Wiring, needed_parameters, takes_one_mapping
+from explain.inputs.wiring import Wiring, takes_one_mapping
 from explain.running.locks import ONE_CALL_AT_A_TIME
 
 
@@ -27,7 +27,7 @@ def takes_mapping(model: Any, extension: Extension, given: Mapping[str, Array]) 
     given : Mapping of str to numpy.ndarray
         What the model would take, shape (N, T) each, the ids first.
     """
-    if len(needed_parameters(model)) != 1 or not takes_one_mapping(model, given):
+    if not takes_one_mapping(model, given):
         return False
     first = [array[:1] for array in given.values()]
     layout, names = Layout("NT"), tuple(given)
