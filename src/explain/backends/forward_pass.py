@@ -25,6 +25,7 @@ from explain.backends.scoring import (
 )
 from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
 from explain.errors import InputError
+from explain.inputs.text.continuation import FOLLOWING, not_foretold_error
 
 
 def check_rows(shape: Sequence[int | None], rows: int | None) -> None:
@@ -109,6 +110,9 @@ class ForwardPass(ABC):
             If the output has another number of rows, or no axis at all.
         """
         question, batch_axis = self.question, self.question.layout.batch_axis
+        # These belong to the score, not to the model.
+        following = keywords.get(FOLLOWING)
+        keywords = {name: one for name, one in keywords.items() if name != FOLLOWING}
         # A place where the run begins may come after the one where it ends.
         with suppress(EndOfRun) if self.exit is not None else nullcontext(), ExitStack() as stack:
             for context in contexts:
@@ -136,7 +140,17 @@ class ForwardPass(ABC):
         if self.exit is not None and rows is not None and shape[0] not in (None, rows):
             raise layer_rows_error(self.exit.call, shape, rows)
         check_rows(shape, rows)
+        if question.continued and self.exit is None:
+            transform = reading.transform
+            return replace(reading, transform=lambda source: self._checked(transform(source), following))
         return reading
+
+    def _checked(self, outputs: Any, following: Any) -> Any:
+        """Give the scores of the tokens that follow; refuse outputs that are not of these tokens."""
+        shape, least = tuple(outputs.shape), self.question.continued
+        if len(shape) != 3 or (shape[2] is not None and shape[2] < least):
+            raise not_foretold_error(shape[1:], least)
+        return self._continued(outputs, following)
 
     def _reading_of_last_step(self, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:
         """Call a model that takes one step at a time over whole sequences; read its output at the last real step."""
@@ -169,7 +183,9 @@ class ForwardPass(ABC):
             check(result)
         if self.question.scorer is not None:
             # What the function gives is the score, whatever it is made of.
-            return Reading(self._scalars_of(self.question.scorer, result, rows), same, Finding("output")), result
+            return Reading(
+                self._scalars_of(self.question.scorer, result, rows), same, Finding("output")
+            ), result
         chosen = pick_output(result, output, self._output_names(), self._is_tensor)
         wanted, terminal = self.question.score, terminal_activation(chosen, recorded)
         is_searched = wanted != "output" and terminal is None and self.exit is None
@@ -201,6 +217,18 @@ class ForwardPass(ABC):
     @abstractmethod
     def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
         """Give what a function makes of all that the model returned: one number per example, shape (N,)."""
+
+    @abstractmethod
+    def _continued(self, outputs: Any, following: Any) -> Any:
+        """Give the sum of the scores of the tokens that follow, and each score, shape (N, 1 + K).
+
+        Parameters
+        ----------
+        outputs : tensor
+            Shape (N, T, tokens).
+        following : tensor of int
+            Shape (N, K, 3): place, id, and whether the token is there.
+        """
 
     @abstractmethod
     def _output_names(self) -> Sequence[str]:

@@ -49,6 +49,9 @@ class Question:
     scorer : callable, optional
         For a model without a single output that is a tensor: from all that it returns to one number per example, which
         is then its output.
+    continued : int
+        For a model of texts whose following tokens are explained: how many tokens it must know at least. Its output is
+        then the sum of the scores of those that follow, and each score. 0 for any other question.
     """
 
     layout: Layout
@@ -57,6 +60,7 @@ class Question:
     forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
     wiring: Wiring | None = None
     scorer: Callable[[Any], Any] | None = None
+    continued: int = 0
 
     def runs_a_function(self, examples: Examples) -> bool:
         """Tell whether a function of the caller, which may do anything, computes the scores of examples."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from explain.algorithms.catalogue import find_method
@@ -17,6 +18,7 @@ from explain.explanation.arguments import (
     optional_count,
     output_of,
     score_of,
+    score_of_tokens,
     seed_of,
 )
 from explain.explanation.given_inputs import given_inputs
@@ -24,6 +26,7 @@ from explain.explanation.request import Request
 from explain.explanation.text.given_text import parts_of_pipeline, read_input
 from explain.inputs.arrays import split_forward_kwargs
 from explain.inputs.reduction import reduction_of
+from explain.inputs.text.continuation import FOLLOWING
 
 
 def checked_request(
@@ -84,7 +87,7 @@ def checked_request(
     model, own_tokenizer = parts_of_pipeline(model)
     model, forward_kwargs = without_partial(model, forward_kwargs)
     extension = extension_for(model, framework)
-    read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout)
+    read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout, target)
     given = given_inputs(
         read.x,
         extension,
@@ -100,13 +103,18 @@ def checked_request(
     count = given.x.shape[given.layout.batch_axis]
     names = (given.wiring and given.wiring.names) or ()
     common, companions = split_forward_kwargs(read.forward_kwargs, count, extension, names)
+    question = Question(given.layout, score_of(score), output_of(output), common, given.wiring)
+    following = companions.get(FOLLOWING)
+    if following is not None:
+        least = int(following[..., 1].max()) + 1
+        question = replace(question, score=score_of_tokens(question.score), continued=least)
     request = Request(
         model=model,
         given=given,
         method=row,
         extension=extension,
         engine=engine_of(engine, row, extension),
-        question=Question(given.layout, score_of(score), output_of(output), common, given.wiring),
+        question=question,
         companions=companions,
         reduce=reduction,
         target=target,

@@ -20,6 +20,7 @@ from explain.explanation.scorer import with_scorer
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
+from explain.explanation.text.foretold import check_foretold
 from explain.explanation.text.given_text import takes_mask
 from explain.explanation.text.target import TextTarget, text_target
 from explain.explanation.whole_numbers import with_own_numbers
@@ -113,6 +114,8 @@ def _posed(request: Request, opened: Backend) -> Posed:
         )
     backend = view.backend
     examples = with_own_numbers(request, backend, view.examples)
+    if request.texts is not None and request.question.continued and request.neuron is None:
+        check_foretold(request, request.texts, view, examples)
     executor = executor_for(
         backend,
         request.model,
@@ -141,10 +144,12 @@ def _posed(request: Request, opened: Backend) -> Posed:
         if not explains_neuron:
             text = text_target(request, request.texts, view, examples, outputs)
         request = replace(request, target=text.target)
-        predicted = predicted if text.predicted is None else text.predicted
+        predicted = None if text.labels else predicted if text.predicted is None else text.predicted
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
     if request.question.scorer is not None and not explains_neuron:
         _, targets = resolve_target(request.question.scorer, outputs)
+    if text is not None and text.labels:
+        targets = text.labels
     examples = examples.with_target(target)
     compared = view.compared(request, examples)
     problem = Problem(

@@ -169,8 +169,8 @@ class NumPyBackend:
         except Exception as cause:
             raise SeveralOutputsError(
                 f"{self.model_name} gave a {type(result).__name__}, which cannot be converted to an array "
-                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row per example, or "
-                "give target= a function from all that it returns to one number an example."
+                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row per "
+                "example, or give target= a function from all that it returns to one number an example."
             ) from cause
         if outputs.dtype.kind not in "fiub":
             raise SeveralOutputsError(

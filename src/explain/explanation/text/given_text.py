@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from explain.backends.protocol import Extension
-from explain.errors import InputError
+from explain.errors import InputError, TargetError
 from explain.explanation.text.one_mapping import takes_mapping
 from explain.inputs.layout import Layout
 from explain.inputs.text.batch import Texts, strings_of, texts_of
+from explain.inputs.text.continuation import FOLLOWING, continuations_of, with_following
 from explain.inputs.text.recognised import is_tokenizer, tokenizer_of
 from explain.inputs.wiring import parameters_of
 
@@ -71,12 +72,13 @@ def read_input(
     forward_kwargs: Mapping[str, Any] | None,
     lengths: Any,
     layout: Any,
+    target: Any,
 ) -> ReadInput:
     """Read strings with a tokenizer; any other input remains as it is.
 
     Parameters
     ----------
-    model, x, tokenizer, forward_kwargs, lengths, layout : object
+    model, x, tokenizer, forward_kwargs, lengths, layout, target : object
         As for `explain.attribute`.
     own_tokenizer : object
         The tokenizer of a pipeline or of a model, used if the caller gives none.
@@ -88,7 +90,12 @@ def read_input(
     InputError
         If there are strings without a tokenizer, a tokenizer without strings, or strings that cannot be read.
     """
-    strings = strings_of(x)
+    strings, continuations = strings_of(x), continuations_of(target)
+    if strings is None and continuations is not None:
+        raise TargetError(
+            f"target is a continuation, but x is of type {type(x).__name__}: give strings, with tokenizer=; for token "
+            "ids give target=(place, id)."
+        )
     if strings is None:
         if tokenizer is not None:
             raise InputError(
@@ -110,22 +117,27 @@ def read_input(
     steps = stated[0] if stated is not None and len(stated) == 1 else None
     texts = texts_of(strings, tokenizer_of(tokenizer), steps)
     counts = texts.mask.sum(axis=1).tolist()
-    mask = texts.mask.astype(np.int64)
+    mask, follows = texts.mask.astype(np.int64), None
+    start = _decoder_start(model) if _takes(model, _DECODER_IDS) else None
+    if continuations is not None:
+        followed = with_following(texts, continuations, in_decoder=start is not None, steps=steps)
+        texts, mask, follows = followed.texts, followed.present, followed.following
+        forward_kwargs = {**(forward_kwargs or {}), FOLLOWING: follows}
     named = _named_inputs(model)
     if named:
         given = {_TOKENS: texts.ids, _PADDING_MASK: mask, _SEGMENTS: np.zeros_like(texts.ids), **texts.more}
         x = {name: given[name] for name in named}
         return _by_name(x, forward_kwargs, counts, texts)
     together = {_IDS: texts.ids, _MASK: mask, **texts.more}
-    if not forward_kwargs and takes_mapping(model, extension, together):
-        return _by_name(together, None, counts, texts)
+    if not set(forward_kwargs or ()) - {FOLLOWING} and takes_mapping(model, extension, together):
+        return _by_name(together, forward_kwargs, counts, texts)
     added = {name: values for name, values in texts.more.items() if _takes(model, name)}
     if _takes(model, _MASK):
         added[_MASK] = mask
-    start = _decoder_start(model)
-    if start is not None and _takes(model, _DECODER_IDS):
+    if start is not None:
         # The next token is then the first that the decoder writes.
-        added[_DECODER_IDS] = np.full((len(texts), 1), start, np.int64)
+        before = [] if follows is None else [follows[:, :-1, 1]]
+        added[_DECODER_IDS] = np.concatenate([np.full((len(texts), 1), start, np.int64), *before], axis=1)
     time_first = isinstance(layout, (str, Layout)) and getattr(layout, "axes", layout) == "TN"
     ids = texts.ids.T if time_first else texts.ids
     return ReadInput(ids, {**added, **(forward_kwargs or {})}, counts, texts)

@@ -208,6 +208,12 @@ class TensorFlowForwardPass(ForwardPass):
     def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
         return scalars_of(function, outputs, rows)
 
+    def _continued(self, outputs: Any, following: Any) -> Any:
+        each = tf.gather_nd(outputs, following[..., :2], batch_dims=1) * tf.cast(
+            following[..., 2], outputs.dtype
+        )
+        return tf.concat([tf.reduce_sum(each, 1, keepdims=True), each], 1)
+
     def _output_names(self) -> Sequence[str]:
         return output_names(self.model) if is_keras_model(self.model) else ()
 

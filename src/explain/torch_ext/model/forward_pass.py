@@ -82,6 +82,11 @@ class TorchForwardPass(ForwardPass):
         assert rows is not None, "points are here"
         return scalars_of(function, outputs, rows)
 
+    def _continued(self, outputs: Tensor, following: Tensor) -> Tensor:
+        rows = torch.arange(len(outputs), device=outputs.device)[:, None]
+        each = outputs[rows, following[..., 0], following[..., 1]] * following[..., 2].to(outputs.dtype)
+        return torch.cat([each.sum(1, keepdim=True), each], 1)
+
     def _output_names(self) -> Sequence[str]:
         return output_names(self.inspection.model) if self.inspection.keras else ()
 
