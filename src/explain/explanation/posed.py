@@ -20,7 +20,7 @@ from explain.explanation.scorer import with_scorer
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
-from explain.explanation.text.foretold import check_foretold
+from explain.explanation.text.foretold import check_foretold, in_decoder, without_continuation
 from explain.explanation.text.given_text import takes_mask
 from explain.explanation.text.target import TextTarget, text_target
 from explain.explanation.whole_numbers import with_own_numbers
@@ -199,8 +199,13 @@ def _posed(request: Request, opened: Backend) -> Posed:
 def _check_fit(request: Request, texts: Texts, opened: Backend) -> None:
     """Refuse a tokenizer that does not fit the model, before the model reads its ids."""
     check_vocabulary(request.model, opened, texts)
-    if texts.are_padded and not takes_mask(request.model, texts):
+    if not texts.are_padded or takes_mask(request.model, texts):
+        return
+    if not request.question.continued:
         check_padding(cast(LayeredBackend, opened), texts, request.companions)
+    elif in_decoder(request):
+        # Any other model that foretells tokens does not read what is behind a text.
+        check_padding(cast(LayeredBackend, without_continuation(request)), texts, request.companions)
 
 
 def _expected(request: Request, count: int) -> Target:
