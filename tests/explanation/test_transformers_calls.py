@@ -111,7 +111,7 @@ def test_a_mask_beside_a_waveform_stays_and_warns_of_nothing(method):
     model = wave_model(transformers.Wav2Vec2ForCTC)
     options = {
         "target": (2, 1),
-        **({"sliding_window_shapes": 50, "strides": 50} if method == "occlusion" else {}),
+        **({"sliding_window_shapes": (50,)} if method == "occlusion" else {}),
     }
     if method == "ig":
         options["n_steps"] = 8

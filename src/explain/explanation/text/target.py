@@ -103,7 +103,7 @@ def _classes(target: Any, names: Sequence[str]) -> Any:
     if unknown and not names:
         raise TargetError(
             f"target={unknown[0]!r} is a name, but the names of the model's classes are not known: give the number of "
-            "the class, or the names with display={'classes': (...)}."
+            "the class, or the names with display={'classes': (...)}; for the similarity to another text, a function."
         )
     if unknown:
         raise TargetError(
@@ -165,7 +165,7 @@ def _token(given: Any, texts: Texts, count: int) -> int:
         # The spelling of the vocabulary, such as "[SEP]", "##able" or "ĠParis".
         return named
     spaced = tokenizer.pieces(f" {given}")
-    advice = "give the first of them, or another token"
+    advice = f"give the first of them, another token, or target=explain.Continuation({given!r}) for all together"
     if len(spaced) == 1 and len(pieces) > 1:
         advice = f"{f' {given}'!r}, with the space before it, is one token: give that"
     if len(pieces) > 1:
