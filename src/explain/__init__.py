@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
     from explain.inputs.display import Display
+    from explain.inputs.text.continuation import Continuation
     from explain.migration.check import check_migration
     from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
@@ -31,6 +32,7 @@ _HOMES = {
     "Attribution": "explain.results.attribution",
     "load": "explain.results.attribution",
     "Display": "explain.inputs.display",
+    "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
     "render": "explain.render",
     "zoo": "explain.zoo",
@@ -38,6 +40,7 @@ _HOMES = {
 
 __all__ = [
     "Attribution",
+    "Continuation",
     "Display",
     "MigrationReport",
     "attribute",

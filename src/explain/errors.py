@@ -52,6 +52,10 @@ class ScoreError(ExplainError, ValueError):
     """`score` or `output` does not name something that the model computes."""
 
 
+class SeveralOutputsError(ScoreError):
+    """The model gives several outputs, or none that is a tensor, and none of them is chosen."""
+
+
 class MethodError(ExplainError, ValueError):
     """No method of that name is in the catalogue."""
 

@@ -26,6 +26,7 @@ from explain.backends.scoring import (
 from explain.backends.stepwise import check_step_result, time_axis_of, unrolled
 from explain.errors import InputError
 from explain.inputs.examples import Examples
+from explain.inputs.text.continuation import FOLLOWING, not_foretold_error
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,9 @@ class ForwardPass(ABC):
             If the output has another number of rows, or no axis at all.
         """
         question, batch_axis = self.question, self.question.layout.batch_axis
+        # These belong to the score, not to the model.
+        following = keywords.get(FOLLOWING)
+        keywords = {name: one for name, one in keywords.items() if name != FOLLOWING}
         keywords = question.with_states(keywords, self._with_moved_axis)
         # A place where the run begins may come after the one where it ends.
         with suppress(EndOfRun) if self.exit is not None else nullcontext(), ExitStack() as stack:
@@ -151,7 +155,7 @@ class ForwardPass(ABC):
                     moved, unmoved, lambda one, axis: self._with_moved_axis(one, 0, axis)
                 )
             if self.exit is None:
-                reading, _ = self._called(inputs, keywords, question.output)
+                reading, _ = self._called(inputs, keywords, question.output, rows=rows)
             else:
                 # What the model returns does not matter: it may end at the layer.
                 self._run(inputs, keywords)
@@ -164,7 +168,17 @@ class ForwardPass(ABC):
         if self.exit is not None and rows is not None and shape[0] not in (None, rows):
             raise layer_rows_error(self.exit.call, shape, rows)
         check_rows(shape, rows)
+        if question.continued and self.exit is None:
+            transform = reading.transform
+            return replace(reading, transform=lambda source: self._checked(transform(source), following))
         return reading
+
+    def _checked(self, outputs: Any, following: Any) -> Any:
+        """Give the scores of the tokens that follow; refuse outputs that are not of these tokens."""
+        shape, least = tuple(outputs.shape), self.question.continued
+        if len(shape) != 3 or (shape[2] is not None and shape[2] < least):
+            raise not_foretold_error(shape[1:], least)
+        return self._continued(outputs, following)
 
     def _reading_of_last_step(self, inputs: Any, mask: Any, keywords: Mapping[str, Any]) -> Reading:
         """Call a model that takes one step at a time over whole sequences; read its output at the last real step."""
@@ -189,11 +203,17 @@ class ForwardPass(ABC):
         keywords: Mapping[str, Any],
         output: int | str | None,
         check: Callable[[Any], None] | None = None,
+        rows: int | None = None,
     ) -> tuple[Reading, Any]:
         """Call the model once; read its output, and give all that it returned."""
         result, recorded = self._run(inputs, keywords)
         if check is not None:
             check(result)
+        if self.question.scorer is not None:
+            # What the function gives is the score, whatever it is made of.
+            return Reading(
+                self._scalars_of(self.question.scorer, result, rows), same, Finding("output")
+            ), result
         if output is None and self.inspection.takes_state and isinstance(result, (tuple, list)):
             # The other is the next state.
             output = 0 if len(result) == 2 else None
@@ -224,6 +244,22 @@ class ForwardPass(ABC):
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[Any, Sequence[RecordedActivation]]:
         """Call the model; give what it returned and the calls of its activation layers."""
+
+    @abstractmethod
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
+        """Give what a function makes of all that the model returned: one number per example, shape (N,)."""
+
+    @abstractmethod
+    def _continued(self, outputs: Any, following: Any) -> Any:
+        """Give the sum of the scores of the tokens that follow, and each score, shape (N, 1 + K).
+
+        Parameters
+        ----------
+        outputs : tensor
+            Shape (N, T, tokens).
+        following : tensor of int
+            Shape (N, K, 3): place, id, and whether the token is there.
+        """
 
     @abstractmethod
     def _output_names(self) -> Sequence[str]:

@@ -54,6 +54,12 @@ class Question:
         The keyword arguments that are states, whose tensors are among the companions of the examples.
     spellings : Mapping
         For inputs of strings, which are numbers everywhere else: their strings, by the position of the input.
+    scorer : callable, optional
+        For a model without a single output that is a tensor: from all that it returns to one number per example, which
+        is then its output.
+    continued : int
+        For a model of texts whose following tokens are explained: how many tokens it must know at least. Its output is
+        then the sum of the scores of those that follow, and each score. 0 for any other question.
     """
 
     layout: Layout
@@ -92,6 +98,13 @@ class Question:
             if source is not None and source[0] == moved and source[1] < len(found):
                 found[source[1]] = spelling.strings(found[source[1]])
         return found
+
+    scorer: Callable[[Any], Any] | None = None
+    continued: int = 0
+
+    def runs_a_function(self, examples: Examples) -> bool:
+        """Tell whether a function of the caller, which may do anything, computes the scores of examples."""
+        return self.scorer is not None or examples.target.function is not None
 
 
 @dataclass(frozen=True)

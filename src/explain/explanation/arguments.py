@@ -71,6 +71,16 @@ def score_of(score: str) -> ScoreKind:
     return cast(ScoreKind, score)
 
 
+def score_of_tokens(score: ScoreKind) -> ScoreKind:
+    """Give the kind of score of tokens that follow a text: the logarithm of their probability, whose sum is one."""
+    if score not in ("logit", "log_probability"):
+        raise ScoreError(
+            f"score={score!r} is not for a continuation, whose score is the logarithm of its probability: leave score "
+            "out."
+        )
+    return "log_probability"
+
+
 def output_of(output: Any) -> int | str | None:
     """Refuse what is neither a position nor a name of an output; a name may be any key of a dict."""
     if isinstance(output, Integral) and not isinstance(output, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from explain.algorithms.catalogue import find_method
@@ -17,6 +18,7 @@ from explain.explanation.arguments import (
     optional_count,
     output_of,
     score_of,
+    score_of_tokens,
     seed_of,
 )
 from explain.explanation.given_inputs import given_inputs
@@ -24,6 +26,7 @@ from explain.explanation.request import Request
 from explain.explanation.text.given_text import parts_of_pipeline, read_input
 from explain.inputs.arrays import split_forward_kwargs
 from explain.inputs.reduction import reduction_of
+from explain.inputs.text.continuation import FOLLOWING
 from explain.inputs.wiring import split_states
 
 
@@ -85,7 +88,7 @@ def checked_request(
     model, own_tokenizer = parts_of_pipeline(model)
     model, forward_kwargs = without_partial(model, forward_kwargs)
     extension = extension_for(model, framework)
-    read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout)
+    read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout, target)
     given = given_inputs(
         read.x,
         extension,
@@ -107,15 +110,20 @@ def checked_request(
     )
     # Texts with some words left out are of several lengths.
     is_open = any(one.has_open_length for one in given.spellings.values())
+    question = Question(
+        given.layout, score_of(score), output_of(output), common, given.wiring, given.spellings, states
+    )
+    following = companions.get(FOLLOWING)
+    if following is not None:
+        least = int(following[..., 1].max()) + 1
+        question = replace(question, score=score_of_tokens(question.score), continued=least)
     request = Request(
         model=model,
         given=given,
         method=row,
         extension=extension,
         engine=engine_of(engine, row, extension),
-        question=Question(
-            given.layout, score_of(score), output_of(output), common, given.wiring, given.spellings, states
-        ),
+        question=question,
         companions={**companions, **tensors},
         reduce=reduction,
         target=target,

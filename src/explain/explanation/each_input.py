@@ -10,6 +10,7 @@ import numpy as np
 from explain.backends.found import Found
 from explain.backends.tokens import Tokens, no_vector_for_strings
 from explain.errors import (
+    BaselineWarning,
     HeldInputWarning,
     LayerError,
     ModelCallError,
@@ -21,7 +22,7 @@ from explain.errors import (
 from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Note, Notes, Request
-from explain.explanation.several_inputs import SeveralInputs
+from explain.explanation.several_inputs import MovedInput, SeveralInputs
 from explain.explanation.unused import with_noise
 from explain.inputs.examples import Array
 from explain.inputs.joined_calls import single_calls
@@ -164,7 +165,9 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
             text = f"The input {name!r} stays fixed and has no map (None): {reason}"
             yield Explained(one.given, notes=[(text, HeldInputWarning)])
             continue
-        notes = list(found.warnings)
+        # An input that equals its baseline, such as segments of zeros, beside others that do not is nothing unusual.
+        differ = _differ_from_baseline(problem)
+        notes = [note for note in found.warnings if not (differ and issubclass(note[1], BaselineWarning))]
         call = alone.call
         if call is not None and _is_shared(call, reaches[place]):
             notes.append(_shared_map(name, call))
@@ -175,6 +178,14 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
         raise failures[0]
 
 
+def _differ_from_baseline(problem: Problem) -> bool:
+    """Tell whether each example, all its inputs together, differs from its baseline."""
+    if problem.baselines is None:
+        return False
+    rows, bases = problem.examples.inputs[0], problem.baselines[0]
+    return bool((rows != bases).any(axis=1).all())
+
+
 def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: GivenInput) -> Explained:
     """Give zeros for an input that stays fixed, and no map for an input that is None."""
     if given.host is None:
@@ -182,7 +193,7 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
     host = given.batch_first
     notes: Notes = []
     is_number = host.dtype.kind in "iu" and not given.is_empty
-    if is_number and request.texts is None and not _is_mask_of_tokens(view, given):
+    if is_number and request.texts is None and not _is_mask(view, given):
         text = (
             f"The input {given.name!r} has dtype {host.dtype}, and no reachable embedding gives one vector for each of "
             "its numbers: it stayed fixed, and its values are zero. That is right for masks, lengths and positions "
@@ -205,14 +216,22 @@ def _fixed(request: Request, view: SeveralInputs, problem: Problem, given: Given
     return Explained(given, shown, Found((np.zeros_like(array),)), notes)
 
 
-def _is_mask_of_tokens(view: SeveralInputs, given: GivenInput) -> bool:
-    """Tell whether an input is called a mask, and has zeros and ones for the tokens of another input."""
+def _is_mask(view: SeveralInputs, given: GivenInput) -> bool:
+    """Tell whether an input is called a mask, and has zeros and ones for the tokens or the places of another input."""
     host = given.batch_first
-    return (
-        "mask" in given.name.lower()
-        and bool(np.isin(host, (0, 1)).all())
-        and any(one.tokens is not None and one.tokens.ids.shape == host.shape for one in view.moved)
-    )
+    if "mask" not in given.name.lower() or not np.isin(host, (0, 1)).all():
+        return False
+    return any(host.shape[1:] in (_tokens_of(one), _places_of(one)) for one in view.moved)
+
+
+def _tokens_of(one: MovedInput) -> tuple[int, ...] | None:
+    return None if one.tokens is None else one.tokens.ids.shape[1:]
+
+
+def _places_of(one: MovedInput) -> tuple[int, ...]:
+    """Give the sizes of an input's axes without examples and channels: steps, rows and columns."""
+    sizes = zip(one.layout.axes[1:], one.array.shape[1:], strict=True)
+    return tuple(size for letter, size in sizes if letter != "C")
 
 
 def _is_shared(call: LayerCall, reach: Reach) -> bool:

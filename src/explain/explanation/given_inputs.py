@@ -18,7 +18,7 @@ from explain.inputs.arrays import as_input_of, to_host, whole_numbers_of
 from explain.inputs.baseline import RULES
 from explain.inputs.bounds import bounds_of
 from explain.inputs.display import Display, display_of
-from explain.inputs.examples import Array
+from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout, layout_of
 from explain.inputs.structure import SINGLE, Structure, check_counts, structure_of
 from explain.inputs.text.spelling import Spelled, Spelling, spelled, strings_in
@@ -146,6 +146,16 @@ class Given:
             states_layout=self.states_layout,
             spelling=None if self.alone is None else self.alone.spelling,
         )
+
+    def examples(self, dtype: np.dtype[Any], companions: Mapping[str, Array]) -> Examples:
+        """Give all inputs as the model takes them, in the layouts that are known so far."""
+        there = [one for one in self.several or (self.as_one,) if one.host is not None]
+        moved = tuple(one.batch_first.astype(dtype, copy=False) for one in there if one.is_moved)
+        unmoved = tuple(one.batch_first for one in there if not one.is_moved)
+        if self.structure is None:
+            # Token ids are the input, too.
+            moved, unmoved = moved + unmoved, ()
+        return Examples(moved, companions=companions, unmoved=unmoved)
 
 
 def given_inputs(

@@ -17,9 +17,11 @@ from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.score import explained_outputs, scores_of
+from explain.explanation.scorer import with_scorer
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
+from explain.explanation.text.foretold import check_foretold, in_decoder, without_continuation
 from explain.explanation.text.given_text import takes_mask
 from explain.explanation.text.target import TextTarget, text_target
 from explain.explanation.whole_numbers import with_own_numbers
@@ -95,6 +97,11 @@ def posed(request: Request) -> Iterator[Posed]:
         backend: Backend = request.extension.open(request.model, request.question, request.given.like)
         _check_primitives(request, backend)
         with backend.session():
+            scored = with_scorer(request, backend)
+        if scored is not request:
+            request = scored
+            backend = request.extension.open(request.model, request.question, request.given.like)
+        with backend.session():
             yield _posed(request, backend)
 
 
@@ -111,6 +118,8 @@ def _posed(request: Request, opened: Backend) -> Posed:
         )
     backend = view.backend
     examples = with_own_numbers(request, backend, view.examples)
+    if request.texts is not None and request.question.continued and request.neuron is None:
+        check_foretold(request, request.texts, view, examples)
     executor = executor_for(
         backend,
         request.model,
@@ -139,8 +148,12 @@ def _posed(request: Request, opened: Backend) -> Posed:
         if not explains_neuron:
             text = text_target(request, request.texts, view, examples, outputs)
         request = replace(request, target=text.target)
-        predicted = predicted if text.predicted is None else text.predicted
+        predicted = None if text.labels else predicted if text.predicted is None else text.predicted
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
+    if request.question.scorer is not None and not explains_neuron:
+        _, targets = resolve_target(request.question.scorer, outputs)
+    if text is not None and text.labels:
+        targets = text.labels
     examples = examples.with_target(target)
     compared = view.compared(request, examples)
     problem = Problem(
@@ -193,8 +206,13 @@ def _posed(request: Request, opened: Backend) -> Posed:
 def _check_fit(request: Request, texts: Texts, opened: Backend) -> None:
     """Refuse a tokenizer that does not fit the model, before the model reads its ids."""
     check_vocabulary(request.model, opened, texts)
-    if texts.are_padded and not takes_mask(request.model):
+    if not texts.are_padded or takes_mask(request.model, texts):
+        return
+    if not request.question.continued:
         check_padding(cast(LayeredBackend, opened), texts, request.companions)
+    elif in_decoder(request):
+        # Any other model that foretells tokens does not read what is behind a text.
+        check_padding(cast(LayeredBackend, without_continuation(request)), texts, request.companions)
 
 
 def _expected(request: Request, count: int) -> Target:

@@ -74,7 +74,7 @@ def explained_outputs(
         held = _held_already(request, plain, finding, examples, executor)
         if held is not None:
             # A softmax of probabilities gives wrong scores that look right: explain the output without it.
-            backend = plain
+            backend = _plain(request, view, backend, request.question.continued)
             outputs, _ = _outputs(backend, examples, executor)
             finding = Finding(held)
     checked = _checked_by_values(finding, outputs)
@@ -149,9 +149,9 @@ def _outputs(
     return outputs, finding
 
 
-def _plain(request: Request, view: OneInput | SeveralInputs, like: Backend) -> Backend:
+def _plain(request: Request, view: OneInput | SeveralInputs, like: Backend, continued: int = 0) -> Backend:
     """Open the model again, with its unchanged output as the score."""
-    question = replace(request.question, score="output")
+    question = replace(request.question, score="output", continued=continued)
     plain = request.extension.open(request.model, question, request.given.like)
     plain.fixed_batch_size = like.fixed_batch_size
     return view.again(plain)
@@ -225,7 +225,7 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     over = executor.over_rows(len(examples), lambda rows: backend.scores(examples.rows(rows)))
     for rows, scores in over:
         if scores.shape != (rows.stop - rows.start,):
-            raise not_scalars_error(scores.shape, outputs[rows].shape)
+            raise not_scalars_error(scores.shape, outputs[rows])
         parts.append(scores)
     found = np.concatenate(parts)
     if len(examples) > 1:

@@ -11,7 +11,7 @@ import numpy as np
 
 from explain.algorithms.method import Method
 from explain.backends.layered import Layered
-from explain.backends.operations.first_reads import Read, layouts_read
+from explain.backends.operations.first_reads import Read, layouts_read, series_read
 from explain.backends.protocol import Backend
 from explain.backends.stepwise import check_single_steps
 from explain.errors import ExplainError, LayoutError
@@ -63,17 +63,12 @@ def _seen(
     request: Request, backend: Layered, moved: Sequence[GivenInput], dtype: np.dtype[Any]
 ) -> dict[str, Layout]:
     """Give the layouts that are seen, by the name of the input."""
-    fixed = [one for one in request.given.several if one.host is not None and not one.is_moved]
-    examples = Examples(
-        tuple(one.batch_first.astype(dtype, copy=False) for one in moved if one.is_moved),
-        companions=request.companions,
-        unmoved=tuple(one.batch_first for one in fixed),
-    )
+    examples = request.given.examples(dtype, request.companions)
     found: dict[str, Layout] = {}
     for place, one in enumerate(moved):
         if one.states_layout or not one.is_moved:
             continue
-        seen = _layouts_read(backend, examples, one.layout, place, request.given.whole)
+        seen = _layouts_read(backend, examples, one, place, request.given.whole)
         # Where the default fits best, a method whose values are the same in each keeps it.
         if len(seen) > 1 and (one.layout != seen[0] or depends_on_axes(request.method)):
             raise LayoutError(_two_readings(one, seen))
@@ -83,7 +78,7 @@ def _seen(
 
 
 def _layouts_read(
-    backend: Layered, examples: Examples, default: Layout, place: int, whole: str | None
+    backend: Layered, examples: Examples, given: GivenInput, place: int, whole: str | None
 ) -> tuple[Layout, ...]:
     """Give the layouts in which the model reads one of its inputs, cached with the structure of the model.
 
@@ -95,10 +90,14 @@ def _layouts_read(
         If the model takes one step at a time, and x may be one sequence or several.
     """
     one, inspection = examples.rows(slice(0, 1)), backend.inspection
+    default, is_table = given.layout, bool(given.display.feature_names)
     array, before, after = one.inputs[place], one.inputs[:place], one.inputs[place + 1 :]
     if inspection.stepwise:
         check_single_steps(examples.inputs[place].shape)
-    if array.ndim < 3 or inspection.stepwise or inspection.opaque or default.axes[0] != "N":
+    may_be_series = default.axes == "NC" and not is_table
+    if (array.ndim < 3 and not may_be_series) or inspection.stepwise or inspection.opaque:
+        return ()
+    if default.axes[0] != "N":
         return ()
 
     def run(other: Array, most: int) -> Sequence[Read]:
@@ -114,7 +113,10 @@ def _layouts_read(
         ("layouts", whole, tuple(other.shape[1:] for other in one.inputs), place, default),
     )
     if key not in known:
-        known[key] = layouts_read(array, default, run)
+        if may_be_series:
+            known[key] = (Layout("NT"),) if series_read(array, run) else ()
+        else:
+            known[key] = layouts_read(array, default, run)
     found: tuple[Layout, ...] = known[key]
     return found
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +68,13 @@ class Wiring:
             return ([list(inputs)], {}) if as_one else (list(inputs), {})
         by_name = dict(zip(self.names, inputs, strict=True))
         return ([by_name], {}) if as_one else ([], by_name)
+
+    def passed_to(
+        self, model: Any, inputs: Sequence[Any], keywords: Collection[str]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Give the arguments of a model beside some keywords: one mapping if it cannot take inputs by their names."""
+        as_one = self.names is not None and takes_one_mapping(model, self.names, keywords)
+        return self.arguments(inputs, as_one=as_one)
 
 
 def inputs_and_wiring(x: Any) -> tuple[Sequence[Any], Wiring | None]:
@@ -179,3 +189,51 @@ def _axis(shape: Sequence[int], count: int) -> int | None:
     if len(shape) == 3 and shape[1] == count:
         return 1
     return 0 if shape and shape[0] == count else None
+
+
+def parameters_of(model: Any) -> Mapping[str, inspect.Parameter]:
+    """Give the parameters of a model by name: of what it wraps, where a wrapper passes its own arguments on.
+
+    Examples
+    --------
+    >>> list(parameters_of(lambda ids, mask: ids))
+    ['ids', 'mask']
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for one in (model, getattr(model, "module", None), getattr(model, "_orig_mod", None)):
+        function: Any = getattr(one, "forward", None) or getattr(one, "call", None) or one
+        # A method is made anew at each access; its function is not.
+        plain = getattr(function, "__func__", None)
+        # Some callables have no signature that can be read.
+        with suppress(TypeError, ValueError):
+            found |= inspect.signature(function).parameters if plain is None else _of_method(plain)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _of_method(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Give the parameters of a method but its first, the instance."""
+    return dict([*inspect.signature(function).parameters.items()][1:])
+
+
+def takes_one_mapping(model: Any, names: Collection[str], keywords: Collection[str] = ()) -> bool:
+    """Tell whether a model takes inputs of these names as one argument, a mapping, since it cannot take them by name.
+
+    None of them is a parameter, and one parameter needs a value besides the keywords of the call.
+
+    Examples
+    --------
+    >>> takes_one_mapping(lambda batch, **more: batch["a"], ["a", "b"])
+    True
+    >>> takes_one_mapping(lambda a, b=None: a, ["a", "b"])
+    False
+    """
+    needed = [name for name in _needed_parameters(model) if name not in keywords]
+    return len(needed) == 1 and not set(names) & set(parameters_of(model))
+
+
+def _needed_parameters(model: Any) -> list[str]:
+    """Give the names of the parameters that a model needs by position."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    own = parameters_of(model).values()
+    return [one.name for one in own if one.kind in kinds and one.default is inspect.Parameter.empty]

@@ -30,7 +30,7 @@ class JaxExtension(KerasExtension):
     def recognises(self, model: object) -> bool:
         """Tell whether a model is a compiled function of JAX, or a Keras model where Keras runs on JAX."""
         if is_keras_model(model):
-            return keras_backend() == "jax"
+            return keras_backend(model) == "jax"
         kind: Any = type(model)
         return _is_compiled(kind)
 

@@ -49,7 +49,10 @@ def wired(
     named = {**keywords, "training": False} if keras else dict(keywords)
     if wiring is None:
         return inputs, named
-    given, by_name = wiring.arguments(inputs, as_one=keras and _takes_inputs_as_one(model, wiring.names))
+    if keras:
+        given, by_name = wiring.arguments(inputs, as_one=_takes_inputs_as_one(model, wiring.names))
+    else:
+        given, by_name = wiring.passed_to(model, inputs, keywords)
     return given, {**named, **by_name}
 
 
@@ -80,14 +83,16 @@ def recorded_activations(layers: Sequence[Any]) -> Iterator[list[RecordedActivat
 @contextmanager
 def kept_losses(layers: Sequence[Any]) -> Iterator[None]:
     """Restore the losses that calls add to layers: those of activity regularisation."""
-    before = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
+    before = [(layer, list(layer._losses), set(getattr(layer, "_loss_ids", ()))) for layer in layers]
     try:
         yield
     finally:
         for layer, losses, ids in before:
             layer._losses[:] = losses
-            layer._loss_ids.clear()
-            layer._loss_ids.update(ids)
+            # Keras 2 has none.
+            if hasattr(layer, "_loss_ids"):
+                layer._loss_ids.clear()
+                layer._loss_ids.update(ids)
 
 
 @contextmanager

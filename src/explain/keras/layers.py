@@ -22,14 +22,24 @@ def derives_from(layer: object, name: str) -> bool:
     return _derives(kind, name)
 
 
+# Keras 3, and Keras 2 under its own name, which runs on TensorFlow alone.
+_PACKAGES = ("keras", "tf_keras")
+
+
 # Cached, since every explanation checks the same few classes several times.
 @lru_cache(maxsize=512)
 def _derives(kind: Any, name: str) -> bool:
-    return any(base.__name__ == name and base.__module__.split(".")[0] == "keras" for base in kind.__mro__)
+    return any(base.__name__ == name and _is_of_keras(base) for base in kind.__mro__)
 
 
-def keras_backend() -> str | None:
-    """Give the name of the framework that Keras runs on; None if Keras is not imported."""
+def _is_of_keras(kind: Any) -> bool:
+    return kind.__module__.split(".")[0] in _PACKAGES
+
+
+def keras_backend(model: object) -> str | None:
+    """Give the name of the framework that the Keras of a model runs on; None if Keras is not imported."""
+    if any(base.__module__.split(".")[0] == "tf_keras" for base in type(model).__mro__):
+        return "tensorflow"
     keras = sys.modules.get("keras")
     return None if keras is None else str(keras.config.backend())
 
@@ -43,7 +53,7 @@ def class_name(layer: object) -> str:
     ''
     """
     for base in type(layer).__mro__:
-        if base.__module__.split(".")[0] == "keras":
+        if _is_of_keras(base):
             return base.__name__
     return ""
 
@@ -53,12 +63,18 @@ def layers_of(model: Any) -> list[Any]:
     return list(model._flatten_layers())
 
 
+def _direct_layers(layer: Any) -> list[Any]:
+    """Give the layers that a layer stores, in their order."""
+    own = getattr(layer, "_layers", None)
+    return list(layer._flatten_layers(recursive=False, include_self=False) if own is None else own)
+
+
 def named_layers(model: Any) -> Mapping[str, Any]:
     """Give the layers of a model by name, without the model itself; a nested layer by both names, ``"outer/inner"``."""
     found: dict[str, Any] = {}
 
     def walk(layer: Any, path: str) -> None:
-        for inner in layer._layers:
+        for inner in _direct_layers(layer):
             name = f"{path}{inner.name}"
             # A layer may be stored in two places, or have the same name as another layer.
             if any(inner is other for other in found.values()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -34,6 +34,7 @@ from explain.errors import (
     InputError,
     ModelCallError,
     ScoreError,
+    SeveralOutputsError,
     UnsupportedModelError,
 )
 from explain.numpy_ext.callables import ArrayFunction
@@ -85,7 +86,10 @@ class NumPyBackend:
     def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the output of each example, shape (N, ...)."""
         padded = examples if self.fixed_batch_size is None else examples.padded(self.fixed_batch_size)
-        outputs = self._rows_of(self._chosen(self._result(padded)), len(padded))
+        result, scorer = self._result(padded), self._question.scorer
+        if scorer is not None:
+            return self._scalars_of(scorer, result, len(padded))[: len(examples)], Finding("output")
+        outputs = self._rows_of(self._chosen(result), len(padded))
         return outputs[: len(examples)], self._finding
 
     def all_outputs(self, examples: Examples) -> dict[str, Array]:
@@ -111,10 +115,10 @@ class NumPyBackend:
             raise
         # The model is third-party code, which may raise any error.
         except Exception as cause:
+            every = (*(one for one in given if not isinstance(one, Mapping)), *by_name.values())
+            inside = [one for mapping in given if isinstance(mapping, Mapping) for one in mapping.values()]
             shown = " and ".join(
-                f"shape {one.shape} and dtype {one.dtype}"
-                for one in (*given, *by_name.values())
-                if one is not None
+                f"shape {one.shape} and dtype {one.dtype}" for one in (*every, *inside) if one is not None
             )
             said = str(cause).rstrip().removesuffix(".")
             raise ModelCallError(
@@ -140,7 +144,8 @@ class NumPyBackend:
         arranged = wiring.arranged(
             [*map(copied, examples.inputs)], unmoved, lambda array, axis: np.moveaxis(array, 0, axis)
         )
-        return wiring.arguments(arranged, as_one=False)
+        beside = {*self._question.forward_kwargs, *examples.companions}
+        return wiring.passed_to(self._function.call, arranged, beside)
 
     def _chosen(self, result: Any) -> Any:
         """Give a result, or the chosen one of several."""
@@ -166,14 +171,16 @@ class NumPyBackend:
             outputs = np.array(result)
         # Third-party code may return a tensor on a device or in a graph, lists of unequal lengths, and more.
         except Exception as cause:
-            raise ScoreError(
+            raise SeveralOutputsError(
                 f"{self.model_name} gave a {type(result).__name__}, which cannot be converted to an array "
-                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row per example."
+                f"({type(cause).__name__}: {cause}): explain a function that returns an array with one row per "
+                "example, or give target= a function from all that it returns to one number an example."
             ) from cause
         if outputs.dtype.kind not in "fiub":
-            raise ScoreError(
+            raise SeveralOutputsError(
                 f"{self.model_name} gave a {type(result).__name__} of dtype {outputs.dtype}, which is not numeric: "
-                "explain a function that returns scores, such as predict_proba or decision_function."
+                "explain a function that returns scores, such as predict_proba or decision_function, or give target= a "
+                "function from all that it returns to one number an example."
             )
         # Keep at least the precision of the result, else a small difference of large scores would be lost.
         return outputs.astype(np.result_type(outputs, self.dtype), copy=False)
@@ -188,12 +195,15 @@ class NumPyBackend:
         if target.function is None:
             assert target.indices is not None
             return picked(outputs, target.indices)
-        scores = np.asarray(called_target(target.function, outputs))
-        if scores.size != len(examples) or scores.dtype.kind not in "fiub":
-            raise not_scalars_error(
-                f"{scores.dtype} of shape {scores.shape}", outputs.shape, "an array of numbers"
-            )
-        return scores.reshape(len(examples))
+        return self._scalars_of(target.function, outputs, len(examples))
+
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, count: int) -> Array:
+        """Give what a callable target makes of outputs: one number per example, shape (N,)."""
+        scores = np.array(called_target(function, outputs))
+        if scores.size != count or scores.dtype.kind not in "fiub":
+            given = f"{scores.dtype} of shape {scores.shape}"
+            raise not_scalars_error(given, outputs, "an array of numbers", count)
+        return scores.reshape(count)
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Raise an error: a function of arrays has no gradient."""

@@ -36,7 +36,7 @@ class TensorFlowExtension(KerasExtension):
     def recognises(self, model: object) -> bool:
         """Tell whether a model's class is a TensorFlow class; a Keras model counts only if Keras runs on TensorFlow."""
         if is_keras_model(model):
-            return keras_backend() == "tensorflow"
+            return keras_backend(model) == "tensorflow"
         kind: Any = type(model)
         return _is_own_class(kind) and not self.is_tensor(model)
 

@@ -30,7 +30,7 @@ class TorchExtension(LazyExtension):
     def recognises(self, model: object) -> bool:
         """Tell whether the class of a model is a PyTorch class; a Keras model counts only if Keras runs on torch."""
         if is_keras_model(model):
-            return keras_backend() == "torch"
+            return keras_backend(model) == "torch"
         kind: Any = type(model)
         return _is_own_class(kind)
 

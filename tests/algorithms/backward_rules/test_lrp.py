@@ -578,6 +578,31 @@ def test_hidden_operations_are_refused():
         explain.attribute(in_place_on_a_view(), drawn(2, 2, 4), "lrp", target=0)
 
 
+def zeroed(h):
+    h = h.view(h.shape)
+    h[torch.arange(5).expand(len(h), 5) == 1] = 0
+    return h
+
+
+def turned(h):
+    h = h.transpose(1, 2)
+    h[:, :2] = 0
+    return h.transpose(1, 2)
+
+
+@pytest.mark.parametrize("write", [zeroed, turned])
+def test_what_is_written_into_a_view_moves_relevance(write):
+    """The products of a gated linear model's inputs and gradients are its relevance."""
+    torch.manual_seed(0)
+    first, last = nn.Linear(4, 6, bias=False).double(), nn.Linear(6, 3, bias=False).double()
+    model = nn.Sequential(first, last)
+    model.forward = lambda x: last(write(first(x)).relu().sum(1))
+    x = torch.randn(2, 5, 4, dtype=torch.float64, requires_grad=True)
+    (slopes,) = torch.autograd.grad(model(x)[:, 1].sum(), x)
+    found = explain.attribute(model, x.detach(), "lrp", target=1, epsilon=1e-12)
+    np.testing.assert_allclose(found.values, (slopes * x).detach(), rtol=1e-5, atol=1e-6)
+
+
 def test_options_and_engines_that_are_none(kit):
     model, x = kit.cnn(), np.zeros((1, *kit.picture_shape(1, 8, 8)), "float32")
     for options, words in (

@@ -103,6 +103,29 @@ def layouts_read(example: Array, default: Layout, run: Run) -> tuple[Layout, ...
     return tuple(Layout(axes) for axes in (certain or doubtful or untold))
 
 
+def series_read(example: Array, run: Run) -> bool:
+    """Tell whether a model slides along the only axis of an example, such as a waveform, before it does anything else.
+
+    Examples
+    --------
+    >>> wave = lambda x, most: [Read(("N", "C", "S"), (1, 1, x.shape[1]), x[:, np.newaxis])]
+    >>> series_read(np.zeros((1, 40)), wave)
+    True
+    """
+    reads = run(example, 1)
+    if not reads or reads[0].roles.count("S") != 1 or reads[0].array is None:
+        return False
+    others = run(_changed(example, 1, 1), 1)
+    if not others or others[0].array is None or others[0].array.shape != reads[0].array.shape:
+        return False
+    # One number of the example is read at one place of the extent, and nowhere else.
+    changed = _indices(others[0].array != reads[0].array)
+    return all(
+        index.sum() == 1 and (role == "S" or len(index) == 1)
+        for index, role in zip(changed, reads[0].roles, strict=True)
+    )
+
+
 def _agree(default: str, found: tuple[str, ...]) -> bool:
     """Tell whether a reading has the channels and the time where the default has them: the others are extents."""
     return len(found) == 1 and all(default.find(letter) == found[0].find(letter) for letter in "CT")

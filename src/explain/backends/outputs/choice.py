@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from explain.errors import ScoreError
+from explain.errors import ScoreError, SeveralOutputsError
 
 
 def pick_output(
@@ -30,7 +30,9 @@ def pick_output(
     Raises
     ------
     ScoreError
-        If the chosen output does not exist or is not a tensor, or there are several and none is chosen.
+        If the chosen output does not exist or is not a tensor.
+    SeveralOutputsError
+        If none is chosen, and there are several, or none is a tensor.
 
     Examples
     --------
@@ -45,7 +47,7 @@ def pick_output(
             raise ScoreError(f"output={wanted!r}: the model returns a single output; leave output out.")
         if explainable(output):
             return output
-        raise ScoreError(_no_tensor(output, "it"))
+        raise _no_tensor_error(output, "it", wanted)
     if hasattr(output, "keys"):
         keys: list[Any] = list(output.keys())
         values = [output[key] for key in keys]
@@ -56,7 +58,7 @@ def pick_output(
         values = list(output)
     fitting = [place for place, value in enumerate(values) if explainable(value)]
     if not fitting:
-        raise ScoreError(_no_tensor(output, "each output"))
+        raise _no_tensor_error(output, "each output", wanted)
     chosen = 0 if wanted is None and len(values) == 1 else _place_of(wanted, keys, len(values))
     if wanted is None and chosen is None and _has_logits(output, keys):
         chosen = keys.index("logits")
@@ -68,9 +70,12 @@ def pick_output(
         given = f"the position of one, from 0 to {len(values) - 1}"
     else:
         given = f"one of the positions {fitting}"
-    which = "there is no such output" if chosen is None else f"this one is a {type(values[chosen]).__name__}"
     if wanted is None:
-        which = "one of them is explained"
+        raise SeveralOutputsError(
+            f"output={wanted!r}: the model returns {len(values)} outputs, and one of them is explained; give {given}; "
+            "or a callable target, from all outputs to one number an example."
+        )
+    which = "there is no such output" if chosen is None else f"this one is a {type(values[chosen]).__name__}"
     raise ScoreError(
         f"output={wanted!r}: the model returns {len(values)} outputs, and {which}; give {given}."
     )
@@ -91,21 +96,22 @@ def _place_of(wanted: int | str | None, keys: Sequence[Any], count: int) -> int 
     return None
 
 
-def _no_tensor(output: Any, what: str) -> str:
+def _no_tensor_error(output: Any, what: str, wanted: int | str | None) -> ScoreError:
     """Say that a model returns no tensor that `output=` could choose, and what to do."""
-    return (
-        f"The model returns a {_shown_type(output)}: {what} should be a tensor with one row per example, and output= "
-        "cannot choose inside another structure. Give a model that calls this one and returns the tensor to explain "
-        "(a torch.nn.Module or keras.Model with this one as its part), for example the scores of one box per example."
+    kind = SeveralOutputsError if wanted is None else ScoreError
+    return kind(
+        f"The model returns a {shown_type(output)}: {what} should be a tensor with one row per example, and output= "
+        "cannot choose inside another structure. Leave output out and give target= a function from all that the model "
+        "returns to one number an example, for example the sum of the scores of each picture's boxes."
     )
 
 
-def _shown_type(value: Any) -> str:
+def shown_type(value: Any) -> str:
     """Give the type of a structure and of what it holds, for example ``"list of dict"``.
 
     Examples
     --------
-    >>> _shown_type([{"boxes": 1}]), _shown_type(3)
+    >>> shown_type([{"boxes": 1}]), shown_type(3)
     ('list of dict', 'int')
     """
     inner = (

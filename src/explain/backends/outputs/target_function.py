@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from explain.backends.outputs.choice import shown_type
 from explain.errors import ExplainError, TargetError
 
 _ONE_AT_A_TIME = (
@@ -28,33 +29,42 @@ def called_target(function: Callable[[Any], Any], outputs: Any) -> Any:
         raise
     except Exception as cause:  # The user's code may raise anything.
         raise TargetError(
-            f"target, a callable, raised {type(cause).__name__} for outputs of shape {tuple(outputs.shape)}: {cause}. "
+            f"target, a callable, raised {type(cause).__name__} for {_described(outputs)}: {cause}. "
             "It gets the outputs of any number of points, since a method runs an example at many points, so each score "
-            f"should depend on its own row of the outputs only. {_ONE_AT_A_TIME}"
+            f"should depend on its own row of the outputs only{_at_any_point(outputs)}. {_ONE_AT_A_TIME}"
         ) from cause
 
 
-def not_scalars_error(given: object, outputs: Sequence[int | None], what: str = "a tensor") -> TargetError:
+def not_scalars_error(
+    given: object, outputs: Any, what: str = "a tensor", count: int | None = None
+) -> TargetError:
     """Give the error for a callable target that gave something else than one scalar per row of the outputs.
 
     Parameters
     ----------
     given : object
         The shape, or the type, that it gave.
-    outputs : sequence of int or None
-        The shape of the outputs.
+    outputs : tensor or another structure
+        What it was called with.
     what : str
         What it should give.
+    count : int, optional
+        The number of examples, if it is known.
     """
-    count = "N" if outputs[0] is None else outputs[0]
+    shape = getattr(outputs, "shape", None)
+    count = shape[0] if count is None and shape else count
     return TargetError(
-        f"target, a callable, gave {given} for outputs of shape {tuple(outputs)}: it should give one scalar per "
-        f"example, {what} of shape ({count},). {_ONE_AT_A_TIME}"
+        f"target, a callable, gave {given} for {_described(outputs)}: it should give one scalar per "
+        f"example, {what} of shape ({'N' if count is None else count},). {_ONE_AT_A_TIME}"
     )
 
 
 def check_scalars(
-    scores: object, shape: Sequence[int | None] | None, outputs: Sequence[int | None], what: str = "a tensor"
+    scores: object,
+    shape: Sequence[int | None] | None,
+    outputs: Any,
+    count: int | None,
+    what: str = "a tensor",
 ) -> None:
     """Refuse what a callable target gave, unless it is one scalar per row of the outputs, also as a column.
 
@@ -64,7 +74,7 @@ def check_scalars(
         What it gave.
     shape : sequence of int or None, optional
         Its shape; None if it is no tensor.
-    outputs, what
+    outputs, count, what
         As for `not_scalars_error`.
 
     Raises
@@ -72,9 +82,12 @@ def check_scalars(
     TargetError
         If it is anything else.
     """
-    is_column = shape is not None and len(shape) > 0 and all(size == 1 for size in shape[1:])
-    if shape is None or not is_column or shape[0] not in (None, outputs[0]):
-        raise not_scalars_error(type(scores).__name__ if shape is None else tuple(shape), outputs, what)
+    if shape is not None and all(size == 1 for size in shape[1:]):
+        # For a single example a scalar without axes will do.
+        (rows,) = shape[:1] or (1,)
+        if rows in (None, count):
+            return
+    raise not_scalars_error(type(scores).__name__ if shape is None else tuple(shape), outputs, what, count)
 
 
 def mixed_target_error(alone: float, within: float) -> TargetError:
@@ -83,3 +96,16 @@ def mixed_target_error(alone: float, within: float) -> TargetError:
         f"target, a callable, gives the last example the score {within:.6g} in its batch and {alone:.6g} alone: each "
         f"score should depend on its own row of the outputs only. {_ONE_AT_A_TIME}"
     )
+
+
+def _described(outputs: Any) -> str:
+    """Describe what a target was called with."""
+    shape = getattr(outputs, "shape", None)
+    return f"outputs of type {shown_type(outputs)}" if shape is None else f"outputs of shape {tuple(shape)}"
+
+
+def _at_any_point(outputs: Any) -> str:
+    """Say what a target of a structure should expect: a detector finds nothing at some points."""
+    if hasattr(outputs, "shape"):
+        return ""
+    return " and be a number also where the model finds nothing, such as the sum of no scores, which is 0"

@@ -9,7 +9,7 @@ import numpy as np
 
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.token_readers import is_embedding
-from explain.errors import InputError, UnsupportedModelError
+from explain.errors import InputError, TargetError, UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.inputs.text.batch import Texts
 
@@ -26,6 +26,8 @@ def check_vocabulary(model: Any, backend: Backend, texts: Texts) -> None:
         If the model has no embedding.
     InputError
         If an id, or a position, is beyond the table of vectors.
+    TargetError
+        If an id of a continuation is.
     """
     layers: Mapping[str, Any] = getattr(backend, "named_layers", {})
     tables = [count for layer in layers.values() if is_embedding(layer) and (count := _rows(layer))]
@@ -46,9 +48,15 @@ def check_vocabulary(model: Any, backend: Backend, texts: Texts) -> None:
     most = (_rows(own()) if callable(own) else None) or max(tables)
     greatest = int(texts.ids.max())
     if greatest >= most:
+        rows = f"the embedding of {type(model).__name__} has {most} rows, for ids from 0 to {most - 1}"
+        place, step = np.argwhere(texts.ids == greatest)[0]
+        if not texts.mask[place, step] and greatest != texts.tokenizer.padding:
+            raise TargetError(
+                f"target has the id {greatest} in a continuation, but {rows}: give ids of this model."
+            )
         raise InputError(
-            f"tokenizer gives the id {greatest}, {_name(texts, greatest)}, but the embedding of {type(model).__name__} "
-            f"has {most} rows, for ids from 0 to {most - 1}: give the tokenizer that belongs to this model."
+            f"tokenizer gives the id {greatest}, {_name(texts, greatest)}, but {rows}: give the tokenizer that belongs "
+            "to this model."
         )
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from explain.backends.protocol import Extension
-from explain.errors import InputError
+from explain.errors import InputError, TargetError
+from explain.explanation.text.one_mapping import takes_mapping
 from explain.inputs.layout import Layout
 from explain.inputs.text.batch import Texts, strings_of, texts_of
-from explain.inputs.text.recognised import tokenizer_of
+from explain.inputs.text.continuation import FOLLOWING, continuations_of, with_following
+from explain.inputs.text.recognised import is_tokenizer, tokenizer_of
+from explain.inputs.wiring import parameters_of
 
 # The inputs of KerasHub's models of texts.
 _TOKENS, _PADDING_MASK, _SEGMENTS = "token_ids", "padding_mask", "segment_ids"
 
-_MASK = "attention_mask"
+_IDS, _MASK = "input_ids", "attention_mask"
 _DECODER_IDS = "decoder_input_ids"
 
 
@@ -46,7 +47,7 @@ class ReadInput:
 
 
 def parts_of_pipeline(model: Any) -> tuple[Any, Any]:
-    """Give the model and the tokenizer of a pipeline of ``transformers``; any other model, and None.
+    """Give the model and the tokenizer of a pipeline of ``transformers``; any other model, and its own or None.
 
     Examples
     --------
@@ -57,7 +58,8 @@ def parts_of_pipeline(model: Any) -> tuple[Any, Any]:
         base.__name__ == "Pipeline" and base.__module__.startswith("transformers.")
         for base in type(model).__mro__
     ):
-        return model, None
+        own = getattr(model, "tokenizer", None)
+        return model, own if is_tokenizer(own) else None
     return model.model, getattr(model, "tokenizer", None)
 
 
@@ -70,15 +72,16 @@ def read_input(
     forward_kwargs: Mapping[str, Any] | None,
     lengths: Any,
     layout: Any,
+    target: Any,
 ) -> ReadInput:
     """Read strings with a tokenizer; any other input remains as it is.
 
     Parameters
     ----------
-    model, x, tokenizer, forward_kwargs, lengths, layout : object
+    model, x, tokenizer, forward_kwargs, lengths, layout, target : object
         As for `explain.attribute`.
     own_tokenizer : object
-        The tokenizer of a pipeline, used if the caller gives none.
+        The tokenizer of a pipeline or of a model, used if the caller gives none.
     extension : Extension
         The extension of the model's framework.
 
@@ -91,11 +94,16 @@ def read_input(
         # The model itself looks them up.
         is_plain = isinstance(x, tuple) and all(isinstance(one, str) for one in x)
         return ReadInput(list(x) if is_plain else x, forward_kwargs, lengths)
-    strings = strings_of(x)
+    strings, continuations = strings_of(x), continuations_of(target)
     if strings is not None and tokenizer is not None and _looks_up(model, extension):
         raise InputError(
             f"tokenizer is given, but {type(model).__name__} takes strings, which it looks up itself: leave tokenizer "
             "out."
+        )
+    if strings is None and continuations is not None:
+        raise TargetError(
+            f"target is a continuation, but x is of type {type(x).__name__}: give strings, with tokenizer=; for token "
+            "ids give target=(place, id)."
         )
     if strings is None:
         if tokenizer is not None:
@@ -118,20 +126,27 @@ def read_input(
     steps = stated[0] if stated is not None and len(stated) == 1 else None
     texts = texts_of(strings, tokenizer_of(tokenizer), steps)
     counts = texts.mask.sum(axis=1).tolist()
+    mask, follows = texts.mask.astype(np.int64), None
+    start = _decoder_start(model) if _takes(model, _DECODER_IDS) else None
+    if continuations is not None:
+        followed = with_following(texts, continuations, in_decoder=start is not None, steps=steps)
+        texts, mask, follows = followed.texts, followed.present, followed.following
+        forward_kwargs = {**(forward_kwargs or {}), FOLLOWING: follows}
     named = _named_inputs(model)
     if named:
-        beside = {_PADDING_MASK: texts.mask.astype(np.int64), _SEGMENTS: np.zeros_like(texts.ids)}
-        given = {_TOKENS: texts.ids, **beside, **texts.more}
-        of_steps = {name: None if name == _PADDING_MASK else counts for name in named}
+        given = {_TOKENS: texts.ids, _PADDING_MASK: mask, _SEGMENTS: np.zeros_like(texts.ids), **texts.more}
         x = {name: given[name] for name in named}
-        return ReadInput(x, forward_kwargs, of_steps, replace(texts, input_name=_TOKENS))
+        return _by_name(x, forward_kwargs, counts, texts)
+    together = {_IDS: texts.ids, _MASK: mask, **texts.more}
+    if not set(forward_kwargs or ()) - {FOLLOWING} and takes_mapping(model, extension, together):
+        return _by_name(together, forward_kwargs, counts, texts)
     added = {name: values for name, values in texts.more.items() if _takes(model, name)}
     if _takes(model, _MASK):
-        added[_MASK] = texts.mask.astype(np.int64)
-    start = _decoder_start(model)
-    if start is not None and _takes(model, _DECODER_IDS):
+        added[_MASK] = mask
+    if start is not None:
         # The next token is then the first that the decoder writes.
-        added[_DECODER_IDS] = np.full((len(texts), 1), start, np.int64)
+        before = [] if follows is None else [follows[:, :-1, 1]]
+        added[_DECODER_IDS] = np.concatenate([np.full((len(texts), 1), start, np.int64), *before], axis=1)
     time_first = isinstance(layout, (str, Layout)) and getattr(layout, "axes", layout) == "TN"
     ids = texts.ids.T if time_first else texts.ids
     return ReadInput(ids, {**added, **(forward_kwargs or {})}, counts, texts)
@@ -146,6 +161,15 @@ def _reads_strings(model: Any, extension: Extension) -> bool:
 def _looks_up(model: Any, extension: Extension) -> bool:
     """Tell whether a model has layers that look strings up: of a plain function this is not known."""
     return hasattr(model, "layers") and _reads_strings(model, extension)
+
+
+def _by_name(
+    x: Mapping[str, Any], forward_kwargs: Mapping[str, Any] | None, counts: Sequence[int], texts: Texts
+) -> ReadInput:
+    """Give texts as several inputs by name, the ids first, of which masks have no padding of their own."""
+    (ids, *_), masks = x, (_PADDING_MASK, _MASK)
+    lengths = {name: None if name in masks else counts for name in x}
+    return ReadInput(x, forward_kwargs, lengths, replace(texts, input_name=ids))
 
 
 def labels_of(model: Any) -> tuple[str, ...]:
@@ -163,9 +187,9 @@ def labels_of(model: Any) -> tuple[str, ...]:
     return tuple(str(names[number]) for number in range(len(names)))
 
 
-def takes_mask(model: Any) -> bool:
+def takes_mask(model: Any, texts: Texts) -> bool:
     """Tell whether a model takes a mask of the tokens that are no padding."""
-    return _takes(model, _MASK) or bool(_named_inputs(model))
+    return _takes(model, _MASK) or bool(texts.input_name)
 
 
 def _named_inputs(model: Any) -> tuple[str, ...]:
@@ -177,14 +201,8 @@ def _named_inputs(model: Any) -> tuple[str, ...]:
 
 
 def _takes(model: Any, name: str) -> bool:
-    """Tell whether a model has a parameter of a name; a model that wraps another one passes on what that one takes."""
-    for one in (model, getattr(model, "module", None), getattr(model, "_orig_mod", None)):
-        function: Any = getattr(one, "forward", None) or getattr(one, "call", None) or one
-        # Some callables have no signature that can be read.
-        with suppress(TypeError, ValueError):
-            if name in inspect.signature(function).parameters:
-                return True
-    return False
+    """Tell whether a model has a parameter of a name."""
+    return name in parameters_of(model)
 
 
 def _decoder_start(model: Any) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from explain.backends.protocol import Backend
 from explain.errors import InputError, TargetError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
@@ -15,6 +16,7 @@ from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.given_text import labels_of
 from explain.inputs.examples import Array, Examples
 from explain.inputs.text.batch import Texts
+from explain.inputs.text.continuation import FOLLOWING, continuations_of, explained_columns
 
 # Of the largest output: above rounding. Tokens before one that changes are computed from the same numbers.
 _TOLERANCE = 1e-5
@@ -34,12 +36,15 @@ class TextTarget:
         Where a class is explained: the names of all classes, if they are known.
     predicted : numpy.ndarray of int, optional
         Where a token is explained: the most likely token of each text, shape (N,).
+    labels : tuple of str
+        Where a continuation is explained: what is explained of it for each text, in words.
     """
 
     target: Any
     texts: Texts
     classes: tuple[str, ...] = ()
     predicted: Array | None = None
+    labels: tuple[str, ...] = ()
 
 
 def text_target(
@@ -62,6 +67,11 @@ def text_target(
         If a name is no class or no single token, or the model gives outputs for each token that are not its next.
     """
     target = request.target
+    continuations = continuations_of(target)
+    if continuations is not None:
+        following = request.companions[FOLLOWING]
+        columns, shown = explained_columns(continuations, following, texts.tokenizer.shown)
+        return TextTarget(columns, texts.with_names(shown, [""] * len(texts)), labels=tuple(shown))
     if callable(target) or outputs.ndim < 2:
         return TextTarget(_without_names(target), texts)
     if outputs.ndim == 2:
@@ -73,8 +83,8 @@ def text_target(
     at_places = outputs[np.arange(len(outputs)), places]
     predicted: Array = at_places.argmax(axis=1)
     tokens = predicted.tolist() if target is None else _tokens(target, texts, outputs.shape[2])
-    shown = texts.tokenizer.shown
-    named = texts.with_names([shown(one) for one in tokens], [shown(one) for one in predicted.tolist()])
+    spelled = texts.tokenizer.shown
+    named = texts.with_names([spelled(one) for one in tokens], [spelled(one) for one in predicted.tolist()])
     return TextTarget([*zip(places, tokens, strict=True)], named, predicted=predicted)
 
 
@@ -93,7 +103,7 @@ def _classes(target: Any, names: Sequence[str]) -> Any:
     if unknown and not names:
         raise TargetError(
             f"target={unknown[0]!r} is a name, but the names of the model's classes are not known: give the number of "
-            "the class, or the names with display={'classes': (...)}."
+            "the class, or the names with display={'classes': (...)}; for the similarity to another text, a function."
         )
     if unknown:
         raise TargetError(
@@ -155,7 +165,9 @@ def _token(given: Any, texts: Texts, count: int) -> int:
         # The spelling of the vocabulary, such as "[SEP]", "##able" or "ĠParis".
         return named
     spaced = tokenizer.pieces(f" {given}")
-    advice = "give the first of them, or another token"
+    advice = (
+        f"give the first of them, another token, or target=explain.Continuation({given!r}) for all together"
+    )
     if len(spaced) == 1 and len(pieces) > 1:
         advice = f"{f' {given}'!r}, with the space before it, is one token: give that"
     if len(pieces) > 1:
@@ -172,7 +184,7 @@ def _places(texts: Texts, view: OneInput | SeveralInputs, examples: Examples, ou
     if count != texts.ids.shape[1]:
         # The outputs of a decoder with ids of its own, which are the same number for each text.
         return [count - 1] * len(texts)
-    if _is_causal(texts, view, examples, outputs):
+    if is_causal(texts, view, view.backend, examples, outputs):
         return list(texts.last)
     hidden = [
         [place for place, token in enumerate(row) if int(token) in texts.tokenizer.hidden]
@@ -187,8 +199,20 @@ def _places(texts: Texts, view: OneInput | SeveralInputs, examples: Examples, ou
     )
 
 
-def _is_causal(texts: Texts, view: OneInput | SeveralInputs, examples: Examples, outputs: Array) -> bool:
-    """Tell whether the outputs of tokens stay as they are when the last token changes."""
+def is_causal(
+    texts: Texts, view: OneInput | SeveralInputs, backend: Backend, examples: Examples, outputs: Array
+) -> bool:
+    """Tell whether the outputs of tokens stay as they are when the last token of a text changes.
+
+    Parameters
+    ----------
+    texts, view, examples : Texts, OneInput or SeveralInputs, Examples
+        As for `text_target`.
+    backend : Backend
+        Gives the outputs of each token.
+    outputs : numpy.ndarray
+        Those outputs, shape (N, T, ...).
+    """
     longest = int(np.argmax(texts.last))
     last = texts.last[longest]
     if last == 0:
@@ -201,7 +225,7 @@ def _is_causal(texts: Texts, view: OneInput | SeveralInputs, examples: Examples,
     if part is not None:
         array = array.copy()
         array[..., part.columns] = part.flat(vectors)
-    changed, _ = view.backend.outputs(one.with_inputs((vectors if part is None else array,)))
+    changed, _ = backend.outputs(one.with_inputs((vectors if part is None else array,)))
     gaps = np.abs(changed[0] - outputs[longest])
     return bool(gaps[:last].max() <= _TOLERANCE * np.abs(outputs[longest]).max())
 

@@ -31,9 +31,9 @@ def tokenizer_of(given: Any) -> Tokenizer:
     >>> found.ids, found.spans
     ((0, 1, 2), ((0, 1), (2, 6), (7, 11)))
     """
-    if callable(given) and hasattr(given, "convert_ids_to_tokens") and hasattr(given, "all_special_ids"):
+    if _is_of_transformers(given):
         return OfTransformers(given)
-    if hasattr(given, "encode_batch") and hasattr(given, "id_to_token"):
+    if _is_of_tokenizers(given):
         return OfTokenizers(given)
     if callable(given):
         return OfCallable(given)
@@ -41,3 +41,16 @@ def tokenizer_of(given: Any) -> Tokenizer:
         f"tokenizer is of type {type(given).__name__}, which cannot be called: give a tokenizer of transformers, "
         "tokenizers or KerasHub, or a function from a string to a list of ids."
     )
+
+
+def is_tokenizer(given: Any) -> bool:
+    """Tell whether an object, such as an attribute of a model, is a tokenizer of ``transformers`` or ``tokenizers``."""
+    return _is_of_transformers(given) or _is_of_tokenizers(given)
+
+
+def _is_of_transformers(given: Any) -> bool:
+    return callable(given) and hasattr(given, "convert_ids_to_tokens") and hasattr(given, "all_special_ids")
+
+
+def _is_of_tokenizers(given: Any) -> bool:
+    return hasattr(given, "encode_batch") and hasattr(given, "id_to_token")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +18,7 @@ from explain.errors import GradientError, ScoreError
 from explain.jax_ext.model.endings import ending_in, without_activations
 from explain.jax_ext.model.graph import Graph
 from explain.jax_ext.model.layers.calls import JaxPlace, noted_calls
-from explain.jax_ext.model.scores import ARITHMETIC, pick_scores, scores_and_gradients
+from explain.jax_ext.model.scores import ARITHMETIC, pick_scores, scalars_of, scores_and_gradients
 from explain.jax_ext.model.state import held_keras_layers, values_in_place, variables_of
 from explain.keras.layers import is_keras_model, named_layers
 from explain.keras.model.forward_pass import KerasForwardPass
@@ -171,6 +171,15 @@ class JaxForwardPass(KerasForwardPass):
             )
         source = without_activations(graph, now, jax.tree.leaves(given), wanted)
         return Reading(source, same, Finding(wanted))
+
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
+        assert rows is not None, "points are here"
+        return scalars_of(function, outputs, rows)
+
+    def _continued(self, outputs: Any, following: Any) -> Any:
+        rows = jnp.arange(len(outputs))[:, None]
+        each = outputs[rows, following[..., 0], following[..., 1]] * following[..., 2].astype(outputs.dtype)
+        return jnp.concatenate([each.sum(1, keepdims=True), each], 1)
 
     def _is_tensor(self, value: Any) -> bool:
         return isinstance(value, jax.Array)

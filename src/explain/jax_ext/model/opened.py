@@ -107,7 +107,7 @@ class OpenedModel(OpenedKerasModel):
 
     def _stays_eager(self, examples: Examples) -> bool:
         # A callable target may be why: without it the model may be traced.
-        return examples.target.function is None
+        return not self.question.runs_a_function(examples)
 
     def survey(self, examples: Examples) -> Survey | None:
         """Give what a trace of the model shows for these examples; None for a model that cannot be traced."""

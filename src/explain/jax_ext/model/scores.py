@@ -37,9 +37,20 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
         if not indices.shape[-1]:
             return outputs
         return outputs[(jnp.arange(len(outputs)), *(indices[:, axis] for axis in range(indices.shape[-1])))]
+    return scalars_of(function, outputs, len(outputs))
+
+
+def scalars_of(function: Callable[[Any], Any], outputs: Any, count: int) -> Any:
+    """Give what a callable target makes of outputs: one scalar per example, shape (N,).
+
+    Raises
+    ------
+    TargetError
+        If it does not give N scalars.
+    """
     scores = called_target(function, outputs)
     shape = tuple(scores.shape) if isinstance(scores, jax.Array) else None
-    check_scalars(scores, shape, outputs.shape, "a JAX array")
+    check_scalars(scores, shape, outputs, count, "a JAX array")
     return jnp.reshape(scores, (-1,))
 
 

@@ -182,7 +182,7 @@ class OpenedKerasModel(Layered):
     def _traces_for(self, examples: Examples) -> dict[Any, Any]:
         """Give the cached traces among which that of a computation belongs."""
         # These values cannot be part of a key: cache a trace that uses them for this opened model only.
-        alone = bool(self.question.argument_names) or examples.target.function is not None
+        alone = bool(self.question.argument_names) or self.question.runs_a_function(examples)
         return self._own_traces if alone else traces_of(self.model)
 
     def _key_of(self, function: Callable[..., Any], static: tuple[Hashable, ...]) -> tuple[Hashable, ...]:

@@ -72,9 +72,11 @@ def default_call(
     calls = with_steps(problem, calls)
     possible = [call for call in reversed(calls) if _may_be_map(call, rank)]
     if not possible:
+        is_row = problem.layout.axes == "NC" and not problem.parts
+        series = "if its second axis is time, as of a waveform, give layout='NT'; else " if is_row else ""
         raise LayerError(
             f"No layer of the model gives a map over {f'the {rank}' if rank else 'any'} axes of space or time of an "
-            f"input of layout={problem.layout.axes!r}, and a class activation map needs one: use "
+            f"input of layout={problem.layout.axes!r}, and a class activation map needs one: {series}use "
             "method='integrated_gradients', which explains the input itself."
         )
     seen = _with_gradient(problem)

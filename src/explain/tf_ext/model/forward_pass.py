@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +19,7 @@ from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.layers.calls import TensorFlowPlace, noted_calls, with_moved_axis
 from explain.tf_ext.model.layers.operations import noted_operations, tape_for
-from explain.tf_ext.model.scores import ARITHMETIC, gradients_of_scores, pick_scores
+from explain.tf_ext.model.scores import ARITHMETIC, gradients_of_scores, pick_scores, scalars_of
 from explain.tf_ext.model.state import held_keras_layers
 
 
@@ -104,6 +104,15 @@ class TensorFlowForwardPass(KerasForwardPass):
 
     def _state(self, held: Sequence[Any]) -> list[AbstractContextManager[Any]]:
         return [held_keras_layers(self.layers, held)]
+
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Any:
+        return scalars_of(function, outputs, rows)
+
+    def _continued(self, outputs: Any, following: Any) -> Any:
+        each = tf.gather_nd(outputs, following[..., :2], batch_dims=1) * tf.cast(
+            following[..., 2], outputs.dtype
+        )
+        return tf.concat([tf.reduce_sum(each, 1, keepdims=True), each], 1)
 
     def _is_tensor(self, value: Any) -> bool:
         return bool(tf.is_tensor(value))

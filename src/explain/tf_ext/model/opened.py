@@ -174,7 +174,7 @@ class OpenedModel(OpenedKerasModel):
             with preserved_variables(self.model, self._kept) if trace.assigns else nullcontext():
                 return trace.function(*tf.nest.flatten(inputs))
         except tf.errors.OpError as error:
-            if examples.target.function is None or is_out_of_memory(error):
+            if not self.question.runs_a_function(examples) or is_out_of_memory(error):
                 raise
             return None
 

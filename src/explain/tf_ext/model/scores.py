@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -35,9 +35,20 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     """
     if function is None:
         return tf.gather_nd(outputs, indices, batch_dims=1) if indices.shape[-1] else outputs
+    return scalars_of(function, outputs, outputs.shape[0])
+
+
+def scalars_of(function: Callable[[Any], Any], outputs: Any, count: int | None) -> Any:
+    """Give what a callable target makes of outputs: one scalar per example, shape (N,); N may not be known yet.
+
+    Raises
+    ------
+    TargetError
+        If it does not give N scalars.
+    """
     # In a trace it may fail only because it is traced: it is then called again without one.
     scores = called_target(function, outputs) if tf.executing_eagerly() else function(outputs)
-    check_scalars(scores, tuple(scores.shape) if tf.is_tensor(scores) else None, outputs.shape)
+    check_scalars(scores, tuple(scores.shape) if tf.is_tensor(scores) else None, outputs, count)
     return tf.reshape(scores, [-1])
 
 

@@ -49,7 +49,9 @@ def preserved_variables(model: Any, kept: set[str] | None = None) -> Iterator[No
     if is_keras_model(model):
         # The states of a stateful layer are not among its variables.
         states = tf.nest.flatten([getattr(layer, "states", None) or [] for layer in layers_of(model)])
-        variables += [variable.value for variable in (*model.non_trainable_variables, *states)]
+        held = [one for one in (*model.non_trainable_variables, *states) if one is not None]
+        # The variables of Keras 2 are TensorFlow's own.
+        variables += [one if isinstance(one, tf.Variable) else one.value for one in held]
     elif isinstance(model, tf.Module):
         variables += list(model.variables)
     before = [variable.numpy().copy() for variable in variables]

@@ -181,7 +181,7 @@ def survey(opened: OpenedModel, examples: Examples) -> Survey:
 def _key(opened: OpenedModel, examples: Examples) -> Hashable:
     """Give the cache key of a survey; None if a function of the caller, which may do anything, takes part."""
     question = opened.question
-    if question.forward_kwargs or examples.target.function is not None:
+    if question.forward_kwargs or question.runs_a_function(examples):
         return None
     how = question.score, question.output, question.layout, examples.mask is None, *examples.companions
     where = tuple(place and place.call for place in (opened.entry, opened.exit))

@@ -87,9 +87,12 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not self.holds:
             return
         for tensor in tensors:
-            edge = _edge_into(tensor)
-            if edge not in self.values:
-                self.values[edge] = tensor.detach()
+            # What was written into a view is read from the tensor under it, which itself may have no further use.
+            base = tensor._base
+            for one in (tensor,) if base is None or not base.requires_grad else (tensor, base):
+                edge = _edge_into(one)
+                if edge not in self.values:
+                    self.values[edge] = one.detach()
 
     def _keep(self, tensors: Sequence[Tensor]) -> None:
         """Copy the recorded tensors that the next operation changes in place."""

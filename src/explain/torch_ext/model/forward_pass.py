@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ from explain.torch_ext.model.activation_calls import (
 from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
 from explain.torch_ext.model.layers.calls import TorchPlace, with_moved_axis
-from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder
+from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, scalars_of
 
 
 @dataclass(kw_only=True)
@@ -53,7 +53,9 @@ class TorchForwardPass(ForwardPass):
 
     def __post_init__(self) -> None:
         """No activation is replaced in a pass that ends at a layer, or explains the output as it is."""
-        if self.exit is not None or self.question.score == "output" or self.inspection.opaque:
+        question = self.question
+        is_plain = question.score == "output" or question.scorer is not None
+        if self.exit is not None or is_plain or self.inspection.opaque:
             self.end = KEPT
         self.next_end = self.end
         self._calls: ActivationCalls | None = None
@@ -75,6 +77,15 @@ class TorchForwardPass(ForwardPass):
             # The model is the user's code, which may raise anything.
             except Exception as cause:
                 raise call_error(inspection, cause, inputs, self.question.wiring) from cause
+
+    def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Tensor:
+        assert rows is not None, "points are here"
+        return scalars_of(function, outputs, rows)
+
+    def _continued(self, outputs: Tensor, following: Tensor) -> Tensor:
+        rows = torch.arange(len(outputs), device=outputs.device)[:, None]
+        each = outputs[rows, following[..., 0], following[..., 1]] * following[..., 2].to(outputs.dtype)
+        return torch.cat([each.sum(1, keepdim=True), each], 1)
 
     def _output_names(self) -> Sequence[str]:
         return output_names(self.inspection.model) if self.inspection.keras else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -75,6 +75,21 @@ class ActivationRecorder:
             yield recorded
 
 
+def scalars_of(function: Callable[[Any], Any], outputs: Any, count: int) -> Tensor:
+    """Give what a callable target makes of outputs: one scalar per example, shape (N,).
+
+    Raises
+    ------
+    TargetError
+        If it does not give N scalars.
+    """
+    scores = called_target(function, outputs)
+    if not isinstance(scores, Tensor) or scores.numel() != count:
+        shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise not_scalars_error(shape, outputs, count=count)
+    return scores.reshape(count)
+
+
 def pick_scores(outputs: Tensor, target: Target) -> Tensor:
     """Give one scalar per example, shape (N,).
 
@@ -84,11 +99,7 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
         If a callable target does not give N scalars.
     """
     if target.function is not None:
-        scores = called_target(target.function, outputs)
-        if not isinstance(scores, Tensor) or scores.numel() != len(outputs):
-            shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise not_scalars_error(shape, outputs.shape)
-        return scores.reshape(len(outputs))
+        return scalars_of(target.function, outputs, len(outputs))
     indices = _indices(outputs, target)
     if outputs.ndim == 2:
         # `gather` and `scatter` along one axis are faster than indices of all axes.

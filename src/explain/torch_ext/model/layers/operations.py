@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -77,9 +78,44 @@ class _OperationCalls(TorchFunctionMode):
             self._only_softmax = before
 
 
+@dataclass(frozen=True)
+class _Handles:
+    """What is done with the results of operations of one model, in this order."""
+
+    model: nn.Module
+    each: list[_Handle]
+
+
+_open: ContextVar[_Handles | None] = ContextVar("open", default=None)
+
+
 @contextmanager
 def _handled(model: nn.Module, handle: _Handle) -> Iterator[None]:
-    """Pass the result of each operation that is called outside the innermost modules through a function."""
+    """Pass the result of each operation that is called outside the innermost modules through a function.
+
+    The operations of a model are seen once, for all functions that are open: a second mode would see the parts of a
+    fused function that the first one takes apart, not the function.
+    """
+    handles = _open.get()
+    if handles is not None and handles.model is model:
+        handles.each.append(handle)
+        try:
+            yield
+        finally:
+            handles.each.remove(handle)
+        return
+    handles = _Handles(model, [handle])
+    token = _open.set(handles)
+    try:
+        with _seen_operations(handles):
+            yield
+    finally:
+        _open.reset(token)
+
+
+@contextmanager
+def _seen_operations(handles: _Handles) -> Iterator[None]:
+    """Pass the result of each operation that is called outside the innermost modules through all functions."""
     running: list[str | None] = []
     thread = threading.get_ident()
 
@@ -91,8 +127,13 @@ def _handled(model: nn.Module, handle: _Handle) -> Iterator[None]:
         if threading.get_ident() == thread:
             running.pop()
 
+    def handle(name: str, result: Tensor) -> Tensor:
+        for each in handles.each:
+            result = each(name, result)
+        return result
+
     with ExitStack() as stack:
-        for name, module in {"": model, **named_layers(model)}.items():
+        for name, module in {"": handles.model, **named_layers(handles.model)}.items():
             path = name if name == "" or list(module.children()) else None
             stack.callback(module.register_forward_pre_hook(partial(begin, path)).remove)
             stack.callback(module.register_forward_hook(end, always_call=True).remove)
