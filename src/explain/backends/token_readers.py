@@ -21,6 +21,9 @@ _EMBEDDINGS = ("Embedding", "EmbeddingBag")
 _SHARE = 1e-3
 _ROUNDING = 1e-5
 
+# More rows an example are not those of several inputs.
+_MOST_ROWS = 8
+
 # A model that sorts its examples sorts so many already.
 _MOST_EXAMPLES = 64
 
@@ -119,7 +122,7 @@ def _those_that_read(
         return ()
     ids, real, others = given.tokens({padding_id(backend.named_layers[call.name]) for call in calls})
     # A bag of ids has a single vector.
-    calls = [call for call in calls if len(call.shape) == ids.ndim + 1]
+    calls = [one for call in calls for one in _by_row(call) if len(one.shape) == ids.ndim + 1]
     numbers = np.where(real, np.arange(1, ids.size + 1).reshape(ids.shape), 0)
     digits = range(int(numbers.max()).bit_length())
     variants = [ids, *(np.where(numbers >> digit & 1, others, ids) for digit in digits)]
@@ -141,6 +144,13 @@ def _those_that_read(
         if np.array_equal(changed, numbers):
             found.append(call)
     return tuple(found)
+
+
+def _by_row(call: LayerCall) -> Sequence[LayerCall]:
+    """Give a call for each row of an example: a model may put several inputs on the axis of the examples."""
+    if not call.has_steps or call.shape[0] > _MOST_ROWS:
+        return (call,)
+    return [call.of_rows(row, row + 1) for row in range(call.shape[0])]
 
 
 def are_read_in_order(backend: LayeredBackend, calls: Sequence[LayerCall], given: GivenIds) -> bool:

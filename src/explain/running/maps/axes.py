@@ -126,7 +126,7 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
 
 def observed_output_axes(problem: Problem, shape: tuple[int, ...]) -> str | None:
     """Give the axes of the model's output, shape (N, *shape); None if they do not follow those of the input."""
-    if len(shape) == 1:
+    if len(shape) < 2:
         return None
 
     def run(examples: Examples) -> Array:
