@@ -294,3 +294,67 @@ def test_an_input_that_two_calls_read_is_told_so():
         explain.attribute(model, (A, B), "saliency", target=1, layer="conv2")
     # What it says helps.
     assert explain.attribute(model, (A, B), "saliency", target=1, layer=("trunk.conv2", 1)).values.any()
+
+
+class Texts(nn.Module):
+    """Two texts, read by one embedding and one recurrent layer."""
+
+    def __init__(self, spelling):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.read = nn.Embedding(20, 4), nn.Linear(4, 5)
+        self.head, self.spelling = nn.Linear(10, 2), spelling
+
+    def of(self, ids):
+        return torch.tanh(self.read(torch.tanh(self.words(ids)))).mean(1)
+
+    def forward(self, a, b):
+        both = (
+            self.of(torch.cat([a, b])).chunk(2) if self.spelling != "two calls" else (self.of(a), self.of(b))
+        )
+        return self.head(torch.cat([both[0] * both[1], both[0]], 1))
+
+
+class TextsInKeras(keras.Model):
+    def __init__(self, spelling):
+        super().__init__()
+        layers = keras.layers
+        self.words, self.read = layers.Embedding(20, 4, name="words"), layers.Dense(5, name="read")
+        self.head, self.spelling = layers.Dense(2), spelling
+
+    def of(self, ids):
+        ops = keras.ops
+        return ops.mean(ops.tanh(self.read(ops.tanh(self.words(ids)))), axis=1)
+
+    def call(self, texts):
+        ops = keras.ops
+        if self.spelling == "two calls":
+            both = [self.of(one) for one in texts]
+        else:
+            both = ops.split(self.of(ops.concatenate(texts, axis=0)), 2)
+        return self.head(ops.concatenate([both[0] * both[1], both[0]], axis=1))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_two_texts_on_the_batch_axis(framework):
+    """One embedding reads both, in the rows of one call: each text has its own."""
+    ids = tuple(np.random.default_rng(place).integers(1, 20, size=(N, 6)) for place in range(2))
+    plain = Texts("two calls").eval()
+    model = Texts("behind each other").eval()
+    if framework == "tensorflow":
+        model = TextsInKeras("behind each other")
+        model(list(ids))
+        model.words.set_weights([plain.words.weight.detach().numpy()])
+        for own, other in ((model.read, plain.read), (model.head, plain.head)):
+            own.set_weights([other.weight.detach().numpy().T, other.bias.detach().numpy()])
+    for method, layer in [
+        *(
+            (method, None)
+            for method in ("saliency", "ig", "deep_lift", "lrp", "feature_ablation", "layer_cam")
+        ),
+        *((method, name) for method in ("activation", "saliency") for name in ("read", "words")),
+    ]:
+        found = quiet(model, ids, method, target=1, layer=layer)
+        for one, other in zip(found, quiet(plain, ids, method, target=1, layer=layer), strict=True):
+            np.testing.assert_allclose(one.values, other.values, atol=1e-6)
+            assert one.values.any()

@@ -271,7 +271,10 @@ class Layered(ABC):
         found = []
         for call, argument in zip(calls, self.arguments_of(calls, self.padded(examples)), strict=True):
             axis = call.batch_axis if argument.ndim > call.batch_axis else 0
-            found.append(np.moveaxis(argument, axis, 0)[: len(examples)])
+            first = np.moveaxis(argument, axis, 0)
+            if call.fold is not None and first.shape[1:] != (0,) and len(first) % call.fold.rows == 0:
+                first = call.fold.of_examples(first)
+            found.append(first[: len(examples)])
         return tuple(found)
 
     @abstractmethod
@@ -308,6 +311,12 @@ class Layered(ABC):
         outputs = dict(zip(left, self.recorded_outputs(left, padded) if left else (), strict=True))
         for call, output in outputs.items():
             outputs[call] = output[: len(examples)] if len(output) == len(padded) else output
+            # Inputs may replace some rows of each example: those of a call that was given with these rows.
+            for row in range(call.shape[0]) if call.has_steps else ():
+                own = self._input_at(call.of_rows(row, row + 1))
+                if own is not None:
+                    outputs[call] = outputs[call].copy()
+                    outputs[call][:, row] = examples.inputs[own[0]][:, *own[1]]
         for call, (number, where) in entered.items():
             value = examples.inputs[number][:, *where]
             outputs[call] = value if value.ndim <= 1 + len(call.shape) else value[:, 0]

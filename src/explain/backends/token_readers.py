@@ -24,6 +24,9 @@ _EMBEDDINGS = ("Embedding", "EmbeddingBag")
 _SHARE = 1e-3
 _ROUNDING = 1e-5
 
+# More rows an example are not those of several inputs.
+_MOST_ROWS = 8
+
 # A model that sorts its examples sorts so many already.
 _MOST_EXAMPLES = 64
 
@@ -194,7 +197,7 @@ def _those_that_read(
     ids, real, _ = given.tokens(paddings)
     # A bag of ids has a single vector. Keras gives one id an example an axis of its own.
     ranks = (ids.ndim + 1,) if ids.ndim else (1, 2)
-    calls = [call for call in calls if len(call.shape) in ranks]
+    calls = [one for call in calls for one in _by_row(call) if len(one.shape) in ranks]
     numbers = np.where(real, np.arange(1, ids.size + 1).reshape(ids.shape), 0)
     digits = range(int(numbers.max()).bit_length())
     try:
@@ -248,6 +251,13 @@ def _changes(
     if failure is not None and not found:
         raise failure
     return found
+
+
+def _by_row(call: LayerCall) -> Sequence[LayerCall]:
+    """Give a call for each row of an example: a model may put several inputs on the axis of the examples."""
+    if not call.has_steps or call.shape[0] > _MOST_ROWS:
+        return (call,)
+    return [call.of_rows(row, row + 1) for row in range(call.shape[0])]
 
 
 def are_read_in_order(backend: LayeredBackend, call: TokenCalls, given: GivenIds) -> bool:

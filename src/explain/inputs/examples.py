@@ -103,11 +103,13 @@ class Examples:
         """Give the same examples with another target."""
         return replace(self, target=target)
 
-    def with_changed(self, rows: npt.NDArray[np.bool_], *, stretched: bool = True) -> Examples:
+    def with_changed(
+        self, rows: npt.NDArray[np.bool_], *, stretched: bool = True, ids: bool = False
+    ) -> Examples:
         """Change the inputs at some rows, shape (N,): each row is reversed, and its numbers are stretched.
 
         Stretched, the mean, the largest and the smallest number of a row are others than before; whole numbers are
-        not stretched.
+        not stretched. With `ids`, whole numbers among the inputs that stay fixed are reversed too.
 
         Examples
         --------
@@ -124,7 +126,14 @@ class Examples:
             if stretched and array.dtype.kind == "f":
                 other[rows] = _stretched(other[rows])
             found.append(other)
-        return self.with_inputs(tuple(found))
+        changed = self.with_inputs(tuple(found))
+        if not ids:
+            return changed
+        beside = [array.copy() for array in self.unmoved]
+        for array in beside:
+            if array.dtype.kind in "iu":
+                array[rows] = np.flip(array[rows], tuple(range(1, array.ndim)))
+        return replace(changed, unmoved=tuple(beside))
 
     def padded(self, size: int) -> Examples:
         """Repeat the last row until there are `size` rows, for a model whose batch size is fixed."""

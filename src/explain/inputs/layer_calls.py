@@ -85,6 +85,25 @@ class Fold:
     blocks: int
     own: tuple[int, int] | None = None
 
+    def of_examples(self, array: Array) -> Array:
+        """Give rows as a layer has them with one axis of examples, and one of the rows that are meant unless it is one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Fold(2, blocks=2).of_examples(np.arange(6)).tolist()
+        [[0, 3], [1, 4], [2, 5]]
+        >>> Fold(2, blocks=2, own=(1, 2)).of_examples(np.arange(6)).tolist()
+        [3, 4, 5]
+        """
+        row = array.shape[1:]
+        apart = array.reshape(self.blocks, -1, self.rows // self.blocks, *row).swapaxes(0, 1)
+        rows = apart.reshape(-1, self.rows, *row)
+        if self.own is None:
+            return rows
+        first, stop = self.own
+        return rows[:, first] if stop - first == 1 else rows[:, first:stop]
+
 
 @dataclass(frozen=True)
 class LayerCall:

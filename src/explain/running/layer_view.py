@@ -12,7 +12,6 @@ import numpy as np
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.joined_calls import single_calls
 from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, names_operation
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
@@ -72,11 +71,6 @@ def resolve_layer(
     call = with_axes(problem, call, stated)
     if not mapped:
         return call
-    if reach is not None and not reach.among(single_calls(call), operations=call.is_operation):
-        raise LayerError(
-            f"layer={call.label!r} does not read this input: name a layer that does, or leave layer out: "
-            "each of several inputs then has its own."
-        )
     found = as_map(problem, call, _calls_with(layered(problem), layer, problem.examples))
     if found is None:
         raise LayerError(_no_map(problem, call, layer))
@@ -86,7 +80,13 @@ def resolve_layer(
 def _meant(problem: Problem, reach: Reach | None, calls: Sequence[LayerCall]) -> Sequence[LayerCall]:
     """Give the calls that the name of a layer means: of several inputs, those of this one; those for steps as one."""
     if reach is not None:
-        calls = reach.among(calls, operations=calls[0].is_operation) or calls
+        label = calls[0].label if len(calls) == 1 else calls[0].name
+        calls = reach.among(calls, operations=calls[0].is_operation)
+        if not calls:
+            raise LayerError(
+                f"layer={label!r} does not read this input: name a layer that does, or leave layer out: "
+                "each of several inputs then has its own."
+            )
     joined = as_steps(problem, calls) if len(calls) > 1 else None
     return calls if joined is None else (joined,)
 
