@@ -88,7 +88,10 @@ ONLY_HERE = {
         "tf_ext",
         "model.layers.operations.tape_for",
     ): "A tape goes past the replaced result of an operation; autograd's graph does not.",
-    ("tf_ext", "model.graph.SHAPES"): "Shapes are no tensors in PyTorch: its graph has no operations on them.",
+    (
+        "tf_ext",
+        "model.graph.SHAPES",
+    ): "Shapes are no tensors in PyTorch: its graph has no operations on them.",
     ("tf_ext", "model.graph.run_again"): "An operation of autograd's graph cannot be run on other inputs.",
     (
         "tf_ext",

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 import explain
-from explain.errors import UnsupportedModelError
 
 
 def twins(rank, dtype):
@@ -36,18 +35,8 @@ def twins(rank, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("method", "rank"),
-    [
-        *(
-            (method, rank)
-            for method in ("saliency", "guided_backprop", "deep_lift", "lrp")
-            for rank in (1, 2)
-        ),
-        ("saliency", 3),
-        ("guided_backprop", 3),
-    ],
-)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("method", ["saliency", "guided_backprop", "deep_lift", "lrp"])
 def test_equal_to_those_of_pytorch(method, rank, dtype):
     net, model = twins(rank, dtype)
     x = np.random.default_rng(0).normal(size=(2, 4, *(8,) * rank)).astype(dtype)
@@ -57,12 +46,3 @@ def test_equal_to_those_of_pytorch(method, rank, dtype):
     close = 1e-5 if dtype == "float64" else 2e-4
     values = np.moveaxis(found.values, -1, 1)
     assert np.linalg.norm(values - expected.values) < close * np.linalg.norm(expected.values)
-
-
-@pytest.mark.parametrize("method", ["deep_lift", "lrp"])
-def test_over_volumes_a_compiled_function_hides_the_operations(method):
-    _, model = twins(3, "float32")
-    x = np.random.default_rng(0).normal(size=(2, 8, 8, 8, 4)).astype("float32")
-    with pytest.raises(UnsupportedModelError, match=r"PartitionedCall \(.*conv3d"):
-        explain.attribute(model, x, method, target=1)
-    assert np.isfinite(explain.attribute(model, x, "saliency", target=1).values).all()
