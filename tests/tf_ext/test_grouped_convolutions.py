@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import explain
+from explain.errors import UnsupportedModelError
 
 
 def twins(rank, dtype):
@@ -46,3 +47,21 @@ def test_equal_to_those_of_pytorch(method, rank, dtype):
     close = 1e-5 if dtype == "float64" else 2e-4
     values = np.moveaxis(found.values, -1, 1)
     assert np.linalg.norm(values - expected.values) < close * np.linalg.norm(expected.values)
+
+
+@pytest.mark.parametrize("method", ["deep_lift", "lrp"])
+def test_a_models_own_code_over_volumes_is_refused_by_name(method):
+    class Own(keras.layers.Layer):
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(2, 2, 2, 2, 6))
+
+        def call(self, x):
+            return keras.ops.conv(x, self.kernel)
+
+    entry = keras.Input((4, 4, 4, 4))
+    flat = keras.layers.Flatten()(keras.ops.relu(Own()(entry)))
+    model = keras.Model(entry, keras.layers.Dense(2)(flat))
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 4, 4)).astype("float32")
+    with pytest.raises(UnsupportedModelError, match=r"PartitionedCall \(.*Use integrated_gradients"):
+        explain.attribute(model, x, method, target=1)
+    assert np.isfinite(explain.attribute(model, x, "integrated_gradients", target=1, n_steps=4).values).all()

@@ -16,6 +16,7 @@ from explain.keras.calls import replaced
 from explain.keras.model.tracing import Beside
 from explain.tf_ext.backward_rules.backward import backward
 from explain.tf_ext.backward_rules.deep_lift import rescaled
+from explain.tf_ext.backward_rules.grouped import groups_of
 from explain.tf_ext.backward_rules.guided import rectified
 from explain.tf_ext.backward_rules.relevance import shared_out
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
@@ -87,8 +88,15 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
             f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
             "integrated_gradients or saliency, which run operation by operation."
         )
-    with _unrolled(forward, points), _in_place_of_calls(forward):
-        return forward.scores(points, beside)
+    graph = tf.compat.v1.get_default_graph()
+    first = len(graph.get_operations())
+    with _unrolled(forward, points):
+        with _in_place_of_calls(forward):
+            scores = forward.scores(points, beside)
+        if any(groups_of(one, ("Conv3D",)) > 1 for one in graph.get_operations()[first:]):
+            # The model's own code convolves volumes in groups: a CPU runs the compiled function alone, without a rule.
+            scores = forward.scores(points, beside)
+    return scores
 
 
 @contextmanager
