@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations, prune
 
 import explain
-from explain.errors import GradientError, InputError, UnsupportedModelError
+from explain.errors import DependentExamplesError, GradientError, InputError, UnsupportedModelError
 
 # Whether an integral of few steps converges, or a map is empty, is the same in both forms.
 pytestmark = pytest.mark.filterwarnings("ignore::explain.errors.ExplainWarning")
@@ -284,6 +284,40 @@ def test_layers_of_a_statically_quantised_model_are_in_real_numbers():
     np.testing.assert_allclose(found.values, expected, atol=expected.max() / 64)
     by_hand = model(x)[:, 1].detach().numpy()
     np.testing.assert_array_equal(explain.attribute(model, X, "occlusion", target=1).scores, by_hand)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_observers_of_a_model_that_learns_to_be_quantised_are_put_back():
+    """One operation moves the extremes that they saw, without a trace of it in the versions of the buffers."""
+    from torch.ao import quantization
+
+    class Learning(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.start, self.inner = quantization.QuantStub(), net()
+
+        def forward(self, x):
+            return self.inner(self.start(x))
+
+    model = Learning().train()
+    model.qconfig = quantization.get_default_qat_qconfig("x86")
+    model = quantization.prepare_qat(model).eval()
+    x = torch.tensor(X)
+    for seen in (False, True):
+        if seen:
+            model(x / 2)
+        before = copy.deepcopy(model.state_dict())
+        with pytest.raises(DependentExamplesError, match=r"give batch_size=1"):
+            explain.attribute(model, X, "occlusion", target=1)
+        found = explain.attribute(model, X, "saliency", target=1, batch_size=1)
+        assert found.values.any()
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, before[name]), name
+    model.apply(quantization.disable_observer)
+    point = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(model(point)[:, 1].sum(), point)
+    found = explain.attribute(model, X, "saliency", target=1)
+    np.testing.assert_allclose(found.values, gradient, rtol=1e-5, atol=1e-6)
 
 
 class Bag(nn.Module):

@@ -18,6 +18,7 @@ from explain.keras.calls import replaced
 from explain.keras.model.tracing import Beside
 from explain.tf_ext.backward_rules.backward import backward
 from explain.tf_ext.backward_rules.deep_lift import rescaled
+from explain.tf_ext.backward_rules.grouped import groups_of
 from explain.tf_ext.backward_rules.guided import rectified
 from explain.tf_ext.backward_rules.relevance import shared_out
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
@@ -91,8 +92,15 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
             f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
             "integrated_gradients or saliency, which run operation by operation."
         )
-    with _unrolled(forward), _in_place_of_calls(forward):
-        return forward.scores(points, beside)
+    graph = tf.compat.v1.get_default_graph()
+    first = len(graph.get_operations())
+    with _unrolled(forward):
+        with _in_place_of_calls(forward):
+            scores = forward.scores(points, beside)
+        if any(groups_of(one, ("Conv3D",)) > 1 for one in graph.get_operations()[first:]):
+            # The model's own code convolves volumes in groups: a CPU runs the compiled function alone, without a rule.
+            scores = forward.scores(points, beside)
+    return scores
 
 
 @contextmanager
@@ -120,14 +128,33 @@ def _unrolled(forward: TensorFlowForwardPass) -> Iterator[None]:
 
 @contextmanager
 def _in_place_of_calls(forward: TensorFlowForwardPass) -> Iterator[None]:
-    """Trace functions of TensorFlow, such as a grouped convolution of Keras, as their operations."""
-    if any(getattr(layer, "groups", 1) > 1 and getattr(layer, "rank", 0) == 3 for layer in forward.layers):
-        # Over volumes a CPU runs one as a compiled function alone.
-        yield
-        return
+    """Trace functions of TensorFlow, such as a grouped convolution of Keras, as their operations.
+
+    Over volumes a CPU runs a grouped convolution as a compiled function alone: there it is one over all channels.
+    """
     before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(before)
+    with ExitStack() as stack:
+        for layer in forward.layers:
+            if getattr(layer, "groups", 1) > 1 and getattr(layer, "rank", 0) == 3:
+                stack.enter_context(replaced(layer, "convolution_op", _over_all_channels(layer)))
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(before)
+
+
+def _over_all_channels(layer: Any) -> Callable[[Any, Any], Any]:
+    """Give the grouped convolution of a Keras layer as one over all channels, in which no group reads another."""
+    own = layer.convolution_op
+
+    def convolved(inputs: Any, kernel: Any) -> Any:
+        groups = tf.split(tf.convert_to_tensor(kernel), layer.groups, -1)
+        width, rank = groups[0].shape[-2], len(groups[0].shape)
+        spread = [
+            tf.pad(one, [[0, 0]] * (rank - 2) + [[width * place, width * (layer.groups - 1 - place)], [0, 0]])
+            for place, one in enumerate(groups)
+        ]
+        return own(inputs, tf.concat(spread, -1))
+
+    return convolved

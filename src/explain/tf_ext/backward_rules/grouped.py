@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,9 +10,9 @@ import tensorflow as tf
 from explain.tf_ext.model.graph import name_of, run_again
 
 
-def groups_of(operation: Any) -> int:
-    """Give the number of groups of a convolution, 1 for any other operation."""
-    if name_of(operation) != "Conv2D":
+def groups_of(operation: Any, kinds: Collection[str] = ("Conv2D",)) -> int:
+    """Give the number of groups of a convolution of some kinds, 1 for any other operation."""
+    if name_of(operation) not in kinds:
         return 1
     channels, depth = operation.inputs[0].shape[_channel_axis(operation)], operation.inputs[1].shape[-2]
     return 1 if channels is None or not depth else channels // depth

@@ -22,6 +22,9 @@ from explain.torch_ext.model.structure import Structure
 # not changed by a forward pass (parameters, hooks).
 _OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
 
+# Statistics have at most so many numbers: those of a channel each.
+_FEW = 8192
+
 # Values that cannot be changed in place and contain no tensor.
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 
@@ -80,7 +83,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
         for module in structure.training:
             module.training = False
         if isinstance(model, torch.jit.ScriptModule):
-            snapshots.append(_Tensors(model.buffers(), _statistics(model.named_buffers())))
+            snapshots.append(_Tensors(model.buffers(), _silent(model.buffers())))
         elif not structure.stock:
             # Custom code may change a PyTorch module inside it, such as the statistics of a batch norm.
             snapshots.extend(map(_Snapshot, structure.modules))
@@ -222,16 +225,23 @@ class _Tensors:
 
     def restore(self) -> None:
         """Undo changes in place."""
+        # First, since it gives a tensor a new version.
+        for tensor, before in self._silent:
+            # An unneeded write would invalidate a graph before its backward pass.
+            if not torch.equal(tensor, before):
+                _put_into(tensor, before)
         for index, (tensor, version, before) in enumerate(self._before):
             if tensor._version != version:
-                with torch.no_grad():
-                    tensor.copy_(before)
+                _put_into(tensor, before)
                 self._before[index] = (tensor, tensor._version, before)
-        with torch.no_grad():
-            for tensor, before in self._silent:
-                # An unneeded write would invalidate a graph before its backward pass.
-                if not torch.equal(tensor, before):
-                    tensor.copy_(before)
+
+
+@torch.no_grad()
+def _put_into(tensor: torch.Tensor, values: torch.Tensor) -> None:
+    if tensor.shape != values.shape:
+        # An observer gives its numbers the size of what it sees first.
+        tensor.resize_(values.shape)
+    tensor.copy_(values)
 
 
 def _kept(values: Iterable[Any]) -> Iterator[torch.Tensor]:
@@ -248,9 +258,13 @@ def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors_in(one)
 
 
-def _statistics(buffers: Iterable[tuple[str, Any]]) -> list[Any]:
-    """Give the running statistics among named buffers: batch normalisation changes them without a new version."""
-    return [tensor for name, tensor in buffers if name.rpartition(".")[2].startswith("running_")]
+def _silent(buffers: Iterable[Any]) -> list[Any]:
+    """Give the buffers that an operation may change without a new version.
+
+    Batch normalisation so changes its running statistics, and an observer of a model that learns to be quantised the
+    extremes that it saw, a few numbers for each channel.
+    """
+    return [one for one in buffers if isinstance(one, torch.Tensor) and one.numel() <= _FEW]
 
 
 class _Snapshot:
@@ -276,7 +290,7 @@ class _Snapshot:
             else:
                 held.append(value)
         self._containers = [(container, container.copy(), _identities(container)) for container in containers]
-        self._tensors = _Tensors(held, _statistics(own["_buffers"].items()))
+        self._tensors = _Tensors(held, _silent(own["_buffers"].values()))
 
     def changed_tensors(self) -> Iterator[str]:
         """Name the attributes and buffers with floating-point tensors that a forward pass replaced or changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -47,6 +48,8 @@ class Structure:
     def token(self) -> tuple[int, ...]:
         """Give the same value as long as modules, their attributes, hooks and lists are the same objects.
 
+        Switches in buffers, such as whether an observer is on, change in place.
+
         Compute it only when it is needed: for a small model this takes longer than a call of the model.
         """
         found: list[int] = []
@@ -56,7 +59,15 @@ class Structure:
                 found.append(id(value))
                 if isinstance(value, (dict, list)):
                     found.extend(map(id, value.values() if isinstance(value, dict) else value))
+            buffers = module.__dict__.get("_buffers")
+            found.extend(_versions_of_switches(buffers) if isinstance(buffers, dict) else ())
         return tuple(found)
+
+
+def _versions_of_switches(buffers: dict[str, Any]) -> Iterator[int]:
+    for buffer in buffers.values():
+        if isinstance(buffer, torch.Tensor) and not (buffer.is_floating_point() or buffer.is_inference()):
+            yield buffer._version
 
 
 @dataclass(frozen=True)
