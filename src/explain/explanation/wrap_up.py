@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.example_warnings import examples_named
+from explain.backends.embeddings.tokens import Tokens
 from explain.backends.protocol import Finding
-from explain.backends.tokens import Tokens
 from explain.errors import (
     CancellationWarning,
     GradientError,

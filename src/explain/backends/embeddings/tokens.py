@@ -9,14 +9,14 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backends.chunks import row_chunks
-from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.token_readers import (
+from explain.backends.embeddings.readers import (
     GivenIds,
     are_read_in_order,
     is_read_elsewhere,
     padding_id,
     reading_calls,
 )
+from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import (
     BaselineError,
     ExplainWarning,
@@ -104,8 +104,8 @@ class Tokens:
         if given is None:
             what = "strings" if self.spelling is not None else "token ids"
             raise BaselineError(
-                f"baseline is not given: this method compares the {what} with a set of reference examples. Give them as "
-                f"x is given, an array of {what}, for example baseline=x_train[:64]."
+                f"baseline is not given: this method compares the {what} with a set of reference examples. Give them "
+                f"as x is given, an array of {what}, for example baseline=x_train[:64]."
             )
         if not isinstance(given, np.ndarray) or given.dtype.kind not in "iu":
             return resolve_references(given, vectors)
