@@ -109,7 +109,7 @@ ADVICE = [
         TENSORFLOW,
     ),
     Advice(
-        " (from 0 on), which reach the score: one method cannot change both as they are. ",
+        "in their order (from 0 on), which reach the score: one method cannot change both as they are. ",
         InputError,
         lambda kit: explained(table(kit), TABLE),
         lambda kit: explained(table(kit), TABLE, "feature_ablation"),

@@ -160,7 +160,7 @@ def test_one_example_and_examples_all_alike_are_read_too(twin):
 def test_a_number_among_the_categories_is_refused_and_the_advice_works():
     net = Mixed().eval()
     x = np.concatenate([IDS, RNG.integers(0, 9, (6, 1))], 1)
-    with pytest.raises(InputError, match=r"position 3 .*feature_ablation"):
+    with pytest.raises(InputError, match=r"position 3, .*feature_ablation"):
         explain.attribute(net, x, "ig", target=1)
     a = explain.attribute(net, x, "feature_ablation", target=1)
     with torch.no_grad():

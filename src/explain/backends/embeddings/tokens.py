@@ -213,12 +213,13 @@ def no_vector_for_strings(name: str) -> str:
 
 
 def _read_in_part(call: TokenCalls, unread: Array) -> str:
+    places = f"{'position' if unread.size == 1 else 'positions'} {', '.join(map(str, unread))}"
     return (
-        f"x has whole numbers, of which {call.label} give vectors, but no embedding reads those at "
-        f"{'position' if unread.size == 1 else 'positions'} {', '.join(map(str, unread))} (from 0 on), which reach the "
-        "score: one method cannot change both as they are. Take method='feature_ablation', 'occlusion', "
-        "'shapley_value_sampling', 'kernel_shap' or 'lime', which put baseline= in the place of a number; or explain a "
-        "model that takes these numbers as an input of their own, in floating point."
+        f"x has whole numbers, of which {call.label} give vectors, but no embedding reads those at {places}, alone or "
+        "in their order (from 0 on), which reach the score: one method cannot change both as they are. Take "
+        "method='feature_ablation', 'occlusion', 'shapley_value_sampling', 'kernel_shap' or 'lime', which put "
+        "baseline= in the place of a number; or explain a model that takes these numbers as an input of their own, in "
+        "floating point."
     )
 
 
