@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
+import keras
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import explain
+from explain.errors import ExplainWarning
 
 RNG = np.random.default_rng(0)
 SERIES = RNG.normal(size=(5, 7, 4)).astype("float32")
@@ -86,5 +90,36 @@ def test_a_layer_has_the_values_of_the_batch_first_twin(kind, x, layer, method):
     layout = "TNC"[: x.ndim]
     a = explain.attribute(own, x.swapaxes(0, 1), method, target=1, layer=layer, layout=layout)
     b = explain.attribute(twin, x, method, target=1, layer=layer, layout="NTC"[: x.ndim])
+    values = a.values.swapaxes(0, 1) if a.layout[0] == "T" else a.values
+    np.testing.assert_allclose(values, b.values, rtol=1e-5, atol=1e-6)
+
+
+class KerasRecurrent(keras.Model):
+    def __init__(self, batch_first):
+        super().__init__()
+        keras.utils.set_random_seed(0)
+        self.first = keras.layers.GRU(5, return_sequences=True, name="first")
+        self.second = keras.layers.Dense(6, activation="tanh", name="second")
+        self.head, self.batch_first = keras.layers.Dense(3), batch_first
+
+    def call(self, x):
+        def turned(steps):
+            return steps if self.batch_first else keras.ops.transpose(steps, (1, 0, 2))
+
+        steps = self.second(turned(self.first(turned(x))))
+        return self.head(steps[:, -1] if self.batch_first else steps[-1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("layer", ["first", "second"])
+def test_a_layer_of_a_keras_model_too(layer, method):
+    own, twin = KerasRecurrent(False), KerasRecurrent(True)
+    own(SERIES.swapaxes(0, 1))
+    twin(SERIES)
+    own.set_weights(twin.get_weights())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExplainWarning)
+        a = explain.attribute(own, SERIES.swapaxes(0, 1), method, target=1, layer=layer, layout="TNC")
+        b = explain.attribute(twin, SERIES, method, target=1, layer=layer)
     values = a.values.swapaxes(0, 1) if a.layout[0] == "T" else a.values
     np.testing.assert_allclose(values, b.values, rtol=1e-5, atol=1e-6)
