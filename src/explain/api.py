@@ -107,7 +107,7 @@ def attribute(
     x : numpy.ndarray or a tensor of the model's framework, or a tuple, list or dict of them; or strings
         The input with its batch axis, in the model's own layout, e.g. (N, C, H, W) or (N, H, W, C). For a model with
         an embedding layer also token ids, whole numbers of shape (N, T): each gets one value; or, with `tokenizer`,
-        one string or a list of strings.
+        one string or a list of strings. For a Keras model that looks strings up, strings of shape (N,) or (N, T).
         For a model with several inputs: a tuple or list is passed by position, a dict by name; for a Keras model,
         as Keras takes them. All inputs are explained together. None is passed on unchanged. Masks, and whole numbers
         that no embedding reads, stay fixed. `baseline`, `layout`, `lengths`, `bounds`, `display`, and the options
@@ -129,7 +129,8 @@ def attribute(
     baseline : None, float, array or str
         For methods that compare `x` with a baseline: None (zeros), a number, an array that broadcasts to `x`, or a
         rule, ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``. For methods that compare with a set of references,
-        such as expected gradients: an array of reference examples in the layout of `x`, any number of them.
+        such as expected gradients: an array of reference examples in the layout of `x`, any number of them. For an
+        input of strings the string to put in the place of each, by default the empty one.
     score : str
         ``"logit"`` (a terminal softmax, log-softmax or sigmoid is removed), ``"probability"``,
         ``"log_probability"`` or ``"output"`` (the unchanged output of the model).
@@ -157,7 +158,8 @@ def attribute(
     lengths : sequence of int, optional
         The number of real steps of each example of a padded sequence; padding gets exactly zero.
     forward_kwargs : Mapping, optional
-        Further arguments of the model besides `x`, by name. An array with N rows counts as one row per example.
+        Further arguments of the model besides `x`, by name. An array with N rows counts as one row per example; so do
+        the first states of recurrent layers, (N, H) or (layers, N, H), called ``hidden``, ``state``, ``hx`` or ``h``.
     framework : str, optional
         ``"torch"``, ``"tensorflow"``, ``"jax"`` or ``"numpy"``, for functions whose framework cannot be detected.
     engine : str

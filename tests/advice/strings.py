@@ -10,7 +10,7 @@ from advice.models import TENSORFLOW, TORCH
 from models.texts import classifier, ids_of
 
 import explain
-from explain.errors import BaselineError, HeldInputWarning, InputError
+from explain.errors import BaselineError, HeldInputWarning, InputError, ZeroGradientWarning
 
 COLOURS = np.array([["red"], ["blue"]])
 TABLE = np.array([[1, 2, 5], [0, 1, 3]])
@@ -61,7 +61,7 @@ def table(kit: Any) -> Any:
             self.head = nn.Linear(5, 2)
 
         def forward(self, ids: Any) -> Any:
-            vectors = [column(ids[:, place]) for place, column in enumerate(self.columns)]
+            vectors = [column(ids[:, place].long()) for place, column in enumerate(self.columns)]
             return self.head(torch.cat([*vectors, ids[:, 2:].float()], 1))
 
     return Table().eval()
@@ -109,10 +109,20 @@ ADVICE = [
         TENSORFLOW,
     ),
     Advice(
-        " (from 0 on), which reach the score: one method cannot change both as they are. ",
+        "in their order (from 0 on), which reach the score: one method cannot change both as they are. ",
         InputError,
         lambda kit: explained(table(kit), TABLE),
         lambda kit: explained(table(kit), TABLE, "feature_ablation"),
+        TORCH,
+    ),
+    Advice(
+        "Nothing lies between two such numbers, so that method=",
+        ZeroGradientWarning,
+        lambda kit: explained(table(kit), TABLE.astype(np.float32), "saliency"),
+        lambda kit: [
+            explained(table(kit), TABLE.astype(np.float32), method)
+            for method in ("feature_ablation", "shapley_value_sampling", "kernel_shap")
+        ],
         TORCH,
     ),
     Advice(
@@ -191,10 +201,10 @@ ADVICE = [
     Advice(
         " has strings, which no layer of the model looks up: give the numbers that stand for them, as in ",
         InputError,
-        lambda kit: explained(classifier(kit), np.array([["the", "film"]])),
+        lambda kit: explained(classifier(kit, takes_mask=False), np.array([["the", "film"]])),
         lambda kit: [
-            explained(classifier(kit), np.array([[1, 2]])),
-            explained(classifier(kit), "the film", tokenizer=ids_of),
+            explained(classifier(kit, takes_mask=False), np.array([[1, 2]])),
+            explained(classifier(kit, takes_mask=False), "the film", tokenizer=ids_of),
         ],
     ),
     Advice(

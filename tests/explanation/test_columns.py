@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 import torch
-from models.columns import SIZES, EntityNet, Mixed, WideAndDeep, keras_entity_net
+from models.columns import SIZES, Apart, EntityNet, Mixed, OneTable, WideAndDeep, keras_entity_net
 
 import explain
-from explain.errors import BaselineError, InputError, UnexplainedTokensWarning
+from explain.errors import BaselineError, InputError, UnexplainedTokensWarning, ZeroGradientWarning
 
 RNG = np.random.default_rng(0)
 IDS = np.stack([RNG.integers(0, count, 6) for count, _ in SIZES], 1)
@@ -160,7 +160,7 @@ def test_one_example_and_examples_all_alike_are_read_too(twin):
 def test_a_number_among_the_categories_is_refused_and_the_advice_works():
     net = Mixed().eval()
     x = np.concatenate([IDS, RNG.integers(0, 9, (6, 1))], 1)
-    with pytest.raises(InputError, match=r"position 3 .*feature_ablation"):
+    with pytest.raises(InputError, match=r"position 3, .*feature_ablation"):
         explain.attribute(net, x, "ig", target=1)
     a = explain.attribute(net, x, "feature_ablation", target=1)
     with torch.no_grad():
@@ -169,6 +169,22 @@ def test_a_number_among_the_categories_is_refused_and_the_advice_works():
             other[:, place] = 0
             change = (net(torch.tensor(x)) - net(torch.tensor(other)))[:, 1]
             np.testing.assert_allclose(a.values[:, place], change.numpy(), atol=1e-6)
+
+
+def test_columns_of_floats_that_are_cast_are_named_and_the_advice_works():
+    model = OneTable().eval()
+    x = np.concatenate([IDS, NUMBERS], 1).astype("float32")
+    with pytest.warns(ZeroGradientWarning, match=r"column 0, 1, 2 .*feature_ablation") as seen:
+        a = explain.attribute(model, x, "saliency", target=1)
+    assert len(seen) == 1
+    assert not a.values[:, :3].any()
+    assert a.values[:, 3:].any()
+    found = explain.attribute(model, x, "feature_ablation", target=1)
+    ids, numbers = explain.attribute(Apart(model), (IDS, NUMBERS), "feature_ablation", target=1)
+    np.testing.assert_allclose(found.values, np.concatenate([ids.values, numbers.values], 1), atol=1e-6)
+    ids, numbers = explain.attribute(Apart(model), (IDS, NUMBERS), "saliency", target=1)
+    np.testing.assert_allclose(numbers.values, a.values[:, 3:], rtol=1e-5)
+    assert ids.values.all()
 
 
 def test_a_column_that_reaches_the_score_past_its_embedding_is_warned_of():

@@ -297,3 +297,42 @@ def test_rules_apply_to_the_vectors(table_model):
     high = vectors_of(model, lookup, TABLE)
     change = (of_vectors(model)(high) - of_vectors(model)(0 * high)).numpy()[:, 1]
     np.testing.assert_allclose(a.values.sum(1), change, rtol=1e-4, atol=1e-5)
+
+
+def test_texts_beside_strings_of_several_words_and_numbers():
+    keras.utils.set_random_seed(0)
+    country, text = (keras.Input((1,), dtype="string", name=name) for name in ("country", "text"))
+    numbers = keras.Input((2,), name="numbers")
+    lookup = layers.StringLookup(vocabulary=["new zealand", "peru"])
+    places = layers.Flatten()(layers.Embedding(3, 3, embeddings_initializer="normal")(lookup(country)))
+    words = layers.Embedding(40, 4, embeddings_initializer="normal")(
+        vectorizer(output_sequence_length=8)(text)
+    )
+    joined = layers.Concatenate()([places, layers.Flatten()(words), numbers])
+    model = keras.Model([country, text, numbers], layers.Dense(2)(joined))
+    named = {
+        "country": np.array([["new zealand"], ["peru"]]),
+        "text": np.array(TEXTS),
+        "numbers": np.ones((2, 2), "f4"),
+    }
+    ordered = [named["country"], named["text"], named["numbers"]]
+    # The model is linear in the vectors: leaving a word's vector out is what its gradient says.
+    start = {"country": "", "text": "", "numbers": 0.0}
+    found = explain.attribute(model, named, "ig", target=1, baseline=start)
+    for one, other in zip(
+        found.values(),
+        explain.attribute(model, ordered, "ig", target=1, baseline=list(start.values())),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one.values, other.values, rtol=1e-5)
+    assert found["text"].values.shape == (2, 5)
+    assert found["country"].tokens(0)[0][0] == "new zealand"
+    nothing = model([np.array([[""]]), np.array([[""]]), np.zeros((1, 2), "f4")]).numpy()[0, 1]
+    score = model(
+        [tf.constant(one) if one.ndim > 1 else tf.constant(one)[:, None] for one in ordered]
+    ).numpy()[:, 1]
+    total = sum(one.values.sum(1) for one in found.values())
+    np.testing.assert_allclose(total, score - nothing, rtol=1e-4, atol=1e-6)
+    for method in ("feature_ablation", "lime", "occlusion"):
+        found = explain.attribute(model, named, method, target=1)
+        assert [one.values.shape for one in found.values()] == [(2, 1), (2, 5), (2, 2)]

@@ -55,6 +55,27 @@ class Mixed(EntityNet):
         return super().forward(ids) + self.count(ids[:, 3:].float())
 
 
+class OneTable(EntityNet):
+    """The same, of one table of floats, (N, 5), whose categories come first and are cast."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def forward(self, ids: torch.Tensor, numbers: torch.Tensor | None = None) -> torch.Tensor:
+        return super().forward(ids[:, :3].long(), ids[:, 3:])
+
+
+class Apart(nn.Module):
+    """That model, with the categories as an input of their own."""
+
+    def __init__(self, model: OneTable) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return EntityNet.forward(self.model, ids, numbers)
+
+
 def keras_entity_net(twin: EntityNet, column: Callable[[Any, int], Any] | None = None) -> Any:
     """Give the Keras model of the same weights; `column` takes one out of the table, by default ``ids[:, place]``."""
     ops, layers, take = keras.ops, keras.layers, column or (lambda ids, place: ids[:, place])

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from explain.backends.embeddings.tokens import Tokens, no_vector_for_strings
 from explain.backends.found import Found
-from explain.backends.tokens import Tokens, no_vector_for_strings
 from explain.errors import (
     BaselineWarning,
     HeldInputWarning,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 
 from explain.algorithms.method import Method
+from explain.backends.embeddings.cast_columns import notes_on_cast_columns
+from explain.backends.embeddings.tokens import Tokens, seen_as_tokens
 from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.stepwise import IF_WHOLE
-from explain.backends.tokens import Tokens, seen_as_tokens
 from explain.errors import InputError, LayoutError, UnsupportedInputError
 from explain.explanation.request import Notes, Request
 from explain.inputs.arrays import to_host
@@ -56,12 +57,15 @@ class OneInput:
         The axes of the input that methods change, batch first.
     tokens : Tokens, optional
         The tokens, if the input is token ids.
+    notes : list of (message, category)
+        The warnings about the input.
     """
 
     backend: Backend
     examples: Examples
     layout: Layout
     tokens: Tokens | None = None
+    notes: Notes = field(default_factory=list)
 
     @classmethod
     def prepared(cls, request: Request, backend: Backend) -> OneInput:
@@ -73,7 +77,13 @@ class OneInput:
         mask = resolve_mask(request.lengths, first, layout)
         examples = Examples((first,), companions=request.companions, mask=mask)
         if not are_ids:
-            return cls(backend, examples, layout)
+            method = request.method
+            is_of_layer = request.layer is not None or method.layer == "must"
+            is_gradual = not (method.keeps_values or is_of_layer) and "layers" in backend.provides
+            is_table = is_gradual and layout.axes == "NC"
+            inner = cast(LayeredBackend, backend)
+            notes = notes_on_cast_columns(inner, examples, method.name) if is_table else []
+            return cls(backend, examples, layout, notes=notes)
         check_ids(request.method, request.question.layout)
         if isinstance(backend, Layered) and backend.inspection.stepwise:
             raise InputError(
@@ -88,7 +98,7 @@ class OneInput:
         if seen is None:
             return cls(backend, examples, layout)
         tokens, entered, examples = seen
-        return cls(entered, examples, TOKEN_VECTORS, tokens)
+        return cls(entered, examples, TOKEN_VECTORS, tokens, list(tokens.notes))
 
     @property
     def has_tokens(self) -> bool:
@@ -104,11 +114,6 @@ class OneInput:
         """Give the options of the method."""
         options = request.given.options
         return options if self.tokens is None else token_options(options, self.tokens.ids, self.tokens.call)
-
-    @property
-    def notes(self) -> Notes:
-        """The warnings about the input."""
-        return [] if self.tokens is None else list(self.tokens.notes)
 
     def without_mask(self, problem: Problem) -> Problem:
         """Give the problem before it is posed at a layer, unchanged: the mask of a single input may apply there."""

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from explain.backends.embeddings.readers import GivenIds, reading_calls
+from explain.backends.embeddings.tokens import Tokens, no_vector_for_strings, tokens_of, vectors_at
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.token_readers import GivenIds, reading_calls
-from explain.backends.tokens import Tokens, no_vector_for_strings, tokens_of, vectors_at
 from explain.errors import BaselineError, InputError, UnsupportedInputError, UnsupportedModelError
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.one_input import Compared, check_ids, laid_out

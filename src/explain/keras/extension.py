@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from explain.backends.embeddings.readers import is_embedding
 from explain.backends.lazy_extension import LazyExtension
-from explain.backends.token_readers import is_embedding
 from explain.inputs import layout
 from explain.inputs.layout import Layout
 from explain.keras import inspection

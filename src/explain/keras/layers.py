@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from explain.backends.token_readers import is_embedding
+from explain.backends.embeddings.readers import is_embedding
 
 
 def is_keras_model(model: object) -> bool:

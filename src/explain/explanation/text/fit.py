@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from explain.backends.embeddings.readers import is_embedding
 from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.token_readers import is_embedding
 from explain.errors import InputError, TargetError, UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.inputs.text.batch import Texts

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explain.backends.embeddings.readers import is_embedding
 from explain.backends.inspection import Complaint, Inspection, model_call_error, uncallable_error
 from explain.backends.stepwise import RUN_STEPWISE, is_stepwise, takes_state
-from explain.backends.token_readers import is_embedding
 from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout

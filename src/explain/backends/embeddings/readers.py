@@ -245,8 +245,9 @@ def _changes(
             continue
         before = [changes for _, changes in found] or [[np.zeros((), bool)] * len(chosen)] * len(calls)
         found = [
-            (first, [one | (other != first) for one, other in zip(changes, rest, strict=True)])
-            for (first, *rest), changes in zip(received, before, strict=True)
+            # What is the same for all examples, such as positions, may have a single row.
+            (one[0], _with_changes(one, changes))
+            for one, changes in zip(received, before, strict=True)
         ]
     if failure is not None and not found:
         raise failure
@@ -258,6 +259,14 @@ def _by_row(call: LayerCall) -> Sequence[LayerCall]:
     if not call.has_steps or call.shape[0] > _MOST_ROWS:
         return (call,)
     return [call.of_rows(row, row + 1) for row in range(call.shape[0])]
+
+
+def _with_changes(received: Array, before: Sequence[Array]) -> list[Array]:
+    """Add the places where the rows after the first differ from it."""
+    if len(received) != 1 + len(before):
+        # What is the same for all examples, such as positions, may have a single row.
+        return [np.broadcast_to(one, received.shape[1:]) for one in before]
+    return [one | (other != received[0]) for one, other in zip(before, received[1:], strict=True)]
 
 
 def are_read_in_order(backend: LayeredBackend, call: TokenCalls, given: GivenIds) -> bool:

@@ -9,14 +9,14 @@ from typing import Any, cast
 import numpy as np
 
 from explain.backends.chunks import row_chunks
-from explain.backends.protocol import Backend, LayeredBackend
-from explain.backends.token_readers import (
+from explain.backends.embeddings.readers import (
     GivenIds,
     are_read_in_order,
     is_read_elsewhere,
     padding_id,
     reading_calls,
 )
+from explain.backends.protocol import Backend, LayeredBackend
 from explain.errors import (
     BaselineError,
     ExplainWarning,
@@ -213,12 +213,13 @@ def no_vector_for_strings(name: str) -> str:
 
 
 def _read_in_part(call: TokenCalls, unread: Array) -> str:
+    places = f"{'position' if unread.size == 1 else 'positions'} {', '.join(map(str, unread))}"
     return (
-        f"x has whole numbers, of which {call.label} give vectors, but no embedding reads those at "
-        f"{'position' if unread.size == 1 else 'positions'} {', '.join(map(str, unread))} (from 0 on), which reach the "
-        "score: one method cannot change both as they are. Take method='feature_ablation', 'occlusion', "
-        "'shapley_value_sampling', 'kernel_shap' or 'lime', which put baseline= in the place of a number; or explain a "
-        "model that takes these numbers as an input of their own, in floating point."
+        f"x has whole numbers, of which {call.label} give vectors, but no embedding reads those at {places}, alone or "
+        "in their order (from 0 on), which reach the score: one method cannot change both as they are. Take "
+        "method='feature_ablation', 'occlusion', 'shapley_value_sampling', 'kernel_shap' or 'lime', which put "
+        "baseline= in the place of a number; or explain a model that takes these numbers as an input of their own, in "
+        "floating point."
     )
 
 
