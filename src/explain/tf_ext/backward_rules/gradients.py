@@ -87,7 +87,7 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
             f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
             "integrated_gradients or saliency, which run operation by operation."
         )
-    with _unrolled(forward, points), _in_place_of_calls(forward):
+    with _unrolled(forward, points), _in_place_of_calls(forward), _unfused(forward):
         return forward.scores(points, beside)
 
 
@@ -102,6 +102,19 @@ def _unrolled(forward: TensorFlowForwardPass, points: tuple[Any, ...]) -> Iterat
             for layer in forward.layers:
                 if getattr(layer, "unroll", None) is False:
                     stack.enter_context(replaced(layer, "unroll", True))
+                    if getattr(layer, "_could_use_gpu_kernel", False):
+                        # This kernel of Keras 2 is a loop on any device.
+                        stack.enter_context(replaced(layer, "_could_use_gpu_kernel", False))
+        yield
+
+
+@contextmanager
+def _unfused(forward: TensorFlowForwardPass) -> Iterator[None]:
+    """Let the layer normalisations of Keras 2 show their operations: they borrow those of a batch normalisation."""
+    with ExitStack() as stack:
+        for layer in forward.layers:
+            if hasattr(layer, "_fused_can_be_used"):
+                stack.enter_context(replaced(layer, "_fused_can_be_used", lambda ndims: False))
         yield
 
 
