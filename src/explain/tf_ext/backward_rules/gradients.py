@@ -113,8 +113,8 @@ def _unfused(forward: TensorFlowForwardPass) -> Iterator[None]:
     """Let the layer normalisations of Keras 2 show their operations: they borrow those of a batch normalisation."""
     with ExitStack() as stack:
         for layer in forward.layers:
-            if hasattr(layer, "_fused_can_be_used"):
-                stack.enter_context(replaced(layer, "_fused_can_be_used", lambda ndims: False))
+            if getattr(layer, "_fused", False):
+                stack.enter_context(replaced(layer, "_fused", False))
         yield
 
 
