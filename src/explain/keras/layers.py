@@ -63,7 +63,7 @@ def layers_of(model: Any) -> list[Any]:
     return list(model._flatten_layers())
 
 
-def _direct_layers(layer: Any) -> list[Any]:
+def direct_layers(layer: Any) -> list[Any]:
     """Give the layers that a layer stores, in their order."""
     own = getattr(layer, "_layers", None)
     return list(layer._flatten_layers(recursive=False, include_self=False) if own is None else own)
@@ -74,7 +74,7 @@ def named_layers(model: Any) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
 
     def walk(layer: Any, path: str) -> None:
-        for inner in _direct_layers(layer):
+        for inner in direct_layers(layer):
             name = f"{path}{inner.name}"
             # A layer may be stored in two places, or have the same name as another layer.
             if any(inner is other for other in found.values()):

@@ -57,10 +57,17 @@ def held_masks(
     left = iter(masks)
     latest: Any = None
 
-    def call(inputs: Any) -> Any:
-        nonlocal latest
-        latest = next(left)
-        return apply(inputs, latest)
+    def call_of(layer: Any) -> Callable[[Any], Any]:
+        def call(inputs: Any) -> Any:
+            nonlocal latest
+            latest = next(left)
+            output = apply(inputs, latest)
+            if getattr(layer, "_compute_output_and_mask_jointly", False):
+                # Keras 2 does not ask for the mask.
+                output._keras_mask = latest
+            return output
+
+        return call
 
     def compute_mask(inputs: Any, mask: Any = None) -> Any:
         # Keras asks a layer whose output has no mask for it, and stores it for the layers that follow.
@@ -70,7 +77,7 @@ def held_masks(
         if masks:
             for layer in layers:
                 if derives_from(layer, "Masking"):
-                    stack.enter_context(replaced(layer, "call", call))
+                    stack.enter_context(replaced(layer, "call", call_of(layer)))
                     stack.enter_context(replaced(layer, "compute_mask", compute_mask))
             for operation in _mask_operations(layers):
                 stack.enter_context(replaced(operation, "call", lambda *_, **__: next(left)))

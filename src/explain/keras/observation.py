@@ -22,7 +22,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.wiring import Wiring
 from explain.keras.calls import replaced, wired
 from explain.keras.inspection import call_error
-from explain.keras.layers import layers_of, named_layers
+from explain.keras.layers import direct_layers, layers_of, named_layers
 
 ToArray = Callable[[Any], Array | None]
 """From a value to its array, if it is a tensor of the framework with values; None for anything else."""
@@ -180,8 +180,8 @@ def _is_recorded(name: str, layer: Any, named: Mapping[str, Any]) -> bool:
         if type(named[outer]).__name__ in ("MultiHeadAttention", "GroupQueryAttention"):
             return False
         outer = outer.rpartition("/")[0]
-    own = len(layer.weights) > sum(len(inner.weights) for inner in layer._layers)
-    return own or not any(inner in named.values() for inner in layer._layers) or _holds_unnamed(layer)
+    own = len(layer.weights) > sum(len(inner.weights) for inner in direct_layers(layer))
+    return own or not any(inner in named.values() for inner in direct_layers(layer)) or _holds_unnamed(layer)
 
 
 def _holds_unnamed(layer: Any) -> bool:

@@ -10,7 +10,7 @@ from explain.errors import PortError
 from explain.keras.building import check_complete
 from explain.keras.flattened_maps import built_flattenings
 from explain.keras.graph import Graph, in_order_of_calls
-from explain.keras.layers import class_name, derives_from
+from explain.keras.layers import class_name, derives_from, direct_layers
 from explain.keras.parameters.settings import settings_of
 from explain.parameters.canonical import LayerKind
 from explain.parameters.read_and_write import StoredLayer
@@ -64,7 +64,7 @@ def stored_layers(model: Any, names: Mapping[int, str]) -> list[StoredLayer]:
     by_name: dict[str, Any] = {"": model}
 
     def walk(layer: Any) -> None:
-        for inner in in_order_of_calls(list(layer._layers)):
+        for inner in in_order_of_calls(direct_layers(layer)):
             if any(inner is other for other in whole):
                 continue
             whole.append(inner)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from explain.backends.operations.score_graph import Survey
 from explain.inputs.examples import Examples
 from explain.keras.calls import replaced
+from explain.keras.layers import direct_layers
 from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
@@ -185,7 +186,7 @@ def _recorded_calls(layers: Sequence[Any], seen: list[_Call]) -> Iterator[None]:
 
     with ExitStack() as stack:
         for layer in layers:
-            if list(layer._layers):
+            if direct_layers(layer):
                 continue
             cuts = [ModuleCut(weakref.ref(layer), "call")]
             if _applies_an_activation(layer):

@@ -94,7 +94,7 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
         )
     graph = tf.compat.v1.get_default_graph()
     first = len(graph.get_operations())
-    with _unrolled(forward):
+    with _unrolled(forward), _unfused(forward):
         with _in_place_of_calls(forward):
             scores = forward.scores(points, beside)
         if any(groups_of(one, ("Conv3D",)) > 1 for one in graph.get_operations()[first:]):
@@ -123,6 +123,19 @@ def _unrolled(forward: TensorFlowForwardPass) -> Iterator[None]:
         for layer in forward.layers:
             if getattr(layer, "unroll", None) is False:
                 stack.enter_context(replaced(layer, "call", unrolling(layer)))
+                if getattr(layer, "_could_use_gpu_kernel", False):
+                    # This kernel of Keras 2 is a loop on any device.
+                    stack.enter_context(replaced(layer, "_could_use_gpu_kernel", False))
+        yield
+
+
+@contextmanager
+def _unfused(forward: TensorFlowForwardPass) -> Iterator[None]:
+    """Let the layer normalisations of Keras 2 show their operations: they borrow those of a batch normalisation."""
+    with ExitStack() as stack:
+        for layer in forward.layers:
+            if getattr(layer, "_fused", False):
+                stack.enter_context(replaced(layer, "_fused", False))
         yield
 
 
