@@ -23,7 +23,7 @@ from benchmarks.processes import OWN, PEERS, PYTHONS, ROOT
 # The methods beside one pass, and beside lxt, with the most that they may take of it.
 BARS = {OWN: {"lrp": 3.0, "deep_lift": 3.0}, PEERS: {"lrp": 1.2}}
 OTHER = {OWN: PASS, PEERS: LXT}
-_ROUNDS, _QUICK_ROUNDS = 15, 2
+_ROUNDS, _QUICK_ROUNDS = 7, 2
 _console = Console(stderr=True, log_path=False)
 
 
