@@ -9,7 +9,7 @@ import tensorflow as tf
 from models.strings import COLOURS, SIZES, beside_numbers, looking_up, of_text, of_vectors, vectorizer
 
 import explain
-from explain.errors import BaselineError, HeldInputWarning, InputError
+from explain.errors import BaselineError, ComparisonError, HeldInputWarning, InputError
 
 layers = keras.layers
 TABLE = np.array([["red", "small"], ["blue", "pink"], ["large", "green"]])
@@ -270,6 +270,17 @@ def test_a_result_of_strings_is_saved_and_read(tmp_path, table_model):
     loaded = explain.load(a.save(tmp_path / "strings.npz"))
     assert loaded.texts == a.texts
     assert loaded.baseline_rule == a.baseline_rule
+
+
+def test_results_are_compared_by_their_strings(table_model):
+    model, _ = table_model
+    a = explain.attribute(model, TABLE, "ig", target=1)
+    b = explain.attribute(model, TABLE, "feature_ablation", target=1, baseline="green")
+    assert np.array_equal(a.inputs, b.inputs)
+    compared = explain.compare(a, b)
+    assert "baseline: '' | 'green'" in str(compared)
+    with pytest.raises(ComparisonError, match="inputs of example"):
+        explain.compare(a, explain.attribute(model, TABLE[::-1], "ig", target=1))
 
 
 @pytest.mark.parametrize(

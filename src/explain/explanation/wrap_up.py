@@ -31,7 +31,6 @@ from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, spread_mask
 from explain.inputs.reduction import UNSIGNED, Reduction, cancelled, reduced
-from explain.inputs.text.spelling import Spelling
 from explain.results.attribution import Attribution
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY_NOTE
@@ -140,11 +139,12 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
     if at_input and given.spelling is not None:
         attribution = _with_strings(attribution, given, problem, tokens)
     if not at_input or tokens is None:
-        return attribution
+        is_strings = at_input and given.spelling is not None
+        return _of_strings(attribution, given) if is_strings else attribution
     found_values = problem.layout.to_canonical(values)
     by_token = _by_token(attribution, tokens, given.layout, found_values, _reduction(request))
     if given.spelling is not None:
-        by_token = _without_padding(by_token, given.spelling)
+        by_token = _of_strings(by_token, given)
     return by_token if posed.text is None else _with_words(by_token, posed.text)
 
 
@@ -164,8 +164,11 @@ def _with_strings(
     return replace(result, texts=texts, baseline=None, baseline_rule=rule)
 
 
-def _without_padding(result: Attribution, spelling: Spelling) -> Attribution:
-    """Give the result without the padding after the longest text, which the model itself adds."""
+def _of_strings(result: Attribution, given: GivenInput) -> Attribution:
+    """Give the result with a mark of each string, and without the padding after the longest text."""
+    spelling = given.spelling
+    assert spelling is not None
+    result = replace(result, inputs=spelling.marks(result.inputs))
     if spelling.separator is None:
         return result
     longest = max(len(text.tokens) for text in spelling.texts) or 1

@@ -104,6 +104,9 @@ def _baseline_difference(a: Attribution, b: Attribution) -> list[str]:
     kinds = [_baseline_kind(one) for one in (a, b)]
     if any("references" in kind for kind in kinds):
         return [f"baseline: {kinds[0]} | {kinds[1]}"] if kinds[0] != kinds[1] else []
+    named = [one.baseline_rule.get("string", one.baseline_rule.get("id")) for one in (a, b)]
+    if named[0] != named[1]:
+        return [f"baseline: {named[0]!r} | {named[1]!r}"]
     if (a.baseline is None) != (b.baseline is None):
         return ["baseline: only " + ("a" if b.baseline is None else "b") + " has one"]
     if a.baseline is None or b.baseline is None:

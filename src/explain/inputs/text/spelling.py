@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -121,6 +122,20 @@ class Spelling:
         # Where nothing is in the place of a word, there is no word.
         joined = [self.separator.join(word for word in row if word) for row in found]
         return np.array(joined, dtype=object).reshape((-1, 1) if self.keeps_axis else (-1,))
+
+    def marks(self, codes: Array) -> Array:
+        """Give a number for each string that does not depend on which others there are; 0 for the empty one.
+
+        Examples
+        --------
+        >>> first, second = Spelling(("", "red"), ()), Spelling(("", "blue", "red"), ())
+        >>> bool(first.marks(np.array([1])) == second.marks(np.array([2])))
+        True
+        """
+        # Whole numbers up to this size are exact in single precision.
+        marks = [crc32(word.encode()) & 0xFFFFFF for word in self.words]
+        found: Array = np.array(marks, np.float32)[codes.astype(np.int64)]
+        return found
 
     def named(self, codes: Array) -> str | list[str]:
         """Give the strings of numbers: one if all are the same.
