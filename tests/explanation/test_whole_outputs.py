@@ -35,9 +35,7 @@ class Detector(nn.Module):
         self.head = nn.Conv2d(6, 4, 1)
 
     def forward(self, images: Any, targets: Any = None) -> list[dict[str, Any]]:
-        maps = (
-            self.head(torch.relu(self.body(torch.stack([*images])))).flatten(2).transpose(1, 2)
-        )
+        maps = self.head(torch.relu(self.body(torch.stack([*images])))).flatten(2).transpose(1, 2)
         return [boxes_of(one.softmax(-1), 0.32) for one in maps]
 
 

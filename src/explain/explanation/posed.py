@@ -15,8 +15,7 @@ from explain.backends.protocol import Backend, Finding, LayeredBackend
 from explain.errors import OptionError, UnsupportedModelError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
-from explain.explanation.score import explained_outputs, scores_of
-from explain.explanation.scorer import with_scorer
+from explain.explanation.score import explained_outputs, scores_of, with_scorer
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary

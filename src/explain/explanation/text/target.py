@@ -165,7 +165,9 @@ def _token(given: Any, texts: Texts, count: int) -> int:
         # The spelling of the vocabulary, such as "[SEP]", "##able" or "ĠParis".
         return named
     spaced = tokenizer.pieces(f" {given}")
-    advice = f"give the first of them, another token, or target=explain.Continuation({given!r}) for all together"
+    advice = (
+        f"give the first of them, another token, or target=explain.Continuation({given!r}) for all together"
+    )
     if len(spaced) == 1 and len(pieces) > 1:
         advice = f"{f' {given}'!r}, with the space before it, is one token: give that"
     if len(pieces) > 1:
