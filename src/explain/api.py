@@ -122,10 +122,11 @@ def attribute(
     target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
         The output to explain. None takes the predicted class of each example. An int applies to all examples; a
         list has one int per example. A tuple is one index into outputs of higher rank; a list of tuples has one
-        index per example. A callable maps the model's output tensor to one scalar per example. For strings also the
-        name of a class; and, where a decoder gives outputs for each token, the token that follows the text: a string
-        that is one token (``" Paris"`` and ``"Paris"`` may be two), its id, or a list of one for each text; None takes
-        the most likely one.
+        index per example. A callable maps the model's output tensor to one scalar per example; where the model has no
+        single output that is a tensor, as a detector's list of dicts, it gets all that the model returns. For strings
+        also the name of a class; and, where a decoder gives outputs for each token, the token that follows the text: a
+        string that is one token (``" Paris"`` and ``"Paris"`` may be two), its id, or a list of one for each text; None
+        takes the most likely one. Several tokens that follow are an `explain.Continuation`.
     baseline : None, float, array or str
         For methods that compare `x` with a baseline: None (zeros), a number, an array that broadcasts to `x`, or a
         rule, ``"zeros"``, ``"mean"``, ``"blur"`` or ``"uniform"``. For methods that compare with a set of references,

@@ -21,6 +21,7 @@ from explain.errors import (
     ModelCallError,
     ProbabilityScoreWarning,
     ScoreError,
+    SeveralOutputsError,
     TargetError,
     UnsupportedModelError,
 )
@@ -257,16 +258,22 @@ ADVICE = [
     ),
     Advice(
         ", which is not numeric: ",
-        ScoreError,
+        SeveralOutputsError,
         lambda kit: ablated(lambda x: np.array(["cat", "dog"])),
         lambda kit: [ablated(classifier().predict_proba), ablated(classifier().decision_function)],
         TORCH,
     ),
     Advice(
-        "): explain a function that returns an array with one row per example.",
-        ScoreError,
+        "): explain a function that returns an array with one row per ",
+        SeveralOutputsError,
         lambda kit: ablated(lambda x: [[1.0], [1.0, 2.0]]),
-        lambda kit: ablated(scores),
+        lambda kit: [
+            ablated(scores),
+            ablated(
+                lambda x: [[*row, 1.0][: place + 1] for place, row in enumerate(x.tolist())],
+                target=lambda found: [sum(row[:1]) for row in found],
+            ),
+        ],
         TORCH,
     ),
     Advice(

@@ -207,7 +207,7 @@ ADVICE = [
         lambda kit: attribute(made(kit, "OnlyScores"), OF_NINE, "integrated_gradients"),
     ),
     Advice(
-        ", and a class activation map needs one: use ",
+        ", and a class activation map needs one: ",
         LayerError,
         lambda kit: attribute(linear(kit), TABLE, "grad_cam"),
         lambda kit: attribute(linear(kit), TABLE, "integrated_gradients"),

@@ -8,7 +8,14 @@ import numpy as np
 from advice.advice import Advice
 from advice.models import SERIES, TABLE, TENSORFLOW, WEIGHT, attribute, linear, module, recurrent
 
-from explain.errors import GradientError, InputError, ScoreError, TargetError, UnsupportedModelError
+from explain.errors import (
+    GradientError,
+    InputError,
+    ScoreError,
+    SeveralOutputsError,
+    TargetError,
+    UnsupportedModelError,
+)
 
 
 def detector(kit: Any) -> Any:
@@ -108,19 +115,32 @@ ADVICE = [
         "should be a tensor with one row per example, and output=",
         ScoreError,
         lambda kit: attribute(detector(kit), output=0),
-        lambda kit: attribute(first_scores(kit)),
+        lambda kit: [
+            attribute(first_scores(kit)),
+            attribute(detector(kit), target=lambda found: found[0]["scores"][:, 0]),
+        ],
+    ),
+    Advice(
+        "; or a callable target, from all outputs to one number an example.",
+        SeveralOutputsError,
+        lambda kit: attribute(two_heads(kit)),
+        lambda kit: [
+            attribute(two_heads(kit), output="square"),
+            attribute(two_heads(kit), output=1),
+            attribute(two_heads(kit), target=lambda outputs: outputs[0][:, 0] + outputs[1][:, 1]),
+        ],
+    ),
+    Advice(
+        " is not known of the number that target, a callable, makes of all that the model ",
+        ScoreError,
+        lambda kit: attribute(two_heads(kit), target=lambda outputs: outputs[0][:, 0], score="probability"),
+        lambda kit: attribute(two_heads(kit), target=lambda outputs: outputs[0][:, 0]),
     ),
     Advice(
         " outputs, and ",
         ScoreError,
         lambda kit: attribute(nested(kit), output="boxes"),
         lambda kit: attribute(nested(kit), output="scores"),
-    ),
-    Advice(
-        " outputs, and ",
-        ScoreError,
-        lambda kit: attribute(two_heads(kit)),
-        lambda kit: [attribute(two_heads(kit), output="square"), attribute(two_heads(kit), output=1)],
     ),
     Advice(
         "the model returns a single output; leave output out.",

@@ -10,10 +10,11 @@ from advice.models import IDS, TENSORFLOW, TORCH, embedded, linear
 from models.texts import WORDS, WordTokenizer, classifier, decoder, ids_of, tagger, weights
 
 import explain
-from explain.errors import InputError, TargetError, UnsupportedModelError
+from explain.errors import InputError, ScoreError, TargetError, UnsupportedModelError
 
 TEXT = "the film was good"
 TEXTS = [TEXT, "a bad film"]
+FOLLOWS = explain.Continuation("very good")
 
 
 def read(kit: Any, x: Any = TEXT, tokenizer: Any = ids_of, **arguments: Any) -> Any:
@@ -22,10 +23,10 @@ def read(kit: Any, x: Any = TEXT, tokenizer: Any = ids_of, **arguments: Any) -> 
     return explain.attribute(model, x, "saliency", tokenizer=tokenizer, **{"target": 0, **arguments})
 
 
-def next_token(kit: Any, target: Any, x: Any = TEXTS, tokenizer: Any = None) -> Any:
-    """Explain the token that follows."""
+def next_token(kit: Any, target: Any, x: Any = TEXTS, tokenizer: Any = None, **arguments: Any) -> Any:
+    """Explain the token that follows, or a continuation."""
     tokenizer = WordTokenizer() if tokenizer is None else tokenizer
-    return explain.attribute(decoder(kit), x, "saliency", tokenizer=tokenizer, target=target)
+    return explain.attribute(decoder(kit), x, "saliency", tokenizer=tokenizer, target=target, **arguments)
 
 
 def spaced(text: str) -> list[int]:
@@ -240,10 +241,94 @@ ADVICE = [
         TORCH,
     ),
     Advice(
-        "give the first of them, or another token",
+        "give the first of them, another token, or target=explain.Continuation(",
         TargetError,
         lambda kit: next_token(kit, "good film"),
+        lambda kit: [next_token(kit, "good"), next_token(kit, explain.Continuation("good film"))],
+        TORCH,
+    ),
+    Advice(
+        " is not for a continuation, whose score is the logarithm of its probability",
+        ScoreError,
+        lambda kit: next_token(kit, FOLLOWS, score="output"),
+        lambda kit: next_token(kit, FOLLOWS),
+        TORCH,
+    ),
+    Advice(
+        ": give ids of this model.",
+        TargetError,
+        lambda kit: next_token(kit, explain.Continuation([99, 2])),
+        lambda kit: next_token(kit, explain.Continuation([9, 2])),
+        TORCH,
+    ),
+    Advice(
+        " in a continuation, but the model knows ",
+        TargetError,
+        lambda kit: next_token(kit, explain.Continuation([2, 99])),
+        lambda kit: next_token(kit, explain.Continuation([2, 9])),
+        TORCH,
+    ),
+    Advice(
+        "target is a continuation, but the outputs of the model for each token depend on ",
+        TargetError,
+        lambda kit: read(kit, model=tagger(kit), target=FOLLOWS),
+        lambda kit: [next_token(kit, FOLLOWS), read(kit, model=tagger(kit), target=(1, 2))],
+    ),
+    Advice(
+        " for each text, not of the next token at each: give a decoder",
+        TargetError,
+        lambda kit: read(kit, target=FOLLOWS),
+        lambda kit: next_token(kit, FOLLOWS),
+    ),
+    Advice(
+        ": give strings, with tokenizer=; for token ids give target=(place, id).",
+        TargetError,
+        lambda kit: explain.attribute(decoder(kit), IDS, "saliency", target=FOLLOWS),
+        lambda kit: [
+            next_token(kit, FOLLOWS),
+            explain.attribute(decoder(kit), IDS % 9, "saliency", target=(1, 2)),
+        ],
+    ),
+    Advice(
+        " tokens, with padding behind a text: give one token that follows, as a string or ",
+        InputError,
+        lambda kit: read(kit, model=of_six(kit), target=FOLLOWS),
         lambda kit: next_token(kit, "good"),
+        TENSORFLOW,
+    ),
+    Advice(
+        ": give a string, or the ids of its tokens as a list of whole ",
+        TargetError,
+        lambda kit: next_token(kit, explain.Continuation(3)),
+        lambda kit: [next_token(kit, explain.Continuation(one)) for one in ([3], "film")],
+        TORCH,
+    ),
+    Advice(
+        " is no explain.Continuation, but others are: give one for each text, or one for ",
+        TargetError,
+        lambda kit: next_token(kit, [FOLLOWS, "good"]),
+        lambda kit: [next_token(kit, [FOLLOWS, explain.Continuation("good")]), next_token(kit, FOLLOWS)],
+        TORCH,
+    ),
+    Advice(
+        " continuations for ",
+        TargetError,
+        lambda kit: next_token(kit, [FOLLOWS] * 3),
+        lambda kit: [next_token(kit, [FOLLOWS] * 2), next_token(kit, FOLLOWS)],
+        TORCH,
+    ),
+    Advice(
+        ", or leave token out for all together.",
+        TargetError,
+        lambda kit: next_token(kit, explain.Continuation("good film", token=2)),
+        lambda kit: [next_token(kit, explain.Continuation("good film", token=token)) for token in (1, None)],
+        TORCH,
+    ),
+    Advice(
+        "of which a word is not in the vocabulary of the tokenizer",
+        TargetError,
+        lambda kit: next_token(kit, explain.Continuation("good zebra")),
+        lambda kit: [next_token(kit, explain.Continuation(one)) for one in ("good film", [5, 3])],
         TORCH,
     ),
     Advice(

@@ -72,7 +72,7 @@ def pick_output(
         given = f"one of the positions {fitting}"
     if wanted is None:
         raise SeveralOutputsError(
-            f"output={wanted!r}: the model returns {len(values)} outputs, and one of them is explained; give {given}; "
+            f"output={wanted!r}: the model returns {len(values)} outputs, of which one is explained: give {given}; "
             "or a callable target, from all outputs to one number an example."
         )
     which = "there is no such output" if chosen is None else f"this one is a {type(values[chosen]).__name__}"
