@@ -1,7 +1,7 @@
 """Times of ordinary calls on the same models in `tf_keras` (Keras 2) and in Keras 3, and whether the maps agree.
 
-Run with ``tf_keras`` on the path, which the project does not install: ``pip install --no-deps --target FOLDER tf_keras``,
-then ``PYTHONPATH=src:FOLDER python -m benchmarks.keras_2``.
+Run with ``tf_keras`` on the path, which the project does not install:
+``pip install --no-deps --target FOLDER tf_keras``, then ``PYTHONPATH=src:FOLDER python -m benchmarks.keras_2``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def main() -> None:
             )
             medians, ratio = np.median(seconds, axis=0) * 1e3, np.median(seconds[:, 1] / seconds[:, 0])
             print(
-                f"{build.__name__:9}{method:10} Keras 3 {medians[0]:6.1f} ms, Keras 2 {medians[1]:6.1f} ms: {ratio:.2f} x"
+                f"{build.__name__:9}{method:10} "
+                f"Keras 3 {medians[0]:6.1f} ms, Keras 2 {medians[1]:6.1f} ms: {ratio:.2f} x"
             )
 
 

@@ -177,7 +177,7 @@ def test_a_spectrogram_by_name_beside_the_ids_of_the_decoder():
 
 
 class Sentences(torch.nn.Module):
-    """As `sentence_transformers` has it: one mapping in, the same mapping with the embedding out; it has its tokenizer."""
+    """As `sentence_transformers` has it: one mapping in, the same with the embedding out; it has its tokenizer."""
 
     def __init__(self, tokenizer):
         super().__init__()
@@ -206,7 +206,7 @@ def test_a_sentence_is_explained_by_its_similarity_to_another(tokenizer):
         ids = torch.tensor([tokenizer(text)["input_ids"]])
         table = model.transformer.embeddings.word_embeddings
         kept = []
-        hook = table.register_forward_hook(lambda module, given, output: kept.append(output))
+        hook = table.register_forward_hook(lambda module, given, output, kept=kept: kept.append(output))
         score = similarity(model({"input_ids": ids, "attention_mask": torch.ones_like(ids)}))
         hook.remove()
         (slopes,) = torch.autograd.grad(score.sum(), kept)
