@@ -1,7 +1,7 @@
-"""Times of ordinary calls on the same models in `tf_keras` (Keras 2) and in Keras 3, and whether the maps agree.
+"""Times of ordinary calls on the same models in `tf_keras` (Keras 2) and in Keras 3; their maps must agree.
 
-Run with ``tf_keras`` on the path, which the project does not install: ``pip install --no-deps --target FOLDER tf_keras``,
-then ``PYTHONPATH=src:FOLDER python -m benchmarks.keras_2``.
+Run with ``tf_keras`` on the path, which the project does not install: ``pip install --no-deps --target FOLDER
+tf_keras``, then ``PYTHONPATH=src:FOLDER python -m benchmarks.keras_2``.
 """
 
 from __future__ import annotations
