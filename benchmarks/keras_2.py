@@ -62,9 +62,10 @@ def main() -> None:
             seconds = np.array(
                 [[timed(three, x, method)[0], timed(two, x, method)[0]] for _ in range(ROUNDS)]
             )
-            medians, ratio = np.median(seconds, axis=0) * 1e3, np.median(seconds[:, 1] / seconds[:, 0])
+            own, other = np.median(seconds, axis=0) * 1e3
+            ratio = np.median(seconds[:, 1] / seconds[:, 0])
             print(
-                f"{build.__name__:9}{method:10} Keras 3 {medians[0]:6.1f} ms, Keras 2 {medians[1]:6.1f} ms: {ratio:.2f} x"
+                f"{build.__name__:9}{method:10} Keras 3 {own:6.1f} ms, Keras 2 {other:6.1f} ms: {ratio:.2f} x"
             )
 
 

@@ -98,7 +98,7 @@ class NumPyBackend:
         if before != outputs.shape[1:]:
             raise InputError(
                 f"{self.model_name} gave outputs of shape {before} for an example, and now of shape "
-                f"{outputs.shape[1:]} for one of the same size: a score is one number of all of them. Explain a function "
+                f"{outputs.shape[1:]} for one of the same size: a score is one of these numbers. Explain a function "
                 "whose outputs keep their shape."
             )
         return outputs[: len(examples)], self._finding
