@@ -1,7 +1,7 @@
-"""Times of ordinary calls on the same models in `tf_keras` (Keras 2) and in Keras 3, and whether the maps agree.
+"""Times of ordinary calls on the same models in `tf_keras` (Keras 2) and in Keras 3; their maps must agree.
 
-Run with ``tf_keras`` on the path, which the project does not install:
-``pip install --no-deps --target FOLDER tf_keras``, then ``PYTHONPATH=src:FOLDER python -m benchmarks.keras_2``.
+Run with ``tf_keras`` on the path, which the project does not install: ``pip install --no-deps --target FOLDER
+tf_keras``, then ``PYTHONPATH=src:FOLDER python -m benchmarks.keras_2``.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def main() -> None:
             seconds = np.array(
                 [[timed(three, x, method)[0], timed(two, x, method)[0]] for _ in range(ROUNDS)]
             )
-            medians, ratio = np.median(seconds, axis=0) * 1e3, np.median(seconds[:, 1] / seconds[:, 0])
+            own, other = np.median(seconds, axis=0) * 1e3
+            ratio = np.median(seconds[:, 1] / seconds[:, 0])
             print(
-                f"{build.__name__:9}{method:10} "
-                f"Keras 3 {medians[0]:6.1f} ms, Keras 2 {medians[1]:6.1f} ms: {ratio:.2f} x"
+                f"{build.__name__:9}{method:10} Keras 3 {own:6.1f} ms, Keras 2 {other:6.1f} ms: {ratio:.2f} x"
             )
 
 

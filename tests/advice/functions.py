@@ -27,6 +27,17 @@ from explain.errors import (
 )
 
 
+def of_other_shapes() -> Any:
+    """As an endpoint that gives fewer classes when it is busy."""
+    left = [3, 3, 3]
+    return lambda x: scores(x)[:, : left.pop() if left else 2]
+
+
+def unanswered(x: Any) -> Any:
+    """As an endpoint that is too late."""
+    raise TimeoutError("timed out")
+
+
 def ablated(function: Any, x: Any = TABLE, **arguments: Any) -> Any:
     return explain.attribute(
         function,
@@ -254,6 +265,20 @@ ADVICE = [
         ModelCallError,
         lambda kit: ablated(scores, TABLE[:, :3]),
         lambda kit: ablated(scores, TABLE),
+        TORCH,
+    ),
+    Advice(
+        "connection or a file: see that what the function asks takes x and answers in time",
+        ModelCallError,
+        lambda kit: ablated(unanswered),
+        lambda kit: ablated(scores),
+        TORCH,
+    ),
+    Advice(
+        "whose outputs keep their shape.",
+        InputError,
+        lambda kit: ablated(of_other_shapes()),
+        lambda kit: ablated(scores),
         TORCH,
     ),
     Advice(

@@ -113,6 +113,13 @@ ADVICE = [
         TORCH,
     ),
     Advice(
+        " is no text, but x has strings in it: give one string for each example",
+        InputError,
+        lambda kit: read(kit, [TEXT.split(), ["a", "film"]]),
+        lambda kit: read(kit, [TEXT, "a film"]),
+        TORCH,
+    ),
+    Advice(
         "is a text without a word, so there is nothing to explain: leave it out",
         InputError,
         lambda kit: read(kit, [TEXT, " "]),

@@ -1,4 +1,4 @@
-"""A continuation of a text as the target of a decoder, beside Captum's attributions and plain gradients."""
+"""A continuation of a text as the target of a decoder, beside Captum's language models and plain gradients."""
 
 from __future__ import annotations
 

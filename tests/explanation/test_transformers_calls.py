@@ -177,7 +177,7 @@ def test_a_spectrogram_by_name_beside_the_ids_of_the_decoder():
 
 
 class Sentences(torch.nn.Module):
-    """As `sentence_transformers` has it: one mapping in, the same with the embedding out; it has its tokenizer."""
+    """As `sentence_transformers` has it: one mapping in, with the embedding out; it has its tokenizer."""
 
     def __init__(self, tokenizer):
         super().__init__()
@@ -205,12 +205,12 @@ def test_a_sentence_is_explained_by_its_similarity_to_another(tokenizer):
     for row, text in enumerate(texts):
         ids = torch.tensor([tokenizer(text)["input_ids"]])
         table = model.transformer.embeddings.word_embeddings
-        kept = []
-        hook = table.register_forward_hook(lambda module, given, output, kept=kept: kept.append(output))
+        vectors = table(ids).detach().requires_grad_()
+        hook = table.register_forward_hook(lambda module, given, output, own=vectors: own)
         score = similarity(model({"input_ids": ids, "attention_mask": torch.ones_like(ids)}))
         hook.remove()
-        (slopes,) = torch.autograd.grad(score.sum(), kept)
-        expected = (slopes * kept[0]).sum(2)[0].numpy(force=True)
+        (slopes,) = torch.autograd.grad(score.sum(), vectors)
+        expected = (slopes * vectors).sum(2)[0].numpy(force=True)
         np.testing.assert_allclose(a.values[row, : ids.shape[1]], expected, rtol=1e-5, atol=1e-7)
         assert a.scores[row] == pytest.approx(score.item(), rel=1e-5)
     assert [name for name, _ in a.tokens(1)] == ["a", "film"]

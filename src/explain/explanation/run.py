@@ -45,9 +45,10 @@ def _at_points_of(method: Method) -> Iterator[None]:
     try:
         yield
     except ModelCallError as error:
-        if error.__cause__ is None:
-            raise
         cause = error.__cause__
+        # What a function asks over a network or of a file may fail at any point.
+        if cause is None or isinstance(cause, OSError):
+            raise
         raise ModelCallError(
             f"The model takes x, but raised {type(cause).__name__} at a point that {method.name} makes from it: "
             f"{str(cause).rstrip().removesuffix('.')}. If x has token ids or class numbers, which cannot change "

@@ -240,7 +240,7 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
 def with_scorer(request: Request, backend: Backend) -> Request:
     """Give the request with its callable target as the only output, if no single output of the model is explained.
 
-    Runs the model once, inside the backend's session, on the first example; every other request stays as it is.
+    Runs the model once, inside the backend's session; every other request stays as it is.
 
     Raises
     ------
@@ -250,8 +250,11 @@ def with_scorer(request: Request, backend: Backend) -> Request:
     question = request.question
     if not callable(request.target) or request.neuron is not None or question.output is not None:
         return request
+    examples = request.given.examples(backend.dtype, request.companions)
+    # Of a function of arrays, lists of unequal lengths show only together.
+    most = 1 if "gradients" in backend.provides or backend.fixed_batch_size else len(examples)
     try:
-        backend.outputs(request.given.examples(backend.dtype, request.companions).rows(slice(0, 1)))
+        backend.outputs(examples.rows(slice(0, most)))
     except SeveralOutputsError:
         pass
     except ExplainError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ from explain.errors import (
 from explain.numpy_ext.callables import ArrayFunction
 from explain.running import UNSEEN, preserved_random_state
 
+# So many letters of the answer of an endpoint are shown.
+_SHOWN = 200
+
 
 class NumPyBackend:
     """One function of arrays; see `explain.backends.Backend`.
@@ -67,6 +70,8 @@ class NumPyBackend:
                 "several with framework='numpy'."
             )
         self._function = function
+        # The shape of the outputs of one example, by the shapes of its inputs.
+        self._sizes: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
         self._question = question
         self.model_name = function.name
         self.fixed_batch_size = function.fixed_batch_size
@@ -90,6 +95,14 @@ class NumPyBackend:
         if scorer is not None:
             return self._scalars_of(scorer, result, len(padded))[: len(examples)], Finding("output")
         outputs = self._rows_of(self._chosen(result), len(padded))
+        sizes = tuple(one.shape[1:] for one in examples.inputs)
+        before = self._sizes.setdefault(sizes, outputs.shape[1:])
+        if before != outputs.shape[1:]:
+            raise InputError(
+                f"{self.model_name} gave outputs of shape {before} for an example, and now of shape "
+                f"{outputs.shape[1:]} for one of the same size: a score is one of these numbers. Explain a function "
+                "whose outputs keep their shape."
+            )
         return outputs[: len(examples)], self._finding
 
     def all_outputs(self, examples: Examples) -> dict[str, Array]:
@@ -113,6 +126,12 @@ class NumPyBackend:
             return self._function.call(*given, **by_name, **self._question.forward_kwargs, **companions)
         except ExplainError:
             raise
+        except OSError as cause:
+            raise ModelCallError(
+                f"{self.model_name} raised {type(cause).__name__}: {_words_of(cause)}. That is an error of a "
+                "connection or a file: see that what the function asks takes x and answers in time, let it ask again, "
+                "or give a smaller batch_size."
+            ) from cause
         # The model is third-party code, which may raise any error.
         except Exception as cause:
             every = (*(one for one in given if not isinstance(one, Mapping)), *by_name.values())
@@ -268,6 +287,17 @@ def _finding(function: ArrayFunction, wanted: ScoreKind) -> Finding:
         "Probabilities hardly change where the model is certain. Give a function that returns logits, such as "
         f"decision_function, if there is one; say score={known!r} if you want the {known.replace('_', ' ')}.",
     )
+
+
+def _words_of(cause: OSError) -> str:
+    """Give what an error says, with the beginning of the answer of an endpoint that refused."""
+    said = str(cause).rstrip().removesuffix(".")
+    # `urllib` and `requests` keep the answer in two places.
+    answer = getattr(getattr(cause, "response", None), "text", None)
+    with suppress(Exception):
+        if answer is None and hasattr(cause, "read"):
+            answer = cause.read().decode(errors="replace")
+    return f"{said}, with the answer {answer[:_SHOWN]!r}" if answer else said
 
 
 def _are_several(result: Any) -> bool:

@@ -85,6 +85,12 @@ def strings_of(x: Any) -> list[str] | None:
         x = x.tolist()
     if isinstance(x, str):
         x = [x]
+    if isinstance(x, (list, tuple)) and any(_has_strings(one) for one in x):
+        place = next(place for place, one in enumerate(x) if _has_strings(one))
+        raise InputError(
+            f"x[{place}]={x[place]!r} is no text, but x has strings in it: give one string for each example, such as "
+            "its words joined by spaces."
+        )
     if not isinstance(x, (list, tuple)) or not any(isinstance(one, str) for one in x):
         return None
     if any(hasattr(one, "shape") for one in x):
@@ -101,6 +107,13 @@ def strings_of(x: Any) -> list[str] | None:
                 f"x[{place}]={one!r} is a text without a word, so there is nothing to explain: leave it out."
             )
     return [str(one) for one in x]
+
+
+def _has_strings(one: Any) -> bool:
+    """Tell whether an entry is bytes, or a list of strings, as of words or of a pair."""
+    return isinstance(one, bytes) or (
+        isinstance(one, (list, tuple)) and bool(one) and all(isinstance(part, str) for part in one)
+    )
 
 
 def texts_of(strings: Sequence[str], tokenizer: Tokenizer, steps: int | None = None) -> Texts:
