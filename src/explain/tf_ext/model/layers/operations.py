@@ -20,6 +20,9 @@ from explain.keras.calls import replaced
 from explain.keras.layers import named_layers
 from explain.tf_ext.model.layers.calls import TensorFlowPlace
 
+# Keras adds the rows of a single example as a bias: a trace for another number of examples has the other operation.
+_NAMES = {"BiasAdd": "AddV2"}
+
 _Handle = Callable[[str, Any], Any]
 """From the name of an operation and its result to what replaces the result."""
 
@@ -56,7 +59,7 @@ def _handled(model: Any, handle: _Handle) -> Iterator[None]:
         if not outputs[0].dtype.is_floating or outputs[0].shape.rank is None:
             return outputs
         name = kind.decode() if isinstance(kind, bytes) else str(kind)
-        return [handle(operation_name(path, "/", name), outputs[0])]
+        return [handle(operation_name(path, "/", _NAMES.get(name, name)), outputs[0])]
 
     with ExitStack() as stack:
         for name, layer in {"": model, **layers}.items():
