@@ -84,6 +84,26 @@ def stepwise(kit: Any, size: bool = True, pair: bool = True) -> Any:
     return kit.randomised(model)
 
 
+def whole(kit: Any) -> Any:
+    """Takes whole sequences and a first state."""
+    if kit.name == "torch":
+
+        def forward(self: Any, x: Any, hidden: Any) -> Any:
+            outputs, state = self.cell(x, hidden)
+            return outputs[:, -1], state
+
+        model = module(kit, forward, cell=kit.torch.nn.GRU(4, 3, batch_first=True))
+    else:
+
+        def forward(self: Any, x: Any, hidden: Any) -> Any:
+            return tuple(self.cell(x, initial_state=hidden))
+
+        cell = kit.keras.layers.GRU(3, return_state=True)
+        cell.build((None, 5, 4))
+        model = module(kit, forward, cell=cell)
+    return kit.randomised(model)
+
+
 def unbuilt(kit: Any, build: bool = False) -> Any:
     keras = kit.keras
     model = keras.Sequential([keras.layers.Dense(3)])
@@ -551,6 +571,12 @@ ADVICE = [
         UnsupportedModelError,
         lambda kit: attribute(stepwise(kit, size=False), SERIES),
         lambda kit: attribute(stepwise(kit), SERIES),
+    ),
+    Advice(
+        "but does not define its initial ",
+        UnsupportedModelError,
+        lambda kit: attribute(whole(kit), SERIES),
+        lambda kit: attribute(whole(kit), SERIES, forward_kwargs={"hidden": None}),
     ),
     Advice(
         "A model that takes one step and a hidden state must return (output, hidden)",

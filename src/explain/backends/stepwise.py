@@ -160,7 +160,7 @@ def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> A
         return zeros(count, size)
     raise UnsupportedModelError(
         f"model of type {type(model).__name__} takes one step and a hidden state, but does not define its initial "
-        "state: give it an attribute hidden_size or a method init_hidden(batch_size)."
+        f"state: give it an attribute hidden_size or a method init_hidden(batch_size). {IF_WHOLE}"
     )
 
 
