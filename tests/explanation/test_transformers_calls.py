@@ -9,6 +9,7 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import explain
+from explain.errors import ModelCallError
 
 SIZES = {
     "hidden_size": 16,
@@ -222,3 +223,23 @@ def tokenizer():
     whole = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     whole.pre_tokenizer = pre_tokenizers.Whitespace()
     return transformers.PreTrainedTokenizerFast(tokenizer_object=whole, unk_token="[UNK]", pad_token="[PAD]")
+
+
+def test_ids_for_an_encoder_need_those_that_its_decoder_has_written():
+    small = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2, "vocab_size": 30}
+    model = built(
+        transformers.T5ForConditionalGeneration, transformers.T5Config, decoder_start_token_id=0, **small
+    )
+    ids, mask = np.array([[3, 4, 5, 6], [7, 8, 1, 0]]), np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
+    with pytest.raises(
+        ModelCallError, match=r"forward_kwargs=\{'decoder_input_ids': \.\.\.\}: at first a column"
+    ):
+        explain.attribute(model, ids, "saliency", target=(0, 5), forward_kwargs={"attention_mask": mask})
+    first = np.full((2, 1), model.config.decoder_start_token_id)
+    given = {"attention_mask": mask, "decoder_input_ids": first}
+    a = explain.attribute(model, ids, "input_x_gradient", target=(0, 5), forward_kwargs=given)
+    vectors = model.shared(torch.from_numpy(ids)).detach().requires_grad_()
+    tensors = {name: torch.from_numpy(one) for name, one in given.items()}
+    score = model(inputs_embeds=vectors, **tensors).logits[:, 0, 5]
+    (slopes,) = torch.autograd.grad(score.sum(), vectors)
+    np.testing.assert_allclose(a.values, (slopes * vectors).sum(2).detach().numpy(), rtol=1e-5, atol=1e-7)

@@ -76,7 +76,7 @@ class TorchForwardPass(ForwardPass):
                 raise
             # The model is the user's code, which may raise anything.
             except Exception as cause:
-                raise call_error(inspection, cause, inputs, self.question.wiring) from cause
+                raise call_error(inspection, cause, inputs, self.question.wiring, keywords) from cause
 
     def _scalars_of(self, function: Callable[[Any], Any], outputs: Any, rows: int | None) -> Tensor:
         assert rows is not None, "points are here"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,13 @@ from explain.backends.stepwise import RUN_STEPWISE, is_stepwise, takes_state
 from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
-from explain.inputs.wiring import STATE_NAMES, Wiring
+from explain.inputs.wiring import STATE_NAMES, Wiring, parameters_of
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model, layers_of
 from explain.torch_ext.model.structure import Structure, structure_of
 
+_DECODER_IDS = "decoder_input_ids"
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
 
@@ -189,7 +190,11 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | Non
 
 
 def call_error(
-    inspection: TorchInspection, cause: Exception, inputs: Sequence[Any], wiring: Wiring | None
+    inspection: TorchInspection,
+    cause: Exception,
+    inputs: Sequence[Any],
+    wiring: Wiring | None,
+    keywords: Container[str] = (),
 ) -> ExplainError:
     """Give the error for a model that raised: it names a wrong input shape if there is one, else the model's error."""
     names = (wiring.names if wiring else None) or ("",) * len(inputs)
@@ -205,7 +210,17 @@ def call_error(
         cause,
         [(name, tuple(one.shape), str(one.dtype)) for name, one in tensors],
         passed,
-        RUN_STEPWISE if inspection.stepwise else "",
+        RUN_STEPWISE if inspection.stepwise else _decoder_remedy(inspection.model, keywords),
+    )
+
+
+def _decoder_remedy(model: Any, keywords: Container[str]) -> str:
+    """Say what an encoder with a decoder needs; nothing if it has it, or of another model."""
+    if _DECODER_IDS in keywords or _DECODER_IDS not in parameters_of(model):
+        return ""
+    return (
+        f"An encoder with a decoder needs the tokens that the decoder has written, forward_kwargs={{{_DECODER_IDS!r}: "
+        "...}: at first a column of model.config.decoder_start_token_id, one row an example."
     )
 
 
