@@ -15,7 +15,7 @@ import numpy as np
 from explain.backends.forward_pass import LastPass
 from explain.backends.inspection import Inspection
 from explain.backends.operations.first_reads import Read
-from explain.backends.places import Entry, Place, StepPlaces, TokenPlaces, layer_rows_error
+from explain.backends.places import Entry, JoinedPlaces, Place, layer_rows_error
 from explain.backends.protocol import Primitive, Question
 from explain.backends.scoring import unknown_score_error
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
@@ -349,7 +349,7 @@ class Layered(ABC):
             return None
         place = self.place_of(call)
         for number, entry in ((0, self.entry), *self.readers):
-            if isinstance(entry, TokenPlaces):
+            if isinstance(entry, JoinedPlaces):
                 for index, one in enumerate(entry.places):
                     if one == place:
                         return number, entry.call.places_of(index)
@@ -378,10 +378,8 @@ class Layered(ABC):
         return other
 
     def _entry_at(self, call: LayerCall) -> Entry:
-        if isinstance(call, TokenCalls):
-            return TokenPlaces(tuple(self.place_of(one) for one in call.calls), call)
-        if isinstance(call, StepCalls):
-            return StepPlaces(tuple(self.place_of(one) for one in call.calls), call)
+        if isinstance(call, (TokenCalls, StepCalls)):
+            return JoinedPlaces(tuple(self.place_of(one) for one in call.calls), call)
         return self.place_of(call)
 
     def _entered_places(self) -> list[Place]:

@@ -187,54 +187,30 @@ def layer_rows_error(call: LayerCall, shape: Sequence[int | None], rows: int) ->
 
 
 @dataclass(frozen=True)
-class TokenPlaces:
-    """The outputs of the embeddings that read the same token ids.
+class JoinedPlaces:
+    """The outputs of several calls as one: of the embeddings that read the same token ids, or of a layer at each step.
 
     Parameters
     ----------
     places : tuple of Place
         The place of each of the calls.
-    call : TokenCalls
+    call : TokenCalls or StepCalls
         The calls as one.
     """
 
     places: tuple[Place, ...]
-    call: TokenCalls
+    call: TokenCalls | StepCalls
 
     @contextmanager
     def entered(self, value: Any) -> Iterator[None]:
-        """Replace each output by its channels of a value of shape (N, T, C)."""
+        """Replace each output by its part of a value, shape (N, T, C) for tokens, (N, steps, ...) for steps."""
         with ExitStack() as stack:
             for number, place in enumerate(self.places):
                 stack.enter_context(place.entered(self.call.of_call(value, number)))
             yield
 
 
-@dataclass(frozen=True)
-class StepPlaces:
-    """The outputs of a layer at its calls for the steps of an input.
-
-    Parameters
-    ----------
-    places : tuple of Place
-        The place of each of the calls.
-    call : StepCalls
-        The calls as one.
-    """
-
-    places: tuple[Place, ...]
-    call: StepCalls
-
-    @contextmanager
-    def entered(self, value: Any) -> Iterator[None]:
-        """Replace each output by its step of a value of shape (N, steps, ...)."""
-        with ExitStack() as stack:
-            for step, place in enumerate(self.places):
-                stack.enter_context(place.entered(value[:, step]))
-            yield
-
-
-Entry = Place | TokenPlaces | StepPlaces
+Entry = Place | JoinedPlaces
 """Where an input replaces the output of a layer, or of several."""
 
 

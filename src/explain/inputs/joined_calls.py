@@ -180,6 +180,14 @@ class StepCalls(LayerCall):
     def _letter_of_steps(self) -> str:
         return self.letter
 
+    def places_of(self, number: int) -> tuple[int]:
+        """Give where the numbers of a call are in one example: at its step."""
+        return (number,)
+
+    def of_call(self, steps: Any, number: int) -> Any:
+        """Give what a call gives of steps of shape (N, steps, ...), an array or a tensor."""
+        return steps[:, number]
+
     def joined(self, outputs: Sequence[Array]) -> Array:
         """Put the outputs of the calls, shape (N, ...), behind each other: shape (N, steps, ...)."""
         return np.stack(outputs, axis=1)
