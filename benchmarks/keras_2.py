@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tf_keras
 
 import explain
 
@@ -47,6 +46,9 @@ def timed(model: Any, x: np.ndarray, method: str) -> tuple[float, np.ndarray]:
 
 def main() -> None:
     """Print one line a case: the medians, and the median of the ratios round by round."""
+    # Only here, since the tests import every module for its examples.
+    import tf_keras
+
     warnings.simplefilter("ignore", explain.errors.ExplainWarning)
     rng = np.random.default_rng(0)
     for build, shape in ((pictures, (4, 32, 32, 3)), (series, (4, 20, 8))):

@@ -198,6 +198,8 @@ class BackendContract:
         rules: tuple[Rule, ...] = get_args(Rule)
         for given in self.models():
             with self._opened(given) as (backend, examples):
+                if "gradients" not in backend.provides:
+                    continue
                 plain, _ = backend.outputs(examples)
                 announced, _ = backend.outputs(examples, ahead="gradients")
                 shared, _ = backend.gradients(examples)

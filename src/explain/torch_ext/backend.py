@@ -77,10 +77,11 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         before = self.n_runs
         with nullcontext() if tape is None else recording(tape, self):
             reading = self.read(points, padded)
+            # It may be computed only now.
+            explained = reading.explained
         if self.n_runs > before + 1:
             # The model ran again, without its last activation or in another memory order: the tape has both runs.
             tape = None
-        explained = reading.explained
         outputs = to_host(explained)
         if ahead is not None:
             self.last_pass = LastPass(padded, (points, explained, outputs, tape))

@@ -46,7 +46,7 @@ def precision_of(scores: Array) -> str | None:
 
     Examples
     --------
-    >>> precision_of(np.array([1.5, 3.140625])), precision_of(np.array([3.1416015625])), precision_of(np.array([0.1]))
+    >>> precision_of(np.array([1.5, 3.140625])), precision_of(np.array([3.142578125])), precision_of(np.array([0.1]))
     ('bfloat16', 'float16', None)
     """
     single = np.asarray(scores, np.float32)

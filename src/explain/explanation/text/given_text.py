@@ -94,7 +94,8 @@ def read_input(
         # The model itself looks them up.
         is_plain = isinstance(x, tuple) and all(isinstance(one, str) for one in x)
         return ReadInput(list(x) if is_plain else x, forward_kwargs, lengths)
-    strings, continuations = strings_of(x), continuations_of(target)
+    tokenized = tokenizer is not None or own_tokenizer is not None
+    strings, continuations = strings_of(x, tokenized=tokenized), continuations_of(target)
     if strings is not None and tokenizer is not None and _looks_up(model, extension):
         raise InputError(
             f"tokenizer is given, but {type(model).__name__} takes strings, which it looks up itself: leave tokenizer "

@@ -68,8 +68,15 @@ class Texts:
         return replace(self, texts=texts)
 
 
-def strings_of(x: Any) -> list[str] | None:
+def strings_of(x: Any, *, tokenized: bool = True) -> list[str] | None:
     """Give the strings of an input, None for an input that has none.
+
+    Parameters
+    ----------
+    x : object
+        The input as the caller gave it.
+    tokenized : bool
+        Whether there is a tokenizer. Without one, rows of strings are a table and no texts.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def strings_of(x: Any) -> list[str] | None:
         x = x.tolist()
     if isinstance(x, str):
         x = [x]
-    if isinstance(x, (list, tuple)) and any(_has_strings(one) for one in x):
+    if tokenized and isinstance(x, (list, tuple)) and any(_has_strings(one) for one in x):
         place = next(place for place, one in enumerate(x) if _has_strings(one))
         raise InputError(
             f"x[{place}]={x[place]!r} is no text, but x has strings in it: give one string for each example, such as "
