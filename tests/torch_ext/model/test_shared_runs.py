@@ -51,6 +51,15 @@ def test_a_model_that_runs_again_without_its_softmax(method):
     assert _batches(ended, method)[0] == BATCHES[method]
 
 
+@pytest.mark.parametrize("score", ["probability", "log_probability"])
+@pytest.mark.parametrize("method", BATCHES)
+def test_a_score_that_is_computed_from_the_output(method, score):
+    """In chunks of one example each, no run is shared."""
+    shared = explain.attribute(_model(), X, method, target=1, score=score)
+    alone = explain.attribute(_model(), X, method, target=1, score=score, batch_size=1)
+    np.testing.assert_allclose(shared.values, alone.values, rtol=1e-5, atol=1e-7)
+
+
 def test_a_first_run_that_is_run_again():
     """The first run finds softmax as a function, and the model runs again without it: the tape would have both."""
     x = X.astype(np.float64)
