@@ -36,7 +36,7 @@ SIZES = {
     "num_attention_heads": 12,
     "intermediate_size": 3072,
 }
-EXAMPLES, TOKENS = 16, 128
+EXAMPLES, TOKENS = 8, 128
 _TARGET = 1
 
 
