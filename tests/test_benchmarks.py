@@ -60,8 +60,13 @@ def test_the_table_of_attn_lrp_says_how_a_call_stands_beside_a_pass_and_beside_l
     assert f"| `lrp` | {time} | {time} | {times} | 1.2 | {time} | 4.0e-07 |" in page
 
 
+def test_the_table_of_attn_lrp_is_the_one_that_its_figures_give():
+    results = json.loads((report.FOLDER / "attn_lrp.json").read_text())
+    assert report.page("attn_lrp.md.jinja", **results) == (report.FOLDER / "attn_lrp.md").read_text()
+
+
 def test_results_in_the_repository_are_of_a_run_in_earnest():
-    for name in ("results.json", "calibration.json", "family.json", "first_call.json"):
+    for name in ("results.json", "calibration.json", "family.json", "first_call.json", "attn_lrp.json"):
         assert json.loads((report.FOLDER / name).read_text())["quick"] is False
 
 
