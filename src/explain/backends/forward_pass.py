@@ -31,7 +31,7 @@ from explain.inputs.text.continuation import FOLLOWING, not_foretold_error
 
 @dataclass(frozen=True)
 class LastPass:
-    """A forward pass, cached for the gradients of the same examples.
+    """A forward pass, cached for what is asked next of the same examples: gradients, or a backward rule.
 
     Parameters
     ----------
