@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from explain.errors import OptionError
@@ -25,7 +25,13 @@ class Display:
     step_names : tuple of tuple of str
         For sequences: the names of every example's steps (the characters of a name).
     feature_names : tuple of str
-        For tables: the names of the columns.
+        For tables: the names of the columns; for series: the names of the channels.
+    example_names : tuple of str
+        The names of the examples, such as the files from which they were read.
+    sampling_rate : float, optional
+        For series: steps per second, which turns steps into seconds on the time axis.
+    preprocessing : Mapping
+        How the input was made from a file, as plain data: the settings of an `explain.preprocessing.Preprocessing`.
 
     Examples
     --------
@@ -39,6 +45,9 @@ class Display:
     classes: tuple[str, ...] = ()
     step_names: tuple[tuple[str, ...], ...] = ()
     feature_names: tuple[str, ...] = ()
+    example_names: tuple[str, ...] = ()
+    sampling_rate: float | None = None
+    preprocessing: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as plain data for JSON."""
@@ -60,7 +69,7 @@ def display_of(display: Display | Mapping[str, Any] | None) -> Display:
         return Display()
     if isinstance(display, Display):
         return display
-    known = [field.name for field in fields(Display)]
+    known = [one.name for one in fields(Display)]
     if not isinstance(display, Mapping) or set(display) - set(known):
         raise OptionError(
             f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."

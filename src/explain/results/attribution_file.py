@@ -19,7 +19,7 @@ from explain.inputs.display import Display
 from explain.inputs.text.tokens import Text
 
 FORMAT = "explain-attribution"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 
 # The fields that are arrays; the rest is plain data and goes into the file as JSON.
 _ARRAYS = (
