@@ -15,8 +15,8 @@ from explain.command_line.failure import errors_on_one_line
 from explain.errors import ExplainError, InputError, OptionError
 
 if TYPE_CHECKING:
-    from explain.command_line.named_models import NamedModel
     from explain.inputs.display import Display
+    from explain.models.opening import OpenedModel
 
 
 def check_models(
@@ -62,10 +62,10 @@ def check_models(
 ) -> None:
     """Check that a migrated model gives the same outputs for the same reasons; exit with status 1 if it does not."""
     with errors_on_one_line(), _every_failure_is_status_two():
-        from explain.command_line.named_models import named_model
         from explain.migration.check import check_migration
+        from explain.models.opening import opened_model
 
-        one, other = named_model(a), named_model(b)
+        one, other = opened_model(a), opened_model(b)
         x, display = _inputs_and_display(inputs, one)
         report = check_migration(
             one.model,
@@ -104,7 +104,7 @@ def _every_failure_is_status_two() -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-def _inputs_and_display(given: Path | None, first: NamedModel) -> tuple[Any, Display | None]:
+def _inputs_and_display(given: Path | None, first: OpenedModel) -> tuple[Any, Display | None]:
     """Give a batch, from a file or the samples of a seed model, and how to draw inputs of a seed model."""
     if not first.seed_model:
         if given is None:
