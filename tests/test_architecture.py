@@ -47,7 +47,7 @@ IMPORTS_BY_NAME = {
     "backends.discovery": "The entry points of all extensions that are installed.",
     "backends.lazy_extension": "An extension's own parts, and its framework.",
     "zoo.extensions": "The part of an extension that builds seed models.",
-    "command_line.named_models": "A user's own function that builds a model.",
+    "models.factories": "A user's own function that builds a model.",
 }
 
 # What holds the name of a module as text, and what for.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from explain.migration.check import check_migration
     from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
+    from explain.models.opening import load_model
     from explain.results.attribution import Attribution, load
     from explain.results.comparison import compare
 
@@ -31,6 +32,7 @@ _HOMES = {
     "migration": "explain.migration",
     "Attribution": "explain.results.attribution",
     "load": "explain.results.attribution",
+    "load_model": "explain.models.opening",
     "Display": "explain.inputs.display",
     "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
@@ -48,6 +50,7 @@ __all__ = [
     "compare",
     "errors",
     "load",
+    "load_model",
     "maximize",
     "methods",
     "migration",

@@ -12,6 +12,10 @@ class UnsupportedModelError(ExplainError, TypeError):
     """No extension recognises the model, or the model lacks what the method needs."""
 
 
+class ModelFileError(UnsupportedModelError):
+    """A file or folder holds no model, is damaged, or cannot be read without running code of it."""
+
+
 class ModelNotBuiltError(ExplainError, ValueError):
     """A Keras model has no weights yet because its input shape is not known yet."""
 
@@ -118,6 +122,10 @@ class ZooError(ExplainError, ValueError):
 
 class DataError(ExplainError, OSError):
     """A data set or a weight file is missing, or is not the file it should be."""
+
+
+class MissingFileError(DataError, FileNotFoundError):
+    """There is no file of this name."""
 
 
 class ExplainWarning(UserWarning):

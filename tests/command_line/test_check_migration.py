@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import explain
 from explain.command_line.main import app
-from explain.command_line.named_models import named_model
+from explain.models.opening import opened_model
 from explain.errors import UnsupportedModelError
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report
 
@@ -175,8 +175,8 @@ def test_the_real_check_of_two_networks_does_not_pass(here):
 class TestModels:
     def test_a_function_a_class_and_a_model_that_is_there(self, here):
         for name in ("my_nets:build", "my_nets:Nets.made"):
-            assert type(named_model(name).model).__name__ == "Sequential"
-        assert named_model("my_nets:build").seed_model == ""
+            assert type(opened_model(name).model).__name__ == "Sequential"
+        assert opened_model("my_nets:build").seed_model == ""
 
     def test_a_keras_file(self, here):
         import keras
@@ -184,7 +184,7 @@ class TestModels:
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
         model.save("net.keras")
         x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
-        np.testing.assert_array_equal(named_model("net.keras").model(x), model(x))
+        np.testing.assert_array_equal(opened_model("net.keras").model(x), model(x))
 
     def test_a_torchscript_file(self, here):
         import torch
@@ -193,7 +193,7 @@ class TestModels:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             torch.jit.save(torch.jit.script(model), "net.pt")
         x = torch.ones(2, 4)
-        loaded = named_model("net.pt").model
+        loaded = opened_model("net.pt").model
         assert not loaded.training
         torch.testing.assert_close(loaded(x), model(x))
 
@@ -224,7 +224,7 @@ class Harmful:
 class TestNothingOfAFileIsRun:
     def refuse(self, name, words):
         with pytest.raises(UnsupportedModelError, match=words):
-            named_model(name)
+            opened_model(name)
         assert not Path("harm").exists()
         result = run(name, name, "--inputs", "x.npy")
         assert result.exit_code == 2

@@ -14,7 +14,7 @@ from explain.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from explain.inputs.display import Display
-    from explain.models.named_model import NamedModel
+    from explain.models.opening import OpenedModel
     from explain.preprocessing import Preprocessing
     from explain.zoo import Samples
 
@@ -106,14 +106,14 @@ def named_or_old(
     return name, sources
 
 
-def given_model(name: str, factory: str | None, device: str | None) -> NamedModel:
+def given_model(name: str, factory: str | None, device: str | None) -> OpenedModel:
     """Load or build the model."""
-    from explain.models.named_model import named_model
+    from explain.models.opening import opened_model
 
-    return named_model(name, factory=factory, device=device)
+    return opened_model(name, factory=factory, device=device)
 
 
-def known_display(named: NamedModel) -> Display:
+def known_display(named: OpenedModel) -> Display:
     """Give how the inputs of a seed model are drawn, without the names of its samples' steps; else nothing."""
     from explain.inputs.display import Display
 
@@ -124,7 +124,7 @@ def known_display(named: NamedModel) -> Display:
 
 
 def given_inputs(
-    named: NamedModel,
+    named: OpenedModel,
     model: str,
     sources: Sequence[str],
     flags: PreprocessingFlags,
@@ -136,7 +136,7 @@ def given_inputs(
 
     Parameters
     ----------
-    named : NamedModel
+    named : OpenedModel
         The model.
     model : str
         Its name, beside whose file preprocessing may be stated.
@@ -160,7 +160,7 @@ def given_inputs(
     return found
 
 
-def _samples(named: NamedModel, count: int | None) -> GivenInputs:
+def _samples(named: OpenedModel, count: int | None) -> GivenInputs:
     if not named.seed_model:
         raise InputError(
             "INPUT is missing: give files after the model, for example pictures (cat.png, photos/*.jpg), x.npy, "
@@ -173,13 +173,13 @@ def _samples(named: NamedModel, count: int | None) -> GivenInputs:
     return GivenInputs(samples.x[chosen], display, lengths)
 
 
-def _samples_of(named: NamedModel) -> Samples:
+def _samples_of(named: OpenedModel) -> Samples:
     from explain.zoo import samples
 
     return samples(named.seed_model, named.framework)
 
 
-def _read(named: NamedModel, model: str, sources: Sequence[str], flags: PreprocessingFlags) -> GivenInputs:
+def _read(named: OpenedModel, model: str, sources: Sequence[str], flags: PreprocessingFlags) -> GivenInputs:
     from explain.preprocessing import read
 
     inputs = read(list(sources), preprocessing=_preprocessing(named, model, flags), model=named.model)
@@ -192,7 +192,7 @@ def _read(named: NamedModel, model: str, sources: Sequence[str], flags: Preproce
     return GivenInputs(inputs.x, display, inputs.lengths, inputs.layout)
 
 
-def _preprocessing(named: NamedModel, model: str, flags: PreprocessingFlags) -> Preprocessing | None:
+def _preprocessing(named: OpenedModel, model: str, flags: PreprocessingFlags) -> Preprocessing | None:
     from explain.preprocessing import Preprocessing, of_model, preset
 
     changes = flags.changes()
@@ -205,7 +205,7 @@ def _preprocessing(named: NamedModel, model: str, flags: PreprocessingFlags) -> 
     return replace(base or Preprocessing(), **changes) if changes else base
 
 
-def _of_seed_model(named: NamedModel) -> Preprocessing | None:
+def _of_seed_model(named: OpenedModel) -> Preprocessing | None:
     """Give how pictures were made into the samples of a seed model; None if it takes no pictures."""
     from explain.preprocessing import Preprocessing
 

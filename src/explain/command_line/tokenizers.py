@@ -26,7 +26,7 @@ def tokenizer_of(name: str | None) -> Any:
     if name is None:
         return None
     if not name.endswith(".json"):
-        from explain.models.imported import imported
+        from explain.models.factories import imported
 
         return imported(name)
     if not Path(name).is_file():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from explain.backends.embeddings.readers import is_embedding
@@ -42,6 +46,27 @@ def keras_backend(model: object) -> str | None:
         return "tensorflow"
     keras = sys.modules.get("keras")
     return None if keras is None else str(keras.config.backend())
+
+
+def configured_backend() -> str:
+    """Give the framework that Keras runs on, or would run on, without importing it."""
+    keras = sys.modules.get("keras")
+    if keras is not None and hasattr(keras, "config"):
+        return str(keras.config.backend())
+    if named := os.environ.get("KERAS_BACKEND"):
+        return named
+    home = os.environ.get("KERAS_HOME")
+    settings = (Path(home) if home else Path.home() / ".keras") / "keras.json"
+    with suppress(OSError, ValueError):
+        stated = json.loads(settings.read_text(encoding="utf-8")).get("backend")
+        if isinstance(stated, str):
+            return stated
+    return "tensorflow"
+
+
+def keras_formats(framework: str) -> tuple[str, ...]:
+    """Give the formats of files from which Keras reads models of a framework: none where it runs on another."""
+    return ("keras", "hdf5") if configured_backend() == framework else ()
 
 
 def class_name(layer: object) -> str:
