@@ -119,12 +119,13 @@ def attribute(
         For strings: the tokenizer of the model, from ``transformers``, ``tokenizers`` or KerasHub, or any callable
         that maps one string to a list of ids. A callable may also give a pair of ids and offsets or of ids and names,
         or a dict with ``"input_ids"``. Shorter texts are padded; the model gets an ``attention_mask`` if it takes one.
-    target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
+    target : None, int, str, sequence of int or str, tuple of int, sequence of tuple of int, or callable
         The output to explain. None takes the predicted class of each example. An int applies to all examples; a
-        list has one int per example. A tuple is one index into outputs of higher rank; a list of tuples has one
+        list has one int per example. The name of a class, from ``display.classes`` or from the model where it states
+        its classes, stands for its number. A tuple is one index into outputs of higher rank; a list of tuples has one
         index per example. A callable maps the model's output tensor to one scalar per example; where the model has no
         single output that is a tensor, as a detector's list of dicts, it gets all that the model returns. For strings
-        also the name of a class; and, where a decoder gives outputs for each token, the token that follows the text: a
+        also, where a decoder gives outputs for each token, the token that follows the text: a
         string that is one token (``" Paris"`` and ``"Paris"`` may be two), its id, or a list of one for each text; None
         takes the most likely one. Several tokens that follow are an `explain.Continuation`.
     baseline : None, float, array or str
@@ -253,8 +254,9 @@ def maximize(
     ----------
     model : torch.nn.Module, keras.Model, or a function of tensors
         The model; it is restored after the call.
-    target : int, sequence of int, tuple of int, sequence of tuple of int, or callable
-        The score to maximize. A list finds one input for each entry. A model with a single output needs no target.
+    target : int, str, sequence of int or str, tuple of int, sequence of tuple of int, or callable
+        The score to maximize, as in `attribute`. A list finds one input for each entry. A model with a single output
+        needs no target.
     shape : sequence of int, optional
         Shape of one input without the batch axis, e.g. (3, 32, 32). By default the shape that the model states.
     bounds : tuple of float, optional

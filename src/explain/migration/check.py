@@ -13,9 +13,11 @@ import numpy as np
 from explain.algorithms.catalogue import find_method
 from explain.errors import ExplainError, OptionError
 from explain.explanation.arguments import optional_count, output_of, seed_of
-from explain.inputs.display import Display
+from explain.explanation.given_inputs import is_display
+from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.inputs.naming.class_names import class_names_of, numbered
 from explain.migration.diagnosis.first_divergence import first_divergence
 from explain.migration.diagnosis.harmless import pass_compensated_layers, settings_without_effect
 from explain.migration.measurement.alignment import aligned_calls
@@ -79,8 +81,8 @@ def check_migration(
     methods : str or sequence of str, optional
         The methods whose maps are compared: by default saliency, integrated gradients and occlusion.
     target : as in `explain.attribute`
-        The target in both models; an index into an output refers to the axes of `model_a`. By default the class that
-        `model_a` predicts.
+        The target in both models: also names of classes, of `display` or those that `model_a` states. An index into an
+        output refers to the axes of `model_a`. By default the class that `model_a` predicts.
     output : int or str, optional
         Which output to explain if there are several; all outputs are compared, by their names if both models have
         the same, else by their positions.
@@ -131,6 +133,9 @@ def check_migration(
     a = GivenModel.checked("model_a", model_a, x, layout, framework)
     b = second_model(a, model_b, x_b, layout_b, framework_b)
     both = (replace(a, output=output), replace(b, output=output if output_b is None else output_b))
+    names = _classes(display) or class_names_of(a.model)
+    # An unknown name is refused before the models run.
+    numbered(target, names)
     with ONE_CALL_AT_A_TIME:
         outputs = [outputs_of(one, batch_size or _CHUNK) for one in both]
         few = [one.first(n_explained) for one in both]
@@ -150,7 +155,8 @@ def check_migration(
     output, values = explained_output(output, pairs)
     if output_b is None:
         output_b = output if set(of_a) == set(of_b) else same_position(output, list(of_a), list(of_b))
-    wanted = target if target is not None else predicted_classes(values[:n_explained])
+    numbers = numbered(target, names, values.shape[1:])
+    wanted = predicted_classes(values[:n_explained]) if target is None else numbers
     asked = {"batch_size": batch_size, "seed": seed, "display": display}
     targets = wanted, target_of_second(wanted, models)
     is_closed = any(model.observation.is_opaque for model in models)
@@ -196,6 +202,13 @@ def check_migration(
         | {one.extension.name: one.extension.version() for one in both},
         attributions=maps,
     )
+
+
+def _classes(display: Any) -> tuple[str, ...]:
+    """Give the names of the classes of a display, or of the first of several that has them."""
+    each = [display] if not isinstance(display, (tuple, list, Mapping)) or is_display(display) else display
+    shown = [display_of(one) for one in (each.values() if isinstance(each, Mapping) else each)]
+    return next((one.classes for one in shown if one.classes), ())
 
 
 def _tolerances(given: Tolerances | Mapping[str, float] | None) -> Tolerances:
