@@ -24,6 +24,10 @@ class FrameworkNotInstalledError(ExplainError, ImportError):
     """The framework that this call needs cannot be imported."""
 
 
+class PackageNotInstalledError(ExplainError, ImportError):
+    """A package that this function needs, such as one for data frames, is not installed."""
+
+
 class ModelCallError(ExplainError, RuntimeError):
     """The model raised an error of its own when it was called."""
 
@@ -86,6 +90,10 @@ class EngineError(ExplainError, RuntimeError):
 
 class GradientError(ExplainError, RuntimeError):
     """The score has no gradient to the input."""
+
+
+class ExampleIndexError(ExplainError, IndexError):
+    """An index does not select examples of a result."""
 
 
 class AttributionFileError(ExplainError, ValueError):

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import InputError
-from explain.inputs.display import Display
+from explain.inputs.display import Display, shortened
 from explain.inputs.layout import Layout
 from explain.inputs.reduction import reduction_of
 from explain.inputs.text.tokens import Text
 from explain.inputs.text.words import joined, word_values
-from explain.results.attribution_file import checked_content, read_fields, write_fields
+from explain.results.attribution_file import ARRAYS, read_fields, write_fields
+from explain.results.cutting import Index, cut
+from explain.results.equality import equal, hash_of
+from explain.results.read_only import read_only
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -141,17 +144,80 @@ class Attribution:
     together: tuple[str, ...] = ()
     texts: tuple[Text, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Hold arrays that nobody can change: those of the caller are copied, those of another result are shared."""
+        for name in ARRAYS:
+            array = getattr(self, name)
+            if array is not None:
+                object.__setattr__(self, name, read_only(array))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Hold read-only arrays after pickling and copying too."""
+        self.__dict__.update(state)
+        self.__post_init__()
+
     def __len__(self) -> int:
         """Give the number of examples."""
         return int(self.values.shape[Layout(self.layout).batch_axis])
 
+    def __getitem__(self, index: Index) -> Attribution:
+        """Give some of the examples, with all that belongs to them; the batch axis stays.
+
+        Parameters
+        ----------
+        index : int, slice, list of int, or one bool for each example
+            ``a[0]`` is an attribution of one example, ``a[:3]`` of three, ``a[a.scores > 0]`` of those with a
+            positive score.
+
+        Raises
+        ------
+        ExampleIndexError
+            If `index` does not select examples.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> x = np.arange(6, dtype=np.float32).reshape(3, 2)
+        >>> a = Attribution(values=x, inputs=x, layout="NC", method="saliency", scores=np.arange(3), target=(7, 8, 9))
+        >>> a[-1].values, a[[2, 0]].target, len(a[:0])
+        (array([[4., 5.]], dtype=float32), (9, 7), 0)
+        """
+        return replace(self, **cut(vars(self), index))
+
+    def __iter__(self) -> Iterator[Attribution]:
+        """Give the examples one by one, each as an attribution with a batch axis of length 1."""
+        return (self[place] for place in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another attribution has the same values for the same question.
+
+        Values, inputs (with texts and padding), target (with layer and neuron), score, baseline, method, options and
+        layout are compared; not the display, the versions, the framework and how the call was computed. To measure
+        how similar two results are, use `explain.compare`.
+        """
+        return equal(vars(self), vars(other)) if isinstance(other, Attribution) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Give the same number for equal attributions."""
+        return hash_of(vars(self))
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Give the values, as ``np.asarray(a)`` and other functions of NumPy ask for them; read-only if not copied."""
+        wanted = self.values.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and wanted != self.values.dtype:
+            raise InputError(
+                f"The values are {self.values.dtype}, so dtype={wanted} needs a copy: leave copy=False out."
+            )
+        return np.array(self.values, wanted) if copy else self.values.astype(wanted, copy=False)
+
     def __repr__(self) -> str:
         """Name the method, the model and the shape, without the arrays."""
-        layer = f"layer={self.layer!r}, " if self.layer else ""
-        name = f"input_name={self.input_name!r}, " if self.input_name else ""
+        layer = f"layer={shortened(self.layer)}, " if self.layer else ""
+        name = f"input_name={shortened(self.input_name)}, " if self.input_name else ""
         return (
-            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={self.model!r}, {layer}{name}"
-            f"shape={self.values.shape}, layout={self.layout!r}, score={self.score!r}, target={self.target})"
+            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={shortened(self.model)}, "
+            f"{layer}{name}shape={self.values.shape}, layout={self.layout!r}, score={self.score!r}, "
+            f"target={shortened(self.target)})"
         )
 
     @property
@@ -239,7 +305,11 @@ class Attribution:
 
         return plot(self, **options)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    def save(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    def save(self, path: IO[bytes]) -> None: ...
+    def save(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Write the attribution to one ``.npz`` file: arrays and JSON, no pickle.
 
         The file is written under a temporary name and renamed: a failure does not damage an older file. The same
@@ -247,24 +317,30 @@ class Attribution:
 
         Parameters
         ----------
-        path : str or os.PathLike
-            Where to write; ``.npz`` is added if it is missing.
+        path : str, os.PathLike or binary file
+            Where to write: ``.npz`` is added to a name without a suffix, any other suffix is refused. Or a file that
+            is open for bytes, such as an `io.BytesIO`.
 
         Returns
         -------
-        pathlib.Path
-            The file that was written.
+        pathlib.Path, optional
+            The file that was written; None if an open file was given.
+
+        Raises
+        ------
+        InputError
+            If `path` has another suffix, such as that of a picture, or names a folder.
         """
-        return write_fields(path, {name: getattr(self, name) for name in self.__dataclass_fields__})
+        return write_fields(path, vars(self))
 
 
-def load(path: str | os.PathLike[str]) -> Attribution:
+def load(path: str | os.PathLike[str] | IO[bytes]) -> Attribution:
     """Read an attribution that `Attribution.save` wrote; requires no framework and runs no code of the file.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The ``.npz`` file.
+    path : str, os.PathLike or binary file
+        The ``.npz`` file; its suffix may be left out, as in `Attribution.save`. Or a file that is open for bytes.
 
     Returns
     -------
@@ -287,35 +363,4 @@ def load(path: str | os.PathLike[str]) -> Attribution:
     ...     explain.load(a.save(f"{folder}/a.npz")).values
     array([[1., 1.]], dtype=float32)
     """
-    path = Path(path)
-    with checked_content(path):
-        found = Attribution(**read_fields(path))
-        Layout(found.layout).check(found.values)
-        if found.values.shape != found.inputs.shape:
-            raise ValueError(f"values {found.values.shape} and inputs {found.inputs.shape} differ in shape")
-        _check_numbers(found)
-        _check_texts(found)
-    return found
-
-
-def _check_numbers(attribution: Attribution) -> None:
-    """Check the arrays with one number per example: a wrong shape or dtype would fail only later, in a picture."""
-    expected = (len(attribution),)
-    for name in ("scores", "delta", "relative_delta", "steps", "map_error"):
-        array = getattr(attribution, name)
-        if array is None:
-            continue
-        if array.shape != expected or array.dtype.kind not in ("iu" if name == "steps" else "iuf"):
-            raise ValueError(
-                f"{name} should have one number for each example, shape {expected}: it has shape {array.shape} and "
-                f"dtype {array.dtype}"
-            )
-
-
-def _check_texts(attribution: Attribution) -> None:
-    """Check that each example has a text, with no more tokens than values."""
-    counts = [len(text.tokens) for text in attribution.texts]
-    if counts and (len(counts) != len(attribution) or max(counts) > attribution.values.size // len(counts)):
-        raise ValueError(
-            f"texts have {counts} tokens, which do not fit values of shape {attribution.values.shape}"
-        )
+    return read_fields(path, Attribution)
