@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 import explain
 from explain.command_line.main import app
-from explain.models.opening import opened_model
 from explain.errors import UnsupportedModelError
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report
+from explain.models.opening import opened_model
 
 
 def run(*arguments):
