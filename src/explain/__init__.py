@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from explain.api import attribute, maximize
     from explain.inputs.display import Display
     from explain.inputs.text.continuation import Continuation
+    from explain.layer_table.listing import layers
     from explain.migration.check import check_migration
     from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
@@ -31,6 +32,7 @@ _HOMES = {
     "MigrationReport": "explain.migration.report",
     "migration": "explain.migration",
     "Attribution": "explain.results.attribution",
+    "layers": "explain.layer_table.listing",
     "load": "explain.results.attribution",
     "load_model": "explain.models.opening",
     "Display": "explain.inputs.display",
@@ -49,6 +51,7 @@ __all__ = [
     "check_migration",
     "compare",
     "errors",
+    "layers",
     "load",
     "load_model",
     "maximize",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -141,3 +142,32 @@ def seed_states(layers: Sequence[Any]) -> list[Any]:
         for generator in generators
         if any(base.__name__ == "SeedGenerator" for base in type(generator).__mro__)
     ]
+
+
+def n_trained(layer: Any) -> int:
+    """Count the numbers that training changes in a layer and the layers inside it, of Keras or of PyTorch.
+
+    Frozen ones count; statistics of a normalisation do not.
+
+    Examples
+    --------
+    >>> n_trained(None)
+    0
+    """
+    if callable(getattr(layer, "_flatten_layers", None)):
+        own = (one for inner in layer._flatten_layers() for one in _trained_variables(inner))
+        return sum(math.prod(one.shape) for one in {id(one): one for one in own}.values())
+    if callable(getattr(layer, "parameters", None)):
+        # A tensor that several layers share is given once. Lazy ones have no shape yet.
+        return sum(
+            0 if type(one).__name__.startswith("Uninit") else one.numel() for one in layer.parameters()
+        )
+    return 0
+
+
+def _trained_variables(layer: Any) -> Sequence[Any]:
+    # Keras 2 calls them weights.
+    found: Sequence[Any] = getattr(layer, "_trainable_variables", None) or getattr(
+        layer, "_trainable_weights", ()
+    )
+    return found

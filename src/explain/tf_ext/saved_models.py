@@ -53,8 +53,8 @@ def read_saved_model(path: Path) -> Any:
     outside = sorted({kind for graph in graphs for kind in _used(graph) if _OUTSIDE.fullmatch(kind)})
     if outside:
         raise ModelFileError(
-            f"{path} is a SavedModel whose graph runs {', '.join(outside)}, which may reach files, the network or Python "
-            "when the model is read or called: export the model without them, or load it in a program of your own, "
+            f"{path} is a SavedModel whose graph runs {', '.join(outside)}, which may reach files, the network or "
+            "Python when the model is read or called: export the model without them, or load it in a program of your own, "
             "and give explain.attribute what that gives."
         )
     try:

@@ -59,9 +59,9 @@ def load_model(path: Path, file_format: str = "torchscript", device: str | None 
             return read(str(path), map_location=place)
     except (RuntimeError, ValueError) as cause:
         raise ModelFileError(
-            f"{path} is not a readable TorchScript file ({_reason(cause)}): copy or save it again. A file of torch.save "
-            "is a pickle, and reading a whole model from one runs code of the file: save weights, model.state_dict(), "
-            "and give factory='package.module:function'."
+            f"{path} is not a readable TorchScript file ({_reason(cause)}): copy or save it again. A file of "
+            "torch.save is a pickle, and reading a whole model from one runs code of the file: save weights, "
+            "model.state_dict(), and give factory='package.module:function'."
         ) from cause
 
 
