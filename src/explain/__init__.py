@@ -7,7 +7,7 @@ from explain import errors
 from explain.lazy_names import importer as _importer
 
 if TYPE_CHECKING:
-    from explain import migration, render, zoo
+    from explain import migration, preprocessing, render, zoo
     from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
     from explain.inputs.display import Display
@@ -34,6 +34,7 @@ _HOMES = {
     "Display": "explain.inputs.display",
     "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
+    "preprocessing": "explain.preprocessing",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }
@@ -52,6 +53,7 @@ __all__ = [
     "methods",
     "migration",
     "port",
+    "preprocessing",
     "render",
     "zoo",
 ]

@@ -20,6 +20,10 @@ class FrameworkNotInstalledError(ExplainError, ImportError):
     """The framework that this call needs cannot be imported."""
 
 
+class PackageNotInstalledError(ExplainError, ImportError):
+    """A package that this function needs, such as one for data frames, is not installed."""
+
+
 class ModelCallError(ExplainError, RuntimeError):
     """The model raised an error of its own when it was called."""
 
@@ -130,6 +134,10 @@ class PortWarning(ExplainWarning):
 
 class OutOfMemoryWarning(ExplainWarning):
     """Memory ran out: the call continued in smaller chunks, with the same result."""
+
+
+class PreprocessingWarning(ExplainWarning):
+    """Pictures were prepared in another way than the model, or the file, suggests."""
 
 
 class ConvergenceWarning(ExplainWarning):
