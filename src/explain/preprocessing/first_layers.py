@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-_Step = Callable[[Array], Any]
 
 _WHITE = 255.0
 # Numbers that layers with weights are trained on; pixels up to 255 are far outside.
@@ -61,22 +59,35 @@ def beginning_of(model: Any, shape: tuple[int | None, ...], channel_axis: int) -
     sizes = [size or _SIDE for size in shape]
     channels = sizes[channel_axis - 1]
     colours = np.concatenate([np.zeros((1, channels)), np.eye(channels) * _PROBE, _check_colours(channels)])
-    seen = pixels = _plain_pictures(colours, sizes, channel_axis)
-    names: list[str] = []
-    found = colours
-    for name, step in _steps(model):
-        try:
-            seen = _array(step(seen))
-        # Whatever a layer raises that was called on its own ends the beginning.
-        except Exception:
-            break
-        given = _colours_of(seen, len(pixels), channels, channel_axis)
-        if given is None or not _is_linear(colours, given):
-            break
-        if np.abs(given - found).max() > _TOLERANCE * max(np.abs(found).max(), 1):
-            names.append(name)
-        found = given
-    return _taken(found, channels, names) if names else None
+    probe = _Probe(colours, channel_axis)
+    seen, names = _followed(model, _plain_pictures(colours, sizes, channel_axis), probe)
+    found = probe.colours_of(seen)
+    return _taken(found, channels, names) if names and found is not None else None
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """Pictures of one colour, and what a map made of them."""
+
+    colours: Array
+    channel_axis: int
+
+    def colours_of(self, pictures: Array) -> Array | None:
+        """Give the colour of each picture, if each has but one, by a linear map of the colours."""
+        count, channels = self.colours.shape
+        fits = (
+            pictures.ndim == 4
+            and pictures.shape[0] == count
+            and pictures.shape[self.channel_axis] == channels
+        )
+        if not fits or not pictures.size or not np.isfinite(pictures).all():
+            return None
+        flat = np.moveaxis(pictures, self.channel_axis, 1).reshape(count, channels, -1).astype(np.float64)
+        found = flat[..., 0]
+        matrix = (found[1 : channels + 1] - found[0]) / _PROBE
+        most = _TOLERANCE * max(np.abs(flat).max(), 1)
+        even = (flat.max(axis=2) - flat.min(axis=2)).max() <= most
+        return found if even and np.abs(found[0] + self.colours @ matrix - found).max() <= most else None
 
 
 def _taken(found: Array, channels: int, names: list[str]) -> Beginning | None:
@@ -98,48 +109,70 @@ def _taken(found: Array, channels: int, names: list[str]) -> Beginning | None:
     return None
 
 
-def _steps(model: Any) -> Iterator[tuple[str, _Step]]:
-    """Give the operations that follow one another from the only input to the first weights."""
-    graph = model if hasattr(model, "_nodes_by_depth") else getattr(model, "_functional", None)
+def _followed(model: Any, pictures: Array, probe: _Probe) -> tuple[Array, list[str]]:
+    """Follow pictures to the last tensor before the weights that is a map of their colours, and that all pass through."""
+    graph: Any = model if hasattr(model, "_nodes_by_depth") else getattr(model, "_functional", None)
     inputs = getattr(graph, "inputs", None)
-    if isinstance(inputs, (list, tuple)) and len(inputs) == 1 and hasattr(graph, "_nodes_by_depth"):
-        yield from _along([node for nodes in graph._nodes_by_depth.values() for node in nodes], inputs[0])
-    else:
-        for layer in getattr(model, "layers", None) or []:
-            yield from _of_layer(layer, layer)
+    if not isinstance(inputs, (list, tuple)) or len(inputs) != 1 or not hasattr(graph, "_nodes_by_depth"):
+        return pictures, []
+    nodes = [
+        node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]
+    ]
+    values: dict[int, Any] = {id(inputs[0]): pictures}
+    last, seen, names, changed = inputs[0], pictures, [], []
+    for node in nodes:
+        value = _value_of(node, values)
+        if value is None:
+            continue
+        values[id(node.outputs[0])] = value
+        found, before = probe.colours_of(_array(value)), probe.colours_of(seen)
+        if found is None:
+            continue
+        if before is None or np.abs(found - before).max() > _TOLERANCE * max(np.abs(before).max(), 1):
+            changed.append(str(node.operation.name))
+        if _all_pass(nodes, inputs[0], node.outputs[0]):
+            last, seen, names = node.outputs[0], _array(value), list(changed)
+    readers = [node for node in nodes if any(one is last for one in node.input_tensors)]
+    if len(readers) == 1 and _has_weights(readers[0].operation):
+        inner, more = _followed(readers[0].operation, seen, probe)
+        return inner, [*names, *more]
+    return seen, names
 
 
-def _along(nodes: Any, tensor: Any) -> Iterator[tuple[str, _Step]]:
-    while True:
-        readers = [node for node in nodes if any(one is tensor for one in node.input_tensors)]
-        if len(readers) != 1 or len(readers[0].input_tensors) != 1 or len(readers[0].outputs) != 1:
-            return
-        node = readers[0]
-        if node.arguments.kwargs.get("training"):
-            return  # It would draw random numbers.
-        key = id(tensor)
-
-        def step(x: Array, node: Any = node, key: int = key) -> Any:
-            args, kwargs = node.arguments.fill_in({key: x})
-            return node.operation(*args, **kwargs)
-
-        passed = False
-        for one in _of_layer(node.operation, step):
-            passed = True
-            yield one
-        if not passed:
-            return
-        tensor = node.outputs[0]
+def _value_of(node: Any, values: dict[int, Any]) -> Any:
+    """Run an operation without weights on values; None if it has some, lacks a value, or would draw random numbers."""
+    known = node.input_tensors and all(id(one) in values for one in node.input_tensors)
+    if (
+        not known
+        or len(node.outputs) != 1
+        or _has_weights(node.operation)
+        or node.arguments.kwargs.get("training")
+    ):
+        return None
+    try:
+        args, kwargs = node.arguments.fill_in(values)
+        value = node.operation(*args, **kwargs)
+        _array(value)
+    # Whatever a layer raises that is called on its own.
+    except Exception:
+        return None
+    return value
 
 
-def _of_layer(layer: Any, step: _Step) -> Iterator[tuple[str, _Step]]:
-    """Give a layer's step; of a model within a model its own; nothing if it has weights that are trained."""
-    weights = list(getattr(layer, "weights", None) or [])
-    if weights and hasattr(layer, "layers") and hasattr(layer, "inputs"):
-        yield from _steps(layer)
+def _all_pass(nodes: list[Any], start: Any, through: Any) -> bool:
+    """Tell whether every operation with weights is reached from the input through one tensor alone."""
+    reached = {id(start)} - {id(through)}
+    for node in nodes:
+        if any(id(one) in reached for one in node.input_tensors):
+            if _has_weights(node.operation):
+                return False
+            reached |= {id(one) for one in node.outputs} - {id(through)}
+    return True
+
+
+def _has_weights(layer: Any) -> bool:
     # A Normalization has weights too, which it finds by `adapt` and not in training.
-    elif not weights or hasattr(layer, "adapt"):
-        yield str(getattr(layer, "name", type(layer).__name__)), step
+    return bool(getattr(layer, "weights", None)) and not hasattr(layer, "adapt")
 
 
 def _array(value: Any) -> Array:
@@ -159,29 +192,3 @@ def _plain_pictures(colours: Array, sizes: list[int], channel_axis: int) -> Arra
     shape[channel_axis] = colours.shape[1]
     whole = (len(colours), *sizes)
     return np.ascontiguousarray(np.broadcast_to(colours.reshape(shape), whole), dtype=np.float32)
-
-
-def _colours_of(pictures: Array, count: int, channels: int, channel_axis: int) -> Array | None:
-    """Give the colour of each picture, if each has but one."""
-    if (
-        pictures.ndim != 4
-        or len(pictures) != count
-        or pictures.shape[channel_axis] != channels
-        or not pictures.size
-    ):
-        return None
-    flat = np.moveaxis(pictures, channel_axis, 1).reshape(count, channels, -1)
-    if not np.isfinite(flat).all():
-        return None
-    spread = flat.max(axis=2) - flat.min(axis=2)
-    return (
-        flat[..., 0].astype(np.float64) if spread.max() <= _TOLERANCE * max(np.abs(flat).max(), 1) else None
-    )
-
-
-def _is_linear(colours: Array, found: Array) -> bool:
-    """Compare the colours that a map gives with those of the linear map that its first ones state."""
-    channels = colours.shape[1]
-    matrix = (found[1 : channels + 1] - found[0]) / _PROBE
-    expected = found[0] + colours @ matrix
-    return bool(np.abs(expected - found).max() <= _TOLERANCE * max(np.abs(found).max(), 1))
