@@ -7,7 +7,7 @@ from explain import errors
 from explain.lazy_names import importer as _importer
 
 if TYPE_CHECKING:
-    from explain import migration, render, zoo
+    from explain import migration, preprocessing, render, zoo
     from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
     from explain.inputs.display import Display
@@ -38,6 +38,7 @@ _HOMES = {
     "Display": "explain.inputs.display",
     "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
+    "preprocessing": "explain.preprocessing",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }
@@ -58,6 +59,7 @@ __all__ = [
     "methods",
     "migration",
     "port",
+    "preprocessing",
     "render",
     "zoo",
 ]

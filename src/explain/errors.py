@@ -148,6 +148,10 @@ class OutOfMemoryWarning(ExplainWarning):
     """Memory ran out: the call continued in smaller chunks, with the same result."""
 
 
+class PreprocessingWarning(ExplainWarning):
+    """Pictures were prepared in another way than the model, or the file, suggests."""
+
+
 class ConvergenceWarning(ExplainWarning):
     """An integral has not converged: the error of its map, or of the sum of its values, is too large."""
 
