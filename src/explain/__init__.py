@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from explain.migration.check import check_migration
     from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
+    from explain.public_calls.progress_bar import progress
     from explain.results.attribution import Attribution, load
     from explain.results.comparison import compare
 
@@ -34,6 +35,7 @@ _HOMES = {
     "Display": "explain.inputs.display",
     "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
+    "progress": "explain.public_calls.progress_bar",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }
@@ -52,6 +54,7 @@ __all__ = [
     "methods",
     "migration",
     "port",
+    "progress",
     "render",
     "zoo",
 ]
