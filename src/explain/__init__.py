@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
     from explain.models.opening import load_model
+    from explain.public_calls.progress_bar import progress
     from explain.results.attribution import Attribution, load
     from explain.results.comparison import compare
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
     "preprocessing": "explain.preprocessing",
+    "progress": "explain.public_calls.progress_bar",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "migration",
     "port",
     "preprocessing",
+    "progress",
     "render",
     "zoo",
 ]

@@ -18,6 +18,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerLike
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLike
+from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
 
 
@@ -69,6 +70,7 @@ def attribute(
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Attribution: ...
 def attribute(
@@ -95,6 +97,7 @@ def attribute(
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Any:
     """Attribute the score of a model to the parts of its input.
@@ -177,6 +180,9 @@ def attribute(
         Seed of all random numbers, which NumPy draws.
     display : Display or Mapping, optional
         How to draw `x`: ``mean`` and ``scale`` of its normalisation, names of classes, steps or features.
+    progress : bool, optional
+        Whether to show a bar on standard error while the call runs. By default where it takes over two seconds, and
+        standard error is a terminal or of a notebook. `explain.progress` says so for several calls.
     **options
         Options of the method; `explain.methods` lists them.
 
@@ -227,7 +233,7 @@ def attribute(
         display=display,
         options=options,
     )
-    with posed(request) as problem:
+    with shown(progress, request.method.name), posed(request) as problem:
         found = run(problem)
     result, notes = wrap_up(problem, found)
     for message, category in notes:
@@ -246,6 +252,7 @@ def maximize(
     seed: int = 0,
     framework: str | None = None,
     display: Display | Mapping[str, Any] | None = None,
+    progress: bool | None = None,
     **arguments: Any,
 ) -> Attribution:
     """Find the input that maximizes a score, starting from seeded noise.
@@ -267,7 +274,7 @@ def maximize(
         One letter per axis, the batch axis N included, where the model does not state the layout.
     seed : int
         Seed of the initial noise and of the jitter.
-    framework, display
+    framework, display, progress
         As in `attribute`.
     **arguments
         Anything else that `attribute` takes, and the options of activation maximization.
@@ -304,6 +311,7 @@ def maximize(
         seed=seed,
         framework=framework,
         display=start.display,
+        progress=progress,
         **arguments,
     )
     return found

@@ -605,6 +605,14 @@ ADVICE = [
         ],
         TORCH,
     ),
+    # public_calls/progress_bar.py
+    Advice(
+        " is not understood: give True for a bar, False for none, or None for a bar where a call ",
+        OptionError,
+        lambda kit: of(kit, progress="yes"),
+        lambda kit: [of(kit, progress=one) for one in (True, False, None)],
+        TORCH,
+    ),
     # inputs/naming/class_names.py
     Advice(
         " is the name of the classes ",
