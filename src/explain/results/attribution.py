@@ -20,6 +20,7 @@ from explain.inputs.text.words import joined, word_values
 from explain.results.attribution_file import ARRAYS, read_fields, write_fields
 from explain.results.cutting import Index, cut
 from explain.results.equality import equal, hash_of
+from explain.results.exports import Exports
 from explain.results.read_only import read_only
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Exports):
     """How much each value of the inputs contributed to a score of a model, as signed values of the inputs' shape.
 
     Attributes
