@@ -382,3 +382,28 @@ def test_no_such_file(tmp_path):
         explain.load(tmp_path / "missing.npz")
     with pytest.raises(FileNotFoundError, match=r"missing nor .*missing\.npz"):
         explain.load(tmp_path / "missing")
+
+
+OLD = sorted((Path(__file__).parent / "old_files").glob("version_*.npz"))
+
+
+@pytest.mark.parametrize("version", range(1, 7))
+def test_stored_files_of_older_formats(version, tmp_path):
+    """Each was written by the code of its time, from the same arrays; a later format only added fields."""
+    (path,) = [one for one in OLD if one.stem == f"version_{version}"]
+    with np.load(path) as archive:
+        header = json.loads(str(archive["header"]))
+        assert header["format_version"] == version
+        loaded = explain.load(path)
+        for name in ("values", "inputs", "baseline", "scores", "predicted", "delta", "mask"):
+            np.testing.assert_array_equal(getattr(loaded, name), archive[name])
+    assert (loaded.target, loaded.score, loaded.options["grid"]) == ((1, (0, 2)), "probability", [1, 2])
+    assert loaded.display.step_names == (("a", "b", "c", "d"), ("e", "f"))
+    assert (loaded.display.example_names, loaded.display.sampling_rate) == ((), None)
+    assert (loaded.steps is not None) == (version >= 2)
+    assert loaded.layer == ("conv" if version >= 3 else "")
+    assert loaded.together == (("steps", "table") if version >= 4 else ())
+    assert loaded.neuron == ((1, (2, 0)) if version >= 5 else ())
+    assert len(loaded.texts) == (2 if version >= 6 else 0)
+    # What an old file holds can be cut, and written in the present format.
+    assert explain.load(loaded[1:].save(tmp_path / "new")) == loaded[1]

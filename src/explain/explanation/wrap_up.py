@@ -32,6 +32,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, spread_mask
 from explain.inputs.reduction import UNSIGNED, Reduction, cancelled, reduced
 from explain.results.attribution import Attribution
+from explain.results.shown import shown_together
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY_NOTE
 from explain.running.problem import Problem
@@ -72,7 +73,7 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     if posed.text is not None and structure is not None:
         # Beside the tokens, a model of texts may take masks and segments, which the caller has not given.
         return results[structure.names.index(posed.text.texts.input_name)], given
-    return (results[0] if structure is None else structure.rebuilt(results)), given
+    return (results[0] if structure is None else shown_together(structure.rebuilt(results))), given
 
 
 def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) -> Attribution | None:

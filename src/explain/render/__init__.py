@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from explain.render.parts.pictures import Picture, picture
     from explain.render.parts.steps import Step, steps
     from explain.render.png import figure_data_uri, figure_png
+    from explain.render.showing import show
     from explain.results.heatmap import heatmaps
 
 _HOME = {
@@ -52,6 +53,7 @@ _HOME = {
     "plot_scatter": "explain.render.kinds.scatter",
     "sequence_html": "explain.render.html",
     "shared_scale": "explain.render.colours",
+    "show": "explain.render.showing",
     "slice_volume": "explain.render.kinds.volume",
     "steps": "explain.render.parts.steps",
     "text_html": "explain.render.html_text",
@@ -81,6 +83,7 @@ __all__ = [
     "plot_scatter",
     "sequence_html",
     "shared_scale",
+    "show",
     "slice_volume",
     "steps",
     "text_html",

@@ -20,14 +20,16 @@ from explain.inputs.text.words import joined, word_values
 from explain.results.attribution_file import ARRAYS, read_fields, write_fields
 from explain.results.cutting import Index, cut
 from explain.results.equality import equal, hash_of
+from explain.results.exports import Exports
 from explain.results.read_only import read_only
+from explain.results.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Exports, Shown):
     """How much each value of the inputs contributed to a score of a model, as signed values of the inputs' shape.
 
     Attributes
