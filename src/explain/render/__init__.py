@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from explain.render.parts.pictures import Picture, picture
     from explain.render.parts.steps import Step, steps
     from explain.render.png import figure_data_uri, figure_png
+    from explain.render.series.lanes import draw_series
     from explain.render.showing import show
     from explain.results.heatmap import heatmaps
 
@@ -41,6 +42,7 @@ _HOME = {
     "draw_picture": "explain.render.parts.panels",
     "draw_scatter": "explain.render.kinds.scatter",
     "draw_score_curve": "explain.render.kinds.maximization",
+    "draw_series": "explain.render.series.lanes",
     "draw_step_margin": "explain.render.kinds.image",
     "features": "explain.render.kinds.table",
     "figure_data_uri": "explain.render.png",
@@ -71,6 +73,7 @@ __all__ = [
     "draw_picture",
     "draw_scatter",
     "draw_score_curve",
+    "draw_series",
     "draw_step_margin",
     "features",
     "figure_data_uri",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from explain.algorithms.catalogue import methods
 from explain.inputs.layout import Layout
@@ -10,6 +11,9 @@ from explain.render.colours import Scale
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
 from explain.results.heatmap import ChannelRule, Floats
+
+# How sequences of numbers are drawn: a line for each channel, or steps by channels as a map.
+SeriesStyle = Literal["lines", "map"]
 
 _CHANNEL_WORDS = {
     "sum": "sum over",
@@ -53,6 +57,14 @@ class Drawn:
     difference : Attribution, optional
         The second attribution of a pair less the first, drawn beside them. The last of `maps` and the last of `labels`
         are then its map and its name.
+    title : str
+        The caller's title, if any.
+    series : {"lines", "map"}, optional
+        How to draw series; None lets the number of channels decide.
+    figsize : tuple of float, optional
+        The width and the height that the caller wants, in inches.
+    zoom : tuple of float
+        How much wider and higher than usual panels are drawn.
     """
 
     attributions: tuple[Attribution, ...]
@@ -65,6 +77,10 @@ class Drawn:
     labels: tuple[str, ...] = ()
     comparison: Comparison | None = None
     difference: Attribution | None = None
+    title: str = ""
+    series: SeriesStyle | None = None
+    figsize: tuple[float, float] | None = None
+    zoom: tuple[float, float] = (1.0, 1.0)
 
     @property
     def panels(self) -> tuple[Attribution, ...]:

@@ -18,6 +18,7 @@ from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, drawn_as, view
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 
@@ -34,6 +35,10 @@ def plot_pair(
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
     difference: bool = False,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+    cmap: str | Colormap | None = None,
+    series: Literal["lines", "map"] | None = None,
 ) -> Figure:
     """Draw two attributions of the same inputs side by side, one row per example.
 
@@ -50,8 +55,8 @@ def plot_pair(
         The result of `explain.compare` for the two. By default it is computed.
     scale : {"shared", "example"} or Scale
         One scale and one colour bar for all pairs, one for each pair, or the scale of another figure.
-    examples, display, channels, percentile, max_examples
-        As for `explain.render.plot`; the default display is the display of `a`.
+    examples, display, channels, percentile, max_examples, figsize, title, cmap, series
+        As for `explain.Attribution.plot`; the default display is the display of `a`.
     difference : bool
         Whether to draw the second map less the first beside them, on the same scale. A small difference is magnified
         ten or a hundred times, as its heading states. Inputs found by activation maximization have no difference.
@@ -87,7 +92,9 @@ def plot_pair(
     if view(a) == "volume":
         depths = most_relevant_slice(a, channels=channels)
         both = [slice_volume(one, depths) for one in both]
-    choices = Choices(examples, max_examples, display, scale, channels, percentile)
+    choices = Choices(
+        examples, max_examples, display, scale, channels, percentile, cmap, title, figsize, series
+    )
     drawn = check_arguments(both, choices, ("shared", "example"))
     drawn = replace(drawn, labels=names, comparison=comparison)
     if difference and drawn_as(drawn.first) != "input":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,11 @@ from explain.results.read_only import read_only
 from explain.results.shown import Shown
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+
+    from explain.render import Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,17 +299,89 @@ class Attribution(Exports, Shown):
 
         return text_html(self) if self.texts else None
 
-    def plot(self, **options: Any) -> Figure:
-        """Draw the attribution; see `explain.render.plot` for the options.
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        figsize: tuple[float, float] | None = None,
+        title: str | None = None,
+        cmap: str | Colormap | None = None,
+        examples: int | Sequence[int] | None = None,
+        display: Display | None = None,
+        scale: Literal["shared", "panel"] | Scale = "shared",
+        channels: Literal["sum", "mean", "abs_sum", "abs_max"] | None = None,
+        percentile: float = 99.0,
+        max_examples: int = 8,
+        pieces: bool = False,
+        series: Literal["lines", "map"] | None = None,
+    ) -> Figure:
+        """Draw the attribution, one row per example, with target, score and a colour bar.
+
+        Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Series: a
+        lane for each channel over time, its line on the colours of its attribution; with more than 24 channels, input
+        and attribution as maps of steps by channels. Sequences with ``display.step_names``: each step on the colour
+        of its relevance, with a bar below. Tables: bars from the largest to the smallest. Texts: each word on the
+        colour of its relevance; special tokens, such as ``[CLS]``, are smaller and outlined. Volumes: for each
+        example the slice with the largest sum of |values|. Activation maximization: the start, the input that was
+        found, and the score at every step.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Draw the heatmap of one example (or the lanes, the bars, the words) into your own axes, without caption
+            and colour bar: ``figure.colorbar(ax.images[0], ax=ax)`` adds the bar of heatmaps and series.
+        figsize : (float, float), optional
+            Width and height of the figure in inches. Panels become larger or smaller first, then the text with them.
+        title : str, optional
+            Written at the top, in place of the method's name; or above `ax`. A dollar sign is a dollar sign.
+        cmap : str or matplotlib.colors.Colormap, optional
+            Other colours. Signed values take a diverging colour map, such as ``"PuOr_r"``, whose middle is zero;
+            values without signs take another, such as ``"viridis"``.
+        examples : int or sequence of int, optional
+            Which examples. By default the first `max_examples`.
+        display : Display, optional
+            How to draw the input, instead of the attribution's own.
+        scale : {"shared", "panel"} or Scale
+            One scale for all examples, one for each, or the scale of another figure.
+        channels : {"sum", "mean", "abs_sum", "abs_max"}, optional
+            How the channels of a position are merged, see `explain.render.heatmaps`. By default ``"sum"``; ``"mean"``
+            for methods that remove whole positions; ``"abs_sum"`` for methods that are unsigned in the catalogue.
+        percentile : float
+            The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
+        max_examples : int
+            How many examples are drawn by default.
+        pieces : bool
+            For texts: whether each token has a colour of its own, instead of each word.
+        series : {"lines", "map"}, optional
+            For sequences of numbers: lines, or a map of steps by channels, whatever the number of channels.
 
         Returns
         -------
         matplotlib.figure.Figure
-            Input, heatmap, overlay and colour bar of each example, with target, score and delta.
+            Notebooks show it; it is not registered in pyplot; save it with its ``savefig``. With `ax`, its figure.
+
+        Raises
+        ------
+        RenderError
+            If an argument is wrong or a value is not finite.
         """
         from explain.render import plot
 
-        return plot(self, **options)
+        return plot(
+            self,
+            ax=ax,
+            figsize=figsize,
+            title=title,
+            cmap=cmap,
+            examples=examples,
+            display=display,
+            scale=scale,
+            channels=channels,
+            percentile=percentile,
+            max_examples=max_examples,
+            pieces=pieces,
+            series=series,
+        )
 
     @overload
     def save(self, path: str | os.PathLike[str]) -> Path: ...

@@ -67,10 +67,9 @@ def plot_images(drawn: Drawn) -> Figure:
         drawn,
         draw_row,
         height=lambda index: row_height,
-        headings=[Heading(*column) for column in zip(names, lefts, widths, strict=True)],
+        headings=[*(Heading(*column) for column in zip(names, lefts, widths, strict=True)), *bars.headings],
         width=bars.page_width,
     )
-    bars.draw_shared(page)
     return page.sheet.figure
 
 
@@ -139,7 +138,7 @@ def map_size(drawn: Drawn) -> tuple[float, float]:
     if view(drawn.first) == "rows":
         # Steps and features have no common unit: a map of 200 steps by 3 features may be drawn wider than its aspect.
         height, width = max(height, width // 2, 1), max(width, height // 2, 1)
-    return panel_size(height, width, panel_target(len(drawn.examples)))
+    return panel_size(height, width, panel_target(len(drawn.examples)) * min(drawn.zoom))
 
 
 def longest_margin(drawn: Drawn) -> float:

@@ -69,10 +69,12 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         drawn,
         draw_row,
         height=row_height,
-        headings=[Heading(name, left, width) for name, left in zip(names, (input_left, *lefts), strict=True)],
+        headings=[
+            *(Heading(name, left, width) for name, left in zip(names, (input_left, *lefts), strict=True)),
+            *bars.headings,
+        ],
         width=bars.page_width,
     )
-    bars.draw_shared(page)
     return page.sheet.figure
 
 

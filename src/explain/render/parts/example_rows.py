@@ -58,5 +58,5 @@ def compose_examples(
         Row(caption(drawn, example), height(index), partial(draw, index))
         for index, example in enumerate(drawn.examples)
     ]
-    header = head(drawn.attributions, len(drawn.examples))
+    header = head(drawn.attributions, len(drawn.examples), drawn.title)
     return compose(header=header, headings=headings, rows=rows, width=width, notes=drawn.notes, below=below)
