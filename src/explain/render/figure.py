@@ -11,6 +11,7 @@ from explain.inputs.layout import Layout
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.kinds.by_view import figure_of
+from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, TableKind, check_table_kind
 from explain.render.kinds.volume import most_relevant_slice, slice_volume
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule
@@ -30,15 +31,17 @@ def plot(
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
     pieces: bool = False,
+    kind: TableKind | None = None,
+    max_features: int | None = None,
 ) -> Figure:
     """Draw an attribution, one row per example.
 
     Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Sequences with
     ``display.step_names``: each step on the colour of its relevance, with a bar below; without names: the input and
     the map as rows over time, with the sum of each step beside the map. Tables: bars from the largest to the
-    smallest. Texts: each word on the colour of its relevance; special tokens, such as ``[CLS]``, are smaller and
-    outlined. Volumes: for each example the slice with the largest sum of |values|. Activation maximization: the
-    start, the input that was found, and the score at every step.
+    smallest, or another `kind`. Texts: each word on the colour of its relevance; special tokens, such as ``[CLS]``,
+    are smaller and outlined. Volumes: for each example the slice with the largest sum of |values|. Activation
+    maximization: the start, the input that was found, and the score at every step.
 
     Parameters
     ----------
@@ -59,6 +62,13 @@ def plot(
         How many examples are drawn by default.
     pieces : bool
         For texts: whether each token has a colour of its own, instead of each word.
+    kind : {"bars", "waterfall", "beeswarm", "importance"}, optional
+        For tables: bars for each example, or a waterfall for each (see `explain.render.plot_waterfall`); or one figure
+        of all examples, a swarm of points or a bar for each feature (see `explain.render.plot_beeswarm` and
+        `explain.render.plot_importance`). By default bars.
+    max_features : int, optional
+        For tables: how many features are drawn one by one; the others are summed. By default 30 bars, and 10 to 12
+        rows of the other kinds.
 
     Returns
     -------
@@ -79,7 +89,10 @@ def plot(
     4
     """
     check_attribution("attribution", attribution)
+    check_table_kind(attribution, kind, max_features)
     channels = default_channels([attribution]) if channels is None else channels
+    if kind in OF_ALL_EXAMPLES:
+        max_examples = max(len(attribution), 1)
     if view(attribution) == "text" and not pieces:
         attribution = attribution.by_word()
     slices: list[str] = []
@@ -90,4 +103,4 @@ def plot(
         attribution = slice_volume(attribution, depths)
     choices = Choices(examples, max_examples, display, scale, channels, percentile)
     drawn = check_arguments([attribution], choices, ("shared", "panel"))
-    return figure_of(replace(drawn, remarks=tuple(slices)))
+    return figure_of(replace(drawn, remarks=tuple(slices)), kind, max_features)

@@ -9,7 +9,7 @@ from explain.render.kinds.image import plot_images
 from explain.render.kinds.image_pair import plot_image_pairs
 from explain.render.kinds.maximization import plot_maximization
 from explain.render.kinds.sequence import plot_characters
-from explain.render.kinds.table import plot_tables
+from explain.render.kinds.table_kinds import TableKind, plot_table_kind
 from explain.render.kinds.text import plot_texts
 from explain.results.view import drawn_as, view
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure_of(drawn: Drawn) -> Figure:
+def figure_of(drawn: Drawn, kind: TableKind | None = None, max_features: int | None = None) -> Figure:
     """Draw the kind of figure that fits; for volumes, one slice of each, see `explain.render.slice_volume`."""
     if drawn_as(drawn.first) == "input":
         return plot_maximization(drawn)
@@ -27,5 +27,5 @@ def figure_of(drawn: Drawn) -> Figure:
     if how == "characters":
         return plot_characters(drawn)
     if how == "table":
-        return plot_tables(drawn)
+        return plot_table_kind(drawn, kind, max_features)
     return plot_image_pairs(drawn) if drawn.labels else plot_images(drawn)
