@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from explain.lazy_names import importer
 
 if TYPE_CHECKING:
+    from explain.render.baseline_scores import start_scores
     from explain.render.colours import Scale, shared_scale
     from explain.render.figure import plot
     from explain.render.html import sequence_html
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from explain.render.parts.pictures import Picture, picture
     from explain.render.parts.steps import Step, steps
     from explain.render.png import figure_data_uri, figure_png
-    from explain.render.start_scores import start_scores
     from explain.results.heatmap import heatmaps
 
 _HOME = {
@@ -77,7 +77,7 @@ _HOME = {
     "sequence_html": "explain.render.html",
     "shared_scale": "explain.render.colours",
     "slice_volume": "explain.render.kinds.volume",
-    "start_scores": "explain.render.start_scores",
+    "start_scores": "explain.render.baseline_scores",
     "steps": "explain.render.parts.steps",
     "text_html": "explain.render.html_text",
     "waterfall": "explain.render.kinds.waterfall",
