@@ -12,6 +12,7 @@ from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.kinds.by_view import figure_of
 from explain.render.kinds.one_axes import check_axes, draw_into
+from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, TableKind, check_table_kind
 from explain.render.kinds.volume import most_relevant_slice, slice_volume
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule
@@ -38,6 +39,8 @@ def plot(
     max_examples: int = 8,
     pieces: bool = False,
     series: Literal["lines", "map"] | None = None,
+    kind: TableKind | None = None,
+    max_features: int | None = None,
 ) -> Figure:
     """Draw an attribution, one row per example: `explain.Attribution.plot` as a function, with the same options.
 
@@ -45,7 +48,7 @@ def plot(
     ----------
     attribution : Attribution
         What to draw.
-    ax, figsize, title, cmap, examples, display, scale, channels, percentile, max_examples, pieces, series
+    ax, figsize, title, cmap, examples, display, scale, channels, percentile, max_examples, pieces, series, kind, max_features
         As for `explain.Attribution.plot`.
 
     Returns
@@ -67,7 +70,10 @@ def plot(
     4
     """
     check_attribution("attribution", attribution)
+    check_table_kind(attribution, kind, max_features)
     channels = default_channels([attribution]) if channels is None else channels
+    if kind in OF_ALL_EXAMPLES:
+        max_examples = max(len(attribution), 1)
     if view(attribution) == "text" and not pieces:
         attribution = attribution.by_word()
     slices: list[str] = []
@@ -80,8 +86,8 @@ def plot(
         examples, max_examples, display, scale, channels, percentile, cmap, title, figsize, series
     )
     if ax is not None:
-        check_axes(ax, attribution, choices)
+        check_axes(ax, attribution, choices, of_all=kind in OF_ALL_EXAMPLES)
     drawn = check_arguments([attribution], choices, ("shared", "panel"))
     if ax is not None:
-        return draw_into(ax, drawn)
-    return figure_of(replace(drawn, remarks=tuple(slices)))
+        return draw_into(ax, drawn, kind, max_features)
+    return figure_of(replace(drawn, remarks=tuple(slices)), kind, max_features)

@@ -314,13 +314,15 @@ class Attribution(Exports, Shown):
         max_examples: int = 8,
         pieces: bool = False,
         series: Literal["lines", "map"] | None = None,
+        kind: Literal["bars", "waterfall", "beeswarm", "importance"] | None = None,
+        max_features: int | None = None,
     ) -> Figure:
         """Draw the attribution, one row per example, with target, score and a colour bar.
 
         Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Series: a
         lane for each channel over time, its line on the colours of its attribution; with more than 24 channels, input
         and attribution as maps of steps by channels. Sequences with ``display.step_names``: each step on the colour
-        of its relevance, with a bar below. Tables: bars from the largest to the smallest. Texts: each word on the
+        of its relevance, with a bar below. Tables: bars from the largest to the smallest, or another `kind`. Texts: each word on the
         colour of its relevance; special tokens, such as ``[CLS]``, are smaller and outlined. Volumes: for each
         example the slice with the largest sum of |values|. Activation maximization: the start, the input that was
         found, and the score at every step.
@@ -354,6 +356,13 @@ class Attribution(Exports, Shown):
             For texts: whether each token has a colour of its own, instead of each word.
         series : {"lines", "map"}, optional
             For sequences of numbers: lines, or a map of steps by channels, whatever the number of channels.
+        kind : {"bars", "waterfall", "beeswarm", "importance"}, optional
+            For tables: bars or a waterfall for each example (see `explain.render.plot_waterfall`); or one figure of all
+            examples, a swarm of points or a bar for each feature (see `explain.render.plot_beeswarm` and
+            `explain.render.plot_importance`). By default bars.
+        max_features : int, optional
+            For tables: how many features are drawn one by one; the others are summed. By default 30 bars, and 10 to 12
+            rows of the other kinds.
 
         Returns
         -------
@@ -381,6 +390,8 @@ class Attribution(Exports, Shown):
             max_examples=max_examples,
             pieces=pieces,
             series=series,
+            kind=kind,
+            max_features=max_features,
         )
 
     @overload

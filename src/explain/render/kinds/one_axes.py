@@ -12,7 +12,7 @@ from explain.render.drawn import Drawn
 from explain.render.kinds.maximization import found_picture
 from explain.render.kinds.sequence import draw_characters
 from explain.render.kinds.series import draws_lines, shown_series
-from explain.render.kinds.table import draw_features, features
+from explain.render.kinds.table_kinds import TableKind, draw_table_kind
 from explain.render.kinds.text import draw_words, placed_words
 from explain.render.parts.axes import label_time
 from explain.render.parts.panels import draw_heatmap, draw_picture
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_axes(ax: object, attribution: Attribution, choices: Choices) -> None:
-    """Raise `RenderError` unless `ax` is matplotlib axes, and the other arguments choose one example for them."""
+def check_axes(ax: object, attribution: Attribution, choices: Choices, *, of_all: bool = False) -> None:
+    """Raise `RenderError` unless `ax` is matplotlib axes, and one example is to be drawn, or the figure is `of_all`."""
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
@@ -42,14 +42,16 @@ def check_axes(ax: object, attribution: Attribution, choices: Choices) -> None:
             "matplotlib.pyplot.subplots(figsize=(8, 5))."
         )
     count = len(attribution) if choices.examples is None else np.size(np.asarray(choices.examples, object))
-    if count > 1:
+    if count > 1 and not of_all:
         raise RenderError(
             f"ax= draws one example, and {count} are to be drawn: give examples=0, or call plot once for each with "
             "axes of its own."
         )
 
 
-def draw_into(ax: Axes, drawn: Drawn) -> Figure:
+def draw_into(
+    ax: Axes, drawn: Drawn, kind: TableKind | None = None, max_features: int | None = None
+) -> Figure:
     """Draw the heatmap, or what the kind has in its place, into axes of the caller.
 
     Parameters
@@ -57,7 +59,9 @@ def draw_into(ax: Axes, drawn: Drawn) -> Figure:
     ax : matplotlib.axes.Axes
         Where to draw.
     drawn : Drawn
-        With one example.
+        With one example, except for a kind of table that is of all examples.
+    kind, max_features
+        For tables, as for `explain.Attribution.plot`.
 
     Returns
     -------
@@ -69,13 +73,16 @@ def draw_into(ax: Axes, drawn: Drawn) -> Figure:
         raise RenderError(
             "ax belongs to no figure: give axes from matplotlib.pyplot.subplots() or figure.add_subplot()."
         )
-    _draw(ax, drawn)
+    if kind is None:
+        _draw(ax, drawn, max_features)
+    else:
+        draw_table_kind(ax, drawn, kind, max_features)
     if drawn.title:
         ax.set_title(drawn.title, color=INK, parse_math=False)
     return figure
 
 
-def _draw(ax: Axes, drawn: Drawn) -> None:
+def _draw(ax: Axes, drawn: Drawn, max_features: int | None) -> None:
     """Draw by the kind of the example."""
     one, (example,), scale = drawn.first, drawn.examples, drawn.scales[0]
     numbers, how = drawn.maps[0][example], view(drawn.first)
@@ -88,7 +95,7 @@ def _draw(ax: Axes, drawn: Drawn) -> None:
     elif how == "characters":
         draw_characters(ax, steps(one, example, channels=drawn.channels), scale)
     elif how == "table":
-        draw_features(ax, features(one, example, channels=drawn.channels), scale)
+        draw_table_kind(ax, drawn, "bars", max_features)
     elif draws_lines(drawn):
         shown = shown_series(drawn)
         draw_series(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 from matplotlib.cm import ScalarMappable
 
-from explain.render.colours import Scale, color_of_zero
+from explain.render.colours import Scale, color_of_zero, value_colors
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import TICK_SIZE, quiet_ticks
 from explain.render.parts.page import GAP, HEADING_SIZE, MARGIN, Heading
@@ -77,6 +77,28 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
     inches = box.height * figure.get_figheight() if vertical else box.width * figure.get_figwidth()
     words = "\n".join(_label_lines("all zero" if scale.all_zero else label, inches))
     bar.set_label(words, size=TICK_SIZE, color=MUTED, labelpad=6 if vertical else 2)
+
+
+def draw_value_bar(cax: Axes) -> None:
+    """Draw the colours of a feature's values, from low to high, in narrow upright axes.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> cax = Figure().add_axes((0.1, 0.1, 0.1, 0.8))
+    >>> draw_value_bar(cax)
+    >>> [tick.get_text() for tick in cax.get_yticklabels()]
+    ['low', 'high']
+    """
+    figure = cax.get_figure(root=True)
+    if figure is None:
+        raise RuntimeError("cax belongs to no figure")
+    bar = figure.colorbar(ScalarMappable(cmap=value_colors()), cax=cax)
+    bar.set_ticks([0.0, 1.0], labels=["low", "high"])
+    quiet_ticks(bar.ax)
+    bar.outline.set_linewidth(0.5)
+    bar.outline.set_edgecolor(RULE)
+    bar.set_label("feature value", size=TICK_SIZE, color=MUTED, labelpad=-6)
 
 
 def _label_lines(label: str, inches: float) -> list[str]:
