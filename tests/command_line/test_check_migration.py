@@ -123,7 +123,8 @@ def test_every_option_reaches_the_check(checked, here):
         "tolerances": {"outputs": 1e-3, "layers": 0.5},
         "batch_size": 4,
         "seed": 7,
-        "display": None,
+        "display": explain.Display(),
+        "progress": None,
     }
 
 
@@ -235,7 +236,7 @@ class TestNothingOfAFileIsRun:
         import torch
 
         torch.save(Harmful(), name)
-        self.refuse(name, "not a readable TorchScript file")
+        self.refuse(name, "a file of torch.save.*would run code")
 
     def test_a_torchscript_archive_with_a_pickle_in_it(self, here):
         import torch
@@ -265,15 +266,15 @@ class TestNothingOfAFileIsRun:
     )
     def test_other_kinds_are_not_opened(self, here, name):
         Path(name).write_bytes(pickle.dumps(Harmful()))
-        self.refuse(name, "none of the files that are read")
+        self.refuse(name, "is a pickle, and reading one runs code")
 
 
 WRONG = {
     "no such file": (("net.pt", "net.pt", "--inputs", "x.npy"), "There is no file net.pt"),
-    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "give cifar_net@torch or"),
+    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "give zoo:cifar_net@torch or"),
     "no such seed model": (("cifar_nte@torch", "cifar_net@torch"), "Did you mean 'cifar_net'?"),
     "no such framework": (("cifar_net@jax", "cifar_net@torch"), "framework='jax'"),
-    "nothing": (("net", "cifar_net@torch"), "net names no model: give a seed model with its framework"),
+    "nothing": (("net", "cifar_net@torch"), "'net' names no model, and no file of this name exists"),
     "no module": (
         ("no_such_module:build", "x:y"),
         "no_such_module:build cannot be imported (ModuleNotFoundError",
@@ -287,7 +288,7 @@ WRONG = {
         "my_nets:broken raised RuntimeError while it built the model",
     ),
     "a function that fails in explain": (("my_nets:refused", "x:y"), "name='nothing'"),
-    "no inputs": (("my_nets:build", "cifar_net@torch"), "--inputs is missing"),
+    "no inputs": (("my_nets:build", "cifar_net@torch"), "INPUT is missing"),
     "no such inputs": (("my_nets:build", "cifar_net@torch", "--inputs", "none.npy"), "none.npy"),
     "no such second inputs": (("cifar_net@torch", "cifar_net@torch", "--inputs-b", "none.npy"), "none.npy"),
     "no tolerance": (
@@ -324,7 +325,7 @@ def test_an_error_that_nobody_foresaw_is_no_verdict(monkeypatch):
 
     monkeypatch.setattr("explain.migration.check.check_migration", fail)
     result = run("cifar_net@torch", "cifar_net@torch")
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "ZeroDivisionError: a fault of ours" in result.output
 
 

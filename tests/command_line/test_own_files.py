@@ -302,7 +302,7 @@ def test_errors_as_json(here):
 def test_layers_are_named_as_layer_takes_them(here):
     model = keras_model()
     table = json.loads(done("layers", "model.keras", "--json").stdout)
-    names = [row["name"] for row in table]
+    names = [row["name"] for row in table["rows"]]
     assert names == [layer.name for layer in model.layers]
     assert "features" in done("layers", "model.keras").stdout
     done(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from explain.command_line import shared_options as shared
 from explain.command_line.command import Quiet
+from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
 from explain.command_line.values import baseline_of, options_of, shape_of, target_of
 from explain.errors import OptionError
 
@@ -63,14 +63,7 @@ def make_attribution(
     layout: shared.Layout = None,
     factory: shared.Factory = None,
     device: shared.Device = None,
-    preset: shared.Preset = None,
-    size: shared.Size = None,
-    resize: shared.Resize = None,
-    crop: shared.Crop = None,
-    divide_by: shared.DivideBy = None,
-    mean: shared.Mean = None,
-    std: shared.Std = None,
-    channels_first: shared.ChannelsFirst = None,
+    reading: ReadingOptions = NO_OPTIONS,
     count: Annotated[
         int, typer.Option("--count", help="How many samples of a seed model, if no INPUT is given.", min=1)
     ] = 8,
@@ -86,7 +79,7 @@ def make_attribution(
 ) -> None:
     """Explain what a model predicts for inputs from files: which parts of each input count for a class."""
     from explain.api import attribute
-    from explain.command_line.given import PreprocessingFlags, given_inputs, given_model, named_or_old
+    from explain.command_line.given import given_inputs, given_model, named_or_old
     from explain.command_line.outputs import check_out
     from explain.command_line.tokenizers import tokenizer_of
     from explain.command_line.written import report
@@ -95,13 +88,12 @@ def make_attribution(
     options = options_of(option or [])
     if out is not None:
         check_out(out, overwrite=overwrite)
-    flags = PreprocessingFlags(preset, size, resize, crop, divide_by, mean, std, channels_first)
-    named = given_model(name, factory, device)
-    given = given_inputs(named, name, sources, flags, classes=classes, count=count)
+    opened = given_model(name, factory, device)
+    given = given_inputs(opened, sources, reading, classes=classes, count=count)
     if out is not None:
         check_out(out, overwrite=overwrite, inputs=given.count)
     result = attribute(
-        named.model,
+        opened.model,
         given.x,
         method=method,
         tokenizer=tokenizer_of(tokenizer),
@@ -168,13 +160,13 @@ def make_maximization(
     options = options_of(option or [])
     if out is not None:
         check_out(out, overwrite=overwrite)
-    named = given_model(name, factory, device)
-    display = known_display(named)
+    opened = given_model(name, factory, device)
+    display = known_display(opened)
     if classes is not None:
         display = replace(display, classes=read_class_names(classes))
     arguments: dict[str, Any] = {"layer": layer, "neuron": _unit(neuron)} if layer or neuron else {}
     result = maximize(
-        named.model,
+        opened.model,
         target_of(target or []),
         shape=shape_of("--shape", shape),
         bounds=bounds,
@@ -189,11 +181,11 @@ def make_maximization(
     report(result, out, as_json=as_json, quiet=quiet)
 
 
-def _unit(text: str | None) -> int | Sequence[int] | None:
+def _unit(text: str | None) -> int | tuple[int, ...] | None:
     """Read an index into a layer's output for one example."""
     if text is None:
         return None
-    found = target_of([text])
+    found: int | tuple[int, ...] | str = target_of([text])
     if isinstance(found, str):
         raise OptionError(
             f"--neuron {text} is no index: give whole numbers between commas, such as 3 or 3,5,5."

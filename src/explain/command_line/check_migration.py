@@ -11,6 +11,7 @@ import typer
 
 from explain.command_line import shared_options as shared
 from explain.command_line.command import DIFFERENT, Quiet
+from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
 from explain.errors import OptionError
 
 CHECK_EXAMPLES = (
@@ -79,14 +80,7 @@ def check_models(
     ] = None,
     factory_b: Annotated[str | None, typer.Option("--factory-b", help="The same for B.")] = None,
     device: shared.Device = None,
-    preset: shared.Preset = None,
-    size: shared.Size = None,
-    resize: shared.Resize = None,
-    crop: shared.Crop = None,
-    divide_by: shared.DivideBy = None,
-    mean: shared.Mean = None,
-    std: shared.Std = None,
-    channels_first: shared.ChannelsFirst = None,
+    reading: ReadingOptions = NO_OPTIONS,
     as_json: Annotated[
         str | None,
         typer.Option("--json", help="A .json file for the report; - prints it instead of the table."),
@@ -99,15 +93,14 @@ def check_models(
     quiet: Quiet = False,
 ) -> None:
     """Check that a migrated model gives the same outputs for the same reasons; exit with status 1 if it does not."""
-    from explain.command_line.given import PreprocessingFlags, given_inputs, given_model
+    from explain.command_line.given import given_inputs, given_model
     from explain.command_line.values import target_of
     from explain.migration.check import check_migration
 
     one, other = given_model(a, factory, device), given_model(b, factory_b, device)
-    flags = PreprocessingFlags(preset, size, resize, crop, divide_by, mean, std, channels_first)
     given = [*(sources or []), *([] if inputs is None else [inputs])]
-    read = given_inputs(one, a, given, flags, classes=classes)
-    read_b = None if inputs_b is None else given_inputs(other, b, [inputs_b], flags)
+    read = given_inputs(one, given, reading, classes=classes)
+    read_b = None if inputs_b is None else given_inputs(other, [inputs_b], reading)
     report = check_migration(
         one.model,
         other.model,

@@ -11,11 +11,15 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, TextIO
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, TextIO, get_type_hints
 
 import typer
+from rich.markup import escape
 
 from explain.errors import ExplainError, ExplainWarning
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 # The exit statuses, as `explain --help` and the guide give them.
 DONE, DIFFERENT, WRONG, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -33,6 +37,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function as a command that has `--debug`, and fails in one sentence.
 
+    A parameter whose type is a dataclass stands for an option for each of its fields.
+
     Parameters
     ----------
     app : typer.Typer
@@ -46,29 +52,47 @@ def command(
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        # Typer reads the signature: with the real types, and one option more.
-        signature = inspect.signature(function, eval_str=True)
-        debug_option = inspect.Parameter(
-            "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
-        )
+        # Typer reads the signature: with the real types, the options of each group, and one option more.
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        groups: dict[str, type[Any]] = {
+            one.name: one.annotation
+            for one in own
+            if isinstance(one.annotation, type) and is_dataclass(one.annotation)
+        }
+        options = [
+            option
+            for one in own
+            for option in (_options_of(groups[one.name]) if one.name in groups else [one])
+        ]
+        options = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for one in (*options, inspect.Parameter("debug", _KEYWORD, default=False, annotation=Debug))
+        ]
 
         @functools.wraps(function)
         def run(*, debug: bool = False, **given: Any) -> None:
+            for group, made in groups.items():
+                given[group] = made(**{field.name: given.pop(field.name) for field in fields(made)})
             with _reported(debug=debug, as_json=given.get("as_json") is True):
                 function(**given)
 
-        run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[*signature.parameters.values(), debug_option]
-        )
-        run.__annotations__ = {
-            one.name: one.annotation for one in (*signature.parameters.values(), debug_option)
-        }
+        run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in options}
         # A blank line ends a line of an epilog.
-        epilog = "\n\n".join(("[bold]Examples[/bold]", *examples))
+        epilog = "\n\n".join(("[bold]Examples[/bold]", *map(escape, examples)))
         app.command(name, epilog=epilog, hidden=hidden)(run)
         return function
 
     return register
+
+
+def _options_of(group: type[Any]) -> list[inspect.Parameter]:
+    """Give the fields of a dataclass as parameters; each has a default."""
+    types = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(one.name, _KEYWORD, default=one.default, annotation=types[one.name])
+        for one in fields(group)
+    ]
 
 
 def say(sentence: str) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from explain.command_line import shared_options as shared
 from explain.command_line.command import say
+from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
 
 if TYPE_CHECKING:
     from explain.algorithms.method import Method
@@ -54,21 +55,20 @@ def list_layers(
     layout: shared.Layout = None,
     factory: shared.Factory = None,
     device: shared.Device = None,
-    preset: shared.Preset = None,
-    size: shared.Size = None,
+    reading: ReadingOptions = NO_OPTIONS,
     as_json: shared.AsJson = False,
 ) -> None:
     """List the layers of a model, in the order of their calls, as `--layer` takes them."""
-    from explain.command_line.given import PreprocessingFlags, given_inputs, given_model, named_or_old
-    from explain.models.layer_table import layers
+    from explain.command_line.given import given_inputs, given_model, named_or_old
+    from explain.layer_table.listing import layers
 
     name, sources = named_or_old(model, inputs or [])
-    named = given_model(name, factory, device)
+    opened = given_model(name, factory, device)
     x = None
-    if sources or named.seed_model:
-        given = given_inputs(named, name, sources, PreprocessingFlags(preset, size), count=1)
+    if sources or opened.seed_model:
+        given = given_inputs(opened, sources, reading, count=1)
         x, layout = given.x, layout or given.layout
-    table = layers(named.model, x, layout=layout)
+    table = layers(opened.model, x, layout=layout)
     typer.echo(json.dumps(table.to_json(), ensure_ascii=False, indent=2) if as_json else str(table))
 
 

@@ -69,20 +69,23 @@ def options_of(given: Sequence[str]) -> Mapping[str, Any]:
     return options
 
 
-def numbers_of(flag: str, text: str, example: str) -> tuple[float, ...]:
-    """Read numbers between commas, or blanks.
+def numbers_of(flag: str, text: str | None) -> float | tuple[float, ...] | None:
+    """Read one number, or several between commas or blanks.
 
     Examples
     --------
-    >>> numbers_of("--mean", "0.485,0.456,0.406", "0.5")
-    (0.485, 0.456, 0.406)
+    >>> numbers_of("--mean", "0.485,0.456,0.406"), numbers_of("--mean", "0.5"), numbers_of("--mean", None)
+    ((0.485, 0.456, 0.406), 0.5, None)
     """
+    if text is None:
+        return None
     try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
+        numbers = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
-        raise OptionError(
-            f"{flag} {text!r} is not numbers between commas: give for example {flag} {example}."
-        ) from None
+        numbers = ()
+    if not numbers:
+        raise OptionError(f"{flag} {text!r} is not numbers between commas: give for example {flag} 0.5.")
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def shape_of(flag: str, text: str | None) -> tuple[int, ...] | None:
@@ -90,7 +93,7 @@ def shape_of(flag: str, text: str | None) -> tuple[int, ...] | None:
 
     Examples
     --------
-    >>> shape_of("--shape", "3,32,32"), shape_of("--size", "224x192"), shape_of("--size", None)
+    >>> shape_of("--shape", "3,32,32"), shape_of("--shape", "224x192"), shape_of("--shape", None)
     ((3, 32, 32), (224, 192), None)
     """
     if text is None:
@@ -98,6 +101,22 @@ def shape_of(flag: str, text: str | None) -> tuple[int, ...] | None:
     parts = re.split(r"[,x×\s]+", text.strip())
     if not all(_WHOLE.fullmatch(part) for part in parts) or min(map(int, parts)) < 1:
         raise OptionError(
-            f"{flag} {text!r} is not whole numbers of at least 1 between commas, for example {flag} 3,224,224."
+            f"{flag} {text!r} is not whole numbers of at least 1 between commas, for example {flag} 224,224."
         )
     return tuple(map(int, parts))
+
+
+def size_of(flag: str, text: str | None) -> int | tuple[int, int] | None:
+    """Read the size of a picture: one number for a square, or height and width.
+
+    Examples
+    --------
+    >>> size_of("--size", "224"), size_of("--size", "224,192")
+    (224, (224, 192))
+    """
+    shape = shape_of(flag, text)
+    if shape is None:
+        return None
+    if len(shape) > 2:
+        raise OptionError(f"{flag} {text} has {len(shape)} numbers: give 224, or height,width.")
+    return shape[0] if len(shape) == 1 else (shape[0], shape[1])

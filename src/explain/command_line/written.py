@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # More pictures than one looks at take minutes to draw: `explain show` draws the others.
 MOST_PICTURES = 100
 FOLDER = "explanation"
+_SUFFIXES = ("png", "jpg", "jpeg", "webp", "npy", "csv", "parquet", "txt", "wav")
 
 
 def report(result: Any, out: Path | None, *, as_json: bool, quiet: bool) -> None:
@@ -120,10 +121,10 @@ def _write(results: Mapping[str, Attribution], out: Path) -> list[Path]:
 
 def _write_one(attribution: Attribution, folder: Path, name: str) -> None:
     """Write one result: the file, its summary, and a picture of each example on one scale."""
-    from explain.inputs.readers.file_names import safe_names
+    from explain.files.safe_names import safe_name
     from explain.results.names import example_name
 
-    (stem,) = safe_names([f"attribution-{name}" if name else "attribution"])
+    stem = safe_name(f"attribution-{name}" if name else "attribution")
     write_file(attribution, folder / f"{stem}.npz")
     count = min(len(attribution), MOST_PICTURES)
     if count < len(attribution):
@@ -132,7 +133,9 @@ def _write_one(attribution: Attribution, folder: Path, name: str) -> None:
             f"--examples {count} --out FILE.png draws another."
         )
     prefix = f"{name}-" if name else ""
-    pictures = safe_names([f"{prefix}{example_name(attribution, index)}" for index in range(count)])
+    pictures: list[str] = []
+    for index in range(count):
+        pictures.append(safe_name(f"{prefix}{_without_suffix(example_name(attribution, index))}", pictures))
     scale = _common_scale(attribution, count)
     for index, picture in enumerate(pictures):
         write_file(attribution, folder / f"{picture}.png", attribution.plot(examples=index, scale=scale))
@@ -140,6 +143,12 @@ def _write_one(attribution: Attribution, folder: Path, name: str) -> None:
     for index, row in enumerate(content["examples"]):
         row["picture"] = f"{pictures[index]}.png" if index < count else None
     write_json(folder / f"{stem}.json", content)
+
+
+def _without_suffix(name: str) -> str:
+    """Strip the suffix of a file from the name of an example: a.png of cat.jpg is not cat.jpg.png."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and suffix.lower() in _SUFFIXES else name
 
 
 def _common_scale(attribution: Attribution, count: int) -> Any:

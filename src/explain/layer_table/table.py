@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -181,11 +180,10 @@ class LayerTable(Sequence[LayerRow]):
             f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{notes}</div>"
         )
 
-    def to_json(self) -> str:
-        """Give the table as JSON: the facts of the model, and an object for each row under ``"rows"``."""
+    def to_json(self) -> dict[str, Any]:
+        """Give the table as data for JSON: the facts of the model, and an object for each row under ``"rows"``."""
         facts = {key: value for key, value in asdict(self).items() if key != "rows"}
-        rows = [{**asdict(row), "layer": row.layer} for row in self.rows]
-        return json.dumps({**facts, "rows": rows}, indent=2)
+        return {**facts, "rows": [{**asdict(row), "layer": row.layer} for row in self.rows]}
 
     def to_dataframe(self) -> Any:
         """Give the table as a `pandas.DataFrame` with one row per call.

@@ -43,7 +43,8 @@ class PictureInput:
 def of_model(model: Any, path: str | os.PathLike[str] | None = None) -> Preprocessing | None:
     """Read the preprocessing of pictures from where a model states it.
 
-    These places are read, in this order: ``pretrained_cfg``, which timm's models have; ``preprocessor_config.json`` or
+    These places are read, in this order: an attribute ``preprocessing`` of the model that is a `Preprocessing`, which
+    seed models have and you may set; ``pretrained_cfg``, which timm's models have; ``preprocessor_config.json`` or
     timm's ``config.json`` beside the file of the model, or in the folder from which transformers loaded it; and the
     first layers of a Keras model, such as `Rescaling` and `Normalization`, which say what range of pixels it takes.
 
@@ -138,6 +139,9 @@ def first_layers(model: Any, stated: PictureInput) -> Beginning | None:
 
 
 def _of_attributes(model: Any) -> Preprocessing | None:
+    own = getattr(model, "preprocessing", None)
+    if isinstance(own, Preprocessing):
+        return own
     for name in ("pretrained_cfg", "default_cfg"):
         config: Any = getattr(model, name, None)
         config = config.to_dict() if hasattr(config, "to_dict") else config

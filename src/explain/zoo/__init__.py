@@ -88,8 +88,11 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
         loaded = extension(chosen, "weights").load(build, weights_for(model, chosen), dtype)
     else:
         loaded = load_pretrained(model, chosen, dtype)
-    # Attributes of the model, where `explain.maximize` looks for them. A Keras model has an input shape already.
+    # Attributes of the model, where `explain.maximize` and `explain.preprocessing` look for them. A Keras model has an
+    # input shape already.
     loaded.input_bounds = model.bounds
+    if model.layout[chosen] in ("NCHW", "NHWC"):
+        loaded.preprocessing = model.preprocessing(chosen)
     if chosen == "torch":
         loaded.input_shape = model.example_shape[chosen]
     return loaded
