@@ -167,7 +167,5 @@ def n_trained(layer: Any) -> int:
 
 def _trained_variables(layer: Any) -> Sequence[Any]:
     # Keras 2 calls them weights.
-    found: Sequence[Any] = getattr(layer, "_trainable_variables", None) or getattr(
-        layer, "_trainable_weights", ()
-    )
-    return found
+    own = "_trainable_variables" if hasattr(layer, "_trainable_variables") else "_trainable_weights"
+    return list(getattr(layer, own, ()))

@@ -13,8 +13,8 @@ from explain.keras.stored_arrays import check_arrays, is_whole_model, weight_arr
 _SUFFIXES = {"keras": (".keras",), "hdf5": (".h5", ".hdf5")}
 _NEEDS_CODE = (
     "Layers of your own, and Lambda layers, need code that the file must not bring: register the classes with "
-    "keras.saving.register_keras_serializable before you load it, or give factory='package.module:function', a function "
-    "that builds the model, and its weights alone are read."
+    "keras.saving.register_keras_serializable before you load it, or give factory='package.module:function', a "
+    "function that builds the model, and its weights alone are read."
 )
 
 

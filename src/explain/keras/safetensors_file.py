@@ -39,8 +39,8 @@ def write_tensors(model: Any, path: Path) -> Any:
     if missing or surplus:
         raise ModelFileError(
             f"{path} does not hold the weights of the {type(model).__name__} that factory builds: it lacks "
-            f"{_some(missing)}; the model has no place for {_some(surplus)}. For Keras the names of the tensors must be "
-            "the paths of the variables, such as dense/kernel, as model.weights gives them: save "
+            f"{_some(missing)}; the model has no place for {_some(surplus)}. For Keras the names of the tensors must "
+            "be the paths of the variables, such as dense/kernel, as model.weights gives them: save "
             "{one.path: one.numpy() for one in model.weights}, or explain.port the weights of a PyTorch model."
         )
     for name, tensor in tensors.items():

@@ -267,7 +267,7 @@ def _table(request: Request, backend: LayeredBackend, seen: Sequence[_Seen], not
     rows = [_row(one, named.get(one.call.name), counts[one.call.name]) for one in seen]
     # Layers that are never called and have no parameters are lists of others, and a model's inputs.
     unused = {name: n_trained(layer) for name, layer in named.items() if name not in counts}
-    containing = {name[:end] for name in named for end in range(len(name)) if name[end] == backend.separator}
+    containing = {name[:end] for name in named for end in range(len(name)) if name[end] in "./"}
     rows += [
         LayerRow(name, 0, 0, type(named[name]).__name__, "", (), count, False, False)
         for name, count in unused.items()

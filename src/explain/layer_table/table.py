@@ -108,12 +108,15 @@ class LayerTable(Sequence[LayerRow]):
     note: str = ""
 
     def __len__(self) -> int:
+        """Count the rows."""
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> Any:
+        """Give a row by its number, or some of them by a slice."""
         return self.rows[index]
 
     def __iter__(self) -> Iterator[LayerRow]:
+        """Go through the rows."""
         return iter(self.rows)
 
     @property
@@ -130,9 +133,11 @@ class LayerTable(Sequence[LayerRow]):
         )
 
     def __repr__(self) -> str:
+        """Give the table as far as it fits a screen."""
         return self.text(max_rows=_MOST_LINES)
 
     def __str__(self) -> str:
+        """Give the table as far as it fits a screen."""
         return self.text(max_rows=_MOST_LINES)
 
     def text(self, max_rows: int | None = None) -> str:

@@ -54,8 +54,8 @@ def read_saved_model(path: Path) -> Any:
     if outside:
         raise ModelFileError(
             f"{path} is a SavedModel whose graph runs {', '.join(outside)}, which may reach files, the network or "
-            "Python when the model is read or called: export the model without them, or load it in a program of your own, "
-            "and give explain.attribute what that gives."
+            "Python when the model is read or called: export the model without them, or load it in a program of your "
+            "own, and give explain.attribute what that gives."
         )
     try:
         loaded = tf.saved_model.load(str(path))
