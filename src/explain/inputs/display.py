@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from explain.errors import OptionError
 
@@ -30,6 +30,8 @@ class Display:
         The names of the examples, such as the files from which they were read.
     sampling_rate : float, optional
         For series: steps per second, which turns steps into seconds on the time axis.
+    color : {"rgb", "bgr"}
+        The order of the three channels of a picture: red, green, blue, or the reverse, as Caffe's models take it.
     preprocessing : Mapping
         How the input was made from a file, as plain data: the settings of an `explain.preprocessing.Preprocessing`.
 
@@ -47,6 +49,7 @@ class Display:
     feature_names: tuple[str, ...] = ()
     example_names: tuple[str, ...] = ()
     sampling_rate: float | None = None
+    color: Literal["rgb", "bgr"] = "rgb"
     preprocessing: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
