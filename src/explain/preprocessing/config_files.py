@@ -121,7 +121,7 @@ def of_transformers(config: Mapping[str, Any], source: str) -> Preprocessing | N
 
     Examples
     --------
-    >>> config = {"image_mean": [0.5], "image_std": [0.5], "size": {"height": 224, "width": 224}, "do_resize": True}
+    >>> config = {"image_mean": [0.5], "image_std": [0.5], "size": {"height": 224, "width": 224}, "do_normalize": True}
     >>> of_transformers(config, "preprocessor_config.json").describe()
     'stretched to 224, / 255, − 0.5, / 0.5'
     """
@@ -131,24 +131,24 @@ def of_transformers(config: Mapping[str, Any], source: str) -> Preprocessing | N
     unknown = [
         step for step in config if step.startswith("do_") and config[step] and step not in _KNOWN_STEPS
     ]
-    if unknown or config.get("include_top"):
-        steps = ", ".join(map(repr, unknown or ["include_top"]))
+    if unknown:
+        steps = ", ".join(map(repr, unknown))
         raise InputError(
             f"{source} asks for the steps {steps}, which are not known here. Prepare the pictures with its own image "
             "processor and give its pixel_values to explain.attribute; or say all settings: size=, divide_by=, mean=, "
             "std=."
         )
-    crops = bool(config.get("do_center_crop", False))
+    crops = _does(config, "do_center_crop", "crop_size")
     aim: dict[str, Any] = {"resize": "none"}
     final = _sides(config.get("crop_size"), square=True) if crops else None
-    if config.get("do_resize", False):
+    if config.get("do_resize", "size" in config):
         aim = _resizing(config, crops)
     if crops and final is not None:
         if aim["resize"] != "none":
             aim["resize_to"] = aim["size"]
         aim["size"] = final
     aim["crop"] = "center" if crops else None
-    rescales, normalises = config.get("do_rescale", True), config.get("do_normalize", True)
+    rescales, normalises = config.get("do_rescale", True), _does(config, "do_normalize", "image_mean")
     factor = float(config.get("rescale_factor") or 1 / 255) if rescales else 1.0
     mean, std = config.get("image_mean", 0.0) or 0.0, config.get("image_std", 1.0) or 1.0
     settings: dict[str, Any] = {
@@ -161,6 +161,8 @@ def of_transformers(config: Mapping[str, Any], source: str) -> Preprocessing | N
         "channels": "first",
         "source": source,
     }
+    if normalises and config.get("include_top"):  # Of EfficientNet: divided by the deviation once more.
+        settings["std"] = tuple(one * one for one in _numbers(std))
     if config.get("rescale_offset"):
         if normalises:
             raise InputError(
@@ -169,6 +171,13 @@ def of_transformers(config: Mapping[str, Any], source: str) -> Preprocessing | N
             )
         settings["mean"] = 1.0
     return Preprocessing(**settings)
+
+
+def _does(config: Mapping[str, Any], step: str, its_setting: str) -> bool:
+    """Tell whether a step is done; where it is left out although it has settings, its processor's class would tell."""
+    if step not in config and config.get(its_setting) is not None:
+        raise KeyError(f"{its_setting} without {step}")
+    return bool(config.get(step))
 
 
 def _resizing(config: Mapping[str, Any], crops: bool) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _taken(found: Array, channels: int, names: list[str]) -> Beginning | None:
 
 
 def _followed(model: Any, pictures: Array, probe: _Probe) -> tuple[Array, list[str]]:
-    """Follow pictures to the last tensor before the weights that is a map of their colours, and that all pass through."""
+    """Follow pictures to the last tensor before the weights that maps their colours and that all pass through."""
     graph: Any = model if hasattr(model, "_nodes_by_depth") else getattr(model, "_functional", None)
     inputs = getattr(graph, "inputs", None)
     if not isinstance(inputs, (list, tuple)) or len(inputs) != 1 or not hasattr(graph, "_nodes_by_depth"):
@@ -140,17 +140,15 @@ def _followed(model: Any, pictures: Array, probe: _Probe) -> tuple[Array, list[s
 
 
 def _value_of(node: Any, values: dict[int, Any]) -> Any:
-    """Run an operation without weights on values; None if it has some, lacks a value, or would draw random numbers."""
+    """Run an operation without weights on values; None if it has some, or lacks a value."""
     known = node.input_tensors and all(id(one) in values for one in node.input_tensors)
-    if (
-        not known
-        or len(node.outputs) != 1
-        or _has_weights(node.operation)
-        or node.arguments.kwargs.get("training")
-    ):
+    if not known or len(node.outputs) != 1 or _has_weights(node.operation):
         return None
     try:
         args, kwargs = node.arguments.fill_in(values)
+        if "training" in kwargs:
+            # Keras sets it for layers that prepare data; those that draw random numbers shall not.
+            kwargs = {**kwargs, "training": False}
         value = node.operation(*args, **kwargs)
         _array(value)
     # Whatever a layer raises that is called on its own.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from PIL import Image
 
-from explain.errors import InputError
 from explain.inputs.readers.limits import check_pixels
 
 Resize = Literal["shorter", "longer", "stretch", "none"]
@@ -62,39 +61,23 @@ def resized(
     return picture if new == picture.size else picture.resize(new, Image.Resampling[interpolation.upper()])
 
 
-def cropped(picture: Image.Image, size: Size, name: str) -> Image.Image:
-    """Cut out the middle.
-
-    Raises
-    ------
-    InputError
-        If the picture is smaller than `size`.
+def centred(picture: Image.Image, size: Size, fill: float) -> Image.Image:
+    """Cut out the middle of a picture, and fill up what it lacks around it.
 
     Examples
     --------
-    >>> cropped(Image.new("RGB", (341, 256)), (224, 224), "a.png").size
-    (224, 224)
-    """
-    (width, height), (high, wide) = picture.size, size
-    if width < wide or height < high:
-        raise InputError(
-            f"{name} is {width}×{height} pixels before the crop, smaller than size={size} (height, width). Resize it "
-            "first: resize='shorter'."
-        )
-    # As torchvision rounds it.
-    left, top = round((width - wide) / 2), round((height - high) / 2)
-    return picture.crop((left, top, left + wide, top + high))
-
-
-def padded(picture: Image.Image, size: Size, fill: Any) -> Image.Image:
-    """Put the picture into the middle of a plane; what is larger than the plane is cut off.
-
-    Examples
-    --------
-    >>> padded(Image.new("L", (2, 4), 255), (4, 4), 0).getpixel((0, 0))
+    >>> centred(Image.new("L", (2, 8), 255), (4, 4), fill=0).getpixel((0, 0))
     0
     """
     (width, height), (high, wide) = picture.size, size
-    plane = Image.new(picture.mode, (wide, high), fill)
-    plane.paste(picture, (round((wide - width) / 2), round((high - height) / 2)))
+    if (width, height) == (wide, high):
+        return picture
+    grey = int(fill) if picture.mode != "F" else fill
+    plane = Image.new(picture.mode, (wide, high), (int(fill),) * 3 if picture.mode == "RGB" else grey)
+    plane.paste(picture, (_offset(width, wide), _offset(height, high)))
     return plane
+
+
+def _offset(side: int, plane: int) -> int:
+    # As torchvision rounds them: what is cut off to the nearest even number, what is filled downwards.
+    return (plane - side) // 2 if side < plane else -round((side - plane) / 2)

@@ -22,8 +22,7 @@ from explain.preprocessing.geometry import (
     Interpolation,
     Resize,
     Size,
-    cropped,
-    padded,
+    centred,
     resized,
 )
 from explain.preprocessing.given_pictures import pictures_of
@@ -56,7 +55,7 @@ class Preprocessing:
     interpolation : {"bilinear", "bicubic", "lanczos", "nearest", "box", "hamming"}
         Pillow's filter, antialiased.
     fill : float
-        The grey, from 0 to 255, around a picture that ``resize="longer"`` makes smaller than `size`.
+        The grey, from 0 to 255, around a picture that was made smaller than `size`, as ``resize="longer"`` does.
     divide_by : float
         What the pixels are divided by.
     mean, std : float or tuple of float
@@ -189,6 +188,7 @@ class Preprocessing:
             "mean": _plain(mean * self.divide_by / _WHITE),
             "scale": _plain(std * self.divide_by / _WHITE),
             "bounds": (float(ends.min()), float(ends.max())),
+            "color": "bgr" if self.color == "bgr" else "rgb",
             "preprocessing": self.to_json(),
         }
         return Display(**{**settings, **details})
@@ -279,10 +279,14 @@ class Preprocessing:
             picture = picture.convert("L")
         to = self.size if self.resize_to is None else self.resize_to
         picture = resized(picture, to, self.resize, self.interpolation, name)
-        if self.size is not None and self.resize == "longer":
-            picture = padded(picture, both_sides(self.size), self.fill)
-        elif self.size is not None and self.crop is not None:
-            picture = cropped(picture, both_sides(self.size), name)
+        if self.size is not None and (self.resize == "longer" or self.crop is not None):
+            high, wide = both_sides(self.size)
+            if self.resize == "none" and (picture.width < wide or picture.height < high):
+                raise InputError(
+                    f"{name} is {picture.width}×{picture.height} pixels, smaller than the crop of {wide}×{high}, and "
+                    "resize='none'. Resize it first: resize='shorter'."
+                )
+            picture = centred(picture, (high, wide), self.fill)
         pixels = np.asarray(picture)
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[..., np.newaxis], _CHANNELS[self.color], axis=2)
