@@ -17,6 +17,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.reduction import reduction_of
 from explain.inputs.text.tokens import Text
 from explain.inputs.text.words import joined, word_values
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution_file import checked_content, read_fields, write_fields
 
 if TYPE_CHECKING:
@@ -258,6 +259,7 @@ class Attribution:
         return write_fields(path, {name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
+@at_callers_line
 def load(path: str | os.PathLike[str]) -> Attribution:
     """Read an attribution that `Attribution.save` wrote; requires no framework and runs no code of the file.
 

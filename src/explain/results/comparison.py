@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from explain.errors import ComparisonError
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical, without_padding
 from explain.results.differences import check_same_question, permitted_differences
@@ -141,6 +142,7 @@ class Comparison:
         }
 
 
+@at_callers_line
 def compare(a: Attribution, b: Attribution) -> Comparison:
     """Measure how similar two attributions of the same inputs, targets and kind of score are.
 
