@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
@@ -18,6 +17,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerLike
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLike
+from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
 from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
 
@@ -73,6 +73,7 @@ def attribute(
     progress: bool | None = None,
     **options: Any,
 ) -> Attribution: ...
+@at_callers_line
 def attribute(
     model: Any,
     x: Any,
@@ -236,11 +237,11 @@ def attribute(
     with shown(progress, request.method.name), posed(request) as problem:
         found = run(problem)
     result, notes = wrap_up(problem, found)
-    for message, category in notes:
-        warnings.warn(message, category, stacklevel=2)
+    warn_at_callers_line(notes)
     return result
 
 
+@at_callers_line
 def maximize(
     model: Any,
     target: TargetLike = None,

@@ -34,6 +34,7 @@ from explain.migration.measurement.maps import (
 from explain.migration.measurement.matching import ObservedModel
 from explain.migration.measurement.rows import class_rows, layer_rows, output_rows
 from explain.migration.report import MigrationReport, Tolerances
+from explain.public_calls.callers_line import at_callers_line
 from explain.public_calls.progress import counted
 from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
@@ -45,6 +46,7 @@ METHODS = ("saliency", "integrated_gradients", "occlusion")
 _CHUNK = 64
 
 
+@at_callers_line
 def check_migration(
     model_a: Any,
     model_b: Any,

@@ -17,6 +17,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.reduction import reduction_of
 from explain.inputs.text.tokens import Text
 from explain.inputs.text.words import joined, word_values
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution_file import ARRAYS, read_fields, write_fields
 from explain.results.cutting import Index, cut
 from explain.results.equality import equal, hash_of
@@ -423,6 +424,7 @@ class Attribution(Exports, Shown):
         return write_fields(path, vars(self))
 
 
+@at_callers_line
 def load(path: str | os.PathLike[str] | IO[bytes]) -> Attribution:
     """Read an attribution that `Attribution.save` wrote; requires no framework and runs no code of the file.
 
