@@ -106,7 +106,7 @@ def _differing(report: MigrationReport, row: Row) -> str:
     title = STAGE_TITLES[row.stage][0].lower()
     cells = (
         a or title,
-        b if b != a else "",
+        b if row.stage == "layers" or b != a else "",
         error_text(row.error),
         verdict_text(row),
         "; ".join(filter(None, words)),
