@@ -36,7 +36,7 @@ _QUIET = "opacity:.75;font-size:.85em"
 class Show:
     """Results that show themselves as the last value of a notebook's cell; see `explain.render.show`."""
 
-    def __init__(self, results: Mapping[str, Any], text: Callable[[], str], is_one: bool) -> None:
+    def __init__(self, results: Mapping[str | int, Any], text: Callable[[], str], is_one: bool) -> None:
         self._results = results
         self._text = text
         self._is_one = is_one
@@ -62,7 +62,7 @@ class Show:
     def _page(self) -> str:
         """Write every result below its name."""
         parts = []
-        for name, one in list(self._results.items())[:MOST_RESULTS]:
+        for index, one in list(self._results.items())[:MOST_RESULTS]:
             try:
                 content = _section(one)
             # The others are shown, whatever goes wrong with one.
@@ -71,7 +71,11 @@ class Show:
                 content = (
                     f'<pre style="white-space:pre-wrap">{html.escape(repr(one))}\n({html.escape(why)})</pre>'
                 )
-            parts.append(f'<div style="{_HEADING}">{html.escape(name)}</div>{content}')
+            # As it is written to get this result.
+            heading = html.escape(f"[{index!r}]")
+            parts.append(
+                f'<div style="{_HEADING}"><code style="background:none">{heading}</code></div>{content}'
+            )
         count = len(self._results) - MOST_RESULTS
         if count > 0:
             parts.append(f'<div style="{_HEADING}">{count:,} more are left out</div>')
@@ -83,9 +87,8 @@ def show(results: Any) -> Show:
 
     Parameters
     ----------
-    results : Attribution, Comparison, or a sequence or mapping of them
-        What `explain` returned; None, for an input without a result, is shown as such. The keys of a mapping are
-        headings.
+    results : Attribution, Comparison, MigrationReport, or a sequence or mapping of them
+        What `explain` returned; None, for an input without a result, is shown as such.
 
     Returns
     -------
@@ -109,24 +112,25 @@ def show(results: Any) -> Show:
     (['text/html', 'text/plain'], 2)
     """
     if isinstance(results, Attribution | Comparison):
-        return Show({"": results}, results.__repr__, is_one=True)
+        return Show({0: results}, results.__repr__, is_one=True)
+    named: dict[str | int, Any]
     if isinstance(results, Mapping):
-        named = {str(name): one for name, one in results.items()}
-        together = shown_together(named)
+        named = {name if isinstance(name, int) else str(name): one for name, one in results.items()}
+        together = shown_together(results)
     elif isinstance(results, Iterable) and not isinstance(results, str | bytes):
         together = shown_together(results if isinstance(results, tuple) else list(results))
-        named = {str(place): one for place, one in enumerate(together)}
+        named = dict(enumerate(together))
     else:
         raise _refused("results", results)
-    for name, one in named.items():
+    for index, one in named.items():
         if not (one is None or isinstance(one, Shown)):
-            raise _refused(f"results[{name!r}]", one)
+            raise _refused(f"results[{index!r}]", one)
     return Show(named, together.__repr__, is_one=False)
 
 
 def _refused(name: str, given: object) -> RenderError:
     return RenderError(
-        f"{name} is a {type(given).__name__}: give what explain.attribute, explain.load or explain.compare returned, "
+        f"{name} is a {type(given).__name__}: give what explain.attribute, load, compare or check_migration returned, "
         "or a list, tuple or dict of them."
     )
 

@@ -13,7 +13,7 @@ from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 
-from explain.errors import AttributionFileError, InputError
+from explain.errors import AttributionFileError, ExplainError, InputError
 from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display, shortened
 from explain.inputs.layout import Layout
@@ -93,15 +93,19 @@ def _is_file(given: object) -> bool:
     return hasattr(given, "read") or hasattr(given, "write")
 
 
-def _path_to_write(given: Any) -> Path:
-    """Give the path of the ``.npz`` file to write."""
+def _name_of(path: Any, error: type[ExplainError]) -> str:
     try:
-        name = os.fsdecode(given)
+        return os.fsdecode(path)
     except TypeError as cause:
-        raise InputError(
-            f"path={shortened(given)} is a {type(given).__name__}: give the name of an .npz file, or a file that is "
+        raise error(
+            f"path={shortened(path)} is a {type(path).__name__}: give the name of an .npz file, or a file that is "
             "open in binary mode."
         ) from cause
+
+
+def _path_to_write(given: Any) -> Path:
+    """Give the path of the ``.npz`` file to write."""
+    name = _name_of(given, InputError)
     path = Path(name)
     if path.name in ("", "..") or name.endswith(_SEPARATORS):
         raise InputError(
@@ -124,13 +128,7 @@ def _content(source: Any) -> tuple[bytes, str]:
     """Read a file: its bytes, and its name for messages."""
     if _is_file(source):
         return _content_of_open(source)
-    try:
-        path = Path(os.fsdecode(source))
-    except TypeError as cause:
-        raise AttributionFileError(
-            f"path={shortened(source)} is a {type(source).__name__}: give the name of an .npz file, or a file that is "
-            "open in binary mode."
-        ) from cause
+    path = Path(_name_of(source, AttributionFileError))
     added = path.with_name(path.name + _SUFFIX) if path.name else path
     if path.suffix.lower() != _SUFFIX and not path.is_file() and added.is_file():
         # As `save` adds the suffix.

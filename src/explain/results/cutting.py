@@ -92,10 +92,11 @@ def _places(index: Any, count: int) -> slice | npt.NDArray[np.intp]:
             f"a[{_written(index)}] is not understood: the index of an attribution selects examples alone; {_WAYS}. "
             "For a part of the values, index a.values."
         )
+    other = ExampleIndexError(f"a[{_written(index)}] does not select examples: {_WAYS}.")
     try:
         chosen = np.asarray(index)
     except (TypeError, ValueError) as cause:
-        raise ExampleIndexError(f"a[{_written(index)}] does not select examples: {_WAYS}.") from cause
+        raise other from cause
     if chosen.size == 0 and chosen.ndim == 1 and chosen.dtype.kind == "f":
         # NumPy takes an empty list for numbers of any kind.
         chosen = chosen.astype(np.intp)
@@ -106,7 +107,7 @@ def _places(index: Any, count: int) -> slice | npt.NDArray[np.intp]:
             )
         return np.flatnonzero(chosen)
     if chosen.dtype.kind not in "iu" or chosen.ndim > 1:
-        raise ExampleIndexError(f"a[{_written(index)}] does not select examples: {_WAYS}.")
+        raise other
     outside = [int(one) for one in np.atleast_1d(chosen) if not -count <= one < count]
     if outside:
         one = "There is no example" if len(outside) == 1 else "There are no examples"
