@@ -37,8 +37,9 @@ def plot(
     """Draw an attribution, one row per example.
 
     Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Sequences with
-    ``display.step_names``: each step on the colour of its relevance, with a bar below; without names: the input and
-    the map as rows over time, with the sum of each step beside the map. Tables: bars from the largest to the
+    ``display.step_names``, and token ids: each step on the colour of its relevance, with a bar below; names that are
+    words are drawn as a text. Sequences without names: the input and the map as rows over time, with the sum of each
+    step beside the map. Tables: bars from the largest to the
     smallest, or another `kind`. Texts: each word on the colour of its relevance; special tokens, such as ``[CLS]``,
     are smaller and outlined. Volumes: for each example the slice with the largest sum of |values|. Activation
     maximization: the start, the input that was found, and the score at every step.
@@ -93,7 +94,7 @@ def plot(
     channels = default_channels([attribution]) if channels is None else channels
     if kind in OF_ALL_EXAMPLES:
         max_examples = max(len(attribution), 1)
-    if view(attribution) == "text" and not pieces:
+    if attribution.texts and not pieces:
         attribution = attribution.by_word()
     slices: list[str] = []
     if view(attribution) == "volume":
