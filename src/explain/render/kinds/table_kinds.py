@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from explain.errors import RenderError
-from explain.render.columns import check_table
 from explain.render.drawn import Drawn
 from explain.render.kinds.beeswarm import plot_sizes, plot_swarm
-from explain.render.kinds.feature_rows import MOST_ROWS
 from explain.render.kinds.table import MOST_FEATURES, plot_tables
 from explain.render.kinds.waterfall import MOST_BARS, plot_waterfalls
+from explain.render.tables.columns import check_table
+from explain.render.tables.feature_rows import MOST_ROWS
 from explain.results.attribution import Attribution
 
 if TYPE_CHECKING:
