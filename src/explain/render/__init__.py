@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from explain.lazy_names import importer
 
 if TYPE_CHECKING:
-    from explain.render.baseline_scores import start_scores
     from explain.render.colours import Scale, shared_scale
     from explain.render.figure import plot
     from explain.render.html import sequence_html
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
         plot_beeswarm,
         plot_importance,
     )
-    from explain.render.kinds.feature_rows import FeatureRow, feature_rows
     from explain.render.kinds.image import draw_step_margin
     from explain.render.kinds.maximization import draw_score_curve
     from explain.render.kinds.scatter import draw_scatter, plot_scatter
@@ -42,10 +40,12 @@ if TYPE_CHECKING:
     from explain.render.png import figure_data_uri, figure_png
     from explain.render.series.lanes import draw_series
     from explain.render.showing import show
+    from explain.render.tables.baseline_scores import start_scores
+    from explain.render.tables.feature_rows import FeatureRow, feature_rows
     from explain.results.heatmap import heatmaps
 
 _HOME = {
-    "FeatureRow": "explain.render.kinds.feature_rows",
+    "FeatureRow": "explain.render.tables.feature_rows",
     "Picture": "explain.render.parts.pictures",
     "Scale": "explain.render.colours",
     "Step": "explain.render.parts.steps",
@@ -64,7 +64,7 @@ _HOME = {
     "draw_step_margin": "explain.render.kinds.image",
     "draw_value_bar": "explain.render.parts.colour_bar",
     "draw_waterfall": "explain.render.kinds.waterfall",
-    "feature_rows": "explain.render.kinds.feature_rows",
+    "feature_rows": "explain.render.tables.feature_rows",
     "features": "explain.render.kinds.table",
     "figure_data_uri": "explain.render.png",
     "figure_png": "explain.render.png",
@@ -81,7 +81,7 @@ _HOME = {
     "shared_scale": "explain.render.colours",
     "show": "explain.render.showing",
     "slice_volume": "explain.render.kinds.volume",
-    "start_scores": "explain.render.baseline_scores",
+    "start_scores": "explain.render.tables.baseline_scores",
     "steps": "explain.render.parts.steps",
     "text_html": "explain.render.html_text",
     "waterfall": "explain.render.kinds.waterfall",

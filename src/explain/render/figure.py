@@ -74,7 +74,7 @@ def plot(
     channels = default_channels([attribution]) if channels is None else channels
     if kind in OF_ALL_EXAMPLES:
         max_examples = max(len(attribution), 1)
-    if view(attribution) == "text" and not pieces:
+    if attribution.texts and not pieces:
         attribution = attribution.by_word()
     slices: list[str] = []
     if view(attribution) == "volume":

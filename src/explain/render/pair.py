@@ -87,7 +87,7 @@ def plot_pair(
     channels = default_channels([a, b]) if channels is None else channels
     # The names of steps, features and classes come from the first, whether or not the second has names.
     both = [a, replace(b, display=a.display)]
-    if view(a) == "text":
+    if a.texts:
         both = [replace(one, texts=a.texts).by_word() for one in both]
     if view(a) == "volume":
         depths = most_relevant_slice(a, channels=channels)

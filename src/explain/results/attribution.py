@@ -322,11 +322,11 @@ class Attribution(Exports, Shown):
 
         Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Series: a
         lane for each channel over time, its line on the colours of its attribution; with more than 24 channels, input
-        and attribution as maps of steps by channels. Sequences with ``display.step_names``: each step on the colour
-        of its relevance, with a bar below. Tables: bars from the largest to the smallest, or another `kind`. Texts: each word on the
-        colour of its relevance; special tokens, such as ``[CLS]``, are smaller and outlined. Volumes: for each
-        example the slice with the largest sum of |values|. Activation maximization: the start, the input that was
-        found, and the score at every step.
+        and attribution as maps of steps by channels. Sequences with ``display.step_names``, and token ids: each step
+        on the colour of its relevance, with a bar below; names that are words are drawn as a text. Tables: bars from
+        the largest to the smallest, or another `kind`. Texts: each word on the colour of its relevance; special
+        tokens, such as ``[CLS]``, are smaller and outlined. Volumes: for each example the slice with the largest sum
+        of |values|. Activation maximization: the start, the input that was found, and the score at every step.
 
         Parameters
         ----------

@@ -23,7 +23,7 @@ from explain.render import (
     waterfall,
 )
 from explain.render.colours import value_colors
-from explain.render.kinds.feature_rows import shades_of
+from explain.render.tables.feature_rows import shades_of
 
 GOLDEN = pytest.mark.mpl_image_compare(
     tolerance=0.2, savefig_kwargs={"dpi": 100, "metadata": {"Software": None}}

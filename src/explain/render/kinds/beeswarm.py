@@ -11,16 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.inputs.display import Display
 from explain.render.colours import NO_VALUE_COLOR, value_colors
-from explain.render.columns import elided_name
 from explain.render.drawn import Drawn
-from explain.render.kinds.feature_rows import (
-    FEW,
-    MOST_ROWS,
-    FeatureRow,
-    over_examples,
-    rows_of,
-    swarm,
-)
 from explain.render.kinds.table import (
     AXIS_ROOM,
     BAR_HEIGHT,
@@ -33,6 +24,15 @@ from explain.render.parts.colour_bar import COLORBAR_WIDTH, draw_value_bar
 from explain.render.parts.lines import Line
 from explain.render.parts.page import CONTENT_LEFT, GAP, MARGIN, Row, compose
 from explain.render.parts.sheet import INK, MUTED, Sheet, line_height, text_width
+from explain.render.tables.columns import elided_name
+from explain.render.tables.feature_rows import (
+    FEW,
+    MOST_ROWS,
+    FeatureRow,
+    over_examples,
+    rows_of,
+    swarm,
+)
 from explain.results.attribution import Attribution
 from explain.results.heatmap import is_signed
 from explain.results.names import number

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.render.colours import Scale, sign_colors
-from explain.render.columns import column_names, elided_name, own_rows
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import quiet_axes, say_all_zero
 from explain.render.parts.example_rows import compose_examples
@@ -18,6 +17,7 @@ from explain.render.parts.lines import lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading
 from explain.render.parts.pair_caption import PAIR_GAP, similarity_lines, under_maps
 from explain.render.parts.sheet import INK, MUTED, Sheet, text_width
+from explain.render.tables.columns import column_names, elided_name, own_rows
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import ChannelRule

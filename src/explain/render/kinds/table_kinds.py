@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from explain.errors import RenderError
-from explain.render.columns import check_table
 from explain.render.drawn import Drawn
 from explain.render.kinds.beeswarm import draw_beeswarm, draw_importance, plot_sizes, plot_swarm
-from explain.render.kinds.feature_rows import MOST_ROWS, rows_of
 from explain.render.kinds.table import MOST_FEATURES, draw_features, features, plot_tables
 from explain.render.kinds.waterfall import MOST_BARS, draw_waterfall, plot_waterfalls, waterfall
+from explain.render.tables.columns import check_table
+from explain.render.tables.feature_rows import MOST_ROWS, rows_of
 from explain.results.attribution import Attribution
 from explain.results.heatmap import is_signed
 

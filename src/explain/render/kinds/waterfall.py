@@ -10,9 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.inputs.display import Display
 from explain.render.arguments import Choices, check_arguments, check_attribution
-from explain.render.baseline_scores import start_scores
 from explain.render.colours import Scale, sign_colors
-from explain.render.columns import check_table, elided_name
 from explain.render.drawn import Drawn
 from explain.render.kinds.table import (
     AXIS_ROOM,
@@ -27,6 +25,8 @@ from explain.render.parts.axes import quiet_axes, say_all_zero
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading
 from explain.render.parts.sheet import DPI, INK, MUTED, RULE, Sheet, text_width
+from explain.render.tables.baseline_scores import start_scores
+from explain.render.tables.columns import check_table, elided_name
 from explain.results.attribution import Attribution
 from explain.results.heatmap import Floats
 from explain.results.names import number

@@ -9,8 +9,8 @@ import numpy as np
 
 from explain.inputs.display import Display
 from explain.render.arguments import Choices, check_arguments, check_attribution
-from explain.render.columns import check_table, column_names, own_rows
 from explain.render.drawn import Drawn
+from explain.render.tables.columns import check_table, column_names, own_rows
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats
