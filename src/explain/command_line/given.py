@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from explain.command_line.class_names import read_class_names
 from explain.command_line.command import say
 from explain.command_line.reading_options import ReadingOptions
+from explain.command_line.start_logs import without_start_logs
 from explain.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def given_model(name: str, factory: str | None, device: str | None) -> OpenedMod
     """Load or build the model."""
     from explain.models.opening import opened_model
 
-    return opened_model(name, factory=factory, device=device)
+    with without_start_logs():
+        return opened_model(name, factory=factory, device=device)
 
 
 def known_display(opened: OpenedModel) -> Display:

@@ -106,8 +106,8 @@ def _method_fields(row: Method) -> dict[str, Any]:
     }
 
 
-def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table; its cells may have rich's markup, the last column wraps."""
+def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, apart: bool = True) -> None:
+    """Print a table; its cells may have rich's markup, the last column wraps. Rows may be set `apart` by a line."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -116,5 +116,5 @@ def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Non
         # The last column is prose: only it wraps in a narrow terminal.
         table.add_column(name, no_wrap=name != header[-1])
     for row in rows:
-        table.add_row(*row, end_section=True)
+        table.add_row(*row, end_section=apart)
     Console().print(table)

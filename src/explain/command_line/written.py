@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.markup import escape
 
 from explain.command_line.command import say
 from explain.command_line.outputs import is_folder, unused_folder, write_file, write_json
@@ -180,12 +181,13 @@ def print_summary(name: str, attribution: Attribution) -> None:
         header.append("relative delta")
     cells = []
     for row in rows[:most]:
-        line = [row["name"], row["class"], number(row["score"])]
+        # Names come from files: they have no markup.
+        line = [escape(row["name"]), escape(row["class"]), number(row["score"])]
         if "predicted_class" in row:
-            line.append(row["predicted_class"])
+            line.append(escape(row["predicted_class"]))
         if "relative_delta" in row:
             line.append(percent(row["relative_delta"]))
         cells.append(tuple(line))
-    print_table(tuple(header), cells)
+    print_table(tuple(header), cells, apart=False)
     if len(rows) > most:
         typer.echo(f"… and {len(rows) - most} more examples")

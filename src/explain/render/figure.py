@@ -48,7 +48,8 @@ def plot(
     ----------
     attribution : Attribution
         What to draw.
-    ax, figsize, title, cmap, examples, display, scale, channels, percentile, max_examples, pieces, series, kind, max_features
+    ax, figsize, title, cmap, examples, display, scale, channels, percentile, max_examples, pieces, series, kind, \
+    max_features
         As for `explain.Attribution.plot`.
 
     Returns
