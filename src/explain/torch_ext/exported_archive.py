@@ -45,7 +45,9 @@ _FUNCTIONS = re.compile(
     r"IsNonOverlappingAndDenseIndicator|TruncToFloat|TruncToInt|RoundToInt|RoundDecimal|ToFloat|Identity|Piecewise|sqrt"
 )
 _SYMBOL = re.compile(r"[a-z]+\d+|oo|inf|int_oo|math|L|true|false")
-_METHODS = frozenset({"size", "stride", "storage_offset", "dim", "shape", "ndim", "trunc", "floor", "ceil", "sqrt"})
+_METHODS = frozenset(
+    {"size", "stride", "storage_offset", "dim", "shape", "ndim", "trunc", "floor", "ceil", "sqrt"}
+)
 _ARITHMETIC = (
     ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp,
     ast.Subscript, ast.Attribute, ast.keyword, ast.Tuple, ast.operator, ast.unaryop, ast.cmpop, ast.boolop,
