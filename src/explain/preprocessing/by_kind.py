@@ -62,7 +62,7 @@ def arrays(
     if len(joined) > 1:
         return Inputs(joined, Display(**details), "array")
     (x,) = joined.values()
-    if x.dtype == np.uint8 and x.ndim == 4 and (x.shape[-1] in (1, 3, 4) or x.shape[1] in (1, 3, 4)):
+    if x.dtype == np.uint8 and x.ndim == 4 and (x.shape[-1] in (1, 3, 4) or x.shape[1] in (1, 3)):
         settings = choose()
         return _of_pictures(settings.batch(pictures_of(x)), settings, (), details)
     if prepared:
@@ -162,10 +162,6 @@ def _arrays_of(source: Source, name: str | None) -> dict[str, npt.NDArray[Any]]:
         if name is not None and name not in found:
             raise InputError(f"{source.name} has no array {name!r}; it has {', '.join(map(repr, found))}.")
         found = found if name is None else {name: found[name]}
-    elif name is not None:
-        raise InputError(
-            f"array={name!r} names an array of a .npz file, and {source.name} holds one alone. Leave it out."
-        )
     else:
         found = {"": _npy(source)}
     for key, array in found.items():

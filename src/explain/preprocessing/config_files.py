@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def beside(path: Path) -> Preprocessing | None:
     for name, read in (("preprocessor_config.json", of_transformers), ("config.json", of_timm_file)):
         file = folder / name
         if file.is_file():
-            found = _checked(read, _json(file), str(file))
+            found = checked(read, _json(file), str(file))
             if found is not None:
                 return found
     return None
@@ -245,9 +245,27 @@ def _json(file: Path) -> Mapping[str, Any]:
     return content
 
 
-def _checked(read: Any, config: Mapping[str, Any], source: str) -> Preprocessing | None:
+def checked(
+    read: Callable[[Mapping[str, Any], str], Preprocessing | None], config: Mapping[str, Any], source: str
+) -> Preprocessing | None:
+    """Read settings, whatever they hold.
+
+    Parameters
+    ----------
+    read : callable
+        `of_timm`, `of_timm_file` or `of_transformers`.
+    config : Mapping
+        The settings as they were written.
+    source : str
+        Where they were found.
+
+    Raises
+    ------
+    InputError
+        If they are not understood.
+    """
     try:
-        found: Preprocessing | None = read(config, source)
+        return read(config, source)
     except InputError:
         raise
     except (
@@ -263,4 +281,3 @@ def _checked(read: Any, config: Mapping[str, Any], source: str) -> Preprocessing
             f"{source} has settings of pictures that are not understood ({cause}). Say them yourself: "
             "preprocessing='imagenet' or size=, divide_by=, mean=, std=."
         ) from cause
-    return found

@@ -58,7 +58,7 @@ def _of_array(item: Any, name: str) -> Image.Image:
             "Pillow, files, or arrays of uint8 from 0 to 255. An array that is preprocessed already is the input "
             "of the model as it is."
         )
-    if pixels.ndim == 3 and pixels.shape[-1] not in (1, 3, 4) and pixels.shape[0] in (1, 3, 4):
+    if pixels.ndim == 3 and pixels.shape[-1] not in (1, 3, 4) and pixels.shape[0] in (1, 3):
         pixels = pixels.transpose(1, 2, 0)
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]

@@ -98,7 +98,9 @@ def rows_of(frame: Any, columns: Columns, name: str, kept: Sequence[str] = ()) -
         else [column for column in there if column not in (*aside, index)]
     )
     if not chosen:
-        raise InputError(f"{name} has no column left as a feature; it has {_listed(there)}.")
+        raise InputError(
+            f"{name}: no column is left as a feature. Leave out fewer than all: {_listed(there)}."
+        )
     numbered = isinstance(there[0], (int, np.integer))
     if columns.features is None and not numbered and chosen[0] == there[0]:
         _check_no_count(frame[there[0]], there[0], name)

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -98,7 +98,7 @@ def sources_of(given: Any, kind: Kind | None = None, standard_input: IO[bytes] |
     Returns
     -------
     list of Source
-        All of one kind, but .npy and .npz.
+        All of one kind.
 
     Raises
     ------
@@ -111,7 +111,8 @@ def sources_of(given: Any, kind: Kind | None = None, standard_input: IO[bytes] |
     Traceback (most recent call last):
     explain.errors.InputError: No file matches 'no-such-folder/*.png'. ...
     """
-    entries = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    several = isinstance(given, Iterable) and not isinstance(given, (str, os.PathLike))
+    entries = list(given) if several else [given]
     if kind is not None and kind not in KINDS:
         raise InputError(f"format={kind!r} is not a format that is read: give one of {', '.join(KINDS)}.")
     found: list[Path | None] = []
@@ -161,15 +162,11 @@ def _paths(entry: Any) -> list[Path]:
         )
     text = os.fspath(entry)
     path = Path(text)
-    try:
-        if path.is_dir():
-            return _in_folder(path)
-        if path.is_file():
-            return [path]
-        there = path.exists()
-    except ValueError as cause:  # A zero byte in it.
-        raise InputError(f"{text!r} is not the name of a file ({cause}). Give a path.") from cause
-    if there:
+    if path.is_dir():
+        return _in_folder(path)
+    if path.is_file():
+        return [path]
+    if path.exists():
         raise InputError(f"{text} is not a file, but a device or a pipe. Pipe it in: command | explain ... -")
     if any(sign in text for sign in "*?["):
         matches = [Path(one) for one in glob.glob(text, recursive=True) if Path(one).is_file()]
