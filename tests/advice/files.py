@@ -451,17 +451,6 @@ ADVICE = (
         lambda: read(picture(), **beside_model("preprocessor_config.json", PROCESSOR % ""), divide_by=255),
     ),
     row(
-        " asks for rescale_offset and for do_normalize, ",
-        lambda: read(
-            picture(),
-            **beside_model(
-                "preprocessor_config.json",
-                '{"do_normalize": true, "image_mean": [0.5], "rescale_offset": true}',
-            ),
-        ),
-        lambda: read(picture(), divide_by=255),
-    ),
-    row(
         " beside the model is no file of settings (",
         lambda: read(picture(), **beside_model("config.json", "{")),
         lambda: read(picture(), **beside_model("config.json", "{"), preprocessing="imagenet"),
