@@ -195,7 +195,7 @@ ADVICE = (
     ),
     # array_files.py
     row(
-        " is not a .npy file of numbers (",
+        " is not a .npy file of numbers: ",
         lambda: read(written("x.npy", "1 2 3")),
         lambda: read(npy(np.eye(2))),
     ),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import InputError
-from explain.inputs.readers.tables import UNNAMED
+from explain.inputs.readers.tables import ROW_NAMES
 
 # So many rows that count up by one are no accident.
 _ROWS_OF_A_COUNT = 3
@@ -57,7 +57,7 @@ class Rows:
 def rows_of(frame: Any, columns: Columns, name: str, kept: Sequence[str] = ()) -> Rows:
     """Give the features of a data frame.
 
-    The column of row names that pandas writes under no name is taken for that. Another first column that counts the
+    A column that pandas wrote as the names of the rows is taken for that. Another first column that counts the
     rows, text, missing values and dates are refused with the name of the column.
 
     Parameters
@@ -88,14 +88,13 @@ def rows_of(frame: Any, columns: Columns, name: str, kept: Sequence[str] = ()) -
     for column in (*aside, *(columns.features or ())):
         if column not in there:
             raise InputError(f"{name} has no column {column!r}; it has {_listed(there)}.")
-    index = columns.index
-    unnamed = there[0] in UNNAMED or str(there[0]).startswith("Unnamed: ")
-    if index is None and unnamed and there[0] not in (*aside, *(columns.features or ())):
-        index = there[0]
+    # What the file itself calls the names of its rows is no feature, unless the caller says so.
+    own = [one for one in frame.attrs.get(ROW_NAMES, []) if one not in (*aside, *(columns.features or ()))]
+    index = columns.index if columns.index is not None or not own else own[0]
     chosen = (
         list(columns.features)
         if columns.features is not None
-        else [column for column in there if column not in (*aside, index)]
+        else [column for column in there if column not in (*aside, *own)]
     )
     if not chosen:
         raise InputError(
