@@ -338,6 +338,8 @@ ADVICE = (
     ),
     row(" and one ", lambda: read([csv(NUMBERS), picture()]), lambda: read([csv(NUMBERS)])),
     row("An input is of type ", lambda: read(3), lambda: read(csv(NUMBERS))),
+    row("An input is named '', ", lambda: read(""), lambda: read(csv(NUMBERS))),
+    row(" is an address, and files ", lambda: read("https://a.example/b.csv"), lambda: read(csv(NUMBERS))),
     row(
         " is not a file, but a device or a pipe. ",
         lambda: read(pipe()),
@@ -372,6 +374,18 @@ ADVICE = (
         "mean= and std= are given without divide_by=, ",
         lambda: read(picture(), mean=0.5),
         lambda: read(picture(), mean=0.5, divide_by=255),
+    ),
+    row(
+        " is a path: give the model itself, ",
+        lambda: read(picture(), model="cat.keras"),
+        lambda: read(picture(), model_path="cat.keras", **RAW),
+    ),
+    Advice(
+        "The model takes pictures of ",
+        InputError,
+        lambda kit: read(picture(), model=rescaling(kit), color="grey"),
+        lambda kit: read(picture(), model=rescaling(kit), color="rgb"),
+        on=("tensorflow",),
     ),
     row(
         "preprocessing is of type ",

@@ -53,6 +53,11 @@ def chosen(
     128
     """
     options = dict(options)
+    if isinstance(model, (str, os.PathLike)):
+        raise InputError(
+            f"model={os.fspath(model)!r} is a path: give the model itself, explain.load_model(path), and its "
+            "path as model_path."
+        )
     if options.get("crop") == "none":
         options["crop"] = None
     settings = _base(given, options, model, model_path)
@@ -65,6 +70,16 @@ def chosen(
     elif size is not None:
         settings = replace(settings, size=size)
     settings = replace(settings, **options)
+    if (
+        stated is not None
+        and stated.color is not None
+        and (settings.color == "grey") != (stated.color == "grey")
+    ):
+        raise InputError(
+            f"The model takes pictures of {'one channel' if stated.color == 'grey' else 'three channels'}, and color="
+            f"{settings.color!r} makes {'one' if settings.color == 'grey' else 'three'}. Give color={stated.color!r}, "
+            "with mean= and std= of as many channels."
+        )
     beginning = None if stated is None else first_layers(model, stated)
     if beginning is not None:
         _check_range(settings, beginning)

@@ -41,6 +41,12 @@ class Inputs:
     lengths: npt.NDArray[np.int64] | None = None
     preprocessing: Preprocessing | None = None
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What `explain.attribute` takes beside `x`: ``explain.attribute(model, inputs.x, **inputs.keywords)``."""
+        given = {"display": self.display, "layout": self.layout, "lengths": self.lengths}
+        return {name: value for name, value in given.items() if value is not None}
+
     def __len__(self) -> int:
         """Give the number of examples."""
         first = next(iter(self.x.values())) if isinstance(self.x, dict) else self.x

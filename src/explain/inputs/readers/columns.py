@@ -168,7 +168,7 @@ def _rows(places: npt.NDArray[np.intp], labels: Any) -> str:
 def _example_of(column: Any) -> str:
     value = column.iloc[0]
     shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:40]}…"
-    return f"text, such as {shown}," if isinstance(value, str) else f"values such as {shown}"
+    return f"text such as {shown}" if isinstance(value, str) else f"values such as {shown}"
 
 
 def _listed(names: Sequence[Any]) -> str:

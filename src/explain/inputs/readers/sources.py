@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -111,13 +111,12 @@ def sources_of(given: Any, kind: Kind | None = None, standard_input: IO[bytes] |
     Traceback (most recent call last):
     explain.errors.InputError: No file matches 'no-such-folder/*.png'. ...
     """
-    several = isinstance(given, Iterable) and not isinstance(given, (str, os.PathLike))
-    entries = list(given) if several else [given]
+    entries = list(given) if isinstance(given, (list, tuple, Iterator)) else [given]
     if kind is not None and kind not in KINDS:
         raise InputError(f"format={kind!r} is not a format that is read: give one of {', '.join(KINDS)}.")
     found: list[Path | None] = []
     for entry in entries:
-        found += [None] if entry == STANDARD_INPUT else _paths(entry)
+        found += [None] if isinstance(entry, str) and entry == STANDARD_INPUT else _paths(entry)
     if not found:
         raise InputError("No input is named. Give files, folders, a glob such as 'photos/*.png', or '-'.")
     if len(found) > _MOST_FILES:
@@ -161,7 +160,9 @@ def _paths(entry: Any) -> list[Path]:
             "memory already goes to explain.attribute, pictures through a Preprocessing: preprocessing(pictures)."
         )
     text = os.fspath(entry)
-    path = Path(text)
+    if not text:
+        raise InputError("An input is named '', which is no file. Give files, or '.' for the folder here.")
+    path = Path(text).expanduser()
     if path.is_dir():
         return _in_folder(path)
     if path.is_file():
@@ -169,10 +170,14 @@ def _paths(entry: Any) -> list[Path]:
     if path.exists():
         raise InputError(f"{text} is not a file, but a device or a pipe. Pipe it in: command | explain ... -")
     if any(sign in text for sign in "*?["):
-        matches = [Path(one) for one in glob.glob(text, recursive=True) if Path(one).is_file()]
+        matches = [Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()]
         if not matches:
             raise InputError(f"No file matches {text!r}. Check the folder; '**' matches folders in folders.")
         return _in_order(matches)
+    if "://" in text:
+        raise InputError(
+            f"{text} is an address, and files are read from here alone. Download it first: curl -O {text}"
+        )
     near = _near(path)
     raise InputError(
         f"There is no file {text!r}."
@@ -214,8 +219,8 @@ def _kind_of(path: Path) -> Kind:
         kind = _kind_of_bytes(stream.read(16))
     if kind is None:
         raise InputError(
-            f"{path} is of no known kind: its suffix is {path.suffix!r}, and known are {', '.join(_KIND_OF)}. Say "
-            "what it holds: format='csv', format='text'..."
+            f"{path} is of no known kind: its suffix is {path.suffix!r}, and known are {', '.join(_KIND_OF)}. Convert "
+            "it to one of these, or say what it holds: format='csv', format='text'..."
         )
     return kind
 
