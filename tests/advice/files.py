@@ -42,6 +42,12 @@ def picture(size: tuple[int, int] = (8, 6), mode: str = "RGB", name: str = "cat.
     return path
 
 
+def of_pixels(pixels: Any) -> Path:
+    path = folder() / "scan.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
 def png_of(width: int, height: int) -> bytes:
     """The beginning of a PNG file that declares a size; there is not a pixel in it."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -192,6 +198,12 @@ ADVICE = (
         " frames, and one picture is explained at a time. ",
         lambda: read(animation(), **RAW),
         lambda: read(frame_of(animation()), **RAW),
+    ),
+    row(
+        " has 16 bits for each pixel and none above ",
+        lambda: read(of_pixels(np.full((2, 2), 4095, np.uint16)), **RAW),
+        lambda: read(of_pixels((np.full((2, 2), 4095, np.uint16) * (65535 / 4095)).astype("uint16")), **RAW),
+        PreprocessingWarning,
     ),
     # array_files.py
     row(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from explain.errors import InputError
+from explain.errors import InputError, PreprocessingWarning
 from explain.inputs.readers.pictures import read_picture
-from explain.preprocessing import read
+from explain.preprocessing import preset, read
 
 
 def noise(*shape, dtype=np.uint8):
@@ -26,7 +26,7 @@ def stored(picture, suffix="png", **options):
 
 
 def pixels(stream):
-    return np.asarray(read_picture(stream, "a"))
+    return np.asarray(read_picture(stream, "a", []))
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tif"])
@@ -88,10 +88,20 @@ def test_sixteen_bits_keep_their_digits():
     np.testing.assert_allclose(x[0, ..., 1], given / 65535, rtol=1e-6)
 
 
+def test_twelve_bits_in_sixteen_are_warned_of():
+    given = noise(3, 4, dtype=np.uint16) // 16
+    with pytest.warns(PreprocessingWarning, match=r"none above [0-9]+ of 65535") as seen:
+        read("-", preprocessing="none", standard_input=stored(Image.fromarray(given)))
+    assert seen[0].filename == __file__
+    with pytest.warns(PreprocessingWarning) as seen:
+        preset("none")(Image.fromarray(given))
+    assert seen[0].filename == __file__
+
+
 @pytest.mark.parametrize(("mode", "expected"), [("1", "L"), ("L", "L"), ("CMYK", "RGB"), ("YCbCr", "RGB")])
 def test_other_modes(mode, expected):
     picture = Image.fromarray(noise(4, 4, 3)).convert(mode)
-    found = read_picture(stored(picture, "jpg" if mode in ("CMYK", "YCbCr") else "png"), "a")
+    found = read_picture(stored(picture, "jpg" if mode in ("CMYK", "YCbCr") else "png"), "a", [])
     assert found.mode == expected
 
 
@@ -107,14 +117,14 @@ def png_of(width, height, data=b""):
 @pytest.mark.parametrize("size", [(100_000, 100_000), (2**31 - 1, 1), (12_000, 12_000), (1, 2**30)])
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(size):
     with pytest.raises(InputError, match="pixels"):
-        read_picture(io.BytesIO(png_of(*size, zlib.compress(bytes(1000)))), "bomb.png")
+        read_picture(io.BytesIO(png_of(*size, zlib.compress(bytes(1000)))), "bomb.png", [])
 
 
 def test_a_text_that_unpacks_to_gigabytes_is_refused():
     info = PngImagePlugin.PngInfo()
     info.add_text("comment", "a" * (PngImagePlugin.MAX_TEXT_CHUNK + 1), zip=True)
     with pytest.raises(InputError, match="cannot be read as a picture"):
-        read_picture(stored(Image.new("L", (2, 2)), pnginfo=info), "bomb.png")
+        read_picture(stored(Image.new("L", (2, 2)), pnginfo=info), "bomb.png", [])
 
 
 @pytest.mark.parametrize(
@@ -137,13 +147,13 @@ def test_a_text_that_unpacks_to_gigabytes_is_refused():
 )
 def test_damaged_files_and_formats_that_are_not_read(content):
     with pytest.raises(InputError, match=r"evil\.png"):
-        read_picture(io.BytesIO(content), "evil.png")
+        read_picture(io.BytesIO(content), "evil.png", [])
 
 
 def test_a_truncated_photograph():
     whole = stored(Image.fromarray(noise(64, 64, 3)), "jpg").getvalue()
     with pytest.raises(InputError, match="cannot be read as a picture"):
-        read_picture(io.BytesIO(whole[: len(whole) // 2]), "half.jpg")
+        read_picture(io.BytesIO(whole[: len(whole) // 2]), "half.jpg", [])
 
 
 def test_a_photograph_with_a_preview_is_one_picture():
@@ -151,11 +161,11 @@ def test_a_photograph_with_a_preview_is_one_picture():
     Image.fromarray(noise(8, 8, 3)).save(
         stream, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))]
     )
-    assert read_picture(io.BytesIO(stream.getvalue()), "phone.jpg").size == (8, 8)
+    assert read_picture(io.BytesIO(stream.getvalue()), "phone.jpg", []).size == (8, 8)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tif"])
 def test_animations_are_refused(suffix):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
     with pytest.raises(InputError, match="has 2 frames"):
-        read_picture(stored(frames[0], suffix, save_all=True, append_images=frames[1:]), "a")
+        read_picture(stored(frames[0], suffix, save_all=True, append_images=frames[1:]), "a", [])
