@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from explain.errors import InputError, OptionError
 from explain.preprocessing.geometry import INTERPOLATIONS, Resize, Size
@@ -50,7 +52,7 @@ def beside(path: Path) -> Preprocessing | None:
     for name, read in (("preprocessor_config.json", of_transformers), ("config.json", of_timm_file)):
         file = folder / name
         if file.is_file():
-            found = _checked(read, _json(file), str(file))
+            found = checked(read, _json(file), str(file))
             if found is not None:
                 return found
     return None
@@ -147,29 +149,24 @@ def of_transformers(config: Mapping[str, Any], source: str) -> Preprocessing | N
         if aim["resize"] != "none":
             aim["resize_to"] = aim["size"]
         aim["size"] = final
-    aim["crop"] = "center" if crops else None
+    aim.setdefault("crop", "center" if crops else None)
     rescales, normalises = config.get("do_rescale", True), _does(config, "do_normalize", "image_mean")
     factor = float(config.get("rescale_factor") or 1 / 255) if rescales else 1.0
-    mean, std = config.get("image_mean", 0.0) or 0.0, config.get("image_std", 1.0) or 1.0
+    mean = np.asarray(config.get("image_mean") if normalises else 0.0, np.float64)
+    deviation = np.asarray(config.get("image_std") or 1.0, np.float64)
+    # EfficientNet's processor divides by the deviation once more, and moves the pixels after their rescaling.
+    powers = int(bool(normalises)) + int(bool(config.get("include_top")))
+    offset = 1.0 if config.get("rescale_offset") else 0.0
     settings: dict[str, Any] = {
         **aim,
         "interpolation": _interpolation(config.get("resample", 2)),
         "divide_by": _inverse(factor),
-        "mean": _single(mean) if normalises else 0.0,
-        "std": _single(std) if normalises else 1.0,
+        "mean": _single((mean + offset).tolist()),
+        "std": _single((deviation**powers).tolist()),
         "color": "bgr" if config.get("do_flip_channel_order") else "rgb",
         "channels": "first",
         "source": source,
     }
-    if normalises and config.get("include_top"):  # Of EfficientNet: divided by the deviation once more.
-        settings["std"] = tuple(one * one for one in _numbers(std))
-    if config.get("rescale_offset"):
-        if normalises:
-            raise InputError(
-                f"{source} asks for rescale_offset and for do_normalize, which are not known together here. Say all "
-                "settings: size=, divide_by=, mean=, std=."
-            )
-        settings["mean"] = 1.0
     return Preprocessing(**settings)
 
 
@@ -245,9 +242,27 @@ def _json(file: Path) -> Mapping[str, Any]:
     return content
 
 
-def _checked(read: Any, config: Mapping[str, Any], source: str) -> Preprocessing | None:
+def checked(
+    read: Callable[[Mapping[str, Any], str], Preprocessing | None], config: Mapping[str, Any], source: str
+) -> Preprocessing | None:
+    """Read settings, whatever they hold.
+
+    Parameters
+    ----------
+    read : callable
+        `of_timm`, `of_timm_file` or `of_transformers`.
+    config : Mapping
+        The settings as they were written.
+    source : str
+        Where they were found.
+
+    Raises
+    ------
+    InputError
+        If they are not understood.
+    """
     try:
-        found: Preprocessing | None = read(config, source)
+        return read(config, source)
     except InputError:
         raise
     except (
@@ -263,4 +278,3 @@ def _checked(read: Any, config: Mapping[str, Any], source: str) -> Preprocessing
             f"{source} has settings of pictures that are not understood ({cause}). Say them yourself: "
             "preprocessing='imagenet' or size=, divide_by=, mean=, std=."
         ) from cause
-    return found

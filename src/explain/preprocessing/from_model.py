@@ -11,7 +11,7 @@ from typing import Any
 from explain.backends.discovery import extension_for
 from explain.errors import LayoutError, UnsupportedModelError
 from explain.inputs.layout import ChannelOrder
-from explain.preprocessing.config_files import beside, of_timm
+from explain.preprocessing.config_files import beside, checked, of_timm
 from explain.preprocessing.first_layers import Beginning, beginning_of
 from explain.preprocessing.geometry import Size
 from explain.preprocessing.settings import Color, Preprocessing
@@ -146,7 +146,7 @@ def _of_attributes(model: Any) -> Preprocessing | None:
         config: Any = getattr(model, name, None)
         config = config.to_dict() if hasattr(config, "to_dict") else config
         if isinstance(config, Mapping) and config:
-            found = of_timm(config, f"the model's {name}")
+            found = checked(of_timm, config, f"the model's {name}")
             if found is not None:
                 return found
     return None
