@@ -28,6 +28,9 @@ PLAIN, HTML, PNG = "text/plain", "text/html", "image/png"
 # Dots of the screen per inch of a figure. Figures have half as many dots again, for screens with fine dots.
 _SCREEN = 100
 
+# A wider figure is shown smaller: so many dots of the screen is what a notebook's page has.
+_WIDEST = 1000
+
 # At most so many examples are shown: of images as a grid, of anything else each in a row of its own.
 MOST_IN_GRID = 12
 MOST_ROWS = 4
@@ -167,7 +170,8 @@ def png(figure: Figure) -> tuple[str, Metadata]:
     from explain.render.png import figure_png
 
     width, height = figure.get_size_inches()
-    size = {"width": round(_SCREEN * float(width)), "height": round(_SCREEN * float(height))}
+    dots = min(_SCREEN, _WIDEST / float(width))
+    size = {"width": round(dots * float(width)), "height": round(dots * float(height))}
     return base64.b64encode(figure_png(figure)).decode("ascii"), size
 
 
