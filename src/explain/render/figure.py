@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from explain.inputs.display import Display
-from explain.inputs.layout import Layout
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.kinds.by_view import figure_of
 from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, TableKind, check_table_kind
-from explain.render.kinds.volume import most_relevant_slice, slice_volume
+from explain.render.kinds.volume import check_no_slices, chosen_slices
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, view
@@ -33,16 +32,19 @@ def plot(
     pieces: bool = False,
     kind: TableKind | None = None,
     max_features: int | None = None,
+    plane: str | None = None,
+    slice: int | None = None,
+    slices: int | Sequence[int] | None = None,
 ) -> Figure:
     """Draw an attribution, one row per example.
 
     Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Sequences with
     ``display.step_names``, and token ids: each step on the colour of its relevance, with a bar below; names that are
     words are drawn as a text. Sequences without names: the input and the map as rows over time, with the sum of each
-    step beside the map. Tables: bars from the largest to the
-    smallest, or another `kind`. Texts: each word on the colour of its relevance; special tokens, such as ``[CLS]``,
-    are smaller and outlined. Volumes: for each example the slice with the largest sum of |values|. Activation
-    maximization: the start, the input that was found, and the score at every step.
+    step beside the map. Tables: bars from the largest to the smallest, or another `kind`. Texts: each word on the
+    colour of its relevance; special tokens, such as ``[CLS]``, are smaller and outlined. Volumes: for each example the
+    slice with the largest sum of |values|, or chosen ones. Activation maximization: the start, the input that was
+    found, and the score at every step.
 
     Parameters
     ----------
@@ -70,6 +72,13 @@ def plot(
     max_features : int, optional
         For tables: how many features are drawn one by one; the others are summed. By default 30 bars, and 10 to 12
         rows of the other kinds.
+    plane : str, optional
+        For volumes: the axis that slices cut across, by its letter in the layout, such as ``"H"``; ``"axial"``,
+        ``"coronal"`` and ``"sagittal"`` cut across D, H and W. By default depth, and time for videos.
+    slice : int, optional
+        For volumes: the index of the slice that is drawn. By default the one with the largest sum of |values|.
+    slices : int or sequence of int, optional
+        For volumes: several slices of each, as a row; a number of evenly spaced ones, or their indices.
 
     Returns
     -------
@@ -96,12 +105,16 @@ def plot(
         max_examples = max(len(attribution), 1)
     if attribution.texts and not pieces:
         attribution = attribution.by_word()
-    slices: list[str] = []
+    shown = None
     if view(attribution) == "volume":
-        depths = most_relevant_slice(attribution, channels=channels)
-        count = Layout(attribution.layout).to_canonical(attribution.values).shape[1]
-        slices = [f"slice {depth + 1} of {count}" for depth in depths]
-        attribution = slice_volume(attribution, depths)
+        attribution, shown = chosen_slices(
+            attribution, plane=plane, slice=slice, slices=slices, channels=channels
+        )
+    else:
+        check_no_slices(attribution, plane=plane, slice=slice, slices=slices)
     choices = Choices(examples, max_examples, display, scale, channels, percentile)
     drawn = check_arguments([attribution], choices, ("shared", "panel"))
-    return figure_of(replace(drawn, remarks=tuple(slices)), kind, max_features)
+    if shown is not None:
+        remarks = tuple(shown.remark(example) for example in range(len(attribution)))
+        drawn = replace(drawn, slices=shown, remarks=remarks)
+    return figure_of(drawn, kind, max_features)

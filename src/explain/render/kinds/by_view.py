@@ -9,6 +9,7 @@ from explain.render.kinds.image import plot_images
 from explain.render.kinds.image_pair import plot_image_pairs
 from explain.render.kinds.maximization import plot_maximization
 from explain.render.kinds.sequence import plot_characters
+from explain.render.kinds.slices import plot_slices
 from explain.render.kinds.table_kinds import TableKind, plot_table_kind
 from explain.render.kinds.text import plot_texts
 from explain.results.view import drawn_as, view
@@ -21,6 +22,8 @@ def figure_of(drawn: Drawn, kind: TableKind | None = None, max_features: int | N
     """Draw the kind of figure that fits; for volumes, one slice of each, see `explain.render.slice_volume`."""
     if drawn_as(drawn.first) == "input":
         return plot_maximization(drawn)
+    if drawn.slices is not None:
+        return plot_slices(drawn)
     how = view(drawn.first)
     if how == "text":
         return plot_texts(drawn)
