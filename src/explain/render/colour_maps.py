@@ -19,6 +19,7 @@ PADDING_COLOR = "#d0d0d0"
 _STEPS = 257
 # Differences of lightness, in L* of CIELAB (0 to 100), and the most colour that a neutral middle has, in [0, 1].
 _LIGHTER = 15.0
+_BACK = 4.0
 _ENDS_APART = 0.15
 _NEUTRAL = 0.4
 
@@ -104,7 +105,10 @@ def _character(colormap: Colormap) -> tuple[bool, bool]:
     ends_alike = bool(np.abs(colors[0] - colors[-1]).max() < _ENDS_APART)
     # Both ends are darker than the middle, or both lighter.
     extreme = min(middle - low, middle - high) > _LIGHTER or max(middle - low, middle - high) < -_LIGHTER
-    return bool(neutral and extreme and not ends_alike), ends_alike
+    # Towards the middle it becomes ever lighter, or ever darker.
+    steps = np.sign(middle - low) * np.diff(lightness) * np.repeat([1, -1], 32)
+    steady = float(steps.min()) > -_BACK
+    return bool(neutral and extreme and steady and not ends_alike), ends_alike
 
 
 def _lightness(colors: Any) -> Any:
