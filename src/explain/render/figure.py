@@ -11,8 +11,9 @@ from explain.inputs.layout import Layout
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.kinds.by_view import figure_of
-from explain.render.kinds.one_axes import check_axes, draw_into
 from explain.render.kinds.volume import most_relevant_slice, slice_volume
+from explain.render.placing.own_axes import check_axes, draw_into
+from explain.render.placing.own_size import in_size
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, view
@@ -84,4 +85,4 @@ def plot(
     drawn = check_arguments([attribution], choices, ("shared", "panel"))
     if ax is not None:
         return draw_into(ax, drawn)
-    return figure_of(replace(drawn, remarks=tuple(slices)))
+    return in_size(figure_of, replace(drawn, remarks=tuple(slices)))

@@ -12,6 +12,7 @@ from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.difference import with_difference
 from explain.render.kinds.by_view import figure_of
 from explain.render.kinds.volume import most_relevant_slice, slice_volume
+from explain.render.placing.own_size import in_size
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
 from explain.results.heatmap import ChannelRule
@@ -99,4 +100,4 @@ def plot_pair(
     drawn = replace(drawn, labels=names, comparison=comparison)
     if difference and drawn_as(drawn.first) != "input":
         drawn = with_difference(drawn)
-    return figure_of(drawn)
+    return in_size(figure_of, drawn)

@@ -13,8 +13,8 @@ from matplotlib.text import Text
 from explain.errors import RenderError
 from explain.inputs.display import Display
 from explain.render import Scale, draw_series, plot, plot_pair
-from explain.render.kinds.series import MOST_ASKED, MOST_LINES
 from explain.render.png import figure_png
+from explain.render.series.figure import MOST_ASKED, MOST_LINES
 from explain.results.attribution import Attribution
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -240,7 +240,7 @@ def test_padding_and_missing_values_are_blank():
 @pytest.mark.parametrize(
     ("rate", "steps", "name", "last"),
     [
-        (None, 50, "step", 49.0),
+        (None, 50, "time step", 49.0),
         (500.0, 5000, "time (s)", 9.998),
         (16_000, 1600, "time (ms)", 1599 / 16),
         (1 / 60, 300, "time (h)", 299 / 60),

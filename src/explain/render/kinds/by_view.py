@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from explain.render.drawn import Drawn
@@ -11,10 +9,9 @@ from explain.render.kinds.image import plot_images
 from explain.render.kinds.image_pair import plot_image_pairs
 from explain.render.kinds.maximization import plot_maximization
 from explain.render.kinds.sequence import plot_characters
-from explain.render.kinds.series import draws_lines, plot_series
 from explain.render.kinds.table import plot_tables
 from explain.render.kinds.text import plot_texts
-from explain.render.parts.fit import fitted, zoom_to
+from explain.render.series.figure import draws_lines, plot_series
 from explain.results.view import drawn_as, view
 
 if TYPE_CHECKING:
@@ -23,24 +20,15 @@ if TYPE_CHECKING:
 
 def figure_of(drawn: Drawn) -> Figure:
     """Draw the kind of figure that fits; for volumes, one slice of each, see `explain.render.slice_volume`."""
-    plot = _kind_of(drawn)
-    figure = plot(drawn)
-    if drawn.figsize is None:
-        return figure
-    return fitted(plot(replace(drawn, zoom=zoom_to(figure, drawn.figsize))), drawn.figsize)
-
-
-def _kind_of(drawn: Drawn) -> Callable[[Drawn], Figure]:
-    """Choose the function that draws a figure."""
     if drawn_as(drawn.first) == "input":
-        return plot_maximization
+        return plot_maximization(drawn)
     how = view(drawn.first)
     if how == "text":
-        return plot_texts
+        return plot_texts(drawn)
     if how == "characters":
-        return plot_characters
+        return plot_characters(drawn)
     if how == "table":
-        return plot_tables
+        return plot_tables(drawn)
     if draws_lines(drawn):
-        return plot_series
-    return plot_image_pairs if drawn.labels else plot_images
+        return plot_series(drawn)
+    return plot_image_pairs(drawn) if drawn.labels else plot_images(drawn)

@@ -11,13 +11,14 @@ from explain.render.arguments import Choices
 from explain.render.drawn import Drawn
 from explain.render.kinds.maximization import found_picture
 from explain.render.kinds.sequence import draw_characters
-from explain.render.kinds.series import draws_lines, shown_series
 from explain.render.kinds.table import draw_features, features
 from explain.render.kinds.text import draw_words, placed_words
 from explain.render.parts.axes import label_time
 from explain.render.parts.panels import draw_heatmap, draw_picture
 from explain.render.parts.sheet import INK
 from explain.render.parts.steps import steps
+from explain.render.series.clock import clock_of
+from explain.render.series.figure import draws_lines, shown_series
 from explain.render.series.lanes import draw_series
 from explain.results.attribution import Attribution
 from explain.results.view import drawn_as, view
@@ -97,6 +98,7 @@ def _draw(ax: Axes, drawn: Drawn) -> None:
     else:
         draw_heatmap(ax, numbers, scale, rows=how == "rows")
         if how == "rows":
-            label_time(ax, len(numbers))
+            clock = clock_of(one.display, one.layout, len(numbers))
+            label_time(ax, len(numbers), clock.name, clock.unit)
         else:
             ax.set_aspect("equal")
