@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from explain.render.parts.pictures import Picture, picture
     from explain.render.parts.steps import Step, steps
     from explain.render.png import figure_data_uri, figure_png
+    from explain.render.series.lanes import draw_series
     from explain.render.tables.baseline_scores import start_scores
     from explain.render.tables.feature_rows import FeatureRow, feature_rows
     from explain.results.heatmap import heatmaps
@@ -58,6 +59,7 @@ _HOME = {
     "draw_picture": "explain.render.parts.panels",
     "draw_scatter": "explain.render.kinds.scatter",
     "draw_score_curve": "explain.render.kinds.maximization",
+    "draw_series": "explain.render.series.lanes",
     "draw_step_margin": "explain.render.kinds.image",
     "draw_value_bar": "explain.render.parts.colour_bar",
     "draw_waterfall": "explain.render.kinds.waterfall",
@@ -99,6 +101,7 @@ __all__ = [
     "draw_picture",
     "draw_scatter",
     "draw_score_curve",
+    "draw_series",
     "draw_step_margin",
     "draw_value_bar",
     "draw_waterfall",

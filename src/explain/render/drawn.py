@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,12 @@ from explain.render.colours import Scale
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
 from explain.results.heatmap import ChannelRule, Floats
+
+# How sequences of numbers are drawn: a line for each channel, or steps by channels as a map.
+SeriesStyle = Literal["lines", "map"]
+
+# How a table is drawn: bars or a waterfall for each example, or a swarm or a bar for each feature.
+TableKind = Literal["bars", "waterfall", "beeswarm", "importance"]
 
 _CHANNEL_WORDS = {
     "sum": "sum over",
@@ -90,6 +97,18 @@ class Drawn:
         are then its map and its name.
     slices : Slices, optional
         Of volumes: which slices the maps have, those of one example below each other.
+    title : str
+        The caller's title, if any.
+    series : {"lines", "map"}, optional
+        How to draw series; None lets the number of channels decide.
+    figsize : tuple of float, optional
+        The width and the height that the caller wants, in inches.
+    zoom : tuple of float
+        How much wider and higher than usual panels are drawn.
+    kind : {"bars", "waterfall", "beeswarm", "importance"}, optional
+        The figure of a table; None for bars.
+    max_features : int, optional
+        How many features of a table are drawn one by one; None for the usual number.
     """
 
     attributions: tuple[Attribution, ...]
@@ -103,6 +122,12 @@ class Drawn:
     comparison: Comparison | None = None
     difference: Attribution | None = None
     slices: Slices | None = None
+    title: str = ""
+    series: SeriesStyle | None = None
+    figsize: tuple[float, float] | None = None
+    zoom: tuple[float, float] = (1.0, 1.0)
+    kind: TableKind | None = None
+    max_features: int | None = None
 
     @property
     def panels(self) -> tuple[Attribution, ...]:

@@ -22,7 +22,7 @@ from explain.render import (
     start_scores,
     waterfall,
 )
-from explain.render.colours import value_colors
+from explain.render.colour_maps import value_colors
 from explain.render.tables.feature_rows import shades_of
 
 GOLDEN = pytest.mark.mpl_image_compare(

@@ -100,8 +100,8 @@ def plot_slices(drawn: Drawn) -> Figure:
     kinds = [input_heading(pictures, input_name(drawn.first)), "attribution", "overlay"]
     height, width = drawn.maps[0].shape[1] // count, drawn.maps[0].shape[2]
     across, down = (3, 1) if count == 1 else (count, 3)
-    target = panel_target(len(drawn.examples)) * (1.0 if count == 1 else 0.8)
-    most = max((_ROW_WIDTH + GAP) / across - GAP, _LEAST_PANEL)
+    target = panel_target(len(drawn.examples)) * (1.0 if count == 1 else 0.8) * min(drawn.zoom)
+    most = min(drawn.zoom) * max((_ROW_WIDTH + GAP) / across - GAP, _LEAST_PANEL)
     panel_width, panel_height = panel_size(height, width, min(target, most * height / width))
     names = 0.0 if count == 1 else max(text_width(name, HEADING_SIZE) for name in kinds) + 0.1
     column = (
@@ -139,10 +139,12 @@ def plot_slices(drawn: Drawn) -> Figure:
         drawn,
         draw_row,
         height=lambda index: row_height,
-        headings=[Heading(title, left, panel_width) for title, left in zip(titles, lefts, strict=True)],
+        headings=[
+            *(Heading(title, left, panel_width) for title, left in zip(titles, lefts, strict=True)),
+            *bars.headings,
+        ],
         width=bars.page_width,
     )
-    bars.draw_shared(page)
     return page.sheet.figure
 
 
