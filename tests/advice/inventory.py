@@ -12,7 +12,7 @@ import explain
 import explain.errors
 
 ROOT = Path(explain.__file__).parent
-# What runs in `attribute`, `maximize`, `check_migration`, `port`, and when a model is opened.
+# What runs in `attribute`, `maximize`, `check_migration`, `port`, when a model is opened, and of a result.
 FOLDERS = (
     "algorithms",
     "backends",
@@ -23,6 +23,7 @@ FOLDERS = (
     "migration",
     "numpy_ext",
     "parameters",
+    "results",
     "running",
     "tf_ext",
     "torch_ext",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import explain
 from explain import Attribution, Display
-from explain.errors import AttributionFileError
+from explain.errors import AttributionFileError, InputError
 from explain.inputs.text.tokens import Text, Token
 
 _generator = np.random.default_rng(0)
@@ -132,9 +133,84 @@ def test_same_bytes_twice(full, tmp_path, monkeypatch):
 
 
 def test_name_gets_its_suffix_and_folders_are_made(full, tmp_path):
-    path = full.save(str(tmp_path / "new" / "folder" / "result.v2"))
-    assert path == tmp_path / "new" / "folder" / "result.v2.npz"
-    assert [one.name for one in path.parent.iterdir()] == ["result.v2.npz"]
+    path = full.save(str(tmp_path / "new" / "folder" / "result"))
+    assert path == tmp_path / "new" / "folder" / "result.npz"
+    assert [one.name for one in path.parent.iterdir()] == ["result.npz"]
+    # The name that was saved is the name to load.
+    assert explain.load(tmp_path / "new" / "folder" / "result") == full
+
+
+def test_a_file_without_a_suffix_is_read_itself(full, tmp_path):
+    path = full.save(tmp_path / "a")
+    other = replace(full, values=-full.values)
+    (tmp_path / "a").write_bytes(other.save(tmp_path / "b").read_bytes())
+    assert explain.load(tmp_path / "a") == other
+    assert explain.load(path) == full
+    assert explain.load(str(tmp_path / "a.npz").encode()) == full
+    upper = full.save(tmp_path / "C.NPZ")
+    assert upper.name == "C.NPZ"
+    assert explain.load(upper) == full
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.v2", "a.npy", "A.PDF", "a.npz.bak"])
+def test_another_suffix_is_refused(full, tmp_path, name):
+    with pytest.raises(InputError) as caught:
+        full.save(tmp_path / name)
+    message = str(caught.value)
+    assert str(tmp_path / name) in message
+    is_picture = name.lower().endswith(("png", "pdf"))
+    assert ("plot().savefig" in message) == is_picture
+    # The name that it proposes works.
+    proposed = message.partition("give '")[2].partition("'")[0]
+    assert explain.load(full.save(proposed)) == full
+    assert [one.suffix for one in tmp_path.iterdir()] == [".npz"]
+
+
+@pytest.mark.parametrize("name", ["", "folder/", "..", 3, None])
+def test_what_names_no_file_is_refused(full, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        full.save(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_open_files_and_buffers(full, tmp_path):
+    buffer = io.BytesIO()
+    assert full.save(buffer) is None
+    with pytest.raises(AttributionFileError, match=r"seek\(0\)"):
+        explain.load(buffer)
+    buffer.seek(0)
+    assert explain.load(buffer) == full
+    with open(tmp_path / "a.bin", "wb") as file:
+        full.save(file)
+        with pytest.raises(AttributionFileError, match="mode='rb'"):
+            explain.load(file)
+    with open(tmp_path / "a.bin", "rb") as file:
+        assert explain.load(file) == full
+    assert (tmp_path / "a.bin").read_bytes() == full.save(tmp_path / "b").read_bytes()
+    with open(tmp_path / "text", "w") as file, pytest.raises(InputError, match="mode='wb'"):
+        full.save(file)
+    with open(tmp_path / "text") as file, pytest.raises(AttributionFileError, match="mode='rb'"):
+        explain.load(file)
+    with pytest.raises(AttributionFileError, match=r"BytesIO is not a saved attribution"):
+        explain.load(io.BytesIO(b"no archive"))
+
+
+def test_a_folder_and_a_text(full, tmp_path):
+    with pytest.raises(AttributionFileError, match=r"is a folder.*it has no \.npz file"):
+        explain.load(tmp_path)
+    full.save(tmp_path / "a")
+    with pytest.raises(AttributionFileError, match=r"is a folder.*'a\.npz'"):
+        explain.load(tmp_path)
+    (tmp_path / "notes.txt").write_text("not an archive")
+    with pytest.raises(AttributionFileError, match=r"notes\.txt is not a saved attribution: it is no \.npz"):
+        explain.load(tmp_path / "notes.txt")
+    with pytest.raises(AttributionFileError, match="is a list"):
+        explain.load([1, 2])
+    # A folder of the name without its suffix is not the file.
+    (tmp_path / "b").mkdir()
+    full.save(tmp_path / "b")
+    assert explain.load(tmp_path / "b") == full
 
 
 def test_file_is_an_ordinary_one(full, tmp_path):
@@ -151,8 +227,6 @@ def test_there_is_no_pickle_in_it(full, tmp_path):
 
 
 def test_what_cannot_be_saved_leaves_no_file(full, tmp_path):
-    from dataclasses import replace
-
     with pytest.raises(TypeError, match="cannot be saved"):
         replace(full, options={"function": print}).save(tmp_path / "a.npz")
     assert list(tmp_path.iterdir()) == []
@@ -304,5 +378,32 @@ def test_a_number_for_each_example_is_expected(full, tmp_path, name, wrong):
 
 
 def test_no_such_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"missing\.npz"):
         explain.load(tmp_path / "missing.npz")
+    with pytest.raises(FileNotFoundError, match=r"missing nor .*missing\.npz"):
+        explain.load(tmp_path / "missing")
+
+
+OLD = sorted((Path(__file__).parent / "old_files").glob("version_*.npz"))
+
+
+@pytest.mark.parametrize("version", range(1, 7))
+def test_stored_files_of_older_formats(version, tmp_path):
+    """Each was written by the code of its time, from the same arrays; a later format only added fields."""
+    (path,) = [one for one in OLD if one.stem == f"version_{version}"]
+    with np.load(path) as archive:
+        header = json.loads(str(archive["header"]))
+        assert header["format_version"] == version
+        loaded = explain.load(path)
+        for name in ("values", "inputs", "baseline", "scores", "predicted", "delta", "mask"):
+            np.testing.assert_array_equal(getattr(loaded, name), archive[name])
+    assert (loaded.target, loaded.score, loaded.options["grid"]) == ((1, (0, 2)), "probability", [1, 2])
+    assert loaded.display.step_names == (("a", "b", "c", "d"), ("e", "f"))
+    assert (loaded.display.example_names, loaded.display.sampling_rate) == ((), None)
+    assert (loaded.steps is not None) == (version >= 2)
+    assert loaded.layer == ("conv" if version >= 3 else "")
+    assert loaded.together == (("steps", "table") if version >= 4 else ())
+    assert loaded.neuron == ((1, (2, 0)) if version >= 5 else ())
+    assert len(loaded.texts) == (2 if version >= 6 else 0)
+    # What an old file holds can be cut, and written in the present format.
+    assert explain.load(loaded[1:].save(tmp_path / "new")) == loaded[1]

@@ -32,6 +32,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import Mask, spread_mask
 from explain.inputs.reduction import UNSIGNED, Reduction, cancelled, reduced
 from explain.results.attribution import Attribution
+from explain.results.shown import shown_together
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY_NOTE
 from explain.running.problem import Problem
@@ -72,7 +73,7 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     if posed.text is not None and structure is not None:
         # Beside the tokens, a model of texts may take masks and segments, which the caller has not given.
         return results[structure.names.index(posed.text.texts.input_name)], given
-    return (results[0] if structure is None else structure.rebuilt(results)), given
+    return (results[0] if structure is None else shown_together(structure.rebuilt(results))), given
 
 
 def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) -> Attribution | None:
@@ -132,7 +133,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
             "numpy": np.__version__,
         },
         notes=tuple(message for message, _ in notes),
-        display=_shown(given.display, problem),
+        display=_shown(given.display, problem, posed.classes),
         input_name=given.name,
         together=explained.together,
     )
@@ -178,11 +179,8 @@ def _of_strings(result: Attribution, given: GivenInput) -> Attribution:
 
 
 def _with_words(result: Attribution, text: TextTarget) -> Attribution:
-    """Give the result with its texts, and with the names that the model has for its classes."""
-    display = result.display
-    if text.classes and not display.classes:
-        display = replace(display, classes=text.classes)
-    return replace(result, texts=text.texts.texts, display=display)
+    """Give the result with its texts."""
+    return replace(result, texts=text.texts.texts)
 
 
 def _score_notes(finding: Finding) -> Notes:
@@ -261,8 +259,10 @@ def _by_token(
     )
 
 
-def _shown(display: Display, problem: Problem) -> Display:
+def _shown(display: Display, problem: Problem, classes: tuple[str, ...]) -> Display:
     """Give the display of the result: for the output of a layer, only the class names of the input's display apply."""
+    if not display.classes and classes:
+        display = replace(display, classes=classes)
     return display if problem.outer is None else Display(classes=display.classes)
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
 
 from explain.errors import OptionError
+
+# How many entries of a container, and how many characters of a text, are written.
+_MOST = 6
+_MOST_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Display:
         The names of the examples, such as the files from which they were read.
     sampling_rate : float, optional
         For series: steps per second, which turns steps into seconds on the time axis.
+    color : {"rgb", "bgr"}
+        The order of the three channels of a picture: red, green, blue, or the reverse, as Caffe's models take it.
     preprocessing : Mapping
         How the input was made from a file, as plain data: the settings of an `explain.preprocessing.Preprocessing`.
 
@@ -47,7 +56,19 @@ class Display:
     feature_names: tuple[str, ...] = ()
     example_names: tuple[str, ...] = ()
     sampling_rate: float | None = None
+    color: Literal["rgb", "bgr"] = "rgb"
     preprocessing: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __repr__(self) -> str:
+        """Name the fields that were given, long ones shortened: a thousand class names do not fill a screen."""
+        given = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            default = {} if one.default is MISSING else one.default
+            # An array as `mean` has no single truth, so types are compared first.
+            if not (isinstance(value, type(default)) and value == default):
+                given.append(f"{one.name}={shortened(value)}")
+        return f"Display({', '.join(given)})"
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as plain data for JSON."""
@@ -75,3 +96,44 @@ def display_of(display: Display | Mapping[str, Any] | None) -> Display:
             f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
         )
     return Display.from_json(dict(display))
+
+
+def shortened(value: Any, most: int = _MOST) -> str:
+    """Write a value for a reader: the first entries of a long one, and how many more there are.
+
+    Parameters
+    ----------
+    value : object
+        Of any type; arrays are written as their shape.
+    most : int
+        How many entries of a container are written; half as many of each that is in another.
+
+    Returns
+    -------
+    str
+        The `repr` of a short value.
+
+    Examples
+    --------
+    >>> shortened(tuple(range(1000)), most=3), shortened((1, "a")), shortened("x" * 200)[-3:]
+    ('(0, 1, 2, … 997 more)', "(1, 'a')", "x…'")
+    """
+    inner = max(most // 2, 1)
+    if isinstance(value, np.ndarray):
+        return f"array of shape {value.shape}"
+    if isinstance(value, Mapping):
+        entries = [f"{shortened(key)}: {shortened(one, inner)}" for key, one in islice(value.items(), most)]
+        return f"{{{', '.join(entries + _more(len(value), most))}}}"
+    if isinstance(value, tuple | list):
+        entries = [shortened(one, inner) for one in value[:most]] + _more(len(value), most)
+        if isinstance(value, list):
+            return f"[{', '.join(entries)}]"
+        return f"({', '.join(entries)}{',' if len(entries) == 1 else ''})"
+    if isinstance(value, str) and len(value) > _MOST_CHARACTERS:
+        return repr(value[:_MOST_CHARACTERS] + "…")
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if isinstance(value, str) or len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"
+
+
+def _more(count: int, most: int) -> list[str]:
+    return [f"… {count - most:,} more"] if count > most else []

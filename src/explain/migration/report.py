@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from explain.errors import MigrationError
 from explain.files.atomic_write import replace_file
+from explain.inputs.display import shortened
+from explain.results.shown import Shown
 
 if TYPE_CHECKING:
     from explain.results.attribution import Attribution
@@ -97,7 +99,7 @@ class Divergence:
 
 
 @dataclass(frozen=True)
-class MigrationReport:
+class MigrationReport(Shown):
     """Whether two models return the same outputs, from the same layer outputs, with the same attributions.
 
     Attributes
@@ -147,6 +149,22 @@ class MigrationReport:
     def of_stage(self, stage: Stage) -> tuple[Row, ...]:
         """Give the rows of one stage."""
         return tuple(row for row in self.rows if row.stage == stage)
+
+    def __repr__(self) -> str:
+        """Name the models and the verdict; `str` writes every row as a table."""
+        first = self.first_divergence
+        where = "" if first is None else f", first_divergence={shortened((first.layer_a, first.layer_b))}"
+        cause = f", cause={shortened(self.cause)}" if self.cause else ""
+        models = f"{shortened(self.model_a)}, {shortened(self.model_b)}, passed={self.passed}"
+        return f"MigrationReport({models}{where}{cause}, rows={len(self.rows)}, count={self.count})"
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """Give the verdict, the cause and the rows that differ as a notebook shows them; `to_html` writes the page."""
+        from explain.migration.presentation.notebook import report_bundle
+
+        return report_bundle(self, include, exclude)
 
     def __str__(self) -> str:
         """Write the verdict and every row as a table for a terminal."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from explain.render.parts.steps import Step, steps
     from explain.render.png import figure_data_uri, figure_png
     from explain.render.series.lanes import draw_series
+    from explain.render.showing import show
     from explain.render.tables.baseline_scores import start_scores
     from explain.render.tables.feature_rows import FeatureRow, feature_rows
     from explain.results.heatmap import heatmaps
@@ -78,6 +79,7 @@ _HOME = {
     "plot_waterfall": "explain.render.kinds.waterfall",
     "sequence_html": "explain.render.html",
     "shared_scale": "explain.render.colours",
+    "show": "explain.render.showing",
     "slice_volume": "explain.render.kinds.volume",
     "start_scores": "explain.render.tables.baseline_scores",
     "steps": "explain.render.parts.steps",
@@ -120,6 +122,7 @@ __all__ = [
     "plot_waterfall",
     "sequence_html",
     "shared_scale",
+    "show",
     "slice_volume",
     "start_scores",
     "steps",

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import InputError
-from explain.inputs.display import Display
+from explain.inputs.display import Display, shortened
 from explain.inputs.layout import Layout
 from explain.inputs.reduction import reduction_of
 from explain.inputs.text.tokens import Text
 from explain.inputs.text.words import joined, word_values
-from explain.results.attribution_file import checked_content, read_fields, write_fields
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure
-
-    from explain.render import Scale
+from explain.public_calls.callers_line import at_callers_line
+from explain.results.attribution_file import ARRAYS, read_fields, write_fields
+from explain.results.cutting import Index, cut
+from explain.results.drawing import Drawing
+from explain.results.equality import equal, hash_of
+from explain.results.exports import Exports
+from explain.results.read_only import read_only
+from explain.results.shown import Shown
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Drawing, Exports, Shown):
     """How much each value of the inputs contributed to a score of a model, as signed values of the inputs' shape.
 
     Attributes
@@ -145,17 +145,80 @@ class Attribution:
     together: tuple[str, ...] = ()
     texts: tuple[Text, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Hold arrays that nobody can change: those of the caller are copied, those of another result are shared."""
+        for name in ARRAYS:
+            array = getattr(self, name)
+            if array is not None:
+                object.__setattr__(self, name, read_only(array))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Hold read-only arrays after pickling and copying too."""
+        self.__dict__.update(state)
+        self.__post_init__()
+
     def __len__(self) -> int:
         """Give the number of examples."""
         return int(self.values.shape[Layout(self.layout).batch_axis])
 
+    def __getitem__(self, index: Index) -> Attribution:
+        """Give some of the examples, with all that belongs to them; the batch axis stays.
+
+        Parameters
+        ----------
+        index : int, slice, list of int, or one bool for each example
+            ``a[0]`` is an attribution of one example, ``a[:3]`` of three, ``a[a.scores > 0]`` of those with a
+            positive score.
+
+        Raises
+        ------
+        ExampleIndexError
+            If `index` does not select examples.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> x = np.arange(6, dtype=np.float32).reshape(3, 2)
+        >>> a = Attribution(values=x, inputs=x, layout="NC", method="saliency", scores=np.arange(3), target=(7, 8, 9))
+        >>> a[-1].values, a[[2, 0]].target, len(a[:0])
+        (array([[4., 5.]], dtype=float32), (9, 7), 0)
+        """
+        return replace(self, **cut(vars(self), index))
+
+    def __iter__(self) -> Iterator[Attribution]:
+        """Give the examples one by one, each as an attribution with a batch axis of length 1."""
+        return (self[place] for place in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another attribution has the same values for the same question.
+
+        Values, inputs (with texts and padding), target (with layer and neuron), score, baseline, method, options and
+        layout are compared; not the display, the versions, the framework and how the call was computed. To measure
+        how similar two results are, use `explain.compare`.
+        """
+        return equal(vars(self), vars(other)) if isinstance(other, Attribution) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Give the same number for equal attributions."""
+        return hash_of(vars(self))
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Give the values, as ``np.asarray(a)`` and other functions of NumPy ask for them; read-only if not copied."""
+        wanted = self.values.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and wanted != self.values.dtype:
+            raise InputError(
+                f"The values are {self.values.dtype}, so dtype={wanted} needs a copy: leave copy=False out."
+            )
+        return np.array(self.values, wanted) if copy else self.values.astype(wanted, copy=False)
+
     def __repr__(self) -> str:
         """Name the method, the model and the shape, without the arrays."""
-        layer = f"layer={self.layer!r}, " if self.layer else ""
-        name = f"input_name={self.input_name!r}, " if self.input_name else ""
+        layer = f"layer={shortened(self.layer)}, " if self.layer else ""
+        name = f"input_name={shortened(self.input_name)}, " if self.input_name else ""
         return (
-            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={self.model!r}, {layer}{name}"
-            f"shape={self.values.shape}, layout={self.layout!r}, score={self.score!r}, target={self.target})"
+            f"Attribution(method={self.method!r}, framework={self.framework!r}, model={shortened(self.model)}, "
+            f"{layer}{name}shape={self.values.shape}, layout={self.layout!r}, score={self.score!r}, "
+            f"target={shortened(self.target)})"
         )
 
     @property
@@ -225,122 +288,11 @@ class Attribution:
             )
         return self.texts
 
-    def _repr_html_(self) -> str | None:
-        """Give the words of texts in colour, as notebooks show them; None for any other input."""
-        from explain.render import text_html
-
-        return text_html(self) if self.texts else None
-
-    def plot(
-        self,
-        *,
-        ax: Axes | None = None,
-        figsize: tuple[float, float] | None = None,
-        title: str | None = None,
-        cmap: str | Colormap | None = None,
-        examples: int | Sequence[int] | None = None,
-        display: Display | None = None,
-        scale: Literal["shared", "panel"] | Scale = "shared",
-        channels: Literal["sum", "mean", "abs_sum", "abs_max"] | None = None,
-        percentile: float = 99.0,
-        max_examples: int = 8,
-        pieces: bool = False,
-        series: Literal["lines", "map"] | None = None,
-        kind: Literal["bars", "waterfall", "beeswarm", "importance"] | None = None,
-        max_features: int | None = None,
-        plane: str | None = None,
-        slice: int | None = None,
-        slices: int | Sequence[int] | None = None,
-    ) -> Figure:
-        """Draw the attribution, one row per example, with target, score and a colour bar.
-
-        Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Series: a
-        lane for each channel over time, its line on the colours of its attribution; with more than 24 channels, input
-        and attribution as maps of steps by channels. Sequences with ``display.step_names``, and token ids: each
-        step on the colour of its relevance, with a bar below; names that are words are drawn as a text. Tables: bars
-        from the largest to the smallest, or another `kind`. Texts: each word on the colour of its relevance; special
-        tokens, such as ``[CLS]``, are smaller and outlined. Volumes: for each example the slice with the largest sum
-        of |values|, or chosen ones. Activation maximization: the start, the input that was found, and the score at
-        every step.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Draw the heatmap of one example (or the lanes, the bars, the words) into your own axes, without caption
-            and colour bar: ``figure.colorbar(ax.images[0], ax=ax)`` adds the bar of heatmaps and series.
-        figsize : (float, float), optional
-            Width and height of the figure in inches. Panels become larger or smaller first, then the text with them.
-        title : str, optional
-            Written at the top, in place of the method's name; or above `ax`. A dollar sign is a dollar sign.
-        cmap : str or matplotlib.colors.Colormap, optional
-            Other colours. Signed values take a diverging colour map, such as ``"PuOr_r"``, whose middle is zero;
-            values without signs take another, such as ``"viridis"``.
-        examples : int or sequence of int, optional
-            Which examples. By default the first `max_examples`.
-        display : Display, optional
-            How to draw the input, instead of the attribution's own.
-        scale : {"shared", "panel"} or Scale
-            One scale for all examples, one for each, or the scale of another figure.
-        channels : {"sum", "mean", "abs_sum", "abs_max"}, optional
-            How the channels of a position are merged, see `explain.render.heatmaps`. By default ``"sum"``; ``"mean"``
-            for methods that remove whole positions; ``"abs_sum"`` for methods that are unsigned in the catalogue.
-        percentile : float
-            The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
-        max_examples : int
-            How many examples are drawn by default.
-        pieces : bool
-            For texts: whether each token has a colour of its own, instead of each word.
-        series : {"lines", "map"}, optional
-            For sequences of numbers: lines, or a map of steps by channels, whatever the number of channels.
-        kind : {"bars", "waterfall", "beeswarm", "importance"}, optional
-            For tables: bars for each example, or a waterfall for each, from the score at the baseline to its score; or
-            one figure of all examples, a swarm of points or a bar for each feature. By default bars. See
-            `explain.render.plot_waterfall`, `explain.render.plot_beeswarm` and `explain.render.plot_importance`.
-        max_features : int, optional
-            For tables: how many features are drawn one by one; the others are summed. By default 30 bars, and 10 or 12
-            rows of the other kinds.
-        plane : str, optional
-            For volumes: the axis that slices cut across, by its letter in the layout, such as ``"H"``; ``"axial"``,
-            ``"coronal"`` and ``"sagittal"`` cut across D, H and W. By default depth, and time for videos.
-        slice : int, optional
-            For volumes: the index of the slice. By default the one with the largest sum of |values|.
-        slices : int or sequence of int, optional
-            For volumes: several slices of each, as a row; a number of evenly spaced ones, or their indices.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            Notebooks show it; it is not registered in pyplot; save it with its ``savefig``. With `ax`, its figure.
-
-        Raises
-        ------
-        RenderError
-            If an argument is wrong or a value is not finite.
-        """
-        from explain.render import plot
-
-        return plot(
-            self,
-            ax=ax,
-            figsize=figsize,
-            title=title,
-            cmap=cmap,
-            examples=examples,
-            display=display,
-            scale=scale,
-            channels=channels,
-            percentile=percentile,
-            max_examples=max_examples,
-            pieces=pieces,
-            series=series,
-            kind=kind,
-            max_features=max_features,
-            plane=plane,
-            slice=slice,
-            slices=slices,
-        )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    @overload
+    def save(self, path: str | os.PathLike[str]) -> Path: ...
+    @overload
+    def save(self, path: IO[bytes]) -> None: ...
+    def save(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Write the attribution to one ``.npz`` file: arrays and JSON, no pickle.
 
         The file is written under a temporary name and renamed: a failure does not damage an older file. The same
@@ -348,24 +300,31 @@ class Attribution:
 
         Parameters
         ----------
-        path : str or os.PathLike
-            Where to write; ``.npz`` is added if it is missing.
+        path : str, os.PathLike or binary file
+            Where to write: ``.npz`` is added to a name without a suffix, any other suffix is refused. Or a file that
+            is open for bytes, such as an `io.BytesIO`.
 
         Returns
         -------
-        pathlib.Path
-            The file that was written.
+        pathlib.Path, optional
+            The file that was written; None if an open file was given.
+
+        Raises
+        ------
+        InputError
+            If `path` has another suffix, such as that of a picture, or names a folder.
         """
-        return write_fields(path, {name: getattr(self, name) for name in self.__dataclass_fields__})
+        return write_fields(path, vars(self))
 
 
-def load(path: str | os.PathLike[str]) -> Attribution:
+@at_callers_line
+def load(path: str | os.PathLike[str] | IO[bytes]) -> Attribution:
     """Read an attribution that `Attribution.save` wrote; requires no framework and runs no code of the file.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The ``.npz`` file.
+    path : str, os.PathLike or binary file
+        The ``.npz`` file; its suffix may be left out, as in `Attribution.save`. Or a file that is open for bytes.
 
     Returns
     -------
@@ -388,35 +347,4 @@ def load(path: str | os.PathLike[str]) -> Attribution:
     ...     explain.load(a.save(f"{folder}/a.npz")).values
     array([[1., 1.]], dtype=float32)
     """
-    path = Path(path)
-    with checked_content(path):
-        found = Attribution(**read_fields(path))
-        Layout(found.layout).check(found.values)
-        if found.values.shape != found.inputs.shape:
-            raise ValueError(f"values {found.values.shape} and inputs {found.inputs.shape} differ in shape")
-        _check_numbers(found)
-        _check_texts(found)
-    return found
-
-
-def _check_numbers(attribution: Attribution) -> None:
-    """Check the arrays with one number per example: a wrong shape or dtype would fail only later, in a picture."""
-    expected = (len(attribution),)
-    for name in ("scores", "delta", "relative_delta", "steps", "map_error"):
-        array = getattr(attribution, name)
-        if array is None:
-            continue
-        if array.shape != expected or array.dtype.kind not in ("iu" if name == "steps" else "iuf"):
-            raise ValueError(
-                f"{name} should have one number for each example, shape {expected}: it has shape {array.shape} and "
-                f"dtype {array.dtype}"
-            )
-
-
-def _check_texts(attribution: Attribution) -> None:
-    """Check that each example has a text, with no more tokens than values."""
-    counts = [len(text.tokens) for text in attribution.texts]
-    if counts and (len(counts) != len(attribution) or max(counts) > attribution.values.size // len(counts)):
-        raise ValueError(
-            f"texts have {counts} tokens, which do not fit values of shape {attribution.values.shape}"
-        )
+    return read_fields(path, Attribution)

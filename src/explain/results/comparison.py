@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from explain.errors import ComparisonError
+from explain.inputs.display import shortened
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical, without_padding
 from explain.results.differences import check_same_question, permitted_differences
 from explain.results.heatmap import Floats, heatmaps
 from explain.results.names import framework_name, listed, method_name
+from explain.results.shown import Shown
 from explain.results.similarity import pearson, relative_l2, spearman, ssim, top_overlap
 from explain.results.view import view
 
@@ -30,7 +33,7 @@ TITLES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Shown):
     """How similar two attributions are, for each example.
 
     All arrays have shape (N,) and are float64; NaN means that the figure is not defined for that example.
@@ -60,6 +63,8 @@ class Comparison:
     differences : tuple of str
         Permitted differences between the two besides their values: framework, model, method, options, the steps and
         the rule of their integrals, the chunk size…
+    attributions : (Attribution, Attribution), optional
+        The two that were compared, for the picture in a notebook; not written to JSON.
 
     Examples
     --------
@@ -79,6 +84,15 @@ class Comparison:
     ssim: Floats
     labels: tuple[str, str] = ("a", "b")
     differences: tuple[str, ...] = ()
+    attributions: tuple[Attribution, Attribution] | None = None
+
+    def __repr__(self) -> str:
+        """Name the two and give the means, without the figures of each example; `str` writes them as a table."""
+        means = ", ".join(f"{name}={figure_text(name, value)}" for name, value in self.mean.items())
+        labels = shortened(self.labels)
+        return (
+            f"Comparison(labels={labels}, examples={len(self)}, mean: {means}, worst: example {self.worst})"
+        )
 
     def __len__(self) -> int:
         """Give the number of examples."""
@@ -141,6 +155,7 @@ class Comparison:
         }
 
 
+@at_callers_line
 def compare(a: Attribution, b: Attribution) -> Comparison:
     """Measure how similar two attributions of the same inputs, targets and kind of score are.
 
@@ -197,7 +212,12 @@ def compare(a: Attribution, b: Attribution) -> Comparison:
         figures["top_overlap"].append(top_overlap(one, other))
     figures["ssim"] = _ssim_of_maps(a, b)
     arrays = {name: np.array(column, np.float64) for name, column in figures.items()}
-    return Comparison(**arrays, labels=_labels(a, b), differences=tuple(permitted_differences(a, b)))
+    return Comparison(
+        **arrays,
+        labels=_labels(a, b),
+        differences=tuple(permitted_differences(a, b)),
+        attributions=(a, b),
+    )
 
 
 def figure_text(name: str, value: float) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from explain.errors import DataError
 from explain.files.atomic_write import replace_file
-from explain.inputs.display import Display
+from explain.inputs.display import Display, shortened
 from explain.zoo.data import Split, dataset
 from explain.zoo.layers import Framework
 from explain.zoo.preprocessing import one_hot, prepare, spell
@@ -55,6 +55,14 @@ class Samples:
     display: Display
     layout: str
     lengths: npt.NDArray[np.int64] | None = None
+
+    def __repr__(self) -> str:
+        """Write shapes and the first class names, without the arrays."""
+        lengths = "" if self.lengths is None else f", lengths={shortened(self.lengths)}"
+        return (
+            f"Samples(x={shortened(self.x)}, layout={self.layout!r}, y={shortened(self.y)}, "
+            f"classes={shortened(self.classes)}{lengths})"
+        )
 
     def __len__(self) -> int:
         """Give the number of examples."""

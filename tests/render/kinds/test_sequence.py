@@ -155,7 +155,7 @@ class TestHtml:
 class TestTables:
     def test_the_largest_first_with_names_and_values(self, made):
         a = made.table(1, 4).with_display(feature_names=("w", "x", "y", "z"))
-        a.values[0] = [0.5, -2, 0, 1]
+        a = replace(a, values=[[0.5, -2, 0, 1]])
         found = features(a, 0)
         assert [feature.relevance for feature in found] == [-2, 1, 0.5, 0]
         assert found[0].name == "x = 0.333"

@@ -14,6 +14,7 @@ from explain.migration.presentation.report_text import (
     STAGE_TITLES,
     divergence_sentence,
     error_text,
+    facts,
     figure_words,
     is_first_divergence,
     map_title,
@@ -123,7 +124,7 @@ def as_html(report: MigrationReport) -> str:
         verdict=verdict(report),
         sentence=verdict_sentence(report),
         divergence=divergence_sentence(report),
-        facts=_facts(report),
+        facts=facts(report),
         stages=[_comparisons(report, stage) for stage in STAGES if report.of_stage(stage)],
         chart=None if chart is None else PageImage(figure_data_uri(chart), _chart_alt(report)),
         methods=[method_section(name, *pair) for name, pair in report.attributions.items()],
@@ -201,20 +202,6 @@ def _figures(comparison: Comparison, shown: Sequence[int]) -> str:
         for example in shown
         for texts in [comparison.texts(example)]
     )
-
-
-def _facts(report: MigrationReport) -> list[tuple[str, str]]:
-    """Give the facts about the first divergence and its cause, each with its name."""
-    first = report.first_divergence
-    facts = []
-    if first is not None:
-        facts = [(f"In {report.model_a}", first.layer_a), (f"In {report.model_b}", first.layer_b)]
-    facts += [
-        ("Likely cause", report.cause or ""),
-        ("Evidence", report.evidence),
-        ("What to do", report.remedy),
-    ]
-    return [(name, text) for name, text in facts if text]
 
 
 def _comparisons(report: MigrationReport, stage: Stage) -> Comparisons:

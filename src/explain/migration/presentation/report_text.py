@@ -66,6 +66,26 @@ def divergence_sentence(report: MigrationReport) -> str:
     return f"First divergence: {' | '.join(names)}. Their outputs {apart}{before}."
 
 
+def facts(report: MigrationReport) -> list[tuple[str, str]]:
+    """Give the facts about the first divergence and its cause, each with its name.
+
+    Examples
+    --------
+    >>> facts(MigrationReport("a", "b", False, None, "padding", "", "Set padding='same'.", (), 1))
+    [('Likely cause', 'padding'), ('What to do', "Set padding='same'.")]
+    """
+    first = report.first_divergence
+    found = []
+    if first is not None:
+        found = [(f"In {report.model_a}", first.layer_a), (f"In {report.model_b}", first.layer_b)]
+    found += [
+        ("Likely cause", report.cause or ""),
+        ("Evidence", report.evidence),
+        ("What to do", report.remedy),
+    ]
+    return [(name, text) for name, text in found if text]
+
+
 def error_text(value: float | None) -> str:
     """Write an error or a tolerance; a dash if there is none.
 

@@ -45,9 +45,10 @@ class Picture:
 def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     """Undo the normalisation of one input: ``x * scale + mean``, clipped to [0, 1].
 
-    One channel is grey, three are red, green and blue; for any other number the mean is shown in grey. If `display`
-    has no normalisation (mean 0, scale 1) and the input has values outside [0, 1], its range is rescaled to [0, 1]
-    (from ``display.bounds`` if given, else from its own least and greatest value), as the note states.
+    One channel is grey, three are red, green and blue, or the reverse as `display` says; for any other number the mean
+    is shown in grey. If `display` has no normalisation (mean 0, scale 1) and the input has values outside [0, 1], its
+    range is rescaled to [0, 1] (from ``display.bounds`` if given, else from its own least and greatest value), as the
+    note states.
 
     Parameters
     ----------
@@ -92,6 +93,8 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
         pixels = (pixels - low) / (high - low) if high > low else np.full_like(pixels, 0.5)
         notes.append("stretched")
     pixels = np.clip(pixels, 0.0, 1.0)
+    if inputs.ndim == 3 and channels == 3 and display.color == "bgr":
+        pixels = pixels[..., ::-1]
     if inputs.ndim == 3 and channels == 1:
         pixels = pixels[..., 0]
     return Picture(pixels, ", ".join(notes), is_rows=inputs.ndim == 2)
