@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from explain.errors import RenderError
-from explain.render import most_relevant_slice, picture, plot, slice_volume
+from explain.render import most_relevant_slice, picture, plot, plot_pair, slice_volume
 
 GOLDEN = pytest.mark.mpl_image_compare(
     tolerance=0.2, savefig_kwargs={"dpi": 100, "metadata": {"Software": None}}
@@ -168,6 +169,37 @@ class TestFigure:
         figure = plot(replace(a, values=0 * a.values), slices=2)
         assert "all zero" in words(figure)
         check_text(figure)
+
+
+class TestElsewhere:
+    def test_one_slice_into_axes_of_the_caller(self, made):
+        a = scan(made)
+        axes = Figure().add_subplot()
+        plot(a, ax=axes, plane="H", slice=7)
+        np.testing.assert_allclose(axes.images[0].get_array(), a.values[0, 0, :, 7], rtol=1e-6)
+        with pytest.raises(
+            RenderError, match="ax= draws one slice, and several are to be drawn: give slice="
+        ):
+            plot(a, ax=axes, slices=3)
+
+    @pytest.mark.parametrize("options", [{}, {"slices": 4}])
+    def test_size(self, made, check_text, options):
+        figure = plot(scan(made), figsize=(14, 9), **options)
+        assert tuple(figure.get_size_inches()) == (14, 9)
+        check_text(figure)
+
+    def test_a_pair_has_one_plane_and_says_where(self, made, check_text):
+        a = scan(made)
+        moved = {name: getattr(a, name).transpose(0, 2, 3, 4, 1).copy() for name in ("values", "inputs")}
+        b = replace(a, **moved, layout="NDHWC", framework="tensorflow")
+        figure = plot_pair(a, b, plane="sagittal", slice=4)
+        check_text(figure)
+        _, one, other = pictures(figure)[:3]
+        np.testing.assert_allclose(one, a.values[0, 0, :, :, 4], rtol=1e-6)
+        np.testing.assert_array_equal(one, other)
+        assert "W = 4 (0 to 15)" in " ".join(words(figure))
+        with pytest.raises(RenderError, match="plane='D' picks slices of volumes"):
+            plot_pair(made.images(), made.images(), plane="D")
 
 
 class TestRefusals:
