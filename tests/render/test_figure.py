@@ -168,7 +168,9 @@ class TestOtherKinds:
         assert most_relevant_slice(a).tolist() == [1, 2]
         figure = plot(a)
         assert figure.axes[1].images[0].get_array().sum() == 42
-        assert {"slice 2 of 5", "slice 3 of 5"} <= set(words(figure))
+        assert {"slice D = 1 (0 to 4)", "slice D = 2 (0 to 4)"} <= {
+            text.replace("\xa0", " ") for text in words(figure)
+        }
 
     def test_a_slice_keeps_what_belongs_to_it(self, made):
         a = made.volumes(baseline=np.ones((2, 1, 5, 6, 7), np.float32))

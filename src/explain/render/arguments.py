@@ -12,7 +12,7 @@ from explain.errors import RenderError
 from explain.inputs.display import Display
 from explain.render.colour_maps import own_colormap
 from explain.render.colours import DEFAULT_PERCENTILE, Scale, check_percentile, shared_scale
-from explain.render.drawn import Drawn, SeriesStyle
+from explain.render.drawn import Drawn, SeriesStyle, TableKind
 from explain.render.parts.cells import merged_cells
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison, compare
@@ -45,6 +45,8 @@ class Choices:
     title: str | None = None
     figsize: tuple[float, float] | None = None
     series: SeriesStyle | None = None
+    kind: TableKind | None = None
+    max_features: int | None = None
 
 
 def check_arguments(
@@ -98,6 +100,8 @@ def check_arguments(
         title=_check_title(choices.title),
         series=_check_series(choices.series, attributions),
         figsize=check_figsize(choices.figsize),
+        kind=choices.kind,
+        max_features=choices.max_features,
     )
 
 

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 # The colour of padding steps: neither the ends nor the zero of a colour map have this grey.
 PADDING_COLOR = "#d0d0d0"
 
+# The colour of points without a feature value to show: no colour of `value_colors` is grey.
+NO_VALUE_COLOR = "#8c8c8c"
+
 # An odd number of steps: an even number has no step whose middle is zero.
 _STEPS = 257
 # Differences of lightness, in L* of CIELAB (0 to 100), and the most colour that a neutral middle has, in [0, 1].
 _LIGHTER = 15.0
+_BACK = 4.0
 _ENDS_APART = 0.15
 _NEUTRAL = 0.4
 
@@ -39,6 +43,16 @@ def sequential() -> Colormap:
 
     part = colormaps["magma_r"](np.linspace(0.0, 0.8, 256))
     return ListedColormap(part, "magma_r to 0.8").with_extremes(bad=PADDING_COLOR)
+
+
+@cache
+def value_colors() -> Colormap:
+    """Give the colours of feature values: from dark blue to orange, of rising lightness, apart from those of signs."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    # Beyond this part plasma is a yellow that is hard to see on white.
+    return ListedColormap(colormaps["plasma"](np.linspace(0.0, 0.78, 256)), "plasma to 0.78")
 
 
 def own_colormap(given: Any, *, signed: bool) -> Colormap:
@@ -104,7 +118,10 @@ def _character(colormap: Colormap) -> tuple[bool, bool]:
     ends_alike = bool(np.abs(colors[0] - colors[-1]).max() < _ENDS_APART)
     # Both ends are darker than the middle, or both lighter.
     extreme = min(middle - low, middle - high) > _LIGHTER or max(middle - low, middle - high) < -_LIGHTER
-    return bool(neutral and extreme and not ends_alike), ends_alike
+    # Towards the middle it becomes ever lighter, or ever darker.
+    steps = np.sign(middle - low) * np.diff(lightness) * np.repeat([1, -1], 32)
+    steady = float(steps.min()) > -_BACK
+    return bool(neutral and extreme and steady and not ends_alike), ends_alike
 
 
 def _lightness(colors: Any) -> Any:

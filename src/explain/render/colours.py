@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 Extend = Literal["neither", "both", "min", "max"]
 
 DEFAULT_PERCENTILE = 99.0
-
-# The colour of points without a feature value to show: no colour of `value_colors` is grey.
-NO_VALUE_COLOR = "#8c8c8c"
 
 
 @dataclass(frozen=True)
@@ -199,13 +195,3 @@ def css_color(color: npt.ArrayLike) -> str:
     '#ff8000'
     """
     return "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in np.asarray(color)[:3])
-
-
-@cache
-def value_colors() -> Colormap:
-    """Give the colours of feature values: from dark blue to orange, of rising lightness, apart from those of signs."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    # Beyond this part plasma is a yellow that is hard to see on white.
-    return ListedColormap(colormaps["plasma"](np.linspace(0.0, 0.78, 256)), "plasma to 0.78")

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from explain.inputs.display import Display
-from explain.inputs.layout import Layout
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.kinds.by_view import figure_of
-from explain.render.kinds.one_axes import check_axes, draw_into
-from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, TableKind, check_table_kind
-from explain.render.kinds.volume import most_relevant_slice, slice_volume
+from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, check_table_kind
+from explain.render.kinds.volume import check_no_slices, chosen_slices
+from explain.render.placing.own_axes import check_axes, draw_into
+from explain.render.placing.own_size import in_size
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, view
@@ -39,8 +39,11 @@ def plot(
     max_examples: int = 8,
     pieces: bool = False,
     series: Literal["lines", "map"] | None = None,
-    kind: TableKind | None = None,
+    kind: Literal["bars", "waterfall", "beeswarm", "importance"] | None = None,
     max_features: int | None = None,
+    plane: str | None = None,
+    slice: int | None = None,
+    slices: int | Sequence[int] | None = None,
 ) -> Figure:
     """Draw an attribution, one row per example: `explain.Attribution.plot` as a function, with the same options.
 
@@ -48,8 +51,9 @@ def plot(
     ----------
     attribution : Attribution
         What to draw.
-    ax, figsize, title, cmap, examples, display, scale, channels, percentile, max_examples, pieces, series, kind, \
-    max_features
+    ax, figsize, title, cmap, examples, display, scale, channels, percentile, max_examples, pieces, series
+        As for `explain.Attribution.plot`.
+    kind, max_features, plane, slice, slices
         As for `explain.Attribution.plot`.
 
     Returns
@@ -71,24 +75,37 @@ def plot(
     4
     """
     check_attribution("attribution", attribution)
-    check_table_kind(attribution, kind, max_features)
     channels = default_channels([attribution]) if channels is None else channels
     if kind in OF_ALL_EXAMPLES:
         max_examples = max(len(attribution), 1)
     if attribution.texts and not pieces:
         attribution = attribution.by_word()
-    slices: list[str] = []
+    shown = None
     if view(attribution) == "volume":
-        depths = most_relevant_slice(attribution, channels=channels)
-        count = Layout(attribution.layout).to_canonical(attribution.values).shape[1]
-        slices = [f"slice {depth + 1} of {count}" for depth in depths]
-        attribution = slice_volume(attribution, depths)
+        attribution, shown = chosen_slices(
+            attribution, plane=plane, slice=slice, slices=slices, channels=channels
+        )
+    else:
+        check_no_slices(attribution, plane=plane, slice=slice, slices=slices)
     choices = Choices(
-        examples, max_examples, display, scale, channels, percentile, cmap, title, figsize, series
+        examples,
+        max_examples,
+        display,
+        scale,
+        channels,
+        percentile,
+        cmap,
+        title,
+        figsize,
+        series,
+        kind,
+        max_features,
     )
+    check_table_kind(attribution, choices)
     if ax is not None:
-        check_axes(ax, attribution, choices, of_all=kind in OF_ALL_EXAMPLES)
+        check_axes(ax, attribution, choices)
     drawn = check_arguments([attribution], choices, ("shared", "panel"))
-    if ax is not None:
-        return draw_into(ax, drawn, kind, max_features)
-    return figure_of(replace(drawn, remarks=tuple(slices)), kind, max_features)
+    if shown is not None:
+        remarks = tuple(shown.remark(example) for example in range(len(attribution)))
+        drawn = replace(drawn, slices=shown, remarks=remarks)
+    return in_size(figure_of, drawn) if ax is None else draw_into(ax, drawn)

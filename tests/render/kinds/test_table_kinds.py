@@ -19,10 +19,11 @@ from explain.render import (
     plot_beeswarm,
     plot_importance,
     plot_waterfall,
+    shared_scale,
     start_scores,
     waterfall,
 )
-from explain.render.colours import value_colors
+from explain.render.colour_maps import value_colors
 from explain.render.tables.feature_rows import shades_of
 
 GOLDEN = pytest.mark.mpl_image_compare(
@@ -277,6 +278,47 @@ class TestImportance:
         sizes = np.sort(np.abs(a.values).mean(axis=0))[::-1]
         widths = [bar.get_width() for bar in plot_importance(a, max_features=5).axes[0].patches]
         np.testing.assert_allclose(widths, [*sizes[:5], sizes[5:].sum()], rtol=1e-6)
+
+
+class TestOwnAxes:
+    def test_each_kind_is_drawn_into_axes_of_the_caller(self, made):
+        a = linear(made, 20)
+        for kind, count in (("bars", 3), ("waterfall", 5), ("beeswarm", 3), ("importance", 3)):
+            axes = Figure(figsize=(5, 3)).add_subplot()
+            examples = 0 if kind in ("bars", "waterfall") else None
+            assert plot(a, ax=axes, kind=kind, examples=examples, max_features=2) is axes.figure
+            assert len(labels(axes)) == count
+
+    def test_several_waterfalls_do_not_fit_into_one(self, made):
+        with pytest.raises(RenderError, match="ax= draws one example, and 3 are to be drawn"):
+            plot(linear(made, 3), ax=Figure().add_subplot(), kind="waterfall")
+
+    @pytest.mark.parametrize("kind", ["waterfall", "beeswarm", "importance"])
+    @pytest.mark.parametrize("size", [(7, 5), (14, 7)])
+    def test_size_and_title(self, made, check_text, kind, size):
+        figure = plot(linear(made, 1, 6), kind=kind, figsize=size, title="Six $features$")
+        assert tuple(figure.get_size_inches()) == size
+        assert "Six $features$" in words(figure)
+        check_text(figure)
+
+    def test_colours_of_the_signs_of_a_waterfall(self, made):
+        axes = plot(linear(made), kind="waterfall", cmap="PuOr_r").axes[0]
+        colors = {bar.get_width() > 0: bar.get_facecolor() for bar in axes.patches}
+        assert colors[True][0] > colors[True][2]
+        assert colors[False][0] < colors[False][2]
+
+    def test_arguments_that_would_do_nothing_are_refused(self, made):
+        a = linear(made, 3)
+        scale = shared_scale(a.values)
+        for kind in ("beeswarm", "importance"):
+            for options in ({"cmap": "PuOr_r"}, {"scale": "panel"}, {"scale": scale}):
+                (name,) = options
+                with pytest.raises(RenderError, match=f"{name}=.* is for colours of attributions, and kind="):
+                    plot(a, kind=kind, **options)
+        for options in ({"channels": "abs_sum"}, {"scale": scale}):
+            (name,) = options
+            with pytest.raises(RenderError, match=f"{name}=.* does not apply to kind='waterfall'"):
+                plot(a, kind="waterfall", **options)
 
 
 class TestEveryKind:

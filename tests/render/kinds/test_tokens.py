@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from html_pages import Page
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.text import Text
 
@@ -170,6 +171,11 @@ class TestWords:
         assert "the film was unbelievably good , and I did n't want it to end" in page
         assert "every <line> of its $2h$ is fine" in page
         assert "sum over features" in page
+
+    def test_into_axes_of_the_caller(self, made):
+        axes = Figure(figsize=(5, 2)).add_subplot()
+        named_words(made).plot(ax=axes, examples=1)
+        assert [text.get_text() for text in axes.texts] == list(WORDS[1])
 
     def test_names_of_letters_stay_in_cells(self, made):
         assert view(made.names()) == "characters"

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.inputs.display import Display
-from explain.render.colours import NO_VALUE_COLOR, value_colors
+from explain.render.colour_maps import NO_VALUE_COLOR, value_colors
 from explain.render.drawn import Drawn
 from explain.render.kinds.table import (
     AXIS_ROOM,
@@ -228,7 +228,7 @@ def plot_swarm(drawn: Drawn, max_features: int = MOST_ROWS) -> Figure:
     """Draw the beeswarm of the examples shown."""
     rows = rows_of(drawn, max_features)
     notes = [f"grey: {row.without_shades}" for row in rows if row.without_shades]
-    height = ROW_HEIGHT * max(len(rows), 3)
+    height = ROW_HEIGHT * drawn.zoom[1] * max(len(rows), 3)
 
     def draw(axes: Axes, sheet: Sheet, right: float, top: float) -> None:
         draw_beeswarm(axes, rows, signed=is_signed(drawn.channels))
@@ -242,7 +242,7 @@ def plot_swarm(drawn: Drawn, max_features: int = MOST_ROWS) -> Figure:
 def plot_sizes(drawn: Drawn, max_features: int = MOST_ROWS) -> Figure:
     """Draw the importance of the features over the examples shown."""
     rows = rows_of(drawn, max_features)
-    height = BAR_HEIGHT * max(len(rows), 3)
+    height = BAR_HEIGHT * drawn.zoom[1] * max(len(rows), 3)
     return _composed(
         drawn, rows, lambda axes, *_: draw_importance(axes, rows), height, "mean |attribution|", [], 0.0
     )
@@ -270,6 +270,7 @@ def _composed(
 ) -> Figure:
     """Compose the page of one figure for all examples: its caption to the left, its axes, the words below."""
     first, count = drawn.first, len(drawn.examples)
+    width = SWARM_WIDTH * drawn.zoom[0]
     names = min(max(text_width(row.name, NAME_SIZE) for row in rows), NAME_WIDTH_MOST)
     left = CONTENT_LEFT + names + 0.12
     targets = {target_of(first, example) for example in drawn.examples}
@@ -282,17 +283,15 @@ def _composed(
     ]
 
     def draw_row(sheet: Sheet, top: float) -> None:
-        axes = sheet.axes(left, top, SWARM_WIDTH, height)
-        draw(axes, sheet, left + SWARM_WIDTH, top)
-        sheet.write(
-            left + SWARM_WIDTH / 2, top + height + AXIS_ROOM, label, TICK_SIZE, color=MUTED, align="center"
-        )
+        axes = sheet.axes(left, top, width, height)
+        draw(axes, sheet, left + width, top)
+        sheet.write(left + width / 2, top + height + AXIS_ROOM, label, TICK_SIZE, color=MUTED, align="center")
 
     page = compose(
-        header=head([first], count),
+        header=head([first], count, drawn.title),
         headings=[],
         rows=[Row(caption, height + AXIS_ROOM + _LABEL_ROOM, draw_row)],
-        width=left + SWARM_WIDTH + room + 0.1 + MARGIN,
+        width=left + width + room + 0.1 + MARGIN,
         notes=drawn.notes,
     )
     return page.sheet.figure

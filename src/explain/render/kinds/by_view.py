@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from explain.render.drawn import Drawn
@@ -12,36 +9,29 @@ from explain.render.kinds.image import plot_images
 from explain.render.kinds.image_pair import plot_image_pairs
 from explain.render.kinds.maximization import plot_maximization
 from explain.render.kinds.sequence import plot_characters
-from explain.render.kinds.series import draws_lines, plot_series
-from explain.render.kinds.table_kinds import TableKind, plot_table_kind
+from explain.render.kinds.slices import plot_slices
+from explain.render.kinds.table_kinds import plot_table_kind
 from explain.render.kinds.text import plot_texts
-from explain.render.parts.fit import fitted, zoom_to
+from explain.render.series.figure import draws_lines, plot_series
 from explain.results.view import drawn_as, view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figure_of(drawn: Drawn, kind: TableKind | None = None, max_features: int | None = None) -> Figure:
+def figure_of(drawn: Drawn) -> Figure:
     """Draw the kind of figure that fits; for volumes, one slice of each, see `explain.render.slice_volume`."""
-    plot = _kind_of(drawn, kind, max_features)
-    figure = plot(drawn)
-    if drawn.figsize is None:
-        return figure
-    return fitted(plot(replace(drawn, zoom=zoom_to(figure, drawn.figsize))), drawn.figsize)
-
-
-def _kind_of(drawn: Drawn, kind: TableKind | None, max_features: int | None) -> Callable[[Drawn], Figure]:
-    """Choose the function that draws a figure."""
     if drawn_as(drawn.first) == "input":
-        return plot_maximization
+        return plot_maximization(drawn)
+    if drawn.slices is not None:
+        return plot_slices(drawn)
     how = view(drawn.first)
     if how == "text":
-        return plot_texts
+        return plot_texts(drawn)
     if how == "characters":
-        return plot_characters
+        return plot_characters(drawn)
     if how == "table":
-        return partial(plot_table_kind, kind=kind, max_features=max_features)
+        return plot_table_kind(drawn)
     if draws_lines(drawn):
-        return plot_series
-    return plot_image_pairs if drawn.labels else plot_images
+        return plot_series(drawn)
+    return plot_image_pairs(drawn) if drawn.labels else plot_images(drawn)

@@ -169,7 +169,9 @@ def waterfall(attribution: Attribution, example: int = 0, *, max_features: int =
     return Waterfall(tuple(bars), start, end, start_name, f"{score} of the example", has_delta)
 
 
-def draw_waterfall(axes: Axes, fall: Waterfall, *, span: float | None = None) -> None:
+def draw_waterfall(
+    axes: Axes, fall: Waterfall, *, span: float | None = None, colors: Scale | None = None
+) -> None:
     """Draw the bars between two scores, the score of the example at the top.
 
     Parameters
@@ -180,6 +182,8 @@ def draw_waterfall(axes: Axes, fall: Waterfall, *, span: float | None = None) ->
         From `explain.render.waterfall`.
     span : float, optional
         The range of scores that the axis shows, equal for several waterfalls; by default what the bars need.
+    colors : Scale, optional
+        A signed scale that defines the two colours of the signs.
 
     Examples
     --------
@@ -193,12 +197,12 @@ def draw_waterfall(axes: Axes, fall: Waterfall, *, span: float | None = None) ->
     """
     edges, count = fall.edges, len(fall.bars)
     relevance = np.array([bar.relevance for bar in fall.bars])
-    colors: list[Any] = list(sign_colors(relevance, _SIGNS))
+    filled: list[Any] = list(sign_colors(relevance, _SIGNS if colors is None else colors))
     if fall.has_delta:
-        colors[-1] = RULE
+        filled[-1] = RULE
     for score in (fall.start, fall.end):
         axes.axvline(score, color=RULE, linewidth=0.7, linestyle=(0, (3, 2)), zorder=0)
-    axes.barh(np.arange(1, count + 1), relevance, left=edges[1:], height=0.68, color=colors, linewidth=0)
+    axes.barh(np.arange(1, count + 1), relevance, left=edges[1:], height=0.68, color=filled, linewidth=0)
     # From each bar to the next one, which begins where it ends.
     axes.vlines(edges, np.arange(count + 1) - 0.34, np.arange(count + 1) + 1.34, color=MUTED, linewidth=0.6)
     for score, row in ((fall.end, 0), (fall.start, count + 1)):
@@ -253,18 +257,20 @@ def plot_waterfalls(drawn: Drawn, max_features: int = MOST_BARS) -> Figure:
     left = CONTENT_LEFT + min(names, NAME_WIDTH_MOST) + 0.12
     span = max(fall.reach[1] - fall.reach[0] for fall in falls)
 
+    width = BARS_WIDTH * drawn.zoom[0]
+
     def height(index: int) -> float:
-        return BAR_HEIGHT * (len(falls[index].bars) + 2)
+        return BAR_HEIGHT * drawn.zoom[1] * (len(falls[index].bars) + 2)
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
-        axes = sheet.axes(left, top, BARS_WIDTH, height(index))
-        draw_waterfall(axes, falls[index], span=span if drawn.shared else None)
+        axes = sheet.axes(left, top, width, height(index))
+        draw_waterfall(axes, falls[index], span=span if drawn.shared else None, colors=drawn.scales[index])
 
     page = compose_examples(
         drawn,
         draw_row,
         height=lambda index: height(index) + AXIS_ROOM,
-        headings=[Heading(drawn.first.score.replace("_", "-"), left, BARS_WIDTH)],
-        width=left + BARS_WIDTH + 0.1 + numbers + MARGIN,
+        headings=[Heading(drawn.first.score.replace("_", "-"), left, width)],
+        width=left + width + 0.1 + numbers + MARGIN,
     )
     return page.sheet.figure

@@ -9,8 +9,8 @@ import numpy as np
 
 from explain.errors import RenderError
 from explain.inputs.text.tokens import Text
-from explain.render.parts.lines import SEPARATOR, Line
-from explain.render.parts.sheet import ALERT, INK, MUTED
+from explain.render.parts.lines import CAPTION_WIDTH, SEPARATOR, Line
+from explain.render.parts.sheet import ALERT, INK, MUTED, text_width
 from explain.render.parts.steps import quoted
 from explain.results.attribution import Attribution
 from explain.results.heatmap import Floats
@@ -133,7 +133,16 @@ def example_text(attribution: Attribution, example: int) -> str:
             f"display.example_names has {len(names)} names but there are {len(attribution)} examples: give one name "
             "for each, or none."
         )
-    return f"{names[example]} (example {example})"
+    return f"{_fitting(' '.join(str(names[example]).split()))} (example {example})"
+
+
+def _fitting(name: str) -> str:
+    """Shorten a name in its middle until it fits on a line: both ends of a file's name tell it from others."""
+    kept, shown = len(name), name
+    while text_width(shown, Line("").size) > CAPTION_WIDTH and kept > 2:
+        kept -= 1
+        shown = f"{name[: kept // 2]}…{name[-(kept - kept // 2) :]}"
+    return shown
 
 
 def example_lines(attribution: Attribution, example: int, *extra: str) -> list[Line]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 from matplotlib.cm import ScalarMappable
 
-from explain.render.colours import Scale, color_of_zero, value_colors
+from explain.render.colour_maps import value_colors
+from explain.render.colours import Scale, color_of_zero
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import TICK_SIZE, quiet_ticks
 from explain.render.parts.page import GAP, HEADING_SIZE, MARGIN, Heading

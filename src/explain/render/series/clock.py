@@ -38,7 +38,7 @@ class Clock:
         The length of a step.
     """
 
-    name: str = "step"
+    name: str = "time step"
     unit: float = 1.0
 
     def ends(self, steps: int) -> tuple[float, float]:
@@ -50,7 +50,7 @@ class Clock:
         axes.set_xlim(*self.ends(steps))
         axes.xaxis.set_visible(True)
         whole = self.unit == 1.0
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 5, 10], min_n_ticks=1))
         quiet_ticks(axes, "x")
         axes.set_xlabel(self.name, fontsize=TICK_SIZE, color=MUTED, labelpad=2)
 
@@ -77,11 +77,11 @@ def clock_of(display: Display, layout: str, steps: int) -> Clock:
     >>> clock_of(Display(sampling_rate=500.0), "NTC", 5000)
     Clock(name='time (s)', unit=0.002)
     >>> clock_of(Display(), "NTC", 5000).name, clock_of(Display(), "NCW", 5000).name
-    ('step', 'position')
+    ('time step', 'position')
     """
     rate = display.sampling_rate
     if rate is None:
-        return Clock("step" if "T" in layout else "position")
+        return Clock("time step" if "T" in layout else "position")
     is_number = isinstance(rate, int | float | np.number) and not isinstance(rate, bool)
     if not is_number or not 0 < rate < float("inf"):
         raise RenderError(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.text import Text
 
 from explain.errors import RenderError
+from explain.render.drawn import Drawn
 from explain.render.parts.colour_bar import COLORBAR_WIDTH
 from explain.results.names import number
 
@@ -19,6 +22,32 @@ LEAST_TYPE = 5.0
 _ZOOMS = (0.45, 20.0)
 # A figure that is at most this much too small is centred: whole pixels of small images remain whole.
 _CENTRED = 1.3
+
+
+def in_size(plot: Callable[[Drawn], Figure], drawn: Drawn) -> Figure:
+    """Draw a figure in the size that the caller wants, if any.
+
+    Parameters
+    ----------
+    plot : callable
+        Draws the figure, with wider and higher panels where ``drawn.zoom`` says so.
+    drawn : Drawn
+        Its content, with the size.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure in that size.
+
+    Raises
+    ------
+    RenderError
+        If the text would be too small to read.
+    """
+    figure = plot(drawn)
+    if drawn.figsize is None:
+        return figure
+    return fitted(plot(replace(drawn, zoom=zoom_to(figure, drawn.figsize))), drawn.figsize)
 
 
 def zoom_to(figure: Figure, figsize: tuple[float, float]) -> tuple[float, float]:

@@ -11,13 +11,14 @@ from explain.render.arguments import Choices
 from explain.render.drawn import Drawn
 from explain.render.kinds.maximization import found_picture
 from explain.render.kinds.sequence import draw_characters
-from explain.render.kinds.series import draws_lines, shown_series
-from explain.render.kinds.table_kinds import TableKind, draw_table_kind
+from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, draw_table_kind
 from explain.render.kinds.text import draw_words, placed_words
 from explain.render.parts.axes import label_time
 from explain.render.parts.panels import draw_heatmap, draw_picture
 from explain.render.parts.sheet import INK
-from explain.render.parts.steps import steps
+from explain.render.parts.steps import shown_tokens, steps
+from explain.render.series.clock import clock_of
+from explain.render.series.figure import draws_lines, shown_series
 from explain.render.series.lanes import draw_series
 from explain.results.attribution import Attribution
 from explain.results.view import drawn_as, view
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_axes(ax: object, attribution: Attribution, choices: Choices, *, of_all: bool = False) -> None:
-    """Raise `RenderError` unless `ax` is matplotlib axes, and one example is to be drawn, or the figure is `of_all`."""
+def check_axes(ax: object, attribution: Attribution, choices: Choices) -> None:
+    """Raise `RenderError` unless `ax` is matplotlib axes, and the other arguments choose one example for them."""
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
@@ -42,16 +43,14 @@ def check_axes(ax: object, attribution: Attribution, choices: Choices, *, of_all
             "matplotlib.pyplot.subplots(figsize=(8, 5))."
         )
     count = len(attribution) if choices.examples is None else np.size(np.asarray(choices.examples, object))
-    if count > 1 and not of_all:
+    if count > 1 and choices.kind not in OF_ALL_EXAMPLES:
         raise RenderError(
             f"ax= draws one example, and {count} are to be drawn: give examples=0, or call plot once for each with "
             "axes of its own."
         )
 
 
-def draw_into(
-    ax: Axes, drawn: Drawn, kind: TableKind | None = None, max_features: int | None = None
-) -> Figure:
+def draw_into(ax: Axes, drawn: Drawn) -> Figure:
     """Draw the heatmap, or what the kind has in its place, into axes of the caller.
 
     Parameters
@@ -59,9 +58,7 @@ def draw_into(
     ax : matplotlib.axes.Axes
         Where to draw.
     drawn : Drawn
-        With one example, except for a kind of table that is of all examples.
-    kind, max_features
-        For tables, as for `explain.Attribution.plot`.
+        With one example.
 
     Returns
     -------
@@ -73,16 +70,18 @@ def draw_into(
         raise RenderError(
             "ax belongs to no figure: give axes from matplotlib.pyplot.subplots() or figure.add_subplot()."
         )
-    if kind is None:
-        _draw(ax, drawn, max_features)
+    if drawn.slices is not None and drawn.slices.places.shape[1] > 1:
+        raise RenderError("ax= draws one slice, and several are to be drawn: give slice=, or leave ax= out.")
+    if view(drawn.first) == "table" and drawn_as(drawn.first) != "input":
+        draw_table_kind(ax, drawn)
     else:
-        draw_table_kind(ax, drawn, kind, max_features)
+        _draw(ax, drawn)
     if drawn.title:
         ax.set_title(drawn.title, color=INK, parse_math=False)
     return figure
 
 
-def _draw(ax: Axes, drawn: Drawn, max_features: int | None) -> None:
+def _draw(ax: Axes, drawn: Drawn) -> None:
     """Draw by the kind of the example."""
     one, (example,), scale = drawn.first, drawn.examples, drawn.scales[0]
     numbers, how = drawn.maps[0][example], view(drawn.first)
@@ -91,11 +90,9 @@ def _draw(ax: Axes, drawn: Drawn, max_features: int | None) -> None:
         ax.set_aspect("equal")
     elif how == "text":
         width = ax.get_window_extent().width / ax.figure.dpi
-        draw_words(ax, placed_words(one.texts[example].tokens, numbers, width), scale)
+        draw_words(ax, placed_words(*shown_tokens(one, example, numbers), width), scale)
     elif how == "characters":
         draw_characters(ax, steps(one, example, channels=drawn.channels), scale)
-    elif how == "table":
-        draw_table_kind(ax, drawn, "bars", max_features)
     elif draws_lines(drawn):
         shown = shown_series(drawn)
         draw_series(
@@ -104,6 +101,7 @@ def _draw(ax: Axes, drawn: Drawn, max_features: int | None) -> None:
     else:
         draw_heatmap(ax, numbers, scale, rows=how == "rows")
         if how == "rows":
-            label_time(ax, len(numbers))
+            clock = clock_of(one.display, one.layout, len(numbers))
+            label_time(ax, len(numbers), clock.name, clock.unit)
         else:
             ax.set_aspect("equal")
