@@ -44,7 +44,7 @@ def test_each_line_runs(folder, line, monkeypatch):
 
 def test_the_error_stream_has_no_log_lines_of_a_framework(folder):
     done = subprocess.run(
-        [sys.executable, "-m", "explain.command_line", "layers", "model.keras"],
+        [sys.executable, "-c", "from explain.command_line.main import app; app()", "layers", "model.keras"],
         cwd=folder,
         capture_output=True,
         text=True,

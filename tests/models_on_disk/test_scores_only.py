@@ -59,7 +59,7 @@ class TestBoth:
 
     def test_gradients_are_refused_with_the_methods_that_work(self, here, write, name):
         write(name)
-        with pytest.raises(UnsupportedModelError, match="needs gradients.*'feature_ablation'"):
+        with pytest.raises(UnsupportedModelError, match=r"needs gradients.*'feature_ablation'"):
             explain.attribute(explain.load_model(name), X, "saliency", target=1)
 
     def test_a_file_that_is_cut_off_or_none(self, here, write, name):

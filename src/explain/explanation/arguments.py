@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
-from explain.backends.protocol import SCORE_KINDS, Extension, ScoreKind
+from explain.backends.protocol import Extension
+from explain.backends.question import SCORE_KINDS, ScoreKind
 from explain.errors import EngineError, OptionError, ScoreError, UnsupportedInputError
 from explain.inputs.layout import Layout
 

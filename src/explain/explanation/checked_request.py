@@ -8,7 +8,7 @@ from typing import Any
 
 from explain.algorithms.catalogue import find_method
 from explain.backends.discovery import extension_for, without_partial
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.errors import OptionError
 from explain.explanation.arguments import (
     check_kinds,

@@ -11,7 +11,8 @@ import numpy as np
 
 from explain.algorithms.catalogue import methods
 from explain.backends.discovery import models_inside
-from explain.backends.protocol import Backend, Finding, LayeredBackend
+from explain.backends.protocol import Backend, LayeredBackend
+from explain.backends.question import Finding
 from explain.errors import OptionError, UnsupportedModelError
 from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput

@@ -107,8 +107,8 @@ def check_built(model: Any, path: Path) -> None:
     """Refuse a model whose weights have no shape yet."""
     if not getattr(model, "built", True) or not model.weights:
         raise ModelFileError(
-            f"{path} cannot be given to the {type(model).__name__} that factory builds, which has no weights yet: begin "
-            "it with keras.Input(shape), or call it once on a batch before the factory returns it."
+            f"{path} cannot be given to the {type(model).__name__} that factory builds, which has no weights yet: "
+            "begin it with keras.Input(shape), or call it once on a batch before the factory returns it."
         )
 
 

@@ -44,7 +44,8 @@ def message_of(error: BaseException) -> str:
 
     Examples
     --------
-    >>> message_of(ValueError("Exception encountered when calling Dense.call().\\n\\nBad shape.\\n\\nArguments received by"))
+    >>> text = "Exception encountered when calling Dense.call().\\n\\nBad shape.\\n\\nArguments received by"
+    >>> message_of(ValueError(text))
     'Bad shape'
     """
     text = _COLOURS.sub("", str(error))
@@ -67,10 +68,12 @@ def _shape_of(value: Any) -> tuple[Any, ...] | None:
 
 
 def _brief_of_several(value: Any) -> str:
-    first = next(iter(value.values() if isinstance(value, dict) else value), None)
+    first: Any = next(iter(value.values() if isinstance(value, dict) else value), None)
     has_arrays = _shape_of(first) is not None
     nested = isinstance(first, (list, tuple, dict))
-    text = "" if has_arrays or len(value) > _MOST // 3 or (nested and len(first) > _MOST // 3) else repr(value)
+    text = (
+        "" if has_arrays or len(value) > _MOST // 3 or (nested and len(first) > _MOST // 3) else repr(value)
+    )
     if text and len(text) <= _MOST and "\n" not in text:
         return text
     named = f"<{type(value).__name__} of {len(value)} value{'' if len(value) == 1 else 's'}"
