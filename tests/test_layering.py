@@ -13,8 +13,6 @@ EXTENSIONS = ("torch_ext", "tf_ext")
 
 # What one extension has and the other has not, and why.
 ONLY_HERE = {
-    ("tf_ext", "saved_models"): "A folder of graphs, whose signature is chosen; PyTorch has no such format.",
-    ("torch_ext", "exported_archive"): "PyTorch's reader trusts an archive of torch.export; Keras has a safe mode.",
     **{
         (
             "torch_ext",
