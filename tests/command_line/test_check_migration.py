@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 import explain
 from explain.command_line.main import app
-from explain.models.opening import opened_model
 from explain.errors import UnsupportedModelError
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report
+from explain.models.opening import opened_model
 
 
 def run(*arguments):
@@ -235,7 +235,7 @@ class TestNothingOfAFileIsRun:
         import torch
 
         torch.save(Harmful(), name)
-        self.refuse(name, "not a readable TorchScript file")
+        self.refuse(name, "holds weights and no model around them")
 
     def test_a_torchscript_archive_with_a_pickle_in_it(self, here):
         import torch
@@ -265,15 +265,15 @@ class TestNothingOfAFileIsRun:
     )
     def test_other_kinds_are_not_opened(self, here, name):
         Path(name).write_bytes(pickle.dumps(Harmful()))
-        self.refuse(name, "none of the files that are read")
+        self.refuse(name, "is a pickle, and reading one runs code of the file")
 
 
 WRONG = {
     "no such file": (("net.pt", "net.pt", "--inputs", "x.npy"), "There is no file net.pt"),
-    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "give cifar_net@torch or"),
+    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "give zoo:cifar_net@torch or"),
     "no such seed model": (("cifar_nte@torch", "cifar_net@torch"), "Did you mean 'cifar_net'?"),
     "no such framework": (("cifar_net@jax", "cifar_net@torch"), "framework='jax'"),
-    "nothing": (("net", "cifar_net@torch"), "net names no model: give a seed model with its framework"),
+    "nothing": (("net", "cifar_net@torch"), "'net' names no model, and no file of this name exists"),
     "no module": (
         ("no_such_module:build", "x:y"),
         "no_such_module:build cannot be imported (ModuleNotFoundError",

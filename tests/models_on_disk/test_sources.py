@@ -167,7 +167,8 @@ class TestContents:
         write = {
             "torch": "import torch; torch.export.save(torch.export.export(torch.nn.Linear(2, 2), "
             "(torch.ones(1, 2),)), 'net.model')",
-            "tensorflow": "import keras; keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save('net.keras')",
+            "tensorflow": "import keras; keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])"
+            ".save('net.keras')",
         }[own]
         subprocess.run([sys.executable, "-c", write], check=True, capture_output=True)
         name = "net.model" if own == "torch" else "net.keras"
