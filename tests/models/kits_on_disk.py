@@ -78,3 +78,86 @@ class Harmful:
 
     def __reduce__(self):
         return Path.touch, (Path("harm"),)
+
+
+def torch_dense():
+    import torch
+
+    torch.manual_seed(0)
+    return torch.nn.Linear(4, 3)
+
+
+def keras_dense():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="scores")])
+
+
+WEIGHTS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+
+
+def onnx_file(path, rows="N", kind="Gemm"):
+    """Write the function of a matrix."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        [helper.make_node(kind, ["x", "w"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, 3])],
+        [numpy_helper.from_array(WEIGHTS, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(path))
+
+
+def tflite_file(path):
+    """Write the function of a matrix."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32)])
+    def net(x):
+        return x @ WEIGHTS
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()])
+    Path(path).write_bytes(converter.convert())
+
+
+def reading_module(kind):
+    """A module of TensorFlow that reads or writes a file, or runs Python, when it is called; "" has no call."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None, 3), tf.float32)]
+
+    class Functions(tf.Module):
+        @tf.function(input_signature=signature)
+        def one(self, x):
+            return {"scores": x}
+
+        @tf.function(input_signature=signature)
+        def other(self, x):
+            return {"scores": -x}
+
+    def written(x):
+        with tf.control_dependencies([tf.io.write_file("harm", "x")]):
+            return tf.identity(x)
+
+    calls = {
+        "plain": lambda x: 2 * x,
+        "read": lambda x: x + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32),
+        "write": written,
+        "python": lambda x: tf.numpy_function(lambda a: a, [x], tf.float32),
+        "in a branch": lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: written(x), lambda: x),
+        "restore": lambda x: tf.raw_ops.RestoreV2(
+            prefix="w", tensor_names=["a"], shape_and_slices=[""], dtypes=[tf.float32]
+        )[0],
+    }
+
+    class Called(tf.Module):
+        @tf.function(input_signature=signature)
+        def __call__(self, x):
+            return calls[kind](x)
+
+    return Called() if kind else Functions()

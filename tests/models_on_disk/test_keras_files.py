@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from models.kits_on_disk import PICTURES, keras_net, same_values, trained_keras_net
+from models.kits_on_disk import PICTURES, keras_net, reading_module, same_values, trained_keras_net
 
 import explain
 from explain.errors import InputError, ModelFileError
@@ -203,42 +203,6 @@ class Plain(tf.Module):
         return self.net(x, training=False)
 
 
-class Reading(tf.Module):
-    """A module that reads or writes a file when it is called."""
-
-    def __init__(self, kind):
-        self.kind = kind
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32)])
-    def __call__(self, x):
-        if self.kind == "read":
-            return x + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
-        if self.kind == "write":
-            with tf.control_dependencies([tf.io.write_file("harm", "x")]):
-                return tf.identity(x)
-        if self.kind == "python":
-            return tf.numpy_function(lambda a: a, [x], tf.float32)
-        if self.kind == "in a branch":
-            return tf.cond(tf.reduce_sum(x) > 0, lambda: self._written(x), lambda: x)
-        return tf.raw_ops.RestoreV2(
-            prefix="w", tensor_names=["a"], shape_and_slices=[""], dtypes=[tf.float32]
-        )[0]
-
-    def _written(self, x):
-        with tf.control_dependencies([tf.io.write_file("harm", "x")]):
-            return tf.identity(x)
-
-
-class Named(tf.Module):
-    @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32)])
-    def one(self, x):
-        return {"scores": x}
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32)])
-    def other(self, x):
-        return {"scores": -x}
-
-
 class TestSavedModels:
     @pytest.mark.parametrize("how", ["export", "save", "module", "signature"])
     @pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "occlusion"])
@@ -268,11 +232,11 @@ class TestSavedModels:
 
     @pytest.mark.parametrize("kind", ["read", "write", "python", "in a branch", "restore"])
     def test_operations_that_reach_outside_are_refused(self, here, kind):
-        tf.saved_model.save(Reading(kind), "saved")
+        tf.saved_model.save(reading_module(kind), "saved")
         refused("saved", "may reach files, the network or Python")
 
     def test_functions_none_of_which_is_the_model(self, here):
-        module = Named()
+        module = reading_module("")
         tf.saved_model.save(module, "saved", signatures={"one": module.one, "other": module.other})
         refused("saved", "the signatures 'one', 'other' and no function of the model itself")
         tf.saved_model.save(module, "saved_one", signatures={"one": module.one})

@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from models.kits_on_disk import WEIGHTS, onnx_file, tflite_file
 
 import explain
 from explain.errors import FrameworkNotInstalledError, InputError, ModelFileError, UnsupportedModelError
 
-WEIGHTS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 X = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
 
 
@@ -21,29 +19,6 @@ X = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def onnx_file(name="net.onnx", rows="N", kind="Gemm"):
-    graph = helper.make_graph(
-        [helper.make_node(kind, ["x", "w"], ["y"])],
-        "net",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, 3])],
-        [numpy_helper.from_array(WEIGHTS, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save(model, name)
-
-
-def tflite_file(name="net.tflite"):
-    import tensorflow as tf
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32)])
-    def net(x):
-        return x @ WEIGHTS
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([net.get_concrete_function()])
-    Path(name).write_bytes(converter.convert())
 
 
 WRITERS = pytest.mark.parametrize(("write", "name"), [(onnx_file, "net.onnx"), (tflite_file, "net.tflite")])
@@ -81,17 +56,17 @@ class TestBoth:
 
 class TestONNX:
     def test_a_fixed_batch_of_one_is_explained_row_by_row(self, here):
-        onnx_file(rows=1)
+        onnx_file("net.onnx", rows=1)
         a = explain.attribute(explain.load_model("net.onnx"), X, "feature_ablation", target=1, score="output")
         np.testing.assert_allclose(a.values, X * WEIGHTS[:, 1], atol=1e-5)
 
     def test_an_operation_that_is_not_known(self, here):
-        onnx_file(kind="OwnOperation")
+        onnx_file("net.onnx", kind="OwnOperation")
         with pytest.raises(ModelFileError, match="not a readable ONNX model"):
             explain.load_model("net.onnx")
 
     def test_the_package_is_missing(self, here, monkeypatch):
-        onnx_file()
+        onnx_file("net.onnx")
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(FrameworkNotInstalledError, match="pip install onnxruntime"):
             explain.load_model("net.onnx")

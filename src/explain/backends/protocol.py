@@ -93,14 +93,13 @@ class Backend(Protocol):
     ) -> RuleGradients:
         """Give the result of a backward pass at the inputs in which some operations do not propagate their gradient.
 
-        ``"guided"``: every ReLU propagates the
-        positive part of its gradient. ``"deconvolution"``: every ReLU propagates the positive part of the
-        incoming gradient. ``"rescale"``: every non-linear operation propagates the incoming gradient times
-        the slope between `baselines` and the input; an operation without a known slope raises an error; the
-        result also has the scores at `baselines`.
-        ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the relevance of a tensor is the
-        incoming gradient times its value. A sum z propagates the share z / (z + `epsilon` · sign z) of its
-        relevance; by ``"epsilon_plus"`` a convolution propagates it only to positive contributions.
+        ``"guided"``: every ReLU propagates the positive part of its gradient. ``"deconvolution"``: every ReLU
+        propagates the positive part of the incoming gradient. ``"rescale"``: every non-linear operation propagates the
+        incoming gradient times the slope between `baselines` and the input; an operation without a known slope raises
+        an error; the result also has the scores at `baselines`.
+        ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the relevance of a tensor is the incoming
+        gradient times its value. A sum z propagates the share z / (z + `epsilon` · sign z) of its relevance; by
+        ``"epsilon_plus"`` a convolution propagates it only to positive contributions.
         """
 
     def attentions(self, examples: Examples) -> Attentions:
@@ -240,13 +239,12 @@ class Extension(TensorReader, Protocol):
     model_suffixes: tuple[str, ...]
     """Suffixes of its own model files, in formats that `explain.models` does not tell by their contents."""
 
-    @property
-    def model_formats(self) -> tuple[str, ...]:
-        """The formats, of those in `explain.models.formats`, from which it reads whole models."""
+    weight_formats: tuple[str, ...]
+    """The formats, of those in `explain.models.formats`, from which it writes weights to a model."""
 
     @property
-    def weight_formats(self) -> tuple[str, ...]:
-        """The formats from which it writes weights to a model that it recognises."""
+    def model_formats(self) -> tuple[str, ...]:
+        """The formats from which it reads whole models."""
 
     def recognises(self, model: object) -> bool:
         """Tell from the class alone whether `model` belongs to this framework."""
@@ -270,22 +268,13 @@ class Extension(TensorReader, Protocol):
         """Run the problem in the reference engine; raise `EngineError` if its numbers would be wrong."""
 
     def load_model(self, path: Path, file_format: str = "", device: str | None = None) -> Any:
-        """Read a whole model from a file or folder, running no code of it; raise `ModelFileError` if that cannot be.
-
-        `file_format` is one of `model_formats`, or empty for a file with one of `model_suffixes`.
-        """
+        """Read a whole model and run no code of the file, or raise `ModelFileError`; an own suffix has no format."""
 
     def load_weights(self, model: Any, path: Path, file_format: str) -> Any:
-        """Give a model that it recognises with all of its weights from a file, in place or not: all or none.
-
-        Raise `ModelFileError` if the names or shapes differ.
-        """
+        """Give a model with all of its weights from a file, or raise `ModelFileError` if names or shapes differ."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
-        """Give the layers with parameters, in the order of definition; raise `PortError` if they cannot be accessed.
-
-        With a batch `x` that the model takes, in the order of their calls.
-        """
+        """Give the layers with parameters as defined, with a batch `x` as they are called; or `PortError`."""
 
     def observe(
         self,
@@ -298,8 +287,7 @@ class Extension(TensorReader, Protocol):
     ) -> Observation | None:
         """Run a model unchanged, in its own mode, and give the outputs of it and its layers; None if it is opaque.
 
-        `inputs` are as the model takes them, `layout` is the layout of the first. Without `layers` only the
-        model's outputs are recorded.
+        `inputs` are as the model takes them, `layout` is that of the first. Without `layers` only outputs are recorded.
         """
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

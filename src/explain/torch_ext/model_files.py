@@ -49,7 +49,7 @@ def load_model(path: Path, file_format: str = "torchscript", device: str | None 
     if file_format != "torchscript":
         import keras
 
-        from explain.keras.model_files import read_model
+        from explain.keras.stored.whole_models import read_model
 
         return read_model(keras, path, file_format)
     read: Callable[..., Any] = torch.jit.load

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explain.errors import ModelFileError
-from explain.keras.stored_arrays import check_arrays, is_whole_model, weight_arrays
+from explain.keras.stored.arrays import check_arrays, is_whole_model, weight_arrays
 
 _SUFFIXES = {"keras": (".keras",), "hdf5": (".h5", ".hdf5")}
 _NEEDS_CODE = (
@@ -98,7 +98,7 @@ def write_weights(model: Any, path: Path, file_format: str) -> Any:
     except Exception as cause:
         raise ModelFileError(
             f"{path} does not hold the weights of the {type(model).__name__} that factory builds "
-            f"({_reason(cause)}). Build the model exactly as it was when the file was saved."
+            f"({_reason(cause)}): its layers must be of the same kinds as those of the model that was saved."
         ) from cause
     return model
 

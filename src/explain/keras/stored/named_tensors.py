@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from explain.errors import ModelFileError
-from explain.keras.model_files import check_built
+from explain.keras.stored.whole_models import check_built
 
 
 def write_tensors(model: Any, path: Path) -> Any:
