@@ -12,6 +12,7 @@ import torch
 from keras import layers
 from keras.applications import imagenet_utils
 from PIL import Image
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from explain.errors import InputError, PreprocessingWarning
 from explain.preprocessing import Preprocessing, of_model, read
@@ -192,6 +193,26 @@ def test_a_model_that_transformers_loaded_from_a_folder(tmp_path):
     # A name on a hub is no folder.
     model.name_or_path = "google/vit-base-patch16-224"
     assert of_model(model) is None
+
+
+def test_objects_of_other_libraries(tmp_path):
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    processor = ViTImageProcessorPil(size={"height": 16, "width": 16})
+    with Image.open(tmp_path / "red.png") as photo:
+        expected = processor(photo)["pixel_values"]
+    np.testing.assert_allclose(read(tmp_path, preprocessing=processor).x, expected, atol=1e-6)
+    pipeline = SimpleNamespace(image_processor=processor)
+    assert of_model(pipeline).size == 16
+    # The attributes of torchvision.transforms._presets.ImageClassification.
+    transforms = SimpleNamespace(
+        crop_size=[16],
+        resize_size=[20],
+        mean=[0.485, 0.456, 0.406],
+        std=[0.229, 0.224, 0.225],
+        interpolation=SimpleNamespace(value="bicubic"),
+    )
+    found = read(tmp_path, preprocessing=transforms).preprocessing
+    assert (found.size, found.resize_to, found.interpolation, found.divide_by) == (16, 20, "bicubic", 255)
 
 
 def test_files_beside_a_model_that_are_of_something_else(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 from explain.errors import InputError, OptionError, PreprocessingWarning
 from explain.inputs.readers.pictures import Doubts
+from explain.preprocessing.config_files import of_object
 from explain.preprocessing.first_layers import Beginning
 from explain.preprocessing.from_model import first_layers, fitted, of_model, picture_input
 from explain.preprocessing.presets import PRESETS, preset
@@ -89,9 +90,13 @@ def _base(
     if isinstance(given, Mapping):
         return Preprocessing.from_json(given)
     if given is not None:
+        of_others = of_object(given)
+        if of_others is not None:
+            return of_others
         raise OptionError(
-            f"preprocessing is of type {type(given).__name__}: give a preset ({', '.join(map(repr, PRESETS))}) or an "
-            "explain.preprocessing.Preprocessing."
+            f"preprocessing is of type {type(given).__name__}: give a preset ({', '.join(map(repr, PRESETS))}), an "
+            "explain.preprocessing.Preprocessing, an image processor of transformers, or the transforms() of "
+            "torchvision's weights."
         )
     says_all = "divide_by" in options
     try:

@@ -1,4 +1,4 @@
-"""Settings as timm and transformers write them: in files beside a model, and in attributes."""
+"""Settings as timm, transformers and torchvision have them: in files beside a model, and in objects."""
 
 from __future__ import annotations
 
@@ -175,6 +175,53 @@ def _does(config: Mapping[str, Any], step: str, its_setting: str) -> bool:
     if step not in config and config.get(its_setting) is not None:
         raise KeyError(f"{its_setting} without {step}")
     return bool(config.get(step))
+
+
+def of_object(given: Any) -> Preprocessing | None:
+    """Read the settings from an image processor of transformers, or from the transforms of torchvision's weights.
+
+    Parameters
+    ----------
+    given : object
+        ``AutoImageProcessor.from_pretrained(...)``, or ``ResNet50_Weights.DEFAULT.transforms()``.
+
+    Returns
+    -------
+    Preprocessing, optional
+        None if it is neither.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> transforms = SimpleNamespace(
+    ...     crop_size=[224], resize_size=[232], mean=[0.5] * 3, std=[0.5] * 3, interpolation="bilinear"
+    ... )
+    >>> of_object(transforms).describe()
+    'shorter side to 232, middle 224×224 cut out, / 255, − 0.5, / 0.5'
+    """
+    kind = type(given).__name__
+    if callable(getattr(given, "to_dict", None)):
+        return checked(of_transformers, given.to_dict(), kind)
+    names = ("crop_size", "resize_size", "mean", "std", "interpolation")
+    if not all(hasattr(given, name) for name in names):
+        return None
+    return checked(_of_torchvision, {name: getattr(given, name) for name in names}, kind)
+
+
+def _of_torchvision(config: Mapping[str, Any], source: str) -> Preprocessing:
+    sides = {name: config[name] for name in ("crop_size", "resize_size")}
+    crop, resize = (_sides(one[0] if len(one) == 1 else one, square=False) for one in sides.values())
+    return Preprocessing(
+        size=crop,
+        resize="shorter" if isinstance(resize, int) else "stretch",
+        resize_to=resize,
+        interpolation=_interpolation(getattr(config["interpolation"], "value", config["interpolation"])),
+        divide_by=255,
+        mean=_single(config["mean"]),
+        std=_single(config["std"]),
+        channels="first",
+        source=source,
+    )
 
 
 def _resizing(config: Mapping[str, Any], crops: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from explain.preprocessing import by_kind
 from explain.preprocessing.choice import chosen
 from explain.preprocessing.geometry import Interpolation, Resize, Size
 from explain.preprocessing.inputs_read import Inputs
-from explain.preprocessing.settings import Color, Numbers, Preprocessing
+from explain.preprocessing.settings import Color, Numbers
 
 _OF_TABLES = ("columns", "drop", "index", "series", "time")
 _OF_PICTURES = (
@@ -52,7 +52,7 @@ def read(
     model_path: str | os.PathLike[str] | None = None,
     format: Kind | None = None,
     classes: Sequence[str] = (),
-    preprocessing: Preprocessing | Mapping[str, Any] | str | None = None,
+    preprocessing: Any = None,
     size: int | Size | None = None,
     resize: Resize | None = None,
     resize_to: int | Size | None = None,
@@ -90,8 +90,9 @@ def read(
         What the files hold, if their suffixes and contents do not tell.
     classes : sequence of str
         The names of the model's outputs, for the result's `display`.
-    preprocessing : Preprocessing, Mapping or str, optional
-        For pictures: settings, or the name of a preset (see `preset`); by default what the model tells.
+    preprocessing : Preprocessing, Mapping, str, or an object of another library, optional
+        For pictures: settings, or the name of a preset (see `preset`); an image processor of transformers, or the
+        ``transforms()`` of torchvision's weights; by default what the model tells.
     size, resize, resize_to, crop, interpolation, fill, divide_by, mean, std, color, channels : optional
         Single settings of `Preprocessing` that replace those; ``crop="none"`` for no crop. `channels` is also for
         sounds: (N, C, T) or (N, T, C), where one channel alone is else (N, T).
