@@ -23,6 +23,7 @@ FOLDERS = (
     "migration",
     "numpy_ext",
     "parameters",
+    "public_calls",
     "running",
     "tf_ext",
     "torch_ext",

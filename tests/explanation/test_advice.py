@@ -13,13 +13,26 @@ from advice import (
     maps,
     methods,
     migration,
+    newcomers,
     opening,
     outputs,
     strings,
     texts,
 )
 
-TABLES = (arguments, attention, functions, maps, methods, migration, opening, outputs, strings, texts)
+TABLES = (
+    arguments,
+    attention,
+    functions,
+    maps,
+    methods,
+    migration,
+    newcomers,
+    opening,
+    outputs,
+    strings,
+    texts,
+)
 ADVICE = [one for table in TABLES for one in table.ADVICE]
 CASES = [
     pytest.param(one, kit, id=f"{table.__name__.rpartition('.')[2]}-{number}-{kit}")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from explain.errors import OptionError
+from explain.inputs.naming.brief import brief
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,6 @@ def display_of(display: Display | Mapping[str, Any] | None) -> Display:
     known = [one.name for one in fields(Display)]
     if not isinstance(display, Mapping) or set(display) - set(known):
         raise OptionError(
-            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
+            f"display={brief(display)} is not understood: give an explain.Display or a dict of {', '.join(known)}."
         )
     return Display.from_json(dict(display))
