@@ -24,6 +24,7 @@ FOLDERS = (
     "numpy_ext",
     "parameters",
     "preprocessing",
+    "public_calls",
     "results",
     "running",
     "tf_ext",

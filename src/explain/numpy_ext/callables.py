@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,21 @@ def _of_method(owner: Any, name: str, score: ScoreKind) -> ArrayFunction:
     elif kind != score and not _is_classifier(owner) and name in _BY_SCORE.values():
         # Of what is no classifier it is what the caller says: mixtures give probabilities, a network may give anything.
         kind = None
-    return ArrayFunction(getattr(owner, name), f"{type(owner).__name__}.{name}", score=kind)
+    call = _with_columns(getattr(owner, name), getattr(owner, "feature_names_in_", None))
+    return ArrayFunction(call, f"{type(owner).__name__}.{name}", score=kind)
+
+
+def _with_columns(call: Callable[..., Any], names: Any) -> Callable[..., Any]:
+    """Call an estimator that was fitted on a data frame with one: its steps may choose columns by their names."""
+    if names is None or find_spec("pandas") is None:
+        return call
+
+    def with_columns(x: Any) -> Any:
+        import pandas
+
+        return call(pandas.DataFrame(x, columns=names) if np.shape(x)[1:] == (len(names),) else x)
+
+    return with_columns
 
 
 def _gives_classes(estimator: Any, name: str) -> bool:
