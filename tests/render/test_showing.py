@@ -117,6 +117,13 @@ class TestOneAttribution:
             np.testing.assert_allclose(panel.get_array(), expected, rtol=1e-6)
         assert len({(panel.norm.vmin, panel.norm.vmax) for panel in panels}) == 1
 
+    @pytest.mark.mpl_image_compare(filename="notebook_grid.png", savefig_kwargs={"dpi": 150})
+    def test_the_look_of_a_grid(self, made):
+        images = made.images(14, shape=(9, 12, 3), notes=("A warning of the call.",))
+        return drawing(
+            images.with_display(example_names=tuple(f"pets/{number:02}.jpg" for number in range(14)))
+        ).figure
+
     def test_a_grid_of_odd_pictures(self, made, check_text):
         names = tuple(f"folder/of/pictures/number_{one}.png" for one in range(5))
         wide = made.images(5, shape=(4, 60, 3)).with_display(example_names=names)
