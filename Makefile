@@ -70,7 +70,7 @@ test-cuda: install
 # Writes the golden explanations that no longer hold, and the golden images, anew. Look at every one before committing it.
 golden: install
 	$(BIN)/python -m pytest tests/test_golden.py --explain-update
-	$(BIN)/python -m pytest tests/test_golden.py tests/render/kinds/test_text.py --mpl-generate-path=tests/golden/images
+	$(BIN)/python -m pytest tests/test_golden.py tests/render/kinds --mpl-generate-path=tests/golden/images
 
 # Ours beside every peer, about 35 minutes; BENCH=--quick tries it out. The peers live in an environment of their own.
 PEERS := benchmarks/.venv-peers

@@ -39,7 +39,7 @@ FUNCTIONS_TO_COME = {
 }
 
 # Public names that are meant to be folders or modules.
-PUBLIC_MODULES = {"errors", "migration", "render", "zoo"}
+PUBLIC_MODULES = {"errors", "migration", "preprocessing", "render", "zoo"}
 
 # What imports a module by a name that import-linter does not see, and what it imports so.
 IMPORTS_BY_NAME = {
@@ -47,12 +47,13 @@ IMPORTS_BY_NAME = {
     "backends.discovery": "The entry points of all extensions that are installed.",
     "backends.lazy_extension": "An extension's own parts, and its framework.",
     "zoo.extensions": "The part of an extension that builds seed models.",
-    "command_line.named_models": "A user's own function that builds a model.",
+    "models.factories": "A user's own function that builds a model.",
 }
 
 # What holds the name of a module as text, and what for.
 NAMES_A_MODULE = {
     "": "The table of public names.",
+    "preprocessing": "The table of public names.",
     "render": "The table of what is drawn.",
     "running": "Its own contract suite.",
     "backends.discovery": "The group of entry points has the package's name.",

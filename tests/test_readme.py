@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
 import torch
+from own_files import write_own_files
 from torch import nn
 from typer.testing import CliRunner
 
@@ -20,10 +22,15 @@ REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SHELL = [
-    line.split("#")[0].strip()
+    line.split(" #")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     for line in block.splitlines()
 ]
+
+
+@pytest.fixture
+def own_files(tmp_path):
+    return write_own_files(tmp_path)
 
 
 def test_the_picture_is_made_by_the_lines_below_it(tmp_path, monkeypatch):
@@ -49,6 +56,14 @@ def test_the_lines_for_a_users_own_model_run(tmp_path, monkeypatch):
     assert np.array_equal(explain.load("a.npz").values, names["a"].values)
 
 
+def test_the_lines_for_files_on_disk_run(own_files, monkeypatch):
+    monkeypatch.chdir(own_files)
+    names = {"explain": explain}
+    exec(compile(PYTHON[2], "README.md", "exec"), names)
+    assert names["a"].target == (0, 0)
+    assert names["a"].display.example_names == ("one.png", "two.png")
+
+
 @pytest.mark.parametrize("target", ["gallery", "test", "install"])
 def test_every_make_command_is_a_target(target):
     assert f"make {target}" in README
@@ -63,8 +78,9 @@ def test_ci_runs_the_readmes_test_command():
 @pytest.mark.parametrize(
     "command", [line for line in SHELL if line.startswith("explain ") and "gallery" not in line]
 )
-def test_commands_run_as_written(command, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_commands_run_as_written(command, own_files, monkeypatch):
+    monkeypatch.chdir(own_files)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     result = CliRunner().invoke(app, shlex.split(command)[1:])
     assert result.exit_code == 0, result.output
 

@@ -7,14 +7,17 @@ from explain import errors
 from explain.lazy_names import importer as _importer
 
 if TYPE_CHECKING:
-    from explain import migration, render, zoo
+    from explain import migration, preprocessing, render, zoo
     from explain.algorithms.catalogue import methods
     from explain.api import attribute, maximize
     from explain.inputs.display import Display
     from explain.inputs.text.continuation import Continuation
+    from explain.layer_table.listing import layers
     from explain.migration.check import check_migration
     from explain.migration.porting.transfer import port
     from explain.migration.report import MigrationReport
+    from explain.models.opening import load_model
+    from explain.public_calls.progress_bar import progress
     from explain.results.attribution import Attribution, load
     from explain.results.comparison import compare
 
@@ -30,10 +33,14 @@ _HOMES = {
     "MigrationReport": "explain.migration.report",
     "migration": "explain.migration",
     "Attribution": "explain.results.attribution",
+    "layers": "explain.layer_table.listing",
     "load": "explain.results.attribution",
+    "load_model": "explain.models.opening",
     "Display": "explain.inputs.display",
     "Continuation": "explain.inputs.text.continuation",
     "port": "explain.migration.porting.transfer",
+    "preprocessing": "explain.preprocessing",
+    "progress": "explain.public_calls.progress_bar",
     "render": "explain.render",
     "zoo": "explain.zoo",
 }
@@ -47,11 +54,15 @@ __all__ = [
     "check_migration",
     "compare",
     "errors",
+    "layers",
     "load",
+    "load_model",
     "maximize",
     "methods",
     "migration",
     "port",
+    "preprocessing",
+    "progress",
     "render",
     "zoo",
 ]

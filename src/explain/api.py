@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
@@ -18,6 +17,8 @@ from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerLike
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLike
+from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
+from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
 
 
@@ -69,8 +70,10 @@ def attribute(
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Attribution: ...
+@at_callers_line
 def attribute(
     model: Any,
     x: Any,
@@ -95,6 +98,7 @@ def attribute(
     bounds: tuple[float, float] | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Any:
     """Attribute the score of a model to the parts of its input.
@@ -119,12 +123,13 @@ def attribute(
         For strings: the tokenizer of the model, from ``transformers``, ``tokenizers`` or KerasHub, or any callable
         that maps one string to a list of ids. A callable may also give a pair of ids and offsets or of ids and names,
         or a dict with ``"input_ids"``. Shorter texts are padded; the model gets an ``attention_mask`` if it takes one.
-    target : None, int, sequence of int, tuple of int, sequence of tuple of int, or callable
+    target : None, int, str, sequence of int or str, tuple of int, sequence of tuple of int, or callable
         The output to explain. None takes the predicted class of each example. An int applies to all examples; a
-        list has one int per example. A tuple is one index into outputs of higher rank; a list of tuples has one
+        list has one int per example. The name of a class, from ``display.classes`` or from the model where it states
+        its classes, stands for its number. A tuple is one index into outputs of higher rank; a list of tuples has one
         index per example. A callable maps the model's output tensor to one scalar per example; where the model has no
         single output that is a tensor, as a detector's list of dicts, it gets all that the model returns. For strings
-        also the name of a class; and, where a decoder gives outputs for each token, the token that follows the text: a
+        also, where a decoder gives outputs for each token, the token that follows the text: a
         string that is one token (``" Paris"`` and ``"Paris"`` may be two), its id, or a list of one for each text; None
         takes the most likely one. Several tokens that follow are an `explain.Continuation`.
     baseline : None, float, array or str
@@ -176,6 +181,9 @@ def attribute(
         Seed of all random numbers, which NumPy draws.
     display : Display or Mapping, optional
         How to draw `x`: ``mean`` and ``scale`` of its normalisation, names of classes, steps or features.
+    progress : bool, optional
+        Whether to show a bar on standard error while the call runs. By default where it takes over two seconds, and
+        standard error is a terminal or of a notebook. `explain.progress` says so for several calls.
     **options
         Options of the method; `explain.methods` lists them.
 
@@ -226,14 +234,14 @@ def attribute(
         display=display,
         options=options,
     )
-    with posed(request) as problem:
+    with shown(progress, request.method.name), posed(request) as problem:
         found = run(problem)
     result, notes = wrap_up(problem, found)
-    for message, category in notes:
-        warnings.warn(message, category, stacklevel=2)
+    warn_at_callers_line(notes)
     return result
 
 
+@at_callers_line
 def maximize(
     model: Any,
     target: TargetLike = None,
@@ -245,6 +253,7 @@ def maximize(
     seed: int = 0,
     framework: str | None = None,
     display: Display | Mapping[str, Any] | None = None,
+    progress: bool | None = None,
     **arguments: Any,
 ) -> Attribution:
     """Find the input that maximizes a score, starting from seeded noise.
@@ -253,8 +262,9 @@ def maximize(
     ----------
     model : torch.nn.Module, keras.Model, or a function of tensors
         The model; it is restored after the call.
-    target : int, sequence of int, tuple of int, sequence of tuple of int, or callable
-        The score to maximize. A list finds one input for each entry. A model with a single output needs no target.
+    target : int, str, sequence of int or str, tuple of int, sequence of tuple of int, or callable
+        The score to maximize, as in `attribute`. A list finds one input for each entry. A model with a single output
+        needs no target.
     shape : sequence of int, optional
         Shape of one input without the batch axis, e.g. (3, 32, 32). By default the shape that the model states.
     bounds : tuple of float, optional
@@ -265,7 +275,7 @@ def maximize(
         One letter per axis, the batch axis N included, where the model does not state the layout.
     seed : int
         Seed of the initial noise and of the jitter.
-    framework, display
+    framework, display, progress
         As in `attribute`.
     **arguments
         Anything else that `attribute` takes, and the options of activation maximization.
@@ -302,6 +312,7 @@ def maximize(
         seed=seed,
         framework=framework,
         display=start.display,
+        progress=progress,
         **arguments,
     )
     return found

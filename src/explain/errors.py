@@ -12,6 +12,10 @@ class UnsupportedModelError(ExplainError, TypeError):
     """No extension recognises the model, or the model lacks what the method needs."""
 
 
+class ModelFileError(UnsupportedModelError):
+    """A file or folder holds no model, is damaged, or cannot be read without running code of it."""
+
+
 class ModelNotBuiltError(ExplainError, ValueError):
     """A Keras model has no weights yet because its input shape is not known yet."""
 
@@ -128,6 +132,10 @@ class DataError(ExplainError, OSError):
     """A data set or a weight file is missing, or is not the file it should be."""
 
 
+class MissingFileError(DataError, FileNotFoundError):
+    """There is no file of this name."""
+
+
 class ExplainWarning(UserWarning):
     """Base of every warning that `explain` issues."""
 
@@ -138,6 +146,10 @@ class PortWarning(ExplainWarning):
 
 class OutOfMemoryWarning(ExplainWarning):
     """Memory ran out: the call continued in smaller chunks, with the same result."""
+
+
+class PreprocessingWarning(ExplainWarning):
+    """Pictures were prepared in another way than the model, or the file, suggests."""
 
 
 class ConvergenceWarning(ExplainWarning):

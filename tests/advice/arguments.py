@@ -598,11 +598,44 @@ ADVICE = [
     Advice(
         " is not a target: give None (the predicted class)",
         TargetError,
-        lambda kit: of(kit, target="cat"),
+        lambda kit: of(kit, target={"cat": 1}),
         lambda kit: [
             of(kit, target=one)
             for one in (None, 1, [0, 1], (1,), [(0,), (1,)], lambda outputs: outputs[:, 0])
         ],
+        TORCH,
+    ),
+    # public_calls/progress_bar.py
+    Advice(
+        " is not understood: give True for a bar, False for none, or None for a bar where a call ",
+        OptionError,
+        lambda kit: of(kit, progress="yes"),
+        lambda kit: [of(kit, progress=one) for one in (True, False, None)],
+        TORCH,
+    ),
+    # inputs/naming/class_names.py
+    Advice(
+        " is the name of the classes ",
+        TargetError,
+        lambda kit: of(kit, target="crane", display={"classes": ("crane", "cat", "crane")}),
+        lambda kit: of(kit, target=0, display={"classes": ("crane", "cat", "crane")}),
+        TORCH,
+    ),
+    Advice(
+        " classes have names, but the outputs of one example have shape ",
+        TargetError,
+        lambda kit: of(kit, target="cat", display={"classes": ("cat", "dog")}),
+        lambda kit: [
+            of(kit, target=0),
+            of(kit, target="cat", display=explain.Display(classes=("cat", "dog", "bird"))),
+        ],
+        TORCH,
+    ),
+    Advice(
+        " is the name of a class, but the model has a single output per example, the same for every class: leave ",
+        TargetError,
+        lambda kit: attribute(summed(kit), TABLE, target="yes", display={"classes": ("no", "yes")}),
+        lambda kit: attribute(summed(kit), TABLE, target=None),
         TORCH,
     ),
     Advice(

@@ -200,14 +200,14 @@ ADVICE = [
         ],
     ),
     Advice(
-        "give the number of the class, or the names with display={'classes': (...)}",
+        " is a name, but the names of the model's classes are not known: give ",
         TargetError,
         lambda kit: read(kit, target="great"),
         lambda kit: [read(kit, target=2), read(kit, target="great", **named(kit))],
         TORCH,
     ),
     Advice(
-        ", or its number.",
+        " is not the name of a class. ",
         TargetError,
         lambda kit: read(kit, target="splendid", **named(kit)),
         lambda kit: [read(kit, target=target, **named(kit)) for target in ("great", 2)],

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 import explain
 from explain.command_line.main import app
-from explain.command_line.named_models import named_model
 from explain.errors import UnsupportedModelError
 from explain.migration.report import Divergence, MigrationReport, Row, Tolerances, load_report
+from explain.models.opening import opened_model
 
 
 def run(*arguments):
@@ -123,7 +123,8 @@ def test_every_option_reaches_the_check(checked, here):
         "tolerances": {"outputs": 1e-3, "layers": 0.5},
         "batch_size": 4,
         "seed": 7,
-        "display": None,
+        "display": explain.Display(),
+        "progress": None,
     }
 
 
@@ -175,8 +176,8 @@ def test_the_real_check_of_two_networks_does_not_pass(here):
 class TestModels:
     def test_a_function_a_class_and_a_model_that_is_there(self, here):
         for name in ("my_nets:build", "my_nets:Nets.made"):
-            assert type(named_model(name).model).__name__ == "Sequential"
-        assert named_model("my_nets:build").seed_model == ""
+            assert type(opened_model(name).model).__name__ == "Sequential"
+        assert opened_model("my_nets:build").seed_model == ""
 
     def test_a_keras_file(self, here):
         import keras
@@ -184,7 +185,7 @@ class TestModels:
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
         model.save("net.keras")
         x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
-        np.testing.assert_array_equal(named_model("net.keras").model(x), model(x))
+        np.testing.assert_array_equal(opened_model("net.keras").model(x), model(x))
 
     def test_a_torchscript_file(self, here):
         import torch
@@ -193,7 +194,7 @@ class TestModels:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             torch.jit.save(torch.jit.script(model), "net.pt")
         x = torch.ones(2, 4)
-        loaded = named_model("net.pt").model
+        loaded = opened_model("net.pt").model
         assert not loaded.training
         torch.testing.assert_close(loaded(x), model(x))
 
@@ -224,7 +225,7 @@ class Harmful:
 class TestNothingOfAFileIsRun:
     def refuse(self, name, words):
         with pytest.raises(UnsupportedModelError, match=words):
-            named_model(name)
+            opened_model(name)
         assert not Path("harm").exists()
         result = run(name, name, "--inputs", "x.npy")
         assert result.exit_code == 2
@@ -235,7 +236,7 @@ class TestNothingOfAFileIsRun:
         import torch
 
         torch.save(Harmful(), name)
-        self.refuse(name, "not a readable TorchScript file")
+        self.refuse(name, "a file of torch.save.*would run code")
 
     def test_a_torchscript_archive_with_a_pickle_in_it(self, here):
         import torch
@@ -265,15 +266,15 @@ class TestNothingOfAFileIsRun:
     )
     def test_other_kinds_are_not_opened(self, here, name):
         Path(name).write_bytes(pickle.dumps(Harmful()))
-        self.refuse(name, "none of the files that are read")
+        self.refuse(name, "is a pickle, and reading one runs code")
 
 
 WRONG = {
     "no such file": (("net.pt", "net.pt", "--inputs", "x.npy"), "There is no file net.pt"),
-    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "give cifar_net@torch or"),
+    "a seed model without a framework": (("cifar_net", "cifar_net@torch"), "give zoo:cifar_net@torch or"),
     "no such seed model": (("cifar_nte@torch", "cifar_net@torch"), "Did you mean 'cifar_net'?"),
     "no such framework": (("cifar_net@jax", "cifar_net@torch"), "framework='jax'"),
-    "nothing": (("net", "cifar_net@torch"), "net names no model: give a seed model with its framework"),
+    "nothing": (("net", "cifar_net@torch"), "'net' names no model, and no file of this name exists"),
     "no module": (
         ("no_such_module:build", "x:y"),
         "no_such_module:build cannot be imported (ModuleNotFoundError",
@@ -287,7 +288,7 @@ WRONG = {
         "my_nets:broken raised RuntimeError while it built the model",
     ),
     "a function that fails in explain": (("my_nets:refused", "x:y"), "name='nothing'"),
-    "no inputs": (("my_nets:build", "cifar_net@torch"), "--inputs is missing"),
+    "no inputs": (("my_nets:build", "cifar_net@torch"), "INPUT is missing"),
     "no such inputs": (("my_nets:build", "cifar_net@torch", "--inputs", "none.npy"), "none.npy"),
     "no such second inputs": (("cifar_net@torch", "cifar_net@torch", "--inputs-b", "none.npy"), "none.npy"),
     "no tolerance": (
@@ -324,7 +325,7 @@ def test_an_error_that_nobody_foresaw_is_no_verdict(monkeypatch):
 
     monkeypatch.setattr("explain.migration.check.check_migration", fail)
     result = run("cifar_net@torch", "cifar_net@torch")
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "ZeroDivisionError: a fault of ours" in result.output
 
 

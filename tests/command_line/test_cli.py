@@ -24,7 +24,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     for framework in ("torch", "tensorflow"):
         result = run(
-            "attribute", "-m", "cifar_net", "-f", framework, "--method", "saliency", "--target", 3,
+            "attribute", f"zoo:cifar_net@{framework}", "--method", "saliency", "--target", 3,
             "--count", 2, "-o", folder / f"{framework}.npz",
         )  # fmt: skip
         assert result.exit_code == 0, result.output
@@ -80,7 +80,7 @@ def test_attribute_keeps_the_result(saved):
 
 def test_attribute_draws_names_and_takes_options(tmp_path):
     result = run(
-        "attribute", "-m", "names_rnn", "--method", "ig", "--option", "n_steps=3",
+        "attribute", "zoo:names_rnn@torch", "--method", "ig", "--option", "n_steps=3",
         "--option", "rule=midpoint", "--score", "log_probability", "--count", 2, "-o", tmp_path / "names.png",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -94,7 +94,9 @@ def integrated(tmp_path):
 
     def explained(*arguments):
         path = tmp_path / "a.npz"
-        result = run("attribute", "-m", "cifar_net", "--method", "ig", "--count", 2, "-o", path, *arguments)
+        result = run(
+            "attribute", "zoo:cifar_net@torch", "--method", "ig", "--count", 2, "-o", path, *arguments
+        )
         assert result.exit_code == 0, result.output
         return explain.load(path)
 
@@ -124,7 +126,7 @@ def test_steps_and_rule_as_asked_for(integrated):
 def test_attribute_takes_an_input(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((1, 3, 32, 32), np.float32))
     result = run(
-        "attribute", "-m", "cifar_net", "--method", "saliency", "--input", tmp_path / "x.npy",
+        "attribute", "zoo:cifar_net@torch", "--method", "saliency", tmp_path / "x.npy",
         "-o", tmp_path / "a.npz",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -164,22 +166,22 @@ def test_different_questions_are_not_compared(saved, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("attribute", "-m", "cifar_nte", "-o", "a.npz"), "Did you mean 'cifar_net'?"),
-        (("attribute", "-m", "cifar_net", "-f", "jax", "-o", "a.npz"), "framework='jax'"),
-        (("attribute", "-m", "cifar_net", "--method", "igg", "-o", "a.npz"), "Did you mean 'ig'?"),
-        (("attribute", "-m", "cifar_net", "--target", "10", "-o", "a.npz"), "10"),
-        (("attribute", "-m", "cifar_net", "-o", "a.jpg"), "neither .npz"),
-        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "n_steps"), "not NAME=VALUE"),
-        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "n_steps=0"), "n_steps=0"),
-        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "n_steps=some"), "n_steps='some'"),
-        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "tolerance=0"), "tolerance=0"),
-        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--option", "rule=simpson"), "rule='simpson'"),
-        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--batch-size", "0"), "batch_size=0"),
+        (("attribute", "zoo:cifar_nte@torch", "-o", "a.npz"), "Did you mean 'cifar_net'?"),
+        (("attribute", "zoo:cifar_net@jax", "-o", "a.npz"), "framework='jax'"),
+        (("attribute", "zoo:cifar_net@torch", "--method", "igg", "-o", "a.npz"), "Did you mean 'ig'?"),
+        (("attribute", "zoo:cifar_net@torch", "--target", "10", "-o", "a.npz"), "10"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.jpg"), "give a name that ends in .npz"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "n_steps"), "not NAME=VALUE"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "n_steps=0"), "n_steps=0"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "n_steps=some"), "n_steps='some'"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "tolerance=0"), "tolerance=0"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "rule=simpson"), "rule='simpson'"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--batch-size", "0"), "batch_size=0"),
         (
-            ("attribute", "-m", "cifar_net", "-o", "a.npz", "--memory-budget", "1"),
+            ("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--memory-budget", "1"),
             "memory_budget=1 bytes are too few",
         ),
-        (("attribute", "-m", "cifar_net", "-o", "a.npz", "--input", "none.npy"), "none.npy"),
+        (("attribute", "zoo:cifar_net@torch", "none.npy", "-o", "a.npz"), "none.npy"),
         (("compare", "none.npz", "none.npz"), "none.npz"),
         (("show", "none.npz", "-o", "a.jpg"), "does not end in .png"),
         (("gallery", "-m", "nothing"), "name='nothing'"),
@@ -197,6 +199,6 @@ def test_what_is_wrong_is_said_in_one_line(arguments, words, tmp_path, monkeypat
 
 def test_pickles_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    result = run("attribute", "-m", "cifar_net", "--input", tmp_path / "x.npy", "-o", tmp_path / "a.npz")
+    result = run("attribute", "zoo:cifar_net@torch", tmp_path / "x.npy", "-o", tmp_path / "a.npz")
     assert result.exit_code == 2
-    assert "not a .npy file of numbers" in result.output
+    assert "numpy.save" in result.output

@@ -8,6 +8,7 @@ import pytest
 from advice import (
     arguments,
     attention,
+    files,
     functions,
     inventory,
     maps,
@@ -20,7 +21,20 @@ from advice import (
     texts,
 )
 
-TABLES = (arguments, attention, functions, maps, methods, migration, opening, outputs, results, strings, texts)
+TABLES = (
+    arguments,
+    attention,
+    files,
+    functions,
+    maps,
+    methods,
+    migration,
+    opening,
+    outputs,
+    results,
+    strings,
+    texts,
+)
 ADVICE = [one for table in TABLES for one in table.ADVICE]
 CASES = [
     pytest.param(one, kit, id=f"{table.__name__.rpartition('.')[2]}-{number}-{kit}")

@@ -202,7 +202,7 @@ def test_outputs_of_higher_rank(kit):
         ((0, 1), "2 indices"),
         (1.5, "not a target"),
         (True, "not a target"),
-        ("cat", "not a target"),
+        ({"cat": 1}, "not a target"),
         ([0.5, 1, 2], "not a target"),
         ([], "0 entries"),
         ({"class": 1}, "not a target"),

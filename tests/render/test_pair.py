@@ -26,10 +26,10 @@ def both(made):
 def test_one_scale_for_both_whatever_their_layouts(both):
     a, b = both
     figure = plot_pair(a, b)
-    assert len(figure.axes) == 2 * 3 + 1
-    limits = {figure.axes[index].images[0].get_clim() for index in (1, 2, 4, 5)}
+    assert len(figure.axes) == 2 * 4
+    limits = {figure.axes[index].images[0].get_clim() for index in (1, 2, 5, 6)}
     assert len(limits) == 1
-    one, other = (figure.axes[index].images[0].get_array() for index in (4, 5))
+    one, other = (figure.axes[index].images[0].get_array() for index in (5, 6))
     np.testing.assert_allclose(1.5 * one, other, rtol=1e-5)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 from importlib.metadata import entry_points
+from os import PathLike, fspath
 from typing import Any
 
 from explain.backends.protocol import Extension
@@ -35,6 +36,8 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     explain.errors.UnsupportedModelError: model is of type int, which no extension accepts. Accepted are: ...
     """
     registered = extensions()
+    if isinstance(model, (str, PathLike)) and not _is_recognised(model):
+        raise _path_error(fspath(model))
     if framework is not None:
         for extension in registered:
             if isinstance(framework, str) and extension.name == framework:
@@ -128,6 +131,14 @@ def _is_trained(model: Any) -> bool:
     """Tell whether a model has weights, which the loss beside a network, a module too, has not."""
     parameters = getattr(model, "parameters", None)
     return not callable(parameters) or any(True for _ in parameters())
+
+
+def _path_error(source: str) -> UnsupportedModelError:
+    """Say that a model must be loaded before it is given."""
+    return UnsupportedModelError(
+        f"model is {source!r}, the name of a model: load it first, model = explain.load_model({source!r}), which reads "
+        "Keras, SavedModel, TorchScript, torch.export, ONNX and TFLite files without running code of them."
+    )
 
 
 def _is_recognised(model: object) -> bool:

@@ -34,6 +34,9 @@ class LazyExtension:
     backend_class: str
     """Name of the class in ``backend``."""
 
+    model_suffixes: tuple[str, ...] = ()
+    """Suffixes of files in formats of its own: none."""
+
     def version(self) -> str:
         """Give the version of the framework."""
         return str(self._framework().__version__)
@@ -67,9 +70,13 @@ class LazyExtension:
         found: Found = self._own("reference_engine").run(problem)
         return found
 
-    def load_model(self, path: Path) -> Any:
+    def load_model(self, path: Path, file_format: str = "", device: str | None = None) -> Any:
         """Read a model from a file."""
-        return self._own("model_files").load_model(path)
+        return self._own("model_files").load_model(path, file_format, device)
+
+    def load_weights(self, model: Any, path: Path, file_format: str) -> Any:
+        """Write the weights in a file to a model."""
+        return self._own("model_files").load_weights(model, path, file_format)
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Give the layers with parameters, in canonical axes; with a batch in the order of their use."""

@@ -344,7 +344,15 @@ class Extension(TensorReader, Protocol):
     """Name of the library that ``engine=`` can choose for this framework, None if there is none."""
 
     model_suffixes: tuple[str, ...]
-    """Suffixes of the files from which it reads whole models; reading must not run code of the file."""
+    """Suffixes of its own model files, in formats that `explain.models` does not tell by their contents."""
+
+    @property
+    def model_formats(self) -> tuple[str, ...]:
+        """The formats, of those in `explain.models.formats`, from which it reads whole models."""
+
+    @property
+    def weight_formats(self) -> tuple[str, ...]:
+        """The formats from which it writes weights to a model that it recognises."""
 
     def recognises(self, model: object) -> bool:
         """Tell from the class alone whether `model` belongs to this framework."""
@@ -367,8 +375,17 @@ class Extension(TensorReader, Protocol):
     def run_reference_engine(self, problem: PosedProblem) -> Found:
         """Run the problem in the reference engine; raise `EngineError` if its numbers would be wrong."""
 
-    def load_model(self, path: Path) -> Any:
-        """Read a model from a file with one of `model_suffixes`; raise `UnsupportedModelError` if it contains none."""
+    def load_model(self, path: Path, file_format: str = "", device: str | None = None) -> Any:
+        """Read a whole model from a file or folder, running no code of it; raise `ModelFileError` if that cannot be.
+
+        `file_format` is one of `model_formats`, or empty for a file with one of `model_suffixes`.
+        """
+
+    def load_weights(self, model: Any, path: Path, file_format: str) -> Any:
+        """Give a model that it recognises with all of its weights from a file, in place or not: all or none.
+
+        Raise `ModelFileError` if the names or shapes differ.
+        """
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
         """Give the layers with parameters, in the order of definition; raise `PortError` if they cannot be accessed.

@@ -1,142 +1,193 @@
-"""The commands that make, compare and draw attributions: `explain attribute`, `compare` and `show`."""
+"""The commands that compute attributions: `explain attribute` and `explain maximize`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from explain.command_line.array_file import read_array
-from explain.command_line.failure import errors_on_one_line
+from explain.command_line import shared_options as shared
+from explain.command_line.command import Quiet
+from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
+from explain.command_line.values import baseline_of, options_of, shape_of, target_of
 from explain.errors import OptionError
 
-if TYPE_CHECKING:
-    from explain.results.attribution import Attribution
+ATTRIBUTE_EXAMPLES = (
+    "explain attribute model.keras cat.png --preset imagenet --target tabby --classes imagenet.txt --out cat.svg",
+    "explain attribute nets.resnet:build photos/ --size 224 --divide-by 255 --method gradcam --out results",
+    "explain attribute weights.safetensors x.npy --factory nets.lstm:build --layout NTC --json",
+    "explain attribute zoo:cifar_net@torch --method saliency --out samples.png",
+)
+MAXIMIZE_EXAMPLES = (
+    "explain maximize zoo:cifar_net@tensorflow --target cat --out cat.png",
+    "explain maximize model.pt --target 3 --shape 3,224,224 --bounds -1 1 --option n_steps=256 --out class3",
+)
 
-ModelName = Annotated[str, typer.Option("--model", "-m", help="A seed model; `explain models` lists them.")]
-MethodName = Annotated[
-    str, typer.Option("--method", help="A name or an alias; `explain methods` lists them.")
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PATH",
+        help="A file (.npz, .png, .svg, .pdf), or a folder for results and pictures. Default: the folder "
+        "explanation, or explanation-2…",
+        show_default=False,
+    ),
 ]
 
 
 def make_attribution(
-    model: ModelName,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="A .npz file to keep the result, or a .png to see it.")
-    ],
-    framework: Annotated[str, typer.Option("--framework", "-f", help="torch or tensorflow.")] = "torch",
-    method: MethodName = "integrated_gradients",
-    target: Annotated[
-        int | None, typer.Option(help="Class to explain; each input's predicted class if left out.")
+    model: shared.ModelName = None,
+    inputs: shared.Inputs = None,
+    method: shared.Method = "integrated_gradients",
+    target: shared.Target = None,
+    out: Out = None,
+    score: shared.Score = "logit",
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="BASELINE", help="A number, or zeros, mean, blur or uniform."),
     ] = None,
-    score: Annotated[str, typer.Option(help="logit, probability, log_probability or output.")] = "logit",
-    given: Annotated[
-        Path | None,
-        typer.Option("--input", help="A .npy batch in the model's layout, instead of the model's samples."),
+    layer: shared.Layer = None,
+    option: shared.Option = None,
+    classes: shared.Classes = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="TOKENIZER",
+            help="For texts: a tokenizer.json, or package.module:name.",
+            show_default=False,
+        ),
     ] = None,
-    count: Annotated[int, typer.Option(help="How many samples, if no input is given.", min=1)] = 8,
-    option: Annotated[
-        list[str] | None, typer.Option(help="An option of the method, as NAME=VALUE; may be repeated.")
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(help="Points in memory at once; the fastest number, found by trying, if left out."),
-    ] = None,
-    memory_budget: Annotated[
-        int | None,
-        typer.Option(help="Bytes that these points may need; a quarter of the free memory if left out."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    layout: shared.Layout = None,
+    factory: shared.Factory = None,
+    device: shared.Device = None,
+    reading: ReadingOptions = NO_OPTIONS,
+    count: Annotated[
+        int, typer.Option("--count", help="How many samples of a seed model, if no INPUT is given.", min=1)
+    ] = 8,
+    batch_size: shared.BatchSize = None,
+    memory_budget: shared.MemoryBudget = None,
+    seed: shared.Seed = 0,
+    as_json: shared.AsJson = False,
+    overwrite: shared.Overwrite = False,
+    quiet: Quiet = False,
+    old_model: Annotated[str | None, typer.Option("--model", "-m", hidden=True)] = None,
+    framework: Annotated[str | None, typer.Option("--framework", "-f", hidden=True)] = None,
+    old_input: Annotated[Path | None, typer.Option("--input", hidden=True)] = None,
 ) -> None:
-    """Explain a seed model on its samples, or on an input of your own."""
+    """Explain what a model predicts for inputs from files: which parts of each input count for a class."""
     from explain.api import attribute
-    from explain.inputs.display import Display
-    from explain.zoo import load
-    from explain.zoo import samples as read_samples
+    from explain.command_line.given import given_inputs, given_model, named_or_old
+    from explain.command_line.outputs import check_out
+    from explain.command_line.tokenizers import tokenizer_of
+    from explain.command_line.written import report
 
-    with errors_on_one_line():
-        if out.suffix not in (".npz", ".png"):
-            raise OptionError(f"--out {out} ends in neither .npz (to keep the result) nor .png (to see it).")
-        samples = read_samples(model, framework)
-        display, lengths = samples.display, samples.lengths
-        if given is None:
-            from dataclasses import replace
+    name, sources = named_or_old(model, inputs or [], old_model, framework, old_input)
+    options = options_of(option or [])
+    if out is not None:
+        check_out(out, overwrite=overwrite)
+    opened = given_model(name, factory, device)
+    given = given_inputs(opened, sources, reading, classes=classes, count=count)
+    if out is not None:
+        check_out(out, overwrite=overwrite, inputs=given.count)
+    result = attribute(
+        opened.model,
+        given.x,
+        method=method,
+        tokenizer=tokenizer_of(tokenizer),
+        target=target_of(target or []),
+        baseline=baseline_of(baseline),
+        score=score,
+        layer=layer,
+        layout=layout or given.layout,
+        lengths=given.lengths,
+        batch_size=batch_size,
+        memory_budget=memory_budget,
+        seed=seed,
+        display=given.display,
+        progress=False if quiet else None,
+        **options,
+    )
+    report(result, out, as_json=as_json, quiet=quiet)
 
-            x = samples.x[:count]
-            display = replace(display, step_names=display.step_names[:count])
-            lengths = None if lengths is None else lengths[:count]
-        else:
-            x, lengths = read_array(given), None
-            display = Display(display.mean, display.scale, display.bounds, display.classes)
-        result = attribute(
-            load(model, framework),
-            x,
-            method=method,
-            target=target,
-            score=score,
-            lengths=lengths,
-            batch_size=batch_size,
-            memory_budget=memory_budget,
-            seed=seed,
-            display=display,
-            **_options(option or []),
+
+def make_maximization(
+    model: shared.ModelName = None,
+    target: shared.Target = None,
+    out: Out = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape", metavar="SHAPE", help="Of one input, such as 3,32,32. Default: as the model states it."
+        ),
+    ] = None,
+    bounds: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--bounds", help="The least and the greatest valid value, such as 0 1.", show_default=False
+        ),
+    ] = None,
+    score: shared.Score = "logit",
+    layer: shared.Layer = None,
+    neuron: Annotated[
+        str | None,
+        typer.Option(
+            "--neuron", metavar="INDEX", help="A unit of the layer, such as 3 or 3,5,5, instead of a class."
+        ),
+    ] = None,
+    option: shared.Option = None,
+    classes: shared.Classes = None,
+    layout: shared.Layout = None,
+    factory: shared.Factory = None,
+    device: shared.Device = None,
+    seed: shared.Seed = 0,
+    as_json: shared.AsJson = False,
+    overwrite: shared.Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the input that most excites a class, or a unit of a layer, starting from noise."""
+    from dataclasses import replace
+
+    from explain.api import maximize
+    from explain.command_line.class_names import read_class_names
+    from explain.command_line.given import given_model, known_display, named_or_old
+    from explain.command_line.outputs import check_out
+    from explain.command_line.written import report
+
+    name, _ = named_or_old(model, [])
+    options = options_of(option or [])
+    if out is not None:
+        check_out(out, overwrite=overwrite)
+    opened = given_model(name, factory, device)
+    display = known_display(opened)
+    if classes is not None:
+        display = replace(display, classes=read_class_names(classes))
+    arguments: dict[str, Any] = {"layer": layer, "neuron": _unit(neuron)} if layer or neuron else {}
+    result = maximize(
+        opened.model,
+        target_of(target or []),
+        shape=shape_of("--shape", shape),
+        bounds=bounds,
+        score=score,
+        layout=layout,
+        seed=seed,
+        display=display,
+        progress=False if quiet else None,
+        **arguments,
+        **options,
+    )
+    report(result, out, as_json=as_json, quiet=quiet)
+
+
+def _unit(text: str | None) -> int | tuple[int, ...] | None:
+    """Read an index into a layer's output for one example."""
+    if text is None:
+        return None
+    found: int | tuple[int, ...] | str = target_of([text])
+    if isinstance(found, str):
+        raise OptionError(
+            f"--neuron {text} is no index: give whole numbers between commas, such as 3 or 3,5,5."
         )
-        typer.echo(_write(result, out))
-
-
-def compare_saved(
-    a: Annotated[
-        Path, typer.Argument(help="A .npz file that `explain attribute` or Attribution.save wrote.")
-    ],
-    b: Annotated[Path, typer.Argument(help="Another, of the same inputs, targets and score.")],
-) -> None:
-    """Measure how alike two saved attributions are."""
-    from explain.results.attribution import load
-    from explain.results.comparison import compare
-
-    with errors_on_one_line():
-        typer.echo(str(compare(load(a), load(b))))
-
-
-def draw_saved(
-    saved: Annotated[
-        Path, typer.Argument(help="A .npz file that `explain attribute` or Attribution.save wrote.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .png to write.")],
-) -> None:
-    """Draw a saved attribution."""
-    from explain.results.attribution import load
-
-    with errors_on_one_line():
-        if out.suffix != ".png":
-            raise OptionError(f"--out {out} does not end in .png.")
-        typer.echo(_write(load(saved), out))
-
-
-def _write(result: Attribution, out: Path) -> Path:
-    """Save a result as .npz, or draw it as .png, by the suffix of the path."""
-    if out.suffix == ".npz":
-        return result.save(out)
-    from explain.files.atomic_write import replace_file
-    from explain.render import figure_png
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(out, figure_png(result.plot()))
-    return out
-
-
-def _options(given: list[str]) -> Mapping[str, Any]:
-    """Parse NAME=VALUE: the value as JSON if it is valid JSON, else as text."""
-    options: dict[str, Any] = {}
-    for one in given:
-        name, equals, text = one.partition("=")
-        if not equals:
-            raise OptionError(f"--option {one} is not NAME=VALUE, for example --option n_steps=20.")
-        try:
-            options[name] = json.loads(text)
-        except ValueError:
-            options[name] = text
-    return options
+    return found

@@ -2,124 +2,129 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from explain.command_line.array_file import read_array
-from explain.command_line.failure import errors_on_one_line
-from explain.errors import ExplainError, InputError, OptionError
+from explain.command_line import shared_options as shared
+from explain.command_line.command import DIFFERENT, Quiet
+from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
+from explain.errors import OptionError
 
-if TYPE_CHECKING:
-    from explain.command_line.named_models import NamedModel
-    from explain.inputs.display import Display
+CHECK_EXAMPLES = (
+    "explain check-migration zoo:cifar_net@torch zoo:cifar_net@tensorflow --html report.html",
+    "explain check-migration old.pt new.keras photos/ --preset imagenet --method gradcam --json report.json",
+    "explain check-migration nets:build model.tflite --inputs x.npy --inputs-b x_nhwc.npy --tolerance outputs=1e-2",
+)
 
 
 def check_models(
     a: Annotated[
         str,
         typer.Argument(
-            help="The original model: NAME@torch or NAME@tensorflow (a seed model), a .keras or .tflite file, a "
-            "TorchScript .pt or .ts file, or MODULE:FUNCTION that builds it."
+            metavar="A",
+            help=f"The original model. {shared.MODEL_FORMS}",
+            show_default=False,
+            autocompletion=shared.complete_model,
         ),
     ],
-    b: Annotated[str, typer.Argument(help="The migrated model, named in the same ways.")],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="The migrated model, named in the same ways.",
+            show_default=False,
+            autocompletion=shared.complete_model,
+        ),
+    ],
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help=f"{shared.INPUT_FORMS} Default: the samples of a seed model.",
+            show_default=False,
+        ),
+    ] = None,
     inputs: Annotated[
-        Path | None,
-        typer.Option("--inputs", help="A .npy batch as A takes it; the samples of a seed model if left out."),
+        str | None, typer.Option("--inputs", help="A file of inputs, as INPUT.", show_default=False)
     ] = None,
     inputs_b: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--inputs-b", help="The same examples as B takes them, if it is not the same array."),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", help="A method whose maps are compared; may be repeated."),
+        typer.Option(
+            "--method",
+            help="A method whose maps are compared; may be repeated.",
+            autocompletion=shared.complete_method,
+        ),
     ] = None,
-    target: Annotated[
-        int | None, typer.Option(help="Class to explain; the class that A predicts if left out.")
-    ] = None,
+    target: shared.Target = None,
     tolerance: Annotated[
         list[str] | None,
         typer.Option(
             help="How far apart a stage may be, as outputs=1e-3; also classes, layers, attributions. May be repeated."
         ),
     ] = None,
+    classes: shared.Classes = None,
     layout: Annotated[
         str | None, typer.Option(help="The axes of A's inputs, for example NCHW, where they are not known.")
     ] = None,
     layout_b: Annotated[str | None, typer.Option(help="The axes of B's inputs.")] = None,
-    as_json: Annotated[Path | None, typer.Option("--json", help="A .json file for the report.")] = None,
+    factory: Annotated[
+        str | None, typer.Option("--factory", help="If A is weights: the function that builds their model.")
+    ] = None,
+    factory_b: Annotated[str | None, typer.Option("--factory-b", help="The same for B.")] = None,
+    device: shared.Device = None,
+    reading: ReadingOptions = NO_OPTIONS,
+    as_json: Annotated[
+        str | None,
+        typer.Option("--json", help="A .json file for the report; - prints it instead of the table."),
+    ] = None,
     as_html: Annotated[
         Path | None, typer.Option("--html", help="A .html file for the report with the maps in pairs.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples in memory at once.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    batch_size: shared.BatchSize = None,
+    seed: shared.Seed = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Check that a migrated model gives the same outputs for the same reasons; exit with status 1 if it does not."""
-    with errors_on_one_line(), _every_failure_is_status_two():
-        from explain.command_line.named_models import named_model
-        from explain.migration.check import check_migration
+    from explain.command_line.given import given_inputs, given_model
+    from explain.command_line.values import target_of
+    from explain.migration.check import check_migration
 
-        one, other = named_model(a), named_model(b)
-        x, display = _inputs_and_display(inputs, one)
-        report = check_migration(
-            one.model,
-            other.model,
-            x,
-            None if inputs_b is None else read_array(inputs_b),
-            methods=method or None,
-            target=target,
-            layout=layout,
-            layout_b=layout_b,
-            tolerances=_tolerances(tolerance or []),
-            batch_size=batch_size,
-            seed=seed,
-            display=display,
-        )
-        typer.echo(str(report))
-        for write, path in ((report.save, as_json), (report.to_html, as_html)):
-            if path is not None:
-                typer.echo(f"written: {write(path)}")
+    one, other = given_model(a, factory, device), given_model(b, factory_b, device)
+    given = [*(sources or []), *([] if inputs is None else [inputs])]
+    read = given_inputs(one, given, reading, classes=classes)
+    read_b = None if inputs_b is None else given_inputs(other, [inputs_b], reading)
+    report = check_migration(
+        one.model,
+        other.model,
+        read.x,
+        None if read_b is None else read_b.x,
+        methods=method or None,
+        target=target_of(target or []),
+        layout=layout or read.layout,
+        layout_b=layout_b or (None if read_b is None else read_b.layout),
+        tolerances=_tolerances(tolerance or []),
+        batch_size=batch_size,
+        seed=seed,
+        # The names of steps belong to the samples, which are longer than what is compared.
+        display=replace(read.display, step_names=()),
+        progress=False if quiet else None,
+    )
+    printed = as_json == "-"
+    typer.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2) if printed else str(report))
+    if as_json is not None and not printed:
+        typer.echo(f"written: {report.save(as_json)}")
+    if as_html is not None:
+        typer.echo(f"written: {report.to_html(as_html)}", err=printed)
     if not report.passed:
-        raise typer.Exit(1)
-
-
-@contextmanager
-def _every_failure_is_status_two() -> Iterator[None]:
-    """Exit with status 2 on any other error too: status 1 means only that the models differ."""
-    try:
-        yield
-    except ExplainError:
-        raise
-    except OSError as error:
-        typer.echo(f"explain: {error}", err=True)
-        raise typer.Exit(2) from error
-    except Exception as error:
-        traceback.print_exc()
-        raise typer.Exit(2) from error
-
-
-def _inputs_and_display(given: Path | None, first: NamedModel) -> tuple[Any, Display | None]:
-    """Give a batch, from a file or the samples of a seed model, and how to draw inputs of a seed model."""
-    if not first.seed_model:
-        if given is None:
-            raise InputError(
-                "--inputs is missing: give a .npy file with a batch of real inputs, as numpy.save writes it."
-            )
-        return read_array(given), None
-    from explain.inputs.display import Display
-    from explain.zoo import samples as read_samples
-
-    samples = read_samples(first.seed_model, first.framework)
-    known = samples.display
-    # The names of steps belong to the samples: leave them out.
-    display = Display(known.mean, known.scale, known.bounds, known.classes)
-    return samples.x if given is None else read_array(given), display
+        raise typer.Exit(DIFFERENT)
 
 
 def _tolerances(given: list[str]) -> dict[str, float]:

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from explain.command_line.failure import errors_on_one_line
+from explain.command_line.command import Quiet
+
+GALLERY_EXAMPLES = ("explain gallery", "explain gallery --model cifar_net --method ig --out one")
 
 
 def make_gallery(
@@ -22,6 +24,7 @@ def make_gallery(
         list[str] | None, typer.Option("--method", help="Only this method; may be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Make the gallery: every seed model, every method, both frameworks, on one page; EfficientNet on another."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -32,7 +35,7 @@ def make_gallery(
         TimeElapsedColumn(),
         TextColumn("{task.description}", style="dim"),
     )
-    with errors_on_one_line(), Progress(*columns, console=Console(stderr=True)) as shown:
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as shown:
         from explain.gallery import generate
 
         task = shown.add_task("loading the frameworks", total=None)

@@ -1,4 +1,4 @@
-"""The commands `explain methods` and `explain models`: the methods and models to choose from."""
+"""The commands that list what one can choose from: `explain methods`, `explain layers` and `explain models`."""
 
 from __future__ import annotations
 
@@ -9,23 +9,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from explain.command_line.failure import errors_on_one_line
+from explain.command_line import shared_options as shared
+from explain.command_line.command import say
+from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
 
 if TYPE_CHECKING:
     from explain.algorithms.method import Method
 
 
+METHODS_EXAMPLES = ("explain methods", "explain methods --json")
+LAYERS_EXAMPLES = (
+    "explain layers model.keras",
+    "explain layers nets.resnet:build cat.png --preset imagenet",
+    "explain layers zoo:cifar_net@torch --json",
+)
+MODELS_EXAMPLES = ("explain models", "explain attribute zoo:cifar_net@torch --out samples.png")
+
+
 def list_methods(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every option.")] = False,
 ) -> None:
-    """List the catalogue of methods."""
+    """List the methods, with their short names and options."""
     from explain.algorithms.catalogue import methods
 
     rows = methods()
     if as_json:
         typer.echo(json.dumps([_method_fields(row) for row in rows], indent=2))
         return
-    _print_table(
+    print_table(
         ("method, aliases", "options", "summary"),
         [
             (
@@ -38,23 +49,46 @@ def list_methods(
     )
 
 
+def list_layers(
+    model: shared.ModelName = None,
+    inputs: shared.Inputs = None,
+    layout: shared.Layout = None,
+    factory: shared.Factory = None,
+    device: shared.Device = None,
+    reading: ReadingOptions = NO_OPTIONS,
+    as_json: shared.AsJson = False,
+) -> None:
+    """List the layers of a model, in the order of their calls, as `--layer` takes them."""
+    from explain.command_line.given import given_inputs, given_model, named_or_old
+    from explain.layer_table.listing import layers
+
+    name, sources = named_or_old(model, inputs or [])
+    opened = given_model(name, factory, device)
+    x = None
+    if sources or opened.seed_model:
+        given = given_inputs(opened, sources, reading, count=1)
+        x, layout = given.x, layout or given.layout
+    table = layers(opened.model, x, layout=layout)
+    typer.echo(json.dumps(table.to_json(), ensure_ascii=False, indent=2) if as_json else str(table))
+
+
 def list_models() -> None:
-    """List the seed models."""
+    """List the seed models that ship with the package."""
     from explain.zoo import names, seed_model
     from explain.zoo.weight_files import read_metadata, shipped
 
-    with errors_on_one_line():
-        rows = []
-        for name in names():
-            model = seed_model(name)
-            metadata = read_metadata(shipped(model, ".safetensors").read_bytes(), name)
-            shapes = "\n".join(
-                f"{framework} {'×'.join('any' if size is None else str(size) for size in shape)}"
-                for framework, shape in model.example_shape.items()
-            )
-            accuracy = f"{100 * metadata['test_accuracy']:.2f} %\nin {model.native}"
-            rows.append((f"[bold]{name}[/bold]", shapes, str(len(model.classes)), accuracy, model.summary))
-    _print_table(("model", "one input", "classes", "accuracy", "summary"), rows)
+    rows = []
+    for name in names():
+        model = seed_model(name)
+        metadata = read_metadata(shipped(model, ".safetensors").read_bytes(), name)
+        shapes = "\n".join(
+            f"{framework} {'×'.join('any' if size is None else str(size) for size in shape)}"
+            for framework, shape in model.example_shape.items()
+        )
+        accuracy = f"{100 * metadata['test_accuracy']:.2f} %\nin {model.native}"
+        rows.append((f"[bold]{name}[/bold]", shapes, str(len(model.classes)), accuracy, model.summary))
+    print_table(("model", "one input", "classes", "accuracy", "summary"), rows)
+    say("every command takes a seed model as zoo:NAME@torch or zoo:NAME@tensorflow.")
 
 
 def _method_fields(row: Method) -> dict[str, Any]:
@@ -72,7 +106,8 @@ def _method_fields(row: Method) -> dict[str, Any]:
     }
 
 
-def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, apart: bool = True) -> None:
+    """Print a table; its cells may have rich's markup, the last column wraps. Rows may be set `apart` by a line."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -81,5 +116,5 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> No
         # The last column is prose: only it wraps in a narrow terminal.
         table.add_column(name, no_wrap=name != header[-1])
     for row in rows:
-        table.add_row(*row, end_section=True)
+        table.add_row(*row, end_section=apart)
     Console().print(table)

@@ -13,28 +13,50 @@ from typing import Annotated
 
 import typer
 
-from explain.command_line.attributions import compare_saved, draw_saved, make_attribution
-from explain.command_line.check_migration import check_models
-from explain.command_line.gallery import make_gallery
-from explain.command_line.listing import list_methods, list_models
+from explain.command_line.attributions import (
+    ATTRIBUTE_EXAMPLES,
+    MAXIMIZE_EXAMPLES,
+    make_attribution,
+    make_maximization,
+)
+from explain.command_line.check_migration import CHECK_EXAMPLES, check_models
+from explain.command_line.command import command
+from explain.command_line.gallery import GALLERY_EXAMPLES, make_gallery
+from explain.command_line.listing import (
+    LAYERS_EXAMPLES,
+    METHODS_EXAMPLES,
+    MODELS_EXAMPLES,
+    list_layers,
+    list_methods,
+    list_models,
+)
+from explain.command_line.saved import COMPARE_EXAMPLES, SHOW_EXAMPLES, compare_saved, draw_saved
+
+_EPILOG = (
+    "[bold]Exit status[/bold]\n\n"
+    "0 done · 1 a check found a difference · 2 a wrong call, file or model, with a sentence that says what to do · "
+    "3 an unexpected error · 130 interrupted"
+)
 
 app = typer.Typer(
     name="explain",
     help="Say which parts of an input a model used: one interface over PyTorch and TensorFlow.",
+    epilog=_EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
 # In the order of `explain --help`.
-app.command("check-migration")(check_models)
-app.command("gallery")(make_gallery)
-app.command("methods")(list_methods)
-app.command("models")(list_models)
-app.command("attribute")(make_attribution)
-app.command("compare")(compare_saved)
-app.command("show")(draw_saved)
+command(app, "attribute", ATTRIBUTE_EXAMPLES)(make_attribution)
+command(app, "layers", LAYERS_EXAMPLES)(list_layers)
+command(app, "maximize", MAXIMIZE_EXAMPLES)(make_maximization)
+command(app, "compare", COMPARE_EXAMPLES)(compare_saved)
+command(app, "check-migration", CHECK_EXAMPLES)(check_models)
+command(app, "show", SHOW_EXAMPLES)(draw_saved)
+command(app, "gallery", GALLERY_EXAMPLES)(make_gallery)
+command(app, "methods", METHODS_EXAMPLES)(list_methods)
+command(app, "models", MODELS_EXAMPLES)(list_models)
 
 
 @app.callback(invoke_without_command=True)

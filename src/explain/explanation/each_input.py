@@ -28,6 +28,7 @@ from explain.inputs.examples import Array
 from explain.inputs.joined_calls import single_calls
 from explain.inputs.layer_calls import LayerCall, names_operation
 from explain.inputs.packing import unpacked
+from explain.public_calls.progress import counted_each
 from explain.running.layer_view import at_layer, layered, resolve_layer
 from explain.running.maps.reach import Reach, reach_of
 from explain.running.named_calls import calls_of
@@ -139,7 +140,7 @@ def _one_by_one(request: Request, view: SeveralInputs, problem: Problem, solve: 
     check_kinds(method, [one.given.layout for one in view.moved])
     failures: list[LayerError | UnsupportedInputError] = []
     reaches = reach_of(problem) if method.layer == "map" else ()
-    for place, one in enumerate(view.moved):
+    for place, one in enumerate(counted_each(view.moved)):
         name, alone = one.given.name, view.alone(problem, place)
         reason = ""
         if one.given.layout.kind not in method.kinds:

@@ -188,7 +188,7 @@ def given_inputs(
     layouts = structure.spread(layout, "layout", error=LayoutError)
     of_lengths = structure.spread(lengths, "lengths", _are_numbers, InputError)
     all_bounds = structure.spread(bounds, "bounds", _are_numbers)
-    displays = structure.spread(display, "display", _is_display)
+    displays = structure.spread(display, "display", is_display)
     own_baseline = isinstance(baseline, (tuple, list, Mapping))
     found = []
     for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
@@ -261,7 +261,7 @@ def given_inputs(
         one.layout,
         one.options,
         None,
-        Display(classes=one.display.classes),
+        Display(classes=next((each.display.classes for each in found if each.display.classes), ())),
         states_layout=all(each.states_layout for each in found if each.is_moved),
         structure=structure,
         several=tuple(found),
@@ -367,5 +367,6 @@ def _are_numbers(value: Any) -> bool:
     )
 
 
-def _is_display(value: Any) -> bool:
+def is_display(value: Any) -> bool:
+    """Tell whether a mapping has the fields of a `Display`, not a display for each of several inputs."""
     return isinstance(value, Mapping) and set(value) <= {one.name for one in fields(Display)}

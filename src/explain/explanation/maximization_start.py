@@ -18,6 +18,7 @@ from explain.inputs.bounds import bounds_of
 from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout, layout_of
+from explain.inputs.naming.class_names import per_example
 
 # The width of the noise, as a share of the width of the bounds; the noise is centred between the bounds. Wider noise
 # stays visible in the result. Without noise, all classes start at one point, where their gradients may be alike.
@@ -89,7 +90,7 @@ def start_of(
         one = _stated_shape(extension, model) if shape is None else tuple(shape)
         axes = layout_of(layout, partial(extension.default_layout, model, len(one) + 1))
     listed = to_host(target, extension)
-    target = target if listed is None else listed.tolist()
+    target = per_example(target if listed is None else listed.tolist())
     count = len(target) if isinstance(target, (list, range)) else 1
     if count == 0:
         raise TargetError("target is an empty list: give at least one target.")

@@ -25,6 +25,7 @@ from explain.explanation.text.given_text import takes_mask
 from explain.explanation.text.target import TextTarget, text_target
 from explain.explanation.whole_numbers import with_own_numbers
 from explain.inputs.examples import Array, Examples, Target
+from explain.inputs.naming.class_names import numbered
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
 from explain.inputs.text.batch import Texts
 from explain.running.execution import Executor, executor_for
@@ -61,6 +62,8 @@ class Posed:
         The texts, if the input is strings, with the names of what is explained.
     is_of_layer : bool
         Whether the result explains the output of a layer, not the inputs: there is then a single result.
+    classes : tuple of str
+        The names of the classes, if one of them is explained.
     own_layers : Mapping of str to Problem
         For a layer that reads each of several inputs by itself: the problem at its output for each, by its name.
     """
@@ -76,6 +79,7 @@ class Posed:
     unsteady: bool
     is_of_layer: bool
     text: TextTarget | None = None
+    classes: tuple[str, ...] = ()
     own_layers: Mapping[str, Problem] = field(default_factory=dict)
 
 
@@ -148,6 +152,8 @@ def _posed(request: Request, opened: Backend) -> Posed:
             text = text_target(request, request.texts, view, examples, outputs)
         request = replace(request, target=text.target)
         predicted = None if text.labels else predicted if text.predicted is None else text.predicted
+    elif not explains_neuron:
+        request = replace(request, target=numbered(request.target, request.class_names, outputs.shape[1:]))
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
     if request.question.scorer is not None and not explains_neuron:
         _, targets = resolve_target(request.question.scorer, outputs)
@@ -198,6 +204,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
         unsteady=noise > UNSTEADY,
         is_of_layer=is_of_layer,
         text=text,
+        classes=() if explains_neuron else _class_names(request, outputs, text),
         own_layers=own_layers,
     )
 
@@ -218,7 +225,15 @@ def _expected(request: Request, count: int) -> Target:
     """Give the target as far as it is known before the outputs; of a text, its names are not."""
     if request.texts is not None and not callable(request.target):
         return Target()
-    return expected_target(request.target, count)
+    return expected_target(numbered(request.target, request.class_names), count)
+
+
+def _class_names(request: Request, outputs: Array, text: TextTarget | None) -> tuple[str, ...]:
+    """Give the names of the classes, if the outputs are of these classes: some models state names for another head."""
+    if text is not None and (text.labels or text.predicted is not None):
+        return ()
+    names = request.class_names
+    return names if outputs.ndim == 2 and outputs.shape[1] == len(names) else ()
 
 
 def _with_computed_masks(backend: Backend, examples: Examples, executor: Executor) -> Examples:

@@ -12,6 +12,7 @@ from explain.errors import ExplainWarning
 from explain.explanation.given_inputs import Given
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.inputs.naming.class_names import class_names_of
 from explain.inputs.reduction import Reduction
 from explain.inputs.text.batch import Texts
 
@@ -67,3 +68,8 @@ class Request:
     memory_budget: int | None
     seed: int
     texts: Texts | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the outputs: of `display`, else those that the model states."""
+        return self.given.display.classes or class_names_of(self.model)

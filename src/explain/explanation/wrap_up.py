@@ -133,7 +133,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
             "numpy": np.__version__,
         },
         notes=tuple(message for message, _ in notes),
-        display=_shown(given.display, problem),
+        display=_shown(given.display, problem, posed.classes),
         input_name=given.name,
         together=explained.together,
     )
@@ -179,11 +179,8 @@ def _of_strings(result: Attribution, given: GivenInput) -> Attribution:
 
 
 def _with_words(result: Attribution, text: TextTarget) -> Attribution:
-    """Give the result with its texts, and with the names that the model has for its classes."""
-    display = result.display
-    if text.classes and not display.classes:
-        display = replace(display, classes=text.classes)
-    return replace(result, texts=text.texts.texts, display=display)
+    """Give the result with its texts."""
+    return replace(result, texts=text.texts.texts)
 
 
 def _score_notes(finding: Finding) -> Notes:
@@ -262,8 +259,10 @@ def _by_token(
     )
 
 
-def _shown(display: Display, problem: Problem) -> Display:
+def _shown(display: Display, problem: Problem, classes: tuple[str, ...]) -> Display:
     """Give the display of the result: for the output of a layer, only the class names of the input's display apply."""
+    if not display.classes and classes:
+        display = replace(display, classes=classes)
     return display if problem.outer is None else Display(classes=display.classes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class Display:
         The names of the examples, such as the files from which they were read.
     sampling_rate : float, optional
         For series: steps per second, which turns steps into seconds on the time axis.
+    color : {"rgb", "bgr"}
+        The order of the three channels of a picture: red, green, blue, or the reverse, as Caffe's models take it.
     preprocessing : Mapping
         How the input was made from a file, as plain data: the settings of an `explain.preprocessing.Preprocessing`.
 
@@ -54,6 +56,7 @@ class Display:
     feature_names: tuple[str, ...] = ()
     example_names: tuple[str, ...] = ()
     sampling_rate: float | None = None
+    color: Literal["rgb", "bgr"] = "rgb"
     preprocessing: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:

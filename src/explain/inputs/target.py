@@ -12,7 +12,15 @@ from explain.errors import TargetError
 from explain.inputs.examples import Array, Target
 
 TargetLike = (
-    int | Sequence[int] | tuple[int, ...] | Sequence[tuple[int, ...]] | Array | Callable[[Any], Any] | None
+    int
+    | str
+    | Sequence[int]
+    | Sequence[str]
+    | tuple[int, ...]
+    | Sequence[tuple[int, ...]]
+    | Array
+    | Callable[[Any], Any]
+    | None
 )
 TargetLabels = tuple[int | tuple[int, ...] | str | None, ...]
 

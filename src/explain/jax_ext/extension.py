@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from explain.keras.extension import KerasExtension
-from explain.keras.layers import is_keras_model, keras_backend
+from explain.keras.layers import is_keras_model, keras_backend, keras_formats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,11 @@ class JaxExtension(KerasExtension):
         "framework='jax'"
     )
     reference_engine = None
-    model_suffixes: tuple[str, ...] = ()
+
+    @property
+    def model_formats(self) -> tuple[str, ...]:
+        """The formats of whole models: those of Keras where it runs on JAX."""
+        return keras_formats(self.name)
 
     def recognises(self, model: object) -> bool:
         """Tell whether a model is a compiled function of JAX, or a Keras model where Keras runs on JAX."""

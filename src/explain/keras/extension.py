@@ -15,6 +15,8 @@ from explain.keras.layers import is_keras_model, layers_of
 class KerasExtension(LazyExtension):
     """The base of an extension for Keras models and for functions, whose channels come last."""
 
+    weight_formats: tuple[str, ...] = ("keras", "hdf5", "safetensors")
+
     def default_layout(self, model: Any, ndim: int) -> Layout:
         """Give the layout of a first input of rank `ndim`; a Keras layer may have ``channels_first``."""
         if is_keras_model(model):

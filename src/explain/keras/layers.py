@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from explain.backends.embeddings.readers import is_embedding
@@ -42,6 +47,27 @@ def keras_backend(model: object) -> str | None:
         return "tensorflow"
     keras = sys.modules.get("keras")
     return None if keras is None else str(keras.config.backend())
+
+
+def configured_backend() -> str:
+    """Give the framework that Keras runs on, or would run on, without importing it."""
+    keras = sys.modules.get("keras")
+    if keras is not None and hasattr(keras, "config"):
+        return str(keras.config.backend())
+    if named := os.environ.get("KERAS_BACKEND"):
+        return named
+    home = os.environ.get("KERAS_HOME")
+    settings = (Path(home) if home else Path.home() / ".keras") / "keras.json"
+    with suppress(OSError, ValueError):
+        stated = json.loads(settings.read_text(encoding="utf-8")).get("backend")
+        if isinstance(stated, str):
+            return stated
+    return "tensorflow"
+
+
+def keras_formats(framework: str) -> tuple[str, ...]:
+    """Give the formats of files from which Keras reads models of a framework: none where it runs on another."""
+    return ("keras", "hdf5") if configured_backend() == framework else ()
 
 
 def class_name(layer: object) -> str:
@@ -116,3 +142,30 @@ def seed_states(layers: Sequence[Any]) -> list[Any]:
         for generator in generators
         if any(base.__name__ == "SeedGenerator" for base in type(generator).__mro__)
     ]
+
+
+def n_trained(layer: Any) -> int:
+    """Count the numbers that training changes in a layer and the layers inside it, of Keras or of PyTorch.
+
+    Frozen ones count; statistics of a normalisation do not.
+
+    Examples
+    --------
+    >>> n_trained(None)
+    0
+    """
+    if callable(getattr(layer, "_flatten_layers", None)):
+        own = (one for inner in layer._flatten_layers() for one in _trained_variables(inner))
+        return sum(math.prod(one.shape) for one in {id(one): one for one in own}.values())
+    if callable(getattr(layer, "parameters", None)):
+        # A tensor that several layers share is given once. Lazy ones have no shape yet.
+        return sum(
+            0 if type(one).__name__.startswith("Uninit") else one.numel() for one in layer.parameters()
+        )
+    return 0
+
+
+def _trained_variables(layer: Any) -> Sequence[Any]:
+    # Keras 2 calls them weights.
+    own = "_trainable_variables" if hasattr(layer, "_trainable_variables") else "_trainable_weights"
+    return list(getattr(layer, own, ()))

@@ -13,9 +13,11 @@ import numpy as np
 from explain.algorithms.catalogue import find_method
 from explain.errors import ExplainError, OptionError
 from explain.explanation.arguments import optional_count, output_of, seed_of
-from explain.inputs.display import Display
+from explain.explanation.given_inputs import is_display
+from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.inputs.naming.class_names import class_names_of, numbered
 from explain.migration.diagnosis.first_divergence import first_divergence
 from explain.migration.diagnosis.harmless import pass_compensated_layers, settings_without_effect
 from explain.migration.measurement.alignment import aligned_calls
@@ -32,6 +34,9 @@ from explain.migration.measurement.maps import (
 from explain.migration.measurement.matching import ObservedModel
 from explain.migration.measurement.rows import class_rows, layer_rows, output_rows
 from explain.migration.report import MigrationReport, Tolerances
+from explain.public_calls.callers_line import at_callers_line
+from explain.public_calls.progress import counted
+from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
 from explain.running.locks import ONE_CALL_AT_A_TIME
 
@@ -41,6 +46,7 @@ METHODS = ("saliency", "integrated_gradients", "occlusion")
 _CHUNK = 64
 
 
+@at_callers_line
 def check_migration(
     model_a: Any,
     model_b: Any,
@@ -60,6 +66,7 @@ def check_migration(
     batch_size: int | None = None,
     seed: int = 0,
     display: Display | Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> MigrationReport:
     """Compare two models that should be equal: outputs, classes, layer by layer, and attributions.
 
@@ -79,8 +86,8 @@ def check_migration(
     methods : str or sequence of str, optional
         The methods whose maps are compared: by default saliency, integrated gradients and occlusion.
     target : as in `explain.attribute`
-        The target in both models; an index into an output refers to the axes of `model_a`. By default the class that
-        `model_a` predicts.
+        The target in both models: also names of classes, of `display` or those that `model_a` states. An index into an
+        output refers to the axes of `model_a`. By default the class that `model_a` predicts.
     output : int or str, optional
         Which output to explain if there are several; all outputs are compared, by their names if both models have
         the same, else by their positions.
@@ -95,7 +102,7 @@ def check_migration(
         How much the two may differ: ``{"outputs": 1e-4, "classes": 0, "layers": 1e-4, "attributions": 0.02}``.
     n_explained : int
         How many examples, from the first on, are compared layer by layer and explained.
-    batch_size, seed, display
+    batch_size, seed, display, progress
         As in `explain.attribute`.
 
     Returns
@@ -131,55 +138,70 @@ def check_migration(
     a = GivenModel.checked("model_a", model_a, x, layout, framework)
     b = second_model(a, model_b, x_b, layout_b, framework_b)
     both = (replace(a, output=output), replace(b, output=output if output_b is None else output_b))
-    with ONE_CALL_AT_A_TIME:
-        outputs = [outputs_of(one, batch_size or _CHUNK) for one in both]
-        few = [one.first(n_explained) for one in both]
-        models, notes = _observed(few)
-    of_a, of_b = (_channels_last(found, model) for found, model in zip(outputs, models, strict=True))
-    # Some models give one output at a time, the chosen one.
-    one_at_a_time = any(list(found) == [str(output)] for found in (of_a, of_b))
-    if output_b is not None or (output is not None and one_at_a_time):
-        of_a, of_b = only_output("output", output, of_a), only_output("output_b", both[1].output, of_b)
-    rows, pairs, remarks = output_rows(of_a, of_b, allowed)
-    rows += class_rows(pairs, allowed)
-    aligned = aligned_calls(*models)
-    rows += layer_rows(aligned, allowed)
-    if not aligned:
-        notes.append("No layers were compared: those of at least one model cannot be reached, or none match.")
-    maps: dict[str, tuple[Attribution, Attribution]] = {}
-    output, values = explained_output(output, pairs)
-    if output_b is None:
-        output_b = output if set(of_a) == set(of_b) else same_position(output, list(of_a), list(of_b))
-    wanted = target if target is not None else predicted_classes(values[:n_explained])
-    asked = {"batch_size": batch_size, "seed": seed, "display": display}
-    targets = wanted, target_of_second(wanted, models)
-    is_closed = any(model.observation.is_opaque for model in models)
-    reason = why_not_comparable(few, rows)
-    if reason:
-        remarks.append(f"{reason}, so their maps were not compared.")
-    for method in [] if reason else rows_of_methods:
-        found, found_maps = compare_maps(
-            few,
-            method.name,
-            asked,
-            (output, output_b),
-            targets,
-            allowed,
-            score="output" if is_closed else "logit",
-            is_method_given=methods is not None,
-            is_target_given=target is not None,
-        )
-        rows += found
-        maps |= found_maps
-    if is_closed and maps:
-        remarks.append(
-            "The maps explain the outputs as they are, since the layers of a model cannot be reached."
-        )
-    if rows_of_methods and not reason and not maps:
-        remarks.append("No maps were compared, since no method applies to both models: the rows say why.")
-    rows, compensated = pass_compensated_layers(rows)
-    remarks += compensated
-    divergence, diagnosis = first_divergence(aligned, rows, models, few, pairs)
+    names = _classes(display) or class_names_of(a.model)
+    # An unknown name is refused before the models run.
+    numbered(target, names)
+    with shown(progress, "check_migration"), counted(4 + 2 * len(rows_of_methods)) as work:
+        with ONE_CALL_AT_A_TIME:
+            outputs = []
+            for one in both:
+                work.begins(what="outputs")
+                outputs.append(outputs_of(one, batch_size or _CHUNK))
+                work.advance()
+            work.begins(2, "layers")
+            few = [one.first(n_explained) for one in both]
+            models, notes = _observed(few)
+        work.advance(2)
+        of_a, of_b = (_channels_last(found, model) for found, model in zip(outputs, models, strict=True))
+        # Some models give one output at a time, the chosen one.
+        one_at_a_time = any(list(found) == [str(output)] for found in (of_a, of_b))
+        if output_b is not None or (output is not None and one_at_a_time):
+            of_a, of_b = only_output("output", output, of_a), only_output("output_b", both[1].output, of_b)
+        rows, pairs, remarks = output_rows(of_a, of_b, allowed)
+        rows += class_rows(pairs, allowed)
+        aligned = aligned_calls(*models)
+        rows += layer_rows(aligned, allowed)
+        if not aligned:
+            notes.append(
+                "No layers were compared: those of at least one model cannot be reached, or none match."
+            )
+        maps: dict[str, tuple[Attribution, Attribution]] = {}
+        output, values = explained_output(output, pairs)
+        if output_b is None:
+            output_b = output if set(of_a) == set(of_b) else same_position(output, list(of_a), list(of_b))
+        numbers = numbered(target, names, values.shape[1:])
+        wanted = predicted_classes(values[:n_explained]) if target is None else numbers
+        asked = {"batch_size": batch_size, "seed": seed, "display": display}
+        targets = wanted, target_of_second(wanted, models)
+        is_closed = any(model.observation.is_opaque for model in models)
+        reason = why_not_comparable(few, rows)
+        if reason:
+            remarks.append(f"{reason}, so their maps were not compared.")
+        for method in [] if reason else rows_of_methods:
+            work.begins(2, f"maps by {method.name}")
+            found, found_maps = compare_maps(
+                few,
+                method.name,
+                asked,
+                (output, output_b),
+                targets,
+                allowed,
+                score="output" if is_closed else "logit",
+                is_method_given=methods is not None,
+                is_target_given=target is not None,
+            )
+            rows += found
+            maps |= found_maps
+            work.advance(2)
+        if is_closed and maps:
+            remarks.append(
+                "The maps explain the outputs as they are, since the layers of a model cannot be reached."
+            )
+        if rows_of_methods and not reason and not maps:
+            remarks.append("No maps were compared, since no method applies to both models: the rows say why.")
+        rows, compensated = pass_compensated_layers(rows)
+        remarks += compensated
+        divergence, diagnosis = first_divergence(aligned, rows, models, few, pairs)
     return MigrationReport(
         model_a=a.title,
         model_b=b.title,
@@ -196,6 +218,13 @@ def check_migration(
         | {one.extension.name: one.extension.version() for one in both},
         attributions=maps,
     )
+
+
+def _classes(display: Any) -> tuple[str, ...]:
+    """Give the names of the classes of a display, or of the first of several that has them."""
+    each = [display] if not isinstance(display, (tuple, list, Mapping)) or is_display(display) else display
+    shown = [display_of(one) for one in (each.values() if isinstance(each, Mapping) else each)]
+    return next((one.classes for one in shown if one.classes), ())
 
 
 def _tolerances(given: Tolerances | Mapping[str, float] | None) -> Tolerances:

@@ -21,10 +21,11 @@ from explain.backends import (
     Wiring,
     default_layout,
 )
-from explain.errors import EngineError, PortError, UnsupportedModelError
+from explain.errors import EngineError, ModelFileError, PortError
 from explain.numpy_ext.backend import NumPyBackend
 from explain.numpy_ext.callables import array_function, is_estimator, is_session, stated_shape
-from explain.numpy_ext.interpreters import interpreter_of, is_interpreter, is_tflite_file
+from explain.numpy_ext.interpreters import is_interpreter, is_tflite_file
+from explain.numpy_ext.model_files import onnx_session, tflite_interpreter
 
 
 class NumPyExtension:
@@ -36,7 +37,9 @@ class NumPyExtension:
         "path of a .tflite file, or a function of NumPy arrays with framework='numpy'"
     )
     reference_engine: str | None = None
-    model_suffixes: tuple[str, ...] = (".tflite",)
+    model_suffixes: tuple[str, ...] = ()
+    model_formats: tuple[str, ...] = ("onnx", "tflite")
+    weight_formats: tuple[str, ...] = ()
 
     def recognises(self, model: object) -> bool:
         """Tell by the class alone."""
@@ -79,12 +82,21 @@ class NumPyExtension:
         """Raise an error: there is none."""
         raise EngineError("There is no reference engine for functions of arrays: use engine='explain'.")
 
-    def load_model(self, path: Path) -> Any:
-        """Open a TFLite model; raise an error for an estimator: it is saved as a pickle, which is not read."""
-        if is_tflite_file(path):
-            return interpreter_of(path)
-        raise UnsupportedModelError(
+    def load_model(self, path: Path, file_format: str = "", device: str | None = None) -> Any:
+        """Open an ONNX or TFLite model; raise an error for an estimator: it is saved as a pickle, which is not read."""
+        if file_format == "onnx":
+            return onnx_session(path, device)
+        if file_format == "tflite" or is_tflite_file(path):
+            return tflite_interpreter(path, device)
+        raise ModelFileError(
             f"{path} is not a model file of a framework: load the model yourself, and give it."
+        )
+
+    def load_weights(self, model: Any, path: Path, file_format: str) -> Any:
+        """Raise an error: the weights of a function of arrays cannot be accessed."""
+        raise ModelFileError(
+            f"{path} cannot be given to a {type(model).__name__}, whose weights cannot be accessed: give the model "
+            "itself, with its weights."
         )
 
     def observe(

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from explain.errors import RenderError
 from explain.inputs.display import Display
+from explain.render.colour_maps import own_colormap
 from explain.render.colours import DEFAULT_PERCENTILE, Scale, check_percentile, shared_scale
-from explain.render.drawn import Drawn
+from explain.render.drawn import Drawn, SeriesStyle, TableKind
+from explain.render.parts.cells import merged_cells
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison, compare
 from explain.results.heatmap import ChannelRule, Floats, is_signed
-from explain.results.view import maps_of
+from explain.results.view import maps_of, view
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 Grouping = Literal["shared", "panel", "example"]
+
+# A longer series is drawn in fewer columns, of which each shows the value farthest from zero: its scale is found from
+# such values, since the percentile of single steps would make every column as dark as its end.
+SCALE_STEPS = 600
+# In inches: a page that no screen or paper has would fill the memory.
+_LONGEST_SIDE = 200.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,12 @@ class Choices:
     scale: Grouping | Scale = "shared"
     channels: ChannelRule = "sum"
     percentile: float = DEFAULT_PERCENTILE
+    cmap: str | Colormap | None = None
+    title: str | None = None
+    figsize: tuple[float, float] | None = None
+    series: SeriesStyle | None = None
+    kind: TableKind | None = None
+    max_features: int | None = None
 
 
 def check_arguments(
@@ -69,8 +86,23 @@ def check_arguments(
     check_percentile(choices.percentile)
     chosen = _check_examples(choices.examples, len(attributions[0]), choices.max_examples)
     maps = tuple(maps_of(one, choices.channels) for one in attributions)
-    scales, shared = _scales(maps, chosen, choices, groupings)
-    return Drawn(tuple(attributions), chosen, maps, scales, shared, choices.channels)
+    scales, shared = _scales(_as_shown(attributions, maps), chosen, choices, groupings)
+    if choices.cmap is not None:
+        own = own_colormap(choices.cmap, signed=is_signed(choices.channels))
+        scales = tuple(replace(scale, cmap=own) for scale in scales)
+    return Drawn(
+        tuple(attributions),
+        chosen,
+        maps,
+        scales,
+        shared,
+        choices.channels,
+        title=_check_title(choices.title),
+        series=_check_series(choices.series, attributions),
+        figsize=check_figsize(choices.figsize),
+        kind=choices.kind,
+        max_features=choices.max_features,
+    )
 
 
 def check_attribution(name: str, given: object) -> None:
@@ -107,6 +139,60 @@ def check_pair(
     if isinstance(names, str) or len(names) != 2 or not all(isinstance(name, str) for name in names):
         raise RenderError(f"labels={labels!r} does not name the two attributions: give two str.")
     return comparison, (names[0], names[1])
+
+
+def check_figsize(figsize: Any) -> tuple[float, float] | None:
+    """Check the size of a figure.
+
+    Examples
+    --------
+    >>> check_figsize([8, 5])
+    (8.0, 5.0)
+    """
+    if figsize is None:
+        return None
+    try:
+        sides = np.asarray(figsize, np.float64)
+    except (TypeError, ValueError):
+        sides = np.zeros(0)
+    if sides.shape != (2,) or not ((sides > 0) & (sides <= _LONGEST_SIDE)).all():
+        raise RenderError(
+            f"figsize={figsize!r} is not a width and a height: give two numbers of inches, each at most "
+            f"{_LONGEST_SIDE:g}, for example figsize=(8, 5)."
+        )
+    return float(sides[0]), float(sides[1])
+
+
+def _check_title(title: Any) -> str:
+    """Give the title of the caller; empty if there is none."""
+    if title is not None and not isinstance(title, str):
+        raise RenderError(f"title={title!r} is a {type(title).__name__}: give a str.")
+    return title or ""
+
+
+def _check_series(series: Any, attributions: Sequence[Attribution]) -> SeriesStyle | None:
+    """Check how to draw a series, and that it is one."""
+    if series is None:
+        return None
+    if series not in get_args(SeriesStyle):
+        raise RenderError(
+            f"series={series!r} is not known: give 'lines' for a line for each channel, 'map' for steps by channels "
+            "as a map, or leave it out."
+        )
+    if view(attributions[0]) != "rows":
+        raise RenderError(
+            f"series={series!r} is for sequences of numbers without step names, and this result is drawn as "
+            f"{view(attributions[0])}: leave series= out."
+        )
+    chosen: SeriesStyle = series
+    return chosen
+
+
+def _as_shown(attributions: Sequence[Attribution], maps: tuple[Floats, ...]) -> tuple[Floats, ...]:
+    """Give the maps from which scales are found: of long series, one value for each column that is drawn."""
+    if view(attributions[0]) != "rows":
+        return maps
+    return tuple(merged_cells(one, (len(one), SCALE_STEPS)) for one in maps)
 
 
 def _scales(

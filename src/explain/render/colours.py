@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from explain.errors import RenderError
+from explain.render.colour_maps import diverging, sequential
 from explain.results.heatmap import Array, Floats
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 Extend = Literal["neither", "both", "min", "max"]
 
 DEFAULT_PERCENTILE = 99.0
-
-# The colour of padding steps: neither the ends nor the zero of a colour map have this grey.
-PADDING_COLOR = "#d0d0d0"
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,8 @@ class Scale:
         Whether the scale is diverging or sequential.
     percentile : float
         The percentile of the absolute values at which the limit was set.
+    cmap : matplotlib.colors.Colormap, optional
+        Other colours, as `explain.render.plot` sets them for its ``cmap``.
 
     Examples
     --------
@@ -54,6 +53,7 @@ class Scale:
     vmax: float
     signed: bool
     percentile: float
+    cmap: Colormap | None = field(default=None, repr=False, hash=False)
 
     @property
     def all_zero(self) -> bool:
@@ -63,7 +63,9 @@ class Scale:
     @property
     def colormap(self) -> Colormap:
         """The `matplotlib.colors.Colormap`: diverging if signed, else sequential."""
-        return _diverging() if self.signed else _sequential()
+        if self.cmap is not None:
+            return self.cmap
+        return diverging() if self.signed else sequential()
 
     @property
     def norm(self) -> Normalize:
@@ -193,21 +195,3 @@ def css_color(color: npt.ArrayLike) -> str:
     '#ff8000'
     """
     return "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in np.asarray(color)[:3])
-
-
-@cache
-def _diverging() -> Colormap:
-    """RdBu with an odd number of steps: an even number has no step whose middle is zero."""
-    from matplotlib import colormaps
-
-    return colormaps["RdBu_r"].resampled(257).with_extremes(bad=PADDING_COLOR)
-
-
-@cache
-def _sequential() -> Colormap:
-    """Magma from light to dark; its black end is cut because it hides the picture under an overlay."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    part = colormaps["magma_r"](np.linspace(0.0, 0.8, 256))
-    return ListedColormap(part, "magma_r to 0.8").with_extremes(bad=PADDING_COLOR)

@@ -11,7 +11,7 @@ from explain.render.colours import Scale, shared_scale
 from explain.render.drawn import Drawn
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats, is_signed
-from explain.results.view import View, view
+from explain.results.view import View, step_names, view
 
 # The factors by which a difference may be magnified. A difference has no scale of its own: on such a scale, the
 # rounding of two equal models would look like a large difference.
@@ -53,7 +53,9 @@ def with_difference(drawn: Drawn) -> Drawn:
     layout = _LAYOUTS[view(drawn.first)]
     values = np.nan_to_num(gap).astype(np.float32)
     inputs = canonical(drawn.first, drawn.first.inputs).astype(np.float32) if layout == "NC" else values
-    found = replace(drawn.first, values=values, inputs=inputs, layout=layout, baseline=None)
+    # Token ids are the names of their steps; the inputs of the difference have none.
+    display = replace(drawn.first.display, step_names=step_names(drawn.first))
+    found = replace(drawn.first, values=values, inputs=inputs, layout=layout, baseline=None, display=display)
     return replace(
         drawn,
         maps=(one, other, gap),

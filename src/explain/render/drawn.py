@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from explain.algorithms.catalogue import methods
 from explain.inputs.layout import Layout
@@ -10,6 +14,12 @@ from explain.render.colours import Scale
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
 from explain.results.heatmap import ChannelRule, Floats
+
+# How sequences of numbers are drawn: a line for each channel, or steps by channels as a map.
+SeriesStyle = Literal["lines", "map"]
+
+# How a table is drawn: bars or a waterfall for each example, or a swarm or a bar for each feature.
+TableKind = Literal["bars", "waterfall", "beeswarm", "importance"]
 
 _CHANNEL_WORDS = {
     "sum": "sum over",
@@ -24,6 +34,38 @@ _TOKEN_WORDS = {
     "max": "greatest |value| of each token's vector",
 }
 _OF_WHOLE_TOKENS = {row.name for row in methods() if row.family == "attention"}
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Which slices of each volume are drawn.
+
+    Attributes
+    ----------
+    axis : str
+        The letter of the axis that they cut across.
+    plane : str
+        The plane as it was asked for; the letter of the axis if it was not.
+    places : numpy.ndarray of int
+        Their indices along the axis, shape (N, K).
+    sums : numpy.ndarray of float64
+        The sum of absolute heatmap values in each slice along the axis, shape (N, length).
+    """
+
+    axis: str
+    plane: str
+    places: npt.NDArray[np.intp]
+    sums: Floats
+
+    def remark(self, example: int) -> str:
+        """Write where the slices of one example are."""
+        length, count = self.sums.shape[1], self.places.shape[1]
+        name = "frame" if self.axis == "T" else "slice" if self.plane == self.axis else f"{self.plane} slice"
+        if count > 1:
+            return f"{count} {name}s of {length}"
+        # Without spaces where a line must not be broken.
+        place = f"{self.axis} = {self.places[example, 0]} (0 to {length - 1})"
+        return f"{name} {place.replace(' ', chr(0xA0))}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +95,20 @@ class Drawn:
     difference : Attribution, optional
         The second attribution of a pair less the first, drawn beside them. The last of `maps` and the last of `labels`
         are then its map and its name.
+    slices : Slices, optional
+        Of volumes: which slices the maps have, those of one example below each other.
+    title : str
+        The caller's title, if any.
+    series : {"lines", "map"}, optional
+        How to draw series; None lets the number of channels decide.
+    figsize : tuple of float, optional
+        The width and the height that the caller wants, in inches.
+    zoom : tuple of float
+        How much wider and higher than usual panels are drawn.
+    kind : {"bars", "waterfall", "beeswarm", "importance"}, optional
+        The figure of a table; None for bars.
+    max_features : int, optional
+        How many features of a table are drawn one by one; None for the usual number.
     """
 
     attributions: tuple[Attribution, ...]
@@ -65,6 +121,13 @@ class Drawn:
     labels: tuple[str, ...] = ()
     comparison: Comparison | None = None
     difference: Attribution | None = None
+    slices: Slices | None = None
+    title: str = ""
+    series: SeriesStyle | None = None
+    figsize: tuple[float, float] | None = None
+    zoom: tuple[float, float] = (1.0, 1.0)
+    kind: TableKind | None = None
+    max_features: int | None = None
 
     @property
     def panels(self) -> tuple[Attribution, ...]:

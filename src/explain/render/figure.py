@@ -7,22 +7,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from explain.inputs.display import Display
-from explain.inputs.layout import Layout
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.kinds.by_view import figure_of
-from explain.render.kinds.volume import most_relevant_slice, slice_volume
+from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, check_table_kind
+from explain.render.kinds.volume import check_no_slices, chosen_slices
+from explain.render.placing.own_axes import check_axes, draw_into
+from explain.render.placing.own_size import in_size
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, view
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 
 def plot(
     attribution: Attribution,
     *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+    cmap: str | Colormap | None = None,
     examples: int | Sequence[int] | None = None,
     display: Display | None = None,
     scale: Literal["shared", "panel"] | Scale = "shared",
@@ -30,40 +38,28 @@ def plot(
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
     pieces: bool = False,
+    series: Literal["lines", "map"] | None = None,
+    kind: Literal["bars", "waterfall", "beeswarm", "importance"] | None = None,
+    max_features: int | None = None,
+    plane: str | None = None,
+    slice: int | None = None,
+    slices: int | Sequence[int] | None = None,
 ) -> Figure:
-    """Draw an attribution, one row per example.
-
-    Images: the input without its normalisation, the heatmap, and the heatmap over the input in grey. Sequences with
-    ``display.step_names``: each step on the colour of its relevance, with a bar below; without names: the input and
-    the map as rows over time, with the sum of each step beside the map. Tables: bars from the largest to the
-    smallest. Texts: each word on the colour of its relevance; special tokens, such as ``[CLS]``, are smaller and
-    outlined. Volumes: for each example the slice with the largest sum of |values|. Activation maximization: the
-    start, the input that was found, and the score at every step.
+    """Draw an attribution, one row per example: `explain.Attribution.plot` as a function, with the same options.
 
     Parameters
     ----------
     attribution : Attribution
         What to draw.
-    examples : int or sequence of int, optional
-        Which examples. By default the first `max_examples`.
-    display : Display, optional
-        How to draw the input, instead of ``attribution.display``.
-    scale : {"shared", "panel"} or Scale
-        One scale and one colour bar for all examples, one for each, or the scale of another figure.
-    channels : {"sum", "mean", "abs_sum", "abs_max"}, optional
-        How the channels of a position are merged, see `explain.render.heatmaps`. By default ``"sum"``; ``"mean"`` for
-        methods that remove whole positions; ``"abs_sum"`` for methods that are unsigned in the catalogue.
-    percentile : float
-        The percentile of |values| at which colours are clipped, see `explain.render.shared_scale`.
-    max_examples : int
-        How many examples are drawn by default.
-    pieces : bool
-        For texts: whether each token has a colour of its own, instead of each word.
+    ax, figsize, title, cmap, examples, display, scale, channels, percentile, max_examples, pieces, series
+        As for `explain.Attribution.plot`.
+    kind, max_features, plane, slice, slices
+        As for `explain.Attribution.plot`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Notebooks show it; it is not registered in pyplot; save it with its ``savefig``.
+        Notebooks show it; it is not registered in pyplot; save it with its ``savefig``. With `ax`, its figure.
 
     Raises
     ------
@@ -80,14 +76,36 @@ def plot(
     """
     check_attribution("attribution", attribution)
     channels = default_channels([attribution]) if channels is None else channels
-    if view(attribution) == "text" and not pieces:
+    if kind in OF_ALL_EXAMPLES:
+        max_examples = max(len(attribution), 1)
+    if attribution.texts and not pieces:
         attribution = attribution.by_word()
-    slices: list[str] = []
+    shown = None
     if view(attribution) == "volume":
-        depths = most_relevant_slice(attribution, channels=channels)
-        count = Layout(attribution.layout).to_canonical(attribution.values).shape[1]
-        slices = [f"slice {depth + 1} of {count}" for depth in depths]
-        attribution = slice_volume(attribution, depths)
-    choices = Choices(examples, max_examples, display, scale, channels, percentile)
+        attribution, shown = chosen_slices(
+            attribution, plane=plane, slice=slice, slices=slices, channels=channels
+        )
+    else:
+        check_no_slices(attribution, plane=plane, slice=slice, slices=slices)
+    choices = Choices(
+        examples,
+        max_examples,
+        display,
+        scale,
+        channels,
+        percentile,
+        cmap,
+        title,
+        figsize,
+        series,
+        kind,
+        max_features,
+    )
+    check_table_kind(attribution, choices)
+    if ax is not None:
+        check_axes(ax, attribution, choices)
     drawn = check_arguments([attribution], choices, ("shared", "panel"))
-    return figure_of(replace(drawn, remarks=tuple(slices)))
+    if shown is not None:
+        remarks = tuple(shown.remark(example) for example in range(len(attribution)))
+        drawn = replace(drawn, slices=shown, remarks=remarks)
+    return in_size(figure_of, drawn) if ax is None else draw_into(ax, drawn)

@@ -14,7 +14,7 @@ from explain.render.colours import DEFAULT_PERCENTILE, Scale, css_color
 from explain.render.drawn import Drawn
 from explain.render.parts.caption import example_lines, head, padding_text
 from explain.render.parts.sheet import ALERT
-from explain.render.parts.steps import visible
+from explain.render.parts.steps import shown_tokens, visible
 from explain.render.parts.text_contrast import text_color
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats
@@ -43,7 +43,7 @@ def text_html(
     Parameters
     ----------
     attribution : Attribution
-        Of strings.
+        Of strings, or of sequences whose ``display.step_names`` are words.
     examples, channels, percentile, max_examples, pieces
         As for `explain.render.plot`.
     scale : Scale, optional
@@ -58,7 +58,7 @@ def text_html(
     Raises
     ------
     RenderError
-        If the attribution is not of strings, or an argument is wrong.
+        If the attribution has no words, or an argument is wrong.
 
     Examples
     --------
@@ -73,9 +73,9 @@ def text_html(
     if view(attribution) != "text":
         raise RenderError(
             "attribution has no texts, since no strings were explained: draw it with its plot(), or give strings and "
-            "tokenizer= to explain.attribute."
+            "tokenizer= to explain.attribute, or words as display.step_names."
         )
-    attribution = attribution if pieces else attribution.by_word()
+    attribution = attribution.by_word() if attribution.texts and not pieces else attribution
     channels = default_channels([attribution]) if channels is None else channels
     choices = Choices(
         examples, max_examples, None, "shared" if scale is None else scale, channels, percentile
@@ -99,11 +99,11 @@ def text_html(
 def _example(drawn: Drawn, index: int) -> str:
     """Write one text, below its target and its score."""
     example = drawn.examples[index]
-    padding = padding_text(drawn.first.texts[example], drawn.maps[0][example])
+    texts, relevance = drawn.first.texts, drawn.maps[0][example]
+    padding = padding_text(texts[example], relevance) if texts else ""
     lines = example_lines(drawn.first, example, *([padding] if padding else []))
     title, *rest = (html.escape(line.text) for line in lines)
-    tokens = drawn.first.texts[example].tokens
-    words = _words(tokens, drawn.maps[0][example], drawn.scales[index])
+    words = _words(*shown_tokens(drawn.first, example, relevance), drawn.scales[index])
     return (
         f'<div style="margin-top:.9em"><b>{title}</b> <span style="{_QUIET}">{" · ".join(rest)}</span></div>'
         f'<div style="line-height:2">{words}</div>'
@@ -139,7 +139,7 @@ def _words(tokens: Sequence[Token], relevance: Floats, scale: Scale) -> str:
 def _legend(drawn: Drawn) -> str:
     """Write the colours of the scale, with numbers, and what they mean."""
     scale = drawn.scales[0]
-    words = html.escape("all zero" if scale.all_zero else drawn.scale_words())
+    words = html.escape("all zero" if scale.all_zero else drawn.scale_words("features"))
     if scale.all_zero:
         return f'<div style="margin-top:.9em;{_QUIET}">{words}</div>'
     stops = ",".join(map(css_color, scale.colors(np.linspace(scale.vmin, scale.vmax, _STOPS))))

@@ -11,13 +11,15 @@ from explain.render.arguments import Choices, check_arguments, check_pair
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.difference import with_difference
 from explain.render.kinds.by_view import figure_of
-from explain.render.kinds.volume import most_relevant_slice, slice_volume
+from explain.render.kinds.volume import check_no_slices, chosen_slices, slice_volume
+from explain.render.placing.own_size import in_size
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
 from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, drawn_as, view
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 
@@ -34,6 +36,12 @@ def plot_pair(
     percentile: float = DEFAULT_PERCENTILE,
     max_examples: int = 8,
     difference: bool = False,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+    cmap: str | Colormap | None = None,
+    series: Literal["lines", "map"] | None = None,
+    plane: str | None = None,
+    slice: int | None = None,
 ) -> Figure:
     """Draw two attributions of the same inputs side by side, one row per example.
 
@@ -50,8 +58,8 @@ def plot_pair(
         The result of `explain.compare` for the two. By default it is computed.
     scale : {"shared", "example"} or Scale
         One scale and one colour bar for all pairs, one for each pair, or the scale of another figure.
-    examples, display, channels, percentile, max_examples
-        As for `explain.render.plot`; the default display is the display of `a`.
+    examples, display, channels, percentile, max_examples, figsize, title, cmap, series, plane, slice
+        As for `explain.Attribution.plot`; the default display is the display of `a`.
     difference : bool
         Whether to draw the second map less the first beside them, on the same scale. A small difference is magnified
         ten or a hundred times, as its heading states. Inputs found by activation maximization have no difference.
@@ -82,14 +90,20 @@ def plot_pair(
     channels = default_channels([a, b]) if channels is None else channels
     # The names of steps, features and classes come from the first, whether or not the second has names.
     both = [a, replace(b, display=a.display)]
-    if view(a) == "text":
+    if a.texts:
         both = [replace(one, texts=a.texts).by_word() for one in both]
+    remarks: tuple[str, ...] = ()
     if view(a) == "volume":
-        depths = most_relevant_slice(a, channels=channels)
-        both = [slice_volume(one, depths) for one in both]
-    choices = Choices(examples, max_examples, display, scale, channels, percentile)
+        first, shown = chosen_slices(a, plane=plane, slice=slice, slices=None, channels=channels)
+        both = [first, slice_volume(both[1], shown.places[:, 0], plane=shown.axis)]
+        remarks = tuple(shown.remark(example) for example in range(len(a)))
+    else:
+        check_no_slices(a, plane=plane, slice=slice)
+    choices = Choices(
+        examples, max_examples, display, scale, channels, percentile, cmap, title, figsize, series
+    )
     drawn = check_arguments(both, choices, ("shared", "example"))
-    drawn = replace(drawn, labels=names, comparison=comparison)
+    drawn = replace(drawn, labels=names, comparison=comparison, remarks=remarks)
     if difference and drawn_as(drawn.first) != "input":
         drawn = with_difference(drawn)
-    return figure_of(drawn)
+    return in_size(figure_of, drawn)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, overload
+from typing import IO, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +17,18 @@ from explain.inputs.layout import Layout
 from explain.inputs.reduction import reduction_of
 from explain.inputs.text.tokens import Text
 from explain.inputs.text.words import joined, word_values
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution_file import ARRAYS, read_fields, write_fields
 from explain.results.cutting import Index, cut
+from explain.results.drawing import Drawing
 from explain.results.equality import equal, hash_of
 from explain.results.exports import Exports
 from explain.results.read_only import read_only
 from explain.results.shown import Shown
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 @dataclass(frozen=True, eq=False)
-class Attribution(Exports, Shown):
+class Attribution(Drawing, Exports, Shown):
     """How much each value of the inputs contributed to a score of a model, as signed values of the inputs' shape.
 
     Attributes
@@ -289,24 +288,6 @@ class Attribution(Exports, Shown):
             )
         return self.texts
 
-    def _repr_html_(self) -> str | None:
-        """Give the words of texts in colour, as notebooks show them; None for any other input."""
-        from explain.render import text_html
-
-        return text_html(self) if self.texts else None
-
-    def plot(self, **options: Any) -> Figure:
-        """Draw the attribution; see `explain.render.plot` for the options.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            Input, heatmap, overlay and colour bar of each example, with target, score and delta.
-        """
-        from explain.render import plot
-
-        return plot(self, **options)
-
     @overload
     def save(self, path: str | os.PathLike[str]) -> Path: ...
     @overload
@@ -336,6 +317,7 @@ class Attribution(Exports, Shown):
         return write_fields(path, vars(self))
 
 
+@at_callers_line
 def load(path: str | os.PathLike[str] | IO[bytes]) -> Attribution:
     """Read an attribution that `Attribution.save` wrote; requires no framework and runs no code of the file.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from explain.errors import ComparisonError
 from explain.inputs.display import shortened
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical, without_padding
 from explain.results.differences import check_same_question, permitted_differences
@@ -154,6 +155,7 @@ class Comparison(Shown):
         }
 
 
+@at_callers_line
 def compare(a: Attribution, b: Attribution) -> Comparison:
     """Measure how similar two attributions of the same inputs, targets and kind of score are.
 

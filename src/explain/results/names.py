@@ -82,6 +82,21 @@ def class_name(attribution: Attribution, target: Any) -> str:
     return str(target)
 
 
+def example_name(attribution: Attribution, index: int) -> str:
+    """Name an example: by its name if it is known, such as the file from which it was read, else by its number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((2, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "saliency", np.ones(2))
+    >>> example_name(a, 1), example_name(a.with_display(example_names=("a.png", "b.png")), 1)
+    ('example 1', 'b.png')
+    """
+    names = attribution.display.example_names
+    return names[index] if index < len(names) else f"example {index}"
+
+
 def method_name(method: str) -> str:
     """Give the display name of a method: its title in the catalogue, else its name in plain words.
 

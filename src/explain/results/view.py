@@ -10,6 +10,7 @@ import numpy as np
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Drawn
 from explain.errors import RenderError
+from explain.inputs.layout import Layout
 from explain.inputs.reduction import UNSIGNED
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats, heatmaps
@@ -28,7 +29,8 @@ def view(attribution: Attribution) -> View:
     Returns
     -------
     {"image", "rows", "characters", "text", "table", "volume"}
-        ``"text"`` for strings; ``"characters"`` for sequences with ``display.step_names``, ``"rows"`` for those without
+        ``"text"`` for strings, and for sequences whose ``display.step_names`` are mostly words; ``"characters"`` for
+        sequences with other names, and for token ids, which are their own names; ``"rows"`` for other sequences
         (steps by features, drawn as a map); also for one spatial axis, which is drawn like time.
 
     Raises
@@ -50,7 +52,10 @@ def view(attribution: Attribution) -> View:
     if attribution.texts:
         return "text"
     if axes == 1:
-        return "characters" if attribution.display.step_names else "rows"
+        names = attribution.display.step_names
+        if names:
+            return "text" if _are_words(names) else "characters"
+        return "characters" if has_token_ids(attribution) else "rows"
     if axes == 2:
         return "image"
     if axes == 3:
@@ -59,6 +64,41 @@ def view(attribution: Attribution) -> View:
         f"layout={layout!r} has {axes} axes besides batch and channels: up to 3 can be drawn. Take a slice "
         "of values and inputs along one of them and give the layout without it."
     )
+
+
+def has_token_ids(attribution: Attribution) -> bool:
+    """Tell whether the inputs are sequences of token ids: whole numbers with one value for each token's vector.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values, ids = np.ones((1, 2), np.float32), np.array([[101, 2023]], np.float32)
+    >>> has_token_ids(Attribution(values, ids, "NT", "saliency", np.ones(1), reduce="norm"))
+    True
+    """
+    if not attribution.reduce or attribution.texts or set(attribution.layout) != {"N", "T"}:
+        return False
+    return bool(np.array_equal(attribution.inputs, np.rint(attribution.inputs)))
+
+
+def step_names(attribution: Attribution) -> tuple[tuple[str, ...], ...]:
+    """Give the names of the steps of every example: given ones, else tokens or token ids; empty if there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values, ids = np.ones((1, 2), np.float32), np.array([[101, 2023]], np.float32)
+    >>> step_names(Attribution(values, ids, "NT", "saliency", np.ones(1), reduce="norm"))
+    (('101', '2023'),)
+    """
+    if attribution.display.step_names:
+        return attribution.display.step_names
+    if attribution.texts:
+        return tuple(tuple(token.name for token in text.tokens) for text in attribution.texts)
+    if not has_token_ids(attribution):
+        return ()
+    ids = Layout(attribution.layout).to_batch_first(attribution.inputs)
+    return tuple(tuple(f"{number:.0f}" for number in row) for row in ids.tolist())
 
 
 def drawn_as(attribution: Attribution) -> Drawn:
@@ -117,6 +157,12 @@ def default_channels(attributions: Sequence[Attribution]) -> ChannelRule:
         return "abs_sum"
     whole = {row.name for row in methods() if row.of_whole_places}
     return "mean" if all(one.method in whole for one in attributions) else "sum"
+
+
+def _are_words(names: Sequence[Sequence[str]]) -> bool:
+    """Tell whether most names have more than one character; those of single letters are drawn in cells."""
+    lengths = [len(name) > 1 for row in names for name in row]
+    return 2 * sum(lengths) > len(lengths)
 
 
 def maps_of(attribution: Attribution, channels: ChannelRule) -> Floats:

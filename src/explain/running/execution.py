@@ -10,6 +10,7 @@ from explain.backends.chunks import Block, blocks, blocks_in_rows, row_chunks
 from explain.backends.protocol import Backend
 from explain.errors import ExplainError, MemoryBudgetError, OutOfMemoryError
 from explain.inputs.examples import Examples
+from explain.public_calls.progress import counted
 from explain.running.tuning import Tuning, tuning_of
 
 # The rest is for the caller, other processes, and memory that the estimate for a point leaves out.
@@ -148,15 +149,20 @@ class Executor:
 
     def over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
         """Compute `count` examples of one point each, chunk by chunk: give the rows and the result of each chunk."""
-        for rows in self.rows(count):
-            for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
-                yield part, found
+        with counted(count) as work:
+            for rows in self.rows(count):
+                for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
+                    yield part, found
+                    work.advance(part.stop - part.start)
 
     def over_groups(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
         """Compute `count` examples group by group, as `over_rows` does chunk by chunk; see `groups`."""
-        for rows in self.groups(count):
-            for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
-                yield part, found
+        with counted(count) as work:
+            for rows in self.groups(count):
+                work.begins(rows.stop - rows.start)
+                for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
+                    yield part, found
+                    work.advance(part.stop - part.start)
 
     def over_blocks(
         self, count: int, n_points: int, compute: Callable[[slice, slice], _Result], *, in_rows: bool = False
@@ -166,8 +172,11 @@ class Executor:
         Yields rows, points and the result of finished blocks only, each point once: a caller that adds up results
         counts nothing twice, even if blocks were restarted.
         """
-        for rows, points in self.blocks(count, n_points, in_rows=in_rows):
-            yield from self._in_halves(rows, points, compute)
+        with counted(count * n_points) as work:
+            for rows, points in self.blocks(count, n_points, in_rows=in_rows):
+                for part, of_part, found in self._in_halves(rows, points, compute):
+                    yield part, of_part, found
+                    work.advance(_points_of(part, of_part))
 
     def ran_out(self, error: BaseException) -> bool:
         """Tell whether memory ran out, also if an error of `explain` wraps the original error."""

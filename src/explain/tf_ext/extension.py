@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from explain.inputs.text.spelling import StringReaders
 from explain.keras.extension import KerasExtension
-from explain.keras.layers import is_keras_model, keras_backend
+from explain.keras.layers import is_keras_model, keras_backend, keras_formats
 from explain.keras.strings import string_readers
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ class TensorFlowExtension(KerasExtension):
         "be called, or a function of TensorFlow tensors with framework='tensorflow'"
     )
     reference_engine = "tf-explain"
-    model_suffixes = (".keras",)
+
+    @property
+    def model_formats(self) -> tuple[str, ...]:
+        """The formats of whole models: those of Keras too where it runs on TensorFlow."""
+        return ("saved_model", *keras_formats(self.name))
 
     def string_readers(self, model: Any) -> StringReaders | None:
         """Tell how a model reads strings; None if it reads none."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from explain.backends.lazy_extension import LazyExtension
-from explain.keras.layers import is_keras_model, keras_backend
+from explain.keras.layers import is_keras_model, keras_backend, keras_formats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,12 @@ class TorchExtension(LazyExtension):
         "function of torch tensors with framework='torch'"
     )
     reference_engine = "captum"
-    model_suffixes = (".pt", ".ts")
+    weight_formats: tuple[str, ...] = ("safetensors", "torch_pickle")
+
+    @property
+    def model_formats(self) -> tuple[str, ...]:
+        """The formats of whole models: those of Keras too where it runs on torch."""
+        return ("torchscript", "torch_export", *keras_formats(self.name))
 
     def recognises(self, model: object) -> bool:
         """Tell whether the class of a model is a PyTorch class; a Keras model counts only if Keras runs on torch."""

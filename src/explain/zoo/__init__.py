@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 from explain.errors import DataError, ZooError
+from explain.public_calls.callers_line import at_callers_line
 from explain.zoo.extensions import extension
 from explain.zoo.layers import Framework
 from explain.zoo.pretrained import PRETRAINED, PretrainedModel, load_pretrained, pretrained_samples
@@ -45,6 +46,7 @@ def names() -> tuple[str, ...]:
     return tuple(SEED_MODELS)
 
 
+@at_callers_line
 def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
     """Load a seed model, or a pretrained network, with its trained weights.
 
@@ -88,13 +90,17 @@ def load(name: str, framework: str = "torch", dtype: str = "float32") -> Any:
         loaded = extension(chosen, "weights").load(build, weights_for(model, chosen), dtype)
     else:
         loaded = load_pretrained(model, chosen, dtype)
-    # Attributes of the model, where `explain.maximize` looks for them. A Keras model has an input shape already.
+    # Attributes of the model, where `explain.maximize` and `explain.preprocessing` look for them. A Keras model has an
+    # input shape already.
     loaded.input_bounds = model.bounds
+    if model.layout[chosen] in ("NCHW", "NHWC"):
+        loaded.preprocessing = model.preprocessing(chosen)
     if chosen == "torch":
         loaded.input_shape = model.example_shape[chosen]
     return loaded
 
 
+@at_callers_line
 def samples(name: str, framework: str = "torch") -> Samples:
     """Give small real inputs for a model of the zoo, preprocessed for the model.
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.inputs.display import Display
+from explain.inputs.layout import ChannelOrder
+from explain.preprocessing.settings import Preprocessing
 from explain.zoo.layers import Framework
 
 
@@ -40,6 +42,18 @@ class ModelInput:
         if self.layout[framework] == "NCHW":
             x = x.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(x)
+
+    def preprocessing(self, framework: Framework) -> Preprocessing:
+        """Give how pictures become the input of a model that takes pictures."""
+        channels: ChannelOrder = "first" if self.layout[framework] == "NCHW" else "last"
+        return Preprocessing(
+            size=self.example_shape[framework][1],
+            divide_by=255,
+            mean=self.mean,
+            std=self.scale,
+            channels=channels,
+            source="the zoo",
+        )
 
     def display(self, classes: tuple[str, ...], **details: Any) -> Display:
         """Give the data needed to draw an input; `details` are further arguments of `Display`."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import InputError
+from explain.preprocessing.arithmetic import standardised
 from explain.zoo.layers import Framework
 from explain.zoo.seed_models import SeedModel
 
@@ -132,9 +133,6 @@ def prepare(model: SeedModel, x: npt.NDArray[np.uint8], framework: Framework) ->
     """
     if model.layout[framework] == "NT":
         return token_ids(x)
-    values = x.astype(np.float32)
-    if model.dataset != "names":
-        values /= np.float32(255)
-        values -= np.float32(model.mean)
-        values /= np.float32(model.scale)
-    return model.laid_out(values, framework)
+    if model.dataset == "names":
+        return model.laid_out(x.astype(np.float32), framework)
+    return model.laid_out(standardised(x, 255, model.mean, model.scale), framework)

@@ -22,6 +22,7 @@ from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerLike
 from explain.parameters import keras_axes, torch_axes
 from explain.parameters.canonical import LayerKind
+from explain.preprocessing.arithmetic import standardised
 from explain.zoo.extensions import extension
 from explain.zoo.layers import Framework
 from explain.zoo.model_input import ModelInput
@@ -134,7 +135,7 @@ def pretrained_samples(model: PretrainedModel, framework: Framework) -> Samples:
         labels.append(int(file.stem.rsplit("_", 1)[-1]))
     if not pictures:
         raise DataError(f"{folder} has no picture of ImageNet. {_remedy(model)}")
-    x = (np.stack(pictures).astype(np.float32) - np.float32(127)) / np.float32(128)
+    x = standardised(np.stack(pictures), 1, 127, 128)
     return Samples(
         x=model.laid_out(x, framework),
         y=np.array(labels, dtype=np.int64),

@@ -90,7 +90,7 @@ def test_a_plot_of_a_long_series_has_no_colour_between_its_columns(layout: str) 
     values = np.zeros((1, 3, 400), np.float32)
     values[0, 1, ::2], values[0, 1, 1::2] = 1, 1
     values = values if layout == "NCT" else values.swapaxes(1, 2)
-    figure = Attribution(values, values, layout, "saliency", np.ones(1)).plot()
+    figure = Attribution(values, values, layout, "saliency", np.ones(1)).plot(series="map")
     panel = figure.axes[1].images[0]
     columns = np.asarray(panel.get_array())
     assert panel.get_interpolation() == "nearest"

@@ -11,6 +11,7 @@ from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
+from explain.public_calls.progress import counted
 from explain.running.problem import Problem
 
 # Adam with its usual decay rates. The floor of the denominator is a hundredth of the gradient's largest root
@@ -51,24 +52,27 @@ def activation_maximization(problem: Problem) -> Found:
         inside = np.clip(middle + half * position, least, greatest)
         return np.where(real, inside, start).astype(start.dtype)
 
-    for step in range(n_steps):
-        shift = generator.integers(-options["jitter"], options["jitter"] + 1, size=len(moved_axes))
-        shown = np.roll(picture(position), shift, axis=moved_axes)
-        gradients, scores = problem.gradients_at((shown, *others))
-        history.append(scores)
-        gradient = np.roll(gradients[0].astype(np.float64), -shift, axis=moved_axes)
-        largest = np.maximum(largest, _root_mean_square(gradient))
-        ascent = np.divide(gradient, largest, out=np.zeros_like(gradient), where=largest > 0)
-        ascent -= options["l2_weight"] * position
-        ascent -= options["tv_weight"] * total_variation_gradient(position, layout)
-        ascent = np.where(real, ascent, 0.0)
-        mean = _DECAY_MEAN * mean + (1 - _DECAY_MEAN) * ascent
-        square = _DECAY_SQUARE * square + (1 - _DECAY_SQUARE) * ascent**2
-        direction = (mean / (1 - _DECAY_MEAN ** (step + 1))) / (
-            np.sqrt(square / (1 - _DECAY_SQUARE ** (step + 1))) + _FLOOR
-        )
-        rate = options["learning_rate"] * (1 + np.cos(np.pi * step / n_steps)) / 2
-        position = np.clip(position + rate * direction, -1, 1)
+    with counted(n_steps, "steps") as work:
+        for step in range(n_steps):
+            work.begins()
+            shift = generator.integers(-options["jitter"], options["jitter"] + 1, size=len(moved_axes))
+            shown = np.roll(picture(position), shift, axis=moved_axes)
+            gradients, scores = problem.gradients_at((shown, *others))
+            history.append(scores)
+            gradient = np.roll(gradients[0].astype(np.float64), -shift, axis=moved_axes)
+            largest = np.maximum(largest, _root_mean_square(gradient))
+            ascent = np.divide(gradient, largest, out=np.zeros_like(gradient), where=largest > 0)
+            ascent -= options["l2_weight"] * position
+            ascent -= options["tv_weight"] * total_variation_gradient(position, layout)
+            ascent = np.where(real, ascent, 0.0)
+            mean = _DECAY_MEAN * mean + (1 - _DECAY_MEAN) * ascent
+            square = _DECAY_SQUARE * square + (1 - _DECAY_SQUARE) * ascent**2
+            direction = (mean / (1 - _DECAY_MEAN ** (step + 1))) / (
+                np.sqrt(square / (1 - _DECAY_SQUARE ** (step + 1))) + _FLOOR
+            )
+            rate = options["learning_rate"] * (1 + np.cos(np.pi * step / n_steps)) / 2
+            position = np.clip(position + rate * direction, -1, 1)
+            work.advance()
     found = picture(position)
     final = problem.scores_at((found, *others))
     return Found(values=(found,), scores=final, history=np.stack([*history, final]))

@@ -16,6 +16,7 @@ from explain.algorithms.options import from_0_to_1, one_of, whole_number
 from explain.backends.found import Found
 from explain.inputs.examples import Array
 from explain.inputs.masking import spread_mask
+from explain.public_calls.progress import counted
 from explain.running.problem import Problem
 
 # The relative and absolute tolerance for comparing the remaining distance with the wanted one.
@@ -53,17 +54,20 @@ def guided_integrated_gradients(problem: Problem) -> Found:
         return problem.gradients_at((at,))[0][0].reshape(count, -1).astype(np.float64)
 
     gradient = gradient_at(point)
-    for step in range(n_steps):
-        moved = _advanced(
-            point, start, end, np.abs(gradient), ranks, step, n_steps, problem.options["max_dist"]
-        )
-        before, after = gradient, gradient
-        # The gradient at the end of the last step is computed only if the rule uses it.
-        if step + 1 < n_steps or trapezoid:
-            gradient = gradient_at(moved)
-            after = gradient if trapezoid else before
-        values += (moved - point) * (before + after) / 2
-        point = moved
+    with counted(n_steps, "steps") as work:
+        for step in range(n_steps):
+            work.begins()
+            moved = _advanced(
+                point, start, end, np.abs(gradient), ranks, step, n_steps, problem.options["max_dist"]
+            )
+            before, after = gradient, gradient
+            # The gradient at the end of the last step is computed only if the rule uses it.
+            if step + 1 < n_steps or trapezoid:
+                gradient = gradient_at(moved)
+                after = gradient if trapezoid else before
+            values += (moved - point) * (before + after) / 2
+            point = moved
+            work.advance()
     return found_with_delta(
         problem,
         (values.reshape(inputs.shape),),

@@ -14,6 +14,7 @@ from explain.algorithms.path.integration import FIXED_RULE
 from explain.backends.found import Found
 from explain.errors import OptionError
 from explain.inputs.examples import Array
+from explain.public_calls.progress import counted
 from explain.running.problem import Problem
 from explain.running.quadrature import nodes_and_weights
 
@@ -65,10 +66,12 @@ def xrai(problem: Problem) -> Found:
     first, same = np.unique(
         [picture.tobytes() for picture in pictures], return_index=True, return_inverse=True
     )[1:]
-    for place, picture in enumerate(pictures[first]):
-        regions = segments(picture, options["scales"], radius)
-        for row in np.flatnonzero(same == place):
-            ranked[row] = region_map(maps[row], regions, least)
+    with counted(len(first), "regions of the pictures") as work:
+        for place, picture in enumerate(pictures[first]):
+            regions = segments(picture, options["scales"], radius)
+            for row in np.flatnonzero(same == place):
+                ranked[row] = region_map(maps[row], regions, least)
+            work.advance()
     # Each channel gets an equal share: their sum, which is drawn, is the value of the region.
     each = np.repeat(ranked[..., np.newaxis] / channels, channels, axis=-1)
     channel = layout.channel_axis

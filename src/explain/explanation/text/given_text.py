@@ -173,21 +173,6 @@ def _by_name(
     return ReadInput(x, forward_kwargs, lengths, replace(texts, input_name=ids))
 
 
-def labels_of(model: Any) -> tuple[str, ...]:
-    """Give the names of the classes that a model's configuration lists, in order; none if it lists none.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace as Namespace
-    >>> labels_of(Namespace(config=Namespace(id2label={0: "bad", 1: "good"})))
-    ('bad', 'good')
-    """
-    names = getattr(getattr(model, "config", None), "id2label", None)
-    if not isinstance(names, Mapping) or sorted(names) != list(range(len(names))):
-        return ()
-    return tuple(str(names[number]) for number in range(len(names)))
-
-
 def takes_mask(model: Any, texts: Texts) -> bool:
     """Tell whether a model takes a mask of the tokens that are no padding."""
     return _takes(model, _MASK) or bool(texts.input_name)

@@ -13,8 +13,8 @@ from explain.errors import InputError, TargetError
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.several_inputs import SeveralInputs
-from explain.explanation.text.given_text import labels_of
 from explain.inputs.examples import Array, Examples
+from explain.inputs.naming.class_names import has_names, numbered
 from explain.inputs.text.batch import Texts
 from explain.inputs.text.continuation import FOLLOWING, continuations_of, explained_columns
 
@@ -32,8 +32,6 @@ class TextTarget:
         As for `explain.inputs.target.resolve_target`.
     texts : Texts
         The texts; where a token is explained, with its name.
-    classes : tuple of str
-        Where a class is explained: the names of all classes, if they are known.
     predicted : numpy.ndarray of int, optional
         Where a token is explained: the most likely token of each text, shape (N,).
     labels : tuple of str
@@ -42,7 +40,6 @@ class TextTarget:
 
     target: Any
     texts: Texts
-    classes: tuple[str, ...] = ()
     predicted: Array | None = None
     labels: tuple[str, ...] = ()
 
@@ -75,8 +72,7 @@ def text_target(
     if callable(target) or outputs.ndim < 2:
         return TextTarget(_without_names(target), texts)
     if outputs.ndim == 2:
-        names = _class_names(request, outputs)
-        return TextTarget(_classes(target, names), texts, names)
+        return TextTarget(numbered(target, request.class_names, outputs.shape[1:]), texts)
     if outputs.ndim > 3 or _is_index(target):
         return TextTarget(target, texts)
     places = _places(texts, view, examples, outputs)
@@ -88,33 +84,8 @@ def text_target(
     return TextTarget([*zip(places, tokens, strict=True)], named, predicted=predicted)
 
 
-def _class_names(request: Request, outputs: Array) -> tuple[str, ...]:
-    names = request.given.display.classes or labels_of(request.model)
-    return names if len(names) == outputs.shape[1] else ()
-
-
-def _classes(target: Any, names: Sequence[str]) -> Any:
-    """Replace names of classes by their numbers."""
-    several = isinstance(target, (list, tuple)) and any(isinstance(one, str) for one in target)
-    if not several and not isinstance(target, str):
-        return target
-    wanted = list(target) if several else [target]
-    unknown = [one for one in wanted if isinstance(one, str) and one not in names]
-    if unknown and not names:
-        raise TargetError(
-            f"target={unknown[0]!r} is a name, but the names of the model's classes are not known: give the number of "
-            "the class, or the names with display={'classes': (...)}; for the similarity to another text, a function."
-        )
-    if unknown:
-        raise TargetError(
-            f"target={unknown[0]!r} is not the name of a class: give one of {_listed(names)}, or its number."
-        )
-    found = [names.index(one) if isinstance(one, str) else one for one in wanted]
-    return found if several else found[0]
-
-
 def _without_names(target: Any) -> Any:
-    if isinstance(target, str):
+    if has_names(target):
         raise TargetError(
             f"target={target!r} is a name, but the model has a single output for each text: leave target out."
         )

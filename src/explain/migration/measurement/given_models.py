@@ -21,6 +21,7 @@ from explain.inputs.layout import Layout, layout_of
 from explain.inputs.structure import Structure, structure_of
 from explain.inputs.wiring import Wiring
 from explain.migration.measurement.distance import apart
+from explain.public_calls.progress import counted
 from explain.results.names import framework_name
 
 # Inputs count as equal if they differ by no more than float32 rounding in a preprocessing.
@@ -192,10 +193,12 @@ def second_model(
 
 def outputs_of(given: GivenModel, size: int) -> dict[str, Array]:
     """Run a model on all examples, `size` at once, and give its outputs by name, batch first."""
-    parts = [
-        observe(given.examples(range(start, min(start + size, given.count))), layers=False).outputs
-        for start in range(0, given.count, size)
-    ]
+    parts = []
+    with counted(given.count) as work:
+        for start in range(0, given.count, size):
+            few = given.examples(range(start, min(start + size, given.count)))
+            parts.append(observe(few, layers=False).outputs)
+            work.advance(few.count)
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for name, array in found.items():
         if array.ndim == 0 or len(array) != given.count:

@@ -18,6 +18,7 @@ from explain.migration.measurement.given_models import GivenModel, same_inputs
 from explain.migration.measurement.matching import ObservedModel
 from explain.migration.measurement.rows import attribution_row
 from explain.migration.report import Row, Tolerances
+from explain.public_calls.progress import counted
 from explain.results.attribution import Attribution
 
 # A fixed number, so that both integrals take the same steps.
@@ -181,9 +182,11 @@ def compare_maps(
     def explained(score: str) -> list[dict[str, Attribution]]:
         # Both integrals take the same steps: their convergence does not distinguish the models.
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
-            return [
-                _by_input_name(
-                    attribute(
+            maps = []
+            with counted(2) as work:
+                for given, output, target in zip(few, outputs, targets, strict=True):
+                    work.begins()
+                    found = attribute(
                         given.model,
                         given.x,
                         method,
@@ -194,12 +197,10 @@ def compare_maps(
                         **asked,
                         score=score,
                         **_options(method, given),
-                    ),
-                    method,
-                    given,
-                )
-                for given, output, target in zip(few, outputs, targets, strict=True)
-            ]
+                    )
+                    maps.append(_by_input_name(found, method, given))
+                    work.advance()
+            return maps
 
     try:
         found = explained(score)

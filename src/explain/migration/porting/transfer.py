@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from explain.migration.porting.result import Port, PortRow, port_table
 from explain.migration.porting.setting_differences import Difference, setting_differences
 from explain.migration.porting.target_tensors import ported_layer
 from explain.parameters.canonical import ParameterLayer
+from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
 from explain.results.names import number
 from explain.running.locks import ONE_CALL_AT_A_TIME
 
@@ -28,6 +28,7 @@ _SAME_OUTPUT = 1e-2
 _ENDINGS = ("softmax", "log_softmax", "sigmoid")
 
 
+@at_callers_line
 def port(
     source_model: Any,
     target_model: Any,
@@ -96,13 +97,13 @@ def port(
         models.target_extension.write_parameters(target_model, [plan.layer for plan in plans])
         apart = None if x is None else outputs_apart(models, x)
     if apart is not None and not apart <= _SAME_OUTPUT:
-        warnings.warn(
+        note = (
             f"All weights were ported, but the outputs of the two models on x are {number(apart)} apart (relative L2): "
             "the models compute something else between their layers, or a layer was paired with the wrong one. "
             "explain.check_migration(source_model, target_model, x) says where.",
             PortWarning,
-            stacklevel=2,
         )
+        warn_at_callers_line([note])
     names = models.source_extension.name, models.target_extension.name
     return Port(*names, rows, tuple(one.label for one in pairing.set_aside), apart)
 

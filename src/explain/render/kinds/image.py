@@ -19,6 +19,7 @@ from explain.render.parts.page import Heading, panel_size, panel_target, place_c
 from explain.render.parts.panels import draw_heatmap, draw_overlay, draw_picture
 from explain.render.parts.pictures import Picture, picture
 from explain.render.parts.sheet import MUTED, Sheet
+from explain.render.series.clock import clock_of
 from explain.results.canonical_axes import canonical
 from explain.results.names import number
 from explain.results.view import input_name, view
@@ -37,6 +38,7 @@ def plot_images(drawn: Drawn) -> Figure:
     """Draw images: input, map, overlay; or rows as time: input, map, sum of each step."""
     rows_as_time = view(drawn.first) == "rows"
     pictures = input_pictures(drawn)
+    clock = clock_of(drawn.first.display, drawn.first.layout, drawn.maps[0].shape[1])
     width, height = map_size(drawn)
     names = [
         input_heading(pictures, input_name(drawn.first)),
@@ -57,7 +59,7 @@ def plot_images(drawn: Drawn) -> Figure:
         draw_heatmap(panel, numbers, scale, rows=rows_as_time)
         side = sheet.axes(lefts[2], top, widths[2], height)
         if rows_as_time:
-            label_time(panel, len(numbers))
+            label_time(panel, len(numbers), clock.name, clock.unit)
             draw_step_margin(side, numbers, scale, limit=margin_limit)
         else:
             draw_overlay(side, pictures[index], numbers, scale)
@@ -67,10 +69,9 @@ def plot_images(drawn: Drawn) -> Figure:
         drawn,
         draw_row,
         height=lambda index: row_height,
-        headings=[Heading(*column) for column in zip(names, lefts, widths, strict=True)],
+        headings=[*(Heading(*column) for column in zip(names, lefts, widths, strict=True)), *bars.headings],
         width=bars.page_width,
     )
-    bars.draw_shared(page)
     return page.sheet.figure
 
 
@@ -139,7 +140,7 @@ def map_size(drawn: Drawn) -> tuple[float, float]:
     if view(drawn.first) == "rows":
         # Steps and features have no common unit: a map of 200 steps by 3 features may be drawn wider than its aspect.
         height, width = max(height, width // 2, 1), max(width, height // 2, 1)
-    return panel_size(height, width, panel_target(len(drawn.examples)))
+    return panel_size(height, width, panel_target(len(drawn.examples)) * min(drawn.zoom))
 
 
 def longest_margin(drawn: Drawn) -> float:

@@ -16,6 +16,7 @@ from explain.render.parts.page import GAP, Heading, place_columns
 from explain.render.parts.pair_caption import PAIR_GAP, similarity_lines, under_maps
 from explain.render.parts.panels import draw_heatmap, draw_picture
 from explain.render.parts.sheet import Sheet, line_height, wrap
+from explain.render.series.clock import clock_of
 from explain.results.view import input_name, view
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
     """Draw the input, both maps and, if there is one, their difference in each row, on one scale."""
     rows_as_time = view(drawn.first) == "rows"
     pictures = input_pictures(drawn)
+    clock = clock_of(drawn.first.display, drawn.first.layout, drawn.maps[0].shape[1])
     width, height = map_size(drawn)
     names = [input_heading(pictures, input_name(drawn.first)), *drawn.labels]
     room = TIME_ROOM if rows_as_time else 0.0
@@ -54,7 +56,7 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
             panel = sheet.axes(left, top, width, height)
             draw_heatmap(panel, numbers, scale, rows=rows_as_time)
             if rows_as_time and which == 0:
-                label_time(panel, len(numbers))
+                label_time(panel, len(numbers), clock.name, clock.unit)
         below = top + height + WORDS_GAP
         for word in unders[example]:
             color = word.line.color
@@ -69,10 +71,12 @@ def plot_image_pairs(drawn: Drawn) -> Figure:
         drawn,
         draw_row,
         height=row_height,
-        headings=[Heading(name, left, width) for name, left in zip(names, (input_left, *lefts), strict=True)],
+        headings=[
+            *(Heading(name, left, width) for name, left in zip(names, (input_left, *lefts), strict=True)),
+            *bars.headings,
+        ],
         width=bars.page_width,
     )
-    bars.draw_shared(page)
     return page.sheet.figure
 
 

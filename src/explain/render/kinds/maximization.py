@@ -14,7 +14,7 @@ from explain.inputs.layout import Layout
 from explain.render.drawn import Drawn
 from explain.render.kinds.image import input_heading
 from explain.render.parts.axes import TICK_SIZE, quiet_axes
-from explain.render.parts.caption import title_line
+from explain.render.parts.caption import example_text, title_line
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import Line
 from explain.render.parts.page import GAP, MARGIN, Heading, panel_size, panel_target, place_columns
@@ -140,7 +140,7 @@ def _caption(drawn: Drawn, example: int) -> list[Line]:
             reached = f"{number(float(history[0, example]))} → {number(float(history[-1, example]))}"
         name = drawn.labels[index] if drawn.labels else one.score.replace("_", "-")
         lines.append(Line(f"{name} {reached}", color=INK))
-    return [*lines, Line(f"example {example}")]
+    return [*lines, Line(example_text(drawn.first, example))]
 
 
 def _as_picture(attribution: Attribution, inputs: np.ndarray, example: int) -> Picture:

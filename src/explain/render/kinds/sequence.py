@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +15,13 @@ from explain.render.parts.axes import say_all_zero
 from explain.render.parts.colour_bar import draw_colorbar
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
-from explain.render.parts.page import CONTENT_LEFT, MARGIN
+from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading
 from explain.render.parts.pair_caption import similarity_lines, under_maps
 from explain.render.parts.sheet import RULE, Sheet, elide, text_width
 from explain.render.parts.steps import Step, steps, visible
 from explain.render.parts.text_contrast import text_color
 from explain.results.heatmap import Floats
+from explain.results.view import has_token_ids
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +35,11 @@ CELL_WIDTH_MOST = 1.2
 # Space for names of 20 characters on one line.
 LINE_WIDTH = 8.0
 LINE_GAP = 0.16
+# A sequence that needs more lines has smaller cells, without bars.
+MOST_LINES = 6
+COMPACT_HEIGHT = 0.27
+COMPACT_SIZE = 8.5
+COMPACT_GAP = 0.05
 # The space between the cells of a pair and the text above and below them.
 LABEL_GAP = 0.05
 # A horizontal colour bar with its ticks and label.
@@ -41,7 +47,9 @@ BAR_WIDTH = 2.6
 BAR_ROOM = 0.66
 
 
-def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: int | None = None) -> None:
+def draw_characters(
+    axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: int | None = None, compact: bool = False
+) -> None:
     """Draw steps as cells in the colours of a scale, with signed bars below them.
 
     Parameters
@@ -54,6 +62,8 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
         The scale of the colours and of the bars' heights.
     cells : int, optional
         The number of cells across the axes; by default the number of steps.
+    compact : bool
+        Whether cells are smaller, without bars.
 
     Examples
     --------
@@ -63,36 +73,38 @@ def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: i
     >>> [text.get_text() for text in axes.texts]
     ['H', 'o']
     """
-    count = max(cells if cells is not None else len(shown), 1)
+    _draw_cells(axes, shown, scale, max(cells if cells is not None else len(shown), 1), compact)
+    if not any(step.relevance for step in shown):
+        say_all_zero(axes)
+
+
+def _draw_cells(axes: Axes, shown: Sequence[Step], scale: Scale, count: int, compact: bool) -> None:
+    """Draw one line of cells, `count` of which would fill it, and their bars."""
+    height, size = (COMPACT_HEIGHT, COMPACT_SIZE) if compact else (CELL_HEIGHT, CELL_SIZE)
     axes.set_xlim(0, count)
-    axes.set_ylim(-BARS_HEIGHT, CELL_HEIGHT)
+    axes.set_ylim(0.0 if compact else -BARS_HEIGHT, height)
     axes.axis("off")
     relevance = np.array([step.relevance for step in shown])
-    colors = scale.colors(relevance)
     reach = BARS_HEIGHT / 2 if scale.signed else BARS_HEIGHT
     heights = np.sign(relevance) * scale.strength(relevance) * (reach - 0.04)
-    zero = -reach
-    axes.plot([0.04, len(shown) - 0.04], [zero, zero], color=RULE, linewidth=0.6)
+    if not compact:
+        axes.plot([0.04, len(shown) - 0.04], [-reach, -reach], color=RULE, linewidth=0.6)
     room = axes.get_window_extent().width / axes.figure.dpi / count - 0.06
-    for index, (step, color, bar) in enumerate(
-        zip(shown, colors, sign_colors(relevance, scale), strict=True)
-    ):
-        axes.add_patch(
-            Rectangle((index + 0.03, 0.03), 0.94, CELL_HEIGHT - 0.03, facecolor=color, linewidth=0)
-        )
-        axes.add_patch(Rectangle((index + 0.25, zero), 0.5, heights[index], facecolor=bar, linewidth=0))
+    colors = zip(scale.colors(relevance), sign_colors(relevance, scale), strict=True)
+    for index, (step, (color, bar)) in enumerate(zip(shown, colors, strict=True)):
+        axes.add_patch(Rectangle((index + 0.03, 0.03), 0.94, height - 0.03, facecolor=color, linewidth=0))
+        if not compact:
+            axes.add_patch(Rectangle((index + 0.25, -reach), 0.5, heights[index], facecolor=bar, linewidth=0))
         axes.text(
             index + 0.5,
-            CELL_HEIGHT / 2 + 0.01,
-            elide(visible(step.name), room, CELL_SIZE),
+            height / 2 + 0.01,
+            elide(visible(step.name), room, size),
             color=text_color(color),
-            fontsize=CELL_SIZE,
+            fontsize=size,
             ha="center",
             va="center_baseline",
             parse_math=False,
         )
-    if not relevance.any():
-        say_all_zero(axes)
 
 
 def plot_characters(drawn: Drawn) -> Figure:
@@ -136,7 +148,7 @@ def plot_characters(drawn: Drawn) -> Figure:
         drawn,
         draw_row,
         height=row_height,
-        headings=[],
+        headings=[Heading("token ids", CONTENT_LEFT, grid.width)] if _shows_ids(drawn) else [],
         width=CONTENT_LEFT + content + MARGIN,
         below=BAR_ROOM if drawn.shared else 0.0,
     )
@@ -147,29 +159,54 @@ def plot_characters(drawn: Drawn) -> Figure:
     return page.sheet.figure
 
 
+def _shows_ids(drawn: Drawn) -> bool:
+    """Whether the cells have token ids instead of names."""
+    return has_token_ids(drawn.first) and not drawn.first.display.step_names
+
+
 @dataclass(frozen=True)
 class CellGrid:
-    """The width of a cell, in inches, and the number of cells on a line."""
+    """The width of a cell, in inches, the number of cells on a line, and whether cells are small, without bars."""
 
     cell: float
     per_line: int
+    compact: bool = False
 
     @property
     def width(self) -> float:
         """The width of a full line in inches."""
         return self.cell * self.per_line
 
+    @property
+    def line_height(self) -> float:
+        """The height in inches of a line of cells, with the bars below them."""
+        return COMPACT_HEIGHT if self.compact else CELL_HEIGHT + BARS_HEIGHT
+
+    @property
+    def line_gap(self) -> float:
+        """The space between lines in inches."""
+        return COMPACT_GAP if self.compact else LINE_GAP
+
     def height(self, count: int) -> float:
-        """Give the height in inches of `count` cells, with the bars below them."""
+        """Give the height in inches of `count` cells."""
         lines = max(1, -(-count // self.per_line))
-        return lines * (CELL_HEIGHT + BARS_HEIGHT) + (lines - 1) * LINE_GAP
+        return lines * self.line_height + (lines - 1) * self.line_gap
 
 
 def cell_grid(shown: Sequence[Sequence[Step]]) -> CellGrid:
     """Give a cell size that is wide enough for the names of all sequences of a figure."""
-    names = [step.name for sequence in shown for step in sequence]
-    widest = max((text_width(visible(name), CELL_SIZE) for name in names), default=0.0)
-    cell = min(max(CELL_HEIGHT, widest + 0.16), CELL_WIDTH_MOST)
+    grid = _grid(shown, CELL_SIZE, CELL_HEIGHT, 0.16)
+    longest = max([1, *(len(sequence) for sequence in shown)])
+    if longest <= MOST_LINES * grid.per_line:
+        return grid
+    return replace(_grid(shown, COMPACT_SIZE, COMPACT_HEIGHT, 0.1), compact=True)
+
+
+def _grid(shown: Sequence[Sequence[Step]], size: float, least: float, room: float) -> CellGrid:
+    """Give the grid for names of a given size; a cell has a least width, and room beside its name."""
+    names = {step.name for sequence in shown for step in sequence}
+    widest = max((text_width(visible(name), size) for name in names), default=0.0)
+    cell = min(max(least, widest + room), CELL_WIDTH_MOST)
     longest = max([1, *(len(sequence) for sequence in shown)])
     fitting = max(1, int(LINE_WIDTH / cell))
     # Distribute the cells evenly over the lines, so that the last line is not nearly empty.
@@ -180,12 +217,14 @@ def draw_lines(
     sheet: Sheet, left: float, top: float, shown: Sequence[Step], scale: Scale, grid: CellGrid
 ) -> float:
     """Draw a sequence in as many lines as it needs; give the bottom of the last line."""
-    height = CELL_HEIGHT + BARS_HEIGHT
     for start in range(0, max(len(shown), 1), grid.per_line):
-        axes = sheet.axes(left, top, grid.width, height)
-        draw_characters(axes, shown[start : start + grid.per_line], scale, cells=grid.per_line)
-        top += height + LINE_GAP
-    return top - LINE_GAP
+        axes = sheet.axes(left, top, grid.width, grid.line_height)
+        _draw_cells(axes, shown[start : start + grid.per_line], scale, grid.per_line, grid.compact)
+        # A line of zeros in a sequence with relevance is legible as it is.
+        if start == 0 and not any(step.relevance for step in shown):
+            say_all_zero(axes)
+        top += grid.line_height + grid.line_gap
+    return top - grid.line_gap
 
 
 def draw_bar_below(sheet: Sheet, bottom: float, scale: Scale, maps: Sequence[Floats], label: str) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from explain.errors import RenderError
 from explain.render.colours import Scale, sign_colors
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import quiet_axes, say_all_zero
@@ -17,7 +16,8 @@ from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading
 from explain.render.parts.pair_caption import PAIR_GAP, similarity_lines, under_maps
-from explain.render.parts.sheet import INK, MUTED, Sheet, elide, text_width
+from explain.render.parts.sheet import INK, MUTED, Sheet, text_width
+from explain.render.tables.columns import column_names, elided_name, own_rows
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import ChannelRule
@@ -32,7 +32,7 @@ BAR_HEIGHT = 0.205
 BARS_WIDTH = 3.4
 PAIR_BARS_WIDTH = 2.6
 NAME_SIZE = 8.0
-NAME_WIDTH_MOST = 2.4
+NAME_WIDTH_MOST = 3.4
 AXIS_ROOM = 0.24
 # The features beyond this number share one bar at the end, which states how many they are.
 MOST_FEATURES = 30
@@ -60,6 +60,7 @@ def features(
     *,
     channels: ChannelRule = "sum",
     order: Sequence[int] | None = None,
+    most: int = MOST_FEATURES,
 ) -> list[Feature]:
     """Give the features of one example of a table, the largest attribution first.
 
@@ -74,11 +75,13 @@ def features(
     order : sequence of int, optional
         The columns in another order, e.g. the order of another attribution; columns that are not in it are summed into
         one feature at the end.
+    most : int
+        How many features have a bar of their own.
 
     Returns
     -------
     list of Feature
-        At most 31: if there are 32 or more, the smallest are summed into the last.
+        At most ``most + 1``: if there are more features, the smallest are summed into the last.
 
     Raises
     ------
@@ -94,15 +97,8 @@ def features(
     """
     relevance = maps_of(attribution, channels)[example]
     inputs = canonical(attribution, attribution.inputs)[example]
-    names = attribution.display.feature_names or tuple(f"feature {index}" for index in range(len(relevance)))
-    if len(names) != len(relevance):
-        raise RenderError(
-            f"display.feature_names has {len(names)} names but the table has {len(relevance)} columns: give "
-            "one name per column, or none."
-        )
-    order = list(feature_order([relevance]) if order is None else order)
-    # A bar for "1 other" would take as much space as the bar of that feature.
-    kept = order if len(order) <= MOST_FEATURES + 1 else order[:MOST_FEATURES]
+    names = column_names(attribution)
+    kept = own_rows(list(feature_order([relevance]) if order is None else order), most)
     found = [
         Feature(f"{names[index]} = {number(float(inputs[index]))}", float(relevance[index])) for index in kept
     ]
@@ -164,16 +160,16 @@ def draw_features(
     axes.set_axisbelow(True)
     quiet_axes(axes, keep=("bottom",))
     axes.set_yticks(places)
-    names = [elide(feature.name, NAME_WIDTH_MOST, NAME_SIZE) if named else "" for feature in shown]
+    names = [elided_name(feature.name, NAME_WIDTH_MOST, NAME_SIZE) if named else "" for feature in shown]
     axes.set_yticklabels(names, fontsize=NAME_SIZE, color=INK, parse_math=False)
     axes.tick_params(axis="y", length=0, pad=4)
     if not relevance.any():
         say_all_zero(axes)
 
 
-def plot_tables(drawn: Drawn) -> Figure:
+def plot_tables(drawn: Drawn, most: int = MOST_FEATURES) -> Figure:
     """Draw the examples of one or two tables as sorted bars, both of a pair in one order and on one axis."""
-    shown = [_both(drawn, example) for example in drawn.examples]
+    shown = [_both(drawn, example, most) for example in drawn.examples]
     left = CONTENT_LEFT + names_width([one for both in shown for one in both])
     width = BARS_WIDTH if len(drawn.attributions) == 1 else PAIR_BARS_WIDTH
     lefts = [left + which * (width + 0.3) for which in range(len(drawn.panels))]
@@ -212,10 +208,10 @@ def plot_tables(drawn: Drawn) -> Figure:
     return page.sheet.figure
 
 
-def _both(drawn: Drawn, example: int) -> list[list[Feature]]:
+def _both(drawn: Drawn, example: int, most: int) -> list[list[Feature]]:
     """Give the bars of each attribution for one example, in one order."""
     order = feature_order([maps[example] for maps in drawn.maps])
-    return [features(one, example, channels=drawn.channels, order=order) for one in drawn.panels]
+    return [features(one, example, channels=drawn.channels, order=order, most=most) for one in drawn.panels]
 
 
 def bars_limit(shown: Sequence[Sequence[Feature]]) -> float:

@@ -20,7 +20,7 @@ from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN
 from explain.render.parts.pair_caption import PAIR_GAP, similarity_lines, under_maps
 from explain.render.parts.sheet import MUTED, elide, text_width
-from explain.render.parts.steps import visible
+from explain.render.parts.steps import shown_tokens, visible
 from explain.render.parts.text_contrast import text_color
 from explain.results.heatmap import Floats
 
@@ -190,10 +190,10 @@ def draw_words(axes: Axes, placed: Sequence[PlacedWord], scale: Scale) -> None:
 def plot_texts(drawn: Drawn) -> Figure:
     """Draw the texts of one or two attributions, those of a pair below each other."""
     placed = [
-        [placed_words(one.texts[example].tokens, maps[example]) for one, maps in _panels(drawn)]
+        [placed_words(*shown_tokens(one, example, maps[example])) for one, maps in _panels(drawn)]
         for example in drawn.examples
     ]
-    reach = max(word.left + word.width for both in placed for words in both for word in words)
+    reach = max((word.left + word.width for both in placed for words in both for word in words), default=0.0)
     content = max(reach, BAR_WIDTH + 0.6, 4.6 if drawn.labels else 0.0)
     overs = _overs(drawn, content)
 
@@ -208,7 +208,7 @@ def plot_texts(drawn: Drawn) -> Figure:
         below = [*_padding_lines(drawn, example), *similarity_lines(drawn.comparison, example, content)]
         top = write_lines(sheet, CONTENT_LEFT, top, below, content)
         if not drawn.shared:
-            draw_bar_below(sheet, top, scale, drawn.maps_of_example(example), drawn.scale_words())
+            draw_bar_below(sheet, top, scale, drawn.maps_of_example(example), drawn.scale_words("features"))
 
     def row_height(index: int) -> float:
         example = drawn.examples[index]
@@ -226,7 +226,9 @@ def plot_texts(drawn: Drawn) -> Figure:
         below=BAR_ROOM if drawn.shared else 0.0,
     )
     if drawn.shared:
-        draw_bar_below(page.sheet, page.bottom, drawn.scales[0], drawn.shown_maps(), drawn.scale_words())
+        draw_bar_below(
+            page.sheet, page.bottom, drawn.scales[0], drawn.shown_maps(), drawn.scale_words("features")
+        )
     return page.sheet.figure
 
 
@@ -246,5 +248,5 @@ def _overs(drawn: Drawn, content: float) -> dict[int, list[list[Line]]]:
 
 
 def _padding_lines(drawn: Drawn, example: int) -> list[Line]:
-    texts = (padding_text(one.texts[example], maps[example]) for one, maps in _panels(drawn))
+    texts = (padding_text(one.texts[example], maps[example]) for one, maps in _panels(drawn) if one.texts)
     return [Line(text, SMALL) for text in texts if text]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from matplotlib.ticker import MaxNLocator
 
 from explain.render.parts.sheet import INK, MUTED, RULE
+from explain.results.names import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,10 +20,14 @@ def quiet_ticks(axes: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
     axes.tick_params(axis=axis, labelsize=TICK_SIZE, labelcolor=INK, color=RULE, length=2.5, width=0.6, pad=2)
 
 
-def label_time(axes: Axes, steps: int, name: str = "time step") -> None:
-    """Label the rows of a map as steps in time, from top to bottom."""
+def label_time(axes: Axes, steps: int, name: str = "time step", unit: float = 1.0) -> None:
+    """Label the rows of a map as steps in time, each of so many units, from top to bottom."""
     axes.yaxis.set_visible(True)
-    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    locator = MaxNLocator(6, integer=unit == 1.0, steps=[1, 2, 5, 10], min_n_ticks=1)
+    ticks = [
+        float(tick) for tick in locator.tick_values(0, (steps - 1) * unit) if 0 <= tick <= (steps - 1) * unit
+    ]
+    axes.set_yticks([tick / unit for tick in ticks], labels=[number(tick) for tick in ticks])
     axes.set_ylim(steps - 0.5, -0.5)
     quiet_ticks(axes, "y")
     axes.set_ylabel(name, fontsize=TICK_SIZE, color=MUTED, labelpad=2)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from explain.errors import RenderError
 from explain.inputs.text.tokens import Text
-from explain.render.parts.lines import SEPARATOR, Line
-from explain.render.parts.sheet import ALERT, INK, MUTED
+from explain.render.parts.lines import CAPTION_WIDTH, SEPARATOR, Line
+from explain.render.parts.sheet import ALERT, INK, MUTED, text_width
 from explain.render.parts.steps import quoted
 from explain.results.attribution import Attribution
 from explain.results.heatmap import Floats
@@ -109,6 +110,41 @@ def padding_text(text: Text, relevance: Floats) -> str:
     return f"{len(values)} token{plural} of padding, not drawn: sum {number(float(sum(values)))}"
 
 
+def example_text(attribution: Attribution, example: int) -> str:
+    """Name one example by its index, and by its name where the display has names.
+
+    Raises
+    ------
+    RenderError
+        If there are names, but not one for each example.
+
+    Examples
+    --------
+    >>> ones = np.ones((1, 2), np.float32)
+    >>> a = Attribution(ones, ones, "NC", "saliency", np.ones(1))
+    >>> example_text(a, 0), example_text(a.with_display(example_names=("cat.png",)), 0)
+    ('example 0', 'cat.png (example 0)')
+    """
+    names = attribution.display.example_names
+    if not names:
+        return f"example {example}"
+    if len(names) != len(attribution):
+        raise RenderError(
+            f"display.example_names has {len(names)} names but there are {len(attribution)} examples: give one name "
+            "for each, or none."
+        )
+    return f"{_fitting(' '.join(str(names[example]).split()))} (example {example})"
+
+
+def _fitting(name: str) -> str:
+    """Shorten a name in its middle until it fits on a line: both ends of a file's name tell it from others."""
+    kept, shown = len(name), name
+    while text_width(shown, Line("").size) > CAPTION_WIDTH and kept > 2:
+        kept -= 1
+        shown = f"{name[: kept // 2]}…{name[-(kept - kept // 2) :]}"
+    return shown
+
+
 def example_lines(attribution: Attribution, example: int, *extra: str) -> list[Line]:
     """Give the caption of one example: target, score, prediction, steps of the integral, index of the example.
 
@@ -125,11 +161,13 @@ def example_lines(attribution: Attribution, example: int, *extra: str) -> list[L
         lines.append(Line(predicted))
     integral = (line(attribution, example) for line in (steps_line, map_error_line, delta_line))
     lines += [line for line in integral if line is not None]
-    return [*lines, Line(f"example {example}"), *(Line(text) for text in extra)]
+    return [*lines, Line(example_text(attribution, example)), *(Line(text) for text in extra)]
 
 
-def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
+def head(attributions: Sequence[Attribution], shown: int, title: str = "") -> list[Line]:
     """Give the head of a figure: the method, then the model, the framework and the number of examples shown.
+
+    A title of the caller stands first, and the method before the model.
 
     If the two of a pair differ in steps, rule or chunk size, a third line states it: their maps then differ for
     another reason besides the models.
@@ -145,7 +183,9 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
     def either(names: Iterable[str]) -> str:
         return " and ".join(dict.fromkeys(name for name in names if name))
 
+    method = either(method_name(one.method) for one in attributions)
     parts = [
+        method if title else "",
         either(one.model for one in attributions),
         either(framework_name(one.framework) for one in attributions),
         either(f"layer {one.layer}{_neuron_text(one)}" for one in attributions if one.layer),
@@ -154,7 +194,7 @@ def head(attributions: Sequence[Attribution], shown: int) -> list[Line]:
         f"{shown} of {len(attributions[0])} examples" if shown < len(attributions[0]) else "",
     ]
     lines = [
-        Line(either(method_name(one.method) for one in attributions), 12.5, "bold", INK),
+        *(Line(text, 12.5, "bold", INK) for text in (title or method).splitlines()),
         Line(SEPARATOR.join(part for part in parts if part), 8.5),
     ]
     differences = differences_text(*attributions) if len(attributions) == 2 else ""

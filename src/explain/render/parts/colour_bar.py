@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 from matplotlib.cm import ScalarMappable
 
+from explain.render.colour_maps import value_colors
 from explain.render.colours import Scale, color_of_zero
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import TICK_SIZE, quiet_ticks
-from explain.render.parts.page import GAP, MARGIN, Page
-from explain.render.parts.sheet import MUTED, RULE, Sheet, wrap
+from explain.render.parts.page import GAP, HEADING_SIZE, MARGIN, Heading
+from explain.render.parts.sheet import MUTED, RULE, Sheet, line_height, text_width, wrap
 from explain.results.names import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The greatest number of lines of the text along a colour bar.
+# The lines of the text along a colour bar: usually, and at most.
 LABEL_LINES = 3
+_LABEL_LINES_MOST = 4
 
 COLORBAR_WIDTH = 0.13
 LEAST_BAR = 1.0
@@ -74,13 +76,40 @@ def draw_colorbar(cax: Axes, scale: Scale, *maps: npt.NDArray[Any], label: str =
     bar.outline.set_linewidth(0.5)
     bar.outline.set_edgecolor(RULE)
     inches = box.height * figure.get_figheight() if vertical else box.width * figure.get_figwidth()
-    words = "\n".join(wrap("all zero" if scale.all_zero else label, inches, TICK_SIZE, most=LABEL_LINES))
+    words = "\n".join(_label_lines("all zero" if scale.all_zero else label, inches))
     bar.set_label(words, size=TICK_SIZE, color=MUTED, labelpad=6 if vertical else 2)
+
+
+def draw_value_bar(cax: Axes) -> None:
+    """Draw the colours of a feature's values, from low to high, in narrow upright axes.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> cax = Figure().add_axes((0.1, 0.1, 0.1, 0.8))
+    >>> draw_value_bar(cax)
+    >>> [tick.get_text() for tick in cax.get_yticklabels()]
+    ['low', 'high']
+    """
+    figure = cax.get_figure(root=True)
+    if figure is None:
+        raise RuntimeError("cax belongs to no figure")
+    bar = figure.colorbar(ScalarMappable(cmap=value_colors()), cax=cax)
+    bar.set_ticks([0.0, 1.0], labels=["low", "high"])
+    quiet_ticks(bar.ax)
+    bar.outline.set_linewidth(0.5)
+    bar.outline.set_edgecolor(RULE)
+    bar.set_label("feature value", size=TICK_SIZE, color=MUTED, labelpad=-6)
+
+
+def _label_lines(label: str, inches: float) -> list[str]:
+    """Break the text along a bar into lines."""
+    return wrap(label, 0.97 * inches, TICK_SIZE, most=_LABEL_LINES_MOST)
 
 
 @dataclass(frozen=True)
 class BarColumn:
-    """The colour bars at the right of rows of panels: one bar if all rows share a scale, else one per row.
+    """The colour bars at the right of rows of panels, one beside each row.
 
     Attributes
     ----------
@@ -107,28 +136,25 @@ class BarColumn:
     @property
     def page_width(self) -> float:
         """The width of a page that ends with the bars."""
-        return self.left + COLORBAR_WIDTH + COLORBAR_ROOM + MARGIN
+        lines = len(_label_lines(self.drawn.scale_words(self.merged), max(self.height, LEAST_BAR)))
+        more = max(lines - LABEL_LINES, 0) * line_height(TICK_SIZE)
+        return self.left + COLORBAR_WIDTH + COLORBAR_ROOM + more + MARGIN
+
+    @property
+    def headings(self) -> list[Heading]:
+        """The heading of the bars, where there are several: whether they are the same."""
+        if len(self.drawn.examples) == 1:
+            return []
+        words = "one scale for all" if self.drawn.shared else "a scale for each"
+        width = text_width(words, HEADING_SIZE)
+        return [Heading(words, self.left, width)]
 
     def draw_row(self, sheet: Sheet, top: float, index: int) -> None:
-        """Draw the bar of one row, if each row has a scale of its own."""
-        if not self.drawn.shared:
-            maps = self.drawn.maps_of_example(self.drawn.examples[index])
-            draw_colorbar(
-                self._axes(sheet, top, self.height), self.drawn.scales[index], *maps, label="attribution"
-            )
-
-    def draw_shared(self, page: Page) -> None:
-        """Draw the bar of all rows, if they share a scale; it has the height of the first two panels."""
-        if self.drawn.shared:
-            tops = page.tops
-            height = self.height if len(tops) == 1 else tops[1] - tops[0] + self.height
-            words = self.drawn.scale_words(self.merged)
-            draw_colorbar(
-                self._axes(page.sheet, tops[0], height),
-                self.drawn.scales[0],
-                *self.drawn.shown_maps(),
-                label=words,
-            )
+        """Draw the bar of one row: of a shared scale, the same beside each row."""
+        drawn = self.drawn
+        maps = drawn.shown_maps() if drawn.shared else drawn.maps_of_example(drawn.examples[index])
+        words = drawn.scale_words(self.merged)
+        draw_colorbar(self._axes(sheet, top, self.height), drawn.scales[index], *maps, label=words)
 
     def _axes(self, sheet: Sheet, top: float, height: float) -> Axes:
         """Give the axes of a bar, at least high enough to read it."""

@@ -15,9 +15,10 @@ from explain.render.parts.sheet import Sheet
 
 def caption_of(drawn: Drawn, example: int) -> list[Line]:
     """Give the caption of one example of one attribution, or the caption that the two of a pair have in common."""
+    remarks = [drawn.remarks[example]] if drawn.remarks else []
     if drawn.labels:
-        return pair_lines(drawn.attributions, example)
-    return example_lines(drawn.first, example, *([drawn.remarks[example]] if drawn.remarks else []))
+        return [*pair_lines(drawn.attributions, example), *map(Line, remarks)]
+    return example_lines(drawn.first, example, *remarks)
 
 
 def compose_examples(
@@ -58,5 +59,5 @@ def compose_examples(
         Row(caption(drawn, example), height(index), partial(draw, index))
         for index, example in enumerate(drawn.examples)
     ]
-    header = head(drawn.attributions, len(drawn.examples))
+    header = head(drawn.attributions, len(drawn.examples), drawn.title)
     return compose(header=header, headings=headings, rows=rows, width=width, notes=drawn.notes, below=below)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from explain.render.parts.caption import (
     delta_line,
+    example_text,
     map_error_line,
     predicted_text,
     score_text,
@@ -38,7 +39,8 @@ def pair_lines(attributions: Sequence[Attribution], example: int) -> list[Line]:
     both = (
         [predicted[0], *(text.replace("predicted", "and", 1) for text in predicted[1:])] if predicted else []
     )
-    return [title_line(attributions[0], example), *map(Line, both), Line(f"example {example}")]
+    last = Line(example_text(attributions[0], example))
+    return [title_line(attributions[0], example), *map(Line, both), last]
 
 
 def under_maps(

@@ -45,9 +45,10 @@ class Picture:
 def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
     """Undo the normalisation of one input: ``x * scale + mean``, clipped to [0, 1].
 
-    One channel is grey, three are red, green and blue; for any other number the mean is shown in grey. If `display`
-    has no normalisation (mean 0, scale 1) and the input has values outside [0, 1], its range is rescaled to [0, 1]
-    (from ``display.bounds`` if given, else from its own least and greatest value), as the note states.
+    One channel is grey, three are red, green and blue, or the reverse as `display` says; for any other number the mean
+    is shown in grey. If `display` has no normalisation (mean 0, scale 1) and the input has values outside [0, 1], its
+    range is rescaled to [0, 1] (from ``display.bounds`` if given, else from its own least and greatest value), as the
+    note states.
 
     Parameters
     ----------
@@ -79,9 +80,7 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
             "inputs has NaN or infinite values: it cannot be drawn as a picture. Find the cause of these values."
         )
     channels = inputs.shape[-1]
-    mean = _per_channel("mean", display.mean, channels)
-    scale = _per_channel("scale", display.scale, channels)
-    pixels = inputs * scale + mean
+    pixels = unscaled(inputs, display)
     notes = []
     if inputs.ndim == 3 and channels not in (1, 3):
         # Average the channels before rescaling: the mean of many channels is near the middle of their range, so the
@@ -89,14 +88,34 @@ def picture(inputs: npt.NDArray[Any], display: Display) -> Picture:
         pixels = pixels.mean(axis=-1)
         notes.append(f"mean of {channels} channels")
     outside = pixels.size > 0 and (pixels.min() < -_ROUNDING or pixels.max() > 1 + _ROUNDING)
-    if outside and not np.any(mean) and np.all(scale == 1):
+    if outside and not np.any(display.mean) and np.all(np.asarray(display.scale) == 1):
         low, high = display.bounds if display.bounds is not None else (pixels.min(), pixels.max())
         pixels = (pixels - low) / (high - low) if high > low else np.full_like(pixels, 0.5)
         notes.append("stretched")
     pixels = np.clip(pixels, 0.0, 1.0)
+    if inputs.ndim == 3 and channels == 3 and display.color == "bgr":
+        pixels = pixels[..., ::-1]
     if inputs.ndim == 3 and channels == 1:
         pixels = pixels[..., 0]
     return Picture(pixels, ", ".join(notes), is_rows=inputs.ndim == 2)
+
+
+def unscaled(inputs: Floats, display: Display) -> Floats:
+    """Undo the normalisation of an input, channels last: ``x * scale + mean``.
+
+    Raises
+    ------
+    RenderError
+        If the mean or the scale has another number of channels than the input.
+
+    Examples
+    --------
+    >>> unscaled(np.array([[0.0, 1.0]]), Display(mean=(10.0, 20.0), scale=2.0))
+    array([[10., 22.]])
+    """
+    channels = inputs.shape[-1]
+    mean = _per_channel("mean", display.mean, channels)
+    return np.asarray(inputs * _per_channel("scale", display.scale, channels) + mean)
 
 
 def _per_channel(name: str, given: float | tuple[float, ...], channels: int) -> Floats:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from explain.errors import RenderError
+from explain.inputs.text.tokens import Token
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule, Floats
-from explain.results.view import maps_of
+from explain.results.view import maps_of, step_names
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
     Parameters
     ----------
     attribution : Attribution
-        Of sequences, with ``display.step_names``, or of texts, whose steps are tokens.
+        Of sequences, with ``display.step_names``; or of texts or token ids, whose steps are tokens.
     example : int
         The index of the example.
     channels : {"sum", "mean", "abs_sum", "abs_max"}
@@ -58,16 +59,27 @@ def steps(attribution: Attribution, example: int, *, channels: ChannelRule = "su
     >>> steps(a.with_display(step_names=(("H", "o"),)), 0)
     [Step(name='H', relevance=2.0), Step(name='o', relevance=-0.5)]
     """
-    names = attribution.display.step_names
-    if not names and attribution.texts:
-        names = tuple(tuple(token.name for token in text.tokens) for text in attribution.texts)
+    return named_steps(attribution, example, maps_of(attribution, channels)[example])
+
+
+def named_steps(attribution: Attribution, example: int, relevance: Floats) -> list[Step]:
+    """Give the named steps of one sequence for the relevance of each of its steps, shape (T,), NaN for padding."""
+    names = step_names(attribution)
     if example >= len(names):
         raise RenderError(
             f"display.step_names has names for {len(names)} of {len(attribution)} examples, none for example "
             f"{example}: give the names of the steps of every example, or none to draw rows over time."
         )
-    relevance = maps_of(attribution, channels)[example]
     return _named(names[example], relevance, example)
+
+
+def shown_tokens(attribution: Attribution, example: int, relevance: Floats) -> tuple[Sequence[Token], Floats]:
+    """Give the tokens of one text with the relevance of each; names of steps are words with a space before each."""
+    if attribution.texts:
+        return attribution.texts[example].tokens, relevance
+    found = named_steps(attribution, example, relevance)
+    tokens = [Token(step.name, place, space=place > 0) for place, step in enumerate(found)]
+    return tokens, np.array([step.relevance for step in found])
 
 
 def _named(names: Sequence[str], relevance: Floats, example: int) -> list[Step]:

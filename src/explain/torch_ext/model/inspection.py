@@ -272,9 +272,29 @@ def _is_flat(model: torch.fx.GraphModule) -> bool:
     return not any(node.op == "call_module" and "guard" not in str(node.target) for node in model.graph.nodes)
 
 
+# An exported model that takes at most some number of examples gets as many at once, or this many.
+_AT_ONCE = 16
+# PyTorch takes sizes of 0 and 1 for special: a batch that may be one has 2 as its least.
+_LEAST = 2
+
+
 def _exported_batch_size(model: torch.fx.GraphModule) -> int | None:
     for node in model.graph.nodes:
         if node.op == "placeholder" and isinstance(node.meta.get("val"), torch.Tensor):
-            size = node.meta["val"].shape[0]
-            return size if isinstance(size, int) else None
+            shape = node.meta["val"].shape
+            return _fitting_size(shape[0]) if len(shape) else None
     return None
+
+
+def _fitting_size(size: int | torch.SymInt) -> int | None:
+    """Give a batch size that an exported model takes; None if it takes any."""
+    if isinstance(size, int):
+        return size
+    bounds = size.node.shape_env.bound_sympy(size.node.expr)
+    least = int(bounds.lower)
+    if not size.node.expr.is_Symbol:
+        # Such as the multiples of a number.
+        return least or None
+    if bounds.upper.is_Integer:
+        return min(int(bounds.upper), max(least, _AT_ONCE))
+    return least if least > _LEAST else None

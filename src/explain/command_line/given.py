@@ -1,0 +1,161 @@
+"""The model and the inputs that a command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explain.command_line.class_names import read_class_names
+from explain.command_line.command import say
+from explain.command_line.reading_options import ReadingOptions
+from explain.command_line.start_logs import without_start_logs
+from explain.errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    from explain.inputs.display import Display
+    from explain.models.opening import OpenedModel
+    from explain.zoo import Samples
+
+
+@dataclass(frozen=True)
+class GivenInputs:
+    """What a command explains: the inputs, how to draw them, and what is known of their axes."""
+
+    x: Any
+    display: Display
+    lengths: Any = None
+    layout: str | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of inputs of the model."""
+        return len(self.x) if isinstance(self.x, dict | tuple) else 1
+
+
+def named_or_old(
+    model: str | None,
+    sources: list[str],
+    old_model: str | None = None,
+    framework: str | None = None,
+    old_input: Path | None = None,
+) -> tuple[str, list[str]]:
+    """Give the name of the model and the inputs, also from the options that arguments have replaced.
+
+    Raises
+    ------
+    OptionError
+        If there is no model, or `--framework` is given for one that is not a seed model.
+    """
+    from explain.zoo import names
+
+    if old_model is not None and model is not None:
+        # The first of the inputs was read as MODEL.
+        sources, model = [model, *sources], None
+    if old_input is not None:
+        sources = [*sources, str(old_input)]
+    name = model if old_model is None else old_model
+    if name is None:
+        raise OptionError(
+            "MODEL is missing: give a file, a function that builds the model (package.module:function), or a seed "
+            "model (zoo:cifar_net@torch), and then the inputs."
+        )
+    if old_model is not None or framework is not None:
+        plain = name.removeprefix("zoo:")
+        if old_model is None and plain not in names():
+            raise OptionError(f"--framework {framework} is for seed models only: leave it out.")
+        name = f"zoo:{plain}@{framework or 'torch'}"
+    if old_model is not None or framework is not None or old_input is not None:
+        say(f"--model, --framework and --input are replaced by arguments: explain attribute {name} INPUT...")
+    return name, sources
+
+
+def given_model(name: str, factory: str | None, device: str | None) -> OpenedModel:
+    """Load or build the model."""
+    from explain.models.opening import opened_model
+
+    with without_start_logs():
+        return opened_model(name, factory=factory, device=device)
+
+
+def known_display(opened: OpenedModel) -> Display:
+    """Give how the inputs of a seed model are drawn, without the names of its samples' steps; else nothing."""
+    from explain.inputs.display import Display
+
+    if not opened.seed_model:
+        return Display()
+    known = _samples_of(opened).display
+    return Display(known.mean, known.scale, known.bounds, known.classes)
+
+
+def given_inputs(
+    opened: OpenedModel,
+    sources: Sequence[str],
+    reading: ReadingOptions,
+    *,
+    classes: Path | None = None,
+    count: int | None = None,
+) -> GivenInputs:
+    """Read the inputs, or take the samples of a seed model.
+
+    Parameters
+    ----------
+    opened : OpenedModel
+        The model, which may state how its input is made, as may the files beside its own.
+    sources : sequence of str
+        Files, folders, patterns or ``-``; empty for the samples of a seed model.
+    reading : ReadingOptions
+        How to read them.
+    classes : pathlib.Path, optional
+        The file of the classes' names.
+    count : int, optional
+        How many samples of a seed model.
+
+    Raises
+    ------
+    InputError
+        If there are no inputs, or they cannot be read.
+    """
+    found = _read(opened, sources, reading) if sources else _samples(opened, count)
+    if classes is not None:
+        found = replace(found, display=replace(found.display, classes=read_class_names(classes)))
+    return found
+
+
+def _samples(opened: OpenedModel, count: int | None) -> GivenInputs:
+    if not opened.seed_model:
+        raise InputError(
+            "INPUT is missing: give files after the model, for example pictures (cat.png, photos/*.jpg), x.npy, "
+            "table.csv, or - for standard input."
+        )
+    samples = _samples_of(opened)
+    chosen = slice(count)
+    display = replace(samples.display, step_names=samples.display.step_names[chosen])
+    lengths = None if samples.lengths is None else samples.lengths[chosen]
+    return GivenInputs(samples.x[chosen], display, lengths)
+
+
+def _samples_of(opened: OpenedModel) -> Samples:
+    from explain.zoo import samples
+
+    return samples(opened.seed_model, opened.framework)
+
+
+def _read(opened: OpenedModel, sources: Sequence[str], reading: ReadingOptions) -> GivenInputs:
+    from explain.preprocessing import read
+
+    inputs = read(
+        list(sources),
+        model=opened.model,
+        model_path=opened.path,
+        preprocessing=reading.preset,
+        **reading.settings(),
+    )
+    display = inputs.display
+    if opened.seed_model:
+        known = known_display(opened)
+        display = replace(display, classes=known.classes, bounds=known.bounds)
+        if not display.preprocessing:
+            display = replace(display, mean=known.mean, scale=known.scale)
+    return GivenInputs(inputs.x, display, inputs.lengths, inputs.layout)

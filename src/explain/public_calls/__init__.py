@@ -1,0 +1,1 @@
+"""What every public call shares: errors at the caller's line, and progress."""

@@ -1,0 +1,1 @@
+"""Series: lines over time, on the colours of their attribution."""

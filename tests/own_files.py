@@ -1,0 +1,43 @@
+"""Files as a user has them: models of both frameworks, pictures, a table, names of classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import torch
+from PIL import Image
+
+NETS = """
+from torch import nn
+
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 2)).eval()
+"""
+
+
+def write_own_files(folder: Path) -> Path:
+    """Write the files that the README and the guides name into a folder."""
+    rng = np.random.default_rng(0)
+    (folder / "photos").mkdir()
+    for name in ("cat.png", "photos/one.png", "photos/two.png"):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(folder / name)
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    keras.utils.set_random_seed(0)
+    keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+    ).save(folder / "model.keras")
+    (folder / "nets.py").write_text(NETS)
+    torch.manual_seed(0)
+    table = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).eval()
+    torch.jit.trace(table, torch.zeros(1, 3)).save(folder / "tabular.pt")
+    (folder / "patients.csv").write_text("age,dose,weight\n0.3,1.5,0.2\n0.9,0.1,0.7\n")
+    return folder
