@@ -117,6 +117,13 @@ class TestOneAttribution:
             np.testing.assert_allclose(panel.get_array(), expected, rtol=1e-6)
         assert len({(panel.norm.vmin, panel.norm.vmax) for panel in panels}) == 1
 
+    @pytest.mark.mpl_image_compare(filename="notebook_grid.png", savefig_kwargs={"dpi": 150})
+    def test_the_look_of_a_grid(self, made):
+        images = made.images(14, shape=(9, 12, 3), notes=("A warning of the call.",))
+        return drawing(
+            images.with_display(example_names=tuple(f"pets/{number:02}.jpg" for number in range(14)))
+        ).figure
+
     def test_a_grid_of_odd_pictures(self, made, check_text):
         names = tuple(f"folder/of/pictures/number_{one}.png" for one in range(5))
         wide = made.images(5, shape=(4, 60, 3)).with_display(example_names=names)
@@ -130,10 +137,19 @@ class TestOneAttribution:
         assert "predicted cat" in " ".join(texts_of(drawing(made.images(4)).figure))
 
     def test_anything_else_shows_the_first_rows(self, made, check_text):
-        for a in (made.table(1000), made.rows(30), made.names(("Jo",) * 9), made.maximization(6)):
+        for a in (made.rows(30), made.names(("Jo",) * 9), made.maximization(6)):
             figure = drawing(a).figure
             assert f"the first {MOST_ROWS} of {len(a):,} examples" in texts_of(figure)
             check_text(figure)
+
+    def test_a_table_of_many_rows_is_a_swarm_of_all(self, made, check_text):
+        figure = drawing(made.table(300)).figure
+        check_text(figure)
+        dots = [len(points.get_offsets()) for axes in figure.axes for points in axes.collections]
+        assert sum(count for count in dots if count >= 300) >= 300
+        assert "300 examples" in texts_of(figure)
+        assert len(drawing(made.table(9)).figure.axes) == len(made.table(4).plot().axes)
+        assert drawing(made.table(6000, 1)).left_out == "the first 5,000 of 6,000 examples"
 
     def test_texts_say_what_is_left_out(self, made):
         a = made.texts(("A film.",) * 100)
