@@ -14,6 +14,7 @@ from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, check_table_kind
 from explain.render.kinds.volume import check_no_slices, chosen_slices
 from explain.render.placing.own_axes import check_axes, draw_into
 from explain.render.placing.own_size import in_size
+from explain.render.tables.columns import as_table
 from explain.results.attribution import Attribution
 from explain.results.heatmap import ChannelRule
 from explain.results.view import default_channels, view
@@ -76,6 +77,9 @@ def plot(
     """
     check_attribution("attribution", attribution)
     channels = default_channels([attribution]) if channels is None else channels
+    if display is not None and isinstance(display, Display):
+        attribution = replace(attribution, display=display)
+    attribution = as_table(attribution, asked=kind is not None or max_features is not None)
     if kind in OF_ALL_EXAMPLES:
         max_examples = max(len(attribution), 1)
     if attribution.texts and not pieces:

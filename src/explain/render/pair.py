@@ -13,6 +13,7 @@ from explain.render.difference import with_difference
 from explain.render.kinds.by_view import figure_of
 from explain.render.kinds.volume import check_no_slices, chosen_slices, slice_volume
 from explain.render.placing.own_size import in_size
+from explain.render.tables.columns import as_table
 from explain.results.attribution import Attribution
 from explain.results.comparison import Comparison
 from explain.results.heatmap import ChannelRule
@@ -89,7 +90,7 @@ def plot_pair(
     comparison, names = check_pair(a, b, labels, comparison)
     channels = default_channels([a, b]) if channels is None else channels
     # The names of steps, features and classes come from the first, whether or not the second has names.
-    both = [a, replace(b, display=a.display)]
+    both = [as_table(one, asked=False) for one in (a, replace(b, display=a.display))]
     if a.texts:
         both = [replace(one, texts=a.texts).by_word() for one in both]
     remarks: tuple[str, ...] = ()

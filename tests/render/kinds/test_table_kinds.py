@@ -18,6 +18,7 @@ from explain.render import (
     plot,
     plot_beeswarm,
     plot_importance,
+    plot_pair,
     plot_waterfall,
     shared_scale,
     start_scores,
@@ -198,6 +199,83 @@ def test_a_waterfall_of_a_mean_over_references(kit):
     a = explain.attribute(model, x, "deep_lift_shap", target=1, baseline=references)
     np.testing.assert_allclose(start_scores(a), np.full(3, (references @ weights)[:, 1].mean()), rtol=1e-5)
     assert labels(plot_waterfall(a).axes[0])[-1] == "mean logit of 7 references"
+
+
+class TestCategories:
+    """Columns of categories, which a model reads by an embedding each, as token ids."""
+
+    def explained(self, kit, **options):
+        ids = np.random.default_rng(0).integers(1, 5, size=(6, 3))
+        return explain.attribute(_entities(kit), ids, "integrated_gradients", target=1, **options)
+
+    def test_a_waterfall_starts_at_the_models_score_of_the_baseline(self, kit):
+        a = self.explained(kit, baseline=np.array([1, 2, 3]))
+        at_baseline = self.explained(kit, baseline=np.array([0, 0, 0]))
+        one = explain.attribute(_entities(kit), np.array([[1, 2, 3]]), "saliency", target=1).scores
+        np.testing.assert_allclose(start_scores(a), np.full(6, one[0]), rtol=1e-5)
+        assert not np.allclose(start_scores(a), start_scores(at_baseline))
+
+    def test_names_make_a_table_and_values_are_categories(self, kit):
+        a = self.explained(kit, display={"feature_names": ("month", "shop", "product")})
+        found = labels(plot(a, examples=0).axes[0])
+        assert sorted(one.split(" = ")[0] for one in found) == ["month", "product", "shop"]
+        assert f"month = {a.inputs[0, 0]:.0f}" in found
+        for kind in ("waterfall", "beeswarm", "importance"):
+            assert any(one.startswith("month") for one in labels(plot(a, kind=kind).axes[0]))
+        assert any(one.startswith("month") for one in labels(plot_pair(a, a).axes[0]))
+
+    def test_without_names_a_kind_must_be_asked_for(self, kit):
+        a = self.explained(kit)
+        assert labels(plot(a, kind="waterfall", examples=0).axes[0])[1].startswith("feature ")
+        assert {text.get_text() for text in plot(a).axes[0].texts} <= {"0", "1", "2", "3", "4"}
+
+    def test_padded_texts_are_no_tables(self, made):
+        ids = made.attribution(
+            np.ones((1, 3)),
+            "NT",
+            inputs=np.ones((1, 3), np.float32),
+            reduce="sum",
+            mask=np.array([[1, 1, 0]], bool),
+        )
+        with pytest.raises(RenderError, match="token ids without padding"):
+            plot(ids, kind="beeswarm")
+
+
+def _entities(kit):
+    """Three columns, an embedding each; the same weights in both frameworks."""
+    generator = np.random.default_rng(3)
+    tables = [generator.normal(size=(5, size)).astype(np.float32) for size in (2, 3, 4)]
+    weights = generator.normal(size=(9, 2)).astype(np.float32)
+    if kit.name == "torch":
+        torch, nn = kit.torch, kit.torch.nn
+
+        class Entities(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.columns = nn.ModuleList([nn.Embedding(*table.shape) for table in tables])
+                self.head = nn.Linear(9, 2)
+                with torch.no_grad():
+                    for column, table in zip(self.columns, tables, strict=True):
+                        column.weight.copy_(torch.tensor(table))
+                    self.head.weight.copy_(torch.tensor(weights.T))
+                    self.head.bias.zero_()
+
+            def forward(self, x):
+                vectors = [column(x[:, place]) for place, column in enumerate(self.columns)]
+                return torch.tanh(self.head(torch.cat(vectors, dim=1)))
+
+        return Entities().eval()
+    import keras
+
+    x = keras.Input((3,), dtype="int32")
+    columns = [keras.layers.Embedding(*table.shape) for table in tables]
+    vectors = [column(x[:, place]) for place, column in enumerate(columns)]
+    head = keras.layers.Dense(2, activation="tanh")
+    model = keras.Model(x, head(keras.layers.Concatenate()(vectors)))
+    for column, table in zip(columns, tables, strict=True):
+        column.set_weights([table])
+    head.set_weights([weights, np.zeros(2)])
+    return model
 
 
 class TestBeeswarm:

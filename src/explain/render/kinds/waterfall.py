@@ -26,7 +26,7 @@ from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading
 from explain.render.parts.sheet import DPI, INK, MUTED, RULE, Sheet, text_width
 from explain.render.tables.baseline_scores import start_scores
-from explain.render.tables.columns import check_table, elided_name
+from explain.render.tables.columns import as_table, check_table, elided_name
 from explain.results.attribution import Attribution
 from explain.results.heatmap import Floats
 from explain.results.names import number
@@ -121,6 +121,7 @@ def plot_waterfall(
     ['logit of the example', 'age = 39', 'visits = 1', 'logit at the baseline']
     """
     check_attribution("attribution", attribution)
+    attribution = as_table(attribution)
     check_table(attribution, "a waterfall", max_features)
     return plot_waterfalls(check_arguments([attribution], Choices(example, display=display)), max_features)
 
@@ -150,6 +151,7 @@ def waterfall(attribution: Attribution, example: int = 0, *, max_features: int =
     >>> found.edges.tolist(), found.start, found.bars[-1].relevance
     ([1.0, -1.0, -0.5, -0.25], -0.25, -0.25)
     """
+    attribution = as_table(attribution)
     start, end = float(start_scores(attribution)[example]), float(attribution.scores[example])
     score = attribution.score.replace("_", "-")
     rule = attribution.baseline_rule

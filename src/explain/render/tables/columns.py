@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from explain.errors import RenderError
+from explain.inputs.layout import Layout
 from explain.render.parts.sheet import elide, text_width
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
-from explain.results.view import drawn_as, input_name, view
+from explain.results.view import drawn_as, has_token_ids, input_name, view
 
 
 def column_names(attribution: Attribution) -> tuple[str, ...]:
@@ -36,6 +39,31 @@ def column_names(attribution: Attribution) -> tuple[str, ...]:
     return names
 
 
+def as_table(attribution: Attribution, *, asked: bool = True) -> Attribution:
+    """Give columns of categories, which a model reads as token ids, as a table; any other attribution as it is.
+
+    Parameters
+    ----------
+    attribution : Attribution
+        Of token ids without padding, layout ``"NT"``: the columns of a table, or a text.
+    asked : bool
+        Whether the caller asks for the figure of a table; else names of features tell that it is one.
+
+    Examples
+    --------
+    >>> values, ids = np.ones((1, 2), np.float32), np.array([[3, 1]], np.float32)
+    >>> as_table(Attribution(values, ids, "NT", "ig", np.ones(1), reduce="sum")).layout
+    'NC'
+    """
+    if not has_token_ids(attribution) or not (asked or attribution.display.feature_names):
+        return attribution
+    if attribution.mask is not None and not np.all(attribution.mask):
+        return attribution
+    layout = Layout(attribution.layout)
+    values, inputs = (layout.to_batch_first(array) for array in (attribution.values, attribution.inputs))
+    return replace(attribution, values=values, inputs=inputs, layout="NC", mask=None)
+
+
 def check_table(attribution: Attribution, what: str, max_features: object = None) -> None:
     """Raise `RenderError` unless an attribution is of tables; `what` is the figure that needs them.
 
@@ -47,8 +75,8 @@ def check_table(attribution: Attribution, what: str, max_features: object = None
     if view(attribution) != "table" or drawn_as(attribution) == "input":
         found = f"layout={attribution.layout!r} and method={attribution.method!r}"
         raise RenderError(
-            f"attribution has {found}: {what} is for attributions of tables, layout 'NC'. Use plot() without kind= and "
-            "max_features=."
+            f"attribution has {found}: {what} is for attributions of tables, layout 'NC', and of token ids without "
+            "padding, one column each. Use plot() without kind= and max_features=."
         )
     is_count = isinstance(max_features, int | np.integer) and not isinstance(max_features, bool)
     # mypy does not narrow a type by a variable.

@@ -10,7 +10,7 @@ import numpy as np
 from explain.inputs.display import Display
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.drawn import Drawn
-from explain.render.tables.columns import check_table, column_names, own_rows
+from explain.render.tables.columns import as_table, check_table, column_names, own_rows
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats
@@ -85,6 +85,7 @@ def over_examples(
 ) -> Drawn:
     """Check the arguments of a figure that shows all examples of a table at once."""
     check_attribution("attribution", attribution)
+    attribution = as_table(attribution)
     check_table(attribution, what, max_features)
     channels = default_channels([attribution])
     return check_arguments(
