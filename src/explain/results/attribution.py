@@ -19,11 +19,11 @@ from explain.inputs.text.tokens import Text
 from explain.inputs.text.words import joined, word_values
 from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution_file import ARRAYS, read_fields, write_fields
-from explain.results.cutting import Index, cut
+from explain.results.container.cutting import Index, cut
+from explain.results.container.equality import equal, hash_of
+from explain.results.container.read_only import read_only
 from explain.results.drawing import Drawing
-from explain.results.equality import equal, hash_of
 from explain.results.exports import Exports
-from explain.results.read_only import read_only
 from explain.results.shown import Shown
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from explain.results.read_only import Array
+from explain.results.container.read_only import Array
 
 # What was asked, besides arrays and options; not how it is drawn, nor the versions, nor how it was computed.
 _PLAIN = ("method", "layout", "score", "layer", "reduce")

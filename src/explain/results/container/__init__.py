@@ -1,0 +1,1 @@
+"""An attribution as a container of examples: cut, compared with ==, read-only."""
