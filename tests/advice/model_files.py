@@ -443,7 +443,7 @@ ADVICE = [
         state(),
     ),
     torch_row(
-        ", so its numbers mean something else: build the model exactly as it was when the file was saved.",
+        ", so its numbers mean something else: give the layers of the model the types of numbers ",
         lambda path: state(bias=np_tensor(3).int())(path),
         state(),
     ),

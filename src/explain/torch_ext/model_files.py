@@ -119,7 +119,7 @@ def _check_fit(path: Path, name: str, tensor: Tensor, own: Tensor) -> None:
     if tensor.is_floating_point() != own.is_floating_point():
         raise ModelFileError(
             f"{path} has {name} as {tensor.dtype}, and the model that factory builds as {own.dtype}, so its numbers "
-            "mean something else: build the model exactly as it was when the file was saved."
+            "mean something else: give the layers of the model the types of numbers that they were saved with."
         )
 
 
