@@ -594,8 +594,7 @@ ADVICE = [
     ),
     # public_calls/progress_bar.py
     Advice(
-        " is not understood: give True for a bar, False for none, or None for a bar where a call "
-        "takes over two seconds.",
+        ": give True for a bar, False for none, or None for a bar where a call takes over two seconds.",
         OptionError,
         lambda kit: of(kit, progress="yes"),
         lambda kit: [of(kit, progress=one) for one in (True, False, None)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral
 from typing import Any, cast
 
@@ -90,13 +90,12 @@ def output_of(output: Any) -> int | str | None:
     """Refuse what is neither a position nor a name of an output; a name may be any key of a dict."""
     if isinstance(output, Integral) and not isinstance(output, bool):
         return int(output)
-    try:
-        hash(output)
-    except TypeError as error:
+    # Tensors of PyTorch are hashable.
+    if not isinstance(output, Hashable) or hasattr(output, "__array__"):
         raise ScoreError(
             f"output={brief(output)} is neither a position nor a name: give a whole number, or the key under which the "
             "model returns the output."
-        ) from error
+        )
     return cast("int | str | None", output)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -168,12 +167,15 @@ def _of_method(owner: Any, name: str, score: ScoreKind) -> ArrayFunction:
 
 def _with_columns(call: Callable[..., Any], names: Any) -> Callable[..., Any]:
     """Call an estimator that was fitted on a data frame with one: its steps may choose columns by their names."""
-    if names is None or find_spec("pandas") is None:
+    if names is None:
         return call
 
     def with_columns(x: Any) -> Any:
-        import pandas
-
+        try:
+            import pandas
+        except ImportError:
+            # It was fitted on one elsewhere, and takes arrays all the same.
+            return call(x)
         return call(pandas.DataFrame(x, columns=names) if np.shape(x)[1:] == (len(names),) else x)
 
     return with_columns
