@@ -1,1 +1,0 @@
-"""An attribution as a container of examples: cut, compared with ==, read-only."""
