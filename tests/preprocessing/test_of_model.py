@@ -256,7 +256,79 @@ def test_the_size_and_the_channels_of_the_model_are_taken(tmp_path):
 
 def test_pixels_scaled_twice_are_warned_of(tmp_path):
     Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
-    with pytest.warns(PreprocessingWarning, match=r"values up to 1, .* pixels from 0 to 255"):
+    with pytest.warns(PreprocessingWarning, match=r"values from 0 to 1, .* pixels from 0 to 255"):
         read(tmp_path, model=keras_model(layers.Rescaling(1 / 255)), divide_by=255)
-    with pytest.warns(PreprocessingWarning, match=r"values up to 255, .* pixels from 0 to 1"):
+    with pytest.warns(PreprocessingWarning, match=r"values from 0 to 255, .* pixels from 0 to 1"):
         read(tmp_path, model=keras_model(layers.Rescaling(2.0, offset=-1)), preprocessing="none")
+
+
+class Normalised(torch.nn.Module):
+    """A PyTorch model that scales pixels in its own code, or by a module before its first weights."""
+
+    def __init__(self, scale, module=None, channels=3):
+        super().__init__()
+        self.scale, self.first = scale, module
+        self.register_buffer("calls", torch.zeros(()))
+        self.conv, self.drop = torch.nn.Conv2d(channels, 2, 3), torch.nn.Dropout()
+
+    def forward(self, x):
+        self.calls += 1
+        x = self.scale(x)
+        x = x if self.first is None else self.first(x)
+        return self.drop(self.conv(x)).mean((2, 3))
+
+
+class Standardise(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+
+    def forward(self, x):
+        return (x - self.mean) / 0.225
+
+
+def as_it_is(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("model", "divide_by"),
+    [
+        (Normalised(lambda x: x / 255), 1),
+        (Normalised(lambda x: x / 127.5 - 1), 1),
+        (Normalised(lambda x: x.flip(1) - 110), 1),
+        (Normalised(lambda x: x / 255, Standardise()), 1),
+        (Normalised(as_it_is, Standardise()), 255),
+        (torch.nn.Sequential(Standardise(), torch.nn.Conv2d(3, 2, 3)), 255),
+        (torch.nn.Sequential(Standardise(), torch.nn.Conv2d(3, 2, 3)).double(), 255),
+        (Normalised(lambda x: x / 255, channels=1), 1),
+        (Normalised(as_it_is), None),
+        (Normalised(lambda x: x * x), None),
+        (Normalised(lambda x: x * 2), None),
+        (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)), None),
+        (torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Conv2d(3, 2, 3)), None),
+    ],
+    ids=range(13),
+)
+def test_what_a_torch_model_does_before_its_weights(model, divide_by):
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = of_model(model)
+    assert (None if found is None else found.divide_by) == divide_by
+    assert found is None or (found.channels, found.size) == ("first", None)
+    # It is left as it was.
+    assert all(module.training for module in model.modules())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_torch_model_is_warned_of_as_a_keras_model_is(tmp_path):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    model = torch.nn.Sequential(Standardise(), torch.nn.Conv2d(3, 2, 3))
+    assert read(tmp_path, model=model, divide_by=255).x.shape == (1, 3, 8, 8)
+    with pytest.warns(PreprocessingWarning, match="pixels from 0 to 1"):
+        read(tmp_path, model=model, preprocessing="none")
+    with pytest.warns(PreprocessingWarning, match="values from -2.1179 to 2.64"):
+        read(tmp_path, model=model, preprocessing="imagenet")
+    grey = Normalised(lambda x: x / 255, channels=1)
+    assert read(tmp_path, model=grey).x.shape == (1, 1, 8, 8)

@@ -15,8 +15,8 @@ from explain.preprocessing.from_model import first_layers, fitted, of_model, pic
 from explain.preprocessing.presets import PRESETS, preset
 from explain.preprocessing.settings import Preprocessing
 
-# Far between the largest pixel of a preprocessed picture and the 255 of one that is not.
-_PIXELS_ARE_ABOVE = 50.0
+# Who divides by 256 means the same.
+_ROUNDED = 0.02
 
 
 def chosen(
@@ -124,15 +124,14 @@ def _base(
 
 
 def _doubts_of(settings: Preprocessing, beginning: Beginning) -> Doubts:
-    bounds = settings.display().bounds
-    largest = 0.0 if bounds is None else max(map(abs, bounds))
-    takes_pixels = beginning.divide_by == 1
-    if takes_pixels != (largest > _PIXELS_ARE_ABOVE):
-        advice = "preprocessing='none'" if takes_pixels else "divide_by=255"
-        message = (
-            f"The pictures get values up to {largest:g}, but the model's first layers ({', '.join(beginning.names)}) "
-            f"take pixels from 0 to {255 if takes_pixels else 1} and scale them themselves: scaled twice or not at "
-            f"all, they are not what the model was trained on. Give {advice}, or leave the settings to the model."
-        )
-        return [(message, PreprocessingWarning)]
-    return []
+    low, high = settings.display().bounds or (0.0, 0.0)
+    white = 255 if beginning.divide_by == 1 else 1
+    if max(abs(low), abs(high - white)) <= _ROUNDED * white:
+        return []
+    advice = "preprocessing='none'" if white > 1 else "divide_by=255 and no mean and std"
+    message = (
+        f"The pictures get values from {low:g} to {high:g}, but the model's first layers ({', '.join(beginning.names)}) "
+        f"take pixels from 0 to {white} and scale them themselves: scaled twice, or not at all, they are not what the "
+        f"model was trained on. Give {advice}, or leave the settings to the model."
+    )
+    return [(message, PreprocessingWarning)]

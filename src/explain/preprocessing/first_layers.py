@@ -1,4 +1,4 @@
-"""What the first layers of a Keras model do to pixels, observed: whether it takes them from 0 to 255."""
+"""What a model does to pixels before its first weights, observed: whether it takes them from 0 to 255."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from explain.preprocessing.first_modules import seen_by_first_weights
 
 Array = npt.NDArray[Any]
 
@@ -37,15 +39,16 @@ class Beginning:
 
 
 def beginning_of(model: Any, shape: tuple[int | None, ...], channel_axis: int) -> Beginning | None:
-    """Observe the layers before the first weights on pictures of one colour.
+    """Observe what comes before the first weights on pictures of one colour.
 
-    A layer counts if it gives pictures of one colour for pictures of one colour, by a linear map of their channels: a
-    `Rescaling`, a `Normalization`, an arithmetic operation, a resizing.
+    Of a PyTorch model it is what its first module with weights gets. Of a Keras model, a layer counts if it gives
+    pictures of one colour for pictures of one colour, by a linear map of their channels: a `Rescaling`, a
+    `Normalization`, an arithmetic operation, a resizing.
 
     Parameters
     ----------
     model : object
-        A Keras model.
+        A Keras model, or a module of PyTorch.
     shape : tuple of int or None
         Of one picture, as the model states it.
     channel_axis : int
@@ -60,9 +63,12 @@ def beginning_of(model: Any, shape: tuple[int | None, ...], channel_axis: int) -
     channels = sizes[channel_axis - 1]
     colours = np.concatenate([np.zeros((1, channels)), np.eye(channels) * _PROBE, _check_colours(channels)])
     probe = _Probe(colours, channel_axis)
-    seen, names = _followed(model, _plain_pictures(colours, sizes, channel_axis), probe)
+    pictures = _plain_pictures(colours, sizes, channel_axis)
+    seen, names = seen_by_first_weights(model, pictures) or _followed(model, pictures, probe)
     found = probe.colours_of(seen)
-    return _taken(found, channels, names) if names and found is not None else None
+    if not names or found is None or np.abs(found - colours).max() <= _TOLERANCE * _WHITE:
+        return None
+    return _taken(found, channels, list(names))
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,11 @@ def _taken(found: Array, channels: int, names: list[str]) -> Beginning | None:
     """Tell the range of the pixels that a linear map was made for."""
     black, matrix = found[0], (found[1 : channels + 1] - found[0]) / _PROBE
     for white, divide_by in ((_WHITE, 1.0), (1.0, _WHITE)):
-        ends = [
-            black + white * np.minimum(matrix, 0).sum(axis=0),
-            black + white * np.maximum(matrix, 0).sum(axis=0),
-        ]
-        if np.abs(ends).max() <= _LARGEST and (ends[1] - ends[0]).min() >= _SMALLEST:
+        least = black + white * np.minimum(matrix, 0).sum(axis=0)
+        most = black + white * np.maximum(matrix, 0).sum(axis=0)
+        fits = max(np.abs(least).max(), np.abs(most).max()) <= _LARGEST and (most - least).min() >= _SMALLEST
+        # A factor alone tells nothing of pixels from 0 to 1; a mean that is subtracted does.
+        if fits and (divide_by == 1 or (black < -_SMALLEST).all()):
             return Beginning(divide_by, tuple(names))
     # The mean colour is subtracted, and nothing is divided.
     undivided = np.allclose(np.sort(np.abs(matrix), axis=0)[-1], 1.0) and np.allclose(

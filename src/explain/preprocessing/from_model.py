@@ -13,6 +13,7 @@ from explain.errors import LayoutError, UnsupportedModelError
 from explain.inputs.layout import ChannelOrder
 from explain.preprocessing.config_files import beside, checked, of_object, of_timm
 from explain.preprocessing.first_layers import Beginning, beginning_of
+from explain.preprocessing.first_modules import channels_of
 from explain.preprocessing.geometry import Size
 from explain.preprocessing.settings import Color, Preprocessing
 
@@ -47,7 +48,8 @@ def of_model(model: Any, path: str | os.PathLike[str] | None = None) -> Preproce
     seed models have and you may set; the image processor of a pipeline of transformers; ``pretrained_cfg``, which
     timm's models have; ``preprocessor_config.json`` or
     timm's ``config.json`` beside the file of the model, or in the folder from which transformers loaded it; and the
-    first layers of a Keras model, such as `Rescaling` and `Normalization`, which say what range of pixels it takes.
+    what comes before the weights of a Keras or PyTorch model, such as `Rescaling` and `Normalization`, which says what
+    range of pixels it takes.
 
     Parameters
     ----------
@@ -101,6 +103,8 @@ def picture_input(model: Any) -> PictureInput | None:
     except (UnsupportedModelError, LayoutError):
         return None
     channels: ChannelOrder = "first" if axes == "NCHW" else "last"
+    if shape is None and channels == "first" and channels_of(model) in _COLORS:
+        shape = (channels_of(model), None, None)
     if shape is None:
         return PictureInput(channels)
     if len(shape) != 3:
@@ -133,7 +137,7 @@ def fitted(settings: Preprocessing, stated: PictureInput) -> Preprocessing:
 
 
 def first_layers(model: Any, stated: PictureInput) -> Beginning | None:
-    """Give what the first layers of a Keras model do to pixels, see `beginning_of`."""
+    """Give what a model does to pixels before its first weights, see `beginning_of`."""
     if stated.shape is None or stated.color is None:
         return None
     return beginning_of(model, stated.shape, 1 if stated.channels == "first" else 3)
@@ -163,9 +167,9 @@ def _of_first_layers(model: Any, stated: PictureInput) -> Preprocessing | None:
     takes = "0 to 255" if beginning.divide_by == 1 else "0 to 1"
     return Preprocessing(
         size=stated.size,
-        # As Keras's own functions that load pictures do, unless told otherwise.
-        resize="stretch",
-        crop=None,
+        # Where the size is stated, as Keras's own functions that load pictures do, unless told otherwise.
+        resize="shorter" if stated.size is None else "stretch",
+        crop="center" if stated.size is None else None,
         divide_by=beginning.divide_by,
         color=stated.color,
         channels=stated.channels,

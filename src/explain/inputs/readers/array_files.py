@@ -51,7 +51,8 @@ def read_npy(stream: IO[bytes], name: str, size: int | None = None) -> Array:
     try:
         version = np.lib.format.read_magic(stream)
         shape, in_columns, dtype = _READERS[version](stream)
-    except (ValueError, EOFError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as cause:
+    # NumPy parses the header as Python, and a damaged one may raise anything.
+    except Exception as cause:
         # Not NumPy's own words, which recommend unsafe loading.
         raise InputError(
             f"{name} is not a .npy file of numbers: its beginning is none that numpy.save writes. Write one with "
@@ -108,12 +109,10 @@ def read_npz(source: Path | IO[bytes], name: str) -> dict[str, Array]:
                     )
                 with archive.open(entry) as stream:
                     found[key] = read_npy(stream, f"{name}[{key!r}]", entry.file_size)
-    except InputError:
+    except (InputError, FileNotFoundError, PermissionError):
         raise
     # A damaged archive may raise anything: zlib.error, RuntimeError for one with a password.
     except Exception as cause:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            raise
         raise InputError(
             f"{name} cannot be read as an archive of arrays ({cause}). Write one with numpy.savez(path, x)."
         ) from cause

@@ -113,9 +113,13 @@ def read_parquet(source: Path | IO[bytes], name: str) -> Any:
         )
         check_bytes(needed, name, f"{rows} rows of {columns} columns")
         frame = file.read().to_pandas(ignore_metadata=True)
+        written = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
     except InputError:
         raise
-    except (ArrowException, OSError, ValueError) as cause:
+    except (FileNotFoundError, PermissionError):
+        raise
+    # What pandas wrote beside the values is damaged in its own ways.
+    except (ArrowException, OSError, ValueError, TypeError, AttributeError) as cause:
         raise InputError(
             f"{name} cannot be read as Parquet ({cause}). Write it with frame.to_parquet(path)."
         ) from cause
@@ -123,7 +127,6 @@ def read_parquet(source: Path | IO[bytes], name: str) -> Any:
         raise InputError(f"{name} has no rows or no columns. Give a table with at least one row.")
     frame.columns = [str(column) for column in frame.columns]
     _check_names(list(frame.columns), name)
-    written = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
     frame.attrs[ROW_NAMES] = [one for one in written if one in list(frame.columns)]
     return frame
 
