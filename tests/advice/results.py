@@ -106,7 +106,7 @@ ADVICE = (
     Advice(" is not understood: the index of an attribution selects examples", ExampleIndexError, lambda kit: A[:, 0],
            lambda kit: replace(A[0], values=A.values[:1]), on=ONCE),
     Advice("] does not select examples: ", ExampleIndexError, lambda kit: A["cat"], lambda kit: A[[0, 2]], on=ONCE),
-    Advice(" does not select examples (", ExampleIndexError, lambda kit: A[slice("a", "b")],
+    Advice("] does not select examples (", ExampleIndexError, lambda kit: A[slice("a", "b")],
            lambda kit: A[:2], on=ONCE),
     Advice(" in an attribution of ", ExampleIndexError, lambda kit: A[3], lambda kit: A[-1], on=ONCE),
     Advice(" examples: give one bool for each.", ExampleIndexError, lambda kit: A[[True]],

@@ -103,6 +103,7 @@ INDICES = [
     [True, False, False, True],
     np.array([False] * COUNT),
     np.arange(COUNT) > 1,
+    range(1, 3),
 ]
 
 
@@ -201,13 +202,24 @@ def test_warnings_are_about_the_examples_that_are_there():
         ([[0, 1]], "does not select"),
         (slice("a", None), "does not select"),
         (slice(0, 2, 0), "zero"),
-        ({}, "dict"),
+        ({}, "a dict"),
+        ((0,), r"a\[0,\] is not understood"),
+        ((np.arange(3), slice(1, 3, 2)), r"a\[a ndarray, 1:3:2\]"),
+        (slice("a", None), r"a\['a':\]"),
     ],
 )
 def test_wrong_indices(index, says):
     with pytest.raises(ExampleIndexError, match=says) as caught:
         full()[index]
     assert isinstance(caught.value, IndexError)
+
+
+def test_what_stands_for_a_number():
+    class Second:
+        def __index__(self):
+            return 1
+
+    assert full()[Second()] == full()[1]
 
 
 def test_an_index_into_none():

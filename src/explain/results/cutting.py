@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -84,7 +85,9 @@ def _places(index: Any, count: int) -> slice | npt.NDArray[np.intp]:
         try:
             start, stop, step = index.indices(count)
         except (TypeError, ValueError) as cause:
-            raise ExampleIndexError(f"{index!r} does not select examples ({cause}): {_WAYS}.") from cause
+            raise ExampleIndexError(
+                f"a[{_written(index)}] does not select examples ({cause}): {_WAYS}."
+            ) from cause
         # What runs down to the first example cannot be written with positive numbers.
         return slice(start, stop, step) if step > 0 else np.arange(count)[index]
     if isinstance(index, tuple) or index is None or index is Ellipsis:
@@ -94,7 +97,8 @@ def _places(index: Any, count: int) -> slice | npt.NDArray[np.intp]:
         )
     other = ExampleIndexError(f"a[{_written(index)}] does not select examples: {_WAYS}.")
     try:
-        chosen = np.asarray(index)
+        # What stands for a whole number in Python, of any class; a bool does too, and is a mistake here.
+        chosen = np.asarray(index if isinstance(index, bool) else _number(index))
     except (TypeError, ValueError) as cause:
         raise other from cause
     if chosen.size == 0 and chosen.ndim == 1 and chosen.dtype.kind == "f":
@@ -121,17 +125,25 @@ def _places(index: Any, count: int) -> slice | npt.NDArray[np.intp]:
     return np.where(chosen < 0, chosen.astype(np.intp) + count, chosen.astype(np.intp))
 
 
+def _number(index: Any) -> Any:
+    """Give the whole number that an object stands for, as for Python's own sequences; anything else as it is."""
+    try:
+        return operator.index(index)
+    except TypeError:
+        return index
+
+
 def _written(index: Any) -> str:
-    """Write an index for a message."""
+    """Write an index for a message, as it is written between brackets; never the values of an array."""
     if index is Ellipsis:
         return "..."
     if isinstance(index, tuple):
-        return ", ".join(
-            ":" if one == slice(None) else shortened(one) for one in index if not isinstance(one, np.ndarray)
-        )
-    return (
-        shortened(index) if isinstance(index, (int, float, str, list, type(None))) else type(index).__name__
-    )
+        return ", ".join(map(_written, index)) + ("," if len(index) == 1 else "")
+    if isinstance(index, slice):
+        parts = [index.start, index.stop, *([] if index.step is None else [index.step])]
+        return ":".join("" if part is None else _written(part) for part in parts)
+    is_short = isinstance(index, int | float | str | bytes | list) or index is None
+    return shortened(index) if is_short else f"a {type(index).__name__}"
 
 
 def _numbers(places: slice | npt.NDArray[np.intp], count: int) -> list[int]:
