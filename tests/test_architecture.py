@@ -47,6 +47,7 @@ IMPORTS_BY_NAME = {
     "backends.discovery": "The entry points of all extensions that are installed.",
     "backends.lazy_extension": "An extension's own parts, and its framework.",
     "zoo.extensions": "The part of an extension that builds seed models.",
+    "numpy_ext.callables": "Whether pandas is installed, for estimators that were fitted on a data frame.",
     "models.factories": "A user's own function that builds a model.",
 }
 

@@ -129,6 +129,11 @@ ONLY_HERE = {
     ): "A PyTorch model is put back before every call; a traced one runs no code of its own after the trace.",
     (
         "torch_ext",
+        "exported_archive",
+    ): "PyTorch's own format, whose reader runs code of the file; of TensorFlow it is saved_models.",
+    ("tf_ext", "saved_models"): "TensorFlow's own format; of PyTorch it is exported_archive.",
+    (
+        "torch_ext",
         "model.state.OwnHooks",
     ): "A Keras layer has no hooks.",
     **{

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -88,11 +87,6 @@ def of(kit: Any, *arguments: Any, **options: Any) -> Any:
 
 def both(kit: Any, x: Any, *arguments: Any, **options: Any) -> Any:
     return attribute(added(kit), x, *arguments, **options)
-
-
-def frame(values: np.ndarray) -> Any:
-    """A stand-in for a data frame, which is no array but gives one."""
-    return SimpleNamespace(to_numpy=lambda kind: values.astype(kind))
 
 
 ADVICE = [
@@ -362,13 +356,6 @@ ADVICE = [
         TORCH,
     ),
     Advice(
-        ": give a NumPy array or a tensor of the model's framework",
-        InputError,
-        lambda kit: attribute(linear(kit), frame(TABLE)),
-        lambda kit: attribute(linear(kit), frame(TABLE).to_numpy(np.float32)),
-        TORCH,
-    ),
-    Advice(
         ", which contains no example: give at least one, with a batch axis.",
         InputError,
         lambda kit: attribute(linear(kit), TABLE[:0]),
@@ -596,7 +583,7 @@ ADVICE = [
     ),
     # inputs/target.py
     Advice(
-        " is not a target: give None (the predicted class)",
+        "give None (the predicted class), an int, a list with one int an example",
         TargetError,
         lambda kit: of(kit, target={"cat": 1}),
         lambda kit: [
@@ -607,7 +594,7 @@ ADVICE = [
     ),
     # public_calls/progress_bar.py
     Advice(
-        " is not understood: give True for a bar, False for none, or None for a bar where a call ",
+        ": give True for a bar, False for none, or None for a bar where a call takes over two seconds.",
         OptionError,
         lambda kit: of(kit, progress="yes"),
         lambda kit: [of(kit, progress=one) for one in (True, False, None)],

@@ -19,6 +19,7 @@ from explain.errors import (
     EngineError,
     InputError,
     ModelCallError,
+    ModelFileError,
     ProbabilityScoreWarning,
     ScoreError,
     SeveralOutputsError,
@@ -116,21 +117,6 @@ def session(kind: str = "INT64") -> Any:
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-def loaded(kit: Any, good: bool) -> Any:
-    """Reads a model file of the framework, or one that is none."""
-    suffix = ".pt" if kit.name == "torch" else ".keras"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model{suffix}"
-        model = perceptron(kit)
-        if not good:
-            path.write_bytes(b"nothing")
-        elif kit.name == "torch":
-            kit.torch.jit.trace(model, kit.tensor(TABLE)).save(str(path))
-        else:
-            model.save(path)
-        return extension_for(model).load_model(path)
-
-
 ADVICE = [
     Advice(
         " is not available for a ",
@@ -221,7 +207,7 @@ ADVICE = [
     ),
     Advice(
         " is not a model file of a framework: load the model yourself, and give it.",
-        UnsupportedModelError,
+        ModelFileError,
         lambda kit: extension_for(classifier()).load_model(Path("model.pkl")),
         lambda kit: ablated(classifier(), framework=None),
         TORCH,
@@ -307,19 +293,5 @@ ADVICE = [
         lambda kit: ablated(scores, target=lambda outputs: outputs),
         lambda kit: ablated(scores, target=lambda outputs: outputs[:, 0]),
         TORCH,
-    ),
-    Advice(
-        "A file of torch.save is a pickle, and reading ",
-        UnsupportedModelError,
-        lambda kit: loaded(kit, good=False),
-        lambda kit: loaded(kit, good=True),
-        TORCH,
-    ),
-    Advice(
-        "Lambda name a function that builds it, as module:function.",
-        UnsupportedModelError,
-        lambda kit: loaded(kit, good=False),
-        lambda kit: loaded(kit, good=True),
-        TENSORFLOW,
     ),
 ]

@@ -23,6 +23,8 @@ FOLDERS = (
     "migration",
     "numpy_ext",
     "parameters",
+    "preprocessing",
+    "public_calls",
     "results",
     "running",
     "tf_ext",
@@ -33,6 +35,9 @@ NOT_OF_A_CALL = ("running/backend_contract.py", "tf_ext/zoo/", "torch_ext/zoo/")
 
 # Messages that no call of a user raises, with the reason.
 WITHOUT_A_CALL = {
+    " needs soundfile (": "An extra that is not installed; tests/inputs/readers hides it.",
+    " needs pandas (": "The same.",
+    " needs pyarrow (": "The same.",
     " cannot be imported (": "A framework or an engine that is not installed; every kit has its own.",
     "The jax backend has no backward rules, so no rule ": "Methods with rules are refused when they are posed.",
     " is not a rule of integration: the rules are ": "The option of each method refuses the rule before.",

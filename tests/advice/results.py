@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -62,6 +63,13 @@ def damaged(folder: Path) -> None:
 
 def foreign(folder: Path) -> None:
     np.savez(folder / "a.npz", values=np.ones(3))
+
+
+def filled(folder: Path) -> Any:
+    """Load a file where hardly any memory is free."""
+    path = A.save(folder / "a")
+    with mock.patch("psutil.virtual_memory", return_value=SimpleNamespace(available=1000)):
+        return explain.load(path)
 
 
 def without(package: str, call: Callable[[], Any]) -> Any:
@@ -133,6 +141,8 @@ ADVICE = (
            loaded_after(damaged, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
     Advice(" has format version ", AttributionFileError,
            loaded_after(newer, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
+    Advice(" GB of free memory. If you know the file", AttributionFileError, in_folder(filled),
+           lambda kit: buffer(True), on=ONCE),
     # Exports.
     Advice(" rows. Give a part, such as ", InputError, lambda kit: HUGE.to_dataframe(),
            lambda kit: len(A[:10].to_dataframe()) and HUGE.to_xarray().shape, on=ONCE),

@@ -28,23 +28,23 @@ def folder(tmp_path_factory):
     return write_own_files(tmp_path_factory.mktemp("guide"))
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_each_line_runs(folder, line, monkeypatch):
+def test_the_lines_run_one_after_the_other(folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    command, *arguments = shlex.split(line)
-    assert command == "explain"
-    # The shell would put the names of files in the place of a pattern; the command does so too.
-    result = CliRunner().invoke(app, arguments)
-    sys.modules.pop("nets", None)
-    assert result.exit_code == 0, result.output
-    if "--out" in arguments:
-        assert Path(arguments[arguments.index("--out") + 1]).exists()
+    for line in LINES:
+        command, *arguments = shlex.split(line)
+        assert command == "explain"
+        # The shell would put the names of files in the place of a pattern; the command does so too.
+        result = CliRunner().invoke(app, arguments)
+        sys.modules.pop("nets", None)
+        assert result.exit_code == 0, f"{line}: {result.output}"
+        if "--out" in arguments:
+            assert Path(arguments[arguments.index("--out") + 1]).exists()
 
 
 def test_the_error_stream_has_no_log_lines_of_a_framework(folder):
     done = subprocess.run(
-        [sys.executable, "-m", "explain.command_line", "layers", "model.keras"],
+        [sys.executable, "-c", "from explain.command_line.main import app; app()", "layers", "model.keras"],
         cwd=folder,
         capture_output=True,
         text=True,

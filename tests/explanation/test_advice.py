@@ -8,11 +8,14 @@ import pytest
 from advice import (
     arguments,
     attention,
+    files,
     functions,
     inventory,
     maps,
     methods,
     migration,
+    model_files,
+    newcomers,
     opening,
     outputs,
     results,
@@ -20,7 +23,22 @@ from advice import (
     texts,
 )
 
-TABLES = (arguments, attention, functions, maps, methods, migration, opening, outputs, results, strings, texts)
+TABLES = (
+    arguments,
+    attention,
+    files,
+    functions,
+    maps,
+    methods,
+    migration,
+    model_files,
+    newcomers,
+    opening,
+    outputs,
+    results,
+    strings,
+    texts,
+)
 ADVICE = [one for table in TABLES for one in table.ADVICE]
 CASES = [
     pytest.param(one, kit, id=f"{table.__name__.rpartition('.')[2]}-{number}-{kit}")

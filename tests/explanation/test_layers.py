@@ -13,7 +13,7 @@ from torch import nn
 
 import explain
 from explain.backends.discovery import extension_for
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.errors import (
     ConvergenceWarning,
     ExplainError,

@@ -325,6 +325,16 @@ def test_deltas_are_those_of_all_inputs(both, tmp_path):
         assert any(f"input {name}" in text for text in texts)
 
 
+def test_results_show_themselves_and_are_the_plain_containers(both):
+    for x in ((IMAGE, TABLE), [IMAGE, TABLE], {"image": IMAGE, "table": TABLE}):
+        found = explain.attribute(both, x, "saliency", target=1)
+        assert isinstance(found, type(x))
+        assert found == type(x)(found)
+        data, _ = found._repr_mimebundle_()
+        assert data["text/html"].count("<img") == 2
+        assert repr(found).count("\n") == 1
+
+
 def test_methods_that_need_axes_hold_the_others(both):
     held = {"forward_kwargs": {"table": TABLE}}
     for method, options in (

@@ -248,7 +248,7 @@ def explain_golden_of(request):
     """The fixture's object, in a folder of choice."""
     from types import SimpleNamespace
 
-    from explain.goldens.pytest_plugin import ExplainGolden
+    from explain.goldens.pytest_plugin import ExplainGolden, pytest_configure
 
     def make(folder, *, update):
         folder.mkdir(exist_ok=True)
@@ -256,7 +256,9 @@ def explain_golden_of(request):
             getoption={"explain_update": update, "explain_results": None}.get,
             getini=lambda name: False,
             rootpath=folder,
+            stash={},
         )
+        pytest_configure(config)
         node = SimpleNamespace(
             name="test", nodeid="test.py::test", path=folder / "test.py", user_properties=[]
         )
@@ -340,3 +342,32 @@ def test_fingerprints_are_of_numbers_shapes_and_order():
         }
         assert len(prints) == 2
         assert "" not in prints
+
+
+def test_two_tests_that_share_a_name_are_told_so_when_they_are_written(pytester):
+    """Methods of two classes have the same name, and so have the tests of two files."""
+    body = "    def test_reasons(self, explain_golden):\n        explain_golden.check(net(), X, 'saliency', {rest})\n"
+    net = SUITE[: SUITE.index("def test_reasons")]
+    two = (
+        "class TestA:\n"
+        + body.format(rest="target=1{a}")
+        + "\nclass TestB:\n"
+        + body.format(rest="target={b}")
+    )
+
+    def text(a, b):
+        return net + two.replace("{a}", a).replace("{b}", b)
+
+    suite(pytester, text=text("", "2"))
+    said = run(pytester, "--explain-update").stdout.str()
+    assert "was already written in this run, by test_net.py::TestA::test_reasons" in said
+    assert "name='test_reasons-2'" in said
+    # The advice: a name of its own.
+    suite(pytester, text=text("", "2, name='other'"))
+    run(pytester, "--explain-update").assert_outcomes(passed=2)
+    run(pytester).assert_outcomes(passed=2)
+    # One golden for both, with one name, if they have the same explanation.
+    suite(pytester, text=text(", name='both'", "1, name='both'"))
+    run(pytester, "--explain-update").assert_outcomes(passed=2)
+    suite(pytester, text=text(", name='two'", "2, name='two'"))
+    run(pytester, "--explain-update").stdout.fnmatch_lines(["*'two' was already written in this run, by *"])

@@ -104,7 +104,7 @@ class TestImages:
 
     def test_a_scale_for_each_panel_must_be_asked_for(self, made, check_text):
         a = made.images(2)
-        a.values[1] *= 100
+        a = replace(a, values=a.values * [[[[1]]], [[[100]]]])
         shared = [axes.images[0].get_clim() for axes in plot(a).axes if axes.images][1::3]
         figure = plot(a, scale="panel")
         each = [axes.images[0].get_clim() for axes in figure.axes if axes.images][1::3]
@@ -210,7 +210,7 @@ class TestOtherKinds:
 
     def test_margins_share_an_axis_when_the_scale_is_shared(self, made):
         a = made.rows(2)
-        a.values[1] *= 10
+        a = replace(a, values=a.values * [[[1]], [[10]]])
         shared, each = plot(a, series="map"), plot(a, scale="panel", series="map")
         assert shared.axes[2].get_xlim() == shared.axes[6].get_xlim()
         assert each.axes[2].get_xlim() != each.axes[6].get_xlim()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.errors import MemoryBudgetError, OptionError
 from explain.inputs.examples import Examples, Target
 from explain.inputs.layout import Layout

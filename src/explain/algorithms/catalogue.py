@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
+from numbers import Integral
 from types import ModuleType
 from typing import get_args
 
@@ -33,6 +33,8 @@ from explain.algorithms.surrogate import kernel_shap, lime
 from explain.backends.protocol import Primitive
 from explain.errors import MethodError
 from explain.inputs.layout import KINDS
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.suggestions import suggestion
 
 _FILES = (
     saliency,
@@ -104,12 +106,14 @@ def find_method(name: object) -> Method:
         wanted = _as_written(name)
         if wanted in _ROWS.by_name:
             return _ROWS.by_name[wanted]
-        near = difflib.get_close_matches(wanted, _ROWS.by_name, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-    else:
-        hint = ""
-    known = ", ".join(f"{row.name} ({', '.join(row.aliases)})" for row in _ROWS)
-    raise MethodError(f"method={name!r} is not in the catalogue.{hint} It has: {known}.")
+    names = {alias: row.name for alias, row in _ROWS.by_name.items()}
+    hint = suggestion(name, names, names)
+    if isinstance(name, Integral):
+        hint = f" If it is the class to explain, give target={name}."
+    raise MethodError(
+        f"method={brief(name)} is not in the catalogue.{hint} explain.methods() lists the {len(_ROWS)} methods, "
+        "and the options of each."
+    )
 
 
 def collected(files: Iterable[ModuleType]) -> Catalogue:

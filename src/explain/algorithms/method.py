@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,8 @@ from explain.backends.found import Found
 from explain.backends.protocol import Ahead, Primitive
 from explain.errors import OptionError
 from explain.inputs.layout import KINDS, Kind
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.suggestions import suggestion
 from explain.inputs.reduction import Reduction
 from explain.running.problem import Problem
 
@@ -189,7 +190,7 @@ class Method:
                 raise OptionError(self._unknown_option(name, known, others))
             if not known[name].accepts(value):
                 raise OptionError(
-                    f"{name}={value!r} is out of range for {self.name}: give {known[name].expects}."
+                    f"{name}={brief(value)} is out of range for {self.name}: give {known[name].expects}."
                 )
         return {
             name: option.plain(_python_number(given[name])) if name in given else option.default
@@ -206,8 +207,7 @@ class Method:
         message = f"{name!r} is not an option of {self.name}; its options are: {valid}."
         if owners:
             return f"{message} {name!r} belongs to {', '.join(owners)}."
-        near = difflib.get_close_matches(name, [*known, *COMMON], n=1)
-        return f"{message} Did you mean {near[0]!r}?" if near else message
+        return f"{message}{suggestion(name, [*known, *COMMON])}"
 
 
 class Catalogue(Sequence[Method]):

@@ -11,18 +11,8 @@ from explain.backends.observation import Observation, ObservedCall
 from explain.backends.operations.attention_rows import Attentions
 from explain.backends.outputs.choice import pick_output
 from explain.backends.outputs.target_function import called_target, not_scalars_error
-from explain.backends.protocol import (
-    Ahead,
-    Backend,
-    Extension,
-    Finding,
-    LayeredBackend,
-    PosedProblem,
-    Primitive,
-    Question,
-    Rule,
-    ScoreKind,
-)
+from explain.backends.protocol import Ahead, Backend, Extension, LayeredBackend, PosedProblem, Primitive, Rule
+from explain.backends.question import Finding, Question, ScoreKind
 from explain.backends.scoring import opaque_finding
 from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples, Target

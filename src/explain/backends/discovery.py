@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 from importlib.metadata import entry_points
+from os import PathLike, fspath
 from typing import Any
 
 from explain.backends.protocol import Extension
 from explain.errors import UnsupportedModelError
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.odd_inputs import no_model
 
 ENTRY_POINT_GROUP = "explain.backends"
 
@@ -35,6 +38,8 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     explain.errors.UnsupportedModelError: model is of type int, which no extension accepts. Accepted are: ...
     """
     registered = extensions()
+    if isinstance(model, (str, PathLike)) and not _is_recognised(model):
+        raise _path_error(fspath(model))
     if framework is not None:
         for extension in registered:
             if isinstance(framework, str) and extension.name == framework:
@@ -46,7 +51,7 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
                 return extension
         names = ", ".join(repr(extension.name) for extension in registered)
         raise UnsupportedModelError(
-            f"framework={framework!r} is not registered; installed extensions are: {names}. "
+            f"framework={brief(framework)} is not registered; installed extensions are: {names}. "
             f"Another extension registers itself in the entry point group {ENTRY_POINT_GROUP!r}."
         )
     for extension in registered:
@@ -57,6 +62,9 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
             f"model is a functools.partial of a {type(model.func).__name__}, which this call cannot take apart: give "
             "the model itself, or one that calls it with these arguments."
         )
+    known = no_model(model, _is_recognised)
+    if known:
+        raise UnsupportedModelError(known)
     accepted = "; ".join(f"{extension.name}: {extension.accepts}" for extension in registered)
     kind = type(model)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -70,6 +78,20 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     raise UnsupportedModelError(
         f"model is of type {name}, which no extension accepts. Accepted are: {accepted}.{remedy}"
     )
+
+
+def check_order(model: object, x: object) -> None:
+    """Refuse a model and an input that are swapped.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If `x` is a model and `model` is none.
+    """
+    if not callable(model) and not _is_recognised(model) and _is_recognised(x):
+        raise UnsupportedModelError(
+            f"model={brief(model)} and x, a {type(x).__name__}, are swapped: the model comes first, then x."
+        )
 
 
 def without_partial(model: Any, forward_kwargs: Any = None) -> tuple[Any, Any]:
@@ -128,6 +150,14 @@ def _is_trained(model: Any) -> bool:
     """Tell whether a model has weights, which the loss beside a network, a module too, has not."""
     parameters = getattr(model, "parameters", None)
     return not callable(parameters) or any(True for _ in parameters())
+
+
+def _path_error(source: str) -> UnsupportedModelError:
+    """Say that a model must be loaded before it is given."""
+    return UnsupportedModelError(
+        f"model is {source!r}, the name of a model: load it first, model = explain.load_model({source!r}), which reads "
+        "Keras, SavedModel, TorchScript, torch.export, ONNX and TFLite files without running code of them."
+    )
 
 
 def _is_recognised(model: object) -> bool:

@@ -12,7 +12,7 @@ from explain.backends.inspection import Inspection
 from explain.backends.operations.endings import Ending
 from explain.backends.outputs.choice import pick_output
 from explain.backends.places import EndOfRun, Entry, Place, layer_rows_error
-from explain.backends.protocol import Finding, Question
+from explain.backends.question import Finding, Question
 from explain.backends.scoring import (
     Arithmetic,
     Reading,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.errors import ExplainError, InputError, LayoutError, ModelCallError, UnsupportedModelError
+from explain.inputs.naming.brief import message_of
+from explain.inputs.naming.odd_inputs import made_one_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +97,14 @@ def model_call_error(
     last : str
         What else to do, where it is known.
     """
-    raised, said = f"The model raised {type(cause).__name__} for", str(cause).rstrip().removesuffix(".")
+    raised, said = f"The model raised {type(cause).__name__} for", message_of(cause)
     if names is not None:
         shapes = ", ".join(f"{name}{': ' if name else ''}{shape} of {dtype}" for name, shape, dtype in given)
+        kinds = ["f" if "float" in dtype else "i" for _, _, dtype in given]
+        one = made_one_input([shape for _, shape, _ in given], kinds)
         return ModelCallError(
             f"{raised} inputs of shapes {shapes}: {said}. Does it take these inputs, in this order or by these names? "
-            f"{names}"
+            f"{names} If it takes one: {one}."
         )
     ((_, shape, dtype),) = given[:1]
     return ModelCallError(

@@ -16,7 +16,8 @@ from explain.backends.forward_pass import LastPass
 from explain.backends.inspection import Inspection
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import Entry, JoinedPlaces, Place, layer_rows_error
-from explain.backends.protocol import Primitive, Question
+from explain.backends.protocol import Primitive
+from explain.backends.question import Question
 from explain.backends.scoring import unknown_score_error
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
 from explain.errors import ExplainError

@@ -10,7 +10,8 @@ from typing import Any
 
 from explain.backends.found import Found
 from explain.backends.observation import Observation
-from explain.backends.protocol import Backend, PosedProblem, Question
+from explain.backends.protocol import Backend, PosedProblem
+from explain.backends.question import Question
 from explain.errors import FrameworkNotInstalledError
 from explain.inputs.layout import Layout
 from explain.parameters.canonical import ParameterLayer

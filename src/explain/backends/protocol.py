@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -14,16 +13,13 @@ from explain.backends.chunks import ChunkRunner
 from explain.backends.found import Found, RuleGradients
 from explain.backends.observation import Observation
 from explain.backends.operations.attention_rows import Attentions
+from explain.backends.question import Finding, Question
 from explain.inputs.arrays import TensorReader
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.layout import Layout
-from explain.inputs.text.spelling import Spelling
-from explain.inputs.wiring import State, Wiring
+from explain.inputs.wiring import Wiring
 from explain.parameters.canonical import ParameterLayer
-
-ScoreKind = Literal["logit", "probability", "log_probability", "output"]
-SCORE_KINDS: tuple[str, ...] = get_args(ScoreKind)
 
 Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backward_rules", "attentions"]
 
@@ -32,108 +28,6 @@ Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
 
 Ahead = Literal["gradients"] | Rule
 """A call that is announced: `Backend.gradients`, or `Backend.rule_gradients` with a rule."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """The part of an explanation that is the same for every example: layout, score, output, arguments.
-
-    Parameters
-    ----------
-    layout : Layout
-        The axes of the first input, as the model takes it.
-    score : str
-        The kind of scalar that the caller wants explained.
-    output : int or str, optional
-        The output to explain, if there are several.
-    forward_kwargs : Mapping
-        Keyword arguments of the model that are the same for every example.
-    wiring : Wiring, optional
-        For a model of several inputs: where each comes from.
-    states : tuple of State
-        The keyword arguments that are states, whose tensors are among the companions of the examples.
-    spellings : Mapping
-        For inputs of strings, which are numbers everywhere else: their strings, by the position of the input.
-    scorer : callable, optional
-        For a model without a single output that is a tensor: from all that it returns to one number per example, which
-        is then its output.
-    continued : int
-        For a model of texts whose following tokens are explained: how many tokens it must know at least. Its output is
-        then the sum of the scores of those that follow, and each score. 0 for any other question.
-    """
-
-    layout: Layout
-    score: ScoreKind = "logit"
-    output: int | str | None = None
-    forward_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    wiring: Wiring | None = None
-    spellings: Mapping[int, Spelling] = field(default_factory=dict)
-    states: tuple[State, ...] = ()
-
-    @property
-    def argument_names(self) -> tuple[str, ...]:
-        """The names of the keyword arguments, of states and of those that are the same for every example."""
-        return *self.forward_kwargs, *(state.name for state in self.states)
-
-    def with_states(
-        self, keywords: Mapping[str, Any], moved: Callable[[Any, int, int], Any]
-    ) -> Mapping[str, Any]:
-        """Give keyword arguments with each state in place of its tensors; `moved` moves an axis of a tensor."""
-        for state in self.states:
-            keywords = state.put_together(keywords, moved)
-        return keywords
-
-    def strings_of(self, arrays: Sequence[Array], *, moved: bool) -> list[Array]:
-        """Give inputs of the model, those that methods change or the others, with strings where they stand for strings.
-
-        Examples
-        --------
-        >>> question = Question(Layout("NT"), spellings={0: Spelling(("", "red"), ())})
-        >>> question.strings_of([np.array([[1, 0]])], moved=True)[0].tolist()
-        [['red', '']]
-        """
-        found = list(arrays)
-        for place, spelling in self.spellings.items():
-            source = (True, 0) if self.wiring is None else self.wiring.sources[place]
-            if source is not None and source[0] == moved and source[1] < len(found):
-                found[source[1]] = spelling.strings(found[source[1]])
-        return found
-
-    scorer: Callable[[Any], Any] | None = None
-    continued: int = 0
-
-    def runs_a_function(self, examples: Examples) -> bool:
-        """Tell whether a function of the caller, which may do anything, computes the scores of examples."""
-        return self.scorer is not None or examples.target.function is not None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The properties of the score that a backend found when it first called the model.
-
-    Parameters
-    ----------
-    score : str
-        The kind of scalar that is actually explained.
-    reason : str
-        Why it is not the requested kind; empty if it is.
-    opaque : bool
-        True if the model could not be searched for a terminal activation.
-    transformed : bool
-        True if the output was treated as logits and a softmax or sigmoid was applied to it.
-    mixed : str, optional
-        The kind of the values of activations with which the model computes its output: only the values of the output
-        show whether they still are of that kind.
-    made_by : str
-        Those activations in words.
-    """
-
-    score: ScoreKind
-    reason: str = ""
-    opaque: bool = False
-    transformed: bool = False
-    mixed: ScoreKind | None = None
-    made_by: str = ""
 
 
 class Backend(Protocol):
@@ -199,14 +93,13 @@ class Backend(Protocol):
     ) -> RuleGradients:
         """Give the result of a backward pass at the inputs in which some operations do not propagate their gradient.
 
-        ``"guided"``: every ReLU propagates the
-        positive part of its gradient. ``"deconvolution"``: every ReLU propagates the positive part of the
-        incoming gradient. ``"rescale"``: every non-linear operation propagates the incoming gradient times
-        the slope between `baselines` and the input; an operation without a known slope raises an error; the
-        result also has the scores at `baselines`.
-        ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the relevance of a tensor is the
-        incoming gradient times its value. A sum z propagates the share z / (z + `epsilon` · sign z) of its
-        relevance; by ``"epsilon_plus"`` a convolution propagates it only to positive contributions.
+        ``"guided"``: every ReLU propagates the positive part of its gradient. ``"deconvolution"``: every ReLU
+        propagates the positive part of the incoming gradient. ``"rescale"``: every non-linear operation propagates the
+        incoming gradient times the slope between `baselines` and the input; an operation without a known slope raises
+        an error; the result also has the scores at `baselines`.
+        ``"epsilon"`` and ``"epsilon_plus"``: relevance is propagated; the relevance of a tensor is the incoming
+        gradient times its value. A sum z propagates the share z / (z + `epsilon` · sign z) of its relevance; by
+        ``"epsilon_plus"`` a convolution propagates it only to positive contributions.
         """
 
     def attentions(self, examples: Examples) -> Attentions:
@@ -346,13 +239,12 @@ class Extension(TensorReader, Protocol):
     model_suffixes: tuple[str, ...]
     """Suffixes of its own model files, in formats that `explain.models` does not tell by their contents."""
 
-    @property
-    def model_formats(self) -> tuple[str, ...]:
-        """The formats, of those in `explain.models.formats`, from which it reads whole models."""
+    weight_formats: tuple[str, ...]
+    """The formats, of those in `explain.models.formats`, from which it writes weights to a model."""
 
     @property
-    def weight_formats(self) -> tuple[str, ...]:
-        """The formats from which it writes weights to a model that it recognises."""
+    def model_formats(self) -> tuple[str, ...]:
+        """The formats from which it reads whole models."""
 
     def recognises(self, model: object) -> bool:
         """Tell from the class alone whether `model` belongs to this framework."""
@@ -376,22 +268,13 @@ class Extension(TensorReader, Protocol):
         """Run the problem in the reference engine; raise `EngineError` if its numbers would be wrong."""
 
     def load_model(self, path: Path, file_format: str = "", device: str | None = None) -> Any:
-        """Read a whole model from a file or folder, running no code of it; raise `ModelFileError` if that cannot be.
-
-        `file_format` is one of `model_formats`, or empty for a file with one of `model_suffixes`.
-        """
+        """Read a whole model and run no code of the file, or raise `ModelFileError`; an own suffix has no format."""
 
     def load_weights(self, model: Any, path: Path, file_format: str) -> Any:
-        """Give a model that it recognises with all of its weights from a file, in place or not: all or none.
-
-        Raise `ModelFileError` if the names or shapes differ.
-        """
+        """Give a model with all of its weights from a file, or raise `ModelFileError` if names or shapes differ."""
 
     def parameters(self, model: Any, x: Any = None) -> tuple[ParameterLayer, ...]:
-        """Give the layers with parameters, in the order of definition; raise `PortError` if they cannot be accessed.
-
-        With a batch `x` that the model takes, in the order of their calls.
-        """
+        """Give the layers with parameters as defined, with a batch `x` as they are called; or `PortError`."""
 
     def observe(
         self,
@@ -404,8 +287,7 @@ class Extension(TensorReader, Protocol):
     ) -> Observation | None:
         """Run a model unchanged, in its own mode, and give the outputs of it and its layers; None if it is opaque.
 
-        `inputs` are as the model takes them, `layout` is the layout of the first. Without `layers` only the
-        model's outputs are recorded.
+        `inputs` are as the model takes them, `layout` is that of the first. Without `layers` only outputs are recorded.
         """
 
     def write_parameters(self, model: Any, layers: Sequence[ParameterLayer]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from explain.backends.operations.endings import ActivationKind, Ending
-from explain.backends.protocol import Finding, ScoreKind
+from explain.backends.question import Finding, ScoreKind
 from explain.errors import ScoreError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout

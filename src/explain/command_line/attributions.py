@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from explain.command_line import shared_options as shared
+from explain.command_line.arguments import shared_options as shared
+from explain.command_line.arguments.reading_options import NO_OPTIONS, ReadingOptions
+from explain.command_line.arguments.values import baseline_of, options_of, shape_of, target_of
 from explain.command_line.command import Quiet
-from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
-from explain.command_line.values import baseline_of, options_of, shape_of, target_of
 from explain.errors import OptionError
 
 ATTRIBUTE_EXAMPLES = (
@@ -79,9 +79,9 @@ def make_attribution(
 ) -> None:
     """Explain what a model predicts for inputs from files: which parts of each input count for a class."""
     from explain.api import attribute
-    from explain.command_line.given import given_inputs, given_model, named_or_old
+    from explain.command_line.arguments.given import given_inputs, given_model, named_or_old
+    from explain.command_line.arguments.tokenizers import tokenizer_of
     from explain.command_line.outputs import check_out
-    from explain.command_line.tokenizers import tokenizer_of
     from explain.command_line.written import report
 
     name, sources = named_or_old(model, inputs or [], old_model, framework, old_input)
@@ -151,8 +151,8 @@ def make_maximization(
     from dataclasses import replace
 
     from explain.api import maximize
-    from explain.command_line.class_names import read_class_names
-    from explain.command_line.given import given_model, known_display, named_or_old
+    from explain.command_line.arguments.class_names import read_class_names
+    from explain.command_line.arguments.given import given_model, known_display, named_or_old
     from explain.command_line.outputs import check_out
     from explain.command_line.written import report
 

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from explain.command_line import shared_options as shared
+from explain.command_line.arguments import shared_options as shared
+from explain.command_line.arguments.reading_options import NO_OPTIONS, ReadingOptions
 from explain.command_line.command import DIFFERENT, Quiet
-from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
 from explain.errors import OptionError
 
 CHECK_EXAMPLES = (
@@ -93,8 +93,8 @@ def check_models(
     quiet: Quiet = False,
 ) -> None:
     """Check that a migrated model gives the same outputs for the same reasons; exit with status 1 if it does not."""
-    from explain.command_line.given import given_inputs, given_model
-    from explain.command_line.values import target_of
+    from explain.command_line.arguments.given import given_inputs, given_model
+    from explain.command_line.arguments.values import target_of
     from explain.migration.check import check_migration
 
     one, other = given_model(a, factory, device), given_model(b, factory_b, device)

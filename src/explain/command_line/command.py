@@ -130,8 +130,9 @@ def _status_and_sentence(error: Exception) -> tuple[int, str]:
     if isinstance(error, ExplainError):
         return WRONG, text
     if isinstance(error, OSError):
-        if error.strerror is None:
-            return WRONG, text
+        # Ours say what to do; the system's say what is wrong.
+        if error.errno is None or error.strerror != os.strerror(error.errno):
+            return WRONG, error.strerror or text
         where = f"{error.filename}: " if error.filename is not None else ""
         return WRONG, f"{where}{error.strerror}. Check the name, and that you may read or write there."
     return (

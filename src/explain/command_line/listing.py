@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from explain.command_line import shared_options as shared
+from explain.command_line.arguments import shared_options as shared
+from explain.command_line.arguments.reading_options import NO_OPTIONS, ReadingOptions
 from explain.command_line.command import say
-from explain.command_line.reading_options import NO_OPTIONS, ReadingOptions
 
 if TYPE_CHECKING:
     from explain.algorithms.method import Method
@@ -59,7 +59,7 @@ def list_layers(
     as_json: shared.AsJson = False,
 ) -> None:
     """List the layers of a model, in the order of their calls, as `--layer` takes them."""
-    from explain.command_line.given import given_inputs, given_model, named_or_old
+    from explain.command_line.arguments.given import given_inputs, given_model, named_or_old
     from explain.layer_table.listing import layers
 
     name, sources = named_or_old(model, inputs or [])

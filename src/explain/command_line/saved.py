@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from explain.command_line import shared_options as shared
+from explain.command_line.arguments import shared_options as shared
 from explain.command_line.command import Quiet
 from explain.errors import OptionError
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral
 from typing import Any, cast
 
 from explain.algorithms.catalogue import methods
 from explain.algorithms.method import Method
-from explain.backends.protocol import SCORE_KINDS, Extension, ScoreKind
+from explain.backends.protocol import Extension
+from explain.backends.question import SCORE_KINDS, ScoreKind
 from explain.errors import EngineError, OptionError, ScoreError, UnsupportedInputError
 from explain.inputs.layout import Layout
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.suggestions import suggestion
 
 OWN_ENGINE = "explain"
 
@@ -23,7 +26,7 @@ def engine_of(engine: str, row: Method, extension: Extension) -> str:
     if not isinstance(engine, str) or engine != reference:
         known = ", ".join(repr(name) for name in (OWN_ENGINE, reference) if name)
         raise EngineError(
-            f"engine={engine!r} does not exist for a {extension.name} model: give one of {known}."
+            f"engine={brief(engine)} does not exist for a {extension.name} model: give one of {known}."
         )
     if engine not in row.reference_engines:
         reason = row.refused_engines.get(engine, "it has no such method")
@@ -39,11 +42,12 @@ def layer_layout_of(layer_layout: Any, layer: Any) -> Layout | None:
         return None
     if layer is None:
         raise OptionError(
-            f"layer_layout={layer_layout!r} is given, but layer is not: say of which layer, for example layer='conv2'."
+            f"layer_layout={brief(layer_layout)} is given, but layer is not: say of which layer, for "
+            "example layer='conv2'."
         )
     if not isinstance(layer_layout, (str, Layout)):
         raise OptionError(
-            f"layer_layout={layer_layout!r} is not a layout: give one letter per axis of the layer's output, for "
+            f"layer_layout={brief(layer_layout)} is not a layout: give one letter per axis of the layer's output, for "
             "example layer_layout='NCHW'."
         )
     return layer_layout if isinstance(layer_layout, Layout) else Layout(layer_layout)
@@ -66,7 +70,8 @@ def score_of(score: str) -> ScoreKind:
     """Refuse an unknown kind of score."""
     if not isinstance(score, str) or score not in SCORE_KINDS:
         raise ScoreError(
-            f"score={score!r} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}."
+            f"score={brief(score)} is not a kind of score: give one of {', '.join(map(repr, SCORE_KINDS))}."
+            f"{suggestion(score, SCORE_KINDS)}"
         )
     return cast(ScoreKind, score)
 
@@ -85,13 +90,12 @@ def output_of(output: Any) -> int | str | None:
     """Refuse what is neither a position nor a name of an output; a name may be any key of a dict."""
     if isinstance(output, Integral) and not isinstance(output, bool):
         return int(output)
-    try:
-        hash(output)
-    except TypeError as error:
+    # Tensors of PyTorch are hashable.
+    if not isinstance(output, Hashable) or hasattr(output, "__array__"):
         raise ScoreError(
-            f"output={output!r} is neither a position nor a name: give a whole number, or the key under which the "
+            f"output={brief(output)} is neither a position nor a name: give a whole number, or the key under which the "
             "model returns the output."
-        ) from error
+        )
     return cast("int | str | None", output)
 
 
@@ -100,14 +104,16 @@ def optional_count(name: str, value: int | None) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise OptionError(f"{name}={value!r} is out of range: give a whole number of at least 1, or None.")
+        raise OptionError(
+            f"{name}={brief(value)} is out of range: give a whole number of at least 1, or None."
+        )
     return int(value)
 
 
 def seed_of(seed: int) -> int:
     """Refuse anything but a whole number of at least 0."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise OptionError(f"seed={seed!r} is out of range: give a whole number of at least 0.")
+        raise OptionError(f"seed={brief(seed)} is out of range: give a whole number of at least 0.")
     return int(seed)
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from explain.algorithms.catalogue import find_method
-from explain.backends.discovery import extension_for, without_partial
-from explain.backends.protocol import Question
+from explain.backends.discovery import check_order, extension_for, without_partial
+from explain.backends.question import Question
 from explain.errors import OptionError
 from explain.explanation.arguments import (
     check_kinds,
@@ -25,6 +25,9 @@ from explain.explanation.given_inputs import given_inputs
 from explain.explanation.request import Request
 from explain.explanation.text.given_text import parts_of_pipeline, read_input
 from explain.inputs.arrays import split_forward_kwargs
+from explain.inputs.display import Display, display_of
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.columns import fitted_columns, numbers_of_frame
 from explain.inputs.reduction import reduction_of
 from explain.inputs.text.continuation import FOLLOWING
 from explain.inputs.wiring import split_states
@@ -80,13 +83,17 @@ def checked_request(
     reduction = reduction_of(reduce)
     if reduction is not None and layer is not None and neuron is None and row.layer != "map":
         raise OptionError(
-            f"reduce={reduce!r} makes one number of each token's embedding vector, but layer={layer!r} gives every "
-            "number that the layer gives: leave out one of the two."
+            f"reduce={brief(reduce)} makes one number of each token's embedding vector, but layer={brief(layer)} gives "
+            "every number that the layer gives: leave out one of the two."
         )
     if neuron is not None:
         check_neuron(row, layer, target)
     model, own_tokenizer = parts_of_pipeline(model)
     model, forward_kwargs = without_partial(model, forward_kwargs)
+    check_order(model, x)
+    numbers = numbers_of_frame(model, x)
+    if numbers is not None:
+        x, display = numbers, _with_columns(display, fitted_columns(model))
     extension = extension_for(model, framework)
     read = read_input(model, x, tokenizer, own_tokenizer, extension, forward_kwargs, lengths, layout, target)
     given = given_inputs(
@@ -140,3 +147,9 @@ def checked_request(
     if given.structure is None and given.states_layout:
         check_kinds(row, [given.layout])
     return request
+
+
+def _with_columns(display: Any, names: tuple[str, ...]) -> Display:
+    """Give a display with the names of columns, unless it has some."""
+    shown = display_of(display)
+    return shown if shown.feature_names else replace(shown, feature_names=names)

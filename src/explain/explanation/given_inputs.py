@@ -20,9 +20,10 @@ from explain.inputs.bounds import bounds_of
 from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layout import Layout, layout_of
+from explain.inputs.naming.odd_inputs import made_one_input
 from explain.inputs.structure import SINGLE, Structure, check_counts, structure_of
 from explain.inputs.text.spelling import Spelled, Spelling, spelled, strings_in
-from explain.inputs.wiring import Wiring
+from explain.inputs.wiring import Wiring, takes_one_input
 
 # Layouts of inputs that stay fixed, by rank: a layout of the right rank is required, but the axes are not used.
 _FIXED = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
@@ -183,6 +184,7 @@ def given_inputs(
         Other subclasses, which name the argument that is wrong.
     """
     structure, values = structure_of(x, lambda one: to_host(one, extension) is not None) or (SINGLE, [x])
+    _check_number(structure, values, extension, model)
     each = _options_of_each(row, options, structure)
     baselines = structure.spread(baseline, "baseline", error=BaselineError)
     layouts = structure.spread(layout, "layout", error=LayoutError)
@@ -267,6 +269,29 @@ def given_inputs(
         several=tuple(found),
         wiring=_wiring_of(structure, found),
     )
+
+
+def _check_number(structure: Structure, values: Sequence[Any], extension: Extension, model: Any) -> None:
+    """Refuse several inputs for a model that takes one."""
+    hosts = [host for one in values if (host := to_host(one, extension)) is not None]
+    if structure.kind not in ("tuple", "list") or len(hosts) < 2 or not takes_one_input(model):
+        return
+    stated = extension.stated_input_shape(model)
+    advice = made_one_input(
+        [one.shape for one in hosts],
+        [one.dtype.kind for one in hosts],
+        None if stated is None else len(stated) + 1,
+    )
+    raise InputError(
+        f"x is a {structure.kind} of {len(values)} arrays, of shapes {_shapes(hosts)}, which are {len(values)} inputs, "
+        f"but the model takes one: {advice}."
+    )
+
+
+def _shapes(arrays: Sequence[Array]) -> str:
+    """List shapes, equal ones once."""
+    shapes = [one.shape for one in arrays]
+    return f"{shapes[0]} each" if len(set(shapes)) == 1 else ", ".join(map(str, shapes[:4]))
 
 
 def _spelled(

@@ -11,8 +11,9 @@ import numpy as np
 
 from explain.algorithms.catalogue import methods
 from explain.backends.discovery import models_inside
-from explain.backends.protocol import Backend, Finding, LayeredBackend
-from explain.errors import OptionError, UnsupportedModelError
+from explain.backends.protocol import Backend, LayeredBackend
+from explain.backends.question import Finding
+from explain.errors import ModelCallError, OptionError, UnsupportedModelError
 from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
@@ -31,6 +32,7 @@ from explain.inputs.text.batch import Texts
 from explain.running.execution import Executor, executor_for
 from explain.running.layer_view import at_layer, named_call, resolve_layer, resolve_neuron, up_to_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
+from explain.running.model_checks.accepted_shape import shape_that_runs
 from explain.running.model_checks.determinism import UNSTEADY, noise_of
 from explain.running.problem import Problem
 from explain.running.random_state import preserved_random_state
@@ -104,8 +106,42 @@ def posed(request: Request) -> Iterator[Posed]:
         if scored is not request:
             request = scored
             backend = request.extension.open(request.model, request.question, request.given.like)
+        failure = None
         with backend.session():
-            yield _posed(request, backend)
+            try:
+                found = _posed(request, backend)
+            except ModelCallError as error:
+                failure = error
+            else:
+                yield found
+        if failure is not None:
+            raise _with_shape_that_runs(request, failure) from failure.__cause__
+
+
+def _with_shape_that_runs(request: Request, failure: ModelCallError) -> ModelCallError:
+    """Say which shape the model takes, if another one is found."""
+    # Python itself refuses arguments that a model does not have, whatever their shape.
+    if isinstance(failure.__cause__, TypeError):
+        return failure
+    given = request.given
+    if (
+        given.structure is not None
+        or request.companions
+        or request.texts is not None
+        or not given.as_one.is_moved
+    ):
+        return failure
+    shape = shape_that_runs(
+        lambda: request.extension.open(request.model, request.question, given.like),
+        given.as_one.batch_first.shape,
+        given.layout.batch_first,
+        failure,
+    )
+    if shape is None:
+        return failure
+    return ModelCallError(
+        f"{failure} The model does run on x of shape (N, {', '.join(map(str, shape[1:]))})."
+    )
 
 
 def _posed(request: Request, opened: Backend) -> Posed:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from explain.algorithms.method import Method
-from explain.backends.protocol import Extension, Question
+from explain.backends.protocol import Extension
+from explain.backends.question import Question
 from explain.errors import ExplainWarning
 from explain.explanation.given_inputs import Given
 from explain.inputs.examples import Array

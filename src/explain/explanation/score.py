@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from explain.backends.outputs.target_function import mixed_target_error, not_scalars_error
-from explain.backends.protocol import Ahead, Backend, Finding, ScoreKind
+from explain.backends.protocol import Ahead, Backend
+from explain.backends.question import Finding, ScoreKind
 from explain.backends.scoring import (
     looks_like_log_probabilities,
     looks_like_probabilities,

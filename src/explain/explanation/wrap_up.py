@@ -13,7 +13,7 @@ import numpy as np
 from explain.algorithms.example_warnings import examples_named
 from explain.algorithms.perturbation.rounded_scores import rounding_warnings
 from explain.backends.embeddings.tokens import Tokens
-from explain.backends.protocol import Finding
+from explain.backends.question import Finding
 from explain.errors import (
     CancellationWarning,
     GradientError,

@@ -14,7 +14,7 @@ from explain import zoo
 from explain.algorithms.method import Method
 from explain.api import attribute, maximize
 from explain.backends.discovery import extension_for
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.errors import ExplainWarning, InputError, UnsupportedModelError
 from explain.gallery.exhibits import Exhibit, choose, exhibit
 from explain.gallery.model_results import MethodResult, ModelResults

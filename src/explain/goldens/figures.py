@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import OptionError
+from explain.inputs.naming.brief import brief
 from explain.results.similarity import spearman, top_overlap
 
 Floats = npt.NDArray[np.float64]
@@ -51,7 +52,7 @@ class Tolerances:
         for name in ("rank_correlation", "top_overlap"):
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value <= 1:
-                raise OptionError(f"{name}={value!r} is out of range: give a number from 0 to 1.")
+                raise OptionError(f"{name}={brief(value)} is out of range: give a number from 0 to 1.")
 
 
 @dataclass(frozen=True, eq=False)

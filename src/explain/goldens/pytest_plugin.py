@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from explain.results.attribution import Attribution
 
 _UPDATED = "explain golden written"
+_WRITERS = pytest.StashKey["dict[Path, str]"]()
+"""The goldens that were written in this run, each with its test."""
+_BEGAN = pytest.StashKey[float]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin a run, in which no golden was written yet."""
+    config.stash[_WRITERS], config.stash[_BEGAN] = {}, time.time()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -169,6 +178,9 @@ class ExplainGolden:
             except GoldenError:
                 if not update:
                     raise
+        other = self._writer(path) if update else None
+        if other is not None and name is None:
+            raise GoldenError(self._shared(path, other))
         explanation = explain(before)
         results = self._results / path.stem
         if not update:
@@ -177,14 +189,33 @@ class ExplainGolden:
             try:
                 # A golden that still passes stays the same, byte for byte.
                 return check_against(path, explanation, tolerances, accept, None)
-            except (GoldenError, ExplanationChangedError):
+            except (GoldenError, ExplanationChangedError) as cause:
+                if other is not None:
+                    raise GoldenError(self._shared(path, other)) from cause
                 # A new golden chooses its own steps and explains the class that is predicted now.
                 explanation = explain(None)
         if self._config.getini("explain_pictures"):
             write_picture(path.with_suffix(".png"), explanation.attribution)
         explanation.golden.write(path)
+        self._config.stash[_WRITERS][path] = self._node.nodeid
         self._node.user_properties.append((_UPDATED, str(path)))
         return check_against(path, explanation, tolerances, accept, None)
+
+    def _writer(self, path: Path) -> str | None:
+        """Name the other test that wrote a golden in this run; None if none did."""
+        writers = self._config.stash[_WRITERS]
+        if path in writers:
+            return None if writers[path] == self._node.nodeid else f"by {writers[path]}"
+        # With several processes, each knows its own tests only.
+        is_new = path.exists() and path.stat().st_mtime >= self._config.stash[_BEGAN]
+        return "by another test" if is_new else None
+
+    def _shared(self, path: Path, other: str) -> str:
+        return (
+            f"The golden {path.stem!r} was already written in this run, {other}, and {self._node.nodeid} has another "
+            f"explanation in the same file: give each a name of its own, for example name='{path.stem}-2'. Where two "
+            f"tests should share one golden, give both name={path.stem!r}."
+        )
 
     @property
     def _results(self) -> Path:

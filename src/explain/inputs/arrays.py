@@ -10,6 +10,8 @@ import numpy as np
 
 from explain.errors import InputError
 from explain.inputs.examples import Array
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.odd_inputs import made_an_array
 from explain.inputs.structure import SINGLE, Structure
 
 
@@ -57,11 +59,7 @@ def as_input(
             "forward, with the lengths in forward_kwargs."
         )
     if array is None:
-        raise InputError(
-            f"{name} is of type {type(x).__name__}: give a NumPy array or a tensor of the model's framework, with a "
-            "batch axis; for a data frame its to_numpy(float). (What a model needs besides its first input goes into "
-            "forward_kwargs.)"
-        )
+        raise InputError(made_an_array(name, x))
     if array.ndim == 0 or array.size == 0:
         raise InputError(
             f"{name} has shape {array.shape}, which contains no example: give at least one, with a batch axis."
@@ -178,8 +176,8 @@ def split_forward_kwargs(
         isinstance(forward_kwargs, Mapping) and all(isinstance(name, str) for name in forward_kwargs)
     ):
         raise InputError(
-            f"forward_kwargs={forward_kwargs!r} is no mapping of names to values: give the model's keyword arguments "
-            'as a dict, for example forward_kwargs={"scale": 2.0}.'
+            f"forward_kwargs={brief(forward_kwargs)} is no mapping of names to values: give the model's keyword "
+            'arguments as a dict, for example forward_kwargs={"scale": 2.0}.'
         )
     twice = [name for name in forward_kwargs or {} if name in taken]
     if twice:

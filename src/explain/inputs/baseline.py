@@ -12,6 +12,8 @@ from explain.errors import BaselineError
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.suggestions import suggestion
 
 RULES = ("zeros", "mean", "blur", "uniform")
 
@@ -237,7 +239,8 @@ def _by_rule(
             "seed": seed,
         }
     raise BaselineError(
-        f"baseline={rule!r} is not a rule: the rules are {', '.join(map(repr, RULES))}; or give a number or an array."
+        f"baseline={brief(rule)} is not a rule: the rules are {', '.join(map(repr, RULES))}; or give a number or "
+        f"an array.{suggestion(rule, RULES)}"
     )
 
 

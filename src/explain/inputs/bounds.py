@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from explain.errors import OptionError
+from explain.inputs.naming.brief import brief
 
 
 def bounds_of(*choices: Any) -> tuple[float, float] | None:
@@ -29,6 +30,6 @@ def bounds_of(*choices: Any) -> tuple[float, float] | None:
         least = greatest = float("nan")
     if not -float("inf") < least < greatest < float("inf"):
         raise OptionError(
-            f"bounds={bounds!r} is not a range: give (least, greatest), for example bounds=(0, 1)."
+            f"bounds={brief(bounds)} is not a range: give (least, greatest), for example bounds=(0, 1)."
         )
     return least, greatest

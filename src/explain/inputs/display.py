@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from explain.errors import OptionError
+from explain.inputs.naming.brief import brief
 
 # How many entries of a container, and how many characters of a text, are written.
 _MOST = 6
@@ -93,7 +94,7 @@ def display_of(display: Display | Mapping[str, Any] | None) -> Display:
     known = [one.name for one in fields(Display)]
     if not isinstance(display, Mapping) or set(display) - set(known):
         raise OptionError(
-            f"display={display!r} is not understood: give an explain.Display or a dict of {', '.join(known)}."
+            f"display={brief(display)} is not understood: give an explain.Display or a dict of {', '.join(known)}."
         )
     return Display.from_json(dict(display))
 

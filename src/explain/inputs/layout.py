@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import LayoutError, OptionError
+from explain.inputs.naming.brief import brief
 
 Array = npt.NDArray[Any]
 
@@ -199,6 +200,6 @@ def layout_of(layout: str | Layout | None, default: Callable[[], Layout]) -> Lay
         return default()
     if not isinstance(layout, str):
         raise OptionError(
-            f"layout={layout!r} is not a layout: give one letter per axis, for example layout='NCHW'."
+            f"layout={brief(layout)} is not a layout: give one letter per axis, for example layout='NCHW'."
         )
     return Layout(layout)

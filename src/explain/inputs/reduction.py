@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from explain.errors import OptionError
 from explain.inputs.examples import Array
+from explain.inputs.naming.brief import brief
 
 Reduction = Literal["norm", "sum", "mean", "max"]
 
@@ -39,7 +40,7 @@ def reduction_of(given: Any) -> Reduction | None:
         if isinstance(given, str) and given == known:
             return known
     raise OptionError(
-        f"reduce={given!r} is not a way to make one number of a token's vector: give one of "
+        f"reduce={brief(given)} is not a way to make one number of a token's vector: give one of "
         f"{', '.join(map(repr, REDUCTIONS))}, or leave it out."
     )
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from explain.errors import TargetError
 from explain.inputs.examples import Array, Target
+from explain.inputs.naming.brief import brief
 
 TargetLike = (
     int
@@ -94,7 +95,7 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
     rows = _rows_of(target, count)
     if shape == () and any(row not in ((), (0,)) for row in rows):
         raise TargetError(
-            f"{name}={target!r}, but the model has a single output per example (outputs have shape "
+            f"{name}={brief(target)}, but the model has a single output per example (outputs have shape "
             f"{outputs.shape}): leave target out."
         )
     if shape == ():
@@ -102,14 +103,18 @@ def resolve_target(target: TargetLike, outputs: Array, name: str = "target") -> 
     for row in rows:
         if len(row) != len(shape):
             raise TargetError(
-                f"{name}={_short(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} per example, but "
-                f"the outputs of one example have shape {shape}: give {len(shape)}, as a tuple such as "
-                f"{name}={tuple(0 for _ in shape)!r}, or a callable from outputs to one scalar per example."
+                f"{name}={brief(target)} gives {len(row)} {'index' if len(row) == 1 else 'indices'} per example, but "
+                f"the outputs of one example have shape {shape}: "
+                + (
+                    _as_class_numbers(target)
+                    or f"give {len(shape)}, as a tuple such as {name}={tuple(0 for _ in shape)!r}, or a callable from "
+                    "outputs to one scalar per example."
+                )
             )
         for index, size in zip(row, shape, strict=True):
             if not 0 <= index < size:
                 raise TargetError(
-                    f"{name}={_short(target)} is out of range: the outputs of one example have shape {shape}, so "
+                    f"{name}={brief(target)} is out of range: the outputs of one example have shape {shape}, so "
                     f"{index} should be from 0 to {size - 1}."
                 )
     indices = np.array(rows, np.int64).reshape(count, len(shape))
@@ -171,9 +176,12 @@ def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
                 )
             return [tuple(int(index) for index in row) for row in rows]
     raise TargetError(
-        f"target={_short(target)} is not a target: give None (the predicted class), an int, a list with one int "
-        "an example, a tuple (one index into outputs of higher rank), a list of such tuples, or a callable "
-        "from outputs to one scalar per example."
+        f"target={brief(target)} is not a target: "
+        + (
+            _as_class_numbers(target)
+            or "give None (the predicted class), an int, a list with one int an example, a tuple (one index into "
+            "outputs of higher rank), a list of such tuples, or a callable from outputs to one scalar per example."
+        )
     )
 
 
@@ -181,6 +189,28 @@ def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _as_class_numbers(target: Any) -> str:
+    """Say how labels in another form become the numbers of classes; empty if they are no such labels.
+
+    Examples
+    --------
+    >>> _as_class_numbers(np.eye(3))
+    'it looks one-hot; give the number of each class, np.argmax(target, axis=-1).'
+    """
+    if isinstance(target, (bool, np.bool_)):
+        return f"give target={int(target)} for the class of that number."
+    try:
+        array = np.asarray(target.tolist() if hasattr(target, "tolist") else target)
+    except ValueError:
+        return ""
+    if array.dtype.kind not in "fiub" or not array.size:
+        return ""
+    if array.dtype.kind == "f" and array.ndim < 2 and not (array % 1).any():
+        whole = f"target={int(array)}" if array.ndim == 0 else "np.asarray(target).astype(int)"
+        return f"its numbers are floats; give whole numbers, {whole}."
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim else array
+    is_one_hot = rows.shape[-1:] > (1,) and np.isin(rows, (0, 1)).all() and (rows.sum(axis=-1) == 1).all()
+    if is_one_hot or (array.ndim == 2 and array.dtype.kind == "f"):
+        looks = "looks one-hot" if is_one_hot else "has a number for each class"
+        return f"it {looks}; give the number of each class, np.argmax(target, axis=-1)."
+    return ""

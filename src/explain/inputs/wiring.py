@@ -210,6 +210,24 @@ def parameters_of(model: Any) -> Mapping[str, inspect.Parameter]:
     return found
 
 
+def takes_one_input(model: Any) -> bool:
+    """Tell whether a model says that it takes one input: a Keras model by its inputs, another by its parameters.
+
+    Examples
+    --------
+    >>> takes_one_input(lambda x: x), takes_one_input(lambda x, y: x), takes_one_input(lambda *inputs: inputs)
+    (True, False, False)
+    """
+    inputs = getattr(model, "inputs", None)
+    if hasattr(model, "get_config") and hasattr(model, "layers"):
+        # A subclassed Keras model gets a list as one argument, and states no inputs.
+        return isinstance(inputs, (list, tuple)) and len(inputs) == 1
+    one = inspect.Parameter
+    kinds = [parameter.kind for parameter in parameters_of(model).values()]
+    by_position = [kind for kind in kinds if kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    return len(by_position) == 1 and one.VAR_POSITIONAL not in kinds
+
+
 @lru_cache(maxsize=256)
 def _of_method(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Give the parameters of a method but its first, the instance."""

@@ -11,7 +11,8 @@ import numpy as np
 from explain.backends.found import RuleGradients
 from explain.backends.layered import HeldCall
 from explain.backends.operations.first_reads import Read
-from explain.backends.protocol import Primitive, Question, Rule
+from explain.backends.protocol import Primitive, Rule
+from explain.backends.question import Question
 from explain.errors import ExplainError, UnsupportedModelError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall

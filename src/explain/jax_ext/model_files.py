@@ -10,21 +10,21 @@ import jax
 import keras
 
 from explain.errors import InputError
-from explain.keras import model_files as keras_files
-from explain.keras.safetensors_file import write_tensors
+from explain.keras.stored import whole_models
+from explain.keras.stored.named_tensors import write_tensors
 
 
 def load_model(path: Path, file_format: str = "keras", device: str | None = None) -> Any:
     """Read a ``.keras`` or ``.h5`` file in Keras's safe mode; its weights are put on `device`, such as ``"gpu"``."""
     with nullcontext() if device is None else jax.default_device(_device(device)):
-        return keras_files.read_model(keras, path, file_format)
+        return whole_models.read_model(keras, path, file_format)
 
 
 def load_weights(model: Any, path: Path, file_format: str) -> Any:
     """Write the weights in a file to a Keras model."""
     if file_format == "safetensors":
         return write_tensors(model, path)
-    return keras_files.write_weights(model, path, file_format)
+    return whole_models.write_weights(model, path, file_format)
 
 
 def _device(name: str) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 
 from explain.backends.forward_pass import LastPass, check_rows
 from explain.backends.places import layer_rows_error
-from explain.backends.protocol import Ahead, Finding
+from explain.backends.protocol import Ahead
+from explain.backends.question import Finding
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import is_keras_model, layers_of, seed_states

@@ -13,11 +13,10 @@ import numpy as np
 from explain.backends.discovery import extension_for, models_inside, without_partial
 from explain.backends.protocol import Backend, Extension, LayeredBackend
 from explain.errors import (
-    ExplainError,
     GradientError,
     InputError,
     LayerError,
-    ScoreError,
+    SeveralOutputsError,
     TargetError,
     UnsupportedModelError,
 )
@@ -32,12 +31,11 @@ from explain.inputs.examples import Array
 from explain.inputs.layer_calls import LayerCall, extent_of
 from explain.inputs.layout import Layout
 from explain.keras.layers import n_trained
+from explain.layer_table.shared_runs import SharedRuns
 from explain.layer_table.table import LayerRow, LayerTable
 from explain.running.layer_view import resolve_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
-from explain.running.maps.axes import observed_axes
 from explain.running.maps.default_layer import as_map
-from explain.running.problem import Problem
 
 # Which output a map belongs to makes no difference: the first number of an output of any rank.
 _TARGETS = (None, 0, (0, 0), (0, 0, 0), (0, 0, 0, 0))
@@ -109,18 +107,28 @@ def layers(
     with ONE_CALL_AT_A_TIME:
         backend = request.extension.open(request.model, request.question, request.given.like)
     _check_layers(backend, request)
-    note = ""
+    try:
+        return _observed(request)
+    except SeveralOutputsError:
+        # The layers are the same for each output, but for the one that class activation maps use.
+        first = _request(model, x, tokenizer, layout, 0, forward_kwargs, framework)
+        note = (
+            "The model has several outputs: give output= to see the default layer of class activation maps."
+        )
+        return replace(_observed(first, with_default=False), note=note)
+
+
+def _observed(request: Request, *, with_default: bool = True) -> LayerTable:
+    """Run the model, and make the table."""
     for target in _TARGETS:
         try:
             with posed(replace(request, target=target)) as problem:
-                return _with_maps(problem)
+                return _with_maps(problem, with_default=with_default)
         except TargetError:
             continue
-        # Of several outputs none is chosen, or the scores of this model are not numbers: its layers run all the same.
-        except (ScoreError, LayerError, GradientError) as cause:
-            note = f"Which outputs are maps is not known: {cause}"
-            break
-    return _without_maps(request, note)
+    return _without_maps(
+        request, "Which outputs are maps is not known: the model's output has no single number."
+    )
 
 
 def _request(
@@ -186,18 +194,21 @@ def _check_layers(backend: Backend, request: Request) -> None:
         )
 
 
-def _with_maps(posed: Posed) -> LayerTable:
+def _with_maps(posed: Posed, *, with_default: bool) -> LayerTable:
     """Make the table of a posed problem, with the axes and the maps of each output."""
     problem = posed.problem
     backend = cast(LayeredBackend, problem.backend)
     calls = backend.layer_calls(problem.examples)
-    rows = []
-    default, note = _default(posed)
+    rows, runs, maps = [], SharedRuns(problem, calls), {}
+    default, note = _default(posed) if with_default else (None, "")
     for call in calls:
-        axes = _axes(problem, call)
-        seen = replace(call, axes=axes)
+        axes = runs.axes_of(call)
+        kind = axes, call.shape
+        # Whether tokens come from a grid is the same for all sequences of as many.
+        if kind not in maps:
+            maps[kind] = _is_map(posed, replace(call, axes=axes), calls)
         is_default = default is not None and (call.name, call.call) == (default.name, default.call)
-        rows.append(_Seen(call, axes, _is_map(posed, seen, calls), is_default))
+        rows.append(_Seen(call, axes, maps[kind] and call.has_examples, is_default))
     return _table(posed.request, backend, rows, note)
 
 
@@ -231,16 +242,6 @@ def _default(posed: Posed) -> tuple[LayerCall | None, str]:
         return resolve_layer(posed.problem, None, mapped=True), ""
     except (LayerError, GradientError) as cause:
         return None, f"Class activation maps have no default layer: {cause}"
-
-
-def _axes(problem: Problem, call: LayerCall) -> str:
-    """Give the axes of an output, empty where they cannot be told."""
-    if not call.has_examples:
-        return ""
-    try:
-        return observed_axes(problem, call) or ""
-    except ExplainError:
-        return ""
 
 
 def _is_map(posed: Posed, call: LayerCall, calls: Sequence[LayerCall]) -> bool | None:

@@ -17,6 +17,7 @@ from explain.explanation.given_inputs import is_display
 from explain.inputs.display import Display, display_of
 from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
+from explain.inputs.naming.brief import brief
 from explain.inputs.naming.class_names import class_names_of, numbered
 from explain.migration.diagnosis.first_divergence import first_divergence
 from explain.migration.diagnosis.harmless import pass_compensated_layers, settings_without_effect
@@ -235,7 +236,7 @@ def _tolerances(given: Tolerances | Mapping[str, float] | None) -> Tolerances:
         if name not in known:
             raise OptionError(f"tolerances has {name!r}, which is none of {', '.join(map(repr, known))}.")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise OptionError(f"tolerances[{name!r}]={value!r} should be a number of at least 0.")
+            raise OptionError(f"tolerances[{name!r}]={brief(value)} should be a number of at least 0.")
     return Tolerances(**given)
 
 

@@ -119,7 +119,11 @@ def opened_model(
         raise UnsupportedModelError(
             f"source is of type {type(source).__name__}: give {_FORMS}. A model that you have needs no loading."
         )
-    text = os.fspath(source)
+    text = os.fsdecode(source)
+    if "://" in text:
+        raise UnsupportedModelError(f"{text} is an address: download the file first, and give its path.")
+    if not text:
+        raise UnsupportedModelError(f"source is empty: give {_FORMS}.")
     path = Path(text).expanduser()
     if isinstance(source, os.PathLike) or _is_there(path):
         return OpenedModel(_read(path, factory, device), path=path)
@@ -200,7 +204,14 @@ def _on_device(model: Any, device: str | None) -> Any:
             f"device={device!r} applies to a file that is read and to models of PyTorch, and this is a "
             f"{type(model).__name__}: build it on this device, and leave device out."
         )
-    return mover(device)
+    try:
+        return mover(device)
+    # A device that is not there raises what its part of PyTorch raises.
+    except Exception as cause:
+        raise InputError(
+            f"device={device!r} is none that PyTorch has here ({str(cause).partition(chr(10))[0]}): leave device out, "
+            "or give another."
+        ) from cause
 
 
 def _with_own_format(path: Path) -> Extension | None:

@@ -161,7 +161,24 @@ def _of_method(owner: Any, name: str, score: ScoreKind) -> ArrayFunction:
     elif kind != score and not _is_classifier(owner) and name in _BY_SCORE.values():
         # Of what is no classifier it is what the caller says: mixtures give probabilities, a network may give anything.
         kind = None
-    return ArrayFunction(getattr(owner, name), f"{type(owner).__name__}.{name}", score=kind)
+    call = _with_columns(getattr(owner, name), getattr(owner, "feature_names_in_", None))
+    return ArrayFunction(call, f"{type(owner).__name__}.{name}", score=kind)
+
+
+def _with_columns(call: Callable[..., Any], names: Any) -> Callable[..., Any]:
+    """Call an estimator that was fitted on a data frame with one: its steps may choose columns by their names."""
+    if names is None:
+        return call
+
+    def with_columns(x: Any) -> Any:
+        try:
+            import pandas
+        except ImportError:
+            # It was fitted on one elsewhere, and takes arrays all the same.
+            return call(x)
+        return call(pandas.DataFrame(x, columns=names) if np.shape(x)[1:] == (len(names),) else x)
+
+    return with_columns
 
 
 def _gives_classes(estimator: Any, name: str) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.backends import Array
-from explain.errors import InputError, UnsupportedModelError
+from explain.errors import InputError, MissingFileError, UnsupportedModelError
 
 _PACKAGES = frozenset({"tensorflow", "ai_edge_litert", "tflite_runtime"})
 
@@ -47,11 +47,11 @@ def interpreter_of(path: str | PathLike[str]) -> Any:
     ------
     UnsupportedModelError
         If LiteRT is not installed.
-    FileNotFoundError
+    MissingFileError
         If there is no such file.
     """
     if not Path(path).exists():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise MissingFileError(f"There is no file {path}: check the name.")
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as cause:

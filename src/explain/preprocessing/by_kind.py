@@ -15,7 +15,7 @@ from explain.inputs.layout import ChannelOrder
 from explain.inputs.readers.array_files import read_npy, read_npz
 from explain.inputs.readers.columns import Columns, rows_of
 from explain.inputs.readers.limits import check_bytes
-from explain.inputs.readers.pictures import read_picture
+from explain.inputs.readers.pictures import Doubts, read_picture
 from explain.inputs.readers.series import Series, padded, series_of
 from explain.inputs.readers.sound import read_sound
 from explain.inputs.readers.sources import Source
@@ -25,15 +25,14 @@ from explain.preprocessing.given_pictures import pictures_of
 from explain.preprocessing.inputs_read import Inputs
 from explain.preprocessing.settings import Preprocessing
 
-Choose = Callable[[], Preprocessing]
+Choose = Callable[[], tuple[Preprocessing, Doubts]]
 
 
 def pictures(sources: Sequence[Source], choose: Choose, **details: Any) -> Inputs:
     """Read pictures, each an example."""
-    settings = choose()
-    names = [source.name for source in sources]
-    x = settings.batch([(source.name, read_picture(source.opened(), source.name)) for source in sources])
-    return _of_pictures(x, settings, tuple(names), details)
+    settings, doubts = choose()
+    read = [(source.name, read_picture(source.opened(), source.name, doubts)) for source in sources]
+    return _of_pictures(settings.batch(read), settings, tuple(name for name, _ in read), doubts, details)
 
 
 def arrays(
@@ -62,9 +61,9 @@ def arrays(
     if len(joined) > 1:
         return Inputs(joined, Display(**details), "array")
     (x,) = joined.values()
-    if x.dtype == np.uint8 and x.ndim == 4 and (x.shape[-1] in (1, 3, 4) or x.shape[1] in (1, 3, 4)):
-        settings = choose()
-        return _of_pictures(settings.batch(pictures_of(x)), settings, (), details)
+    if x.dtype == np.uint8 and x.ndim == 4 and (x.shape[-1] in (1, 3, 4) or x.shape[1] in (1, 3)):
+        settings, doubts = choose()
+        return _of_pictures(settings.batch(pictures_of(x, doubts)), settings, (), doubts, details)
     if prepared:
         raise InputError(
             f"{sources[0].name} holds an array of shape {x.shape} and dtype {x.dtype}, which is the model's input as "
@@ -144,9 +143,11 @@ def sounds(sources: Sequence[Source], channels: ChannelOrder | None, model: Any,
     return Inputs(np.ascontiguousarray(x.transpose(0, 2, 1)), display, "sound", "NCT", lengths)
 
 
-def _of_pictures(x: Any, settings: Preprocessing, names: tuple[str, ...], details: dict[str, Any]) -> Inputs:
+def _of_pictures(
+    x: Any, settings: Preprocessing, names: tuple[str, ...], doubts: Doubts, details: dict[str, Any]
+) -> Inputs:
     display = settings.display(example_names=names, **details)
-    return Inputs(x, display, "picture", settings.layout, preprocessing=settings)
+    return Inputs(x, display, "picture", settings.layout, preprocessing=settings, doubts=tuple(doubts))
 
 
 def _frame(source: Source) -> Any:
@@ -162,10 +163,6 @@ def _arrays_of(source: Source, name: str | None) -> dict[str, npt.NDArray[Any]]:
         if name is not None and name not in found:
             raise InputError(f"{source.name} has no array {name!r}; it has {', '.join(map(repr, found))}.")
         found = found if name is None else {name: found[name]}
-    elif name is not None:
-        raise InputError(
-            f"array={name!r} names an array of a .npz file, and {source.name} holds one alone. Leave it out."
-        )
     else:
         found = {"": _npy(source)}
     for key, array in found.items():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from explain.errors import InputError, OptionError, PreprocessingWarning
+from explain.inputs.readers.pictures import Doubts
+from explain.preprocessing.config_files import of_object
 from explain.preprocessing.first_layers import Beginning
 from explain.preprocessing.from_model import first_layers, fitted, of_model, picture_input
 from explain.preprocessing.presets import PRESETS, preset
@@ -23,8 +24,8 @@ def chosen(
     options: Mapping[str, Any],
     model: Any = None,
     model_path: str | os.PathLike[str] | None = None,
-) -> Preprocessing:
-    """Give the preprocessing for pictures.
+) -> tuple[Preprocessing, Doubts]:
+    """Give the preprocessing for pictures, and the warnings to give.
 
     Parameters
     ----------
@@ -42,17 +43,17 @@ def chosen(
     InputError
         If neither the caller nor the model says how pixels are scaled.
 
-    Warns
-    -----
-    PreprocessingWarning
-        If the first layers of the model take another range of pixels.
-
     Examples
     --------
-    >>> chosen("imagenet", {"size": 112}).resize_to
+    >>> chosen("imagenet", {"size": 112})[0].resize_to
     128
     """
     options = dict(options)
+    if isinstance(model, (str, os.PathLike)):
+        raise InputError(
+            f"model={os.fspath(model)!r} is a path: give the model itself, explain.load_model(path), and its "
+            "path as model_path."
+        )
     if options.get("crop") == "none":
         options["crop"] = None
     settings = _base(given, options, model, model_path)
@@ -65,10 +66,18 @@ def chosen(
     elif size is not None:
         settings = replace(settings, size=size)
     settings = replace(settings, **options)
+    if (
+        stated is not None
+        and stated.color is not None
+        and (settings.color == "grey") != (stated.color == "grey")
+    ):
+        raise InputError(
+            f"The model takes pictures of {'one channel' if stated.color == 'grey' else 'three channels'}, and color="
+            f"{settings.color!r} makes {'one' if settings.color == 'grey' else 'three'}. Give color={stated.color!r}, "
+            "with mean= and std= of as many channels."
+        )
     beginning = None if stated is None else first_layers(model, stated)
-    if beginning is not None:
-        _check_range(settings, beginning)
-    return settings
+    return settings, [] if beginning is None else _doubts_of(settings, beginning)
 
 
 def _base(
@@ -81,9 +90,13 @@ def _base(
     if isinstance(given, Mapping):
         return Preprocessing.from_json(given)
     if given is not None:
+        of_others = of_object(given)
+        if of_others is not None:
+            return of_others
         raise OptionError(
-            f"preprocessing is of type {type(given).__name__}: give a preset ({', '.join(map(repr, PRESETS))}) or an "
-            "explain.preprocessing.Preprocessing."
+            f"preprocessing is of type {type(given).__name__}: give a preset ({', '.join(map(repr, PRESETS))}), an "
+            "explain.preprocessing.Preprocessing, an image processor of transformers, or the transforms() of "
+            "torchvision's weights."
         )
     says_all = "divide_by" in options
     try:
@@ -110,16 +123,16 @@ def _base(
     )
 
 
-def _check_range(settings: Preprocessing, beginning: Beginning) -> None:
+def _doubts_of(settings: Preprocessing, beginning: Beginning) -> Doubts:
     bounds = settings.display().bounds
     largest = 0.0 if bounds is None else max(map(abs, bounds))
     takes_pixels = beginning.divide_by == 1
     if takes_pixels != (largest > _PIXELS_ARE_ABOVE):
         advice = "preprocessing='none'" if takes_pixels else "divide_by=255"
-        warnings.warn(
+        message = (
             f"The pictures get values up to {largest:g}, but the model's first layers ({', '.join(beginning.names)}) "
             f"take pixels from 0 to {255 if takes_pixels else 1} and scale them themselves: scaled twice or not at "
-            f"all, they are not what the model was trained on. Give {advice}, or leave the settings to the model.",
-            PreprocessingWarning,
-            stacklevel=2,
+            f"all, they are not what the model was trained on. Give {advice}, or leave the settings to the model."
         )
+        return [(message, PreprocessingWarning)]
+    return []

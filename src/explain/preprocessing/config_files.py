@@ -1,12 +1,14 @@
-"""Settings as timm and transformers write them: in files beside a model, and in attributes."""
+"""Settings as timm, transformers and torchvision have them: in files beside a model, and in objects."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from explain.errors import InputError, OptionError
 from explain.preprocessing.geometry import INTERPOLATIONS, Resize, Size
@@ -50,7 +52,7 @@ def beside(path: Path) -> Preprocessing | None:
     for name, read in (("preprocessor_config.json", of_transformers), ("config.json", of_timm_file)):
         file = folder / name
         if file.is_file():
-            found = _checked(read, _json(file), str(file))
+            found = checked(read, _json(file), str(file))
             if found is not None:
                 return found
     return None
@@ -147,29 +149,24 @@ def of_transformers(config: Mapping[str, Any], source: str) -> Preprocessing | N
         if aim["resize"] != "none":
             aim["resize_to"] = aim["size"]
         aim["size"] = final
-    aim["crop"] = "center" if crops else None
+    aim.setdefault("crop", "center" if crops else None)
     rescales, normalises = config.get("do_rescale", True), _does(config, "do_normalize", "image_mean")
     factor = float(config.get("rescale_factor") or 1 / 255) if rescales else 1.0
-    mean, std = config.get("image_mean", 0.0) or 0.0, config.get("image_std", 1.0) or 1.0
+    mean = np.asarray(config.get("image_mean") if normalises else 0.0, np.float64)
+    deviation = np.asarray(config.get("image_std") or 1.0, np.float64)
+    # EfficientNet's processor divides by the deviation once more, and moves the pixels after their rescaling.
+    powers = int(bool(normalises)) + int(bool(config.get("include_top")))
+    offset = 1.0 if config.get("rescale_offset") else 0.0
     settings: dict[str, Any] = {
         **aim,
         "interpolation": _interpolation(config.get("resample", 2)),
         "divide_by": _inverse(factor),
-        "mean": _single(mean) if normalises else 0.0,
-        "std": _single(std) if normalises else 1.0,
+        "mean": _single((mean + offset).tolist()),
+        "std": _single((deviation**powers).tolist()),
         "color": "bgr" if config.get("do_flip_channel_order") else "rgb",
         "channels": "first",
         "source": source,
     }
-    if normalises and config.get("include_top"):  # Of EfficientNet: divided by the deviation once more.
-        settings["std"] = tuple(one * one for one in _numbers(std))
-    if config.get("rescale_offset"):
-        if normalises:
-            raise InputError(
-                f"{source} asks for rescale_offset and for do_normalize, which are not known together here. Say all "
-                "settings: size=, divide_by=, mean=, std=."
-            )
-        settings["mean"] = 1.0
     return Preprocessing(**settings)
 
 
@@ -178,6 +175,53 @@ def _does(config: Mapping[str, Any], step: str, its_setting: str) -> bool:
     if step not in config and config.get(its_setting) is not None:
         raise KeyError(f"{its_setting} without {step}")
     return bool(config.get(step))
+
+
+def of_object(given: Any) -> Preprocessing | None:
+    """Read the settings from an image processor of transformers, or from the transforms of torchvision's weights.
+
+    Parameters
+    ----------
+    given : object
+        ``AutoImageProcessor.from_pretrained(...)``, or ``ResNet50_Weights.DEFAULT.transforms()``.
+
+    Returns
+    -------
+    Preprocessing, optional
+        None if it is neither.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> transforms = SimpleNamespace(
+    ...     crop_size=[224], resize_size=[232], mean=[0.5] * 3, std=[0.5] * 3, interpolation="bilinear"
+    ... )
+    >>> of_object(transforms).describe()
+    'shorter side to 232, middle 224×224 cut out, / 255, − 0.5, / 0.5'
+    """
+    kind = type(given).__name__
+    if callable(getattr(given, "to_dict", None)):
+        return checked(of_transformers, given.to_dict(), kind)
+    names = ("crop_size", "resize_size", "mean", "std", "interpolation")
+    if not all(hasattr(given, name) for name in names):
+        return None
+    return checked(_of_torchvision, {name: getattr(given, name) for name in names}, kind)
+
+
+def _of_torchvision(config: Mapping[str, Any], source: str) -> Preprocessing:
+    sides = {name: config[name] for name in ("crop_size", "resize_size")}
+    crop, resize = (_sides(one[0] if len(one) == 1 else one, square=False) for one in sides.values())
+    return Preprocessing(
+        size=crop,
+        resize="shorter" if isinstance(resize, int) else "stretch",
+        resize_to=resize,
+        interpolation=_interpolation(getattr(config["interpolation"], "value", config["interpolation"])),
+        divide_by=255,
+        mean=_single(config["mean"]),
+        std=_single(config["std"]),
+        channels="first",
+        source=source,
+    )
 
 
 def _resizing(config: Mapping[str, Any], crops: bool) -> dict[str, Any]:
@@ -245,9 +289,27 @@ def _json(file: Path) -> Mapping[str, Any]:
     return content
 
 
-def _checked(read: Any, config: Mapping[str, Any], source: str) -> Preprocessing | None:
+def checked(
+    read: Callable[[Mapping[str, Any], str], Preprocessing | None], config: Mapping[str, Any], source: str
+) -> Preprocessing | None:
+    """Read settings, whatever they hold.
+
+    Parameters
+    ----------
+    read : callable
+        `of_timm`, `of_timm_file` or `of_transformers`.
+    config : Mapping
+        The settings as they were written.
+    source : str
+        Where they were found.
+
+    Raises
+    ------
+    InputError
+        If they are not understood.
+    """
     try:
-        found: Preprocessing | None = read(config, source)
+        return read(config, source)
     except InputError:
         raise
     except (
@@ -263,4 +325,3 @@ def _checked(read: Any, config: Mapping[str, Any], source: str) -> Preprocessing
             f"{source} has settings of pictures that are not understood ({cause}). Say them yourself: "
             "preprocessing='imagenet' or size=, divide_by=, mean=, std=."
         ) from cause
-    return found

@@ -144,6 +144,8 @@ def _value_of(node: Any, values: dict[int, Any]) -> Any:
     known = node.input_tensors and all(id(one) in values for one in node.input_tensors)
     if not known or len(node.outputs) != 1 or _has_weights(node.operation):
         return None
+    # The seeds of layers that draw random numbers.
+    states = [(one, _array(one)) for one in getattr(node.operation, "variables", None) or []]
     try:
         args, kwargs = node.arguments.fill_in(values)
         if "training" in kwargs:
@@ -154,6 +156,9 @@ def _value_of(node: Any, values: dict[int, Any]) -> Any:
     # Whatever a layer raises that is called on its own.
     except Exception:
         return None
+    finally:
+        for one, state in states:
+            one.assign(state)
     return value
 
 
@@ -174,8 +179,9 @@ def _has_weights(layer: Any) -> bool:
 
 
 def _array(value: Any) -> Array:
-    value = value.detach().cpu() if hasattr(value, "detach") else value
-    return np.asarray(value, dtype=np.float32)
+    """Copy a tensor or a variable of any framework that Keras runs on."""
+    value = value.value if hasattr(value, "assign") and hasattr(value, "value") else value
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value).copy()
 
 
 def _check_colours(channels: int) -> Array:

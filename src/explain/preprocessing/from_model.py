@@ -11,7 +11,7 @@ from typing import Any
 from explain.backends.discovery import extension_for
 from explain.errors import LayoutError, UnsupportedModelError
 from explain.inputs.layout import ChannelOrder
-from explain.preprocessing.config_files import beside, of_timm
+from explain.preprocessing.config_files import beside, checked, of_object, of_timm
 from explain.preprocessing.first_layers import Beginning, beginning_of
 from explain.preprocessing.geometry import Size
 from explain.preprocessing.settings import Color, Preprocessing
@@ -44,7 +44,8 @@ def of_model(model: Any, path: str | os.PathLike[str] | None = None) -> Preproce
     """Read the preprocessing of pictures from where a model states it.
 
     These places are read, in this order: an attribute ``preprocessing`` of the model that is a `Preprocessing`, which
-    seed models have and you may set; ``pretrained_cfg``, which timm's models have; ``preprocessor_config.json`` or
+    seed models have and you may set; the image processor of a pipeline of transformers; ``pretrained_cfg``, which
+    timm's models have; ``preprocessor_config.json`` or
     timm's ``config.json`` beside the file of the model, or in the folder from which transformers loaded it; and the
     first layers of a Keras model, such as `Rescaling` and `Normalization`, which say what range of pixels it takes.
 
@@ -142,11 +143,14 @@ def _of_attributes(model: Any) -> Preprocessing | None:
     own = getattr(model, "preprocessing", None)
     if isinstance(own, Preprocessing):
         return own
+    processor = getattr(model, "image_processor", None)
+    if callable(getattr(processor, "to_dict", None)):  # A pipeline of transformers has one.
+        return of_object(processor)
     for name in ("pretrained_cfg", "default_cfg"):
         config: Any = getattr(model, name, None)
         config = config.to_dict() if hasattr(config, "to_dict") else config
         if isinstance(config, Mapping) and config:
-            found = of_timm(config, f"the model's {name}")
+            found = checked(of_timm, config, f"the model's {name}")
             if found is not None:
                 return found
     return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from explain.errors import PreprocessingWarning
 from explain.inputs.display import Display
 from explain.preprocessing.settings import Preprocessing
 
@@ -32,6 +33,8 @@ class Inputs:
         Of series and sounds of several lengths: the number of real steps; the steps after it are zeros.
     preprocessing : Preprocessing, optional
         For pictures: how they were made.
+    doubts : tuple of (str, type)
+        The warnings that `read` gave.
     """
 
     x: Any
@@ -40,6 +43,13 @@ class Inputs:
     layout: str | None = None
     lengths: npt.NDArray[np.int64] | None = None
     preprocessing: Preprocessing | None = None
+    doubts: tuple[tuple[str, type[PreprocessingWarning]], ...] = ()
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """What `explain.attribute` takes beside `x`: ``explain.attribute(model, inputs.x, **inputs.keywords)``."""
+        given = {"display": self.display, "layout": self.layout, "lengths": self.lengths}
+        return {name: value for name, value in given.items() if value is not None}
 
     def __len__(self) -> int:
         """Give the number of examples."""

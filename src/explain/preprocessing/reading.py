@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import IO, Any
@@ -10,12 +11,12 @@ from typing import IO, Any
 from explain.errors import OptionError
 from explain.inputs.layout import ChannelOrder
 from explain.inputs.readers.columns import Columns
-from explain.inputs.readers.sources import Kind, sources_of
+from explain.inputs.readers.sources import Kind, Source, sources_of
 from explain.preprocessing import by_kind
 from explain.preprocessing.choice import chosen
 from explain.preprocessing.geometry import Interpolation, Resize, Size
 from explain.preprocessing.inputs_read import Inputs
-from explain.preprocessing.settings import Color, Numbers, Preprocessing
+from explain.preprocessing.settings import Color, Numbers
 
 _OF_TABLES = ("columns", "drop", "index", "series", "time")
 _OF_PICTURES = (
@@ -51,7 +52,7 @@ def read(
     model_path: str | os.PathLike[str] | None = None,
     format: Kind | None = None,
     classes: Sequence[str] = (),
-    preprocessing: Preprocessing | Mapping[str, Any] | str | None = None,
+    preprocessing: Any = None,
     size: int | Size | None = None,
     resize: Resize | None = None,
     resize_to: int | Size | None = None,
@@ -89,8 +90,9 @@ def read(
         What the files hold, if their suffixes and contents do not tell.
     classes : sequence of str
         The names of the model's outputs, for the result's `display`.
-    preprocessing : Preprocessing, Mapping or str, optional
-        For pictures: settings, or the name of a preset (see `preset`); by default what the model tells.
+    preprocessing : Preprocessing, Mapping, str, or an object of another library, optional
+        For pictures: settings, or the name of a preset (see `preset`); an image processor of transformers, or the
+        ``transforms()`` of torchvision's weights; by default what the model tells.
     size, resize, resize_to, crop, interpolation, fill, divide_by, mean, std, color, channels : optional
         Single settings of `Preprocessing` that replace those; ``crop="none"`` for no crop. `channels` is also for
         sounds: (N, C, T) or (N, T, C), where one channel alone is else (N, T).
@@ -127,7 +129,7 @@ def read(
     Warns
     -----
     PreprocessingWarning
-        If the first layers of the model take another range of pixels.
+        If the first layers of the model take another range of pixels, or a file of 16 bits seems to use fewer.
 
     Examples
     --------
@@ -165,30 +167,44 @@ def read(
         }.items()
         if value is not None
     }
-    found = sources_of(sources, format, standard_input)
+    inputs = _read(sources_of(sources, format, standard_input), given, model, model_path, tuple(classes))
+    for message, category in inputs.doubts:
+        warnings.warn(message, category, stacklevel=2)
+    return inputs
+
+
+def _read(
+    found: Sequence[Source],
+    given: Mapping[str, Any],
+    model: Any,
+    model_path: str | os.PathLike[str] | None,
+    classes: tuple[str, ...],
+) -> Inputs:
     kind = found[0].kind
     _check_options(given, kind, found[0].name)
-    details = {"classes": tuple(classes)}
-    of_pictures = {name: given[name] for name in _OF_PICTURES[1:] if name in given}
-    choose = partial(chosen, preprocessing, of_pictures, model, model_path)
+    details: dict[str, Any] = {"classes": classes}
+    of_pictures = {name: given[name] for name in _OF_PICTURES if name in given}
+    choose = partial(chosen, of_pictures.pop("preprocessing", None), of_pictures, model, model_path)
     if kind == "picture":
         return by_kind.pictures(found, choose, **details)
     if kind == "sound":
-        return by_kind.sounds(found, channels, model, **details)
+        return by_kind.sounds(found, given.get("channels"), model, **details)
     if kind == "text":
         return by_kind.text(found, **details)
-    chosen_columns = Columns(_features(columns, model), tuple(drop or ()), index)
-    if series:
-        return by_kind.series(
-            found, chosen_columns, series if isinstance(series, str) else None, time, **details
-        )
+    columns = Columns(
+        _features(given.get("columns"), model), tuple(given.get("drop", ())), given.get("index")
+    )
+    series, time = given.get("series"), given.get("time")
+    if series is not None:
+        return by_kind.series(found, columns, series if isinstance(series, str) else None, time, **details)
     if kind in ("npy", "npz"):
-        return by_kind.arrays(found, array, choose, bool(of_pictures or preprocessing), **details)
+        prepared = any(name in given for name in _OF_PICTURES)
+        return by_kind.arrays(found, given.get("array"), choose, prepared, **details)
     if time is not None:
         raise OptionError(
             f"time={time!r} is for series: say series=True, or series='...', the column that tells them apart."
         )
-    return by_kind.table(found, chosen_columns, **details)
+    return by_kind.table(found, columns, **details)
 
 
 def _check_options(given: Mapping[str, Any], kind: Kind, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast, get_args
@@ -14,6 +15,7 @@ from explain.errors import InputError, OptionError
 from explain.inputs.display import Display
 from explain.inputs.layout import ChannelOrder
 from explain.inputs.readers.limits import check_bytes
+from explain.inputs.readers.pictures import Doubts
 from explain.preprocessing.arithmetic import standardised
 from explain.preprocessing.checked_settings import both_sides, check_one_of, checked_number, checked_size
 from explain.preprocessing.geometry import (
@@ -128,13 +130,22 @@ class Preprocessing:
         InputError
             If something is not a picture, or the pictures get different sizes because `size` is None.
 
+        Warns
+        -----
+        PreprocessingWarning
+            If a file of 16 bits seems to use fewer.
+
         Examples
         --------
         >>> from PIL import Image
         >>> Preprocessing(size=8)([Image.new("L", (20, 10)), Image.new("RGB", (9, 9))]).shape
         (2, 8, 8, 3)
         """
-        return self.batch(pictures_of(pictures))
+        doubts: Doubts = []
+        x = self.batch(pictures_of(pictures, doubts))
+        for message, category in doubts:
+            warnings.warn(message, category, stacklevel=2)
+        return x
 
     def batch(self, named: Sequence[tuple[str, Image.Image]]) -> npt.NDArray[np.float32]:
         """Make a batch from upright pictures with the names that messages call them.

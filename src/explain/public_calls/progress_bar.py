@@ -149,8 +149,8 @@ def _checked(show: Any) -> bool | None:
     if show is None or isinstance(show, bool):
         return show
     raise OptionError(
-        f"progress={show!r} is not understood: give True for a bar, False for none, or None for a bar where a call "
-        "takes over two seconds."
+        f"progress is of type {type(show).__name__}: give True for a bar, False for none, or None for a bar where a "
+        "call takes over two seconds."
     )
 
 

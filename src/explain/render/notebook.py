@@ -28,12 +28,17 @@ PLAIN, HTML, PNG = "text/plain", "text/html", "image/png"
 # Dots of the screen per inch of a figure. Figures have half as many dots again, for screens with fine dots.
 _SCREEN = 100
 
-# At most so many examples are shown: of images as a grid, of anything else each in a row of its own.
+# A wider figure is shown smaller: so many dots of the screen is what a notebook's page has.
+_WIDEST = 1000
+
+# At most so many examples are shown: of images as a grid, of tables as dots, of anything else each in a row of its own.
 MOST_IN_GRID = 12
+MOST_IN_SWARM = 5_000
 MOST_ROWS = 4
 
-# From so many images a grid is better than a row for each.
+# From so many examples a grid, and a swarm of dots, is better than a row for each.
 _LEAST_IN_GRID = 4
+_LEAST_IN_SWARM = 10
 
 # Beyond this many values, fewer examples are drawn; beyond this side, every dot is the mean of several.
 _MOST_VALUES = 8_000_000
@@ -124,20 +129,24 @@ def drawing(attribution: Attribution) -> Drawing:
     Returns
     -------
     Drawing
-        Images from four examples on as a grid, everything else as `explain.render.plot` draws it.
+        Images from four examples on as a grid, tables from ten on as a beeswarm of all, everything else as
+        `explain.render.plot` draws it.
     """
     from explain.render.arguments import Choices, check_arguments
     from explain.render.figure import plot
     from explain.render.kinds.image_grid import plot_grid
 
-    is_image = view(attribution) == "image" and drawn_as(attribution) != "input"
-    few, words = first_examples(attribution, MOST_IN_GRID if is_image else MOST_ROWS)
+    is_input = drawn_as(attribution) == "input"
+    is_image = view(attribution) == "image" and not is_input
+    is_swarm = view(attribution) == "table" and not is_input and len(attribution) >= _LEAST_IN_SWARM
+    most = MOST_IN_GRID if is_image else MOST_IN_SWARM if is_swarm else MOST_ROWS
+    few, words = first_examples(attribution, most)
     few, smaller = _reduced(few) if view(few) == "image" else (few, "")
     left_out = ", ".join(filter(None, (words, smaller)))
     if is_image and len(few) >= _LEAST_IN_GRID:
         choices = Choices(max_examples=len(few), channels=default_channels([few]))
         return Drawing(plot_grid(check_arguments([few], choices), left_out=left_out), left_out)
-    figure = plot(few, max_examples=max(len(few), 1))
+    figure = plot(few, kind="beeswarm") if is_swarm else plot(few, max_examples=max(len(few), 1))
     if left_out:
         _write_in_corner(figure, left_out)
     return Drawing(figure, left_out)
@@ -158,7 +167,7 @@ def first_examples(attribution: Attribution, most: int) -> tuple[Attribution, st
     shown = min(count, most, max(_MOST_VALUES // each, 1))
     if shown == count:
         return attribution, ""
-    first = "the first" if shown == 1 else f"the first {shown}"
+    first = "the first" if shown == 1 else f"the first {shown:,}"
     return attribution[:shown], f"{first} of {count:,} examples"
 
 
@@ -167,7 +176,8 @@ def png(figure: Figure) -> tuple[str, Metadata]:
     from explain.render.png import figure_png
 
     width, height = figure.get_size_inches()
-    size = {"width": round(_SCREEN * float(width)), "height": round(_SCREEN * float(height))}
+    dots = min(_SCREEN, _WIDEST / float(width))
+    size = {"width": round(dots * float(width)), "height": round(dots * float(height))}
     return base64.b64encode(figure_png(figure)).decode("ascii"), size
 
 

@@ -94,8 +94,9 @@ def show(results: Any) -> Show:
     -------
     Show
         Draws itself when a notebook shows it, and not before: give it as the last value of a cell, or to
-        ``IPython.display.display``. From four images on they are a grid. At most twelve images, four examples of
-        anything else and twelve results are shown; the head says how many are left out.
+        ``IPython.display.display``. From four images on they are a grid, from ten rows of a table on a beeswarm. At
+        most twelve images, four examples of anything else and twelve results are shown; the head says how many are
+        left out.
 
     Raises
     ------

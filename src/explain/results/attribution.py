@@ -19,17 +19,20 @@ from explain.inputs.text.tokens import Text
 from explain.inputs.text.words import joined, word_values
 from explain.public_calls.callers_line import at_callers_line
 from explain.results.attribution_file import ARRAYS, read_fields, write_fields
+from explain.results.content import equal, hash_of, read_only
 from explain.results.cutting import Index, cut
 from explain.results.drawing import Drawing
-from explain.results.equality import equal, hash_of
 from explain.results.exports import Exports
-from explain.results.read_only import read_only
 from explain.results.shown import Shown
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution(Drawing, Exports, Shown):
     """How much each value of the inputs contributed to a score of a model, as signed values of the inputs' shape.
+
+    An index selects examples: ``a[0]``, ``a[:3]`` and each of ``for one in a`` are attributions too, with a batch axis.
+    ``np.asarray(a)`` is its values. All arrays are read-only. A notebook shows a picture of it, see
+    `explain.render.show`.
 
     Attributes
     ----------

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import numpy as np
+import psutil
 
 from explain.errors import AttributionFileError, ExplainError, InputError
 from explain.files.atomic_write import replace_file
@@ -203,8 +204,19 @@ def _fields_in(content: bytes, name: str) -> dict[str, Any]:
         # Checked first: for any other kind of file, NumPy's own message recommends unsafe loading.
         raise AttributionFileError(f"{name} is not a saved attribution: it is no .npz archive. {_REMEDY}")
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+        free = psutil.virtual_memory().available
+        if size > free:
+            # A small archive may state, and fill, any amount of memory.
+            raise AttributionFileError(
+                f"{name} has {len(content) / 1e9:.3g} GB and would take {size / 1e9:.3g} GB, more than the "
+                f"{free / 1e9:.3g} GB of free memory. If you know the file, free memory, or save it in parts (a[:100])."
+            )
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+    except AttributionFileError:
+        raise
     # A damaged archive may raise anything: zlib.error, NotImplementedError for a flipped compression flag...
     except Exception as cause:
         raise AttributionFileError(

@@ -14,7 +14,7 @@ from explain.algorithms.example_warnings import examples_named
 from explain.errors import ExampleIndexError
 from explain.inputs.display import Display, shortened
 from explain.inputs.layout import Layout
-from explain.results.read_only import Array, fixed, read_only
+from explain.results.content import Array, fixed, read_only
 
 Index = int | slice | list[int] | list[bool] | npt.NDArray[np.integer[Any]] | npt.NDArray[np.bool_]
 """What selects examples, in the words of Python's types."""

@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from explain.backends.protocol import Backend, Extension, Question, Rule
+from explain.backends.protocol import Backend, Extension, Rule
+from explain.backends.question import Question
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layout import Layout

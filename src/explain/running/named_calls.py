@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from explain.errors import LayerError
 from explain.inputs.layer_calls import LayerCall, LayerLike
+from explain.inputs.naming.brief import brief
+from explain.inputs.naming.suggestions import suggestion
 
 Join = Callable[[Sequence[LayerCall]], Sequence[LayerCall]]
 """From the calls that a name stands for to those that are meant: one, if they are one."""
@@ -88,8 +89,7 @@ def calls_of(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, s
         own = [one for one in calls if len(inner) == 1 and one.name in inner]
     if not own:
         called = list(dict.fromkeys(one.name for one in calls))
-        near = difflib.get_close_matches(name or "", called, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = suggestion(name, called)
         known = name in names.values()
         what = (
             "is never called by the model, or gives no tensor whose axes are known (it packs its sequences, or its "
@@ -98,13 +98,21 @@ def calls_of(layer: LayerLike, calls: Sequence[LayerCall], names: Mapping[int, s
             else "is not a layer of the model"
         )
         raise LayerError(
-            f"layer={layer!r} {what}.{hint} Name another with layer=; it calls: {', '.join(called) or 'none'}."
+            f"layer={brief(layer)} {what}.{hint} Name another with layer=; it calls: {_listed(called)}."
         )
     if call is None:
         return tuple(own)
     if isinstance(call, bool) or not isinstance(call, int) or not -len(own) <= call < len(own):
         raise LayerError(
-            f"layer={layer!r}: {name!r} is called {len(own)} time{'s' if len(own) > 1 else ''}, so the call should be "
-            f"a number from 0 to {len(own) - 1}."
+            f"layer={brief(layer)}: {name!r} is called {len(own)} time{'s' if len(own) > 1 else ''}, so the call "
+            f"should be a number from 0 to {len(own) - 1}."
         )
     return (own[call],)
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    """List names of layers; of a deep model the first and the last."""
+    if len(names) <= most:
+        return ", ".join(names) or "none"
+    half = most // 2
+    return f"{', '.join(names[:half])}, ... {', '.join(names[-half:])} (explain.layers(model) lists all {len(names)})"

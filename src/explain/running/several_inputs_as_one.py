@@ -14,7 +14,8 @@ import numpy as np
 from explain.backends.chunks import ChunkRunner
 from explain.backends.found import RuleGradients
 from explain.backends.operations.attention_rows import Attentions
-from explain.backends.protocol import Ahead, Finding, LayeredBackend, Primitive, Rule
+from explain.backends.protocol import Ahead, LayeredBackend, Primitive, Rule
+from explain.backends.question import Finding
 from explain.inputs.examples import Array, Arrays, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.inputs.packing import Part, unpacked

@@ -12,7 +12,7 @@ import tensorflow as tf
 from explain.backends.layered import HeldCall
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.backend import KerasBackend

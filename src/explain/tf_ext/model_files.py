@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from explain.errors import InputError
-from explain.keras import model_files as keras_files
-from explain.keras.safetensors_file import write_tensors
+from explain.keras.stored import whole_models
+from explain.keras.stored.named_tensors import write_tensors
 from explain.tf_ext.saved_models import read_saved_model
 
 
@@ -42,14 +42,14 @@ def load_model(path: Path, file_format: str = "keras", device: str | None = None
     with _on(device):
         if file_format == "saved_model":
             return read_saved_model(path)
-        return keras_files.read_model(keras, path, file_format)
+        return whole_models.read_model(keras, path, file_format)
 
 
 def load_weights(model: Any, path: Path, file_format: str) -> Any:
     """Write the weights in a file to a Keras model."""
     if file_format == "safetensors":
         return write_tensors(model, path)
-    return keras_files.write_weights(model, path, file_format)
+    return whole_models.write_weights(model, path, file_format)
 
 
 def _on(device: str | None) -> AbstractContextManager[Any]:

@@ -17,7 +17,8 @@ from explain.backends.layered import HeldCall
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import EndOfRun
-from explain.backends.protocol import Ahead, Finding, Question
+from explain.backends.protocol import Ahead
+from explain.backends.question import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall

@@ -40,12 +40,14 @@ _WORD = re.compile(r"[\w.]*")
 _IDENTIFIERS = frozenset({"name", "as_name", "forward_arg_names"})
 # Names with a meaning in the sizes of tensors, and the symbols that stand for sizes.
 _FUNCTIONS = re.compile(
-    r"Symbol|Integer|Float|Rational|Add|Mul|Mod|Max|Min|floor|ceiling|Abs|Eq|Ne|Lt|Le|Gt|Ge|Not|And|Or|Xor|FloorDiv|"
+    r"min|max|abs|Symbol|Integer|Float|Rational|Add|Mul|Mod|Max|Min|floor|ceiling|Abs|Eq|Ne|Lt|Le|Gt|Ge|Not|And|Or|Xor|FloorDiv|"
     r"ModularIndexing|Where|PythonMod|CleanDiv|CeilToInt|FloorToInt|CeilDiv|FloatTrueDiv|IntTrueDiv|"
     r"IsNonOverlappingAndDenseIndicator|TruncToFloat|TruncToInt|RoundToInt|RoundDecimal|ToFloat|Identity|Piecewise|sqrt"
 )
 _SYMBOL = re.compile(r"[a-z]+\d+|oo|inf|int_oo|math|L|true|false")
-_METHODS = frozenset({"size", "stride", "storage_offset", "dim", "shape", "ndim", "trunc", "floor", "ceil"})
+_METHODS = frozenset(
+    {"size", "stride", "storage_offset", "dim", "shape", "ndim", "trunc", "floor", "ceil", "sqrt"}
+)
 _ARITHMETIC = (
     ast.Expression, ast.Call, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp,
     ast.Subscript, ast.Attribute, ast.keyword, ast.Tuple, ast.operator, ast.unaryop, ast.cmpop, ast.boolop,
@@ -164,7 +166,9 @@ def _of_text(key: str, text: str) -> Iterator[str]:
             yield f"the size {text[:80]!r}"
     elif key in ("in_spec", "out_spec"):
         yield from _of_structure(json.loads(text))
-    elif not (_WORD if key in _IDENTIFIERS else _NAME).fullmatch(text):
+    elif not (_WORD if key in _IDENTIFIERS else _NAME).fullmatch(text) and not (
+        key == "key" and is_arithmetic(text)
+    ):
         yield f"the name {text[:80]!r}"
 
 

@@ -49,7 +49,7 @@ def load_model(path: Path, file_format: str = "torchscript", device: str | None 
     if file_format != "torchscript":
         import keras
 
-        from explain.keras.model_files import read_model
+        from explain.keras.stored.whole_models import read_model
 
         return read_model(keras, path, file_format)
     read: Callable[..., Any] = torch.jit.load
@@ -119,7 +119,7 @@ def _check_fit(path: Path, name: str, tensor: Tensor, own: Tensor) -> None:
     if tensor.is_floating_point() != own.is_floating_point():
         raise ModelFileError(
             f"{path} has {name} as {tensor.dtype}, and the model that factory builds as {own.dtype}, so its numbers "
-            "mean something else: build the model exactly as it was when the file was saved."
+            "mean something else: give the layers of the model the types of numbers that they were saved with."
         )
 
 

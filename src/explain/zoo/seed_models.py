@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from explain.errors import ZooError
+from explain.inputs.naming.brief import brief
 from explain.zoo.labels import CIFAR10_CLASSES, FASHION_MNIST_CLASSES, LANGUAGES
 from explain.zoo.layers import (
     Convolution,
@@ -303,4 +304,4 @@ def one_of(parameter: str, value: object, valid: tuple[str, ...], what: str) -> 
     """
     nearest = difflib.get_close_matches(str(value).lower(), valid, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{parameter}={value!r} is not one of {what}: {', '.join(valid)}.{hint}"
+    return f"{parameter}={brief(value)} is not one of {what}: {', '.join(valid)}.{hint}"

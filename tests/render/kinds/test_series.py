@@ -273,6 +273,23 @@ def test_many_channels_are_a_map_unless_lines_are_asked_for():
     assert len(plot_pair(few, few, series="map").axes) == 4
 
 
+def test_a_maximization_of_series_shows_the_lines_that_it_found(check_text):
+    a = series(2, 60, 3)
+    found = replace(a, method="activation_maximization", history=np.cumsum(np.ones((9, 2)), axis=0))
+    figure = found.plot()
+    check_text(figure)
+    assert len(figure.axes) == 2 * 3  # start, found, curve
+    start, end = figure.axes[:2]
+    for panel, values in ((start, a.inputs), (end, a.values)):
+        # Upwards is more, and the axis of a panel runs down.
+        assert np.corrcoef(panel.lines[0].get_ydata(), values[0, :, 0])[0, 1] == pytest.approx(-1)
+    check_text(plot_pair(found, replace(found, framework="tensorflow")))
+    axes = Figure().add_subplot()
+    found.plot(ax=axes, examples=1)
+    assert np.corrcoef(axes.lines[0].get_ydata(), a.values[1, :, 0])[0, 1] == pytest.approx(-1)
+    assert len(found.plot(series="map").axes[0].images) == 1
+
+
 def test_ids_of_tokens_are_never_lines():
     ids = np.arange(6, dtype=np.float32)[np.newaxis]
     figure = Attribution(ids, ids, "NT", "saliency", np.ones(1), reduce="norm").plot()

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.inputs.examples import Examples, Target
 from explain.inputs.layout import Layout
 from explain.tf_ext.extension import extension

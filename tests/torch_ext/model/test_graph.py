@@ -9,7 +9,7 @@ from models.recurrent import LastStep
 from torch import nn
 
 import explain
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.inputs.examples import Examples, Target
 from explain.inputs.layout import Layout
 from explain.torch_ext.extension import extension

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from explain.errors import ScoreError, SeveralOutputsError
+from explain.inputs.naming.brief import brief
 
 
 def pick_output(
@@ -44,7 +45,7 @@ def pick_output(
     explainable = is_tensor or (lambda value: True)
     if not (hasattr(output, "keys") or isinstance(output, (list, tuple))):
         if wanted is not None and wanted != 0:
-            raise ScoreError(f"output={wanted!r}: the model returns a single output; leave output out.")
+            raise ScoreError(f"output={brief(wanted)}: the model returns a single output; leave output out.")
         if explainable(output):
             return output
         raise _no_tensor_error(output, "it", wanted)
@@ -72,12 +73,12 @@ def pick_output(
         given = f"one of the positions {fitting}"
     if wanted is None:
         raise SeveralOutputsError(
-            f"output={wanted!r}: the model returns {len(values)} outputs, of which one is explained: give {given}; "
-            "or a callable target, from all outputs to one number an example."
+            f"output={brief(wanted)}: the model returns {len(values)} outputs, of which one is explained: give "
+            f"{given}; or a callable target, from all outputs to one number an example."
         )
     which = "there is no such output" if chosen is None else f"this one is a {type(values[chosen]).__name__}"
     raise ScoreError(
-        f"output={wanted!r}: the model returns {len(values)} outputs, and {which}; give {given}."
+        f"output={brief(wanted)}: the model returns {len(values)} outputs, and {which}; give {given}."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from explain.backends.outputs.choice import shown_type
 from explain.errors import ExplainError, TargetError
+from explain.inputs.naming.brief import message_of
 
 _ONE_AT_A_TIME = (
     "If it uses a value of each example, such as a mask, explain one example at a time, x[i:i+1], with a value that "
@@ -29,7 +30,7 @@ def called_target(function: Callable[[Any], Any], outputs: Any) -> Any:
         raise
     except Exception as cause:  # The user's code may raise anything.
         raise TargetError(
-            f"target, a callable, raised {type(cause).__name__} for {_described(outputs)}: {cause}. "
+            f"target, a callable, raised {type(cause).__name__} for {_described(outputs)}: {message_of(cause)}. "
             "It gets the outputs of any number of points, since a method runs an example at many points, so each score "
             f"should depend on its own row of the outputs only{_at_any_point(outputs)}. {_ONE_AT_A_TIME}"
         ) from cause

@@ -14,6 +14,7 @@ from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
 from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples
+from explain.inputs.naming.brief import brief
 from explain.inputs.naming.class_names import has_names, numbered
 from explain.inputs.text.batch import Texts
 from explain.inputs.text.continuation import FOLLOWING, continuations_of, explained_columns
@@ -87,7 +88,7 @@ def text_target(
 def _without_names(target: Any) -> Any:
     if has_names(target):
         raise TargetError(
-            f"target={target!r} is a name, but the model has a single output for each text: leave target out."
+            f"target={brief(target)} is a name, but the model has a single output for each text: leave target out."
         )
     return target
 
@@ -121,8 +122,8 @@ def _token(given: Any, texts: Texts, count: int) -> int:
         return int(given)
     if not isinstance(given, str):
         raise TargetError(
-            f"target={given!r} is not a token: give a string or its id, one for each text or one for all, or leave it "
-            "out for the most likely token."
+            f"target={brief(given)} is not a token: give a string or its id, one for each text or one for all, or "
+            "leave it out for the most likely token."
         )
     try:
         pieces = tokenizer.pieces(given)

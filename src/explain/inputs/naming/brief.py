@@ -44,7 +44,7 @@ def message_of(error: BaseException) -> str:
 
     Examples
     --------
-    >>> message_of(ValueError("Exception encountered when calling Dense.call().\\n\\nBad shape.\\n\\nArguments received by"))
+    >>> message_of(ValueError("\\x1b[1mBad shape.\\x1b[0m\\n\\nArguments received by Dense.call(): x=[[0.1 0.2]]"))
     'Bad shape'
     """
     text = _COLOURS.sub("", str(error))
@@ -67,10 +67,11 @@ def _shape_of(value: Any) -> tuple[Any, ...] | None:
 
 
 def _brief_of_several(value: Any) -> str:
-    first = next(iter(value.values() if isinstance(value, dict) else value), None)
+    first: Any = next(iter(value.values() if isinstance(value, dict) else value), None)
     has_arrays = _shape_of(first) is not None
-    nested = isinstance(first, (list, tuple, dict))
-    text = "" if has_arrays or len(value) > _MOST // 3 or (nested and len(first) > _MOST // 3) else repr(value)
+    # The representation of a list of long lists takes time.
+    nested = len(first) if isinstance(first, (list, tuple, dict)) else 0
+    text = "" if has_arrays or max(len(value), nested) > _MOST // 3 else repr(value)
     if text and len(text) <= _MOST and "\n" not in text:
         return text
     named = f"<{type(value).__name__} of {len(value)} value{'' if len(value) == 1 else 's'}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explain.errors import TargetError
+from explain.inputs.naming.brief import brief
 from explain.inputs.naming.suggestions import nearest, plain_spelling
 
 _HOW_TO_NAME = "display=explain.Display(classes=(...))"
@@ -95,13 +96,13 @@ def numbered(target: Any, names: Sequence[str], shape: Sequence[int] | None = No
         return target
     if shape is not None and names and not (len(names) in shape or _is_single(shape)):
         raise TargetError(
-            f"target={_shown(target)} is the name of a class, and {len(names)} classes have names, but the outputs of "
+            f"target={brief(target)} is the name of a class, and {len(names)} classes have names, but the outputs of "
             f"one example have shape {tuple(shape)}, without an axis of that size: give the number of the class, or "
             f"the names of all classes in the order of the outputs, {_HOW_TO_NAME}."
         )
     if shape is not None and _is_single(shape):
         raise TargetError(
-            f"target={_shown(target)} is the name of a class, but the model has a single output per example, the same "
+            f"target={brief(target)} is the name of a class, but the model has a single output per example, the same "
             "for every class: leave target out."
         )
     if isinstance(target, str):
@@ -138,7 +139,9 @@ def _number(name: str, names: Sequence[str]) -> int:
             wanted = f"Give one of {', '.join(map(repr, names))}, or"
         else:
             wanted = f"Give one of the {len(names)} names in display.classes, such as {names[0]!r}, or"
-        raise TargetError(f"target={name!r} is not the name of a class. {wanted} the number of the class.")
+        raise TargetError(
+            f"target={brief(name)} is not the name of a class. {wanted} the number of the class."
+        )
     return found[0]
 
 
@@ -148,8 +151,3 @@ def _is_single(shape: Sequence[int]) -> bool:
 
 def _listed(target: Any) -> Any:
     return target.tolist() if hasattr(target, "dtype") and hasattr(target, "tolist") else target
-
-
-def _shown(target: Any) -> str:
-    text = repr(target)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -39,7 +39,7 @@ def nearest(given: str, known: Iterable[str]) -> list[str]:
     return [*dict.fromkeys(found)][:_MOST]
 
 
-def suggestion(given: object, known: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
+def suggestion(given: object, known: Iterable[str], meaning: Mapping[str, str] | None = None) -> str:
     """Say which known names the caller may have meant; begins with a space, and is empty if none is like it.
 
     Parameters
@@ -48,8 +48,8 @@ def suggestion(given: object, known: Iterable[str], shown: Mapping[str, str] | N
         What the caller gave.
     known : iterable of str
         The names that exist.
-    shown : Mapping of str to str, optional
-        Where several names mean the same: the one to say for each. Each is said once.
+    meaning : Mapping of str to str, optional
+        Where several names mean the same: what each means. Each meaning is said once.
 
     Examples
     --------
@@ -58,5 +58,7 @@ def suggestion(given: object, known: Iterable[str], shown: Mapping[str, str] | N
     """
     if not isinstance(given, str):
         return ""
-    near = [*dict.fromkeys((shown or {}).get(one, one) for one in nearest(given, known))]
+    near = list({(meaning or {}).get(one, one): one for one in reversed(nearest(given, known))}.values())[
+        ::-1
+    ]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -52,8 +52,9 @@ def read_npy(stream: IO[bytes], name: str, size: int | None = None) -> Array:
         version = np.lib.format.read_magic(stream)
         shape, in_columns, dtype = _READERS[version](stream)
     except (ValueError, EOFError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as cause:
+        # Not NumPy's own words, which recommend unsafe loading.
         raise InputError(
-            f"{name} is not a .npy file of numbers ({str(cause) or 'its header is damaged'}). Write one with "
+            f"{name} is not a .npy file of numbers: its beginning is none that numpy.save writes. Write one with "
             "numpy.save(path, x)."
         ) from cause
     if dtype.hasobject or dtype.names is not None:

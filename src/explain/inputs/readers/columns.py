@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import InputError
-from explain.inputs.readers.tables import UNNAMED
+from explain.inputs.readers.tables import ROW_NAMES
 
 # So many rows that count up by one are no accident.
 _ROWS_OF_A_COUNT = 3
@@ -57,7 +57,7 @@ class Rows:
 def rows_of(frame: Any, columns: Columns, name: str, kept: Sequence[str] = ()) -> Rows:
     """Give the features of a data frame.
 
-    The column of row names that pandas writes under no name is taken for that. Another first column that counts the
+    A column that pandas wrote as the names of the rows is taken for that. Another first column that counts the
     rows, text, missing values and dates are refused with the name of the column.
 
     Parameters
@@ -88,17 +88,18 @@ def rows_of(frame: Any, columns: Columns, name: str, kept: Sequence[str] = ()) -
     for column in (*aside, *(columns.features or ())):
         if column not in there:
             raise InputError(f"{name} has no column {column!r}; it has {_listed(there)}.")
-    index = columns.index
-    unnamed = there[0] in UNNAMED or str(there[0]).startswith("Unnamed: ")
-    if index is None and unnamed and there[0] not in (*aside, *(columns.features or ())):
-        index = there[0]
+    # What the file itself calls the names of its rows is no feature, unless the caller says so.
+    own = [one for one in frame.attrs.get(ROW_NAMES, []) if one not in (*aside, *(columns.features or ()))]
+    index = columns.index if columns.index is not None or not own else own[0]
     chosen = (
         list(columns.features)
         if columns.features is not None
-        else [column for column in there if column not in (*aside, index)]
+        else [column for column in there if column not in (*aside, *own)]
     )
     if not chosen:
-        raise InputError(f"{name} has no column left as a feature; it has {_listed(there)}.")
+        raise InputError(
+            f"{name}: no column is left as a feature. Leave out fewer than all: {_listed(there)}."
+        )
     numbered = isinstance(there[0], (int, np.integer))
     if columns.features is None and not numbered and chosen[0] == there[0]:
         _check_no_count(frame[there[0]], there[0], name)
@@ -167,7 +168,7 @@ def _rows(places: npt.NDArray[np.intp], labels: Any) -> str:
 def _example_of(column: Any) -> str:
     value = column.iloc[0]
     shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:40]}…"
-    return f"text, such as {shown}," if isinstance(value, str) else f"values such as {shown}"
+    return f"text such as {shown}" if isinstance(value, str) else f"values such as {shown}"
 
 
 def _listed(names: Sequence[Any]) -> str:

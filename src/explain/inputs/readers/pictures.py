@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from explain.errors import InputError
+from explain.errors import InputError, PreprocessingWarning
 from explain.inputs.readers.limits import check_pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -28,11 +29,17 @@ _DAMAGED = (
     OverflowError,
 )
 _SIXTEEN_BITS = 65535
+# What cameras and scanners of 12 bits write into 16.
+_TWELVE_BITS = 4095
 # Lightness of each channel in a pixel of 16 bits, if it is read as one of 8.
 _TO_EIGHT_BITS = 255 / _SIXTEEN_BITS
 
 
-def read_picture(source: Path | IO[bytes], name: str) -> Image.Image:
+Doubts = list[tuple[str, type[PreprocessingWarning]]]
+"""Warnings for the function that a user called to give: the message, and its class."""
+
+
+def read_picture(source: Path | IO[bytes], name: str, doubts: Doubts) -> Image.Image:
     """Read a picture, as it is meant to be looked at.
 
     Parameters
@@ -41,6 +48,8 @@ def read_picture(source: Path | IO[bytes], name: str) -> Image.Image:
         The file.
     name : str
         What messages call it.
+    doubts : list
+        Gets the warnings to give.
 
     Returns
     -------
@@ -61,7 +70,7 @@ def read_picture(source: Path | IO[bytes], name: str) -> Image.Image:
                 check_pixels(*opened.size, name)
                 _check_frames(opened, name)
                 opened.load()
-                return upright(opened, name)
+                return upright(opened, name, doubts)
     except InputError:
         raise
     except Image.DecompressionBombError as cause:
@@ -74,7 +83,7 @@ def read_picture(source: Path | IO[bytes], name: str) -> Image.Image:
         ) from cause
 
 
-def upright(picture: Image.Image, name: str) -> Image.Image:
+def upright(picture: Image.Image, name: str, doubts: Doubts) -> Image.Image:
     """Give a picture as it is meant to be looked at, in mode ``"RGB"``, ``"L"`` or ``"F"``.
 
     A camera's note of its orientation is followed, colours of a palette are looked up, transparent parts are laid on
@@ -82,15 +91,15 @@ def upright(picture: Image.Image, name: str) -> Image.Image:
 
     Examples
     --------
-    >>> upright(Image.new("RGBA", (1, 1), (255, 0, 0, 0)), "a.png").getpixel((0, 0))
+    >>> upright(Image.new("RGBA", (1, 1), (255, 0, 0, 0)), "a.png", []).getpixel((0, 0))
     (255, 255, 255)
     """
     turned = ImageOps.exif_transpose(picture)
     mode = turned.mode
     if mode.startswith("I;16"):
-        return Image.fromarray(np.asarray(turned).astype(np.float32) * np.float32(_TO_EIGHT_BITS))
+        return _of_sixteen_bits(np.asarray(turned), name, doubts)
     if mode in ("I", "F"):
-        return _wide(turned, name)
+        return _wide(turned, name, doubts)
     if "A" in mode or "a" in mode or "transparency" in turned.info:
         with_alpha = turned.convert("RGBA")
         flat = Image.alpha_composite(Image.new("RGBA", with_alpha.size, "white"), with_alpha)
@@ -98,11 +107,23 @@ def upright(picture: Image.Image, name: str) -> Image.Image:
     return turned.convert("L" if mode in ("1", "L") else "RGB")
 
 
-def _wide(picture: Image.Image, name: str) -> Image.Image:
+def _of_sixteen_bits(values: npt.NDArray[Any], name: str, doubts: Doubts) -> Image.Image:
+    brightest = int(values.max(initial=0))
+    if 0 < brightest <= _TWELVE_BITS:
+        message = (
+            f"{name} has 16 bits for each pixel and none above {brightest} of {_SIXTEEN_BITS}, so it is read as nearly "
+            "black. If white is less than that in it, as 4095 of 12 bits, save it scaled: Image.fromarray((pixels * "
+            "(65535 / 4095)).astype('uint16')) with Pillow."
+        )
+        doubts.append((message, PreprocessingWarning))
+    return Image.fromarray(values.astype(np.float32) * np.float32(_TO_EIGHT_BITS))
+
+
+def _wide(picture: Image.Image, name: str, doubts: Doubts) -> Image.Image:
     """Give grey pixels of 32 bits, if they are those of 16 bits: some files of 16 bits are opened so."""
     values: Any = np.asarray(picture)
     if picture.mode == "I" and values.size and values.min() >= 0 and values.max() <= _SIXTEEN_BITS:
-        return Image.fromarray(values.astype(np.float32) * np.float32(_TO_EIGHT_BITS))
+        return _of_sixteen_bits(values, name, doubts)
     raise InputError(
         f"{name} has pixels of 32 bits, whose black and white are not known. Save them with numpy.save, in the range "
         "that the model takes."

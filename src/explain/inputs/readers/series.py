@@ -140,11 +140,11 @@ def _rate(times: Any, title: str, name: str) -> float | None:
 
     if getattr(times.dtype, "kind", "O") not in "iufmM":
         try:
-            times = pandas.to_datetime(times)
+            times = pandas.to_datetime(times, format="ISO8601")
         except (ValueError, TypeError) as cause:
             raise InputError(
-                f"{name}: the column time={title!r} holds neither numbers nor dates ({cause}). Leave it out: "
-                f"drop=[{title!r}], if the rows are in order."
+                f"{name}: the column time={title!r} holds neither numbers nor dates ({cause}). Write dates as "
+                f"2026-11-29 18:30, or leave the column out: drop=[{title!r}], if the rows are in order."
             ) from cause
     dates = times.dtype.kind in "mM"
     seconds = (times - times.iloc[0]).dt.total_seconds() if dates else times

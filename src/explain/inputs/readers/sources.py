@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -98,7 +98,7 @@ def sources_of(given: Any, kind: Kind | None = None, standard_input: IO[bytes] |
     Returns
     -------
     list of Source
-        All of one kind, but .npy and .npz.
+        All of one kind.
 
     Raises
     ------
@@ -111,12 +111,12 @@ def sources_of(given: Any, kind: Kind | None = None, standard_input: IO[bytes] |
     Traceback (most recent call last):
     explain.errors.InputError: No file matches 'no-such-folder/*.png'. ...
     """
-    entries = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    entries = list(given) if isinstance(given, (list, tuple, Iterator)) else [given]
     if kind is not None and kind not in KINDS:
         raise InputError(f"format={kind!r} is not a format that is read: give one of {', '.join(KINDS)}.")
     found: list[Path | None] = []
     for entry in entries:
-        found += [None] if entry == STANDARD_INPUT else _paths(entry)
+        found += [None] if isinstance(entry, str) and entry == STANDARD_INPUT else _paths(entry)
     if not found:
         raise InputError("No input is named. Give files, folders, a glob such as 'photos/*.png', or '-'.")
     if len(found) > _MOST_FILES:
@@ -160,22 +160,24 @@ def _paths(entry: Any) -> list[Path]:
             "memory already goes to explain.attribute, pictures through a Preprocessing: preprocessing(pictures)."
         )
     text = os.fspath(entry)
-    path = Path(text)
-    try:
-        if path.is_dir():
-            return _in_folder(path)
-        if path.is_file():
-            return [path]
-        there = path.exists()
-    except ValueError as cause:  # A zero byte in it.
-        raise InputError(f"{text!r} is not the name of a file ({cause}). Give a path.") from cause
-    if there:
+    if not text:
+        raise InputError("An input is named '', which is no file. Give files, or '.' for the folder here.")
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return _in_folder(path)
+    if path.is_file():
+        return [path]
+    if path.exists():
         raise InputError(f"{text} is not a file, but a device or a pipe. Pipe it in: command | explain ... -")
     if any(sign in text for sign in "*?["):
-        matches = [Path(one) for one in glob.glob(text, recursive=True) if Path(one).is_file()]
+        matches = [Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file()]
         if not matches:
             raise InputError(f"No file matches {text!r}. Check the folder; '**' matches folders in folders.")
         return _in_order(matches)
+    if "://" in text:
+        raise InputError(
+            f"{text} is an address, and files are read from here alone. Download it first: curl -O {text}"
+        )
     near = _near(path)
     raise InputError(
         f"There is no file {text!r}."
@@ -217,8 +219,8 @@ def _kind_of(path: Path) -> Kind:
         kind = _kind_of_bytes(stream.read(16))
     if kind is None:
         raise InputError(
-            f"{path} is of no known kind: its suffix is {path.suffix!r}, and known are {', '.join(_KIND_OF)}. Say "
-            "what it holds: format='csv', format='text'..."
+            f"{path} is of no known kind: its suffix is {path.suffix!r}, and known are {', '.join(_KIND_OF)}. Convert "
+            "it to one of these, or say what it holds: format='csv', format='text'..."
         )
     return kind
 

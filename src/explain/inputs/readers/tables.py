@@ -15,8 +15,8 @@ from explain.inputs.readers.text_lines import decoded
 SUFFIXES = (".csv", ".tsv", ".parquet")
 _SEPARATORS = (",", ";", "\t", "|")
 _BYTES_OF_A_CELL = 8
-# pandas writes the rows' own names under no name, or this one in Parquet.
-UNNAMED = ("", "__index_level_0__")
+# What `frame.attrs` calls the columns that pandas wrote as the names of the rows, and not as values.
+ROW_NAMES = "row_names"
 
 
 def read_csv(content: bytes, name: str) -> Any:
@@ -81,6 +81,8 @@ def read_csv(content: bytes, name: str) -> Any:
         ) from cause
     if frame.empty:
         raise InputError(f"{name} has column names and no rows. Give a table with at least one row.")
+    # pandas writes the names of the rows under no name.
+    frame.attrs[ROW_NAMES] = head[:1] if has_names and head[0] in ("", "Unnamed: 0") else []
     return frame
 
 
@@ -121,6 +123,8 @@ def read_parquet(source: Path | IO[bytes], name: str) -> Any:
         raise InputError(f"{name} has no rows or no columns. Give a table with at least one row.")
     frame.columns = [str(column) for column in frame.columns]
     _check_names(list(frame.columns), name)
+    written = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+    frame.attrs[ROW_NAMES] = [one for one in written if one in list(frame.columns)]
     return frame
 
 

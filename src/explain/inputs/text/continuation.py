@@ -10,6 +10,7 @@ import numpy as np
 
 from explain.errors import InputError, TargetError
 from explain.inputs.examples import Array
+from explain.inputs.naming.brief import brief
 from explain.inputs.text.batch import Texts
 
 FOLLOWING = "tokens that follow"
@@ -179,7 +180,7 @@ def _ids_of(one: Continuation, texts: Texts) -> list[int]:
         unknown = [token for token in ids if texts.tokenizer.is_unknown(token)]
         if not ids or unknown:
             raise TargetError(
-                f"target has the continuation {given!r}, "
+                f"target has the continuation {brief(given)}, "
                 f"{'of which a word is not in the vocabulary of the tokenizer' if ids else 'which has no token'}: give "
                 "words that are, or ids."
             )
@@ -188,7 +189,7 @@ def _ids_of(one: Continuation, texts: Texts) -> list[int]:
     is_row = isinstance(listed, (list, tuple)) and len(listed) > 0
     if not is_row or not all(isinstance(token, (int, np.integer)) and token >= 0 for token in listed):
         raise TargetError(
-            f"target has the continuation {given!r}: give a string, or the ids of its tokens as a list of whole "
+            f"target has the continuation {brief(given)}: give a string, or the ids of its tokens as a list of whole "
             "numbers, such as those of one text that model.generate gives behind its prompt."
         )
     return [int(token) for token in listed]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from explain.backends.operations.endings import Ending
-from explain.backends.protocol import Finding
+from explain.backends.question import Finding
 from explain.backends.scoring import Reading, same
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError, ScoreError

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from explain.backends.protocol import Finding, Question
+from explain.backends.question import Finding, Question
 from explain.backends.scoring import no_gradient_reason, unknown_score_error
 from explain.errors import ExplainError, GradientError
 from explain.inputs.examples import Array, Examples

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from explain.backends.protocol import Finding
+from explain.backends.question import Finding
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from explain.backends import forward_pass
 from explain.backends.places import Place, entering
-from explain.backends.protocol import Finding
+from explain.backends.question import Finding
 from explain.backends.scoring import Reading, RecordedActivation
 from explain.keras.calls import recorded_activations, wired
 from explain.keras.inspection import output_names

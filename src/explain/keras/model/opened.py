@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from explain.backends.layered import Layered
-from explain.backends.protocol import Finding, Question
+from explain.backends.question import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.wiring import Wiring

@@ -12,7 +12,8 @@ import numpy as np
 from explain.algorithms.catalogue import find_method
 from explain.backends.discovery import extension_for
 from explain.backends.observation import Observation
-from explain.backends.protocol import Extension, Question
+from explain.backends.protocol import Extension
+from explain.backends.question import Question
 from explain.errors import ExplainError, InputError, LayoutError, MigrationError
 from explain.explanation.given_inputs import given_inputs
 from explain.inputs.arrays import as_input, to_host

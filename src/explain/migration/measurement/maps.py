@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from explain.api import attribute
-from explain.backends.protocol import ScoreKind
+from explain.backends.question import ScoreKind
 from explain.errors import ConvergenceWarning, ExplainError, ScoreError, TargetError
 from explain.inputs.examples import Array
 from explain.migration.measurement.given_models import GivenModel, same_inputs

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from explain.backends.protocol import Extension, Question
+from explain.backends.protocol import Extension
+from explain.backends.question import Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.migration.porting.both_models import BothModels

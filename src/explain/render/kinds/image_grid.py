@@ -17,10 +17,13 @@ from explain.results.view import input_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Three examples side by side are as wide as a notebook.
-COLUMNS = 3
+# As wide as the page of a notebook; three square pictures with their maps fit side by side.
+_PAGE = 8.6
+_MOST_COLUMNS = 4
 _PANEL = 1.28
 _CELL_GAP = 0.3
+# What is narrower has room for its caption.
+_LEAST_CELL = 1.9
 _TITLE, _SMALL = 8.5, 7.5
 _BAR_WIDTH, _BAR_HEIGHT, _BAR_ROOM = 3.2, 0.11, 0.42
 
@@ -53,12 +56,13 @@ def plot_grid(drawn: Drawn, *, left_out: str = "") -> Figure:
     pictures = input_pictures(drawn)
     dots_high, dots_wide = drawn.maps[0].shape[1:3]
     width, height = panel_size(dots_high, dots_wide, _PANEL)
-    cell = 2 * width + GAP / 2
-    columns = min(COLUMNS, len(drawn.examples))
+    cell = max(2 * width + GAP / 2, _LEAST_CELL)
+    fitting = int((_PAGE + _CELL_GAP) / (cell + _CELL_GAP))
+    columns = max(1, min(fitting, _MOST_COLUMNS, len(drawn.examples)))
     inner = max(columns * cell + (columns - 1) * _CELL_GAP, _BAR_WIDTH + 1.5)
     header = head(drawn.attributions, len(drawn.first))
     words = " and ".join((input_heading(pictures, input_name(drawn.first)), "attribution"))
-    header += [Line(", ".join(filter(None, (left_out, f"each with its {words}"))), 8.5)]
+    header += [Line(f"{left_out or f'{len(drawn.examples)} examples'}, each with its {words}", 8.5)]
     notes = [Line(f"Warning: {note}", _SMALL, color=ALERT) for note in drawn.notes]
     caption = line_height(_TITLE) + line_height(_SMALL) + 0.04
     rows = -(-len(drawn.examples) // columns)
@@ -86,7 +90,8 @@ def _write_caption(sheet: Sheet, drawn: Drawn, example: int, left: float, top: f
     one = drawn.first
     title = target_text(one, example)
     names = one.display.example_names
-    place = names[example] if example < len(names) else f"example {example}"
+    # Of a path, the end tells the examples apart.
+    place = names[example].rpartition("/")[2] if example < len(names) else f"example {example}"
     parts = [score_text(one, example), place]
     predicted = predicted_text(one, example)
     if predicted is not None and predicted != f"predicted {title}":

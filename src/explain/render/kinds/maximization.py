@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,13 @@ from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import Line
 from explain.render.parts.page import GAP, MARGIN, Heading, panel_size, panel_target, place_columns
 from explain.render.parts.panels import draw_picture
-from explain.render.parts.pictures import Picture, picture
+from explain.render.parts.pictures import Picture, picture, unscaled
 from explain.render.parts.sheet import INK, Sheet
+from explain.render.series.clock import clock_of
+from explain.render.series.figure import AXIS_ROOM, channel_names, draws_lines, lane_height
+from explain.render.series.lanes import Range, draw_lanes, labels_width, value_ranges
 from explain.results.attribution import Attribution
+from explain.results.canonical_axes import canonical
 from explain.results.names import number
 
 if TYPE_CHECKING:
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
 
 CURVE_WIDTH = 2.2
 LEAST_CURVE = 0.6
+SERIES_WIDTH = 2.6
+# As light as the colour of no relevance.
+LANE_COLOR = "#f7f7f7"
 # Space for the numbers of the score axis, to its left, and for the numbers of the steps, below it.
 SCORE_ROOM = 0.42
 STEPS_ROOM = 0.22
@@ -54,32 +62,54 @@ def found_picture(attribution: Attribution, example: int) -> Picture:
     return _as_picture(attribution, attribution.values, example)
 
 
+@dataclass(frozen=True)
+class _Panels:
+    """The start and the inputs that were found, side by side.
+
+    Attributes
+    ----------
+    names : list of str
+        The headings.
+    width, height : float
+        The size of a panel, in inches.
+    left, below : float
+        Space to the left of the first panel and below each, for the labels of axes.
+    draw : callable
+        Called with axes, the index of the panel and the example.
+    """
+
+    names: list[str]
+    width: float
+    height: float
+    left: float
+    below: float
+    draw: Callable[[Axes, int, int], None]
+
+
 def plot_maximization(drawn: Drawn) -> Figure:
     """Draw one or two maximizations of the same targets, one row per target."""
-    found = [[found_picture(one, example) for example in drawn.examples] for one in drawn.attributions]
-    starts = [_as_picture(drawn.first, drawn.first.inputs, example) for example in drawn.examples]
-    height, width = _panel(found[0][0], len(drawn.examples))
-    names = [input_heading(starts, "start")]
-    names += [input_heading(one, name) for one, name in zip(found, drawn.labels or ["found"], strict=True)]
-    lefts, right = place_columns(names, [width] * len(names))
+    panels = _series_panels(drawn) if draws_lines(drawn) else _picture_panels(drawn)
+    height, width = panels.height, panels.width
+    rooms = (panels.left, *[0.0] * (len(panels.names) - 1))
+    lefts, right = place_columns(panels.names, [width] * len(panels.names), rooms=rooms)
     curve_left = right + GAP + SCORE_ROOM
     curves = all(one.history is not None for one in drawn.attributions)
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
         example = drawn.examples[index]
-        for left, shown in zip(lefts, [starts[index], *(one[index] for one in found)], strict=True):
-            draw_picture(sheet.axes(left, top, width, height), shown)
+        for which, left in enumerate(lefts):
+            panels.draw(sheet.axes(left, top, width, height), which, example)
         if curves:
             histories = [np.asarray(one.history)[:, example] for one in drawn.attributions]
             draw_score_curve(
                 sheet.axes(curve_left, top, CURVE_WIDTH, max(height, LEAST_CURVE)), histories, drawn.labels
             )
 
-    headings = [Heading(name, left, width) for name, left in zip(names, lefts, strict=True)]
+    headings = [Heading(name, left, width) for name, left in zip(panels.names, lefts, strict=True)]
     if curves:
         kind = drawn.first.score.replace("_", "-")
         headings.append(Heading(f"{kind} over the steps", curve_left, CURVE_WIDTH))
-    row_height = max(height, LEAST_CURVE) + (STEPS_ROOM if curves else 0.0)
+    row_height = max(height, LEAST_CURVE) + max(STEPS_ROOM if curves else 0.0, panels.below)
     page = compose_examples(
         drawn,
         draw_row,
@@ -89,6 +119,56 @@ def plot_maximization(drawn: Drawn) -> Figure:
         caption=_caption,
     )
     return page.sheet.figure
+
+
+def _picture_panels(drawn: Drawn) -> _Panels:
+    """Show inputs as pictures."""
+    found = [[found_picture(one, example) for example in drawn.examples] for one in drawn.attributions]
+    starts = [_as_picture(drawn.first, drawn.first.inputs, example) for example in drawn.examples]
+    height, width = _panel(found[0][0], len(drawn.examples))
+    names = [input_heading(starts, "start")]
+    names += [input_heading(one, name) for one, name in zip(found, drawn.labels or ["found"], strict=True)]
+
+    def draw(axes: Axes, which: int, example: int) -> None:
+        draw_picture(axes, [starts, *found][which][drawn.examples.index(example)])
+
+    return _Panels(names, width, height, 0.0, 0.0, draw)
+
+
+def _series_panels(drawn: Drawn) -> _Panels:
+    """Show inputs as lanes of lines."""
+    ranges, draw = _lanes(drawn)
+    names = channel_names(drawn.first.display, len(ranges))
+    lane = lane_height(len(ranges), len(drawn.examples)) * drawn.zoom[1]
+
+    def draw_panel(axes: Axes, which: int, example: int) -> None:
+        draw(axes, which, example, labelled=which == 0)
+
+    left = labels_width(names, ranges, lane)
+    headings = ["start", *(drawn.labels or ["found"])]
+    return _Panels(headings, SERIES_WIDTH * drawn.zoom[0], lane * len(ranges), left, AXIS_ROOM, draw_panel)
+
+
+def draw_found_lanes(axes: Axes, drawn: Drawn) -> None:
+    """Draw the series that a maximization found for the one example shown."""
+    _, draw = _lanes(drawn)
+    draw(axes, 1, drawn.examples[0], labelled=True)
+
+
+def _lanes(drawn: Drawn) -> tuple[list[Range], Callable[..., None]]:
+    """Give the axes of the channels, the same for all series, and the function that draws one of them."""
+    display, layout = drawn.first.display, drawn.first.layout
+    arrays = [(drawn.first, drawn.first.inputs), *((one, one.values) for one in drawn.attributions)]
+    shown = [unscaled(canonical(owner, array), display) for owner, array in arrays]
+    steps, channels = shown[0].shape[1:]
+    ranges = value_ranges([one[example] for one in shown for example in drawn.examples])
+    names, clock = channel_names(display, channels), clock_of(display, layout, steps)
+
+    def draw(axes: Axes, which: int, example: int, *, labelled: bool) -> None:
+        axes.set_facecolor(LANE_COLOR)
+        draw_lanes(axes, shown[which][example], names=names, ranges=ranges, clock=clock, labelled=labelled)
+
+    return ranges, draw
 
 
 def draw_score_curve(axes: Axes, histories: Sequence[npt.ArrayLike], labels: Sequence[str] = ()) -> None:

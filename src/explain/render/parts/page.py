@@ -58,14 +58,11 @@ class Page:
     ----------
     sheet : Sheet
         The sheet with the rows.
-    tops : list of float
-        The top of each row, in inches.
     bottom : float
         The bottom of the last row.
     """
 
     sheet: Sheet
-    tops: list[float]
     bottom: float
 
 
@@ -113,14 +110,13 @@ def compose(
         middle = heading.left + heading.width / 2
         sheet.write(middle, top, heading.text, HEADING_SIZE, color=MUTED, align="center")
     top += heading_height
-    tops = []
     for row in rows:
-        tops.append(top)
         write_lines(sheet, MARGIN, top - 0.02, row.caption)
         row.draw(sheet, top)
         top += row.full_height + ROW_GAP
-    write_lines(sheet, MARGIN, top - ROW_GAP + below + 0.1, notes_lines, inner)
-    return Page(sheet, tops, tops[-1] + rows[-1].full_height)
+    bottom = top - ROW_GAP
+    write_lines(sheet, MARGIN, bottom + below + 0.1, notes_lines, inner)
+    return Page(sheet, bottom)
 
 
 def place_columns(

@@ -9,7 +9,7 @@ import numpy as np
 from explain.errors import RenderError
 from explain.render.arguments import Choices
 from explain.render.drawn import Drawn
-from explain.render.kinds.maximization import found_picture
+from explain.render.kinds.maximization import draw_found_lanes, found_picture
 from explain.render.kinds.sequence import draw_characters
 from explain.render.kinds.table_kinds import OF_ALL_EXAMPLES, draw_table_kind
 from explain.render.kinds.text import draw_words, placed_words
@@ -85,9 +85,12 @@ def _draw(ax: Axes, drawn: Drawn) -> None:
     """Draw by the kind of the example."""
     one, (example,), scale = drawn.first, drawn.examples, drawn.scales[0]
     numbers, how = drawn.maps[0][example], view(drawn.first)
-    if drawn_as(one) == "input":
-        draw_picture(ax, found_picture(one, example))
-        ax.set_aspect("equal")
+    if drawn_as(one) == "input" and draws_lines(drawn):
+        draw_found_lanes(ax, drawn)
+    elif drawn_as(one) == "input":
+        found = found_picture(one, example)
+        draw_picture(ax, found)
+        ax.set_aspect("auto" if found.is_rows else "equal")
     elif how == "text":
         width = ax.get_window_extent().width / ax.figure.dpi
         draw_words(ax, placed_words(*shown_tokens(one, example, numbers), width), scale)

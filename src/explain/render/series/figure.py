@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from explain.errors import RenderError
+from explain.inputs.display import Display
 from explain.render.drawn import Drawn
 from explain.render.parts.colour_bar import LEAST_BAR, BarColumn
 from explain.render.parts.example_rows import compose_examples
@@ -108,7 +109,24 @@ def shown_series(drawn: Drawn) -> ShownSeries:
         one[~np.isfinite(one) | np.isnan(drawn.maps[0][example])] = np.nan
         values.append(one)
     steps, channels = values[0].shape
-    names = tuple(first.display.feature_names)
+    clock = clock_of(first.display, first.layout, steps)
+    return ShownSeries(values, channel_names(first.display, channels), value_ranges(values), clock)
+
+
+def channel_names(display: Display, channels: int) -> tuple[str, ...]:
+    """Give the names of the channels of a series; a single one needs none.
+
+    Raises
+    ------
+    RenderError
+        If there are names, but not one for each.
+
+    Examples
+    --------
+    >>> channel_names(Display(), 2), channel_names(Display(), 1), channel_names(Display(feature_names=("x",)), 1)
+    (('channel 0', 'channel 1'), (), ('x',))
+    """
+    names = tuple(display.feature_names)
     if names and len(names) != channels:
         raise RenderError(
             f"display.feature_names has {len(names)} names but the series has {channels} "
@@ -116,7 +134,7 @@ def shown_series(drawn: Drawn) -> ShownSeries:
         )
     if not names and channels > 1:
         names = tuple(f"channel {channel}" for channel in range(channels))
-    return ShownSeries(values, names, value_ranges(values), clock_of(first.display, first.layout, steps))
+    return names
 
 
 def plot_series(drawn: Drawn) -> Figure:

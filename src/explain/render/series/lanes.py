@@ -85,13 +85,48 @@ def draw_series(
     ([[0.5, -0.5]], [0.0, 1.0])
     """
     values, colors = np.array(series, np.float64), np.asarray(relevance, np.float64)
-    values[~np.isfinite(values) | np.isnan(colors)] = np.nan
+    values[np.isnan(colors)] = np.nan
+    clock = Clock() if clock is None else clock
+    columns = max(int(axes.get_window_extent().width / axes.figure.dpi * _COLUMNS_PER_INCH), 1)
+    _draw_bands(axes, colors, scale, clock, columns)
+    draw_lanes(axes, values, names=names, ranges=ranges, clock=clock, labelled=labelled)
+    if not np.nan_to_num(colors).any():
+        say_all_zero(axes)
+
+
+def draw_lanes(
+    axes: Axes,
+    series: npt.ArrayLike,
+    *,
+    names: Sequence[str] = (),
+    ranges: Sequence[Range] | None = None,
+    clock: Clock | None = None,
+    labelled: bool = True,
+) -> None:
+    """Draw the lines of a series alone, a lane for each channel.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    series, names, ranges, clock, labelled
+        As for `draw_series`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> draw_lanes(axes, [[0.0, 5.0], [2.0, 5.0]])
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['0', '0.5', '1', '1.5', '2', '5']
+    """
+    values = np.array(series, np.float64)
+    values[~np.isfinite(values)] = np.nan
     steps, channels = values.shape
     clock = Clock() if clock is None else clock
     ranges = value_ranges([values]) if ranges is None else ranges
     extent = axes.get_window_extent()
     inches = extent.width / axes.figure.dpi
-    _draw_bands(axes, colors, scale, clock, max(int(inches * _COLUMNS_PER_INCH), 1))
     lane = extent.height / axes.figure.dpi / channels
     for channel in range(channels):
         low, high = ranges[channel]
@@ -108,7 +143,7 @@ def draw_series(
             markeredgewidth=0,
             solid_joinstyle="round",
             # A light edge sets the line off from the dark ends of the scale.
-            path_effects=None if dense else [Stroke(linewidth=2.1, foreground="white", alpha=0.75), Normal()],
+            path_effects=[Stroke(linewidth=1.4 if dense else 2.1, foreground="white", alpha=0.75), Normal()],
         )
         if channel:
             axes.axhline(channel, color="white", linewidth=2.5, zorder=3)
@@ -116,8 +151,6 @@ def draw_series(
     clock.label(axes, steps)
     quiet_axes(axes, keep=("bottom",))
     _label_lanes(axes, lane, names if labelled else (), ranges if labelled else ())
-    if not np.nan_to_num(colors).any():
-        say_all_zero(axes)
 
 
 def value_ranges(shown: Sequence[Floats]) -> list[Range]:

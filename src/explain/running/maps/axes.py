@@ -124,6 +124,29 @@ def observed_axes(problem: Problem, call: LayerCall) -> str | None:
     return None
 
 
+def agreed_axes(problem: Problem, call: LayerCall, run: Callable[[Examples], Array | None]) -> str | None:
+    """Give the axes on which one change of the input and the classes of the layers agree.
+
+    None where they do not: `observed_axes`, which needs more runs, then tells them.
+
+    Parameters
+    ----------
+    problem : Problem
+        Posed at the input.
+    call : LayerCall
+        A call with an output for each example.
+    run : callable
+        Gives the call's output for changed examples.
+    """
+    first, last = usual_axes(problem, call)
+    for part in problem.parts or (None,):
+        followed = followed_by(problem, part, run)
+        axes = None if followed is None else _read(call, followed)
+        if axes is not None and axes == (last if call.channels_last else first):
+            return axes
+    return None
+
+
 def observed_output_axes(problem: Problem, shape: tuple[int, ...]) -> str | None:
     """Give the axes of the model's output, shape (N, *shape); None if they do not follow those of the input."""
     if len(shape) <= 1:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
-from explain.backends.protocol import Finding, Question
+from explain.backends.question import Finding, Question
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.calls import preserved_attributes

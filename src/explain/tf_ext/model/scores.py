@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.outputs.target_function import called_target, check_scalars
-from explain.backends.protocol import Finding
+from explain.backends.question import Finding
 from explain.backends.scoring import Arithmetic, no_gradient_reason
 from explain.errors import GradientError, ScoreError
 

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
-from explain.backends.protocol import Finding
+from explain.backends.question import Finding
 
 _ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
 # The gradient of indexing, which assigns to no variable.

@@ -17,6 +17,7 @@ from explain.backends.stepwise import RUN_STEPWISE, is_stepwise, takes_state
 from explain.errors import ExplainError, LayoutError, ModelNotBuiltError, UnsupportedModelError
 from explain.inputs.layout import Layout
 from explain.inputs.layout import default_layout as usual_layout
+from explain.inputs.naming.brief import message_of
 from explain.inputs.wiring import STATE_NAMES, Wiring, parameters_of
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
@@ -204,7 +205,7 @@ def call_error(
     if not (inspection.several or inspection.stepwise) and tensors[0][1].is_floating_point():
         complaint = first_layer_complaint(inspection.model, tuple(tensors[0][1].shape))
     if complaint is not None:
-        return complaint.error(f" (The model raised: {cause})")
+        return complaint.error(f" (The model raised: {message_of(cause)})")
     passed = "The model gets a tuple by position, a dict by name." if inspection.several else None
     return model_call_error(
         cause,

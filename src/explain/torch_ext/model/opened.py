@@ -16,7 +16,7 @@ from explain.backends.layered import Layered
 from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import Survey
 from explain.backends.places import entering
-from explain.backends.protocol import Question
+from explain.backends.question import Question
 from explain.backends.scoring import Reading, no_gradient_reason
 from explain.errors import GradientError, ModelCallError
 from explain.inputs.examples import Array, Examples

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explain.errors import ModelFileError
-from explain.keras.stored_arrays import check_arrays, is_whole_model, weight_arrays
+from explain.keras.stored.arrays import check_arrays, is_whole_model, weight_arrays
 
 _SUFFIXES = {"keras": (".keras",), "hdf5": (".h5", ".hdf5")}
 _NEEDS_CODE = (
@@ -74,13 +74,15 @@ def write_weights(model: Any, path: Path, file_format: str) -> Any:
     ModelFileError
         If the weights are not those of the model; the model may then have some of them.
     """
+    check_built(model, path)
     check_arrays(path, file_format)
     stored = list(weight_arrays(path, file_format))
-    missing = Counter(tuple(one.shape) for one in model.variables)
+    own = [(one.path, tuple(one.shape)) for one in model.weights]
+    missing = Counter(shape for _, shape in own)
     surplus = Counter(shape for _, shape in stored)
     missing, surplus = missing - surplus, surplus - missing
     if missing or surplus:
-        places = list(_named(missing, [(one.path, tuple(one.shape)) for one in model.variables]))
+        places = list(_named(missing, own))
         unused = list(_named(surplus, stored))
         raise ModelFileError(
             f"{path} does not hold the weights of the {type(model).__name__} that factory builds: "
@@ -96,9 +98,18 @@ def write_weights(model: Any, path: Path, file_format: str) -> Any:
     except Exception as cause:
         raise ModelFileError(
             f"{path} does not hold the weights of the {type(model).__name__} that factory builds "
-            f"({_reason(cause)}). Build the model exactly as it was when the file was saved."
+            f"({_reason(cause)}): its layers must be of the same kinds as those of the model that was saved."
         ) from cause
     return model
+
+
+def check_built(model: Any, path: Path) -> None:
+    """Refuse a model whose weights have no shape yet."""
+    if not getattr(model, "built", True) or not model.weights:
+        raise ModelFileError(
+            f"{path} cannot be given to the {type(model).__name__} that factory builds, which has no weights yet: "
+            "begin it with keras.Input(shape), or call it once on a batch before the factory returns it."
+        )
 
 
 def _named(counts: Counter[tuple[int, ...]], named: list[tuple[str, tuple[int, ...]]]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from explain.command_line.values import numbers_of, size_of
+from explain.command_line.arguments.values import numbers_of, size_of
 
 _OF_PICTURES = "How pictures become numbers (default: as the model or the files beside it say)"
 _OF_FILES = "How other files are read"

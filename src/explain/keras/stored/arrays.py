@@ -90,14 +90,15 @@ def is_whole_model(path: Path) -> bool:
 
 
 def weight_arrays(path: Path, file_format: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Give the name and shape of every array in a Keras file but those of the optimizer."""
+    """Give the name and shape of every weight in a Keras file: the optimizer's state and random seeds are none."""
     import h5py
 
     with _stored(path, file_format) as stored:
         found: list[tuple[str, tuple[int, ...]]] = []
 
         def note(name: str, one: Any) -> None:
-            if isinstance(one, h5py.Dataset) and not name.startswith(("optimizer/", "optimizer_weights/")):
+            is_state = name.startswith(("optimizer/", "optimizer_weights/")) or "seed_generator" in name
+            if isinstance(one, h5py.Dataset) and not is_state:
                 found.append((name.removeprefix("model_weights/"), tuple(one.shape)))
 
         stored.visititems(note)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explain.command_line.class_names import read_class_names
+from explain.command_line.arguments.class_names import read_class_names
+from explain.command_line.arguments.reading_options import ReadingOptions
 from explain.command_line.command import say
-from explain.command_line.reading_options import ReadingOptions
 from explain.command_line.start_logs import without_start_logs
 from explain.errors import InputError, OptionError
 
