@@ -164,6 +164,11 @@ class TestFigure:
         assert {"T = 1", "T = 4", "T = 6", "3 frames of 8"} <= set(words(figure))
         assert "frame T = 0 (0 to 7)" in words(plot(video(made), slice=0))
 
+    def test_headings_of_many_narrow_slices_are_apart(self, made, check_text):
+        values = np.random.default_rng(0).normal(size=(1, 1, 40, 90, 5))
+        check_text(plot(made.attribution(values, "NCDHW"), slices=24))
+        check_text(plot(made.attribution(values, "NCDHW"), plane="H", slices=30))
+
     def test_a_map_of_zeros(self, made, check_text):
         a = scan(made)
         figure = plot(replace(a, values=0 * a.values), slices=2)

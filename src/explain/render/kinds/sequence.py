@@ -47,9 +47,7 @@ BAR_WIDTH = 2.6
 BAR_ROOM = 0.66
 
 
-def draw_characters(
-    axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: int | None = None, compact: bool = False
-) -> None:
+def draw_characters(axes: Axes, shown: Sequence[Step], scale: Scale, *, cells: int | None = None) -> None:
     """Draw steps as cells in the colours of a scale, with signed bars below them.
 
     Parameters
@@ -62,8 +60,6 @@ def draw_characters(
         The scale of the colours and of the bars' heights.
     cells : int, optional
         The number of cells across the axes; by default the number of steps.
-    compact : bool
-        Whether cells are smaller, without bars.
 
     Examples
     --------
@@ -73,38 +69,58 @@ def draw_characters(
     >>> [text.get_text() for text in axes.texts]
     ['H', 'o']
     """
-    _draw_cells(axes, shown, scale, max(cells if cells is not None else len(shown), 1), compact)
+    _draw_line(axes, shown, scale, max(cells if cells is not None else len(shown), 1))
     if not any(step.relevance for step in shown):
         say_all_zero(axes)
 
 
-def _draw_cells(axes: Axes, shown: Sequence[Step], scale: Scale, count: int, compact: bool) -> None:
+def _draw_line(axes: Axes, shown: Sequence[Step], scale: Scale, count: int) -> None:
     """Draw one line of cells, `count` of which would fill it, and their bars."""
-    height, size = (COMPACT_HEIGHT, COMPACT_SIZE) if compact else (CELL_HEIGHT, CELL_SIZE)
     axes.set_xlim(0, count)
-    axes.set_ylim(0.0 if compact else -BARS_HEIGHT, height)
+    axes.set_ylim(-BARS_HEIGHT, CELL_HEIGHT)
     axes.axis("off")
     relevance = np.array([step.relevance for step in shown])
     reach = BARS_HEIGHT / 2 if scale.signed else BARS_HEIGHT
     heights = np.sign(relevance) * scale.strength(relevance) * (reach - 0.04)
-    if not compact:
-        axes.plot([0.04, len(shown) - 0.04], [-reach, -reach], color=RULE, linewidth=0.6)
+    axes.plot([0.04, len(shown) - 0.04], [-reach, -reach], color=RULE, linewidth=0.6)
     room = axes.get_window_extent().width / axes.figure.dpi / count - 0.06
     colors = zip(scale.colors(relevance), sign_colors(relevance, scale), strict=True)
     for index, (step, (color, bar)) in enumerate(zip(shown, colors, strict=True)):
-        axes.add_patch(Rectangle((index + 0.03, 0.03), 0.94, height - 0.03, facecolor=color, linewidth=0))
-        if not compact:
-            axes.add_patch(Rectangle((index + 0.25, -reach), 0.5, heights[index], facecolor=bar, linewidth=0))
-        axes.text(
-            index + 0.5,
-            height / 2 + 0.01,
-            elide(visible(step.name), room, size),
-            color=text_color(color),
-            fontsize=size,
-            ha="center",
-            va="center_baseline",
-            parse_math=False,
+        axes.add_patch(
+            Rectangle((index + 0.03, 0.03), 0.94, CELL_HEIGHT - 0.03, facecolor=color, linewidth=0)
         )
+        axes.add_patch(Rectangle((index + 0.25, -reach), 0.5, heights[index], facecolor=bar, linewidth=0))
+        _write(axes, step, (index + 0.5, CELL_HEIGHT / 2 + 0.01), room, CELL_SIZE, color)
+
+
+def _draw_small_cells(axes: Axes, shown: Sequence[Step], scale: Scale, grid: CellGrid) -> None:
+    """Draw all lines of a long sequence into one axes: a thousand axes would take a minute."""
+    axes.set_xlim(0, grid.per_line)
+    axes.set_ylim(grid.height(len(shown)), 0)
+    axes.axis("off")
+    places = [divmod(index, grid.per_line) for index in range(len(shown))]
+    tops = [row * (grid.line_height + grid.line_gap) for row, _ in places]
+    colors = scale.colors(np.array([step.relevance for step in shown]))
+    for step, (_, column), top, color in zip(shown, places, tops, colors, strict=True):
+        cell = Rectangle((column + 0.03, top), 0.94, COMPACT_HEIGHT - 0.03, facecolor=color, linewidth=0)
+        axes.add_patch(cell)
+        middle = (column + 0.5, top + (COMPACT_HEIGHT - 0.03) / 2)
+        _write(axes, step, middle, grid.cell - 0.06, COMPACT_SIZE, color)
+
+
+def _write(
+    axes: Axes, step: Step, middle: tuple[float, float], room: float, size: float, color: Floats
+) -> None:
+    """Write the name of a step into its cell."""
+    axes.text(
+        *middle,
+        elide(visible(step.name), room, size),
+        color=text_color(color),
+        fontsize=size,
+        ha="center",
+        va="center_baseline",
+        parse_math=False,
+    )
 
 
 def plot_characters(drawn: Drawn) -> Figure:
@@ -217,14 +233,23 @@ def draw_lines(
     sheet: Sheet, left: float, top: float, shown: Sequence[Step], scale: Scale, grid: CellGrid
 ) -> float:
     """Draw a sequence in as many lines as it needs; give the bottom of the last line."""
-    for start in range(0, max(len(shown), 1), grid.per_line):
-        axes = sheet.axes(left, top, grid.width, grid.line_height)
-        _draw_cells(axes, shown[start : start + grid.per_line], scale, grid.per_line, grid.compact)
-        # A line of zeros in a sequence with relevance is legible as it is.
-        if start == 0 and not any(step.relevance for step in shown):
-            say_all_zero(axes)
-        top += grid.line_height + grid.line_gap
-    return top - grid.line_gap
+    height = grid.height(len(shown))
+    if grid.compact:
+        first = sheet.axes(left, top, grid.width, height)
+        _draw_small_cells(first, shown, scale, grid)
+    else:
+        lines = [
+            shown[start : start + grid.per_line] for start in range(0, max(len(shown), 1), grid.per_line)
+        ]
+        step = grid.line_height + grid.line_gap
+        each = [sheet.axes(left, top + row * step, grid.width, grid.line_height) for row in range(len(lines))]
+        for axes, line in zip(each, lines, strict=True):
+            _draw_line(axes, line, scale, grid.per_line)
+        first = each[0]
+    # A line of zeros in a sequence with relevance is legible as it is.
+    if not any(one.relevance for one in shown):
+        say_all_zero(first)
+    return top + height
 
 
 def draw_bar_below(sheet: Sheet, bottom: float, scale: Scale, maps: Sequence[Floats], label: str) -> None:

@@ -103,10 +103,9 @@ def plot_slices(drawn: Drawn) -> Figure:
     target = panel_target(len(drawn.examples)) * (1.0 if count == 1 else 0.8) * min(drawn.zoom)
     most = min(drawn.zoom) * max((_ROW_WIDTH + GAP) / across - GAP, _LEAST_PANEL)
     panel_width, panel_height = panel_size(height, width, min(target, most * height / width))
-    names = 0.0 if count == 1 else max(text_width(name, HEADING_SIZE) for name in kinds) + 0.1
-    column = (
-        max(panel_width, *(text_width(name, HEADING_SIZE) for name in kinds)) if count == 1 else panel_width
-    )
+    names = 0.0 if count == 1 else max(text_width(name, HEADING_SIZE) for name in kinds) + 0.2
+    titles = kinds if count == 1 else [f"{slices.axis} = {place}" for place in slices.places[0]]
+    column = max(panel_width, *(text_width(title, HEADING_SIZE) for title in titles))
     lefts = [
         CONTENT_LEFT + names + place * (column + GAP) + (column - panel_width) / 2 for place in range(across)
     ]
@@ -133,7 +132,6 @@ def plot_slices(drawn: Drawn) -> Figure:
         draw_profile(profile, slices.sums[example], slices.places[example], slices.axis)
         bars.draw_row(sheet, top, index)
 
-    titles = kinds if count == 1 else [f"{slices.axis} = {place}" for place in slices.places[0]]
     row_height = max(grid + _PROFILE_TOP + PROFILE_HEIGHT + _PROFILE_BELOW, LEAST_BAR)
     page = compose_examples(
         drawn,
