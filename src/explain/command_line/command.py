@@ -18,6 +18,7 @@ import typer
 from rich.markup import escape
 
 from explain.errors import ExplainError, ExplainWarning
+from explain.public_calls.callers_line import FULL_TRACEBACK
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
@@ -104,7 +105,7 @@ def say(sentence: str) -> None:
 def _reported(*, debug: bool, as_json: bool) -> Iterator[None]:
     """Write warnings and errors as sentences; the exit status tells a wrong call from an unexpected failure."""
     try:
-        with _warnings_as_sentences(debug):
+        with _warnings_as_sentences(debug), _all_frames(debug):
             yield
     except (typer.Exit, typer.Abort):
         raise
@@ -140,6 +141,19 @@ def _status_and_sentence(error: Exception) -> tuple[int, str]:
         f"{type(error).__name__}: {text}. This is unexpected: run the command again with --debug to see where it "
         "happens; unless it is in code of your own, please report it.",
     )
+
+
+@contextmanager
+def _all_frames(debug: bool) -> Iterator[None]:
+    """Keep the frames of this package in tracebacks."""
+    if debug and FULL_TRACEBACK not in os.environ:
+        os.environ[FULL_TRACEBACK] = "1"
+        try:
+            yield
+        finally:
+            del os.environ[FULL_TRACEBACK]
+    else:
+        yield
 
 
 @contextmanager

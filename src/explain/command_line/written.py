@@ -12,6 +12,8 @@ from rich.markup import escape
 
 from explain.command_line.command import say
 from explain.command_line.outputs import is_folder, unused_folder, write_file, write_json
+from explain.public_calls.progress import counted_each
+from explain.public_calls.progress_bar import shown
 
 if TYPE_CHECKING:
     from explain.results.attribution import Attribution
@@ -39,7 +41,8 @@ def report(result: Any, out: Path | None, *, as_json: bool, quiet: bool) -> None
     results = dict(_named(result))
     if out is None and not as_json:
         out = unused_folder(FOLDER)
-    files = [] if out is None else _write(results, out)
+    with shown(False if quiet else None, "drawing"):
+        files = [] if out is None else _write(results, out)
     if as_json:
         content = {name or "attribution": summary(one) for name, one in results.items()}
         typer.echo(
@@ -138,7 +141,7 @@ def _write_one(attribution: Attribution, folder: Path, name: str) -> None:
     for index in range(count):
         pictures.append(safe_name(f"{prefix}{_without_suffix(example_name(attribution, index))}", pictures))
     scale = _common_scale(attribution, count)
-    for index, picture in enumerate(pictures):
+    for index, picture in enumerate(counted_each(pictures, "pictures")):
         write_file(attribution, folder / f"{picture}.png", attribution.plot(examples=index, scale=scale))
     content = summary(attribution)
     for index, row in enumerate(content["examples"]):

@@ -157,6 +157,10 @@ def _read(path: Path, factory: Factory | None, device: str | None) -> Any:
             raise _whole_error(path, f"a file of {own.name}")
         return own.load_model(path)
     file_format = format_of(path)
+    if path.suffix == ".py":
+        raise ModelFileError(
+            f"{path} is a Python file: name a function in it that builds the model, for example {path.stem}:build."
+        )
     if not file_format:
         raise ModelFileError(f"{path} is none of the files that are read: give {_FORMS}.")
     if factory is not None:
