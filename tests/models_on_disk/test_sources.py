@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -177,6 +178,37 @@ class TestContents:
             f"assert {other!r} not in sys.modules, {other!r}"
         )
         subprocess.run([sys.executable, "-c", read], check=True, capture_output=True)
+
+    @pytest.mark.parametrize(
+        ("backend", "others"), [("jax", ["tensorflow", "torch"]), ("torch", ["tensorflow", "jax"])]
+    )
+    def test_keras_on_another_framework(self, here, backend, others):
+        code = f"""
+            import sys
+            import numpy as np
+            import explain
+            model = explain.load_model("net.keras", device="cpu")
+            assert model.__class__.__name__ == "Sequential"
+            x = np.ones((2, 3), np.float32)
+            a = explain.attribute(model, x, "saliency", target=1)
+            np.testing.assert_allclose(a.values, np.abs(np.asarray(model.get_weights()[0]))[None, :, 1].repeat(2, 0))
+            again = explain.load_model("net.weights.h5", factory=lambda: model)
+            assert again is model
+            loaded = set({others!r}) & set(sys.modules)
+            assert not loaded, loaded
+        """
+        write = """
+            import keras
+            net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+            net.save("net.keras")
+            net.save_weights("net.weights.h5")
+        """
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        for one in (write, code):
+            ran = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(one)], env=environment, capture_output=True, text=True
+            )
+            assert ran.returncode == 0, ran.stderr[-2000:]
 
 
 class TestPathsAsModels:
