@@ -130,8 +130,8 @@ def _doubts_of(settings: Preprocessing, beginning: Beginning) -> Doubts:
         return []
     advice = "preprocessing='none'" if white > 1 else "divide_by=255 and no mean and std"
     message = (
-        f"The pictures get values from {low:g} to {high:g}, but the model's first layers ({', '.join(beginning.names)}) "
-        f"take pixels from 0 to {white} and scale them themselves: scaled twice, or not at all, they are not what the "
+        f"The pictures get values from {low:g} to {high:g}, but the model's first layers "
+        f"({', '.join(beginning.names)}) take pixels from 0 to {white} and scale them themselves: scaled twice, or not at all, they are not what the "
         f"model was trained on. Give {advice}, or leave the settings to the model."
     )
     return [(message, PreprocessingWarning)]

@@ -1,4 +1,4 @@
-"""What a PyTorch model does to pixels before its first weights, observed by its own hooks, without importing PyTorch."""
+"""What a PyTorch model does to pixels before its first weights, observed by hooks: PyTorch is not imported."""
 
 from __future__ import annotations
 
@@ -76,7 +76,6 @@ def seen_by_first_weights(
     ]
     try:
         with _restored(model):
-            model.eval()
             model(like.detach().new_tensor(pictures))
     # Whatever the model raises for pictures that are not its own: then nothing was seen.
     except Exception:
@@ -93,7 +92,7 @@ def seen_by_first_weights(
 def _is_module(model: Any) -> bool:
     return all(
         callable(getattr(model, name, None))
-        for name in ("register_forward_pre_hook", "named_modules", "eval")
+        for name in ("register_forward_pre_hook", "named_modules", "buffers")
     )
 
 
@@ -104,10 +103,13 @@ def _with_weights(model: Any) -> Iterator[Any]:
 
 @contextmanager
 def _restored(model: Any) -> Iterator[None]:
-    """Restore the modes and the buffers of a model, which a step before its weights may change."""
+    """Put a model into inference mode; restore that and its buffers, which a step before its weights may change."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
+        # Not by `eval`, which some models override to change their weights.
+        for module, _ in modes:
+            module.training = False
         yield
     finally:
         for module, mode in modes:
