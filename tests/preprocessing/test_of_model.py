@@ -306,9 +306,10 @@ def as_it_is(x):
         (Normalised(lambda x: x * x), None),
         (Normalised(lambda x: x * 2), None),
         (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2)), None),
+        (torch.jit.script(torch.nn.Sequential(Standardise(), torch.nn.Conv2d(3, 2, 3))), None),
         (torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Conv2d(3, 2, 3)), None),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_a_torch_model_does_before_its_weights(model, divide_by):
     model.train()

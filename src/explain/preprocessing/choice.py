@@ -129,9 +129,10 @@ def _doubts_of(settings: Preprocessing, beginning: Beginning) -> Doubts:
     if max(abs(low), abs(high - white)) <= _ROUNDED * white:
         return []
     advice = "preprocessing='none'" if white > 1 else "divide_by=255 and no mean and std"
+    layers = ", ".join(beginning.names)
     message = (
-        f"The pictures get values from {low:g} to {high:g}, but the model's first layers ({', '.join(beginning.names)}) "
-        f"take pixels from 0 to {white} and scale them themselves: scaled twice, or not at all, they are not what the "
-        f"model was trained on. Give {advice}, or leave the settings to the model."
+        f"The pictures get values from {low:g} to {high:g}, but the model's first layers ({layers}) take pixels from 0 "
+        f"to {white} and scale them themselves: scaled twice, or not at all, they are not what the model was trained "
+        f"on. Give {advice}, or leave the settings to the model."
     )
     return [(message, PreprocessingWarning)]

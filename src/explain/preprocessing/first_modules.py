@@ -1,4 +1,4 @@
-"""What a PyTorch model does to pixels before its first weights, observed by its own hooks, without importing PyTorch."""
+"""What a PyTorch model does to pixels before its first weights, observed by hooks: PyTorch is not imported."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def seen_by_first_weights(
     >>> seen_by_first_weights("not a model", np.zeros((1, 3, 8, 8), np.float32)) is None
     True
     """
+    # Of a compiled model the one within: running it compiles nothing.
+    model = getattr(model, "_orig_mod", model)
     like = next(model.parameters(), None) if _is_module(model) else None
     if like is None or not like.is_floating_point():
         return None
@@ -67,18 +69,16 @@ def seen_by_first_weights(
         raise _ReachedError
 
     weighted = set(map(id, _with_weights(model)))
-    hooks = [
-        module.register_forward_pre_hook(
-            reached if id(module) in weighted else lambda module, args, name=name: names.append(name)
-        )
-        for name, module in model.named_modules()
-        if id(module) in weighted or not list(module.children())
-    ]
+    hooks: list[Any] = []
     try:
+        # TorchScript takes no hooks, and a model may raise for pictures that are not its own: then nothing is seen.
+        for name, module in model.named_modules():
+            if id(module) in weighted:
+                hooks.append(module.register_forward_pre_hook(reached))
+            elif not list(module.children()):
+                hooks.append(module.register_forward_pre_hook(lambda *_, name=name: names.append(name)))
         with _restored(model):
-            model.eval()
             model(like.detach().new_tensor(pictures))
-    # Whatever the model raises for pictures that are not its own: then nothing was seen.
     except Exception:
         pass
     finally:
@@ -93,7 +93,7 @@ def seen_by_first_weights(
 def _is_module(model: Any) -> bool:
     return all(
         callable(getattr(model, name, None))
-        for name in ("register_forward_pre_hook", "named_modules", "eval")
+        for name in ("register_forward_pre_hook", "named_modules", "buffers")
     )
 
 
@@ -104,10 +104,13 @@ def _with_weights(model: Any) -> Iterator[Any]:
 
 @contextmanager
 def _restored(model: Any) -> Iterator[None]:
-    """Restore the modes and the buffers of a model, which a step before its weights may change."""
+    """Put a model into inference mode; restore that and its buffers, which a step before its weights may change."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
+        # Not by `eval`, which some models override to change their weights.
+        for module, _ in modes:
+            module.training = False
         yield
     finally:
         for module, mode in modes:
