@@ -179,7 +179,7 @@ def test_whole_numbers():
 
 
 def test_lists_and_frames_of_data_are_refused_with_a_way_out():
-    with pytest.raises(InputError, match="type list: give a NumPy array"):
+    with pytest.raises(InputError, match=r"is a list of 3 values, not an array: give np\.array\(x"):
         explained(linear, X.tolist())
 
 

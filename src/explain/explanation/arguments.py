@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, cast
 
@@ -90,8 +90,13 @@ def output_of(output: Any) -> int | str | None:
     """Refuse what is neither a position nor a name of an output; a name may be any key of a dict."""
     if isinstance(output, Integral) and not isinstance(output, bool):
         return int(output)
-    # Tensors of PyTorch are hashable.
-    if not isinstance(output, Hashable) or hasattr(output, "__array__"):
+    try:
+        hash(output)
+        # Tensors of PyTorch are hashable.
+        is_name = not hasattr(output, "__array__")
+    except TypeError:
+        is_name = False
+    if not is_name:
         raise ScoreError(
             f"output={brief(output)} is neither a position nor a name: give a whole number, or the key under which the "
             "model returns the output."

@@ -55,12 +55,12 @@ def made_an_array(name: str, value: Any) -> str:
         return f"{number}np.array({name}, 'float32'), with a batch axis."
     if hasattr(value, "__array__"):
         return f"{name} is a {kind}, which is not of the model's framework: give np.asarray({name}), with a batch axis."
-    if hasattr(value, "__iter__") or hasattr(value, "__next__"):
+    if hasattr(value, "__iter__") and not isinstance(value, (str, bytes, Mapping)):
         return (
             f"{name} is a {kind}, which gives examples one after another: take one batch of it, batch = "
             f"next(iter({name})), and give its inputs alone, batch[0] where it is a pair of inputs and labels."
         )
-    if hasattr(value, "__getitem__") and hasattr(value, "__len__"):
+    if hasattr(value, "__getitem__") and not isinstance(value, (str, bytes, Mapping)):
         return (
             f"{name} is a {kind}, which gives examples one by one: stack a few, np.stack([{name}[i][0] for i in "
             "range(8)]), the inputs alone where an example is a pair of input and label."
@@ -131,8 +131,8 @@ def no_model(model: Any, is_model: Callable[[Any], bool]) -> str:
     owner = getattr(model, "__self__", None)
     if isinstance(model, type):
         return (
-            f"model is the class {model.__name__}, not a model: make one of it, model = {model.__name__}(...), load "
-            "its weights, and give that."
+            f"model is the class {model.__name__}, not a model: make one of it, model = {model.__name__}(...), train "
+            "it or load its weights, and give that."
         )
     if owner is not None and is_model(owner):
         method = getattr(getattr(model, "__func__", None), "__name__", "call")
