@@ -25,10 +25,10 @@ Range = tuple[float, float]
 
 NAME_SIZE = 7.5
 NAME_WIDTH_MOST = 1.35
-# Above and below the line, as a share of its lane; below it so many inches show the colours alone, however dense the
-# line is.
+# Above and below the line, as a share of its lane; below it so many inches show the colours alone: more of them below a
+# line that is so dense that it covers the colours behind it.
 _MARGIN = 0.1
-_BARE = 0.09
+_BARE, _BARE_IF_DENSE = 0.09, 0.32
 # A column of colour is at least this wide: of the steps in it, the value farthest from zero is shown.
 _COLUMNS_PER_INCH = 60
 # A line has two points for each of so many columns: the least and the greatest value.
@@ -128,11 +128,13 @@ def draw_lanes(
     extent = axes.get_window_extent()
     inches = extent.width / axes.figure.dpi
     lane = extent.height / axes.figure.dpi / channels
+    columns = max(int(inches * _POINTS_PER_INCH), 1)
+    dense = steps > 2 * columns
+    bottom = _bottom(lane, dense)
     for channel in range(channels):
         low, high = ranges[channel]
-        places = channel + _placed(values[:, channel], low, high, lane)
-        times, points = _envelope(places, max(int(inches * _POINTS_PER_INCH), 1))
-        dense = len(points) > _POINTS_PER_INCH * inches
+        places = channel + _placed(values[:, channel], low, high, bottom)
+        times, points = _envelope(places, columns)
         axes.plot(
             times * clock.unit,
             points,
@@ -150,7 +152,7 @@ def draw_lanes(
     axes.set_ylim(channels, 0)
     clock.label(axes, steps)
     quiet_axes(axes, keep=("bottom",))
-    _label_lanes(axes, lane, names if labelled else (), ranges if labelled else ())
+    _label_lanes(axes, lane, bottom, names if labelled else (), ranges if labelled else ())
 
 
 def value_ranges(shown: Sequence[Floats]) -> list[Range]:
@@ -198,10 +200,14 @@ def _draw_bands(axes: Axes, relevance: Floats, scale: Scale, clock: Clock, colum
     )
 
 
-def _placed(values: Floats, low: float, high: float, lane: float) -> Floats:
-    """Give the places of values in a lane, whose top is 0 and whose bottom is 1; a constant is in the middle."""
+def _bottom(lane: float, dense: bool) -> float:
+    """Give the place of the least value in a lane, whose top is 0 and whose bottom is 1."""
+    return 1.0 - min(max((_BARE_IF_DENSE if dense else _BARE) / lane, _MARGIN), 0.3)
+
+
+def _placed(values: Floats, low: float, high: float, bottom: float) -> Floats:
+    """Give the places of values in a lane above its `bottom`; a constant is in the middle."""
     share = (values - low) / (high - low) if high > low else np.where(np.isnan(values), np.nan, 0.5)
-    bottom = 1.0 - min(max(_BARE / lane, _MARGIN), 0.3)
     return np.asarray(bottom + (_MARGIN - bottom) * share)
 
 
@@ -241,12 +247,14 @@ def _names_width(names: Sequence[str]) -> float:
     return min(widest, NAME_WIDTH_MOST) + _NAME_GAP if widest else 0.0
 
 
-def _label_lanes(axes: Axes, lane: float, names: Sequence[str], ranges: Sequence[Range]) -> None:
+def _label_lanes(
+    axes: Axes, lane: float, bottom: float, names: Sequence[str], ranges: Sequence[Range]
+) -> None:
     """Write the numbers and the name of each lane to its left."""
     places, texts = [], []
     for channel, (low, high) in enumerate(ranges):
         for tick in _ticks(low, high, lane):
-            places.append(channel + float(_placed(np.array(tick), low, high, lane)))
+            places.append(channel + float(_placed(np.array(tick), low, high, bottom)))
             texts.append(number(tick))
     axes.yaxis.set_visible(bool(ranges))
     axes.yaxis.set_major_locator(FixedLocator(places))
