@@ -217,7 +217,9 @@ def _on_device(model: Any, device: str | None) -> Any:
 def _with_own_format(path: Path) -> Extension | None:
     """Give the extension that claims the suffix of a file for a format of its own."""
     suffix = path.suffix.lower()
-    return next((one for one in extensions() if suffix and suffix in getattr(one, "model_suffixes", ())), None)
+    return next(
+        (one for one in extensions() if suffix and suffix in getattr(one, "model_suffixes", ())), None
+    )
 
 
 def _refuse_factory(text: str, factory: Factory | None) -> None:
