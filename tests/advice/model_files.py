@@ -300,7 +300,7 @@ ADVICE = [
         TENSORFLOW,
     ),
     row(
-        "): copy or save it again.",
+        " is a damaged safetensors file (",
         lambda: read(content(b"\x04" + bytes(7) + b"{abcdef"), "w.safetensors", factory=keras_dense),
         lambda: read(paths(), "w.safetensors", factory=keras_dense),
         TENSORFLOW,
@@ -430,6 +430,14 @@ ADVICE = [
         TORCH,
     ),
     torch_row("), so which weights are meant cannot be told: save them alone, ", state(epoch=3), state()),
+    row(
+        ": build the Keras model, and copy its weights to the PyTorch model by explain.port.",
+        lambda: read(save_keras_weights, "net.weights.h5", factory=torch_dense),
+        lambda: explain.port(
+            read(save_keras_weights, "net.weights.h5", factory=keras_dense), torch_dense(), x=TABLE
+        ),
+        TENSORFLOW,
+    ),
     torch_row(
         " holds weights for a torch.nn.Module, and factory builds a ",
         state(),
@@ -448,7 +456,10 @@ ADVICE = [
         state(),
     ),
     torch_row(
-        "): copy or save it again.", content(b"\x04" + bytes(7) + b"{abcdef"), tensors(), "w.safetensors"
+        " is a damaged safetensors file (",
+        content(b"\x04" + bytes(7) + b"{abcdef"),
+        tensors(),
+        "w.safetensors",
     ),
     torch_row("): reading it would run code of the file. Save the weights alone, ", any_object, state()),
     row(

@@ -25,7 +25,7 @@ class TorchExtension(LazyExtension):
         "function of torch tensors with framework='torch'"
     )
     reference_engine = "captum"
-    weight_formats: tuple[str, ...] = ("safetensors", "torch_pickle")
+    weight_formats: tuple[str, ...] = ("safetensors", "torch_pickle", "keras", "hdf5")
 
     @property
     def model_formats(self) -> tuple[str, ...]:

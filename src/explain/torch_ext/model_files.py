@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explain.errors import InputError, ModelFileError
+from explain.keras.layers import is_keras_model
 from explain.torch_ext.exported_archive import read_exported
 
 # How checkpoints name the weights in them, among counters and the state of an optimizer.
@@ -74,14 +75,16 @@ def load_weights(model: Any, path: Path, file_format: str) -> Any:
         As a factory built it.
     path : pathlib.Path
         A safetensors file, or one in which `torch.save` stored a ``state_dict`` or a checkpoint that contains one.
-    file_format : {"safetensors", "torch_pickle"}
-        What it contains.
+    file_format : {"safetensors", "torch_pickle", "keras", "hdf5"}
+        What it contains; the last two for a Keras model that runs on torch.
 
     Raises
     ------
     ModelFileError
         If it is damaged, would run code, or names, shapes or kinds of numbers differ: nothing is then written.
     """
+    if file_format in ("keras", "hdf5") or (is_keras_model(model) and file_format == "safetensors"):
+        return _weights_of_keras(model, path, file_format)
     if not isinstance(model, nn.Module):
         raise ModelFileError(
             f"{path} holds weights for a torch.nn.Module, and factory builds a {type(model).__name__}: return the "
@@ -108,6 +111,23 @@ def load_weights(model: Any, path: Path, file_format: str) -> Any:
         _check_fit(path, name, tensor, own[name])
     model.load_state_dict(stored, strict=False)
     return model.eval()
+
+
+def _weights_of_keras(model: Any, path: Path, file_format: str) -> Any:
+    """Write the weights in a file to a Keras model that runs on torch."""
+    from explain.keras.stored.named_tensors import write_tensors
+    from explain.keras.stored.whole_models import write_weights
+
+    if not is_keras_model(model):
+        raise ModelFileError(
+            f"{path} holds weights of Keras, and factory builds a {type(model).__name__}: build the Keras model, and "
+            "copy its weights to the PyTorch model by explain.port."
+        )
+    return (
+        write_tensors(model, path)
+        if file_format == "safetensors"
+        else write_weights(model, path, file_format)
+    )
 
 
 def _check_fit(path: Path, name: str, tensor: Tensor, own: Tensor) -> None:
