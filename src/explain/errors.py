@@ -1,6 +1,7 @@
 """Errors and warnings: each message says what was given, what was expected and what to do next.
 
-Every error is an `ExplainError` and also a subclass of the standard error that fits.
+Every error is an `ExplainError` and also a subclass of the standard error that fits. It ends at the caller's line; with
+the environment variable ``EXPLAIN_FULL_TRACEBACK=1`` it shows every frame.
 """
 
 
