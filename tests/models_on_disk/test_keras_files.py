@@ -235,6 +235,45 @@ class TestSavedModels:
         tf.saved_model.save(reading_module(kind), "saved")
         refused("saved", "may reach files, the network or Python")
 
+    def test_a_table_whose_words_are_in_a_file_beside_it(self, here):
+        Path("words.txt").write_text("a\nb\nc\n")
+
+        class Looking(tf.Module):
+            def __init__(self):
+                index = tf.lookup.TextFileIndex
+                words = tf.lookup.TextFileInitializer(
+                    "words.txt", tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
+                )
+                self.table = tf.lookup.StaticHashTable(words, -1)
+
+            @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32)])
+            def __call__(self, x):
+                return x * tf.cast(self.table.lookup(tf.constant("c")), tf.float32)
+
+        tf.saved_model.save(Looking(), "saved")
+        x = np.ones((2, 3), np.float32)
+        a = explain.attribute(explain.load_model("saved"), x, "saliency", target=1, score="output")
+        np.testing.assert_array_equal(a.values, [[0, 2, 0]] * 2)
+
+    @pytest.mark.parametrize("writes", [False, True])
+    def test_a_model_of_tensorflow_1(self, here, writes):
+        old = tf.compat.v1
+        with tf.Graph().as_default(), old.Session() as session:
+            x = old.placeholder(tf.float32, (None, 3))
+            y = x @ old.get_variable("w", initializer=tf.reshape(tf.range(6.0), (3, 2)))
+            if writes:
+                with tf.control_dependencies([tf.io.write_file("harm", "x")]):
+                    y = tf.identity(y)
+            session.run(old.global_variables_initializer())
+            old.saved_model.simple_save(session, "saved", {"x": x}, {"y": y})
+        if writes:
+            refused("saved", "whose graph runs WriteFile")
+            return
+        a = explain.attribute(
+            explain.load_model("saved"), np.ones((2, 3), np.float32), "saliency", target=1, score="output"
+        )
+        np.testing.assert_array_equal(a.values, [[1, 3, 5]] * 2)
+
     def test_functions_none_of_which_is_the_model(self, here):
         module = reading_module("")
         tf.saved_model.save(module, "saved", signatures={"one": module.one, "other": module.other})

@@ -156,6 +156,11 @@ class TestContents:
         with pytest.raises(ModelFileError, match=words):
             explain.load_model("net.keras")
 
+    def test_what_is_no_file(self, here):
+        os.mkfifo("pipe.keras")
+        with pytest.raises(ModelFileError, match="neither a file nor a folder"):
+            explain.load_model("pipe.keras")
+
     def test_folders(self, here):
         with pytest.raises(ModelFileError, match=r"a folder without saved_model\.pb"):
             explain.load_model(".")

@@ -61,11 +61,16 @@ def format_of(path: Path) -> str:
     ModelFileError
         If it is damaged, holds no model, or cannot be read without running code of it.
     """
-    if path.is_dir():
-        return _of_folder(path)
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_READ)
+    try:
+        if path.is_dir():
+            return _of_folder(path)
+        if not path.is_file():
+            raise ModelFileError(f"{path} is neither a file nor a folder: give a model file.")
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(_READ)
+    except OSError as cause:
+        raise ModelFileError(f"{path} cannot be read ({cause.strerror}): check who may read it.") from cause
     if not head:
         raise ModelFileError(f"{path} is empty: copy or save the model again.")
     found = _by_beginning(path, head, size)
