@@ -220,7 +220,7 @@ class TestHowItIsShown:
         assert "&lt;note&gt;" in page
 
     def test_json_and_data_frame_have_every_row(self):
-        read = json.loads(self.table.to_json())
+        read = json.loads(json.dumps(self.table.to_json()))
         assert read["model_name"] == "Net"
         assert len(read["rows"]) == 200
         assert read["rows"][3]["layer"] == "block.3.<b>"

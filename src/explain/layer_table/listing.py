@@ -33,6 +33,9 @@ from explain.inputs.layout import Layout
 from explain.keras.layers import n_trained
 from explain.layer_table.shared_runs import SharedRuns
 from explain.layer_table.table import LayerRow, LayerTable
+from explain.public_calls.callers_line import at_callers_line
+from explain.public_calls.progress import counted_each
+from explain.public_calls.progress_bar import shown
 from explain.running.layer_view import resolve_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
 from explain.running.maps.default_layer import as_map
@@ -44,6 +47,7 @@ _METHOD = "saliency"
 _CANONICAL = "TDHWC"
 
 
+@at_callers_line
 def layers(
     model: Any,
     x: Any = None,
@@ -122,7 +126,7 @@ def _observed(request: Request, *, with_default: bool = True) -> LayerTable:
     """Run the model, and make the table."""
     for target in _TARGETS:
         try:
-            with posed(replace(request, target=target)) as problem:
+            with shown(None, "layers"), posed(replace(request, target=target)) as problem:
                 return _with_maps(problem, with_default=with_default)
         except TargetError:
             continue
@@ -201,7 +205,7 @@ def _with_maps(posed: Posed, *, with_default: bool) -> LayerTable:
     calls = backend.layer_calls(problem.examples)
     rows, runs, maps = [], SharedRuns(problem, calls), {}
     default, note = _default(posed) if with_default else (None, "")
-    for call in calls:
+    for call in counted_each(calls, "layers"):
         axes = runs.axes_of(call)
         kind = axes, call.shape
         # Whether tokens come from a grid is the same for all sequences of as many.
