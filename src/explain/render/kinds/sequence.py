@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from explain.render.colours import Scale, sign_colors
 from explain.render.drawn import Drawn
 from explain.render.parts.axes import say_all_zero
-from explain.render.parts.colour_bar import draw_colorbar
+from explain.render.parts.colour_bar import LEAST_BAR, BarColumn, draw_colorbar
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN, Heading
@@ -137,9 +137,10 @@ def plot_characters(drawn: Drawn) -> Figure:
     )
     if drawn.difference is not None:
         overs = {example: [*lines, [Line(drawn.labels[-1], SMALL)]] for example, lines in overs.items()}
+    beside = bars_beside(drawn, content)
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
-        scale, example = drawn.scales[index], drawn.examples[index]
+        scale, example, row_top = drawn.scales[index], drawn.examples[index], top
         for which, sequence in enumerate(shown[index]):
             if drawn.labels:
                 top = write_lines(sheet, CONTENT_LEFT, top, overs[example][which], content) + LABEL_GAP
@@ -149,7 +150,9 @@ def plot_characters(drawn: Drawn) -> Figure:
         top = write_lines(
             sheet, CONTENT_LEFT, top, similarity_lines(drawn.comparison, example, content), content
         )
-        if not drawn.shared:
+        if beside is not None:
+            beside.draw_row(sheet, row_top, index)
+        elif not drawn.shared:
             draw_bar_below(sheet, top, scale, drawn.maps_of_example(example), "attribution")
 
     def row_height(index: int) -> float:
@@ -158,17 +161,22 @@ def plot_characters(drawn: Drawn) -> Figure:
         for lines in overs.get(example, []):
             height += lines_height(lines, content) + 2 * LABEL_GAP
         height += lines_height(similarity_lines(drawn.comparison, example, content), content)
+        if beside is not None:
+            return max(height, LEAST_BAR)
         return height + (0.0 if drawn.shared else BAR_ROOM)
 
     page = compose_examples(
         drawn,
         draw_row,
         height=row_height,
-        headings=[Heading("token ids", CONTENT_LEFT, grid.width)] if _shows_ids(drawn) else [],
-        width=CONTENT_LEFT + content + MARGIN,
-        below=BAR_ROOM if drawn.shared else 0.0,
+        headings=[
+            *([Heading("token ids", CONTENT_LEFT, grid.width)] if _shows_ids(drawn) else []),
+            *(beside.headings if beside is not None else []),
+        ],
+        width=CONTENT_LEFT + content + MARGIN if beside is None else beside.page_width,
+        below=BAR_ROOM if drawn.shared and beside is None else 0.0,
     )
-    if drawn.shared:
+    if drawn.shared and beside is None:
         draw_bar_below(
             page.sheet, page.bottom, drawn.scales[0], drawn.shown_maps(), drawn.scale_words("features")
         )
@@ -250,6 +258,13 @@ def draw_lines(
     if not any(one.relevance for one in shown):
         say_all_zero(first)
     return top + height
+
+
+def bars_beside(drawn: Drawn, content: float) -> BarColumn | None:
+    """Give the bars beside the rows of a figure of several examples that have one scale; one example has one below."""
+    if not drawn.shared or len(drawn.examples) == 1:
+        return None
+    return BarColumn(drawn, CONTENT_LEFT + content, LEAST_BAR, "features")
 
 
 def draw_bar_below(sheet: Sheet, bottom: float, scale: Scale, maps: Sequence[Floats], label: str) -> None:

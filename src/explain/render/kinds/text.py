@@ -12,9 +12,10 @@ from matplotlib.patches import FancyBboxPatch
 from explain.inputs.text.tokens import Token
 from explain.render.colours import Scale
 from explain.render.drawn import Drawn
-from explain.render.kinds.sequence import BAR_ROOM, BAR_WIDTH, draw_bar_below
+from explain.render.kinds.sequence import BAR_ROOM, BAR_WIDTH, bars_beside, draw_bar_below
 from explain.render.parts.axes import say_all_zero
 from explain.render.parts.caption import padding_text
+from explain.render.parts.colour_bar import LEAST_BAR
 from explain.render.parts.example_rows import compose_examples
 from explain.render.parts.lines import SMALL, Line, lines_height, write_lines
 from explain.render.parts.page import CONTENT_LEFT, MARGIN
@@ -196,9 +197,10 @@ def plot_texts(drawn: Drawn) -> Figure:
     reach = max((word.left + word.width for both in placed for words in both for word in words), default=0.0)
     content = max(reach, BAR_WIDTH + 0.6, 4.6 if drawn.labels else 0.0)
     overs = _overs(drawn, content)
+    beside = bars_beside(drawn, content)
 
     def draw_row(index: int, sheet: Sheet, top: float) -> None:
-        scale, example = drawn.scales[index], drawn.examples[index]
+        scale, example, row_top = drawn.scales[index], drawn.examples[index], top
         for which, words in enumerate(placed[index]):
             if drawn.labels:
                 top = write_lines(sheet, CONTENT_LEFT, top, overs[example][which], content)
@@ -207,7 +209,9 @@ def plot_texts(drawn: Drawn) -> Figure:
             top += height + (PAIR_GAP if drawn.labels else 0.0)
         below = [*_padding_lines(drawn, example), *similarity_lines(drawn.comparison, example, content)]
         top = write_lines(sheet, CONTENT_LEFT, top, below, content)
-        if not drawn.shared:
+        if beside is not None:
+            beside.draw_row(sheet, row_top, index)
+        elif not drawn.shared:
             draw_bar_below(sheet, top, scale, drawn.maps_of_example(example), drawn.scale_words("features"))
 
     def row_height(index: int) -> float:
@@ -215,17 +219,19 @@ def plot_texts(drawn: Drawn) -> Figure:
         lines = [*_padding_lines(drawn, example), *similarity_lines(drawn.comparison, example, content)]
         height = sum(text_height(words) for words in placed[index]) + lines_height(lines, content)
         height += sum(lines_height(over, content) + PAIR_GAP for over in overs.get(example, []))
+        if beside is not None:
+            return max(height, LEAST_BAR)
         return height + (0.0 if drawn.shared else BAR_ROOM)
 
     page = compose_examples(
         drawn,
         draw_row,
         height=row_height,
-        headings=[],
-        width=CONTENT_LEFT + content + MARGIN,
-        below=BAR_ROOM if drawn.shared else 0.0,
+        headings=[] if beside is None else beside.headings,
+        width=CONTENT_LEFT + content + MARGIN if beside is None else beside.page_width,
+        below=BAR_ROOM if drawn.shared and beside is None else 0.0,
     )
-    if drawn.shared:
+    if drawn.shared and beside is None:
         draw_bar_below(
             page.sheet, page.bottom, drawn.scales[0], drawn.shown_maps(), drawn.scale_words("features")
         )
