@@ -46,7 +46,7 @@ def named_or_old(
     Raises
     ------
     OptionError
-        If there is no model, or `--framework` is given for one that is not a seed model.
+        If there is no model.
     """
     from explain.zoo import names
 
@@ -61,12 +61,11 @@ def named_or_old(
             "MODEL is missing: give a file, a function that builds the model (package.module:function), or a seed "
             "model (zoo:cifar_net@torch), and then the inputs."
         )
-    if old_model is not None or framework is not None:
-        plain = name.removeprefix("zoo:")
-        if old_model is None and plain not in names():
-            raise OptionError(f"--framework {framework} is for seed models only: leave it out.")
+    plain = name.removeprefix("zoo:")
+    is_old = old_model is not None or (framework is not None and plain in names())
+    if is_old:
         name = f"zoo:{plain}@{framework or 'torch'}"
-    if old_model is not None or framework is not None or old_input is not None:
+    if is_old or old_input is not None:
         say(f"--model, --framework and --input are replaced by arguments: explain attribute {name} INPUT...")
     return name, sources
 
