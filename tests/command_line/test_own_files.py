@@ -384,7 +384,7 @@ class TestWrongCalls:
             (("attribute", "nets:build", "photos", "--mean", "grey"), "--mean 'grey'"),
             (("attribute", "nets:build", "photos", "--size", "big"), "--size 'big'"),
             (("attribute", "nets:build", "photos", "--preset", "imagnet"), "imagenet"),
-            (("attribute", "nets:table", "table.csv", "--framework", "torch"), "--framework torch"),
+            (("attribute", "nets:table", "table.csv", "--framework", "troch"), "--framework troch"),
             (("attribute", "nets:table", "table.csv", "--option", "n_steps"), "NAME=VALUE"),
             (("show", "table.csv"), "table.csv"),
             (("show", "none.npz", "-o", "a.npz"), "picture"),

@@ -34,6 +34,28 @@ def head():
     return Heads().eval().head
 
 
+class StepsFirst(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.rnn = torch.nn.GRU(3, 5)
+        self.head = torch.nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[1][-1])
+
+
+def steps_first():
+    return StepsFirst().eval()
+
+
+def sound():
+    torch.manual_seed(2)
+    return torch.nn.Sequential(
+        torch.nn.Conv1d(1, 2, 9, stride=4), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(2 * 23, 2)
+    ).eval()
+
+
 class Plain:
     def __init__(self, net):
         self.net = net
@@ -145,3 +167,46 @@ def test_methods_are_readable_in_a_narrow_terminal():
     lines = said.splitlines()
     assert len(lines) < 12 * len(explain.methods())
     assert any(line.startswith("integrated_gradients (") for line in lines)
+
+
+def gradient(model, x, target):
+    """The plain gradient of an output."""
+    import torch
+
+    x = torch.tensor(x, requires_grad=True)
+    return torch.autograd.grad(model(x)[:, target].sum(), x)[0].numpy()
+
+
+def test_a_series_for_a_model_with_the_steps_first_has_its_axes_moved(here):
+    """Named only, each step would be an example."""
+    series = np.random.default_rng(1).normal(size=(2, 7, 3)).round(3).astype(np.float32)
+    for number, one in enumerate(series):
+        np.savetxt(f"s{number}.csv", one, delimiter=",", header="x,y,z", comments="", fmt="%.3f")
+    files = ("s0.csv", "s1.csv")
+    arguments = ("--series", "--layout", "TNC", "--target", 1, "--method", "saliency", "-o", "a.npz")
+    done = run("attribute", "heads_of_mine:steps_first", *files, *arguments)
+    assert done.exit_code == 0, done.stderr
+    import heads_of_mine
+
+    found = explain.load("a.npz")
+    wanted = gradient(heads_of_mine.steps_first(), series.transpose(1, 0, 2), 1)
+    np.testing.assert_allclose(found.values, wanted, atol=1e-6)
+    assert found.layout == "TNC"
+    assert len(found) == 2
+
+
+def test_a_sound_of_one_channel_gets_the_axis_that_its_message_names(here):
+    import soundfile
+
+    for name in ("one.wav", "two.wav"):
+        soundfile.write(name, np.sin(np.arange(100) / 9), 8000)
+    for files in (("one.wav",), ("one.wav", "two.wav")):
+        refused = run("attribute", "heads_of_mine:sound", *files)
+        assert "(of sounds: --layout NCT)" in refused.stderr
+        arguments = ("--layout", "NCT", "--target", 1, "--method", "saliency", "-o", "a.npz")
+        assert run("attribute", "heads_of_mine:sound", *files, *arguments).exit_code == 0
+        found = explain.load("a.npz")
+        import heads_of_mine
+
+        np.testing.assert_allclose(found.values, gradient(heads_of_mine.sound(), found.inputs, 1), atol=1e-6)
+        assert found.values.shape == (len(files), 1, 100)

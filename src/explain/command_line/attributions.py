@@ -103,7 +103,7 @@ def make_attribution(
     if out is not None:
         check_out(out, overwrite=overwrite)
     opened = given_model(name, factory, device)
-    given = given_inputs(opened, sources, reading, classes=classes, count=count)
+    given = given_inputs(opened, sources, reading, classes=classes, count=count).in_layout(layout)
     if out is not None:
         check_out(out, overwrite=overwrite, inputs=given.count)
     result = attribute(
@@ -117,7 +117,7 @@ def make_attribution(
         layer=layer,
         output=target_of([output] if output else []),
         framework=None if opened.seed_model else framework,
-        layout=layout or given.layout,
+        layout=given.layout,
         lengths=given.lengths,
         batch_size=batch_size,
         memory_budget=memory_budget,

@@ -68,8 +68,8 @@ def list_layers(
     opened = given_model(name, factory, device)
     x = None
     if sources or opened.seed_model:
-        given = given_inputs(opened, sources, reading, count=1)
-        x, layout = given.x, layout or given.layout
+        given = given_inputs(opened, sources, reading, count=1).in_layout(layout)
+        x, layout = given.x, given.layout
     table = layers(opened.model, x, layout=layout)
     typer.echo(json.dumps(table.to_json(), ensure_ascii=False, indent=2) if as_json else str(table))
 

@@ -17,6 +17,12 @@ _OTHER_NAMES = {"preprocessing": "preset"}
 _PHRASES = (
     (re.compile(r"display=explain\.Display\(classes=\(\.\.\.\)\)"), "classes", "--classes FILE"),
     (re.compile(r"channels=['\"](first|last)['\"]"), "channels_first", r"--channels-\1"),
+    # Of sounds, NT is read; an array is taken as it is.
+    (
+        re.compile(r"add it, x\[:, None\], to make it \(N, C, T\)"),
+        "layout",
+        "add it, x[:, None] (of sounds: --layout NCT)",
+    ),
     (re.compile(r"series='(\w+)'"), "series_by", r"--series-by \1"),
     (re.compile(r"explain\.methods\(\)"), None, "`explain methods`"),
     (re.compile(r"explain\.layers\(model, x\)"), None, "`explain layers MODEL INPUT`"),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from explain.command_line.arguments.class_names import read_class_names
 from explain.command_line.arguments.reading_options import ReadingOptions
 from explain.command_line.command import say
@@ -32,6 +34,24 @@ class GivenInputs:
     def count(self) -> int:
         """The number of inputs of the model."""
         return len(self.x) if isinstance(self.x, dict | tuple) else 1
+
+    def in_layout(self, axes: str | None) -> GivenInputs:
+        """Give the inputs with their axes as a model has them, where it is known how they were read.
+
+        Parameters
+        ----------
+        axes : str, optional
+            Of `--layout`. The same letters in another order move the axes, and a C that lacks is an axis of one
+            channel; other letters only name the axes that there are.
+        """
+        if axes is None or self.layout is None:
+            return self if axes is None else replace(self, layout=axes)
+        x, read = self.x, self.layout
+        if sorted(axes) == sorted(f"{read}C") and "C" not in read:
+            x, read = x[..., None], f"{read}C"
+        if sorted(axes) == sorted(read):
+            x = np.ascontiguousarray(x.transpose([read.index(letter) for letter in axes]))
+        return replace(self, x=x, layout=axes)
 
 
 def named_or_old(
