@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from explain.inputs.display import Display
     from explain.models.opening import OpenedModel
     from explain.zoo import Samples
+
+_NUMBER = re.compile(r"-?[\d.]+")
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,12 @@ def _samples_of(opened: OpenedModel) -> Samples:
 def _read(opened: OpenedModel, sources: Sequence[str], reading: ReadingOptions) -> GivenInputs:
     from explain.preprocessing import read
 
+    for one in sources:
+        if _NUMBER.fullmatch(one) and not Path(one).exists():
+            raise OptionError(
+                f"There is no file {one!r}. If it is one of several numbers of an option, put commas between them: "
+                "--size 224,192."
+            )
     inputs = read(
         list(sources),
         model=opened.model,
