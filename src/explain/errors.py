@@ -153,6 +153,10 @@ class PreprocessingWarning(ExplainWarning):
     """Pictures were prepared in another way than the model, or the file, suggests."""
 
 
+class ClassNamesWarning(ExplainWarning):
+    """The names of the classes are not as many as the outputs: they are left out."""
+
+
 class ConvergenceWarning(ExplainWarning):
     """An integral has not converged: the error of its map, or of the sum of its values, is too large."""
 

@@ -23,6 +23,7 @@ from advice.models import (
 import explain
 from explain.errors import (
     BaselineError,
+    ClassNamesWarning,
     EngineError,
     InputError,
     LayoutError,
@@ -599,6 +600,13 @@ ADVICE = [
         lambda kit: of(kit, progress="yes"),
         lambda kit: [of(kit, progress=one) for one in (True, False, None)],
         TORCH,
+    ),
+    # explanation/wrap_up.py
+    Advice(
+        " names, but the model has ",
+        ClassNamesWarning,
+        lambda kit: of(kit, display=explain.Display(classes=("cat", "dog"))),
+        lambda kit: [of(kit, display=explain.Display(classes=("cat", "dog", "bird"))), of(kit)],
     ),
     # inputs/naming/class_names.py
     Advice(

@@ -634,8 +634,22 @@ ADVICE = [
     Advice(
         ", a single example: add the batch axis, x[None], to make it ",
         InputError,
-        lambda kit: attribute(kit.cnn(), picture(kit)[0]),
-        lambda kit: attribute(kit.cnn(), picture(kit)[0][None]),
+        lambda kit: attribute(kit.cnn(3), picture(kit, 3)[0]),
+        lambda kit: attribute(kit.cnn(3), picture(kit, 3)[0][None]),
+    ),
+    Advice(
+        " without an axis of channels: add it, x[:, None], to make it ",
+        InputError,
+        lambda kit: attribute(kit.cnn(), picture(kit)[:, 0]),
+        lambda kit: attribute(kit.cnn(), picture(kit)[:, 0][:, None]),
+        TORCH,
+    ),
+    Advice(
+        "it in these axes; series=True reads each file as a series",
+        InputError,
+        lambda kit: attribute(recurrent(kit), SERIES[0][:, :3]),
+        lambda kit: attribute(recurrent(kit), SERIES[0][None]),
+        TORCH,
     ),
     Advice(
         ": give x in these axes",

@@ -167,7 +167,7 @@ def test_different_questions_are_not_compared(saved, tmp_path):
     ("arguments", "words"),
     [
         (("attribute", "zoo:cifar_nte@torch", "-o", "a.npz"), "Did you mean 'cifar_net'?"),
-        (("attribute", "zoo:cifar_net@jax", "-o", "a.npz"), "framework='jax'"),
+        (("attribute", "zoo:cifar_net@jax", "-o", "a.npz"), "--framework jax"),
         (("attribute", "zoo:cifar_net@torch", "--method", "igg", "-o", "a.npz"), "Did you mean 'ig'?"),
         (("attribute", "zoo:cifar_net@torch", "--target", "10", "-o", "a.npz"), "10"),
         (("attribute", "zoo:cifar_net@torch", "-o", "a.jpg"), "give a name that ends in .npz"),
@@ -176,10 +176,10 @@ def test_different_questions_are_not_compared(saved, tmp_path):
         (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "n_steps=some"), "n_steps='some'"),
         (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "tolerance=0"), "tolerance=0"),
         (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--option", "rule=simpson"), "rule='simpson'"),
-        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--batch-size", "0"), "batch_size=0"),
+        (("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--batch-size", "0"), "--batch-size 0"),
         (
             ("attribute", "zoo:cifar_net@torch", "-o", "a.npz", "--memory-budget", "1"),
-            "memory_budget=1 bytes are too few",
+            "--memory-budget 1 bytes are too few",
         ),
         (("attribute", "zoo:cifar_net@torch", "none.npy", "-o", "a.npz"), "none.npy"),
         (("compare", "none.npz", "none.npz"), "none.npz"),

@@ -383,8 +383,9 @@ class TestWrongCalls:
             (("attribute", "nets:table", "table.csv", "--classes", "photos/frog.png"), "not text"),
             (("attribute", "nets:build", "photos", "--mean", "grey"), "--mean 'grey'"),
             (("attribute", "nets:build", "photos", "--size", "big"), "--size 'big'"),
+            (("attribute", "nets:build", "photos", "--size", "24", "32"), "--size 224,192"),
             (("attribute", "nets:build", "photos", "--preset", "imagnet"), "imagenet"),
-            (("attribute", "nets:table", "table.csv", "--framework", "torch"), "--framework torch"),
+            (("attribute", "nets:table", "table.csv", "--framework", "troch"), "--framework troch"),
             (("attribute", "nets:table", "table.csv", "--option", "n_steps"), "NAME=VALUE"),
             (("show", "table.csv"), "table.csv"),
             (("show", "none.npz", "-o", "a.npz"), "picture"),
@@ -399,6 +400,22 @@ class TestWrongCalls:
         assert "Traceback" not in result.output
         assert sum(line.startswith("explain: ") for line in result.stderr.splitlines()) == 1
         assert {path for path in here.rglob("*") if "__pycache__" not in path.parts} == before
+
+    @pytest.mark.parametrize("out", ["sealed", "sealed/a.png", "sealed/new/a.npz"])
+    def test_a_folder_that_may_not_be_written_is_refused_before_the_model_runs(self, here, monkeypatch, out):
+        Path("sealed").mkdir()
+        # The permissions of a folder do not hold for root.
+        monkeypatch.setattr(
+            "explain.command_line.outputs.os.access", lambda path, _: Path(path).name != "sealed"
+        )
+        result = run("attribute", "nets:broken", "table.csv", "--out", out)
+        assert result.exit_code == 2
+        assert "nothing may be written in" in result.stderr
+
+    def test_a_place_in_a_file_is_refused_before_the_model_runs(self, here):
+        result = run("attribute", "nets:broken", "table.csv", "--out", "table.csv/a/b.png")
+        assert result.exit_code == 2
+        assert "table.csv is a file" in result.stderr
 
     def test_debug_shows_the_traceback(self, here):
         result = run("attribute", "nets:broken", "table.csv", "--debug")

@@ -49,6 +49,12 @@ def make_attribution(
         typer.Option("--baseline", metavar="BASELINE", help="A number, or zeros, mean, blur or uniform."),
     ] = None,
     layer: shared.Layer = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", metavar="OUTPUT", help="Of a model with several outputs: the name or number of one."
+        ),
+    ] = None,
     option: shared.Option = None,
     classes: shared.Classes = None,
     tokenizer: Annotated[
@@ -74,7 +80,15 @@ def make_attribution(
     overwrite: shared.Overwrite = False,
     quiet: Quiet = False,
     old_model: Annotated[str | None, typer.Option("--model", "-m", hidden=True)] = None,
-    framework: Annotated[str | None, typer.Option("--framework", "-f", hidden=True)] = None,
+    framework: Annotated[
+        str | None,
+        typer.Option(
+            "--framework",
+            "-f",
+            metavar="NAME",
+            help="Where MODEL is a function of arrays: torch, tensorflow, jax or numpy.",
+        ),
+    ] = None,
     old_input: Annotated[Path | None, typer.Option("--input", hidden=True)] = None,
 ) -> None:
     """Explain what a model predicts for inputs from files: which parts of each input count for a class."""
@@ -89,7 +103,7 @@ def make_attribution(
     if out is not None:
         check_out(out, overwrite=overwrite)
     opened = given_model(name, factory, device)
-    given = given_inputs(opened, sources, reading, classes=classes, count=count)
+    given = given_inputs(opened, sources, reading, classes=classes, count=count).in_layout(layout)
     if out is not None:
         check_out(out, overwrite=overwrite, inputs=given.count)
     result = attribute(
@@ -101,7 +115,9 @@ def make_attribution(
         baseline=baseline_of(baseline),
         score=score,
         layer=layer,
-        layout=layout or given.layout,
+        output=target_of([output] if output else []),
+        framework=None if opened.seed_model else framework,
+        layout=given.layout,
         lengths=given.lengths,
         batch_size=batch_size,
         memory_budget=memory_budget,

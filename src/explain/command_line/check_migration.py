@@ -99,8 +99,8 @@ def check_models(
 
     one, other = given_model(a, factory, device), given_model(b, factory_b, device)
     given = [*(sources or []), *([] if inputs is None else [inputs])]
-    read = given_inputs(one, given, reading, classes=classes)
-    read_b = None if inputs_b is None else given_inputs(other, [inputs_b], reading)
+    read = given_inputs(one, given, reading, classes=classes).in_layout(layout)
+    read_b = None if inputs_b is None else given_inputs(other, [inputs_b], reading).in_layout(layout_b)
     report = check_migration(
         one.model,
         other.model,
@@ -108,8 +108,8 @@ def check_models(
         None if read_b is None else read_b.x,
         methods=method or None,
         target=target_of(target or []),
-        layout=layout or read.layout,
-        layout_b=layout_b or (None if read_b is None else read_b.layout),
+        layout=read.layout,
+        layout_b=layout_b if read_b is None else read_b.layout,
         tolerances=_tolerances(tolerance or []),
         batch_size=batch_size,
         seed=seed,

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, TextIO, get_type_hints
@@ -17,6 +17,7 @@ from typing import Annotated, Any, TextIO, get_type_hints
 import typer
 from rich.markup import escape
 
+from explain.command_line.spelled import as_options
 from explain.errors import ExplainError, ExplainWarning
 from explain.public_calls.callers_line import FULL_TRACEBACK
 
@@ -70,11 +71,13 @@ def command(
             for one in (*options, inspect.Parameter("debug", _KEYWORD, default=False, annotation=Debug))
         ]
 
+        spoken = {one.name: one for one in options}
+
         @functools.wraps(function)
         def run(*, debug: bool = False, **given: Any) -> None:
             for group, made in groups.items():
                 given[group] = made(**{field.name: given.pop(field.name) for field in fields(made)})
-            with _reported(debug=debug, as_json=given.get("as_json") is True):
+            with _reported(spoken, debug=debug, as_json=given.get("as_json") is True):
                 function(**given)
 
         run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
@@ -102,10 +105,10 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def _reported(*, debug: bool, as_json: bool) -> Iterator[None]:
+def _reported(options: Mapping[str, inspect.Parameter], *, debug: bool, as_json: bool) -> Iterator[None]:
     """Write warnings and errors as sentences; the exit status tells a wrong call from an unexpected failure."""
     try:
-        with _warnings_as_sentences(debug), _all_frames(debug):
+        with _warnings_as_sentences(options, debug), _all_frames(debug):
             yield
     except (typer.Exit, typer.Abort):
         raise
@@ -118,6 +121,7 @@ def _reported(*, debug: bool, as_json: bool) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from error
     except Exception as error:
         status, sentence = _status_and_sentence(error)
+        sentence = as_options(sentence, options)
         if debug:
             traceback.print_exc()
         if as_json:
@@ -157,7 +161,7 @@ def _all_frames(debug: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _warnings_as_sentences(debug: bool) -> Iterator[None]:
+def _warnings_as_sentences(options: Mapping[str, inspect.Parameter], debug: bool) -> Iterator[None]:
     """Write each warning of `explain` once, as a sentence; those of other packages only for debugging."""
     seen: set[str] = set()
 
@@ -172,7 +176,7 @@ def _warnings_as_sentences(debug: bool) -> Iterator[None]:
         text = " ".join(str(message).split())
         if text not in seen:
             seen.add(text)
-            say(f"warning: {text}")
+            say(f"warning: {as_options(text, options)}")
 
     with warnings.catch_warnings():
         if not debug:

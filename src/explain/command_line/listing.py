@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 
 from explain.command_line.arguments import shared_options as shared
 from explain.command_line.arguments.reading_options import NO_OPTIONS, ReadingOptions
@@ -36,17 +38,17 @@ def list_methods(
     if as_json:
         typer.echo(json.dumps([_method_fields(row) for row in rows], indent=2))
         return
-    print_table(
-        ("method, aliases", "options", "summary"),
-        [
-            (
-                "\n".join((f"[bold]{row.name}[/bold]", *row.aliases)),
-                "\n".join(f"{option.name}={option.default}" for option in row.options),
-                f"{row.summary} [dim]Family: {row.family}.[/dim]",
+    console = Console()
+    for row in rows:
+        # A block each: in a table, the longest names would leave the summaries a word a line in a narrow terminal.
+        aliases = f" ({', '.join(row.aliases)})" if row.aliases else ""
+        console.print(f"[bold]{row.name}[/bold]{escape(aliases)}", highlight=False)
+        lines = [f"{escape(row.summary)} [dim]Family: {row.family}.[/dim]"]
+        if row.options:
+            lines.append(
+                "--option " + escape(", ".join(f"{option.name}={option.default}" for option in row.options))
             )
-            for row in rows
-        ],
-    )
+        console.print(Padding("\n".join(lines), (0, 0, 1, 2)), highlight=False)
 
 
 def list_layers(
@@ -66,8 +68,8 @@ def list_layers(
     opened = given_model(name, factory, device)
     x = None
     if sources or opened.seed_model:
-        given = given_inputs(opened, sources, reading, count=1)
-        x, layout = given.x, layout or given.layout
+        given = given_inputs(opened, sources, reading, count=1).in_layout(layout)
+        x, layout = given.x, given.layout
     table = layers(opened.model, x, layout=layout)
     typer.echo(json.dumps(table.to_json(), ensure_ascii=False, indent=2) if as_json else str(table))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,8 @@ def check_out(out: Path, *, overwrite: bool, inputs: int = 1) -> None:
     Raises
     ------
     OptionError
-        If the suffix is unknown, the folder has files, or one file cannot hold the results.
+        If the suffix is unknown, the folder has files, one file cannot hold the results, or nothing can be written
+        there.
     """
     if is_folder(out):
         if out.suffix and not out.is_dir() and not out.name.startswith("."):
@@ -51,6 +53,22 @@ def check_out(out: Path, *, overwrite: bool, inputs: int = 1) -> None:
     elif inputs > 1:
         raise OptionError(
             f"--out {out} is one file, but the model has {inputs} inputs, each with its result: give a folder."
+        )
+    _check_place(out)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse what cannot be written, before minutes are spent on what to write."""
+    is_new = not (is_folder(out) and out.is_dir())
+    place = next(one for one in (out.absolute().parents if is_new else [out.absolute()]) if one.exists())
+    if not place.is_dir():
+        raise OptionError(
+            f"--out {out}: {place} is a file, which nothing can be written into: give another name."
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise OptionError(
+            f"--out {out}: nothing may be written in {place}: give a place in a folder of yours, or change its "
+            "permissions."
         )
 
 

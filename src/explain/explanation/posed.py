@@ -66,6 +66,8 @@ class Posed:
         Whether the result explains the output of a layer, not the inputs: there is then a single result.
     classes : tuple of str
         The names of the classes, if one of them is explained.
+    outputs_without_name : int or None
+        How many outputs an example has, if the names that the user gave for the classes are not as many.
     own_layers : Mapping of str to Problem
         For a layer that reads each of several inputs by itself: the problem at its output for each, by its name.
     """
@@ -82,6 +84,7 @@ class Posed:
     is_of_layer: bool
     text: TextTarget | None = None
     classes: tuple[str, ...] = ()
+    outputs_without_name: int | None = None
     own_layers: Mapping[str, Problem] = field(default_factory=dict)
 
 
@@ -242,6 +245,7 @@ def _posed(request: Request, opened: Backend) -> Posed:
         text=text,
         classes=() if explains_neuron else _class_names(request, outputs, text),
         own_layers=own_layers,
+        outputs_without_name=None if explains_neuron else _outputs_without_name(request, outputs, text),
     )
 
 
@@ -270,6 +274,16 @@ def _class_names(request: Request, outputs: Array, text: TextTarget | None) -> t
         return ()
     names = request.class_names
     return names if outputs.ndim == 2 and outputs.shape[1] == len(names) else ()
+
+
+def _outputs_without_name(request: Request, outputs: Array, text: TextTarget | None) -> int | None:
+    """Count the outputs of an example, if the user's names cannot be theirs: each name could stand at another class."""
+    names = request.given.display.classes
+    if not names or text is not None or outputs.ndim != 2:
+        return None
+    count = int(outputs.shape[1])
+    # Two names may say what the ends of one probability mean.
+    return None if count in (1, len(names)) else count
 
 
 def _with_computed_masks(backend: Backend, examples: Examples, executor: Executor) -> Examples:

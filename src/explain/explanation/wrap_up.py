@@ -16,6 +16,7 @@ from explain.backends.embeddings.tokens import Tokens
 from explain.backends.question import Finding
 from explain.errors import (
     CancellationWarning,
+    ClassNamesWarning,
     GradientError,
     OpaqueModelWarning,
     OutOfMemoryWarning,
@@ -60,7 +61,7 @@ def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
     GradientError
         If a value is NaN or infinite.
     """
-    before = [*posed.view.notes, *_score_notes(posed.finding)]
+    before = [*posed.view.notes, *_score_notes(posed.finding), *_name_notes(posed)]
     after = [*([UNSTEADY_NOTE] if posed.unsteady else []), *_memory_notes(posed.problem.executor)]
     structure = None if posed.is_of_layer else posed.request.given.structure
     results: list[Attribution | None] = []
@@ -133,7 +134,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
             "numpy": np.__version__,
         },
         notes=tuple(message for message, _ in notes),
-        display=_shown(given.display, problem, posed.classes),
+        display=_shown(_with_fitting_names(given.display, posed), problem, posed.classes),
         input_name=given.name,
         together=explained.together,
     )
@@ -200,6 +201,21 @@ def _score_notes(finding: Finding) -> Notes:
     return notes
 
 
+def _name_notes(posed: Posed) -> Notes:
+    """Warn of names of classes that are not those of the outputs."""
+    count = posed.outputs_without_name
+    if count is None:
+        return []
+    return [
+        (
+            f"display.classes has {len(posed.request.given.display.classes)} names, but the model has {count} outputs "
+            "for an example: the names may be of other classes, and are left out of the result. Give a name for each "
+            "output, in their order, display=explain.Display(classes=(...)), or no names.",
+            ClassNamesWarning,
+        )
+    ]
+
+
 def _memory_notes(executor: Executor) -> Notes:
     """Warn if memory ran out during the call."""
     most = executor.halved_to
@@ -257,6 +273,10 @@ def _by_token(
         baseline=None,
         layout=layout.axes,
     )
+
+
+def _with_fitting_names(display: Display, posed: Posed) -> Display:
+    return display if posed.outputs_without_name is None else replace(display, classes=())
 
 
 def _shown(display: Display, problem: Problem, classes: tuple[str, ...]) -> Display:

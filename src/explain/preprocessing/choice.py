@@ -118,8 +118,7 @@ def _base(
     raise InputError(
         f"{whose} how pixels become its input, and a wrong guess would give a wrong explanation. Say what was done in "
         "training: preprocessing='imagenet' (models of torchvision), 'tf', 'torch' or 'caffe' (of Keras), 'none' "
-        "(pixels from 0 to 255 as they are), or divide_by=255 with mean= and std= if there are any. On the command "
-        "line: --preset imagenet, or --divide-by 255."
+        "(pixels from 0 to 255 as they are), or divide_by=255 with mean= and std= if there are any."
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from explain.command_line.arguments.class_names import read_class_names
 from explain.command_line.arguments.reading_options import ReadingOptions
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from explain.inputs.display import Display
     from explain.models.opening import OpenedModel
     from explain.zoo import Samples
+
+_NUMBER = re.compile(r"-?[\d.]+")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,24 @@ class GivenInputs:
         """The number of inputs of the model."""
         return len(self.x) if isinstance(self.x, dict | tuple) else 1
 
+    def in_layout(self, axes: str | None) -> GivenInputs:
+        """Give the inputs with their axes as a model has them, where it is known how they were read.
+
+        Parameters
+        ----------
+        axes : str, optional
+            Of `--layout`. The same letters in another order move the axes, and a C that lacks is an axis of one
+            channel; other letters only name the axes that there are.
+        """
+        if axes is None or self.layout is None:
+            return self if axes is None else replace(self, layout=axes)
+        x, read = self.x, self.layout
+        if sorted(axes) == sorted(f"{read}C") and "C" not in read:
+            x, read = x[..., None], f"{read}C"
+        if sorted(axes) == sorted(read):
+            x = np.ascontiguousarray(x.transpose([read.index(letter) for letter in axes]))
+        return replace(self, x=x, layout=axes)
+
 
 def named_or_old(
     model: str | None,
@@ -46,7 +69,7 @@ def named_or_old(
     Raises
     ------
     OptionError
-        If there is no model, or `--framework` is given for one that is not a seed model.
+        If there is no model.
     """
     from explain.zoo import names
 
@@ -61,12 +84,11 @@ def named_or_old(
             "MODEL is missing: give a file, a function that builds the model (package.module:function), or a seed "
             "model (zoo:cifar_net@torch), and then the inputs."
         )
-    if old_model is not None or framework is not None:
-        plain = name.removeprefix("zoo:")
-        if old_model is None and plain not in names():
-            raise OptionError(f"--framework {framework} is for seed models only: leave it out.")
+    plain = name.removeprefix("zoo:")
+    is_old = old_model is not None or (framework is not None and plain in names())
+    if is_old:
         name = f"zoo:{plain}@{framework or 'torch'}"
-    if old_model is not None or framework is not None or old_input is not None:
+    if is_old or old_input is not None:
         say(f"--model, --framework and --input are replaced by arguments: explain attribute {name} INPUT...")
     return name, sources
 
@@ -145,6 +167,12 @@ def _samples_of(opened: OpenedModel) -> Samples:
 def _read(opened: OpenedModel, sources: Sequence[str], reading: ReadingOptions) -> GivenInputs:
     from explain.preprocessing import read
 
+    for one in sources:
+        if _NUMBER.fullmatch(one) and not Path(one).exists():
+            raise OptionError(
+                f"There is no file {one!r}. If it is one of several numbers of an option, put commas between them: "
+                "--size 224,192."
+            )
     inputs = read(
         list(sources),
         model=opened.model,

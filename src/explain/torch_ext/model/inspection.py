@@ -182,6 +182,12 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | Non
                 assert isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
                 return _convolution_complaint(name, ndim, module.in_channels, shape)
         if isinstance(module, nn.RNNBase):
+            if len(shape) == 2:
+                axes = "(N, T, C)" if module.batch_first else "(T, N, C)"
+                return Complaint(
+                    f"layer {name!r} wants series, {axes} of {module.input_size} features, x has shape {shape}: give "
+                    "it in these axes; series=True reads each file as a series"
+                )
             if shape[-1] == module.input_size:
                 return None
             return Complaint(
@@ -227,6 +233,11 @@ def _decoder_remedy(model: Any, keywords: Container[str]) -> str:
 
 def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int, ...]) -> Complaint | None:
     wanted = {3: "(N, C, T)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}[ndim]
+    if len(shape) == ndim - 1 and channels == 1:
+        # Of a single example too, this adds the axis that lacks.
+        return Complaint(
+            f"x has shape {shape} without an axis of channels: add it, x[:, None], to make it {wanted}"
+        )
     if len(shape) == ndim - 1 and shape[0] == channels:
         return Complaint(
             f"x has shape {shape}, a single example: add the batch axis, x[None], to make it {wanted}"
