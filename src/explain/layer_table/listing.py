@@ -33,6 +33,7 @@ from explain.inputs.layout import Layout
 from explain.keras.layers import n_trained
 from explain.layer_table.shared_runs import SharedRuns
 from explain.layer_table.table import LayerRow, LayerTable
+from explain.public_calls.callers_line import at_callers_line
 from explain.running.layer_view import resolve_layer
 from explain.running.locks import ONE_CALL_AT_A_TIME
 from explain.running.maps.default_layer import as_map
@@ -44,6 +45,7 @@ _METHOD = "saliency"
 _CANONICAL = "TDHWC"
 
 
+@at_callers_line
 def layers(
     model: Any,
     x: Any = None,

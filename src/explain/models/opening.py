@@ -13,6 +13,7 @@ from explain.backends.protocol import Extension
 from explain.errors import InputError, MissingFileError, ModelFileError, UnsupportedModelError
 from explain.models.factories import Factory, built
 from explain.models.formats import TITLES, format_of
+from explain.public_calls.callers_line import at_callers_line
 from explain.zoo import load as load_zoo_model
 from explain.zoo import names as zoo_names
 
@@ -46,6 +47,7 @@ class OpenedModel:
     path: Path | None = None
 
 
+@at_callers_line
 def load_model(
     source: str | os.PathLike[str], *, factory: Factory | None = None, device: str | None = None
 ) -> Any:

@@ -17,6 +17,7 @@ from explain.preprocessing.choice import chosen
 from explain.preprocessing.geometry import Interpolation, Resize, Size
 from explain.preprocessing.inputs_read import Inputs
 from explain.preprocessing.settings import Color, Numbers
+from explain.public_calls.callers_line import at_callers_line
 
 _OF_TABLES = ("columns", "drop", "index", "series", "time")
 _OF_PICTURES = (
@@ -45,6 +46,7 @@ _TAKEN: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@at_callers_line
 def read(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from explain.inputs.display import Display
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.arguments import Choices, check_arguments, check_pair
 from explain.render.colours import DEFAULT_PERCENTILE, Scale
 from explain.render.difference import with_difference
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@at_callers_line
 def plot_pair(
     a: Attribution,
     b: Attribution,

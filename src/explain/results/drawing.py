@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from explain.inputs.display import Display
+from explain.public_calls.callers_line import at_callers_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class Drawing:
     """The methods of an attribution that draw it."""
 
+    @at_callers_line
     def plot(
         self: Any,
         *,
