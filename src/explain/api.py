@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
+from explain.algorithms.example_warnings import examples_shortened
 from explain.explanation.arguments import OWN_ENGINE
 from explain.explanation.checked_request import checked_request
 from explain.explanation.maximization_start import start_of
@@ -237,7 +238,7 @@ def attribute(
     with shown(progress, request.method.name), posed(request) as problem:
         found = run(problem)
     result, notes = wrap_up(problem, found)
-    warn_at_callers_line(notes)
+    warn_at_callers_line((examples_shortened(note), category) for note, category in notes)
     return result
 
 

@@ -508,8 +508,20 @@ ADVICE = [
     Advice(
         ", which no extension accepts. Accepted are: ",
         UnsupportedModelError,
+        lambda kit: attribute(object(), TABLE),
+        lambda kit: attribute(linear(kit), TABLE),
+    ),
+    Advice(
+        ", which may take arrays of any kind: say of which ",
+        UnsupportedModelError,
         lambda kit: attribute(plain(kit), TABLE),
         lambda kit: attribute(plain(kit), TABLE, framework=kit.name, score="output"),
+    ),
+    Advice(
+        " is no model: give one model, such as ",
+        UnsupportedModelError,
+        lambda kit: attribute(None, TABLE),
+        lambda kit: attribute(linear(kit), TABLE),
     ),
     Advice(
         " is not registered; installed extensions are: ",

@@ -65,6 +65,10 @@ def foreign(folder: Path) -> None:
     np.savez(folder / "a.npz", values=np.ones(3))
 
 
+def other_header(folder: Path) -> None:
+    np.savez(folder / "a.npz", header=np.array('{"format": "other"}'))
+
+
 def filled(folder: Path) -> Any:
     """Load a file where hardly any memory is free."""
     path = A.save(folder / "a")
@@ -135,8 +139,10 @@ ADVICE = (
     Advice(" is not a saved attribution: it is no .npz archive.", AttributionFileError,
            loaded_after(lambda folder: (folder / "a.npz").write_text("text"), lambda folder: explain.load(folder / "a")
            ), saved_and_loaded, on=ONCE),
-    Advice(" is not a saved attribution (", AttributionFileError,
+    Advice(" is not a saved attribution: it lacks the header", AttributionFileError,
            loaded_after(foreign, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
+    Advice(" is not a saved attribution (", AttributionFileError,
+           loaded_after(other_header, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
     Advice(" cannot be read as a saved attribution (", AttributionFileError,
            loaded_after(damaged, lambda folder: explain.load(folder / "a")), saved_and_loaded, on=ONCE),
     Advice(" has format version ", AttributionFileError,

@@ -133,7 +133,7 @@ def test_third_partys_backend_is_found(third_party):
     with pytest.raises(UnsupportedModelError, match=r"path_gradients.*numpy-linear"):
         explain.attribute(model, x, "ig", target=0)
     with pytest.raises(UnsupportedModelError, match=r"acme_linear\.Linear"):
-        explain.attribute(3, x)
+        explain.attribute(object(), x)
 
 
 def test_engine_where_there_is_none(third_party):

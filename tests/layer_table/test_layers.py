@@ -193,6 +193,22 @@ def test_what_is_refused(model, x, error, words):
         explain.layers(model(), x)
 
 
+@pytest.mark.parametrize("vocabulary", [None, 20])
+def test_the_advice_for_an_open_size_works(vocabulary):
+    keras = pytest.importorskip("keras")
+    first = (
+        [keras.Input((None, 3))]
+        if vocabulary is None
+        else [keras.Input((None,), dtype="int32"), keras.layers.Embedding(vocabulary, 3)]
+    )
+    model = keras.Sequential([*first, keras.layers.LSTM(4), keras.layers.Dense(2)])
+    with pytest.raises(InputError, match="leaves a size open") as caught:
+        explain.layers(model)
+    call = str(caught.value).partition("for example ")[2].removesuffix(".")
+    table = eval(call, {"explain": explain, "model": model, "np": np})
+    assert [row.kind for row in table][-2:] == ["LSTM", "Dense"]
+
+
 class TestHowItIsShown:
     table = LayerTable(
         tuple(

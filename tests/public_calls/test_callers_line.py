@@ -16,6 +16,7 @@ from explain.errors import ExplainError, InputError, ModelCallError
 
 X = np.ones((2, 4), np.float32)
 PACKAGE = str(Path(explain.__file__).parent)
+RESULT = explain.Attribution(values=X, inputs=X, layout="NC", method="saliency", scores=np.ones(2))
 
 CALLS = {
     "attribute": lambda kit, model: explain.attribute(model, X[:, :3], "ig", target=0),
@@ -24,6 +25,20 @@ CALLS = {
     "port": lambda kit, model: explain.port(model, kit.dense([(np.ones((9, 9)), np.ones(9))])),
     "compare": lambda kit, model: explain.compare(X, X),
     "zoo": lambda kit, model: explain.zoo.load("none"),
+    "load": lambda kit, model: explain.load("none"),
+    "load_model": lambda kit, model: explain.load_model("none.keras"),
+    "layers": lambda kit, model: explain.layers(model, X[:, :3]),
+    "read": lambda kit, model: explain.preprocessing.read("none.png"),
+    "preset": lambda kit, model: explain.preprocessing.preset("no such"),
+    "pictures": lambda kit, model: explain.preprocessing.Preprocessing()(X),
+    "plot_pair": lambda kit, model: explain.render.plot_pair(X, X),
+    "show": lambda kit, model: explain.render.show(X),
+    "load_report": lambda kit, model: explain.migration.load_report(__file__),
+    "index": lambda kit, model: RESULT["none"],
+    "save": lambda kit, model: RESULT.save("a.png"),
+    "plot": lambda kit, model: RESULT.plot(plane="H"),
+    "kind": lambda kit, model: explain.render.plot_waterfall(RESULT),
+    "tokens": lambda kit, model: RESULT.tokens(),
 }
 
 

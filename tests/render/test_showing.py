@@ -329,3 +329,17 @@ class TestComparison:
     def test_the_maps_are_not_in_its_json(self, made):
         a = made.images(1)
         assert "attributions" not in explain.compare(a, a).to_json()
+
+
+@pytest.mark.parametrize(
+    "several", [(3, "ab"), [3, "ab"], {"x": 3, "y": "ab"}], ids=lambda one: type(one).__name__
+)
+def test_what_belongs_to_one_result(several):
+    together = shown_together(several)
+    with pytest.raises(AttributeError, match=r"take it by its input, a\[('x'|0)\]\.real; ") as caught:
+        together.real  # noqa: B018
+    assert eval(str(caught.value).partition("input, ")[2].partition(";")[0], {"a": together}) == 3
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        together.nothing  # noqa: B018
+    assert not hasattr(together, "plot")
+    assert copy.deepcopy(together) == pickle.loads(pickle.dumps(together)) == together

@@ -400,3 +400,20 @@ def test_warnings_of_a_call_are_cut(kit):
     assert "example [1]" in " ".join(a.notes)
     assert "example [0]" in " ".join(a[1].notes)
     assert not any("zero" in note for note in a[[0, 2]].notes)
+
+
+@pytest.mark.filterwarnings("ignore::explain.errors.ZeroGradientWarning")
+def test_the_warning_of_each_method_is_cut(kit):
+    """A warning that named the examples in words of its own would stay with every example."""
+    rng = np.random.default_rng(0)
+    model = kit.dense(
+        [(rng.normal(size=(2, 9)) * 40, rng.normal(size=9)), (rng.normal(size=(9, 2)), np.zeros(2))], "relu"
+    )
+    x = np.float32(rng.normal(size=(120, 2)))
+    with pytest.warns(ExplainWarning, match=r"tolerance=.*\d+, … \d+ more\]"):
+        a = explain.attribute(model, x, "ig", target=1, max_steps=7, tolerance=1e-6)
+    far = np.flatnonzero(a.map_error > 1e-6)
+    (note,) = (one for one in a.notes if "tolerance" in one)
+    assert str(far.tolist()) in note  # the result keeps all of them
+    for place in range(len(a)):
+        assert any("tolerance" in one for one in a[place].notes) == (place in far)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 from importlib.metadata import entry_points
+from inspect import isbuiltin, isfunction, ismethod
 from os import PathLike, fspath
 from typing import Any
 
@@ -33,9 +34,9 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
 
     Examples
     --------
-    >>> extension_for(3)
+    >>> extension_for(None)
     Traceback (most recent call last):
-    explain.errors.UnsupportedModelError: model is of type int, which no extension accepts. Accepted are: ...
+    explain.errors.UnsupportedModelError: model=None is no model: give one model, such as a torch.nn.Module, ...
     """
     registered = extensions()
     if isinstance(model, (str, PathLike)) and not _is_recognised(model):
@@ -65,16 +66,22 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     known = no_model(model, _is_recognised)
     if known:
         raise UnsupportedModelError(known)
+    frameworks = " or ".join(repr(extension.name) for extension in registered)
+    if isfunction(model) or isbuiltin(model) or ismethod(model):
+        name = getattr(model, "__name__", "function").replace("<lambda>", "lambda")
+        raise UnsupportedModelError(
+            f"model is a function, {name}, which may take arrays of any kind: say of which framework they are, "
+            f"framework={frameworks}; or give the model that it calls, of which more methods work."
+        )
+    if model is None or isinstance(model, (list, tuple, set, int, float, complex, bytes)):
+        raise UnsupportedModelError(
+            f"model={brief(model)} is no model: give one model, such as a torch.nn.Module, a keras.Model, a "
+            "scikit-learn estimator, or what explain.load_model(path) gives."
+        )
     accepted = "; ".join(f"{extension.name}: {extension.accepts}" for extension in registered)
     kind = type(model)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    plain = callable(model) and not isinstance(model, type)
-    remedy = (
-        " For a plain function say what it takes: "
-        f"framework={' or '.join(repr(extension.name) for extension in registered)}."
-        if plain and registered
-        else ""
-    )
+    remedy = f" For a plain function say what it takes: framework={frameworks}." if callable(model) else ""
     raise UnsupportedModelError(
         f"model is of type {name}, which no extension accepts. Accepted are: {accepted}.{remedy}"
     )

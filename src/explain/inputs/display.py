@@ -11,6 +11,7 @@ import numpy as np
 
 from explain.errors import OptionError
 from explain.inputs.naming.brief import brief
+from explain.inputs.naming.given_names import given_names
 
 # How many entries of a container, and how many characters of a text, are written.
 _MOST = 6
@@ -28,13 +29,14 @@ class Display:
     bounds : tuple of float, optional
         The least and the greatest value a valid input can have, in the model's own units (before
         ``scale`` and ``mean`` are applied).
-    classes : tuple of str
-        Names of the model's outputs, in order.
-    step_names : tuple of tuple of str
+    classes : sequence of str
+        Names of the model's outputs, in order; also an array or an index of them, ``{0: "cat"}`` or ``{"cat": 0}``.
+        They are held as a tuple of str, as all names are.
+    step_names : sequence of sequences of str
         For sequences: the names of every example's steps (the characters of a name).
-    feature_names : tuple of str
+    feature_names : sequence of str
         For tables: the names of the columns; for series: the names of the channels.
-    example_names : tuple of str
+    example_names : sequence of str
         The names of the examples, such as the files from which they were read.
     sampling_rate : float, optional
         For series: steps per second, which turns steps into seconds on the time axis.
@@ -60,6 +62,22 @@ class Display:
     color: Literal["rgb", "bgr"] = "rgb"
     preprocessing: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        """Hold names as tuples of str, whatever they were given in, and refuse what cannot be drawn."""
+        for name in ("classes", "feature_names", "example_names"):
+            object.__setattr__(self, name, given_names(name, getattr(self, name)))
+        object.__setattr__(self, "step_names", _of_each_example(self.step_names))
+        for name in ("mean", "scale"):
+            _check_numbers(name, getattr(self, name))
+        rate = self.sampling_rate
+        if rate is not None and not (_is_number(rate) and 0 < rate < float("inf")):
+            raise OptionError(
+                f"display.sampling_rate={brief(rate)} is not a positive number: give the steps per second, for "
+                "example 500, or None for an axis of steps."
+            )
+        if self.color not in ("rgb", "bgr"):
+            raise OptionError(f"display.color={brief(self.color)} is not known: give 'rgb' or 'bgr'.")
+
     def __repr__(self) -> str:
         """Name the fields that were given, long ones shortened: a thousand class names do not fill a screen."""
         given = []
@@ -83,6 +101,32 @@ class Display:
             return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
         return cls(**{name: frozen(value) for name, value in fields.items()})
+
+
+def _of_each_example(given: Any) -> tuple[tuple[str, ...], ...]:
+    """Give the names of the steps of each example; a str stands for its letters."""
+    if given is None:
+        return ()
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise OptionError(
+            f"display.step_names={brief(given)} is not a sequence of names for each example: give "
+            'step_names=(("a", "film"), ("the", "end")).'
+        )
+    return tuple(given_names("step_names", tuple(one) if isinstance(one, str) else one) for one in given)
+
+
+def _check_numbers(name: str, given: Any) -> None:
+    try:
+        np.asarray(given, np.float64)
+    except (TypeError, ValueError) as cause:
+        raise OptionError(
+            f"display.{name}={brief(given)} has to be a number, or one for each channel: give {name}=0.5, or "
+            f"{name}=(0.5, 0.4, 0.4)."
+        ) from cause
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def display_of(display: Display | Mapping[str, Any] | None) -> Display:

@@ -172,14 +172,25 @@ def _request(
     )
 
 
+# What a message writes for a size that a model leaves open.
+_OPEN_SIZE = 32
+
+
 def _example(extension: Extension, model: Any) -> Array:
     """Draw an example of the shape that a model states: token ids are zeros, anything else random numbers."""
     shape = extension.stated_input_shape(model)
-    if shape is None or None in shape:
-        states = "does not state" if shape is None else f"leaves a size open, {shape}, in"
+    if shape is None:
         raise InputError(
-            f"x is not given, and the model {states} the shape of its input: give explain.layers(model, x) a batch as "
-            "the model takes it, for example np.zeros((1, 3, 224, 224), np.float32)."
+            "x is not given, and the model does not state the shape of one input: give explain.layers(model, x) a "
+            "batch as the model takes it, for example np.zeros((1, 3, 224, 224), np.float32), of several inputs a "
+            "tuple or dict. TorchScript, exported and TFLite models, SavedModels and functions have lost their layers."
+        )
+    if None in shape:
+        sizes = (1, *(_OPEN_SIZE if size is None else size for size in shape))
+        kind = "int64" if extension.reads_token_ids(model) else "float32"
+        raise InputError(
+            f"x is not given, and the model leaves a size open, {shape}, in the shape of its input: give a batch as "
+            f"the model takes it, for example explain.layers(model, np.zeros({sizes}, np.{kind}))."
         )
     full = cast("tuple[int, ...]", (1, *shape))
     if extension.reads_token_ids(model):

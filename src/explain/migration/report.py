@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from explain.errors import MigrationError
 from explain.files.atomic_write import replace_file
 from explain.inputs.display import shortened
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.shown import Shown
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ class MigrationReport(Shown):
         return path
 
 
+@at_callers_line
 def load_report(path: str | Path) -> MigrationReport:
     """Read a report that `MigrationReport.save` wrote; its maps were not saved.
 

@@ -141,7 +141,7 @@ def _of_archive(path: Path, size: int) -> str:
     kind = "an archive of arrays" if any(name.endswith(".npy") for name in names) else "a ZIP archive"
     raise ModelFileError(
         f"{path} is {kind} and holds no model of Keras or PyTorch: give a model file, or the folder of a SavedModel "
-        "unpacked."
+        "unpacked; explain.load reads what Attribution.save wrote."
     )
 
 

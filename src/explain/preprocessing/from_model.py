@@ -16,6 +16,7 @@ from explain.preprocessing.first_layers import Beginning, beginning_of
 from explain.preprocessing.first_modules import channels_of
 from explain.preprocessing.geometry import Size
 from explain.preprocessing.settings import Color, Preprocessing
+from explain.public_calls.callers_line import at_callers_line
 
 _COLORS: Mapping[int, Color] = {1: "grey", 3: "rgb"}
 
@@ -41,6 +42,7 @@ class PictureInput:
     shape: tuple[int | None, ...] | None = None
 
 
+@at_callers_line
 def of_model(model: Any, path: str | os.PathLike[str] | None = None) -> Preprocessing | None:
     """Read the preprocessing of pictures from where a model states it.
 

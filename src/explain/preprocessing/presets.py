@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from explain.errors import OptionError
 from explain.preprocessing.settings import Preprocessing
+from explain.public_calls.callers_line import at_callers_line
 
 
+@at_callers_line
 def preset(name: str) -> Preprocessing:
     """Give well-known settings by their name.
 

@@ -28,6 +28,7 @@ from explain.preprocessing.geometry import (
     resized,
 )
 from explain.preprocessing.given_pictures import pictures_of
+from explain.public_calls.callers_line import at_callers_line
 
 Color = Literal["rgb", "bgr", "grey"]
 _WHITE = 255.0
@@ -112,6 +113,7 @@ class Preprocessing:
         for name in ("mean", "std"):
             object.__setattr__(self, name, self._per_channel(name))
 
+    @at_callers_line
     def __call__(self, pictures: Any) -> npt.NDArray[np.float32]:
         """Make a batch from pictures.
 

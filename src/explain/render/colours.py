@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.errors import RenderError
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.colour_maps import diverging, sequential
 from explain.results.heatmap import Array, Floats
 
@@ -108,6 +109,7 @@ class Scale:
         return "min" if below else "max" if above else "neither"
 
 
+@at_callers_line
 def shared_scale(*maps: Array, signed: bool = True, percentile: float = DEFAULT_PERCENTILE) -> Scale:
     """Determine one scale for all these heatmaps.
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.catalogue import methods
+from explain.algorithms.example_warnings import examples_shortened
 from explain.inputs.layout import Layout
 from explain.render.colours import Scale
 from explain.results.attribution import Attribution
@@ -142,7 +143,9 @@ class Drawn:
     @property
     def notes(self) -> list[str]:
         """The warnings of all attributions, without duplicates."""
-        return list(dict.fromkeys(note for one in self.attributions for note in one.notes))
+        return list(
+            dict.fromkeys(examples_shortened(note) for one in self.attributions for note in one.notes)
+        )
 
     def maps_of_example(self, example: int) -> list[Floats]:
         """Give every map of one example."""

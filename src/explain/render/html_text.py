@@ -9,6 +9,7 @@ import numpy as np
 
 from explain.errors import RenderError
 from explain.inputs.text.tokens import Token
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import DEFAULT_PERCENTILE, Scale, css_color
 from explain.render.drawn import Drawn
@@ -28,6 +29,7 @@ _FONT = "font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue
 _QUIET = "opacity:.75;font-size:.8em"
 
 
+@at_callers_line
 def text_html(
     attribution: Attribution,
     *,

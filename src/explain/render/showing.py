@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from explain.errors import RenderError
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.notebook import (
     HTML,
     MOST_ROWS,
@@ -82,6 +83,7 @@ class Show:
         return f'<div class="explain-results" style="{_FONT}">{"".join(parts)}</div>'
 
 
+@at_callers_line
 def show(results: Any) -> Show:
     """Show one result or several in a notebook, also of different kinds of input.
 

@@ -164,6 +164,7 @@ class Attribution(Drawing, Exports, Shown):
         """Give the number of examples."""
         return int(self.values.shape[Layout(self.layout).batch_axis])
 
+    @at_callers_line
     def __getitem__(self, index: Index) -> Attribution:
         """Give some of the examples, with all that belongs to them; the batch axis stays.
 
@@ -229,10 +230,12 @@ class Attribution(Drawing, Exports, Shown):
         """What an example is: ``"image"``, ``"sequence"``, ``"table"`` or ``"volume"``."""
         return Layout(self.layout).kind
 
+    @at_callers_line
     def with_display(self, **changes: Any) -> Attribution:
         """Give the same attribution with some fields of its `Display` changed."""
         return replace(self, display=replace(self.display, **changes))
 
+    @at_callers_line
     def tokens(self, example: int = 0) -> list[tuple[str, float]]:
         """Give the tokens of a text with their values, in order, without padding.
 
@@ -251,6 +254,7 @@ class Attribution(Drawing, Exports, Shown):
         shown = zip(text.tokens, values[: len(text.tokens)], strict=True)
         return [(token.name, value) for token, value in shown if token.kind != "padding"]
 
+    @at_callers_line
     def by_word(self) -> Attribution:
         """Give the attribution of texts with one value for each word, (N, words), instead of one for each token.
 
@@ -295,6 +299,7 @@ class Attribution(Drawing, Exports, Shown):
     def save(self, path: str | os.PathLike[str]) -> Path: ...
     @overload
     def save(self, path: IO[bytes]) -> None: ...
+    @at_callers_line
     def save(self, path: str | os.PathLike[str] | IO[bytes]) -> Path | None:
         """Write the attribution to one ``.npz`` file: arrays and JSON, no pickle.
 
@@ -338,7 +343,7 @@ def load(path: str | os.PathLike[str] | IO[bytes]) -> Attribution:
     ------
     AttributionFileError
         If the file is not a saved attribution, is truncated, or comes from a newer format.
-    FileNotFoundError
+    MissingFileError
         If there is no such file.
 
     Examples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -14,7 +13,7 @@ from typing import IO, Any, TypeVar, cast
 import numpy as np
 import psutil
 
-from explain.errors import AttributionFileError, ExplainError, InputError
+from explain.errors import AttributionFileError, ExplainError, InputError, MissingFileError
 from explain.files.atomic_write import replace_file
 from explain.inputs.display import Display, shortened
 from explain.inputs.layout import Layout
@@ -44,7 +43,10 @@ ARRAYS = (
     "history",
 )
 
-_REMEDY = "Give a file that Attribution.save wrote; if it was truncated in transfer, copy it again."
+_REMEDY = (
+    "Give a file that Attribution.save wrote, or read a model with explain.load_model; if the file was truncated in "
+    "transfer, copy it again."
+)
 
 
 def write_fields(target: str | os.PathLike[str] | IO[bytes], fields: Mapping[str, Any]) -> Path | None:
@@ -144,9 +146,8 @@ def _content(source: Any) -> tuple[bytes, str]:
         )
     if not path.exists():
         either = f" nor {added}" if not path.suffix else ""
-        raise FileNotFoundError(
-            errno.ENOENT,
-            f"There is no file {path}{either} (in {Path.cwd()}): give the path that Attribution.save returned",
+        raise MissingFileError(
+            f"There is no file {path}{either} (in {Path.cwd()}): give the path that Attribution.save returned."
         )
     return path.read_bytes(), str(path)
 
@@ -185,7 +186,7 @@ def read_fields(source: str | os.PathLike[str] | IO[bytes], make: Callable[..., 
     ------
     AttributionFileError
         If the file is no archive, is damaged, has other content or a newer format.
-    FileNotFoundError
+    MissingFileError
         If there is no such file.
     """
     content, name = _content(source)
@@ -222,6 +223,10 @@ def _fields_in(content: bytes, name: str) -> dict[str, Any]:
         raise AttributionFileError(
             f"{name} cannot be read as a saved attribution ({cause}). {_REMEDY}"
         ) from cause
+    if "header" not in arrays:
+        raise AttributionFileError(
+            f"{name} is not a saved attribution: it lacks the header that Attribution.save writes. {_REMEDY}"
+        )
     header = json.loads(str(arrays.pop("header")))
     if header.pop("format") != FORMAT:
         raise KeyError("format")

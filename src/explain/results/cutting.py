@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explain.algorithms.example_warnings import examples_named
+from explain.algorithms.example_warnings import NAMED_EXAMPLES, examples_named
 from explain.errors import ExampleIndexError
 from explain.inputs.display import Display, shortened
 from explain.inputs.layout import Layout
@@ -24,9 +24,6 @@ Index = int | slice | list[int] | list[bool] | npt.NDArray[np.integer[Any]] | np
 _BY_EXAMPLE = ("scores", "predicted", "delta", "relative_delta", "steps", "map_error", "mask")
 _TUPLES = ("target", "neuron", "texts")
 _NAMES_OF_EXAMPLES = ("step_names", "example_names")
-
-# How `examples_named` writes examples in a warning.
-_NAMED = re.compile(r"\bexamples? \[(\d+(?:, \d+)*)\]")
 
 _WAYS = (
     "give a number (a[0], a[-1]), a slice (a[:3]), a list of numbers (a[[0, 2]]) or one bool for each example "
@@ -177,12 +174,13 @@ def _cut_notes(notes: tuple[str, ...], places: slice | npt.NDArray[np.intp], cou
     new = {old: number for number, old in enumerate(_numbers(places, count))}
     kept = []
     for note in notes:
-        named = [int(one) for group in _NAMED.findall(note) for one in group.split(",")]
+        named = [int(one) for group in NAMED_EXAMPLES.findall(note) for one in group.split(",")]
         if named and not set(named) & set(new):
             continue
-        kept.append(_NAMED.sub(lambda found: _renumbered(found.group(1), new), note))
+        kept.append(NAMED_EXAMPLES.sub(lambda found: _renumbered(found, new), note))
     return tuple(kept)
 
 
-def _renumbered(numbers: str, new: Mapping[int, int]) -> str:
-    return examples_named([new[int(one)] for one in numbers.split(",") if int(one) in new])
+def _renumbered(found: re.Match[str], new: Mapping[int, int]) -> str:
+    named = examples_named([new[int(one)] for one in found.group(1).split(",") if int(one) in new])
+    return found.group()[0] + named[1:]

@@ -15,6 +15,7 @@ from explain.errors import InputError, PackageNotInstalledError
 from explain.inputs.display import Display
 from explain.inputs.layout import Layout
 from explain.inputs.text.tokens import Text
+from explain.public_calls.callers_line import at_callers_line
 
 if TYPE_CHECKING:
     import pandas
@@ -32,6 +33,7 @@ _AXES = {"N": "example", "T": "step", "D": "depth", "H": "height", "W": "width"}
 class Exports:
     """The methods of an attribution that give it in the form of another library."""
 
+    @at_callers_line
     def to_dataframe(self) -> pandas.DataFrame:
         """Give a tidy `pandas.DataFrame`: one row for each value, with its input and its names.
 
@@ -74,6 +76,7 @@ class Exports:
             )
         return pandas.DataFrame(_columns(given))
 
+    @at_callers_line
     def to_xarray(self) -> xarray.DataArray:
         """Give the values as an `xarray.DataArray`, whose axes and positions have names.
 
@@ -114,6 +117,7 @@ class Exports:
             given.values, dims=given.names, coords=coordinates, name="attribution", attrs=attributes
         )
 
+    @at_callers_line
     def to_dict(self) -> dict[str, Any]:
         """Give every field as plain data, which `json.dumps` takes: arrays as lists, NaN and infinity as text.
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from explain.errors import RenderError
 from explain.inputs.layout import Layout
+from explain.public_calls.callers_line import at_callers_line
 from explain.results.names import listed
 
 Array = npt.NDArray[Any]
@@ -16,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 ChannelRule = Literal["sum", "mean", "abs_sum", "abs_max"]
 
 
+@at_callers_line
 def heatmaps(
     values: Array, layout: str | Layout, *, channels: ChannelRule = "sum", per_feature: bool = False
 ) -> Floats:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sized
+from typing import Any, cast
 
 # How many results of a container are written.
 _MOST = 12
@@ -19,6 +19,17 @@ class Shown:
         from explain.render import show
 
         return show(self)._repr_mimebundle_(include, exclude)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say that what a single result has, these have one by one."""
+        keys = list(self) if isinstance(self, Mapping) else range(len(cast("Sized", self)))
+        first = next(iter(keys), None)
+        if not name.startswith("_") and first is not None and hasattr(cast(Any, self)[first], name):
+            raise AttributeError(
+                f"{type(self).__name__} has a result for each of {len(keys)} inputs, and {name} belongs to one: take "
+                f"it by its input, a[{first!r}].{name}; explain.render.show(a) shows all."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 class AttributionTuple(Shown, tuple[Any, ...]):

@@ -312,8 +312,6 @@ def test_a_pair_shares_lines_axes_and_scale(check_text):
     ("fields", "arguments", "expected"),
     [
         ({"feature_names": ("a", "b")}, {}, r"feature_names has 2 names but the series has 3 channels"),
-        ({"sampling_rate": 0.0}, {}, r"sampling_rate=0.0 is not a positive number"),
-        ({"sampling_rate": "fast"}, {}, r"sampling_rate='fast' is not a positive"),
         ({"mean": (1.0, 2.0)}, {}, r"display.mean=\(1.0, 2.0\) has 2 numbers but the input has 3 channels"),
         ({"example_names": ("a", "b")}, {}, r"example_names has 2 names but there are 1 examples"),
         ({}, {"series": "bars"}, r"series='bars' is not known: give 'lines'.*'map'"),

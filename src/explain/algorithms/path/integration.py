@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, baselines_of, convergence_delta
-from explain.algorithms.example_warnings import Warnings
+from explain.algorithms.example_warnings import Warnings, examples_named
 from explain.algorithms.path.nested_rules import REFINED, distinct, is_new, levels, nested, weights_of
 from explain.errors import ConvergenceWarning, OptionError
 from explain.inputs.examples import Array
@@ -218,13 +218,12 @@ def _squares(values: Array) -> Array:
 
 
 def _too_far(far: Array, error: Array, tolerance: float, most: int) -> Warnings:
-    named = ", ".join(f"{row} ({error[row]:.1%})" for row in far)
     return (
         (
             f"The map has not reached tolerance={tolerance:g} within {most} steps for "
-            f"example{'s' if far.size > 1 else ''} (estimated error) {named}: the best map found is given. Raise "
-            "max_steps (each tripling divides the error by about three) or tolerance; or take a baseline nearer to the "
-            "input.",
+            f"{examples_named(far)}: the best map found is given, with an estimated error of up to "
+            f"{error[far].max():.1%} (map_error has that of each). Raise max_steps (each tripling divides the error by "
+            "about three) or tolerance; or take a baseline nearer to the input.",
             ConvergenceWarning,
         ),
     )

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.inputs.display import Display
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.colour_maps import NO_VALUE_COLOR, value_colors
 from explain.render.drawn import Drawn
 from explain.render.kinds.table import (
@@ -49,6 +50,7 @@ _LABEL_ROOM = line_height(TICK_SIZE) + 0.04
 _BAR_ROOM = COLORBAR_WIDTH + 0.62
 
 
+@at_callers_line
 def plot_beeswarm(
     attribution: Attribution,
     *,
@@ -94,6 +96,7 @@ def plot_beeswarm(
     return plot_swarm(drawn, max_features)
 
 
+@at_callers_line
 def plot_importance(
     attribution: Attribution,
     *,

@@ -63,7 +63,7 @@ def plot_grid(drawn: Drawn, *, left_out: str = "") -> Figure:
     header = head(drawn.attributions, len(drawn.first))
     words = " and ".join((input_heading(pictures, input_name(drawn.first)), "attribution"))
     header += [Line(f"{left_out or f'{len(drawn.examples)} examples'}, each with its {words}", 8.5)]
-    notes = [Line(f"Warning: {note}", _SMALL, color=ALERT) for note in drawn.notes]
+    notes = [Line(f"Warning: {note}", _SMALL, color=ALERT, most=12) for note in drawn.notes]
     caption = line_height(_TITLE) + line_height(_SMALL) + 0.04
     rows = -(-len(drawn.examples) // columns)
     top = MARGIN + lines_height(header, inner) + 0.16

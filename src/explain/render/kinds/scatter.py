@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.arguments import Choices, check_arguments, check_pair
 from explain.render.parts.axes import quiet_axes
 from explain.render.parts.caption import head, target_text
@@ -48,6 +49,7 @@ _CELLS = 48
 _COLOR = "#1f4e79"
 
 
+@at_callers_line
 def plot_scatter(
     a: Attribution,
     b: Attribution,

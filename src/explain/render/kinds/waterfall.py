@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from explain.inputs.display import Display
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.arguments import Choices, check_arguments, check_attribution
 from explain.render.colours import Scale, sign_colors
 from explain.render.drawn import Drawn
@@ -77,6 +78,7 @@ class Waterfall:
         return min(float(edges.min()), self.start), max(float(edges.max()), self.start)
 
 
+@at_callers_line
 def plot_waterfall(
     attribution: Attribution,
     example: int = 0,

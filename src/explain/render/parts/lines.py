@@ -14,12 +14,13 @@ SEPARATOR = "  ·  "
 
 @dataclass(frozen=True)
 class Line:
-    """One paragraph: its text, size in points, weight and colour."""
+    """One paragraph: its text, size in points, weight and colour, and the most lines that it may take."""
 
     text: str
     size: float = 8.0
     weight: Weight = "normal"
     color: str = MUTED
+    most: int = 3
 
 
 def write_lines(
@@ -27,7 +28,7 @@ def write_lines(
 ) -> float:
     """Write paragraphs below each other, wrapped to `width` inches; give the top of a next paragraph."""
     for line in lines:
-        for text in wrap(line.text, width, line.size, weight=line.weight):
+        for text in wrap(line.text, width, line.size, weight=line.weight, most=line.most):
             top = sheet.write(left, top, text, line.size, color=line.color, weight=line.weight)
     return top
 
@@ -35,5 +36,6 @@ def write_lines(
 def lines_height(lines: Sequence[Line], width: float = CAPTION_WIDTH) -> float:
     """Give the height in inches that `write_lines` will take."""
     return sum(
-        line_height(line.size) * len(wrap(line.text, width, line.size, weight=line.weight)) for line in lines
+        line_height(line.size) * len(wrap(line.text, width, line.size, weight=line.weight, most=line.most))
+        for line in lines
     )

@@ -98,7 +98,7 @@ def compose(
         The page with all rows drawn.
     """
     inner = width - 2 * MARGIN
-    notes_lines = [Line(f"Warning: {note}", 7.5, color=ALERT) for note in notes]
+    notes_lines = [Line(f"Warning: {note}", 7.5, color=ALERT, most=12) for note in notes]
     heading_height = line_height(HEADING_SIZE) + 0.04 if headings else 0.08
     notes_height = lines_height(notes_lines, inner) + 0.1 if notes_lines else 0.0
     head_height = lines_height(header, inner) + 0.14

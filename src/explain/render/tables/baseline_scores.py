@@ -9,12 +9,14 @@ import numpy as np
 
 from explain.algorithms.catalogue import methods
 from explain.errors import RenderError
+from explain.public_calls.callers_line import at_callers_line
 from explain.render.tables.columns import as_table, check_table
 from explain.results.attribution import Attribution
 from explain.results.canonical_axes import canonical
 from explain.results.heatmap import Floats
 
 
+@at_callers_line
 def start_scores(attribution: Attribution) -> Floats:
     """Give the scores from which values add up to the scores of the examples: those at the baseline.
 
