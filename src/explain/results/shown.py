@@ -20,6 +20,10 @@ class Shown:
 
         return show(self)._repr_mimebundle_(include, exclude)
 
+
+class _OneForEachInput(Shown):
+    """A container of one result for each input of a model."""
+
     def __getattr__(self, name: str) -> Any:
         """Say that what a single result has, these have one by one."""
         keys = list(self) if isinstance(self, Mapping) else range(len(cast("Sized", self)))
@@ -32,7 +36,7 @@ class Shown:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-class AttributionTuple(Shown, tuple[Any, ...]):
+class AttributionTuple(_OneForEachInput, tuple[Any, ...]):
     """The results for a tuple of inputs: a tuple, which shows itself in a notebook.
 
     Examples
@@ -46,7 +50,7 @@ class AttributionTuple(Shown, tuple[Any, ...]):
         return f"({_lines(map(repr, self), len(self))}{',' if len(self) == 1 else ''})"
 
 
-class AttributionList(Shown, list[Any]):
+class AttributionList(_OneForEachInput, list[Any]):
     """The results for a list of inputs: a list, which shows itself in a notebook.
 
     Examples
@@ -60,7 +64,7 @@ class AttributionList(Shown, list[Any]):
         return f"[{_lines(map(repr, self), len(self))}]"
 
 
-class AttributionDict(Shown, dict[str, Any]):
+class AttributionDict(_OneForEachInput, dict[str, Any]):
     """The results for a dict of inputs: a dict, which shows itself in a notebook.
 
     Examples
