@@ -251,7 +251,7 @@ class TestRefusals:
             ("percentile", 0, r"percentile=0"),
             ("max_examples", 0, r"max_examples=0"),
             ("max_examples", 2.5, r"max_examples=2.5"),
-            ("display", {"mean": 1}, r"display=\{'mean': 1\} is a dict: give an explain.Display"),
+            ("display", {"means": 1}, r"display=\{'means': 1\} is not understood: give an explain.Display"),
             (
                 "display",
                 Display(mean=(1, 2)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -74,7 +74,8 @@ def start_of(
     """
     model, _ = without_partial(model)
     extension = extension_for(model, framework)
-    shown = display_of(display)
+    # What is found has none of the names of the caller's examples.
+    shown = replace(display_of(display), example_names=(), step_names=())
     example = None if like is None else as_input(like, extension, name="like")
     span = bounds_of(bounds, shown.bounds, extension.stated_bounds(model), _span_of(example))
     if span is None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from explain.errors import RenderError
-from explain.inputs.display import Display
+from explain.errors import OptionError, RenderError
+from explain.inputs.display import Display, display_of
 from explain.render.colour_maps import own_colormap
 from explain.render.colours import DEFAULT_PERCENTILE, Scale, check_percentile, shared_scale
 from explain.render.drawn import Drawn, SeriesStyle, TableKind
@@ -37,7 +37,7 @@ class Choices:
 
     examples: int | Sequence[int] | None = None
     max_examples: int = 8
-    display: Display | None = None
+    display: Display | Mapping[str, Any] | None = None
     scale: Grouping | Scale = "shared"
     channels: ChannelRule = "sum"
     percentile: float = DEFAULT_PERCENTILE
@@ -77,11 +77,10 @@ def check_arguments(
         check_attribution("attribution", attribution)
     display = choices.display
     if display is not None:
-        if not isinstance(display, Display):
-            raise RenderError(
-                f"display={display!r} is a {type(display).__name__}: give an explain.Display, for example "
-                "Display(mean=0.5, scale=0.5)."
-            )
+        try:
+            display = display_of(display)
+        except OptionError as cause:
+            raise RenderError(str(cause)) from cause
         attributions = [replace(one, display=display) for one in attributions]
     check_percentile(choices.percentile)
     chosen = _check_examples(choices.examples, len(attributions[0]), choices.max_examples)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from explain.inputs.display import Display
 from explain.public_calls.callers_line import at_callers_line
@@ -33,7 +33,7 @@ def plot_pair(
     labels: tuple[str, str] | None = None,
     comparison: Comparison | None = None,
     examples: int | Sequence[int] | None = None,
-    display: Display | None = None,
+    display: Display | Mapping[str, Any] | None = None,
     scale: Literal["shared", "example"] | Scale = "shared",
     channels: ChannelRule | None = None,
     percentile: float = DEFAULT_PERCENTILE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from explain.inputs.display import Display
@@ -28,7 +28,7 @@ class Drawing:
         title: str | None = None,
         cmap: str | Colormap | None = None,
         examples: int | Sequence[int] | None = None,
-        display: Display | None = None,
+        display: Display | Mapping[str, Any] | None = None,
         scale: Literal["shared", "panel"] | Scale = "shared",
         channels: Literal["sum", "mean", "abs_sum", "abs_max"] | None = None,
         percentile: float = 99.0,
