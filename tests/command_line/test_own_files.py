@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -406,7 +407,8 @@ class TestWrongCalls:
         Path("sealed").mkdir()
         # The permissions of a folder do not hold for root.
         monkeypatch.setattr(
-            "explain.command_line.outputs.os.access", lambda path, _: Path(path).name != "sealed"
+            "explain.command_line.outputs.os.access",
+            lambda path, mode: not (mode & os.W_OK and Path(path).name == "sealed"),
         )
         result = run("attribute", "nets:broken", "table.csv", "--out", out)
         assert result.exit_code == 2
