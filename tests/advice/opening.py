@@ -650,6 +650,13 @@ ADVICE = [
         lambda kit: attribute(kit.cnn(3), picture(kit, 3)[0][None]),
     ),
     Advice(
+        ", without its batch axis or an axis of channels: add the one that lacks, x[None] or ",
+        InputError,
+        lambda kit: attribute(kit.cnn(), picture(kit)[0]),
+        lambda kit: attribute(kit.cnn(), picture(kit)[0][None]),
+        TORCH,
+    ),
+    Advice(
         " without an axis of channels: add it, x[:, None], to make it ",
         InputError,
         lambda kit: attribute(kit.cnn(), picture(kit)[:, 0]),
@@ -657,7 +664,7 @@ ADVICE = [
         TORCH,
     ),
     Advice(
-        "it in these axes; series=True reads each file as a series",
+        "it in these axes (a table in a file is read so with series=True)",
         InputError,
         lambda kit: attribute(recurrent(kit), SERIES[0][:, :3]),
         lambda kit: attribute(recurrent(kit), SERIES[0][None]),

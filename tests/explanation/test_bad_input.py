@@ -256,7 +256,12 @@ def test_engine_of_the_other_framework(kit):
     refused(EngineError, RuntimeError, [repr(kit.engine), repr(other)], kit.cnn(), picture(kit), engine=other)
 
 
-@pytest.mark.parametrize("thing", [3, "model.pt", None, [1, 2], object()])
+def test_the_path_of_a_model_is_to_be_loaded():
+    words = ["explain.load_model('model.pt')"]
+    refused(UnsupportedModelError, TypeError, words, "model.pt", np.zeros((1, 2), np.float32))
+
+
+@pytest.mark.parametrize("thing", [3, None, [1, 2], object()])
 def test_things_that_are_no_model(thing):
     words = ["torch.nn.Module", "keras.Model", type(thing).__name__]
     refused(UnsupportedModelError, TypeError, words, thing, np.zeros((1, 2), np.float32))

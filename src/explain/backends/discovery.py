@@ -36,7 +36,7 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
     --------
     >>> extension_for(None)
     Traceback (most recent call last):
-    explain.errors.UnsupportedModelError: model=None is no model: give one model, such as a torch.nn.Module, ...
+    explain.errors.UnsupportedModelError: model=None of type NoneType is no model: give one model, ...
     """
     registered = extensions()
     if isinstance(model, (str, PathLike)) and not _is_recognised(model):
@@ -75,8 +75,8 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
         )
     if model is None or isinstance(model, (list, tuple, set, int, float, complex, bytes)):
         raise UnsupportedModelError(
-            f"model={brief(model)} is no model: give one model, such as a torch.nn.Module, a keras.Model, a "
-            "scikit-learn estimator, or what explain.load_model(path) gives."
+            f"model={brief(model)} of type {type(model).__name__} is no model: give one model, such as a "
+            "torch.nn.Module, a keras.Model, a scikit-learn estimator, or what explain.load_model(path) gives."
         )
     accepted = "; ".join(f"{extension.name}: {extension.accepts}" for extension in registered)
     kind = type(model)

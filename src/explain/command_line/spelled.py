@@ -19,9 +19,9 @@ _PHRASES = (
     (re.compile(r"channels=['\"](first|last)['\"]"), "channels_first", r"--channels-\1"),
     # Of sounds, NT is read; an array is taken as it is.
     (
-        re.compile(r"add it, x\[:, None\], to make it \(N, C, T\)"),
+        re.compile(r"(add [\w ,\[\]]*?x\[:, None\]), to make it \(N, C, T\)"),
         "layout",
-        "add it, x[:, None] (of sounds: --layout NCT)",
+        r"\1 (of sounds: --layout NCT)",
     ),
     (re.compile(r"series='(\w+)'"), "series_by", r"--series-by \1"),
     (re.compile(r"explain\.methods\(\)"), None, "`explain methods`"),

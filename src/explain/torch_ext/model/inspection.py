@@ -186,7 +186,7 @@ def first_layer_complaint(model: Any, shape: tuple[int, ...]) -> Complaint | Non
                 axes = "(N, T, C)" if module.batch_first else "(T, N, C)"
                 return Complaint(
                     f"layer {name!r} wants series, {axes} of {module.input_size} features, x has shape {shape}: give "
-                    "it in these axes; series=True reads each file as a series"
+                    "it in these axes (a table in a file is read so with series=True)"
                 )
             if shape[-1] == module.input_size:
                 return None
@@ -233,8 +233,12 @@ def _decoder_remedy(model: Any, keywords: Container[str]) -> str:
 
 def _convolution_complaint(name: str, ndim: int, channels: int, shape: tuple[int, ...]) -> Complaint | None:
     wanted = {3: "(N, C, T)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}[ndim]
+    if len(shape) == ndim - 1 and channels == shape[0] == 1:
+        return Complaint(
+            f"x has shape {shape}, without its batch axis or an axis of channels: add the one that lacks, x[None] or "
+            f"x[:, None], to make it {wanted}"
+        )
     if len(shape) == ndim - 1 and channels == 1:
-        # Of a single example too, this adds the axis that lacks.
         return Complaint(
             f"x has shape {shape} without an axis of channels: add it, x[:, None], to make it {wanted}"
         )
