@@ -576,7 +576,7 @@ class TestWrongArguments:
             check(a, b, pictures(), **arguments)
 
     def test_a_model_that_is_none(self):
-        with pytest.raises(MigrationError, match="model_b: model is of type int"):
+        with pytest.raises(MigrationError, match="model_b: model=3 of type int is no model"):
             check(network(), 3, pictures())
         with pytest.raises(MigrationError, match="model_a: model is of type str"):
             check("a", network(), pictures())

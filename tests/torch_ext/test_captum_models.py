@@ -105,7 +105,7 @@ REFUSED = {
     "BasicModel_MultiLayer_TupleInput": (
         lambda m: m.BasicModel_MultiLayer_TupleInput(),
         (np.ones((2, 3)),) * 3,
-        "takes 2 positional arguments",
+        "which are 3 inputs, but the model takes one",
     ),
     # One number for a whole batch.
     "BasicModelWithSparseInputs": (
