@@ -578,7 +578,9 @@ class TestWrongArguments:
     def test_a_model_that_is_none(self):
         with pytest.raises(MigrationError, match="model_b: model=3 of type int is no model"):
             check(network(), 3, pictures())
-        with pytest.raises(MigrationError, match="model_a: model is of type str"):
+        with pytest.raises(
+            MigrationError, match=r"model_a: model is 'a', the name of a model: load it first"
+        ):
             check("a", network(), pictures())
 
     def test_a_method_that_was_named_and_cannot_be_had(self):
