@@ -57,7 +57,7 @@ def test_steps_of_each_example():
     [
         {"classes": "cat"},
         {"classes": 3},
-        {"classes": {"cat", "dog"}},
+        {"classes": {"cat"}},
         {"classes": {1: "cat", 2: "dog"}},
         {"classes": [None, "cat"]},
         {"classes": [["cat"], ["dog"]]},
