@@ -502,14 +502,14 @@ ADVICE = [
         " whose numbers do not count from 0 to ",
         OptionError,
         lambda kit: of(kit, display=explain.Display(classes={1: "cat", 2: "dog"})),
-        lambda kit: of(kit, display=explain.Display(classes={0: "cat", 1: "dog"})),
+        lambda kit: of(kit, display=explain.Display(classes={0: "cat", 1: "dog", 2: "bird"})),
         TORCH,
     ),
     Advice(
         ", which is not a name: give a str for each, in order.",
         OptionError,
         lambda kit: of(kit, display=explain.Display(classes=("cat", None))),
-        lambda kit: of(kit, display=explain.Display(classes=("cat", ""))),
+        lambda kit: of(kit, display=explain.Display(classes=("cat", "", "bird"))),
         TORCH,
     ),
     Advice(

@@ -293,7 +293,7 @@ ADVICE = [
         TORCH,
     ),
     Advice(
-        "model is of type ",
+        " is no model: give one model, such as ",
         MigrationError,
         lambda kit: check(linear(kit), 3),
         lambda kit: check(linear(kit), linear(kit)),

@@ -108,8 +108,10 @@ def find_method(name: object) -> Method:
             return _ROWS.by_name[wanted]
     names = {alias: row.name for alias, row in _ROWS.by_name.items()}
     hint = suggestion(name, names, names)
+    if not hint:
+        hint = " Common ones are 'integrated_gradients', 'saliency' and 'grad_cam'."
     if isinstance(name, Integral):
-        hint = f" If it is the class to explain, give target={name}."
+        hint = f" If it is the class to explain, give target={name}.{hint}"
     raise MethodError(
         f"method={brief(name)} is not in the catalogue.{hint} explain.methods() lists the {len(_ROWS)} methods, "
         "and the options of each."

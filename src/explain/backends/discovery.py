@@ -68,10 +68,11 @@ def extension_for(model: object, framework: str | None = None) -> Extension:
         raise UnsupportedModelError(known)
     frameworks = " or ".join(repr(extension.name) for extension in registered)
     if isfunction(model) or isbuiltin(model) or ismethod(model):
+        named = " or ".join(f"framework={extension.name!r}" for extension in registered)
         name = getattr(model, "__name__", "function").replace("<lambda>", "lambda")
         raise UnsupportedModelError(
             f"model is a function, {name}, which may take arrays of any kind: say of which framework they are, "
-            f"framework={frameworks}; or give the model that it calls, of which more methods work."
+            f"{named}; or give the model that it calls, of which more methods work."
         )
     if model is None or isinstance(model, (list, tuple, set, int, float, complex, bytes)):
         raise UnsupportedModelError(

@@ -69,6 +69,8 @@ class Question:
 
         Examples
         --------
+        >>> import numpy as np
+        >>> from explain.inputs.text.spelling import Spelling
         >>> question = Question(Layout("NT"), spellings={0: Spelling(("", "red"), ())})
         >>> question.strings_of([np.array([[1, 0]])], moved=True)[0].tolist()
         [['red', '']]

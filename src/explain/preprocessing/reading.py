@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import IO, Any
@@ -17,7 +16,7 @@ from explain.preprocessing.choice import chosen
 from explain.preprocessing.geometry import Interpolation, Resize, Size
 from explain.preprocessing.inputs_read import Inputs
 from explain.preprocessing.settings import Color, Numbers
-from explain.public_calls.callers_line import at_callers_line
+from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
 
 _OF_TABLES = ("columns", "drop", "index", "series", "time")
 _OF_PICTURES = (
@@ -171,7 +170,7 @@ def read(
     }
     inputs = _read(sources_of(sources, format, standard_input), given, model, model_path, tuple(classes))
     for message, category in inputs.doubts:
-        warnings.warn(message, category, stacklevel=2)
+        warn_at_callers_line([(message, category)])
     return inputs
 
 

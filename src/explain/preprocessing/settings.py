@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast, get_args
@@ -28,7 +27,7 @@ from explain.preprocessing.geometry import (
     resized,
 )
 from explain.preprocessing.given_pictures import pictures_of
-from explain.public_calls.callers_line import at_callers_line
+from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
 
 Color = Literal["rgb", "bgr", "grey"]
 _WHITE = 255.0
@@ -146,7 +145,7 @@ class Preprocessing:
         doubts: Doubts = []
         x = self.batch(pictures_of(pictures, doubts))
         for message, category in doubts:
-            warnings.warn(message, category, stacklevel=2)
+            warn_at_callers_line([(message, category)])
         return x
 
     def batch(self, named: Sequence[tuple[str, Image.Image]]) -> npt.NDArray[np.float32]:

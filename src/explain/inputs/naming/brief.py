@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 _MOST = 60
+_GRAPH_ERROR = "Graph execution error:"
 _MOST_SAID = 400
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBERS = re.compile(r"\[[\s\d.,eE+\-\[\]naif…]{40,}\]")
@@ -47,11 +48,23 @@ def message_of(error: BaseException) -> str:
     >>> message_of(ValueError("\\x1b[1mBad shape.\\x1b[0m\\n\\nArguments received by Dense.call(): x=[[0.1 0.2]]"))
     'Bad shape'
     """
-    text = _COLOURS.sub("", str(error))
+    text = _without_stack(_COLOURS.sub("", str(error)))
     while _HEADING.search(text):
         text = _HEADING.sub("", _ARGUMENTS.sub("", text).lstrip())
     text = _NUMBERS.sub("[...]", _ARGUMENTS.sub("", text)).strip().removesuffix(".")
     return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}..."
+
+
+def _without_stack(text: str) -> str:
+    """Leave out the lines with which TensorFlow says where an operation of a graph was made."""
+    if not text.startswith(_GRAPH_ERROR):
+        return text
+    parts = [
+        part
+        for part in text.removeprefix(_GRAPH_ERROR).split("\n\n")
+        if part.strip() and not part.startswith(("Detected at node", "  File", "<stack traces"))
+    ]
+    return "\n".join(parts).strip()
 
 
 def _shape_of(value: Any) -> tuple[Any, ...] | None:
