@@ -300,3 +300,16 @@ class TestSavedModels:
     def test_a_folder_around_one_names_it(self, here):
         tf.saved_model.save(Plain(), "out/1")
         refused("out", r"give out/1")
+
+
+def test_an_h5_file_of_a_model_with_operators_says_what_keeps_them(tmp_path):
+    given = keras.Input((6,))
+    model = keras.Model(given, keras.layers.Dense(2)(given[:, 1:]))
+    model.save(tmp_path / "net.h5")
+    with pytest.raises(
+        ModelFileError, match=r"do not survive in \.h5: save a model that has them as \.keras"
+    ):
+        explain.load_model(tmp_path / "net.h5")
+    model.save(tmp_path / "net.keras")
+    x = np.ones((1, 6), np.float32)
+    assert np.array_equal(explain.load_model(tmp_path / "net.keras")(x), model(x))

@@ -11,6 +11,8 @@ from explain.errors import ModelFileError
 from explain.keras.stored.arrays import check_arrays, is_whole_model, weight_arrays
 
 _SUFFIXES = {"keras": (".keras",), "hdf5": (".h5", ".hdf5")}
+# Keras itself does not read what it wrote.
+_NO_OPERATORS = " Operators, such as x[:, 1:], do not survive in .h5: save a model that has them as .keras."
 _NEEDS_CODE = (
     "Layers of your own, and Lambda layers, need code that the file must not bring: register the classes with "
     "keras.saving.register_keras_serializable before you load it, or give factory='package.module:function', a "
@@ -52,8 +54,9 @@ def read_model(keras: Any, path: Path, file_format: str) -> Any:
         return keras.models.load_model(str(path), safe_mode=True, compile=False)
     # A damaged archive, an unknown class and a layer that cannot be built raise different exceptions.
     except Exception as cause:
+        operators = _NO_OPERATORS if file_format == "hdf5" else ""
         raise ModelFileError(
-            f"{path} cannot be read in Keras's safe mode ({_reason(cause)}). {_NEEDS_CODE}"
+            f"{path} cannot be read in Keras's safe mode ({_reason(cause)}). {_NEEDS_CODE}{operators}"
         ) from cause
 
 
