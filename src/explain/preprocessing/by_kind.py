@@ -24,6 +24,7 @@ from explain.inputs.readers.text_lines import read_lines
 from explain.preprocessing.given_pictures import pictures_of
 from explain.preprocessing.inputs_read import Inputs
 from explain.preprocessing.settings import Preprocessing
+from explain.public_calls.progress import counted_each
 
 Choose = Callable[[], tuple[Preprocessing, Doubts]]
 
@@ -31,7 +32,10 @@ Choose = Callable[[], tuple[Preprocessing, Doubts]]
 def pictures(sources: Sequence[Source], choose: Choose, **details: Any) -> Inputs:
     """Read pictures, each an example."""
     settings, doubts = choose()
-    read = [(source.name, read_picture(source.opened(), source.name, doubts)) for source in sources]
+    read = [
+        (source.name, read_picture(source.opened(), source.name, doubts))
+        for source in counted_each(sources, "pictures")
+    ]
     return _of_pictures(settings.batch(read), settings, tuple(name for name, _ in read), doubts, details)
 
 

@@ -17,6 +17,7 @@ from explain.preprocessing.geometry import Interpolation, Resize, Size
 from explain.preprocessing.inputs_read import Inputs
 from explain.preprocessing.settings import Color, Numbers
 from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
+from explain.public_calls.progress_bar import shown
 
 _OF_TABLES = ("columns", "drop", "index", "series", "time")
 _OF_PICTURES = (
@@ -168,7 +169,8 @@ def read(
         }.items()
         if value is not None
     }
-    inputs = _read(sources_of(sources, format, standard_input), given, model, model_path, tuple(classes))
+    with shown(None, "read"):
+        inputs = _read(sources_of(sources, format, standard_input), given, model, model_path, tuple(classes))
     for message, category in inputs.doubts:
         warn_at_callers_line([(message, category)])
     return inputs

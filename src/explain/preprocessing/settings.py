@@ -28,6 +28,7 @@ from explain.preprocessing.geometry import (
 )
 from explain.preprocessing.given_pictures import pictures_of
 from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
+from explain.public_calls.progress import counted_each
 
 Color = Literal["rgb", "bgr", "grey"]
 _WHITE = 255.0
@@ -162,7 +163,7 @@ class Preprocessing:
             (N, C, H, W) or (N, H, W, C).
         """
         made: list[npt.NDArray[Any]] = []
-        for name, picture in named:
+        for name, picture in counted_each(named, "pictures prepared"):
             made.append(self._pixels(picture, name))
             if made[-1].shape != made[0].shape:
                 (first, *_), (high, wide, _), (other, across, _) = named[0], made[0].shape, made[-1].shape
