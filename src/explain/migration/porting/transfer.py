@@ -17,6 +17,8 @@ from explain.migration.porting.setting_differences import Difference, setting_di
 from explain.migration.porting.target_tensors import ported_layer
 from explain.parameters.canonical import ParameterLayer
 from explain.public_calls.callers_line import at_callers_line, warn_at_callers_line
+from explain.public_calls.progress import counted, counted_each
+from explain.public_calls.progress_bar import shown
 from explain.results.names import number
 from explain.running.locks import ONE_CALL_AT_A_TIME
 
@@ -86,15 +88,21 @@ def port(
     ...
     """
     models = BothModels(source_model, target_model, extension_for(source_model), extension_for(target_model))
-    with ONE_CALL_AT_A_TIME:
+    with shown(None, "port"), counted(4) as work, ONE_CALL_AT_A_TIME:
+        work.begins(what="reading the layers")
         source, target = models.layers(x)
+        work.advance()
         pairing = pair_layers(source, target, mapping)
-        plans = [_plan(pair, source, target) for pair in pairing.pairs]
+        plans = [_plan(pair, source, target) for pair in counted_each(pairing.pairs, "layers")]
+        work.advance()
         rows = (*(plan.row for plan in plans), *_rows_without_partner(pairing))
         problems = [*pairing.problems, *(problem for plan in plans for problem in plan.problems)]
         if problems or not plans:
             raise PortError(_refusal(problems or ["Neither model has layers that hold parameters."], rows))
+        work.begins(what="writing the weights")
         models.target_extension.write_parameters(target_model, [plan.layer for plan in plans])
+        work.advance()
+        work.begins(what="comparing the outputs")
         apart = None if x is None else outputs_apart(models, x)
     if apart is not None and not apart <= _SAME_OUTPUT:
         note = (
