@@ -294,6 +294,30 @@ def test_json_is_one_object_and_writes_nothing(here):
     assert not Path("explanation").exists()
 
 
+def test_json_has_no_number_that_json_cannot_write(here):
+    ones = np.ones((2, 2), np.float32)
+    shares = np.array([np.inf, 0.5])
+    explain.Attribution(
+        ones,
+        ones,
+        "NC",
+        "ig",
+        np.array([np.nan, 2.0]),
+        target=(0, 1),
+        delta=np.ones(2),
+        relative_delta=shares,
+    ).save("a.npz")
+
+    def refused(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    said = json.loads(done("show", "a.npz", "--json").stdout, parse_constant=refused)
+    first, second = said["results"]["attribution"]["examples"]
+    assert (first["score"], first["relative_delta"]) == (None, None)
+    assert (second["score"], second["relative_delta"]) == (2.0, 0.5)
+    assert "–" in done("show", "a.npz").stdout
+
+
 def test_errors_as_json(here):
     result = run("attribute", "nets:table", "table.csv", "--method", "igg", "--json")
     assert result.exit_code == 2

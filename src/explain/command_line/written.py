@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +72,14 @@ def summary(attribution: Attribution) -> dict[str, Any]:
             "name": example_name(attribution, index),
             "target": list(target) if isinstance(target, tuple) else target,
             "class": class_name(attribution, target),
-            "score": float(attribution.scores[index]),
+            "score": _plain(attribution.scores[index]),
         }
         if predicted is not None:
             row["predicted"] = int(predicted[index])
             row["predicted_class"] = class_name(attribution, int(predicted[index]))
         for column in columns:
             if (array := getattr(attribution, column)) is not None:
-                row[column] = array[index].item()
+                row[column] = _plain(array[index])
         examples.append(row)
     plain = ("method", "engine", "framework", "model", "layer", "score", "layout", "options", "seed")
     found = {name: getattr(attribution, name) for name in plain}
@@ -91,6 +92,17 @@ def summary(attribution: Attribution) -> dict[str, Any]:
         "preprocessing": dict(attribution.display.preprocessing),
         "examples": examples,
     }
+
+
+def _plain(number: Any) -> float | int | None:
+    """Give a number as JSON can write it: what is not finite, such as a share of zero, is None."""
+    value: float | int = number.item()
+    return value if math.isfinite(value) else None
+
+
+def _shown(write: Callable[[float], str], value: float | None) -> str:
+    """Write a number of a summary for a reader."""
+    return "–" if value is None else write(value)
 
 
 def _named(result: Any) -> Iterator[tuple[str, Attribution]]:
@@ -185,11 +197,11 @@ def print_summary(name: str, attribution: Attribution) -> None:
     cells = []
     for row in rows[:most]:
         # Names come from files: they have no markup.
-        line = [escape(row["name"]), escape(row["class"]), number(row["score"])]
+        line = [escape(row["name"]), escape(row["class"]), _shown(number, row["score"])]
         if "predicted_class" in row:
             line.append(escape(row["predicted_class"]))
         if "relative_delta" in row:
-            line.append(percent(row["relative_delta"]))
+            line.append(_shown(percent, row["relative_delta"]))
         cells.append(tuple(line))
     print_table(tuple(header), cells, apart=False)
     if len(rows) > most:
