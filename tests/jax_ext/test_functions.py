@@ -189,7 +189,7 @@ def test_a_score_without_a_gradient_is_refused(name):
 
 def test_what_cannot_be_explained_is_said():
     x = x_of(3, 4)
-    with pytest.raises(UnsupportedModelError, match="framework='jax' or 'numpy'"):
+    with pytest.raises(UnsupportedModelError, match="framework='jax' or framework='numpy'"):
         explain.attribute(network, x, "saliency", target=1)
     with pytest.raises(UnsupportedModelError, match=r"needs backward_rules.*'saliency'"):
         explain.attribute(network, x, "lrp", target=1, framework="jax")
