@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from explain.algorithms.path.golden_refinement import RULE as GOLDEN
+from explain.algorithms.path.golden_refinement import refine_golden, sum_golden
 from explain.algorithms.path.integral import Integral, moved_inputs, summed_gradients
 from explain.algorithms.path.nested_refinement import bound_of_difference, refine_nested
 from explain.algorithms.path.nested_rules import REFINED, nested
@@ -55,6 +57,11 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
     error = np.full(len(problem.examples), np.nan)
     for n_steps in np.unique(steps):
         rows = np.flatnonzero(steps == n_steps)
+        if rule == GOLDEN:
+            means, error[rows] = sum_golden(problem, rows, int(n_steps))
+            for total, part in zip(gradients, means, strict=True):
+                total[rows] = part
+            continue
         alphas, weights = nodes_and_weights(rule, int(n_steps), problem.backend.dtype)
         refined_from = nested(rule, int(n_steps))
         sums = summed_gradients(problem, rows, alphas, np.stack([weights, *refined_from.values()]))
@@ -68,10 +75,12 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
 
 def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
     """Refine until the estimated error of each map is within the tolerance, by the rule that the gradients ask for."""
-    rule = problem.options["rule"] or ("midpoint" if problem.backend.has_kinks(problem.examples) else "fejer")
+    rule = problem.options["rule"] or (GOLDEN if problem.backend.has_kinks(problem.examples) else "fejer")
+    if rule == GOLDEN:
+        return refine_golden(problem, at_baseline)
     if rule not in REFINED:
         raise OptionError(
             f"rule={rule!r} cannot be refined to a tolerance: give n_steps a number, or rule one of "
-            f"{', '.join(map(repr, REFINED))}, or None."
+            f"{', '.join(map(repr, (GOLDEN, *REFINED)))}, or None."
         )
     return refine_nested(problem, at_baseline, rule)
