@@ -24,7 +24,10 @@ missing, distributions = map(set, json.loads(sys.argv[1]))
 class Fewer(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in missing else super().find_spec(name, path, target)
+        if path is None and name in missing:
+            # Another folder on the path may hold it, as that of unpacked wheels.
+            path = [one for one in sys.path if "site-packages" not in one]
+        return super().find_spec(name, path, target)
 
     @classmethod
     def find_distributions(cls, *context):
