@@ -80,6 +80,8 @@ def with_gradients(model: nn.Module, case: Case) -> nn.Module:
     for one in model.modules():
         if isinstance(one, nn.RNNBase):
             one.train()
+            # A copy lost the order in memory that cuDNN needs, and would be put in order at each call.
+            one.flatten_parameters()
     return model
 
 

@@ -43,6 +43,8 @@ class OutOfTimeError(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run every part that the time allows; give 1 if one failed, 0 otherwise."""
     given = _arguments(arguments)
+    # The parts say what they did; bars between their lines hide it.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     with unpacked(sorted(given.wheels.glob("*.whl"))):
         return _run(given)
 
@@ -88,8 +90,9 @@ def parts(device: str, *, small: bool) -> Iterator[tuple[str, Part]]:
     from benchmarks.on_device import agreement, memory, ratios
     from benchmarks.on_device.subjects import SUBJECTS
 
-    place = torch.device(device)
-    count = 2 if small else 8
+    # Some functions of CUDA's memory take no device without a number.
+    place = torch.device(device, torch.cuda.current_device() if device == "cuda" else None)
+    count = 2 if small else 4
     for precision in agreement.PRECISIONS:
         for subject in SUBJECTS:
             yield (

@@ -88,7 +88,7 @@ def chunk_size(device: torch.device, *, small: bool) -> dict[str, Any]:
     return {
         "found": size,
         "largest": largest,
-        "seconds": own,
+        "seconds of the found size": own,
         "seconds of given sizes": {str(one): seconds for one, seconds in seconds_of.items()},
         "ratio": own / min(seconds_of.values()),
         "distance": distance,
