@@ -14,12 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import captum.attr as captum
 import numpy as np
 import torch
-import typer
 from torch import Tensor, nn
 
 import explain
@@ -29,6 +28,9 @@ from benchmarks.examples import examples_of, origin
 from benchmarks.interleaving import interleaved, ratio, spread
 from benchmarks.models_torch import model_of
 from benchmarks.path_gradients import relative
+
+if TYPE_CHECKING:
+    import typer
 
 OURS, DEFAULT, BEST = "explain", "Captum, default", "Captum, best"
 _LAYER = "conv2"
@@ -79,8 +81,8 @@ def entries(x: Tensor) -> dict[str, Entry]:
     """Give the methods to measure, by their names in `explain`."""
     grid = torch.arange(_GRID * _GRID).reshape(_GRID, _GRID)
     grid = grid.repeat_interleave(32 // _GRID, 0).repeat_interleave(32 // _GRID, 1)
-    mask = grid[None, None].repeat(1, x.shape[1], 1, 1)
-    ours = {"feature_mask": mask.numpy()}
+    mask = grid[None, None].repeat(1, x.shape[1], 1, 1).to(x.device)
+    ours = {"feature_mask": mask.cpu().numpy()}
     references = x[:8]
     window = (x.shape[1], 4, 4)
 
@@ -108,14 +110,14 @@ def entries(x: Tensor) -> dict[str, Entry]:
         ),
         "expected_gradients": Entry(
             plain(captum.GradientShap, baselines=references, n_samples=50),
-            {"n_samples": 50, "baseline": references.numpy()},
+            {"n_samples": 50, "baseline": references.cpu().numpy()},
             random=True,
         ),
         "guided_backprop": Entry(plain(captum.GuidedBackprop)),
         "deconvolution": Entry(plain(captum.Deconvolution)),
         "deep_lift": Entry(plain(captum.DeepLift)),
         "deep_lift_shap": Entry(
-            plain(captum.DeepLiftShap, baselines=references), {"baseline": references.numpy()}
+            plain(captum.DeepLiftShap, baselines=references), {"baseline": references.cpu().numpy()}
         ),
         "conductance": Entry(
             at_layer(captum.LayerConductance, **steps), {**steps, "layer": _LAYER}, cut="internal_batch_size"
@@ -155,14 +157,15 @@ def entries(x: Tensor) -> dict[str, Entry]:
 
 def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[int], rounds: int) -> Any:
     """Time one method in both libraries, and give the distance of their maps unless the method is random."""
-    ours = partial(explain.attribute, model, x.numpy(), name, target=target, **entry.options)
+    ours = partial(explain.attribute, model, x.cpu().numpy(), name, target=target, **entry.options)
 
     def captums(**cut: int) -> Any:
-        return entry.captums(model, x, target, cut)
+        # On the host, as ours are; that waits until a GPU has finished.
+        return entry.captums(model, x, target, cut).detach().cpu()
 
     agreement = None
     if not entry.random and name != "grad_cam":
-        found, expected = ours().values, captums().detach().numpy()
+        found, expected = ours().values, captums().numpy()
         agreement = float(np.median(relative(np.broadcast_to(expected, found.shape), found)))
     contenders = {OURS: _Timed(ours), DEFAULT: _Timed(captums)}
     best = ""
@@ -215,4 +218,7 @@ def main(
 
 
 if __name__ == "__main__":
+    # A machine on which `benchmarks.cuda` runs may lack it.
+    import typer
+
     typer.run(main)

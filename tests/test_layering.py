@@ -16,6 +16,13 @@ ONLY_HERE = {
     **{
         (
             "torch_ext",
+            f"model.state.{name}",
+        ): "cuDNN has no gradient for PyTorch's recurrent layers in inference mode."
+        for name in ("is_recurrent", "without_cudnn")
+    },
+    **{
+        (
+            "torch_ext",
             f"model.{name}",
         ): "Of Keras and of functions keras/ tells it: extension.py, inspection.py and model/."
         for name in (

@@ -17,6 +17,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY, largest_difference, largest_value
+from explain.running.model_checks.half_precision import precision_of
 
 # Shares of the largest output. Below the first lies rounding: kernels sum in another order for another number of rows.
 # Above the second lies dependence. Between the two, half precision and the kernels of a GPU may round: there another
@@ -181,9 +182,13 @@ class Independence:
             said = str(cause).split("\n")[0].rstrip(".: ")
             return f"the model fails on example {row} alone ({type(cause).__name__}: {said})", True
         share = self._share(answer, of_one, scale)
-        if share <= _ROUNDING or (share <= self._dependence and not self._others_matter(scale)):
+        if share <= _ROUNDING or (share <= self._limit(of_one) and not self._others_matter(scale)):
             return "", False
         return f"{_changed_by(row, share)} when it is alone", False
+
+    def _limit(self, of_one: Array) -> float:
+        """Give the share above which lies dependence. Under autocast the outputs alone show how coarse they are."""
+        return self._dependence if precision_of(of_one) is None else _DEPENDENCE
 
     def _kept_state(self) -> tuple[str, ...]:
         """Name where the model keeps a state from one call to the next, seen at the examples as they were given."""
@@ -211,7 +216,7 @@ class Independence:
         if isinstance(answer, ExplainError) or answer is None:
             return True
         share = self._share(answer[:1], of_one, scale)
-        if share <= _ROUNDING or share > self._dependence:
+        if share <= _ROUNDING or share > self._limit(of_one):
             return share > _ROUNDING
         other = self._outputs(self._examples.rows(np.array([0, 0])))
         return isinstance(other, ExplainError) or self._share(other[:1], answer[:1], scale) > UNSTEADY

@@ -46,6 +46,24 @@ def sloped(given: Tensor, arriving: Tensor, rise: Tensor, step: Tensor, flat: Te
     return torch.where(flat, given, (rise / step).mul_(arriving))
 
 
+def _in_own_dtype(hook: Propagation) -> Propagation:
+    """Give a hook whose gradients have the dtypes of those that it replaces, as autograd demands.
+
+    Under autocast the operands of an operation may be in single precision and its gradients in half.
+    """
+
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+        found = hook(given, arriving)
+        if isinstance(found, tuple):
+            return tuple(
+                one if one is None or old is None or one.dtype == old.dtype else one.to(old.dtype)
+                for one, old in zip(found, given, strict=True)
+            )
+        return found
+
+    return propagate
+
+
 def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
     """Give the nodes through which the scores depend on the points, including the nodes of the points."""
     found: dict[Any, None] = {}
@@ -65,7 +83,7 @@ def backward(
         If nothing reaches the points.
     """
     for node, hook in rules.propagate.items():
-        node.register_hook(hook)
+        node.register_hook(_in_own_dtype(hook))
     for node, prehook in rules.prepare.items():
         node.register_prehook(prehook)
     begun = torch.ones_like(scores)

@@ -31,7 +31,7 @@ _SMOOTH = names(
     "Tanh Sigmoid Softmax LogSoftmax LogSigmoid Softplus Silu Gelu Mish Exp Exp2 Expm1 Log Log1P Log2 Pow Sqrt "
     "Rsqrt Reciprocal Sin Cos Erf Logsumexp Div NativeLayerNorm NativeGroupNorm MkldnnRnnLayer ThnnFusedLstmCell "
     "ThnnFusedGruCell ScaledDotProductFlashAttention ScaledDotProductFlashAttentionForCpu "
-    "ScaledDotProductEfficientAttention Contiguous"
+    "ScaledDotProductEfficientAttention ScaledDotProductCudnnAttention Contiguous"
 )
 
 

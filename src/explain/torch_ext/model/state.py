@@ -22,6 +22,8 @@ from explain.torch_ext.model.structure import Structure
 # not changed by a forward pass (parameters, hooks).
 _OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
 
+_RECURRENT = frozenset(kind.__name__ for kind in (nn.RNN, nn.LSTM, nn.GRU))
+
 # Statistics have at most so many numbers: those of a channel each.
 _FEW = 8192
 
@@ -72,7 +74,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
     random_state = torch.get_rng_state()
     on_cuda = device.type == "cuda"
     cuda_random_state = torch.cuda.get_rng_state(device) if on_cuda else None
-    recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in structure.modules)
+    recurrent = on_cuda and any(map(is_recurrent, structure.modules))
     snapshots: list[_Snapshot | _Tensors] = []
     restore = Restore(snapshots)
     # `Module.compile` puts a compiled call beside the module's own, which skips the hooks of its layers.
@@ -94,7 +96,7 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
                 # The model has custom code, which may draw from any generator.
                 stack.enter_context(preserved_random_state())
             if recurrent:
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+                stack.enter_context(without_cudnn())
             if torch.is_inference_mode_enabled():
                 stack.enter_context(torch.inference_mode(False))
             if not torch.is_grad_enabled():
@@ -109,6 +111,31 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
         torch.set_rng_state(random_state)
         if cuda_random_state is not None:
             torch.cuda.set_rng_state(cuda_random_state, device)
+
+
+def is_recurrent(module: nn.Module) -> bool:
+    """Tell whether a module is a recurrent layer of PyTorch, or one that was scripted or traced.
+
+    Examples
+    --------
+    >>> is_recurrent(nn.GRU(2, 3)), is_recurrent(torch.jit.script(nn.LSTM(2, 3))), is_recurrent(nn.Linear(2, 3))
+    (True, True, False)
+    """
+    return isinstance(module, nn.RNNBase) or getattr(module, "original_name", None) in _RECURRENT
+
+
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Switch cuDNN off, and nothing else: ``torch.backends.cudnn.flags`` sets its other flags too.
+
+    It also raises an error if the caller gave convolutions and recurrent layers different precisions.
+    """
+    enabled = torch._C._get_cudnn_enabled()
+    torch._C._set_cudnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_cudnn_enabled(enabled)
 
 
 def _compiled_call(module: nn.Module) -> Any:
