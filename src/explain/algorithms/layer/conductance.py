@@ -113,6 +113,7 @@ ROWS = (
             whole_number("n_steps", 50, 1, "Number of steps along the path of the input."),
             one_of("rule", "gauss_legendre", RULES, "Rule of integration; steps go from node to node."),
         ),
+        begins_with="units",
         uses_baseline=True,
         layer="must",
         through_neuron=True,

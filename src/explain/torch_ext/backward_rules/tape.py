@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from explain.backends.operations.flow import Flow
 from explain.backends.operations.patterns import Patterns
 from explain.backends.operations.score_graph import names
-from explain.backends.protocol import Rule
+from explain.backends.protocol import Ahead
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.torch_ext.backward_rules.backward import operations_between
@@ -36,7 +36,7 @@ from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
 
 # The node of any in-place operation on a view of a larger tensor.
-_ON_A_VIEW = "CopySlices"
+ON_A_VIEW = "CopySlices"
 # The operations that only write into a view.
 _WRITES = names(
     "aten.copy_.default aten.fill_.Scalar aten.fill_.Tensor aten.zero_.default aten.masked_fill_.Scalar "
@@ -196,7 +196,7 @@ class Run:
     def is_affine(self, node: Any) -> bool:
         """Tell whether an operation is affine in its operands that depend on the points."""
         # What only writes into a part of a tensor moves values.
-        writes = name_of(node).endswith(_ON_A_VIEW) and self.tape.on_views <= _WRITES
+        writes = name_of(node).endswith(ON_A_VIEW) and self.tape.on_views <= _WRITES
         return writes or is_affine(node, self.nodes)
 
     def is_elementwise(self, node: Any) -> bool:
@@ -214,7 +214,7 @@ class Run:
 
     def no_rule(self, method: str, node: Any) -> UnsupportedModelError:
         """Give the error for an operation without a rule."""
-        if name_of(node).endswith(_ON_A_VIEW):
+        if name_of(node).endswith(ON_A_VIEW):
             return on_a_view(next(iter(sorted(self.tape.on_views)), "an assignment"))
         # Where an operation stands is asked only here: the same run again, with its modules recorded.
         with recording_modules() as spans:
@@ -226,13 +226,13 @@ class Run:
     def refuse_hidden(self, *words: str) -> None:
         """Raise `UnsupportedModelError` if a view hides an operation with one of these words in its name."""
         hidden = [name for name in self.tape.on_views if any(word in name for word in words)]
-        if hidden and any(name_of(node).endswith(_ON_A_VIEW) for node in self.nodes):
+        if hidden and any(name_of(node).endswith(ON_A_VIEW) for node in self.nodes):
             raise on_a_view(hidden[0])
 
 
-def tape_for(rule: Rule) -> Tape:
-    """Give a tape for a run that a rule needs; the rules of rectifiers need no values."""
-    return Tape(hold=rule not in ("guided", "deconvolution"))
+def tape_for(ahead: Ahead) -> Tape | None:
+    """Give a tape for a run that a rule needs; None for the rules of rectifiers, which read the graph alone."""
+    return Tape() if ahead in ("rescale", "epsilon", "epsilon_plus") else None
 
 
 @contextmanager
