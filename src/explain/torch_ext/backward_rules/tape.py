@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from explain.backends.operations.flow import Flow
 from explain.backends.operations.patterns import Patterns
@@ -65,13 +64,14 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Record a call, and run it."""
         given = kwargs or {}
-        tensors = [one for one in tree_leaves((args, given)) if isinstance(one, Tensor) and one.requires_grad]
+        tensors = [*_dependent(args), *_dependent(given.values())]
         if tensors:
-            self._note(str(func), tensors)
-        if func._schema.is_mutable and tensors:
-            if any(tensor._is_view() for tensor in tensors):
-                self.on_views.add(str(func))
-            self._keep(tensors)
+            name, is_mutable = _signature(func)
+            self._note(name, tensors)
+            if is_mutable:
+                if any(tensor._is_view() for tensor in tensors):
+                    self.on_views.add(name)
+                self._keep(tensors)
         return func(*args, **given)
 
     def end(self, scores: Tensor) -> None:
@@ -259,6 +259,22 @@ def unfused_for(tape: Tape, opened: OpenedModel) -> Iterator[None]:
             yield
         finally:
             torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]
+
+
+def _dependent(arguments: Iterable[Any]) -> Iterator[Tensor]:
+    """Iterate over the tensors among the arguments of an operation that depend on the input."""
+    for one in arguments:
+        if isinstance(one, Tensor):
+            if one.requires_grad:
+                yield one
+        elif isinstance(one, (list, tuple)):
+            yield from _dependent(one)
+
+
+@lru_cache(maxsize=1024)
+def _signature(operation: Any) -> tuple[str, bool]:
+    """Give the name of an operation of PyTorch, and whether it changes an argument in place."""
+    return str(operation), operation._schema.is_mutable
 
 
 def is_input(node: Any) -> bool:
