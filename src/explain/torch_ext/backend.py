@@ -103,7 +103,8 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         # Without gradients, TorchScript takes a path through attention layers that gives other values at padding.
         scripted = isinstance(self.model, torch.jit.ScriptModule)
         with nullcontext() if scripted else torch.no_grad():
-            scores = self.scores_of(self.tensors(padded.inputs, grad=scripted), padded)
+            points = self.tensors(padded.inputs, grad=scripted, ordered=True)
+            scores = self.scores_of(points, padded)
         return to_host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
@@ -205,10 +206,11 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             (gradient,) = self.gradients_of(explained, examples, [units], retain_graph=True)
         else:
             with self.place_of(call).opened() as found:
-                explained = self.read(self.tensors(examples.inputs), examples).explained
+                explained = self.read(self.tensors(examples.inputs, ordered=True), examples).explained
             units = found[-1]
             (gradient,) = self.gradients_of(explained, examples, [units])
-        return to_host(units.detach().contiguous()), to_host(gradient.contiguous())
+        # In the model's memory order: the order of values in memory is no part of the result.
+        return to_host(units), to_host(gradient)
 
     def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
         """Tell whether no operation of the kept pass, from the inputs to a call, could move rows."""

@@ -85,6 +85,7 @@ class OpenedModel(Layered):
         self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
         self._restore = Restore([])
         self._own_hooks = OwnHooks(())
+        self._places: dict[LayerCall, TorchPlace] = {}
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
         # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own kernels round a constant patch consistently only in contiguous
@@ -135,19 +136,26 @@ class OpenedModel(Layered):
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
-        return place_of(self.model, call)
+        # Finding a module by its name takes a walk over all of them.
+        found = self._places.get(call)
+        if found is None:
+            found = self._places[call] = place_of(self.model, call)
+        return found
 
     def forget(self) -> None:
         """Clear what was cached for another entry or exit."""
         super().forget()
         self.survey = None
 
-    def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
+    def tensors(
+        self, arrays: Sequence[Array], grad: bool = False, *, ordered: bool = False
+    ) -> tuple[Tensor, ...]:
         """Copy host arrays to the model's device, in the precision of points.
 
-        With `grad`, floating-point tensors are leaves that require gradients, in the model's memory order.
+        With `grad`, floating-point tensors are leaves that require gradients, in the model's memory order; with
+        `ordered` they are in this order without gradients too, so that the model needs no further copy.
         """
-        last = grad and self._channels_last
+        last = (grad or ordered) and self._channels_last
         found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
         return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
 
