@@ -119,7 +119,10 @@ def _in_order(
     join: Join | None = None,
 ) -> LayerCall:
     """Find the call of a named layer, whose rows are in the order of the examples."""
-    call = find_call(layer, _calls_with(backend, layer, examples), backend.layer_names(), join)
+    calls = _calls_with(backend, layer, examples)
+    # To name all layers takes a walk over the model.
+    is_called = isinstance(layer, str) and any(one.name == layer for one in calls)
+    call = find_call(layer, calls, {} if is_called else backend.layer_names(), join)
     if isinstance(layer, (str, tuple)):
         backend.observed[_key_of(layer, examples)] = call
     check_order(backend, executor, call, examples)

@@ -79,8 +79,12 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         call = ahead if isinstance(ahead, LayerCall) and not isinstance(ahead, StepCalls) else None
         tape = tape_for(ahead) if isinstance(ahead, str) else None
         before = self.n_runs
-        watching = nullcontext([]) if call is None else self.place_of(call).on_the_way()
-        with watching as met, nullcontext() if tape is None else recording(tape, self):
+        met: list[Tensor] = []
+        with ExitStack() as stack:
+            if call is not None:
+                met = stack.enter_context(self.place_of(call).on_the_way())
+            if tape is not None:
+                stack.enter_context(recording(tape, self))
             reading = self.read(points, padded)
             # It may be computed only now.
             explained = reading.explained

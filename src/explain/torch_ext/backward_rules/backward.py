@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explain.torch_ext.model.graph import ScoreGraph
+from explain.torch_ext.model.graph import operands_first
 from explain.torch_ext.model.scores import gradients_of, reached
 
 # Takes the outgoing and the incoming gradients of a node; gives the outgoing gradients to use instead.
@@ -45,10 +45,14 @@ def sloped(given: Tensor, arriving: Tensor, rise: Tensor, step: Tensor, flat: Te
 
 
 def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
-    """Give the nodes through which the scores depend on the points, including the nodes of the points."""
-    found: dict[Any, None] = {}
-    for point in points:
-        found.update(dict.fromkeys(ScoreGraph(scores.grad_fn, point).operations))
+    """Give the nodes through which the scores depend on the points, each after its operands; the points come first."""
+    order, leaves = operands_first(scores.grad_fn), {id(point) for point in points}
+    found: dict[Any, None] = dict.fromkeys(
+        node for node in order if id(getattr(node, "variable", None)) in leaves
+    )
+    for node in order:
+        if any(below in found for below, _ in node.next_functions):
+            found[node] = None
     return found
 
 

@@ -158,8 +158,12 @@ class Run:
     def flow(self) -> Flow:
         """The kinds of the operations."""
         operands = {node: [below for below, _ in self.reads[node]] for node in self.nodes}
-        affine = [node for node in self.nodes if not is_input(node) and self.is_affine(node)]
-        return Flow.of(operands, affine, KINDS, name_of, self._keeps_shape)
+        return Flow.of(operands, self.affine, KINDS, name_of, self._keeps_shape)
+
+    @cached_property
+    def affine(self) -> dict[Any, None]:
+        """The operations that are affine in their operands."""
+        return {node: None for node in self.nodes if not is_input(node) and self.is_affine(node)}
 
     @cached_property
     def patterns(self) -> Patterns:
