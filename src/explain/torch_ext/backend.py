@@ -218,13 +218,10 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
 
     def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
         """Tell whether no operation of the kept pass, from the inputs to a call, could move rows."""
-        padded = self.padded(examples)
-        units = self._kept_units(call, padded)
-        return (
-            units is not None
-            and self.last_pass is not None
-            and keeps_rows(units.grad_fn, self.last_pass.results.points)
-        )
+        last = self.last_pass
+        # A model that takes one size only may not take all examples at once.
+        units = self._kept_units(call, examples) if self.fixed_batch_size is None else None
+        return units is not None and last is not None and keeps_rows(units.grad_fn, last.results.points)
 
     def _kept_units(self, call: LayerCall, padded: Examples) -> Tensor | None:
         """Give the output of a call in the kept pass over the same examples, None if there is none."""

@@ -9,7 +9,7 @@ from explain.errors import GradientError, UnsupportedModelError
 from explain.inputs.examples import Arrays, Examples
 from explain.torch_ext.backward_rules.backward import backward
 from explain.torch_ext.backward_rules.deep_lift import rescaled
-from explain.torch_ext.backward_rules.guided import rectified_gradients
+from explain.torch_ext.backward_rules.guided import rectified
 from explain.torch_ext.backward_rules.relevance import shared_out
 from explain.torch_ext.backward_rules.tape import Run, Tape, unfused_for
 from explain.torch_ext.model.opened import OpenedModel
@@ -26,7 +26,7 @@ def rule_gradients(
     padded = opened.padded(examples)
     if rule in ("guided", "deconvolution"):
         last = opened.taken_pass(padded)
-        found, changed = rectified_gradients(opened, padded, last, deconvolution=rule == "deconvolution")
+        found, changed = rectified(opened, padded, last, deconvolution=rule == "deconvolution")
         return RuleGradients(tuple(to_host(one[: len(examples)].contiguous()) for one in found), changed)
     tape = Tape()
     with unfused_for(tape, opened):

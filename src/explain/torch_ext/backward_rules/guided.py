@@ -15,7 +15,7 @@ from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import KeptPass, begun_at, gradients_of, pick_scores, reached
 
 
-def rectified_gradients(
+def rectified(
     opened: OpenedModel, examples: Examples, last: KeptPass | None, *, deconvolution: bool
 ) -> tuple[tuple[Tensor, ...], int]:
     """Give the gradients, where every ReLU propagates the positive part of its gradient, and the number of ReLUs.
