@@ -123,8 +123,9 @@ def _in_order(
     # To name all layers takes a walk over the model.
     is_called = isinstance(layer, str) and any(one.name == layer for one in calls)
     call = find_call(layer, calls, {} if is_called else backend.layer_names(), join)
-    if isinstance(layer, (str, tuple)):
-        backend.observed[_key_of(layer, examples)] = call
+    key = _key_of(layer, examples)
+    if key is not None:
+        backend.observed[key] = call
     check_order(backend, executor, call, examples)
     return call
 
@@ -134,12 +135,15 @@ def expected_call(backend: Backend, layer: LayerLike, examples: Examples) -> Lay
 
     A guess that announces what is asked next: which call is meant is found anew each time.
     """
-    is_name = isinstance(layer, (str, tuple)) and "layers" in backend.provides
-    return cast(LayeredBackend, backend).observed.get(_key_of(layer, examples)) if is_name else None
+    key = _key_of(layer, examples) if "layers" in backend.provides else None
+    return None if key is None else cast(LayeredBackend, backend).observed.get(key)
 
 
 def _key_of(layer: LayerLike, examples: Examples) -> Hashable:
-    """Give the key of a named layer among what was observed of a model."""
+    """Give the key of a named layer among what was observed of a model; None for a layer that is given as an object."""
+    parts = layer if isinstance(layer, tuple) else (layer,)
+    if not all(isinstance(part, (str, int)) for part in parts):
+        return None
     return ("named layer", layer, *(array.shape[1:] for array in examples.inputs))
 
 

@@ -216,3 +216,21 @@ def test_a_model_that_begins_to_reorder_its_examples_is_refused(method):
 def test_operations_that_keep_rows(function, expected):
     x = torch.tensor(X, requires_grad=True)
     assert keeps_rows(function(x).grad_fn, [x]) is expected
+
+
+@pytest.mark.parametrize("layer", [("conv2", [0]), ["conv2"], ("conv2", 0, 1)])
+def test_a_name_that_is_none_is_refused_at_every_call(layer):
+    model = Net().eval()
+    for _ in range(2):
+        with pytest.raises(LayerError):
+            explain.attribute(model, X, "grad_cam", target=1, layer=layer)
+
+
+@pytest.mark.parametrize("given", ["the layer itself", ("conv2", 0)])
+def test_other_ways_to_say_which_layer(given):
+    model = Net().eval()
+    expected = explain.attribute(model, X, "grad_cam", target=1, **AT_LAYER).values
+    layer = model.conv2 if isinstance(given, str) else given
+    for _ in range(2):
+        found = explain.attribute(model, X, "grad_cam", target=1, layer=layer).values
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
