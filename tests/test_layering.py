@@ -139,6 +139,13 @@ ONLY_HERE = {
         "exported_archive",
     ): "PyTorch's own format, whose reader runs code of the file; of TensorFlow it is saved_models.",
     ("tf_ext", "saved_models"): "TensorFlow's own format; of PyTorch it is exported_archive.",
+    **{
+        (
+            "torch_ext",
+            f"model.{name}",
+        ): "The graph of one pass serves several questions; a trace answers those that it was made for."
+        for name in ("scores.KeptPass", "scores.begun_at", "scores.reached", "graph.keeps_rows")
+    },
     (
         "torch_ext",
         "model.state.OwnHooks",

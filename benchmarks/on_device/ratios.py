@@ -112,7 +112,7 @@ def methods(device: str, examples: int, *, small: bool) -> dict[str, Any]:
     with torch.no_grad():
         target = model(x).argmax(1).tolist()
     found: dict[str, Any] = {}
-    entries = family.entries(x)
+    entries = family.entries(x, x[:8], family.LAYERS["cifar_net"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in list(entries)[:2] if small else entries:

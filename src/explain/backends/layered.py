@@ -263,6 +263,10 @@ class Layered(ABC):
             return self.recorded([call], examples)[0]
         return self.outputs_at(call, examples)
 
+    def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
+        """Tell whether the rows of a call are known to be in the order of the examples, without another run."""
+        return False
+
     @abstractmethod
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:
         """Give the first argument of layers at some calls, in their own layout, from one run of the model."""

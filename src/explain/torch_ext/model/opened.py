@@ -17,8 +17,8 @@ from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import Survey
 from explain.backends.places import entering
 from explain.backends.question import Question
-from explain.backends.scoring import Reading, no_gradient_reason
-from explain.errors import GradientError, ModelCallError
+from explain.backends.scoring import Reading
+from explain.errors import ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import layers_of
@@ -35,7 +35,13 @@ from explain.torch_ext.model.layers.calls import (
 from explain.torch_ext.model.layers.operations import place_of
 from explain.torch_ext.model.memory import is_out_of_memory
 from explain.torch_ext.model.memory_format import ordered
-from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
+from explain.torch_ext.model.scores import (
+    ActivationRecorder,
+    KeptPass,
+    gradients_of_scores,
+    pick_scores,
+    reached,
+)
 from explain.torch_ext.model.state import OwnHooks, Restore, held_keras_layers, inference_mode
 from explain.torch_ext.model.transfer import to_device
 
@@ -79,6 +85,7 @@ class OpenedModel(Layered):
         self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
         self._restore = Restore([])
         self._own_hooks = OwnHooks(())
+        self._places: dict[LayerCall, TorchPlace] = {}
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
         # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own kernels round a constant patch consistently only in contiguous
@@ -129,21 +136,34 @@ class OpenedModel(Layered):
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
-        return place_of(self.model, call)
+        # Finding a module by its name takes a walk over all of them.
+        found = self._places.get(call)
+        if found is None:
+            found = self._places[call] = place_of(self.model, call)
+        return found
 
     def forget(self) -> None:
         """Clear what was cached for another entry or exit."""
         super().forget()
         self.survey = None
 
-    def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
+    def tensors(
+        self, arrays: Sequence[Array], grad: bool = False, *, ordered: bool = False
+    ) -> tuple[Tensor, ...]:
         """Copy host arrays to the model's device, in the precision of points.
 
-        With `grad`, floating-point tensors are leaves that require gradients, in the model's memory order.
+        With `grad`, floating-point tensors are leaves that require gradients, in the model's memory order; with
+        `ordered` they are in this order without gradients too, so that the model needs no further copy.
         """
-        last = grad and self._channels_last
+        last = (grad or ordered) and self._channels_last
         found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
         return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
+
+    def taken_pass(self, examples: Examples) -> KeptPass | None:
+        """Give the forward pass that `outputs` kept of the same examples, and forget it; None if there is none."""
+        last, self.last_pass = self.last_pass, None
+        kept: KeptPass | None = last.results if last is not None and last.is_over(examples) else None
+        return kept
 
     def scores_of(self, points: Sequence[Tensor], examples: Examples) -> Tensor:
         """Give the scores at points on the device, differentiable; the reference engine runs on this."""
@@ -154,7 +174,12 @@ class OpenedModel(Layered):
         return self.gradients_of(self.read(points, examples).explained, examples, points)
 
     def gradients_of(
-        self, explained: Tensor, examples: Examples, points: Sequence[Tensor]
+        self,
+        explained: Tensor,
+        examples: Examples,
+        points: Sequence[Tensor],
+        *,
+        retain_graph: bool = False,
     ) -> tuple[Tensor, ...]:
         """Give the gradients of the scores of an output to tensors that it was computed from.
 
@@ -163,13 +188,8 @@ class OpenedModel(Layered):
         GradientError
             If the scores depend on none of them.
         """
-        gradients = gradients_of_scores(explained, examples.target, points)
-        if all(gradient is None for gradient in gradients):
-            raise GradientError(no_gradient_reason(self.model_name))
-        return tuple(
-            torch.zeros_like(point) if gradient is None else gradient
-            for point, gradient in zip(points, gradients, strict=True)
-        )
+        found = gradients_of_scores(explained, examples.target, points, retain_graph=retain_graph)
+        return reached(found, points, self.model_name)
 
     def read(
         self,
