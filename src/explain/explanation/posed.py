@@ -17,7 +17,7 @@ from explain.errors import ModelCallError, OptionError, UnsupportedModelError
 from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
-from explain.explanation.score import explained_outputs, scores_of, with_scorer
+from explain.explanation.score import explained_outputs, may_need_scorer, scores_of, with_scorer
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
@@ -104,11 +104,12 @@ def posed(request: Request) -> Iterator[Posed]:
     with ONE_CALL_AT_A_TIME, target_function:
         backend: Backend = request.extension.open(request.model, request.question, request.given.like)
         _check_primitives(request, backend)
-        with backend.session():
-            scored = with_scorer(request, backend)
-        if scored is not request:
-            request = scored
-            backend = request.extension.open(request.model, request.question, request.given.like)
+        if may_need_scorer(request):
+            with backend.session():
+                scored = with_scorer(request, backend)
+            if scored is not request:
+                request = scored
+                backend = request.extension.open(request.model, request.question, request.given.like)
         failure = None
         with backend.session():
             try:
