@@ -28,6 +28,8 @@ from explain.errors import InputError
 from explain.inputs.examples import Examples
 from explain.inputs.text.continuation import FOLLOWING, not_foretold_error
 
+_NOTHING = nullcontext()
+
 
 @dataclass(frozen=True)
 class LastPass:
@@ -142,10 +144,11 @@ class ForwardPass(ABC):
         keywords = {name: one for name, one in keywords.items() if name != FOLLOWING}
         keywords = question.with_states(keywords, self._with_moved_axis)
         # A place where the run begins may come after the one where it ends.
-        with suppress(EndOfRun) if self.exit is not None else nullcontext(), ExitStack() as stack:
+        with suppress(EndOfRun) if self.exit is not None else _NOTHING, ExitStack() as stack:
             for context in contexts:
                 stack.enter_context(context)
             left = [] if self.exit is None else stack.enter_context(self.exit.kept())
+            stack.enter_context(self._recording())
             if self.inspection.stepwise:
                 return self._reading_of_last_step(moved[0], mask, keywords)
             if question.wiring is None:
@@ -172,6 +175,10 @@ class ForwardPass(ABC):
             transform = reading.transform
             return replace(reading, transform=lambda source: self._checked(transform(source), following))
         return reading
+
+    def _recording(self) -> AbstractContextManager[Any]:
+        """Enter what all calls of the model in this pass need: of a model that takes one step, there are many."""
+        return _NOTHING
 
     def _checked(self, outputs: Any, following: Any) -> Any:
         """Give the scores of the tokens that follow; refuse outputs that are not of these tokens."""
