@@ -273,6 +273,8 @@ def given_inputs(
 
 def _check_number(structure: Structure, values: Sequence[Any], extension: Extension, model: Any) -> None:
     """Refuse several inputs for a model that takes one."""
+    if structure is SINGLE:
+        return
     hosts = [host for one in values if (host := to_host(one, extension)) is not None]
     if structure.kind not in ("tuple", "list") or len(hosts) < 2 or not takes_one_input(model):
         return

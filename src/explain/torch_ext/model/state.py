@@ -115,7 +115,9 @@ def _uncompiled() -> AbstractContextManager[Any]:
     The compiler would compile the hooks of the layers too, anew for each of their shapes.
     """
     # Before PyTorch 2.6 the compiler had no such switch; it is loaded if anything was compiled.
-    return torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else nullcontext()
+    return (
+        torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else nullcontext()
+    )
 
 
 class _OneAttentionPath:
@@ -375,11 +377,7 @@ def _keys_and_values(dictionaries: Sequence[dict[Any, Any]]) -> tuple[list[Any],
 def _are_same(dictionaries: Sequence[dict[Any, Any]], keys: list[Any], values: list[Any]) -> bool:
     """Tell whether dictionaries have the same keys, and the same objects as values."""
     keys_now, values_now = _keys_and_values(dictionaries)
-    return (
-        len(keys_now) == len(keys)
-        and all(map(is_, values_now, values))
-        and all(map(is_, keys_now, keys))
-    )
+    return len(keys_now) == len(keys) and all(map(is_, values_now, values)) and all(map(is_, keys_now, keys))
 
 
 def _put_back(dictionaries: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]]) -> None:
