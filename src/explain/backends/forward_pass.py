@@ -230,6 +230,8 @@ class ForwardPass(ABC):
         ending = self._ending_of(chosen) if is_searched else None
         if self.inspection.opaque:
             return read_opaque(chosen, wanted, ending), result
+        # Where an activation ended the model, it tells the axis.
+        is_asked = wanted not in ("logit", "output") and terminal is None
         reading = read_output(
             chosen,
             wanted,
@@ -237,14 +239,16 @@ class ForwardPass(ABC):
             terminal=terminal,
             ending=ending,
             replaced=None if ending is None or not ending.moved else self._replaced(chosen, ending),
-            class_axis=class_axis(
-                tuple(chosen.shape),
-                tuple(inputs[0].shape) if self._is_tensor(inputs[0]) else (),
-                self.question.layout,
-                channels_first=self.channels_first,
-            ),
+            class_axis=self._class_axis(chosen, inputs[0]) if is_asked else -1,
         )
         return reading, result
+
+    def _class_axis(self, output: Any, first: Any) -> int:
+        """Give the axis of the classes, seen from an output and the first input."""
+        given = tuple(first.shape) if self._is_tensor(first) else ()
+        return class_axis(
+            tuple(output.shape), given, self.question.layout, channels_first=self.channels_first
+        )
 
     @abstractmethod
     def _run(
