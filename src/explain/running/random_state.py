@@ -42,7 +42,8 @@ def preserved_random_state() -> Iterator[None]:
 
 def _numbers_of_numpy() -> bytes | None:
     """Give the state of NumPy's usual generator, in a hundredth of the time of `numpy.random.get_state`."""
-    generator = np.random.get_bit_generator()
+    # Not every version of NumPy names it in public.
+    generator: Any = getattr(np.random, "get_bit_generator", lambda: None)()
     if not isinstance(generator, np.random.MT19937):
         return None
     return string_at(generator.ctypes.state_address, _BYTES)

@@ -5,6 +5,8 @@ What is found of a model's structure is kept between calls; each change here mus
 
 from __future__ import annotations
 
+import gc
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -226,6 +228,18 @@ def test_a_class_whose_forward_is_replaced(monkeypatch):
     monkeypatch.setattr(Net, "forward", lambda self, x: torch.softmax(original(self, x), 1))
     found, expected = (explain.attribute(one, X, "saliency", target=2) for one in (known, fresh))
     np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_a_model_is_freed_that_its_parts_know():
+    model = made()
+    model.first.owner, model.second.owners, model.act.owner_of = [model], (model,), {"owner": model}
+    model.norm.register_forward_hook(lambda module, given, output, owner=model: None)
+    for method, options in METHODS:
+        explain.attribute(model, X, method, target=2, **options)
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 # By method: the passes of a later call over one example, and over three.

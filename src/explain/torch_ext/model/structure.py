@@ -207,7 +207,7 @@ def _seen(modules: Sequence[nn.Module], own: Sequence[dict[str, Any]], places: P
     of_tensors = [*filter(None, chain.from_iterable(map(_TENSORS, own)))]
     of_others = [*filter(None, chain.from_iterable(map(_CHILDREN_AND_HOOKS, own)))]
     tensors = [*chain.from_iterable(map(dict.values, of_tensors))]
-    kinds = [*map(type, modules)]
+    kinds: list[Any] = [*map(type, modules)]
     found: tuple[Any, ...] = (
         kinds,
         [kind.forward for kind in dict.fromkeys(kinds)],
