@@ -296,8 +296,6 @@ def _outputs_without_name(request: Request, outputs: Array, text: TextTarget | N
 
 def _with_computed_masks(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     """Add the masks that the model computes from the input's values, one chunk of examples at a time."""
-    if not getattr(backend, "computes_masks", True):
-        return examples
     over = executor.over_rows(len(examples), lambda rows: backend.hold(examples.rows(rows)).held)
     parts = [held for _, held in over]
     if not parts[0]:

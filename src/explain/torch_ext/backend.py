@@ -61,14 +61,9 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             # TorchScript fuses its operations, so that they cannot be intercepted or seen.
             self.provides = self.provides - {"backward_rules", "attentions"}
 
-    @property
-    def computes_masks(self) -> bool:
-        """Whether any layer computes a mask from values."""
-        return has_masking(self._keras_layers)
-
     def hold(self, examples: Examples) -> Examples:
         """Fill in the masks that Keras layers compute from values."""
-        if not self.computes_masks:
+        if not has_masking(self._keras_layers):
             return examples
         with torch.no_grad(), recorded_masks(self._keras_layers) as masks:
             self.read(self.tensors(examples.inputs), examples)

@@ -260,7 +260,7 @@ class _Joined:
     @cached_property
     def parts(self) -> list[tuple[torch.Tensor, int, torch.Tensor]]:
         """Each tensor with its version and its copy."""
-        copies = self._values.split([shape.numel() for shape in self._shapes])
+        copies = self._values.split_with_sizes([shape.numel() for shape in self._shapes])
         found = zip(self._tensors, self._versions, copies, self._shapes, strict=True)
         return [(tensor, version, copy.view(shape)) for tensor, version, copy, shape in found]
 
