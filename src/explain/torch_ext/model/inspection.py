@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -24,7 +23,7 @@ from explain.inputs.wiring import STATE_NAMES, Wiring, parameters_of
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model, layers_of
-from explain.torch_ext.model.structure import OWN, Structure, structure_of
+from explain.torch_ext.model.structure import Structure, structure_of
 
 _DECODER_IDS = "decoder_input_ids"
 _IS_META = attrgetter("is_meta")
@@ -152,10 +151,13 @@ def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.devi
     UnsupportedModelError
         If a parameter or buffer is on the device "meta", where tensors have no values.
     """
-    own = [*map(OWN, inspection.structure.modules)]
     # Parameters before buffers: statistics may have another dtype than weights.
-    kept = (one.values() for name in ("_parameters", "_buffers") for part in own if (one := part[name]))
-    tensors = [tensor for tensor in chain.from_iterable(kept) if tensor is not None]
+    kept = (
+        getattr(module, name)
+        for name in ("_parameters", "_buffers")
+        for module in inspection.structure.modules
+    )
+    tensors = [tensor for part in kept for tensor in part.values() if tensor is not None]
     if any(map(_IS_META, tensors)):
         raise UnsupportedModelError(
             "The model has parameters or buffers on the device 'meta', which have a shape and no values: load its "
