@@ -161,6 +161,13 @@ ONLY_HERE = {
         "torch_ext",
         "model.structure.Structure",
     ): "What a trace of a Keras model is specialised to is the same on every framework: keras/structure.py.",
+    **{
+        (
+            "torch_ext",
+            f"model.structure.{name}",
+        ): "A PyTorch module keeps all that decides its calls in its attributes, which anyone may change."
+        for name in ("Places", "OWN", "OF_MODULE_ITSELF")
+    },
     (
         "torch_ext",
         "zoo.efficientnet.read_weights",

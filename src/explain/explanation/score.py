@@ -245,10 +245,15 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     return found
 
 
+def may_need_scorer(request: Request) -> bool:
+    """Tell whether a callable target may have to take all that the model returns."""
+    return callable(request.target) and request.neuron is None and request.question.output is None
+
+
 def with_scorer(request: Request, backend: Backend) -> Request:
     """Give the request with its callable target as the only output, if no single output of the model is explained.
 
-    Runs the model once, inside the backend's session; every other request stays as it is.
+    Runs the model once, inside the backend's session, for a request that may need it.
 
     Raises
     ------
@@ -256,8 +261,6 @@ def with_scorer(request: Request, backend: Backend) -> Request:
         If a kind of score is wanted that such numbers do not have.
     """
     question = request.question
-    if not callable(request.target) or request.neuron is not None or question.output is not None:
-        return request
     examples = request.given.examples(backend.dtype, request.companions)
     # Of a function of arrays, lists of unequal lengths show only together.
     most = 1 if "gradients" in backend.provides or backend.fixed_batch_size else len(examples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from explain.backends.chunks import Block, blocks, blocks_in_rows, row_chunks
 from explain.backends.protocol import Backend
@@ -151,6 +151,14 @@ class Executor:
         """Compute `count` examples of one point each, chunk by chunk: give the rows and the result of each chunk."""
         with counted(count) as work:
             for rows in self.rows(count):
+                if count == 1:
+                    # It has no halves: either it is done, or its error is raised.
+                    yield (
+                        rows,
+                        cast(tuple[_Result], self._attempt(rows, rows, lambda part, _: compute(part)))[0],
+                    )
+                    work.advance()
+                    return
                 for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
                     yield part, found
                     work.advance(part.stop - part.start)

@@ -115,13 +115,15 @@ class Independence:
         size = backend.fixed_batch_size
         self._first_batch = None if size is None else examples.rows(slice(0, size)).padded(size)
         self._row = _quiet_row(examples if size is None else examples.rows(slice(0, size)))
+        self._known_for_points: bool | None = None
         # Asked before the model runs on all examples, since a backend keeps that run for the gradients.
         self._answer = self._asked()
 
     def _asked(self) -> Array | ExplainError | None:
         """Run the model as the question needs it; None if there is nothing to ask."""
         if self._first_batch is None and len(self._examples) == 1:
-            return None if self._is_known_for_points() is not None else self._beside_another()
+            self._known_for_points = self._is_known_for_points()
+            return None if self._known_for_points is not None else self._beside_another()
         if self._first_batch is not None and len(self._first_batch) == 1:
             return None
         known = self._known()
@@ -144,12 +146,12 @@ class Independence:
         DependentExamplesError
             If the examples depend on each other.
         """
+        if self._known_for_points is not None:
+            return self._known_for_points
         of_one, scale = outputs[self._row : self._row + 1], largest_value(outputs)
         if self._first_batch is None and len(self._examples) == 1:
-            known = self._is_known_for_points()
-            if known is None:
-                known = self._points_depend(of_one, scale)
-                _remember(_one_by_one, self._model, self._settings, known)
+            known = self._points_depend(of_one, scale)
+            _remember(_one_by_one, self._model, self._settings, known)
             return known
         found, fails_alone = self._found(of_one, scale)
         if found:

@@ -187,7 +187,7 @@ def _key(opened: OpenedModel, examples: Examples) -> Hashable:
     where = tuple(place and place.call for place in (opened.entry, opened.exit))
     shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
     wired = question.wiring, tuple((place, reader.call) for place, reader in opened.readers)
-    return opened.inspection.structure.token(), where, how, wired, *shapes
+    return opened.structure_token, where, how, wired, *shapes
 
 
 def _cached_survey(model: Any, key: Hashable) -> _CachedSurvey | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -52,4 +54,9 @@ def order_of(tensor: Tensor) -> torch.memory_format:
 
 
 def _is_in(tensor: Tensor, order: torch.memory_format) -> bool:
-    return tensor.stride() == torch.empty(tensor.shape, device="meta", memory_format=order).stride()
+    return tensor.stride() == _strides_of(tensor.shape, order)
+
+
+@lru_cache(maxsize=512)
+def _strides_of(shape: torch.Size, order: torch.memory_format) -> tuple[int, ...]:
+    return torch.empty(shape, device="meta", memory_format=order).stride()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -93,14 +92,18 @@ class OpenedModel(Layered):
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
 
-    @cached_property
+    @property
     def structure_token(self) -> Hashable:
         """A value that stays the same as long as the modules of the model and their attributes do."""
+        token = self.inspection.structure.token
+        return (token, self._keras_token) if self._keras_layers else token
+
+    @cached_property
+    def _keras_token(self) -> Hashable:
         # A forward pass may have replaced an attribute.
         self._restore()
         # Keras keeps its layers in lists of its own, not among the modules.
-        modules = (*self.inspection.structure.modules, *self._keras_layers)
-        return replace(self.inspection.structure, modules=modules).token()
+        return _token_of(self._keras_layers)
 
     def kept_state(self) -> tuple[str, ...]:
         """Name where the model keeps a state that the last call changed."""
@@ -261,7 +264,7 @@ class OpenedModel(Layered):
         mask = None
         if self.inspection.stepwise and examples.mask is not None:
             mask = torch.from_numpy(examples.mask).to(self.device)
-        with self._own_hooks.noted():
+        with self._own_hooks:
             reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
         if self.exit is not None:
             return reading, self._end
@@ -278,3 +281,15 @@ class OpenedModel(Layered):
         for name, array in examples.companions.items():
             found[name] = to_device(array, device, self._model_dtype, channels_last=False)
         return found
+
+
+def _token_of(layers: Sequence[Any]) -> Hashable:
+    """Give a value that is the same as long as layers that are no modules, and their attributes, are the same."""
+    found: list[int] = []
+    for layer in layers:
+        found.append(id(layer))
+        for value in layer.__dict__.values():
+            found.append(id(value))
+            if isinstance(value, (dict, list)):
+                found.extend(map(id, value.values() if isinstance(value, dict) else value))
+    return tuple(found)
