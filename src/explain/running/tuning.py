@@ -10,7 +10,7 @@ from typing import Any
 # Another size is chosen only if it is faster by more than the timings of one size differ.
 _FASTER = 0.96
 # Two sizes whose times are closer than this are timed more often before one is chosen.
-_CLOSE = (0.88, 1.04)
+_CLOSE = (0.8, 1.25)
 # The first block of a size includes its set-up; of the others the fastest counts.
 _TIMED_BLOCKS, _BLOCKS_WHERE_CLOSE = 3, 8
 _LARGEST = 4096

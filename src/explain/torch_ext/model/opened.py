@@ -34,10 +34,14 @@ from explain.torch_ext.model.layers.calls import (
 )
 from explain.torch_ext.model.layers.operations import place_of
 from explain.torch_ext.model.memory import is_out_of_memory
-from explain.torch_ext.model.memory_format import ordered
+from explain.torch_ext.model.memory_format import ConvertedWeights, is_heavy, ordered
 from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
 from explain.torch_ext.model.state import OwnHooks, Restore, held_keras_layers, inference_mode
 from explain.torch_ext.model.transfer import to_device
+
+# In a pass that is channels last PyTorch converts the weights, forwards and backwards. From this run on they are
+# converted once: a method that runs the model this often goes on.
+_RUNS_UNTIL_CONVERTED = 4
 
 
 class OpenedModel(Layered):
@@ -85,6 +89,7 @@ class OpenedModel(Layered):
         # order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
+        self._weights = ConvertedWeights()
 
     @cached_property
     def structure_token(self) -> Hashable:
@@ -125,7 +130,16 @@ class OpenedModel(Layered):
             try:
                 yield
             finally:
+                self._weights.restore()
                 self._own_hooks.remove()
+
+    def expect_one_pass(self, examples: Examples) -> None:
+        """Choose the memory order for a single pass over some examples, which is nearly all of the work."""
+        if self._channels_last and len(examples.inputs) == 1 and self.entry is None:
+            shape = examples.inputs[0].shape[1:]
+            if is_heavy(self.inspection.structure.modules, shape):
+                self._channels_last = False
+                self._weights.restore()
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
@@ -188,6 +202,7 @@ class OpenedModel(Layered):
                 raise
             # A model that takes a view of its features needs contiguous features; any other error recurs.
             self._channels_last = False
+            self._weights.restore()
             return self._read(points, examples, None)
 
     def _read(
@@ -237,6 +252,8 @@ class OpenedModel(Layered):
             recorder=self._recorder,
         )
         moved = [ordered(one, dtype, channels_last=self._channels_last) for one in given]
+        if self._channels_last and self.n_runs >= _RUNS_UNTIL_CONVERTED and any(one.ndim == 4 for one in moved):
+            self._weights.convert(self.inspection.structure.modules)
         unmoved = self.tensors(examples.unmoved)
         mask = None
         if self.inspection.stepwise and examples.mask is not None:
