@@ -39,9 +39,9 @@ from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scor
 from explain.torch_ext.model.state import OwnHooks, Restore, held_keras_layers, inference_mode
 from explain.torch_ext.model.transfer import to_device
 
-# In a pass that is channels last PyTorch converts the weights, forwards and backwards. From this run on they are
-# converted once: a method that runs the model this often goes on.
-_RUNS_UNTIL_CONVERTED = 4
+# In a pass that is channels last PyTorch converts the weights, forwards and backwards. After so many runs they are
+# converted once for all that follow: a method that runs the model this often goes on.
+_RUNS_UNCONVERTED = 3
 
 
 class OpenedModel(Layered):
@@ -89,7 +89,7 @@ class OpenedModel(Layered):
         # order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
-        self._weights = ConvertedWeights()
+        self._weights, self._runs_unconverted = ConvertedWeights(), _RUNS_UNCONVERTED
 
     @cached_property
     def structure_token(self) -> Hashable:
@@ -133,9 +133,13 @@ class OpenedModel(Layered):
                 self._weights.restore()
                 self._own_hooks.remove()
 
-    def expect_one_pass(self, examples: Examples) -> None:
-        """Choose the memory order for a single pass over some examples, which is nearly all of the work."""
-        if self._channels_last and len(examples.inputs) == 1 and self.entry is None:
+    def expect(self, examples: Examples, *, one_pass: bool) -> None:
+        """Choose the memory order for the work on some examples: nearly all of it a single pass, or several."""
+        if not self._channels_last:
+            return
+        if not one_pass:
+            self._runs_unconverted = 0
+        elif len(examples.inputs) == 1 and self.entry is None:
             shape = examples.inputs[0].shape[1:]
             if is_heavy(self.inspection.structure.modules, shape):
                 self._channels_last = False
@@ -252,7 +256,8 @@ class OpenedModel(Layered):
             recorder=self._recorder,
         )
         moved = [ordered(one, dtype, channels_last=self._channels_last) for one in given]
-        if self._channels_last and self.n_runs >= _RUNS_UNTIL_CONVERTED and any(one.ndim == 4 for one in moved):
+        several = self.n_runs > self._runs_unconverted
+        if several and self._channels_last and any(one.ndim == 4 for one in moved):
             self._weights.convert(self.inspection.structure.modules)
         unmoved = self.tensors(examples.unmoved)
         mask = None
