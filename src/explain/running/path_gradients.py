@@ -80,7 +80,7 @@ class AlongPaths(ABC):
             found = line.sums_beyond(part, starts)
             return line.sums(part, starts) if found is None else found
 
-        for group, found in executor.over_groups(len(examples), compute):
+        for group, found in executor.over_groups(len(examples), len(alphas), compute):
             for total, sums in zip(totals, found, strict=True):
                 total[:, group] = np.moveaxis(sums, 1, 0)
         return totals

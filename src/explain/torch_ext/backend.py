@@ -74,6 +74,7 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
     def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
         padded = self.padded(examples)
+        self.expect(padded, one_pass=ahead is not None)
         # With gradients enabled, since the graph shows which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
         call = ahead if isinstance(ahead, LayerCall) and not isinstance(ahead, StepCalls) else None

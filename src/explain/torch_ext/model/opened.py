@@ -33,7 +33,7 @@ from explain.torch_ext.model.layers.calls import (
 )
 from explain.torch_ext.model.layers.operations import place_of
 from explain.torch_ext.model.memory import is_out_of_memory
-from explain.torch_ext.model.memory_format import ordered
+from explain.torch_ext.model.memory_format import ConvertedWeights, is_heavy, ordered
 from explain.torch_ext.model.scores import (
     ActivationRecorder,
     KeptPass,
@@ -43,6 +43,10 @@ from explain.torch_ext.model.scores import (
 )
 from explain.torch_ext.model.state import OwnHooks, Restore, held_keras_layers, inference_mode
 from explain.torch_ext.model.transfer import to_device
+
+# In a pass that is channels last PyTorch converts the weights, forwards and backwards. After so many runs they are
+# converted once for all that follow: a method that runs the model this often goes on.
+_RUNS_UNCONVERTED = 3
 
 
 class OpenedModel(Layered):
@@ -91,6 +95,7 @@ class OpenedModel(Layered):
         # order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
+        self._weights, self._runs_unconverted = ConvertedWeights(), _RUNS_UNCONVERTED
 
     @property
     def structure_token(self) -> Hashable:
@@ -135,7 +140,20 @@ class OpenedModel(Layered):
             try:
                 yield
             finally:
+                self._weights.restore()
                 self._own_hooks.remove()
+
+    def expect(self, examples: Examples, *, one_pass: bool) -> None:
+        """Choose the memory order for the work on some examples: nearly all of it a single pass, or several."""
+        if not self._channels_last:
+            return
+        if not one_pass:
+            self._runs_unconverted = 0
+        elif len(examples.inputs) == 1 and self.entry is None:
+            shape = examples.inputs[0].shape[1:]
+            if is_heavy(self.inspection.structure.modules, shape):
+                self._channels_last = False
+                self._weights.restore()
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
@@ -211,6 +229,7 @@ class OpenedModel(Layered):
                 raise
             # A model that takes a view of its features needs contiguous features; any other error recurs.
             self._channels_last = False
+            self._weights.restore()
             return self._read(points, examples, None)
 
     def _read(
@@ -260,6 +279,9 @@ class OpenedModel(Layered):
             recorder=self._recorder,
         )
         moved = [ordered(one, dtype, channels_last=self._channels_last) for one in given]
+        several = self.n_runs > self._runs_unconverted
+        if several and self._channels_last and any(one.ndim == 4 for one in moved):
+            self._weights.convert(self.inspection.structure.modules)
         unmoved = self.tensors(examples.unmoved)
         mask = None
         if self.inspection.stepwise and examples.mask is not None:
