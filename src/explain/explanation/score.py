@@ -67,7 +67,7 @@ def explained_outputs(
         If the kind of score cannot be computed from this model.
     """
     independence = _independence(request, view, backend, examples, executor, noise)
-    outputs, finding = _outputs(backend, examples, executor, _ahead(request))
+    outputs, finding = _outputs(backend, examples, executor, asked_first(request))
     if independence is not None and independence.check(outputs):
         backend.fixed_batch_size = 1
     if finding.transformed:
@@ -92,7 +92,7 @@ def explained_outputs(
     return backend, outputs, checked
 
 
-def _ahead(request: Request) -> Ahead | None:
+def asked_first(request: Request) -> Ahead | None:
     """Give what the method asks first of the backend, if it asks it of the whole model."""
     is_own = request.engine != request.extension.reference_engine
     return request.method.begins_with if request.layer is None and is_own else None
@@ -114,7 +114,7 @@ def _independence(
     at = str(request.layer) if request.neuron is not None and not request.method.through_neuron else ""
     settings = (question.output, question.layout, question.wiring, named, at)
     # The traces of a model with such arguments are not kept: without gradients another one would be made.
-    traced_again = bool(question.forward_kwargs) and _ahead(request) == "gradients"
+    traced_again = bool(question.forward_kwargs) and asked_first(request) == "gradients"
     return Independence(
         backend,
         request.model,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
+from explain.backends.operations.score_graph import Survey
+from explain.backends.scoring import Reading
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
 from explain.keras.layers import named_layers
@@ -22,6 +25,12 @@ from explain.tf_ext.model.layers.operations import noted_operations, tape_for
 from explain.tf_ext.model.scores import ARITHMETIC, gradients_of_scores, pick_scores, scalars_of
 from explain.tf_ext.model.state import held_keras_layers
 
+TO_FIND = -1
+"""In place of a target index, in a trace that serves both: the predicted class, which the outputs tell."""
+
+Surveyor = Callable[..., tuple[Reading, Survey]]
+"""From a forward pass, points, a `Beside` and a function that reads the output to its reading, and a survey of it."""
+
 
 @dataclass(kw_only=True)
 class TensorFlowForwardPass(KerasForwardPass):
@@ -33,11 +42,25 @@ class TensorFlowForwardPass(KerasForwardPass):
         The end of each call of the model.
     run : EagerRun, optional
         The operations of a pass without a trace, if they are recorded.
+    surveyor : callable, optional
+        Reads the output of a model that is traced, and surveys the way to it; used at the first reading.
+    survey : Survey, optional
+        What it found.
     """
 
     arithmetic = ARITHMETIC
     endings: list[Ending | None] = field(default_factory=list)
     run: EagerRun | None = None
+    surveyor: Surveyor | None = None
+    survey: Survey | None = None
+
+    def read(self, points: Sequence[Any], beside: Beside) -> Reading:
+        """Run the model; give its output and the explained output, batch first."""
+        surveyor, self.surveyor = self.surveyor, None
+        if surveyor is None or tf.executing_eagerly():
+            return super().read(points, beside)
+        reading, self.survey = surveyor(self, points, beside, partial(super().read, points, beside))
+        return reading
 
     def scores_of(self, explained: Any, beside: Beside) -> Any:
         """Give one number per example from the explained output."""
@@ -72,14 +95,18 @@ class TensorFlowForwardPass(KerasForwardPass):
             return self.gradients(points, beside, (place for _, place in places))[0]
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
-        """Give outputs, gradients, scores and target indices (by default the predicted class) from one run."""
+        """Give outputs, gradients, scores and target indices (the predicted class for `TO_FIND`) from one run."""
         indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
             outputs = self.read(points, beside).explained
             rank = len(outputs.shape)
-            if indices.shape[-1] == 0 and rank == 2 and outputs.shape[-1] is not None:
-                indices = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
+            if rank == 1:
+                # The only output needs no index; there may be one that asks for the predicted class.
+                indices = indices[:, :0]
+            elif rank == 2 and indices.shape[-1] == 1:
+                predicted = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
+                indices = tf.where(indices == TO_FIND, predicted, indices)
             fits = indices.shape[-1] == rank - 1
             if fits and rank > 1:
                 # A later check rejects an index out of range; it must not stop this run.
