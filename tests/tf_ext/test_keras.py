@@ -291,7 +291,7 @@ def test_only_what_is_new_is_traced():
         explain.attribute(model, x, "saliency", **{"target": 0, **options})
         return len(calls) - before[0], len(traces_of(model)) - before[1]
 
-    # Without a trace, one example, to see which axes are read first. Then outputs and gradients in one: this trace tells
+    # Without a trace, one example, to see which axes are read first. Then outputs and gradients in one: the trace tells
     # what a point needs in memory, whether the outputs are the same twice, and whether the examples are independent.
     assert explained() == (2, 1)
     # Another batch, other targets, another chunk size: nothing new.

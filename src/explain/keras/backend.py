@@ -81,10 +81,11 @@ class KerasBackend(OpenedKerasModel):
         """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
         target = padded.target.indices
-        if target is None:
+        if target is None or target.shape[1] > 1:
+            # Of outputs of many axes only the scores are copied to the host.
             scores = self.to_host(self.run(self.forward_pass.scores, padded, self.points(padded)))
         else:
-            # The outputs of any target have the same trace, which the first look at the model has made.
+            # The outputs of any target have the same trace, which the first look at the model made.
             untargeted = padded.with_target(Target())
             outputs = self.run(self.forward_pass.outputs, untargeted, self.points(padded))
             scores = picked(self.to_host(outputs), target)

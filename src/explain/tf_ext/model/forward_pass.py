@@ -101,6 +101,9 @@ class TensorFlowForwardPass(KerasForwardPass):
             tape.watch(points)
             outputs = self.read(points, beside).explained
             rank = len(outputs.shape)
+            # A later check rejects outputs of other rows; they must not stop this run.
+            rows = tf.minimum(tf.range(tf.shape(outputs)[0]), tf.shape(indices)[0] - 1)
+            indices = tf.gather(indices, rows)
             if rank == 1:
                 # The only output needs no index; there may be one that asks for the predicted class.
                 indices = indices[:, :0]

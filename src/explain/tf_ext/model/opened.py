@@ -135,18 +135,22 @@ class OpenedModel(OpenedKerasModel):
                 return run(*flat)
         return self.run(function, examples, *arguments, static=static)
 
-    def run_eagerly(self, function: Callable[..., Any], examples: Examples, *arguments: Any) -> Any:
+    def run_eagerly(
+        self, function: Callable[..., Any], examples: Examples, *arguments: Any, reads_ending: bool = True
+    ) -> Any:
         """Run a computation operation by operation: for one that runs once, that takes less time than its trace.
 
         Parameters
         ----------
         function, examples, *arguments
             As for `run`; arguments that are not tensors come first.
+        reads_ending : bool
+            Whether the computation reads how the model ends.
         """
         inputs = (self.points(examples), self._beside(examples))
-        if "ending" not in self.observed:
+        if reads_ending and "ending" not in self.observed:
             self.observed["ending"] = self._ending_of_a_run(examples)
-        forward = self._forward_pass(examples, self.observed["ending"])
+        forward = self._forward_pass(examples, self.observed.get("ending"))
         with self._errors_named(inputs), self._put_back():
             return function(forward, *arguments, *inputs)
 
