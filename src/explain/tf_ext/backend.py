@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -14,6 +14,7 @@ from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
 from explain.backends.protocol import Ahead
 from explain.backends.question import Finding, Question
+from explain.errors import ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.backend import KerasBackend
@@ -52,10 +53,18 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
 
     def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
-        if ahead is None and self.answers_serve(examples):
-            found = super().outputs(examples, ahead="gradients")
-            self.last_pass = None
-            return found
+        if ahead == "gradients" or self.answers_serve(examples):
+            try:
+                found = super().outputs(examples, ahead="gradients")
+            except ModelCallError as error:
+                if self.is_out_of_memory(cast(BaseException, error.__cause__)):
+                    raise
+                # Outputs of other rows than there are examples stop it too: the outputs alone name what is wrong.
+                self.begins_with = None
+            else:
+                self.last_pass = self.last_pass if ahead == "gradients" else None
+                return found
+            ahead = None
         return super().outputs(examples, ahead=ahead)
 
     def _gradients_of(self, padded: Examples) -> tuple[tuple[Any, ...], Any]:

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -21,6 +22,9 @@ from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
 from explain.tf_ext.model.opened import OpenedModel
+
+ExplainedFrom = Callable[[Any, Callable[[], tuple[Any, ...]], Beside], Any]
+"""From a value at the cut, a function that gives points with as many rows, and a `Beside` to the explained output."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,10 @@ class ModuleCut:
     layer: weakref.ref[Any]
     where: Literal["activation", "call"]
 
-    def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Run the model until the value at the cut is known, and give it."""
+    def prefix(
+        self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
+    ) -> tuple[Any, ExplainedFrom]:
+        """Run the model until the value at the cut is known; give it, and the rest of the model."""
         layer, where = self.layer(), self.where
         own, found = getattr(layer, where), []
 
@@ -51,10 +57,14 @@ class ModuleCut:
 
         with replaced(layer, where, call), suppress(EndOfRun):
             forward.read(points, beside)
-        return found[0]
+        return found[0], partial(self._explained, forward)
 
-    def explained(
-        self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
+    def _explained(
+        self,
+        forward: TensorFlowForwardPass,
+        value: Any,
+        points: Callable[[], tuple[Any, ...]],
+        beside: Beside,
     ) -> Any:
         """Run the model with a value at the cut in place of the layer's value; a trace drops unused operations."""
         layer, where = self.layer(), self.where
@@ -65,22 +75,19 @@ class ModuleCut:
             return own(value) if where == "activation" else value
 
         with replaced(layer, where, call):
-            return forward.read(points, beside).explained
+            return forward.read(points(), beside).explained
 
 
 @dataclass(frozen=True)
 class SourceCut:
     """The whole model is affine, up to the logits or to another source of the explained output."""
 
-    def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Run the whole model."""
-        return forward.read(points, beside).source
-
-    def explained(
-        self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
-    ) -> Any:
-        """Transform a value to the explained output; only a run of the model gives the transform."""
-        return forward.read(points, beside).transform(value)
+    def prefix(
+        self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
+    ) -> tuple[Any, ExplainedFrom]:
+        """Run the whole model; give its source, and the transform of a source to the explained output."""
+        reading = forward.read(points, beside)
+        return reading.source, lambda value, points, beside: reading.transform(value)
 
 
 # TensorFlow names the operations of a tape's gradient so.

@@ -15,6 +15,7 @@ from explain.running import path_gradients
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.scores import gradients_of_scores
 
 # Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {tf.float32: 1e-4, tf.float64: 1e-10}
@@ -101,9 +102,10 @@ def _path_block(
 ) -> tuple[tuple[Any, ...], Any]:
     """Give weighted sums of gradients over nodes along each example's path, shape (N, M, ...), and True."""
     points = tuple(_along(start, end - start, nodes) for start, end in zip(starts, ends, strict=True))
-    gradients, _ = forward.gradients(points, _repeated(beside, nodes))
+    count = tf.size(nodes)
+    gradients, _ = forward.gradients(points, _taken(beside, _each_row(starts[0], count)))
     sums = (
-        _weighted_sums(nodes, weights, gradient, start)
+        _weighted_sums(count, weights, gradient, start)
         for gradient, start in zip(gradients, starts, strict=True)
     )
     return tuple(sums), tf.constant(True)
@@ -113,7 +115,7 @@ def _prefix(
     forward: TensorFlowForwardPass, cut: ModuleCut | SourceCut, points: tuple[Any, ...], beside: Beside
 ) -> Any:
     """Give the value at the cut."""
-    return cut.prefix(forward, points, beside)
+    return cut.prefix(forward, points, beside)[0]
 
 
 def _path_block_beyond(
@@ -125,25 +127,27 @@ def _path_block_beyond(
     weights: Any,
     beside: Beside,
 ) -> tuple[tuple[Any, ...], Any]:
-    """Give the same sums from gradients at the cut, and whether the prefix maps straight paths to straight paths."""
-    (start,), (end,) = starts, ends
-    difference = end - start
-    middle = nodes[tf.shape(nodes)[0] // 2][None]
-    of_lines = tf.concat([start, end, _along(start, difference, middle)], axis=0)
-    first, last, true = tf.split(cut.prefix(forward, (of_lines,), _tiled(beside, 3)), 3)
-    entering = (first, last - first)
-    repeated = _repeated(beside, nodes)
-    value = _along(*entering, nodes)
+    """Give the same sums from gradients at the cut, and whether the prefix maps straight paths to straight paths.
+
+    TensorFlow takes longer to trace an operation than a small model needs for it, so that no operation is in vain.
+    """
+    (start,), (end,), count = starts, ends, tf.size(nodes)
+    middle = nodes[count // 2]
+    of_lines = tf.concat([start, end, start + middle * (end - start)], axis=0)
+    at_cut, explained_from = cut.prefix(forward, (of_lines,), _tiled(beside, 3))
+    first, last, true = tf.split(at_cut, 3)
+    difference = last - first
+    rows = _each_row(start, count)
+    repeated = _taken(beside, rows)
+    value = _along(first, difference, nodes)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(value)
-        if isinstance(cut, SourceCut):
-            explained = cut.explained(forward, value, starts, beside)
-        else:
-            explained = cut.explained(forward, value, (_along(start, difference, nodes),), repeated)
-        scores = forward.scores_of(explained, repeated)
-    gradient = tf.convert_to_tensor(tape.gradient(scores, value))
-    sums = _weighted_sums(nodes, weights, gradient, first)
-    is_straight = _is_straight(true, _along(*entering, middle))
+        # The rows of the input count here, but not its values.
+        explained = explained_from(value, lambda: (tf.gather(end, rows),), repeated)
+        explained, picked = forward.picked_of(explained, repeated)
+    (gradient,) = gradients_of_scores(tape, explained, (value,), forward.model_name, picked)
+    sums = _weighted_sums(count, weights, gradient, first)
+    is_straight = _is_straight(true, first + middle * difference)
     return (_pulled_back(forward, cut, end, sums, beside),), is_straight
 
 
@@ -161,12 +165,13 @@ def _pulled_back(
 ) -> Any:
     """Pull sums of gradients to the value at the cut, shape (N, M, ...), back to the input."""
     count = tf.shape(sums)[1]
-    repeated = tf.repeat(points, count, axis=0)
+    rows = _each_row(points, count)
+    repeated = tf.gather(points, rows)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(repeated)
-        entering = cut.prefix(forward, (repeated,), _each(beside, count))
-    at_cut = tf.reshape(sums, tf.shape(entering))
-    found = tf.convert_to_tensor(tape.gradient(entering, repeated, output_gradients=at_cut))
+        entering, _ = cut.prefix(forward, (repeated,), _taken(beside, rows))
+    arriving = tf.reshape(sums, tf.shape(entering))
+    found = tf.convert_to_tensor(tape.gradient(entering, repeated, output_gradients=arriving))
     return tf.reshape(found, [-1, count, *points.shape[1:]])
 
 
@@ -177,26 +182,27 @@ def _along(start: Any, difference: Any, nodes: Any) -> Any:
     their last bit can fall on different sides of a kink.
     """
     steps = tf.reshape(nodes, [1, -1, *([1] * (len(start.shape) - 1))])
-    points = start[:, None] + steps * difference[:, None]
+    points = tf.expand_dims(start, 1) + steps * tf.expand_dims(difference, 1)
     return tf.reshape(points, [-1, *start.shape[1:]])
 
 
-def _weighted_sums(nodes: Any, weights: Any, gradient: Any, like: Any) -> Any:
+def _weighted_sums(n_steps: Any, weights: Any, gradient: Any, like: Any) -> Any:
     """Sum the gradients of each example's points, once for every row of weights, shape (N, M, ...)."""
-    size, n_steps = math.prod(like.shape[1:]), tf.shape(nodes)[0]
+    size = math.prod(like.shape[1:])
     by_step = tf.reshape(gradient, [-1, n_steps, size])
     # The rows of weights are concatenated, so that a trace fixes neither their number nor the number of steps.
     weights = tf.reshape(weights, [-1, n_steps])
-    return tf.reshape(tf.matmul(weights, by_step), [tf.shape(like)[0], -1, *like.shape[1:]])
+    sums = tf.matmul(weights, by_step)
+    return tf.reshape(sums, [-1, tf.shape(weights)[0], *like.shape[1:]])
 
 
-def _repeated(beside: Beside, nodes: Any) -> Any:
-    return _each(beside, tf.shape(nodes)[0])
+def _each_row(examples: Any, count: Any) -> Any:
+    """Give the row of each example as many times, one after the other."""
+    return tf.range(tf.shape(examples)[0] * count) // count
 
 
-def _each(beside: Beside, count: Any) -> Any:
-    """Repeat the row of each example as many times, one after the other."""
-    return tf.nest.map_structure(lambda rows: tf.repeat(rows, count, axis=0), beside)
+def _taken(beside: Beside, rows: Any) -> Any:
+    return tf.nest.map_structure(lambda part: tf.gather(part, rows), beside)
 
 
 def _tiled(beside: Beside, count: int) -> Any:
