@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import explain
-from explain.algorithms.path.integration import _bound
+from explain.algorithms.path.nested_refinement import bound_of_difference
 from explain.errors import ConvergenceWarning, OptionError
 from explain.running.quadrature import nodes_and_weights
 
@@ -154,7 +154,7 @@ def test_no_bound_is_wider_than_that_of_independent_draws(growth, count):
     truth = np.full((400, 200), 0.3)
     draws += truth[:, None]
     later, earlier = draws.mean(axis=1), draws[:, :count].mean(axis=1)
-    bound = _bound((np.ones_like(truth),), (later,), (earlier,), growth)
+    bound = bound_of_difference((np.ones_like(truth),), (later,), (earlier,), growth)
     true = np.linalg.norm(later - truth, axis=1) / np.linalg.norm(later, axis=1)
     # In 200 dimensions lengths scatter by a twentieth; the mean ratio is that of the closed form.
     assert abs(np.mean(true / bound) - 1) < 0.02
@@ -164,7 +164,7 @@ def test_no_bound_is_wider_than_that_of_independent_draws(growth, count):
 def test_the_bound_of_near_maps_is_that_of_random_jumps(apart):
     one = np.ones((1, 4))
     earlier = one * [1 + apart, 1 - apart, 1 + apart, 1 - apart]
-    (found,) = _bound((one,), (one,), (earlier,), 3.0)
+    (found,) = bound_of_difference((one,), (one,), (earlier,), 3.0)
     first = 1.4 * apart / np.sqrt(10)
     assert first < found <= apart / np.sqrt(2)
     np.testing.assert_allclose(found, min(first * (1 + 3 * first), apart / np.sqrt(2)), rtol=1e-12)
