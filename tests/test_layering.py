@@ -120,6 +120,20 @@ ONLY_HERE = {
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (
         "tf_ext",
+        "model.forward_pass.Surveyor",
+    ): "The operations show in the trace of the outputs; see model.tracing.",
+    ("tf_ext", "affine_prefix.cut.surveyed_reading"): "The operations show in the trace of the outputs.",
+    ("tf_ext", "affine_prefix.cut.ExplainedFrom"): "Prefix and rest are in one trace.",
+    ("tf_ext", "model.forward_pass.TO_FIND"): "A trace is for a given target, and for the one to be found.",
+    **{
+        (
+            "tf_ext",
+            f"model.scores.{name}",
+        ): "To gather by index takes many operations in a trace; in PyTorch, one."
+        for name in ("where_picked", "scores_where")
+    },
+    (
+        "tf_ext",
         "model.state.preserved_variables",
     ): "A Keras layer keeps its state in variables that each call assigns.",
     (

@@ -11,13 +11,20 @@ import numpy as np
 
 from explain.algorithms.catalogue import methods
 from explain.backends.discovery import models_inside
+from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.question import Finding
 from explain.errors import ModelCallError, OptionError, UnsupportedModelError
 from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
-from explain.explanation.score import explained_outputs, may_need_scorer, scores_of, with_scorer
+from explain.explanation.score import (
+    explained_outputs,
+    is_of_whole_model,
+    may_need_scorer,
+    scores_of,
+    with_scorer,
+)
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
@@ -150,6 +157,9 @@ def _with_shape_that_runs(request: Request, failure: ModelCallError) -> ModelCal
 
 def _posed(request: Request, opened: Backend) -> Posed:
     request = with_seen_layout(request, opened)
+    if isinstance(opened, Layered) and not callable(request.target):
+        begins = request.method.begins_with
+        opened.begins_with = begins if begins != "units" and is_of_whole_model(request) else None
     method = request.method
     if request.texts is not None:
         _check_fit(request, request.texts, opened)

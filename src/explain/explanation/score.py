@@ -68,7 +68,7 @@ def explained_outputs(
         If the kind of score cannot be computed from this model.
     """
     independence = _independence(request, view, backend, examples, executor, noise)
-    outputs, finding = _outputs(backend, examples, executor, _ahead(request, backend, examples))
+    outputs, finding = _outputs(backend, examples, executor, asked_first(request, backend, examples))
     if independence is not None and independence.check(outputs):
         backend.fixed_batch_size = 1
     if finding.transformed:
@@ -93,13 +93,18 @@ def explained_outputs(
     return backend, outputs, checked
 
 
-def _ahead(request: Request, backend: Backend, examples: Examples) -> Ahead | None:
+def is_of_whole_model(request: Request) -> bool:
+    """Tell whether a method of our own works on the whole model, from its input to its score."""
+    return request.layer is None and request.engine != request.extension.reference_engine
+
+
+def asked_first(request: Request, backend: Backend, examples: Examples) -> Ahead | None:
     """Give what the method asks first of the backend, if it asks it of the whole model."""
     begins = request.method.begins_with
     if request.engine == request.extension.reference_engine:
         return None
     if begins != "units":
-        return begins if request.layer is None else None
+        return begins if is_of_whole_model(request) else None
     # Of several inputs, the layer of each is found for itself.
     is_one = request.given.structure is None and request.neuron is None
     return None if request.layer is None or not is_one else expected_call(backend, request.layer, examples)
@@ -121,7 +126,7 @@ def _independence(
     at = str(request.layer) if request.neuron is not None and not request.method.through_neuron else ""
     settings = (question.output, question.layout, question.wiring, named, at)
     # The traces of a model with such arguments are not kept: without gradients another one would be made.
-    traced_again = bool(question.forward_kwargs) and _ahead(request, backend, examples) == "gradients"
+    traced_again = bool(question.forward_kwargs) and asked_first(request, backend, examples) == "gradients"
     return Independence(
         backend,
         request.model,

@@ -31,6 +31,9 @@ _IS_TRAINING = attrgetter("training")
 _Place = tuple[int, str]
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
+# A scripted or traced layer has the name of its class only.
+_RECURRENT = frozenset(kind.__name__ for kind in (nn.RNN, nn.LSTM, nn.GRU))
+
 
 @dataclass
 class Places:
@@ -269,7 +272,6 @@ _known: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
 class _Traits:
     stock: bool
     convolves: bool
-    recurrent: bool
     activation: ActivationKind | None
     may_be_lazy: bool
     by_batch: bool
@@ -291,7 +293,8 @@ def structure_of(model: Any) -> Structure:
         return Structure()
     if isinstance(model, torch.jit.ScriptModule):
         modules = tuple(model.modules())
-        return Structure(modules, tuple(module for module in modules if module.training))
+        training = tuple(module for module in modules if module.training)
+        return Structure(modules, training, recurrent=any(_is_recurrent(module) for module in modules))
     try:
         known = _known.get(model)
     except TypeError:
@@ -312,7 +315,9 @@ def _found_anew(model: nn.Module) -> Structure:
     return replace(structure, token=object())
 
 
-_RECURRENT = frozenset(kind.__name__ for kind in (nn.RNN, nn.LSTM, nn.GRU))
+def _is_recurrent(module: nn.Module) -> bool:
+    """Tell whether a module is a recurrent layer, or one that was scripted or traced."""
+    return isinstance(module, nn.RNNBase) or getattr(module, "original_name", None) in _RECURRENT
 
 
 def _walked(model: nn.Module) -> Structure:
@@ -332,7 +337,7 @@ def _walked(model: nn.Module) -> Structure:
         traits = _traits_of(kind)
         if traits.convolves:
             convolve = True
-        if traits.recurrent or getattr(module, "original_name", None) in _RECURRENT:
+        if _is_recurrent(module):
             recurrent = True
         if traits.by_batch:
             by_batch = True
