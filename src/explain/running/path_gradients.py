@@ -71,7 +71,7 @@ class AlongPaths(ABC):
             path, backend = StraightPath(baselines, differences, alphas), cast(Backend, self)
             return expanded_gradients(backend, examples, path, weights, executor, in_rows=self.keeps_rows)
         # Each sum is pulled back through the prefix: many of them cost as much as the gradients that they are of.
-        cut = self.cut_for(examples, len(alphas)) if 2 * len(weights) <= len(alphas) else None
+        cut = self.cut_for(examples, len(alphas)) if 4 * len(weights) <= 3 * len(alphas) else None
         line = self.line(self, cut, alphas, weights, executor)
         totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
 
