@@ -94,7 +94,7 @@ class Level:
     @property
     def sums(self) -> int:
         """The number of sums."""
-        return self.shares.shape[1]
+        return int(self.shares.shape[1])
 
 
 @lru_cache(maxsize=16)
