@@ -147,7 +147,7 @@ class _Refined:
         return float(convergence_delta((product[np.newaxis],), *self._ends)[1][0])
 
 
-def refine_adaptive(problem: Problem, at_baseline: Array, *, only: bool = False) -> Integral:
+def refine_adaptive(problem: Problem, at_baseline: Array) -> Integral:
     """Refine each example's integral until the estimated error of its map is within the tolerance.
 
     Each example begins with Fejér's rule and keeps it where gradients are as smooth as that rule needs. Else it goes
@@ -161,8 +161,11 @@ def refine_adaptive(problem: Problem, at_baseline: Array, *, only: bool = False)
         The options, examples and baselines.
     at_baseline : numpy.ndarray
         The scores of the baselines, shape (N,).
-    only : bool
-        Whether the caller asked for this rule: then the result has nodes even where Fejér's served.
+
+    Returns
+    -------
+    Integral
+        Its rule is Fejér's if that served for all examples, unless the caller named this rule.
     """
     count, most = len(problem.examples), problem.options["max_steps"]
     inputs = problem.examples.inputs
@@ -186,7 +189,7 @@ def refine_adaptive(problem: Problem, at_baseline: Array, *, only: bool = False)
     tolerance = problem.options["tolerance"]
     far = np.flatnonzero(error > tolerance)
     warnings = () if far.size == 0 else too_far(far, error, tolerance, most)
-    if is_nested and not only:
+    if is_nested and problem.options["rule"] is None:
         return Integral(gradients, steps, "fejer", error, warnings)
     return Integral(gradients, steps, RULE, error, warnings, as_nodes(nodes))
 

@@ -60,17 +60,29 @@ def moved_inputs(problem: Problem, rows: Array) -> tuple[Array, ...]:
 
 
 def squares(values: Array) -> Array:
+    """Give the sum of the squares of each example's values, shape (N,)."""
     total: Array = np.square(values).reshape(len(values), -1).sum(axis=1)
     return total
 
 
+def sizes(moved: tuple[Array, ...], gradients: tuple[Array, ...]) -> Array:
+    """Give the Euclidean norm of each example's products of input − baseline and a gradient, shape (N,)."""
+    total = np.zeros(len(moved[0]))
+    for step, gradient in zip(moved, gradients, strict=True):
+        product = (step * gradient).reshape(len(total), -1)
+        total += np.einsum("nd,nd->n", product, product, dtype=np.float64)
+    norms: Array = np.sqrt(total)
+    return norms
+
+
 def too_far(far: Array, error: Array, tolerance: float, most: int) -> Warnings:
+    """Give the warning of examples whose maps have not reached the tolerance."""
     return (
         (
             f"The map has not reached tolerance={tolerance:g} within {most} steps for "
             f"{examples_named(far)}: the best map found is given, with an estimated error of up to "
-            f"{error[far].max():.1%} (map_error has that of each). Raise max_steps (each tripling divides the error by "
-            "about three) or tolerance; or take a baseline nearer to the input.",
+            f"{error[far].max():.1%} (map_error has that of each). Raise max_steps (the error falls as "
+            "1 / n_steps or faster) or tolerance; or take a baseline nearer to the input.",
             ConvergenceWarning,
         ),
     )

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from explain.algorithms.path.adaptive_refinement import refine_adaptive
+from explain.algorithms.path.golden_refinement import RULE as GOLDEN
+from explain.algorithms.path.golden_refinement import refine_golden, sum_golden
 from explain.algorithms.path.integral import Integral, moved_inputs, summed_gradients
 from explain.algorithms.path.nested_refinement import bound_of_difference, refine_nested
 from explain.algorithms.path.nested_rules import REFINED, nested
-from explain.algorithms.path.own_nodes import RULE, at_nodes
+from explain.algorithms.path.own_nodes import RULE as ADAPTIVE
+from explain.algorithms.path.own_nodes import at_nodes
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
@@ -54,7 +57,7 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
     if problem.options["n_steps"] == "auto":
         return _to_tolerance(problem, at_baseline)
     rule = problem.options["rule"] or FIXED_RULE
-    if rule == RULE:
+    if rule == ADAPTIVE:
         raise OptionError(
             f"rule={rule!r} chooses its nodes by the gradients, and n_steps={problem.options['n_steps']!r} does not "
             "tell them: leave n_steps at 'auto', or give the nodes of a result, nodes=a.nodes, alone."
@@ -64,6 +67,11 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
     error = np.full(len(problem.examples), np.nan)
     for n_steps in np.unique(steps):
         rows = np.flatnonzero(steps == n_steps)
+        if rule == GOLDEN:
+            means, error[rows] = sum_golden(problem, rows, int(n_steps))
+            for total, part in zip(gradients, means, strict=True):
+                total[rows] = part
+            continue
         alphas, weights = nodes_and_weights(rule, int(n_steps), problem.backend.dtype)
         refined_from = nested(rule, int(n_steps))
         sums = summed_gradients(problem, rows, alphas, np.stack([weights, *refined_from.values()]))
@@ -78,13 +86,15 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
 def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
     """Refine until the estimated error of each map is within the tolerance, by the rule that the gradients ask for."""
     rule = problem.options["rule"]
-    if rule is None and problem.backend.has_kinks(problem.examples):
-        rule = "midpoint"
-    if rule is None or rule == RULE:
-        return refine_adaptive(problem, at_baseline, only=rule == RULE)
+    if rule is None:
+        rule = GOLDEN if problem.backend.has_kinks(problem.examples) else ADAPTIVE
+    if rule == GOLDEN:
+        return refine_golden(problem, at_baseline)
+    if rule == ADAPTIVE:
+        return refine_adaptive(problem, at_baseline)
     if rule not in REFINED:
         raise OptionError(
             f"rule={rule!r} cannot be refined to a tolerance: give n_steps a number, or rule one of "
-            f"{', '.join(map(repr, (*REFINED, RULE)))}, or None."
+            f"{', '.join(map(repr, (GOLDEN, ADAPTIVE, *REFINED)))}, or None."
         )
     return refine_nested(problem, at_baseline, rule)

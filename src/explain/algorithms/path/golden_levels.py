@@ -1,0 +1,142 @@
+"""The levels of refinement of the golden nodes: which sums a level needs, and how its error follows from them.
+
+Where gradients jump, a jump at α moves a weighted mean of gradients by the jump times the distance from α to the border
+of the two cells beside it. Jumps at random places, as kinks make them, so give every difference of two weighted means,
+and the error of one, a size that follows from the nodes alone, up to one common factor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.inputs.examples import Array
+from explain.running.quadrature import density, golden_positions, golden_widths, graded
+
+_FIBONACCI = (2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181, 6765, 10946)
+
+FIRST = 8
+"""The number of nodes of the first level, whose gradients are kept one by one."""
+
+# Each level is compared with those as many places before it. At the one before, too few nodes are new for an estimate.
+_COMPARED = (2, 3)
+
+# The places at which jumps are counted, as evenly as the nodes.
+_PLACES = graded((np.arange(4096) + 0.5) / 4096)
+
+
+def numbers_up_to(most: int) -> tuple[int, ...]:
+    """Give the numbers of nodes of all levels up to `most`, the last: Fibonacci numbers and two between any two.
+
+    At these numbers few nodes have a cell of a size of their own, so that few sums are needed.
+
+    Examples
+    --------
+    >>> numbers_up_to(60)
+    (2, 3, 5, 8, 10, 13, 16, 18, 21, 26, 29, 34, 42, 47, 55, 60)
+    """
+    found = {2, 3, 5, FIRST, 10}
+    for place in range(4, len(_FIBONACCI)):
+        number = _FIBONACCI[place]
+        found |= {number, number + _FIBONACCI[place - 3], number + _FIBONACCI[place - 2]}
+    return (*sorted(number for number in found if number < most), most)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of refinement.
+
+    Parameters
+    ----------
+    nodes : numpy.ndarray
+        All its nodes, in the order of the sequence, shape (K,).
+    slopes : numpy.ndarray
+        The weight of each node in the sum that it belongs to, shape (K,).
+    sum_of : numpy.ndarray of int
+        The sum to which each node belongs, shape (K,): nodes that are weighted alike, here, at all later levels and at
+        the earlier ones that are compared, are in one sum. At the first level every node has its own.
+    shares : numpy.ndarray
+        The share of each sum in this level's mean, and in its differences from the earlier levels that are compared,
+        shape (1 + compared, sums).
+    factors : numpy.ndarray
+        For each difference: what makes its size that of the error of this level's mean, shape (compared,).
+    spread : float
+        The size of that error, up to the common factor.
+    """
+
+    nodes: Array
+    slopes: Array
+    sum_of: npt.NDArray[np.intp]
+    shares: Array
+    factors: Array
+    spread: float
+
+    @property
+    def number(self) -> int:
+        """The number of nodes."""
+        return len(self.nodes)
+
+    @property
+    def sums(self) -> int:
+        """The number of sums."""
+        return self.shares.shape[1]
+
+
+@lru_cache(maxsize=16)
+def levels_up_to(most: int) -> tuple[Level, ...]:
+    """Give the levels from the first to `most` nodes, at least one."""
+    numbers = numbers_up_to(most)
+    first = max(place for place, number in enumerate(numbers) if number <= max(FIRST, numbers[0]))
+    positions = golden_positions(most)
+    slopes, alphas = density(positions), graded(positions)
+    means = np.zeros((len(numbers), most))
+    for place, number in enumerate(numbers):
+        means[place, :number] = golden_widths(number)
+    means *= slopes
+    means /= means.sum(axis=1, keepdims=True)
+    found = []
+    for place in range(first, len(numbers)):
+        number = numbers[place]
+        earlier = [place - back for back in _COMPARED if back <= place] if place > first else []
+        sum_of = np.arange(number)
+        if earlier:
+            columns = (means / slopes)[min(earlier) :, :number]
+            sum_of = np.unique(columns.round(9), axis=1, return_inverse=True)[1].reshape(-1)
+        # The first node of each sum stands for all of them.
+        chosen = np.unique(sum_of, return_index=True)[1]
+        rows = np.array([means[place], *(means[place] - means[other] for other in earlier)])
+        spread = _root_mean_square(_beyond(alphas, means[place]) - (1 - _PLACES))
+        sizes = np.array([_root_mean_square(_beyond(alphas, row)) for row in rows[1:]])
+        shares = rows[:, chosen] / slopes[chosen]
+        found.append(Level(alphas[:number], slopes[:number], sum_of, shares, spread / sizes, spread))
+    return tuple(found)
+
+
+def gap_factors(nodes: Array) -> Array:
+    """Give the factor of each gap between neighbouring nodes: times the jump of the gradient there, an error.
+
+    Shape (K − 1,), for nodes in rising order. The error of a jump anywhere in a gap of width H is H/√12 on average. The
+    jumps between an end of the path and its nearest node are not seen: they are as frequent as in the nearest gap, and
+    each moves the mean by its distance from the end.
+    """
+    gaps = np.diff(nodes)
+    squares = gaps**2 / 12
+    for gap, end in ((0, nodes[0]), (-1, 1 - nodes[-1])):
+        squares[gap] += end**3 / (3 * gaps[gap])
+    factors: Array = np.sqrt(squares)
+    return factors
+
+
+def _root_mean_square(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _beyond(alphas: Array, weights: Array) -> Array:
+    """Give the sum of the weights of all nodes beyond each place."""
+    order = np.argsort(alphas)
+    sums = np.concatenate([[0.0], np.cumsum(weights[order])])
+    beyond: Array = sums[-1] - sums[np.searchsorted(alphas[order], _PLACES, side="right")]
+    return beyond
