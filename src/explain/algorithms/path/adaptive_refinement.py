@@ -26,8 +26,16 @@ _CHANGE = 0.3
 # The share of nodes that a round may add; the first round, when little is known, may add more.
 _GROWTH, _FIRST_GROWTH = 0.75, 1.1
 
+# A round brings the squared error no further down than to this share: what a new spike adds is seen in few gaps, and
+# nodes in all others would be wasted.
+_LEAST = 1 / 32
+
 # If the sum of a map is wrong, a spike is unseen: the share of nodes that are added then, in wide gaps too.
 _SEARCH = 1 / 3
+
+# The sum of a map is wrong if it misses the difference of the scores, or else the size of the map, by so many times the
+# tolerance.
+_MISSED = 1.5
 
 # Nodes are added for this share of the allowed error, since a prediction may be wrong.
 _AIM = 0.9
@@ -94,14 +102,13 @@ class _Refined:
         self.error = float(
             bound_of_difference((one,), (later[np.newaxis],), (before[np.newaxis],), growth)[0]
         )
-        delta = self._delta(later)
         if count == _FIRST:
             steps = np.abs(np.diff(products, axis=0)).max(initial=0)
             rounding = _ROUNDING * np.finfo(self.gradients.dtype).eps * np.abs(products).max(initial=0)
-            is_affine = steps <= rounding and delta <= _AFFINE_DELTA
+            is_affine = steps <= rounding and self._delta(later)[1] <= _AFFINE_DELTA
             return np.zeros(0) if is_affine else nodes_and_weights("fejer", _SECOND)[0][::2]
         # Comparisons with NaN are false: values that are not finite raise an error after the method.
-        if not (self.error > self._tolerance or delta > WORST_RELATIVE_DELTA):
+        if not (self.error > self._tolerance or self._misses(later)):
             return np.zeros(0)
         finer = 2 * count + 1
         if self.error > self._tolerance and finer <= self._most:
@@ -129,12 +136,13 @@ class _Refined:
         self.error = _SCALE * apart * (1 + _SLOPE * apart) if apart < inf else inf
         is_far = self.error > self._tolerance
         is_first, self._before = self._before is None, later
-        if not (is_far or self._delta(later) > WORST_RELATIVE_DELTA) or count >= self._most:
+        if not (is_far or self._misses(later)) or count >= self._most:
             return np.zeros(0)
         widths = np.diff(np.concatenate([[0], self.nodes, [1]]))
         if is_far:
             gaps = gaps * (squared / sum_of_gaps)
-            target, share = (_AIM * self._allowed * size) ** 2, _FIRST_GROWTH if is_first else _GROWTH
+            target = max((_AIM * self._allowed * size) ** 2, _LEAST * gaps.sum())
+            share = _FIRST_GROWTH if is_first else _GROWTH
         else:
             gaps = gaps / max(sum_of_gaps, np.finfo(float).tiny) + widths**2 / (widths**2).sum()
             target, share = 0.0, _SEARCH
@@ -142,9 +150,18 @@ class _Refined:
         gaps = np.where(widths > 16 * np.finfo(self.gradients.dtype).eps, gaps, 0)
         return split(self.nodes, gaps, target, min(ceil(share * count), self._most - count))
 
-    def _delta(self, product: Array) -> float:
-        """Give the relative convergence delta of a map."""
-        return float(convergence_delta((product[np.newaxis],), *self._ends)[1][0])
+    def _misses(self, product: Array) -> bool:
+        """Tell whether the sum of a map is wrong by more than the map may be: no node has met some spike."""
+        delta, relative = self._delta(product)
+        allowed = max(_MISSED * self._tolerance, _AFFINE_DELTA)
+        return relative > WORST_RELATIVE_DELTA or (
+            relative > allowed and abs(delta) > allowed * _norm(product)
+        )
+
+    def _delta(self, product: Array) -> tuple[float, float]:
+        """Give the convergence delta of a map, and its relative size."""
+        delta, relative = convergence_delta((product[np.newaxis],), *self._ends)
+        return float(delta[0]), float(relative[0])
 
 
 def refine_adaptive(problem: Problem, at_baseline: Array) -> Integral:
