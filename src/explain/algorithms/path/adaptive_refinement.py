@@ -37,9 +37,6 @@ _SEARCH = 1 / 3
 # tolerance.
 _MISSED = 1.5
 
-# Nodes are added for this share of the allowed error, since a prediction may be wrong.
-_AIM = 0.9
-
 # Fejér's rule goes on to its next level only where the last level was nearer to the one before it by this factor.
 _FAST = 4.0
 
@@ -141,7 +138,7 @@ class _Refined:
         widths = np.diff(np.concatenate([[0], self.nodes, [1]]))
         if is_far:
             gaps = gaps * (squared / sum_of_gaps)
-            target = max((_AIM * self._allowed * size) ** 2, _LEAST * gaps.sum())
+            target = max((self._allowed * size) ** 2, _LEAST * gaps.sum())
             share = _FIRST_GROWTH if is_first else _GROWTH
         else:
             gaps = gaps / max(sum_of_gaps, np.finfo(float).tiny) + widths**2 / (widths**2).sum()

@@ -91,7 +91,7 @@ def judged(nodes: Array, products: Array) -> Judged:
 def split(nodes: Array, gaps: Array, target: float, most: int) -> Array:
     """Give new nodes that bring the squared error of all gaps to a target, shape (M,); at least one, at most `most`.
 
-    A gap that is cut into m equal parts is expected to add 1 / m³ of what it adds now; none is cut into more than four.
+    A gap that is cut into m equal parts is expected to add 1 / m⁴ of what it adds now; none is cut into more than four.
     Where the choice of two gaps is nearly equal, the first one is taken, so that rounding seldom decides.
 
     Examples
@@ -100,7 +100,7 @@ def split(nodes: Array, gaps: Array, target: float, most: int) -> Array:
     array([0.5])
     """
     parts = np.arange(1, 5)
-    gains = gaps[:, np.newaxis] * (1 / parts[:-1] ** 3 - 1 / parts[1:] ** 3)
+    gains = gaps[:, np.newaxis] * (1 / parts[:-1] ** 4.0 - 1 / parts[1:] ** 4.0)
     with np.errstate(divide="ignore"):
         rank = np.round(64 * np.log(gains))
     # By falling gain, then by rising number of parts, so that a gap is cut into two before it is cut into three.
