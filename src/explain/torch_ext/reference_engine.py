@@ -10,8 +10,9 @@ from torch import Tensor
 
 from explain.algorithms.completeness import scores_at_baseline
 from explain.algorithms.example_warnings import zero_gradient_warnings
+from explain.algorithms.path.integral import Integral
 from explain.algorithms.path.integrated_gradients import with_convergence
-from explain.algorithms.path.integration import FIXED_RULE, Integral, fixed_steps
+from explain.algorithms.path.integration import FIXED_RULE, fixed_steps
 from explain.algorithms.path.own_nodes import RULE
 from explain.backends.found import Found
 from explain.errors import EngineError, FrameworkNotInstalledError

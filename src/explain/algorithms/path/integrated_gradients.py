@@ -17,7 +17,8 @@ from explain.algorithms.completeness import (
 from explain.algorithms.example_warnings import zero_gradient_warnings
 from explain.algorithms.method import Method, Option
 from explain.algorithms.options import is_count, plain_counts, positive, whole_number
-from explain.algorithms.path.integration import Integral, integrate
+from explain.algorithms.path.integral import Integral
+from explain.algorithms.path.integration import integrate
 from explain.algorithms.path.own_nodes import RULE
 from explain.backends.found import Found
 from explain.inputs.examples import Array
