@@ -226,9 +226,10 @@ def test_twins_get_the_same_nodes(name):
 
 
 def test_a_tolerance_out_of_reach_is_told_of():
+    # Rules of smooth gradients alone reach so small a tolerance; the caller's own is taken.
     model = Ridges([30.0, 9.0], 1)
     with pytest.warns(ConvergenceWarning, match="tolerance=1e-12 within 40 steps"):
-        found = explain.attribute(model, X, "ig", tolerance=1e-12, max_steps=40)
+        found = explain.attribute(model, X, "ig", tolerance=1e-12, max_steps=40, rule="adaptive")
     assert found.steps.tolist() == [40] * 8
     assert (found.map_error > 1e-12).all()
     for most in (3, 6, 7, 9):
@@ -265,3 +266,13 @@ def test_a_constant_has_no_error_and_a_jump_has_one_gap():
     np.testing.assert_allclose(np.sort(split(nodes, gaps, 0, 1)), [0.45])
     three = np.sort(split(nodes, np.where(np.arange(10) == 4, 1.0, 0.0), 0.0, 3))
     np.testing.assert_allclose(three, [0.425, 0.45, 0.475])
+
+
+def test_a_very_small_tolerance_keeps_fejers_rule():
+    model = Ridges([9.0, 3.0])
+    found = explain.attribute(model, X, "ig", tolerance=1e-5)
+    assert found.rule == "fejer"
+    assert (distance(found.values, model.integral(X)) <= 1e-5).all()
+    own = explain.attribute(model, X, "ig", tolerance=1e-3, rule="adaptive")
+    assert own.rule == "adaptive"
+    assert (distance(own.values, model.integral(X)) <= 1e-3).all()

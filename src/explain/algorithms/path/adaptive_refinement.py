@@ -43,6 +43,9 @@ _FAST = 4.0
 # If all gradients differ by rounding only, which is at most so many units in the last place, the model is affine.
 _ROUNDING, _AFFINE_DELTA = 128, 1e-3
 
+# Below this tolerance Fejér's rule, whose error falls faster once it sees every spike, needs fewer nodes.
+_FINE = 0.002
+
 _FIRST, _SECOND = 3, 7
 
 
@@ -166,8 +169,8 @@ def refine_adaptive(problem: Problem, at_baseline: Array) -> Integral:
 
     Each example begins with Fejér's rule and keeps it where gradients are as smooth as that rule needs. Else it goes
     on with nodes of its own: each round adds nodes in the gaps that add most to the error, so that all gradients are
-    used. Every gradient is kept; if even one example's gradients do not fit the memory budget, Fejér's rule serves
-    alone.
+    used. Every gradient is kept; if even one example's gradients do not fit the memory budget, and for a very small
+    tolerance, Fejér's rule serves alone.
 
     Parameters
     ----------
@@ -185,8 +188,10 @@ def refine_adaptive(problem: Problem, at_baseline: Array) -> Integral:
     inputs = problem.examples.inputs
     size = sum(array[0].size for array in inputs) * problem.backend.dtype.itemsize
     together = count if problem.in_rows else 1
+    # A caller who names the rule gets it at any tolerance.
+    pays = problem.options["tolerance"] >= _FINE or problem.options["rule"] is not None
     fitting = 0
-    if most >= _SECOND and "gradients" in problem.backend.provides:
+    if pays and most >= _SECOND and "gradients" in problem.backend.provides:
         fitting = problem.executor.keep(together * most, size) // most
     if not fitting:
         return refine_nested(problem, at_baseline, "fejer")
