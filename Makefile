@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Real architectures of other packages, for tests/architectures; without dependencies, so that none brings a torch.
 ARCHITECTURES := tests/architectures
 
-.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test fuzz test-cuda lint golden bench clean
+.PHONY: install architectures-installed architectures architectures-torch architectures-tensorflow gallery test fuzz test-cuda cuda-wheels lint golden bench clean
 
 install: $(VENV)/.installed
 
@@ -63,9 +63,24 @@ fuzz: install
 	PYTHONPATH=tests $(BIN)/python -m fuzzing.run $(FROM) $$(($(FROM) + $(N))) $(FOUND)
 	PYTHONPATH=tests $(BIN)/python -m fuzzing.run --table $(FOUND)
 
-# Needs a CUDA device; outside `make test`.
+# Needs a CUDA device; outside `make test`. With CUDA_PYTHON=… it runs the script, by that Python and what it has, and
+# installs nothing; without, in our own environment, also the tests that need TensorFlow or pytest.
+ifdef CUDA_PYTHON
+test-cuda:
+	PYTHONPATH=src $(CUDA_PYTHON) -m benchmarks.cuda $(CUDA)
+else
 test-cuda: install
+	PYTHONPATH=src $(BIN)/python -m benchmarks.cuda $(CUDA)
 	$(BIN)/python -m pytest tests/cuda -m cuda
+endif
+
+# Pure wheels of what a machine with a GPU may lack; it needs no index, and neither a compiler nor pip.
+CUDA_WHEELS := benchmarks/wheels
+cuda-wheels: install
+	rm -rf $(CUDA_WHEELS)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+		--platform any --implementation py --abi none --python-version 3.12 --dest $(CUDA_WHEELS) \
+		--constraint constraints.txt --requirement benchmarks/requirements/cuda.txt
 
 # Writes the golden explanations that no longer hold, and the golden images, anew. Look at every one before committing it.
 golden: install
@@ -93,4 +108,4 @@ $(PEERS)/.installed: constraints.txt $(wildcard $(REQUIREMENTS)/*.txt)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) gallery/output .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(CUDA_WHEELS) gallery/output .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -57,7 +57,7 @@ def saliency(case: Case, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]
 
     def run(x: Tensor, targets: Tensor) -> Tensor:
         points = _ordered(x).requires_grad_()
-        scores = prepared(points)[torch.arange(len(x)), targets]
+        scores = prepared(points)[torch.arange(len(x), device=x.device), targets]
         (gradient,) = torch.autograd.grad(scores.sum(), points)
         return gradient
 

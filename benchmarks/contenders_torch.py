@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -61,10 +63,26 @@ def call(contender: str, case: Case, x: Array, targets: Array, settings: Mapping
         from benchmarks.own import explained
 
         return explained(model, x, targets, settings)
-    logits = logits_of(case, model)
+    logits = with_gradients(logits_of(case, model), case)
     points = torch.from_numpy(x).to(case.device)
     indices = torch.from_numpy(targets).to(case.device)
     return _CALLS[contender](case, logits, points, indices, dict(settings))
+
+
+def with_gradients(model: nn.Module, case: Case) -> nn.Module:
+    """Copy a recurrent model for a GPU to the mode in which cuDNN gives gradients, as its users must.
+
+    There is no dropout in the measured models, so the mode changes no number. `explain` needs no such step.
+    """
+    if case.device == "cpu" or not any(isinstance(one, nn.RNNBase) for one in model.modules()):
+        return model
+    model = copy.deepcopy(model)
+    for one in model.modules():
+        if isinstance(one, nn.RNNBase):
+            one.train()
+            # A copy lost the order in memory that cuDNN needs, and would be put in order at each call.
+            one.flatten_parameters()
+    return model
 
 
 def profile(run: Call) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Compares every method that Captum also has with Captum: `python -m benchmarks.family`.
 
-Both run in one process, in rounds A B A B, on the same model, examples, targets and settings. Captum runs with its
-defaults and, if it has a setting for the size of its chunks, also with the fastest tried value of that setting.
+Both run in one process, in rounds A B A B, on the same models, examples, targets and settings: two networks, one
+picture, a few and many at once. Captum runs with its defaults and, if it has a setting for the size of its chunks, also
+with the fastest tried value of that setting.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import captum.attr as captum
 import numpy as np
 import torch
-import typer
 from torch import Tensor, nn
 
 import explain
@@ -30,11 +30,18 @@ from benchmarks.interleaving import interleaved, ratio, spread
 from benchmarks.models_torch import model_of
 from benchmarks.path_gradients import relative
 
+if TYPE_CHECKING:
+    import typer
+
 OURS, DEFAULT, BEST = "explain", "Captum, default", "Captum, best"
-_LAYER = "conv2"
+LAYERS = {"cifar_net": "conv2", "cifar_keras": "conv3"}
+_COUNTS = (1, 8, 32)
+_REFERENCES = 8
 _GRID = 8
-_ROUNDS, _QUICK_ROUNDS = 12, 2
-_SIZES = (8, 64, 256)
+_ROUNDS, _QUICK_ROUNDS = 12, 1
+_SIZES = (4, 16, 64, 256)
+# A call on one picture takes a millisecond: several make one timing.
+_REPEATS = {1: 5}
 
 Call = Callable[[], Any]
 
@@ -75,20 +82,19 @@ class _Timed:
         return (time.perf_counter() - began) / repeats
 
 
-def entries(x: Tensor) -> dict[str, Entry]:
+def entries(x: Tensor, references: Tensor, layer: str) -> dict[str, Entry]:
     """Give the methods to measure, by their names in `explain`."""
     grid = torch.arange(_GRID * _GRID).reshape(_GRID, _GRID)
     grid = grid.repeat_interleave(32 // _GRID, 0).repeat_interleave(32 // _GRID, 1)
-    mask = grid[None, None].repeat(1, x.shape[1], 1, 1)
-    ours = {"feature_mask": mask.numpy()}
-    references = x[:8]
+    mask = grid[None, None].repeat(1, x.shape[1], 1, 1).to(x.device)
+    ours = {"feature_mask": mask.cpu().numpy()}
     window = (x.shape[1], 4, 4)
 
     def plain(kind: Any, **arguments: Any) -> Any:
         return lambda model, x, target, cut: kind(model).attribute(x, target=target, **arguments, **cut)
 
     def at_layer(kind: Any, **arguments: Any) -> Any:
-        return lambda model, x, target, cut: kind(model, getattr(model, _LAYER)).attribute(
+        return lambda model, x, target, cut: kind(model, getattr(model, layer)).attribute(
             x, target=target, **arguments, **cut
         )
 
@@ -108,21 +114,21 @@ def entries(x: Tensor) -> dict[str, Entry]:
         ),
         "expected_gradients": Entry(
             plain(captum.GradientShap, baselines=references, n_samples=50),
-            {"n_samples": 50, "baseline": references.numpy()},
+            {"n_samples": 50, "baseline": references.cpu().numpy()},
             random=True,
         ),
         "guided_backprop": Entry(plain(captum.GuidedBackprop)),
         "deconvolution": Entry(plain(captum.Deconvolution)),
         "deep_lift": Entry(plain(captum.DeepLift)),
         "deep_lift_shap": Entry(
-            plain(captum.DeepLiftShap, baselines=references), {"baseline": references.numpy()}
+            plain(captum.DeepLiftShap, baselines=references), {"baseline": references.cpu().numpy()}
         ),
         "conductance": Entry(
-            at_layer(captum.LayerConductance, **steps), {**steps, "layer": _LAYER}, cut="internal_batch_size"
+            at_layer(captum.LayerConductance, **steps), {**steps, "layer": layer}, cut="internal_batch_size"
         ),
-        "grad_cam": Entry(at_layer(captum.LayerGradCam), {"layer": _LAYER}),
+        "grad_cam": Entry(at_layer(captum.LayerGradCam), {"layer": layer}),
         "guided_grad_cam": Entry(
-            at_layer(captum.GuidedGradCam, interpolate_mode="bilinear"), {"layer": _LAYER}
+            at_layer(captum.GuidedGradCam, interpolate_mode="bilinear"), {"layer": layer}
         ),
         "occlusion": Entry(
             plain(captum.Occlusion, sliding_window_shapes=window, strides=(1, 2, 2)),
@@ -155,14 +161,15 @@ def entries(x: Tensor) -> dict[str, Entry]:
 
 def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[int], rounds: int) -> Any:
     """Time one method in both libraries, and give the distance of their maps unless the method is random."""
-    ours = partial(explain.attribute, model, x.numpy(), name, target=target, **entry.options)
+    ours = partial(explain.attribute, model, x.cpu().numpy(), name, target=target, **entry.options)
 
     def captums(**cut: int) -> Any:
-        return entry.captums(model, x, target, cut)
+        # On the host, as ours are; that waits until a GPU has finished.
+        return entry.captums(model, x, target, cut).detach().cpu()
 
     agreement = None
     if not entry.random and name != "grad_cam":
-        found, expected = ours().values, captums().detach().numpy()
+        found, expected = ours().values, captums().numpy()
         agreement = float(np.median(relative(np.broadcast_to(expected, found.shape), found)))
     contenders = {OURS: _Timed(ours), DEFAULT: _Timed(captums)}
     best = ""
@@ -172,7 +179,7 @@ def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[i
         contenders[BEST] = _Timed(partial(captums, **{entry.cut: size}))
         best = f"{entry.cut}={size}"
     ours()
-    seconds = interleaved(contenders, rounds, name)
+    seconds = interleaved(contenders, rounds, name, repeats=_REPEATS.get(len(x), 1))
     return {
         "agreement": agreement,
         "random": entry.random,
@@ -182,37 +189,54 @@ def measure(name: str, entry: Entry, model: nn.Module, x: Tensor, target: list[i
     }
 
 
+def measured(network: str, count: int, only: list[str] | None, rounds: int) -> dict[str, Any]:
+    """Measure the methods on a number of pictures at once."""
+    case = next(one for one in CASES if one.name == f"{network}-torch")
+    x, references = (
+        torch.from_numpy(examples_of(replace(case, examples=many))) for many in (count, _REFERENCES)
+    )
+    model = model_of(case)
+    with torch.no_grad():
+        target = model(x).argmax(1).tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            name: measure(name, entry, model, x, target, rounds)
+            for name, entry in entries(x, references, LAYERS[network]).items()
+            if not only or name in only
+        }
+
+
 def main(
     quick: Annotated[bool, typer.Option(help="A short trial run; its figures are meaningless.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Methods to measure.")] = None,
-    examples: Annotated[int, typer.Option(help="Pictures.")] = 8,
+    networks: Annotated[list[str] | None, typer.Option(help="Networks.")] = None,
+    examples: Annotated[list[int] | None, typer.Option(help="Numbers of pictures at once.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Output folder; by default the folder of this file.")
     ] = None,
 ) -> None:
     """Measure every method and write ``family.json`` and its table."""
-    case = replace(next(one for one in CASES if one.name == "cifar_net-torch"), examples=examples)
-    model, x = model_of(case), torch.from_numpy(examples_of(case))
-    with torch.no_grad():
-        target = model(x).argmax(1).tolist()
-    found = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, entry in entries(x).items():
-            if not only or name in only:
-                found[name] = measure(name, entry, model, x, target, _QUICK_ROUNDS if quick else _ROUNDS)
+    rounds = _QUICK_ROUNDS if quick else _ROUNDS
+    tables = [
+        {"network": network, "count": count, "methods": measured(network, count, only, rounds)}
+        for network in networks or LAYERS
+        for count in examples or _COUNTS
+    ]
     folder = out or report.folder_for(quick=quick)
     folder.mkdir(parents=True, exist_ok=True)
     results = {
         "quick": quick,
         "examples": origin(),
-        "count": examples,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}",
-        "methods": found,
+        "tables": tables,
     }
     (folder / "family.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / "family.md").write_text(report.page("family.md.jinja", **results))
 
 
 if __name__ == "__main__":
+    # A machine on which `benchmarks.cuda` runs may lack it.
+    import typer
+
     typer.run(main)

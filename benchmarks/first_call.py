@@ -1,5 +1,7 @@
 """Compares the first and the second default call with those of another checkout: `python -m benchmarks.first_call`.
 
+`python -m benchmarks.first_call beside-hand` compares first calls in TensorFlow with the same methods written by hand.
+
 Every measurement is a fresh process, because the first call to a model pays for traces and probes. The two checkouts
 take turns, so that other load on the machine affects both.
 """
@@ -33,6 +35,10 @@ CASES = {"cifar_keras": (21, 31), "efficientnet_lite0": (3, 7)}
 _STEPS = 8
 _EXAMPLES = 8
 _PASSES = 20
+# The contenders of the calls that are also written by hand, and the rounds.
+BY_HAND, EXPLAIN = "by hand", "explain"
+_ROUNDS = 3
+_NAME_LENGTH = 7
 
 _app = typer.Typer(add_completion=False)
 
@@ -94,6 +100,45 @@ def model_runs(model: str) -> int:
     return len(runs)
 
 
+def first_calls(contender: str, order: int) -> dict[str, float]:
+    """Time the first call of each method on each seed model in TensorFlow, in seconds of the processor.
+
+    What a process loads once, modules and kernels, is loaded before, by all the calls on models that are not timed.
+    """
+    import explain
+    from benchmarks.first_calls_by_hand import METHODS, by_hand, same_call
+
+    def timed(name: str, method: str) -> float:
+        net, x = explain.zoo.load(name, "tensorflow"), _examples_of(name)
+        began = time.process_time()
+        if contender == BY_HAND:
+            by_hand(name, net, method, _STEPS)(x)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                explain.attribute(net, x, method, **same_call(net, method, _STEPS))
+        return time.process_time() - began
+
+    cells = [(name, method) for name, several in METHODS.items() for method in several]
+    for cell in cells:
+        timed(*cell)
+    # Each round has another order, so that what one call leaves to the next differs.
+    cells = cells[order % len(cells) :] + cells[: order % len(cells)]
+    return {f"{name}, {method}": timed(name, method) for name, method in cells}
+
+
+def _examples_of(name: str) -> Any:
+    """Give examples of a seed model; names of the same length, so that nothing has to handle padding."""
+    import numpy as np
+
+    import explain
+
+    if name != "names_rnn":
+        return explain.zoo.samples(name, "tensorflow").x[:_EXAMPLES]
+    letters = np.random.default_rng(0).integers(0, 57, (_EXAMPLES, _NAME_LENGTH))
+    return np.eye(57, dtype=np.float32)[letters]
+
+
 def _forward(net: Any, x: Any, framework: str) -> Any:
     if framework == "torch":
         import torch
@@ -143,6 +188,35 @@ def count(model: str) -> None:
 
 
 @_app.command()
+def firsts(contender: str, order: int) -> None:
+    """Time the first calls of one contender in this process and print them as JSON."""
+    print(json.dumps(first_calls(contender, order)))
+
+
+@_app.command()
+def beside_hand(
+    quick: Annotated[bool, typer.Option(help="A short trial run; its figures are meaningless.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; by default the folder of this file.")
+    ] = None,
+) -> None:
+    """Time first calls in TensorFlow beside the same methods written by hand, and write the table."""
+    folder = out or report.folder_for(quick=quick)
+    spent: dict[str, list[dict[str, float]]] = {EXPLAIN: [], BY_HAND: []}
+    for order in tqdm(range(1 if quick else _ROUNDS), desc="by hand"):
+        for contender, rounds in spent.items():
+            rounds.append(in_fresh_process(ROOT / "src", "firsts", contender, order))
+    found = {}
+    for cell in spent[EXPLAIN][0]:
+        seconds = {contender: [one[cell] for one in rounds] for contender, rounds in spent.items()}
+        found[cell] = {
+            **{contender: spread(times) for contender, times in seconds.items()},
+            "ratio": ratio(seconds, EXPLAIN, BY_HAND),
+        }
+    _write(folder, quick=quick, by_hand=found)
+
+
+@_app.command()
 def compare(
     other: Annotated[Path, typer.Argument(help="The src folder of the other checkout.", exists=True)],
     quick: Annotated[bool, typer.Option(help="A short trial run; its figures are meaningless.")] = False,
@@ -180,13 +254,21 @@ def compare(
         found[f"{model}, torch"]["runs"] = {
             name: in_fresh_process(source, "count", model) for name, source in sources.items()
         }
+    _write(folder, quick=quick, models=found)
+
+
+def _write(folder: Path, *, quick: bool, **measured: Any) -> None:
+    """Write the results and their page; what is not measured again stays as it was."""
+    kept = folder / "first_call.json"
+    before = {"models": {}, "by_hand": {}} | (json.loads(kept.read_text()) if kept.exists() else {})
     folder.mkdir(parents=True, exist_ok=True)
     results = {
+        **before,
         "quick": quick,
         "count": _EXAMPLES,
         "n_steps": _STEPS,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "models": found,
+        **measured,
     }
     kept.write_text(json.dumps(results, indent=1) + "\n")
     (folder / "first_call.md").write_text(report.page("first_call.md.jinja", **results))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -31,7 +32,9 @@ _TOOLS = {
 _AGREEMENT = 1e-4
 
 
-def measure(workplace: Workplace, case: Case, rounds: int, repeats: int) -> dict[str, Any]:
+def measure(
+    workplace: Workplace, case: Case, rounds: int, repeats: int, without: Collection[str] = ()
+) -> dict[str, Any]:
     """Time the gradient of every example of a case in each tool, including `explain` and the bare loop.
 
     Parameters
@@ -42,6 +45,8 @@ def measure(workplace: Workplace, case: Case, rounds: int, repeats: int) -> dict
         The case to measure.
     rounds, repeats : int
         The number of interleaved rounds, and of consecutive calls in each round.
+    without : collection of str
+        Tools that are not there.
 
     Returns
     -------
@@ -58,7 +63,7 @@ def measure(workplace: Workplace, case: Case, rounds: int, repeats: int) -> dict
     np.save(workplace.folder / f"{case.name}-targets.npy", np.full(len(examples), _TARGET))
     tools: dict[str, tuple[str, str, dict[str, Any]]] = {
         OURS: (OWN, "explain", {"method": "saliency", "target": _TARGET}),
-        **{name: (*tool, {}) for name, tool in _TOOLS[case.framework].items()},
+        **{name: (*tool, {}) for name, tool in _TOOLS[case.framework].items() if name not in without},
     }
     ours = once(workplace, case, *tools[OURS])
     agreement = {}

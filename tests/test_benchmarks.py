@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import sys
+import textwrap
+import zipfile
+from importlib.metadata import version
 
 import pytest
+import torch
+from few_packages import run_with_only
 
-from benchmarks import attn_lrp, bar, bert_calls, first_call, report
+import explain
+from benchmarks import attn_lrp, bar, bert_calls, cuda, first_call, report
+from benchmarks.on_device.state import changes, planted, state_of
 
 
 def test_the_page_of_results_is_the_one_that_its_figures_give(tmp_path):
@@ -85,3 +94,127 @@ def test_a_bar_is_met_by_what_was_measured_alone(kind, measured, met):
     )
     (row,) = [row for row in found if row["measured"] == measured and row["kind"] == kind]
     assert row["met"] is met
+
+
+# What the machine with a GPU has; a folder of pure wheels has the rest.
+THERE = ("torch", "numpy", "scipy", "scikit-image", "scikit-learn", "matplotlib", "safetensors", "psutil")
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """Run `benchmarks.cuda` in small on the CPU, with few packages and without an installation."""
+    folder = tmp_path_factory.mktemp("cuda")
+    arguments = ["-m", "benchmarks.cuda", "--device", "cpu", "--small", "--wheels", str(folder)]
+    ran = run_with_only([*THERE, "captum"], [*arguments, "--out", str(folder / "results-cuda.json")])
+    return ran, folder
+
+
+def test_the_script_for_a_gpu_runs_in_small_on_the_cpu(tried):
+    ran, folder = tried
+    results = json.loads((folder / "results-cuda.json").read_text())
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert results["quick"]
+    assert results["left out"] == []
+    parts = results["parts"]
+    assert all(part["passed"] for part in parts.values())
+    names = {method.name for method in explain.methods()}
+    for model in ("CNN", "LSTM", "attention"):
+        for precision in ("float32", "bfloat16 autocast", "float64"):
+            methods = parts[f"{model}, {precision}"]["methods"]
+            assert set(methods) >= names - {"xrai"}
+            assert not any(one["changed"] for one in methods.values())
+            # Refused on both sides: no attention, or a map over one place only.
+            refused = {name for name, one in methods.items() if "refused" in one}
+            assert not refused & {"saliency", "integrated_gradients", "deep_lift", "lrp", "occlusion"}
+    assert parts["CNN, float32"]["methods"]["saliency"]["median"] <= 1e-5
+    assert 1e-3 <= parts["CNN, bfloat16 autocast"]["methods"]["saliency"]["median"] <= 0.2
+    assert "at most 32 points" in parts["out of memory, planted"]["warnings"][0]
+    assert parts["chunk size"]["found"] >= 1
+    measured = parts["integrated gradients, cifar_net"]["ratios"]
+    assert measured["explain, the peer's steps / bare loop"]["median"] > 0
+    assert measured["Captum, default / explain, automatic"]["median"] > 0
+    assert "explain / Captum" in parts["saliency of one picture, cifar_net"]["ratios"]
+    assert parts["every method, batch of 1"]["methods"]
+
+
+def test_the_page_of_a_gpu_shows_what_was_measured(tried):
+    _, folder = tried
+    page = (folder / "cuda.md").read_text()
+    results = json.loads((folder / "results-cuda.json").read_text())
+    assert results["device"] in page
+    for name in results["parts"]:
+        assert name in page
+    assert page == cuda.page(folder / "results-cuda.json")
+
+
+def test_without_captum_its_ratios_stay_empty_and_a_run_keeps_to_its_time(tmp_path):
+    code = """
+        import sys
+        from benchmarks import cuda
+        from benchmarks.on_device import ratios
+        (case,) = [case for case in ratios.cases("cpu", small=True) if case.model == "cifar_net"]
+        print(*ratios.integrated(case, small=True)["ratios"], sep=";")
+        print(*ratios.saliency(case, small=True)["ratios"], sep=";")
+        print(ratios.methods("cpu", 1, small=True)["methods"])
+        sys.exit(cuda.main(["--device", "cpu", "--small", "--limit-s", "10.5", "--out", sys.argv[3]]))
+    """
+    ran = run_with_only([*THERE, "tqdm"], ["-c", textwrap.dedent(code), str(tmp_path / "results-cuda.json")])
+    lines = ran.stdout.splitlines()
+    assert lines[:3] == ["explain, the peer's steps / bare loop", "explain / bare", "{}"], ran.stderr
+    results = json.loads((tmp_path / "results-cuda.json").read_text())
+    # The first part had less time than it needs, and the others none.
+    assert ran.returncode == 1
+    assert "not finished after" in results["parts"]["CNN, float32"]["error"]
+    assert results["left out"][-1] == "every method, batch of 1"
+    assert "captum" not in results["versions"]
+    assert "Captum was not there" in (tmp_path / "cuda.md").read_text()
+
+
+def test_a_part_that_fails_is_noted_and_does_not_end_the_run(monkeypatch, tmp_path):
+    def broken():
+        raise ArithmeticError("no such kernel")
+
+    # The run switches it off; it is put back after the test.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)
+    monkeypatch.setattr(cuda, "parts", lambda device, small: [("a", broken), ("b", lambda: {"passed": True})])
+    out = tmp_path / "results-cuda.json"
+    assert cuda.main(["--device", "cpu", "--small", "--out", str(out)]) == 1
+    parts = json.loads(out.read_text())["parts"]
+    assert parts["a"]["error"] == "ArithmeticError: no such kernel"
+    assert parts["b"]["passed"]
+    assert "no such kernel" in (tmp_path / "cuda.md").read_text()
+
+
+def test_wheels_are_imported_without_being_installed(tmp_path):
+    wheel = tmp_path / "acme-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr(
+            "acme.py", "from pathlib import Path\nTEXT = (Path(__file__).with_name('acme.txt')).read_text()"
+        )
+        packed.writestr("acme.txt", "data of the package")
+        packed.writestr("acme-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    before = list(sys.path)
+    with cuda.unpacked([wheel]):
+        assert importlib.import_module("acme").TEXT == "data of the package"
+        assert version("acme") == "1.0"
+    del sys.modules["acme"]
+    assert sys.path == before
+
+
+def test_the_page_of_a_gpu_is_the_one_that_its_figures_give():
+    assert cuda.page(report.FOLDER / cuda.RESULTS) == (report.FOLDER / cuda.PAGE).read_text()
+
+
+def test_what_a_call_changes_is_named():
+    model = planted(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Dropout()))
+    before = state_of(model, torch.device("cpu"))
+    assert changes(before, state_of(model, torch.device("cpu"))) == []
+    model[1].eval()
+    model[0].register_forward_hook(print)
+    model[0].weight.data.add_(1)
+    model[0].bias.grad.zero_()
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        torch.rand(1)
+        after = state_of(model, torch.device("cpu"))
+    assert changes(before, after) == ["modes", "hooks", "gradients", "weights", "random state of PyTorch"]

@@ -16,6 +16,13 @@ ONLY_HERE = {
     **{
         (
             "torch_ext",
+            f"model.state.{name}",
+        ): "cuDNN has no gradient for PyTorch's recurrent layers in inference mode."
+        for name in ("is_recurrent", "without_cudnn")
+    },
+    **{
+        (
+            "torch_ext",
             f"model.{name}",
         ): "Of Keras and of functions keras/ tells it: extension.py, inspection.py and model/."
         for name in (
@@ -113,6 +120,20 @@ ONLY_HERE = {
     ("tf_ext", "model.tracing"): "PyTorch runs eagerly; TensorFlow's computations are traced once and kept.",
     (
         "tf_ext",
+        "model.forward_pass.Surveyor",
+    ): "The operations show in the trace of the outputs; see model.tracing.",
+    ("tf_ext", "affine_prefix.cut.surveyed_reading"): "The operations show in the trace of the outputs.",
+    ("tf_ext", "affine_prefix.cut.ExplainedFrom"): "Prefix and rest are in one trace.",
+    ("tf_ext", "model.forward_pass.TO_FIND"): "A trace is for a given target, and for the one to be found.",
+    **{
+        (
+            "tf_ext",
+            f"model.scores.{name}",
+        ): "To gather by index takes many operations in a trace; in PyTorch, one."
+        for name in ("where_picked", "scores_where")
+    },
+    (
+        "tf_ext",
         "model.state.preserved_variables",
     ): "A Keras layer keeps its state in variables that each call assigns.",
     (
@@ -132,6 +153,13 @@ ONLY_HERE = {
         "exported_archive",
     ): "PyTorch's own format, whose reader runs code of the file; of TensorFlow it is saved_models.",
     ("tf_ext", "saved_models"): "TensorFlow's own format; of PyTorch it is exported_archive.",
+    **{
+        (
+            "torch_ext",
+            f"model.{name}",
+        ): "The graph of one pass serves several questions; a trace answers those that it was made for."
+        for name in ("scores.KeptPass", "scores.begun_at", "scores.reached", "graph.keeps_rows")
+    },
     (
         "torch_ext",
         "model.state.OwnHooks",
@@ -147,6 +175,13 @@ ONLY_HERE = {
         "torch_ext",
         "model.structure.Structure",
     ): "What a trace of a Keras model is specialised to is the same on every framework: keras/structure.py.",
+    **{
+        (
+            "torch_ext",
+            f"model.structure.{name}",
+        ): "A PyTorch module keeps all that decides its calls in its attributes, which anyone may change."
+        for name in ("Places", "OWN", "OF_MODULE_ITSELF")
+    },
     (
         "torch_ext",
         "zoo.efficientnet.read_weights",

@@ -1,10 +1,10 @@
 """One attribution interface over PyTorch and TensorFlow: same weights, same numbers, same picture."""
 
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 from explain import errors
 from explain.lazy_names import importer as _importer
+from explain.version import VERSION as _VERSION
 
 if TYPE_CHECKING:
     from explain import migration, preprocessing, render, zoo
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from explain.results.attribution import Attribution, load
     from explain.results.comparison import compare
 
-__version__ = _version("explain-toolkit")
+__version__ = _VERSION
 
 # Where each public name lives: imported when it is first used, so that importing explain stays cheap.
 _HOMES = {

@@ -311,7 +311,12 @@ def test_rules_reach_the_values(kit, rule):
     x = np.array([[2.0]], np.float32)
     n_steps = 6
     cells = np.arange(n_steps)
+    # Six places of the golden section from 0.34, and half the way to both neighbours of each, pressed to the baseline.
+    places = np.array([0.34, 0.958034, 0.576068, 0.194102, 0.812136, 0.43017])
+    widths = np.array([0.118034, 0.114915, 0.190983, 0.267051, 0.190983, 0.118034])
+    slopes = 0.3 + 1.4 * places
     nodes, weights = {
+        "golden": (0.3 * places + 0.7 * places**2, widths * slopes / (widths * slopes).sum()),
         "gauss_legendre": scipy.special.roots_sh_legendre(n_steps),
         "midpoint": ((cells + 0.5) / n_steps, np.full(n_steps, 1 / n_steps)),
         # Fejér's weights make the rule exact for polynomials of as many terms as there are nodes.

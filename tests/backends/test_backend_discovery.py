@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import textwrap
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
+from few_packages import run_with_only
 
 import explain
 from explain.backends.discovery import extension_for, extensions
 from explain.errors import FrameworkNotInstalledError, UnsupportedModelError
+
+REPOSITORY = Path(__file__).parents[2]
 
 THIRD_PARTY = '''
 """A backend of somebody else's: linear models in NumPy."""
@@ -112,6 +119,24 @@ def third_party(tmp_path, monkeypatch):
     yield __import__("acme_linear")
     extensions.cache_clear()
     sys.modules.pop("acme_linear", None)
+
+
+def test_a_checkout_that_is_not_installed_has_the_extensions_and_the_version_of_an_installation():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    registered = project["entry-points"]["explain.backends"]
+    code = """
+        import importlib.metadata, json, sys
+        import explain
+        from explain.backends.discovery import extensions
+        try:
+            importlib.metadata.version("explain-toolkit")
+        except importlib.metadata.PackageNotFoundError:
+            found = {one.name: f"{type(one).__module__}:extension" for one in extensions()}
+            print(json.dumps([explain.__version__, found]))
+    """
+    ran = run_with_only(["numpy", "psutil"], ["-c", textwrap.dedent(code)])
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == [version("explain-toolkit"), registered]
 
 
 def test_ours_are_registered():

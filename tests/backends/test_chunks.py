@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,26 @@ def test_points_are_covered_once_and_bounded(count, n_points, batch_size):
         assert (rows.stop - rows.start) * (points.stop - points.start) <= batch_size
         seen[rows, points] += 1
     assert (seen == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "n_points", "size", "expected"),
+    [(32, 50, 128, 13), (16, 50, 64, 13), (32, 8, 128, 2), (1, 50, 16, 4), (2, 50, 64, 2), (25, 5, 128, 1)],
+)
+def test_blocks_are_few_and_nearly_equal(count, n_points, size, expected):
+    sizes = [
+        (rows.stop - rows.start) * (points.stop - points.start)
+        for rows, points in blocks(count, n_points, lambda: size)
+    ]
+    assert len(sizes) == expected
+    assert min(sizes) >= max(sizes) / 2
+
+
+@given(SIZES, SIZES, SIZES)
+def test_no_more_blocks_than_with_whole_examples_or_parts_of_one(count, n_points, size):
+    together = size // n_points
+    plain = -(-count // together) if together else count * -(-n_points // size)
+    assert len(list(blocks(count, n_points, lambda: size))) <= plain
 
 
 @given(SIZES, SIZES, st.lists(SIZES, min_size=1))

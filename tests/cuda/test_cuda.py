@@ -1,4 +1,4 @@
-"""What needs a CUDA device: run by `make test-cuda`, never by `make test`."""
+"""What needs a CUDA device and is not in `benchmarks.cuda`: run by `make test-cuda`, never by `make test`."""
 
 from __future__ import annotations
 
@@ -45,39 +45,6 @@ def test_torch_gives_on_cuda_what_it_gives_on_the_cpu(name, method, dtype):
     assert isinstance(on_cuda.values, np.ndarray)
 
 
-# How many, whatever they are of, so that every method is quick.
-FEW = {"n_samples": 16, "n_steps": 8, "n_masks": 32}
-LAYERS = {"cifar_net": "conv2", "fashion_rnn": "rnn1"}
-
-
-@pytest.mark.filterwarnings("ignore::explain.errors.ExplainWarning")
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize(
-    "row",
-    [row for row in explain.methods() if row.drawn != "input" and "attentions" not in row.needs],
-    ids=lambda row: row.name,
-)
-def test_every_method_gives_on_cuda_what_it_gives_on_the_cpu(name, row):
-    samples = explain.zoo.samples(name, framework="torch")
-    if Layout(samples.layout).kind not in row.kinds:
-        return
-    given = {option.name: FEW[option.name] for option in row.options if option.name in FEW}
-    if row.takes_references:
-        given["baseline"] = samples.x[:4].astype(np.float64)
-    if row.layer == "must":
-        given["layer"] = LAYERS[name]
-    # In double precision, where no kink lies within a rounding.
-    model, x = explain.zoo.load(name, "torch", "float64"), samples.x[:8].astype(np.float64)
-    labels = [int(label) for label in samples.y[:8]]
-    maps = [
-        explain.attribute(one, x, row.name, target=labels, batch_size=16, **given).values
-        for one in (model, model.to("cuda"))
-    ]
-    flat = [one.reshape(len(one), -1).astype(np.float64) for one in maps]
-    distance = np.linalg.norm(flat[0] - flat[1], axis=1)
-    assert (distance <= 1e-5 * np.maximum(np.linalg.norm(flat[0], axis=1), 1e-12)).all(), distance
-
-
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
 def test_a_cudnn_rnn_in_inference_mode_just_works(kind):
     model = LastStep(kind(4, 8, batch_first=True), 8, 3).eval()
@@ -89,13 +56,6 @@ def test_a_cudnn_rnn_in_inference_mode_just_works(kind):
     assert not model.training
     # Single precision on two kinds of hardware.
     np.testing.assert_allclose(on_cuda.values, on_cpu.values, rtol=1e-3, atol=1e-5)
-
-
-def test_the_random_state_of_the_device_is_put_back():
-    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)).to("cuda")
-    before = torch.cuda.get_rng_state()
-    explain.attribute(model, np.ones((2, 4), np.float32), "saliency", target=0)
-    assert torch.equal(before, torch.cuda.get_rng_state())
 
 
 @pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")

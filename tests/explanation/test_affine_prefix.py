@@ -370,7 +370,7 @@ def test_twins_are_kinked_alike(name):
             explain.zoo.load(name, framework), samples.x[:2], "ig", target=1, lengths=lengths, tolerance=0.5
         )
         rules.add(a.rule)
-    assert rules == {"midpoint" if name.startswith("cifar") else "fejer"}
+    assert rules == {"golden" if name.startswith("cifar") else "fejer"}
 
 
 class _OwnReader(keras.layers.Layer):

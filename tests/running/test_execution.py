@@ -153,3 +153,61 @@ def test_sizes_that_are_close_are_timed_again_before_one_is_chosen():
             size, size, {64: 1.0, 128: 0.9, 32: 1.5}.get(size, 2.0) * (1.12 if unlucky else 1) * size
         )
     assert tuning.size(64) == 128
+
+
+def _groups_and_blocks(executor, count, n_points):
+    """The rows of each group, and the points of each of its blocks."""
+
+    def compute(group):
+        rows = group.stop - group.start
+        done = [
+            (part.stop - part.start) * (points.stop - points.start)
+            for part, points, _ in executor.over_blocks(rows, n_points, lambda *_: None)
+        ]
+        return rows, done
+
+    return [found for _, found in executor.over_groups(count, n_points, compute)]
+
+
+@pytest.mark.parametrize(
+    ("count", "n_points", "size", "groups", "most_blocks"),
+    # Few points of many examples are one group of full chunks; many points keep a group's tensors few.
+    [(32, 8, 128, 1, 2), (16, 16, 64, 1, 4), (32, 50, 128, 2, 14), (64, 200, 64, 8, 200), (3, 7, 1, 3, 21)],
+)
+def test_a_group_is_large_where_its_points_are_few(count, n_points, size, groups, most_blocks):
+    found = _groups_and_blocks(Executor(size), count, n_points)
+    assert len(found) == groups
+    assert all(rows <= max(1, size // 4) for rows, _ in found)
+    sizes = [number for _, done in found for number in done]
+    assert sum(sizes) == count * n_points
+    assert len(sizes) <= most_blocks
+
+
+def test_the_search_goes_by_the_points_of_all_groups():
+    tuning = Tuning()
+    executor = Executor(64, lambda: 4096, lambda: tuning)
+    for _ in range(40):
+        _groups_and_blocks(executor, 256, 8)
+    assert max(tuning.seconds) > 64
+
+
+def test_examples_do_not_depend_on_groups_and_chunks():
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 36, 4))
+    x = np.random.default_rng(1).normal(size=(40, 3, 8, 8)).astype(np.float32)
+    backend = extension.open(model, Question(Layout("NCHW"), score="output"), x)
+    examples = Examples((x,), Target(np.full((len(x), 1), 1)))
+    alphas = (np.arange(8, dtype=np.float32) + 0.5) / 8
+    weights = np.stack([np.full(8, 1 / 8), np.r_[np.full(4, 1 / 4), np.zeros(4)]]).astype(np.float32)
+    starts = (np.zeros_like(x),)
+    with backend.session():
+        every = [
+            backend.path_gradients(examples, starts, alphas, weights, Executor(size))[0]
+            for size in (3, 64, 128, 512)
+        ]
+        (alone,) = backend.path_gradients(
+            examples.rows(slice(5, 6)), (starts[0][5:6],), alphas, weights, Executor(64)
+        )
+    for found in every:
+        np.testing.assert_allclose(found, every[0], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(every[0][:, 5:6], alone, rtol=1e-5, atol=1e-7)

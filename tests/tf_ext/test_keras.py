@@ -291,22 +291,24 @@ def test_only_what_is_new_is_traced():
         explain.attribute(model, x, "saliency", **{"target": 0, **options})
         return len(calls) - before[0], len(traces_of(model)) - before[1]
 
-    # Without a trace, one example, to see which axes are read first. Then the outputs twice, to see that they are the
-    # same; what a point needs in memory; and outputs and gradients in one.
-    assert explained() == (4, 3)
+    # Without a trace, one example, to see which axes are read first. Then outputs and gradients in one: the trace tells
+    # what a point needs in memory, whether the outputs are the same twice, and whether the examples are independent.
+    assert explained() == (2, 1)
     # Another batch, other targets, another chunk size: nothing new.
     assert explained(count=5) == (0, 0)
     assert explained(count=5, target=[1, 0, 1, 0, 1]) == (0, 0)
-    # Of several chunks each is run once for the outputs, and later for the gradients alone.
-    assert explained(count=5, batch_size=2) == (1, 1)
+    # Of several chunks each is run for the outputs, and later for the gradients: by the same trace.
+    assert explained(count=5, batch_size=2) == (0, 0)
     assert explained(count=7, batch_size=3) == (0, 0)
-    # The outputs, since one example is run alone; what a point needs; outputs and gradients. Of another size, one
-    # example without a trace too.
-    assert explained(size=(3, 5)) == (4, 3)
-    assert explained(dtype=np.float64) == (3, 3)
-    assert explained(score="output") == (3, 2)
-    assert explained(layout="NCT")[1] == 2  # Another meaning of the axes.
-    # A target that is a function cannot be kept: traced for its call, and gone with it.
+    # Of another size, one example without a trace too.
+    assert explained(size=(3, 5)) == (2, 1)
+    assert explained(dtype=np.float64) == (1, 1)
+    assert explained(score="output") == (2, 1)
+    assert explained(layout="NCT")[1] == 1  # Another meaning of the axes.
+    # A target that is a function cannot be kept: traced for its call, and gone with it. The outputs are kept.
+    traced, kept = explained(target=lambda outputs: outputs[:, 0])
+    assert traced > 1
+    assert kept == 1
     traced, kept = explained(target=lambda outputs: outputs[:, 0])
     assert traced > 0
     assert kept == 0

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from explain.backends.found import Found
-from explain.backends.protocol import Ahead, Primitive
+from explain.backends.protocol import Primitive, Rule
 from explain.errors import OptionError
 from explain.inputs.layout import KINDS, Kind
 from explain.inputs.naming.brief import brief
@@ -21,6 +21,7 @@ from explain.running.problem import Problem
 
 Drawn = Literal["signed", "unsigned", "input"]
 LayerUse = Literal["none", "may", "must", "map"]
+Beginning = Literal["gradients", "units"] | Rule
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ class Method:
         Whether it compares with a set of reference examples, the same for every input, rather than with one
         baseline per input; then `uses_baseline` is true too.
     begins_with : str, optional
-        What it asks first of the backend at the input itself: ``"gradients"``, or a rule of backward passes. The
-        backend may then take it from the prediction's forward pass.
+        What it asks first of the backend at the input itself: ``"gradients"``, a rule of backward passes, or
+        ``"units"``, the output of its layer and the gradients to it. The backend may then take it from the prediction's
+        forward pass.
     drawn : str
         ``"signed"``, ``"unsigned"`` or ``"input"`` (the values are themselves an input).
     layer : str
@@ -130,7 +132,7 @@ class Method:
     kinds: tuple[Kind, ...] = KINDS
     uses_baseline: bool = False
     takes_references: bool = False
-    begins_with: Ahead | None = None
+    begins_with: Beginning | None = None
     drawn: Drawn = "signed"
     layer: LayerUse = "none"
     through_neuron: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from inspect import isbuiltin, isfunction, ismethod
 from os import PathLike, fspath
 from typing import Any
@@ -16,12 +16,22 @@ from explain.inputs.naming.odd_inputs import no_model
 
 ENTRY_POINT_GROUP = "explain.backends"
 
+# Our own, as pyproject.toml registers them: a checkout on the path that is not installed has no entry points.
+_OWN = {
+    "jax": "explain.jax_ext.extension:extension",
+    "numpy": "explain.numpy_ext.extension:extension",
+    "tensorflow": "explain.tf_ext.extension:extension",
+    "torch": "explain.torch_ext.extension:extension",
+}
+
 
 @cache
 def extensions() -> tuple[Extension, ...]:
     """Load every registered extension, ours and third parties', sorted by name."""
-    found = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-    return tuple(point.load() for point in found)
+    registered = {(point.name, point.value): point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    own = {item: EntryPoint(*item, ENTRY_POINT_GROUP) for item in _OWN.items()}
+    found = sorted((own | registered).items())
+    return tuple(point.load() for _, point in found)
 
 
 def extension_for(model: object, framework: str | None = None) -> Extension:

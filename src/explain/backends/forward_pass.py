@@ -28,6 +28,8 @@ from explain.errors import InputError
 from explain.inputs.examples import Examples
 from explain.inputs.text.continuation import FOLLOWING, not_foretold_error
 
+_NOTHING = nullcontext()
+
 
 @dataclass(frozen=True)
 class LastPass:
@@ -142,10 +144,11 @@ class ForwardPass(ABC):
         keywords = {name: one for name, one in keywords.items() if name != FOLLOWING}
         keywords = question.with_states(keywords, self._with_moved_axis)
         # A place where the run begins may come after the one where it ends.
-        with suppress(EndOfRun) if self.exit is not None else nullcontext(), ExitStack() as stack:
+        with suppress(EndOfRun) if self.exit is not None else _NOTHING, ExitStack() as stack:
             for context in contexts:
                 stack.enter_context(context)
             left = [] if self.exit is None else stack.enter_context(self.exit.kept())
+            stack.enter_context(self._recording())
             if self.inspection.stepwise:
                 return self._reading_of_last_step(moved[0], mask, keywords)
             if question.wiring is None:
@@ -172,6 +175,10 @@ class ForwardPass(ABC):
             transform = reading.transform
             return replace(reading, transform=lambda source: self._checked(transform(source), following))
         return reading
+
+    def _recording(self) -> AbstractContextManager[Any]:
+        """Enter what all calls of the model in this pass need: of a model that takes one step, there are many."""
+        return _NOTHING
 
     def _checked(self, outputs: Any, following: Any) -> Any:
         """Give the scores of the tokens that follow; refuse outputs that are not of these tokens."""
@@ -223,6 +230,8 @@ class ForwardPass(ABC):
         ending = self._ending_of(chosen) if is_searched else None
         if self.inspection.opaque:
             return read_opaque(chosen, wanted, ending), result
+        # Where an activation ended the model, it tells the axis.
+        is_asked = wanted not in ("logit", "output") and terminal is None
         reading = read_output(
             chosen,
             wanted,
@@ -230,14 +239,16 @@ class ForwardPass(ABC):
             terminal=terminal,
             ending=ending,
             replaced=None if ending is None or not ending.moved else self._replaced(chosen, ending),
-            class_axis=class_axis(
-                tuple(chosen.shape),
-                tuple(inputs[0].shape) if self._is_tensor(inputs[0]) else (),
-                self.question.layout,
-                channels_first=self.channels_first,
-            ),
+            class_axis=self._class_axis(chosen, inputs[0]) if is_asked else -1,
         )
         return reading, result
+
+    def _class_axis(self, output: Any, first: Any) -> int:
+        """Give the axis of the classes, seen from an output and the first input."""
+        given = tuple(first.shape) if self._is_tensor(first) else ()
+        return class_axis(
+            tuple(output.shape), given, self.question.layout, channels_first=self.channels_first
+        )
 
     @abstractmethod
     def _run(

@@ -16,7 +16,7 @@ from explain.backends.forward_pass import LastPass
 from explain.backends.inspection import Inspection
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import Entry, JoinedPlaces, Place, layer_rows_error
-from explain.backends.protocol import Primitive
+from explain.backends.protocol import Ahead, Primitive
 from explain.backends.question import Question
 from explain.backends.scoring import unknown_score_error
 from explain.backends.time_axis import batch_axes, runs_along_examples, time_axis_error, with_examples
@@ -93,6 +93,9 @@ class Layered(ABC):
     exit: Place | None = None
     """The place where the model ends, if the output of a layer is explained."""
 
+    begins_with: Ahead | None = None
+    """What the method will ask first of the whole model, if that is known when the model is opened."""
+
     last_pass: LastPass | None = None
     """The forward pass that `outputs` cached for what is asked next."""
 
@@ -159,8 +162,8 @@ class Layered(ABC):
         """Name the first operations on the input that do not scale it; None if the operations cannot be seen."""
 
     def forget(self) -> None:
-        """Clear the cached results of the whole model."""
-        self.last_pass = None
+        """Clear the cached results of the whole model, and what is asked of it."""
+        self.last_pass = self.begins_with = None
 
     def layer_calls(
         self, examples: Examples, *, until_failure: bool = False, operations: bool = False
@@ -262,6 +265,10 @@ class Layered(ABC):
         if isinstance(call, StepCalls):
             return self.recorded([call], examples)[0]
         return self.outputs_at(call, examples)
+
+    def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
+        """Tell whether the rows of a call are known to be in the order of the examples, without another run."""
+        return False
 
     @abstractmethod
     def arguments_of(self, calls: Sequence[LayerCall], examples: Examples) -> tuple[Array, ...]:

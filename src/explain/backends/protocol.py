@@ -26,8 +26,9 @@ Primitive = Literal["outputs", "gradients", "path_gradients", "layers", "backwar
 Rule = Literal["guided", "deconvolution", "rescale", "epsilon", "epsilon_plus"]
 """The rule by which some operations replace their gradient in a backward pass."""
 
-Ahead = Literal["gradients"] | Rule
-"""A call that is announced: `Backend.gradients`, or `Backend.rule_gradients` with a rule."""
+Ahead = Literal["gradients"] | Rule | LayerCall
+"""A call that is announced: `Backend.gradients`, `Backend.rule_gradients` with a rule, or
+`LayeredBackend.units_and_gradients` at a call of a layer."""
 
 
 class Backend(Protocol):
@@ -162,6 +163,9 @@ class LayeredBackend(Backend, Protocol):
 
         Shape (N, 0) for a call that the model does not make for these examples.
         """
+
+    def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
+        """Tell whether the rows of a call are known to be in the order of the examples, without another run."""
 
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the result of `activations`, and the gradient of every example's score to it, from one run."""

@@ -112,6 +112,7 @@ def check_single_steps(shape: tuple[int, ...]) -> None:
 
 # Reading a signature takes longer than running a small model.
 _known: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
+_beginnings: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _with_default: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
 
@@ -154,7 +155,7 @@ def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> A
     for name in ("init_hidden", "initHidden"):
         start = getattr(model, name, None)
         if start is not None:
-            return start(count) if inspect.signature(start).parameters else start()
+            return start(count) if _has_parameters(start) else start()
     size = getattr(model, "hidden_size", None)
     if isinstance(size, int):
         return zeros(count, size)
@@ -162,6 +163,17 @@ def initial_state(model: Any, count: int, zeros: Callable[[int, int], Any]) -> A
         f"model of type {type(model).__name__} takes one step and a hidden state, but does not define its initial "
         f"state: give it an attribute hidden_size or a method init_hidden(batch_size). {IF_WHOLE}"
     )
+
+
+def _has_parameters(function: Callable[..., Any]) -> bool:
+    """Tell whether a function takes any argument; of a method it is read once."""
+    plain = getattr(function, "__func__", None)
+    if plain is None:
+        return bool(inspect.signature(function).parameters)
+    found = _beginnings.get(plain)
+    if found is None:
+        found = _beginnings[plain] = bool(inspect.signature(function).parameters)
+    return found
 
 
 def check_step_result(result: Any) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -31,6 +30,7 @@ from explain.command_line.listing import (
     list_models,
 )
 from explain.command_line.saved import COMPARE_EXAMPLES, SHOW_EXAMPLES, compare_saved, draw_saved
+from explain.version import VERSION
 
 _EPILOG = (
     "[bold]Exit status[/bold]\n\n"
@@ -72,5 +72,5 @@ def _main(
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     if version:
-        typer.echo(f"explain {metadata.version('explain-toolkit')}")
+        typer.echo(f"explain {VERSION}")
         raise typer.Exit

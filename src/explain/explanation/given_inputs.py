@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from numbers import Real
 from typing import Any
 
@@ -25,6 +25,7 @@ from explain.inputs.structure import SINGLE, Structure, check_counts, structure_
 from explain.inputs.text.spelling import Spelled, Spelling, spelled, strings_in
 from explain.inputs.wiring import Wiring, takes_one_input
 
+_ONE_AXIS = Layout("N")
 # Layouts of inputs that stay fixed, by rank: a layout of the right rank is required, but the axes are not used.
 _FIXED = {1: "N", 2: "NT", 3: "NHW", 4: "NCHW", 5: "NCDHW"}
 
@@ -128,7 +129,7 @@ class Given:
     whole: str | None = None
     alone: GivenInput | None = None
 
-    @property
+    @cached_property
     def spellings(self) -> Mapping[int, Spelling]:
         """The strings of inputs that are strings, by the position of the input."""
         each = self.several or ((self.alone,) if self.alone is not None else ())
@@ -194,7 +195,7 @@ def given_inputs(
     own_baseline = isinstance(baseline, (tuple, list, Mapping))
     found = []
     for place, (name, value) in enumerate(zip(structure.names, values, strict=True)):
-        host, axes = None, Layout("N")
+        host, axes = None, _ONE_AXIS
         strings = (
             None
             if value is None
@@ -273,6 +274,8 @@ def given_inputs(
 
 def _check_number(structure: Structure, values: Sequence[Any], extension: Extension, model: Any) -> None:
     """Refuse several inputs for a model that takes one."""
+    if structure is SINGLE:
+        return
     hosts = [host for one in values if (host := to_host(one, extension)) is not None]
     if structure.kind not in ("tuple", "list") or len(hosts) < 2 or not takes_one_input(model):
         return
@@ -350,6 +353,8 @@ def _wiring_of(structure: Structure, inputs: Sequence[GivenInput]) -> Wiring:
 
 def _options_of_each(row: Method, options: Mapping[str, Any], structure: Structure) -> list[dict[str, Any]]:
     """Resolve the options of each input; an option marked `per_input` may have one value per input."""
+    if structure is SINGLE:
+        return [row.resolve_options(options, methods())]
     own = {option.name: option.per_input for option in row.options if option.per_input is not None}
     spread = {
         name: structure.spread(value, name, own[name]) if name in own else [value] * len(structure.names)

@@ -129,17 +129,15 @@ class OneInput:
 
     def compared(self, request: Request, examples: Examples) -> Compared:
         """Resolve the baseline, if the method has one."""
-        method, given = (
-            request.method,
-            laid_out(request, request.baseline, request.given.x, request.question.layout),
-        )
+        method = request.method
+        if not (method.takes_references or method.uses_baseline):
+            return Compared()
+        given = laid_out(request, request.baseline, request.given.x, request.question.layout)
         (first,), where = examples.inputs, (request.given.bounds, request.seed)
         if method.takes_references:
             find = resolve_references if self.tokens is None else self.tokens.references
             several, rule = find(given, first)
             return Compared(references=(several,), rule=rule)
-        if not method.uses_baseline:
-            return Compared()
         if self.tokens is not None:
             base, rule = self.tokens.baseline(given, first, examples.mask, *where)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -11,13 +11,20 @@ import numpy as np
 
 from explain.algorithms.catalogue import methods
 from explain.backends.discovery import models_inside
+from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.question import Finding
 from explain.errors import ModelCallError, OptionError, UnsupportedModelError
 from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
 from explain.explanation.request import Request
-from explain.explanation.score import explained_outputs, scores_of, with_scorer
+from explain.explanation.score import (
+    explained_outputs,
+    is_of_whole_model,
+    may_need_scorer,
+    scores_of,
+    with_scorer,
+)
 from explain.explanation.seen_layout import with_seen_layout
 from explain.explanation.several_inputs import SeveralInputs
 from explain.explanation.text.fit import check_padding, check_vocabulary
@@ -26,7 +33,7 @@ from explain.explanation.text.given_text import takes_mask
 from explain.explanation.text.target import TextTarget, text_target
 from explain.explanation.whole_numbers import with_own_numbers
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.naming.class_names import numbered
+from explain.inputs.naming.class_names import has_names, numbered
 from explain.inputs.target import TargetLabels, expected_target, predicted_classes, resolve_target
 from explain.inputs.text.batch import Texts
 from explain.running.execution import Executor, executor_for
@@ -104,11 +111,12 @@ def posed(request: Request) -> Iterator[Posed]:
     with ONE_CALL_AT_A_TIME, target_function:
         backend: Backend = request.extension.open(request.model, request.question, request.given.like)
         _check_primitives(request, backend)
-        with backend.session():
-            scored = with_scorer(request, backend)
-        if scored is not request:
-            request = scored
-            backend = request.extension.open(request.model, request.question, request.given.like)
+        if may_need_scorer(request):
+            with backend.session():
+                scored = with_scorer(request, backend)
+            if scored is not request:
+                request = scored
+                backend = request.extension.open(request.model, request.question, request.given.like)
         failure = None
         with backend.session():
             try:
@@ -149,6 +157,9 @@ def _with_shape_that_runs(request: Request, failure: ModelCallError) -> ModelCal
 
 def _posed(request: Request, opened: Backend) -> Posed:
     request = with_seen_layout(request, opened)
+    if isinstance(opened, Layered) and not callable(request.target):
+        begins = request.method.begins_with
+        opened.begins_with = begins if begins != "units" and is_of_whole_model(request) else None
     method = request.method
     if request.texts is not None:
         _check_fit(request, request.texts, opened)
@@ -192,7 +203,8 @@ def _posed(request: Request, opened: Backend) -> Posed:
         request = replace(request, target=text.target)
         predicted = None if text.labels else predicted if text.predicted is None else text.predicted
     elif not explains_neuron:
-        request = replace(request, target=numbered(request.target, request.class_names, outputs.shape[1:]))
+        wanted = _numbered(request, outputs.shape[1:])
+        request = request if wanted is request.target else replace(request, target=wanted)
     target, targets = resolve_target(request.target, outputs, "neuron" if explains_neuron else "target")
     if request.question.scorer is not None and not explains_neuron:
         _, targets = resolve_target(request.question.scorer, outputs)
@@ -265,7 +277,13 @@ def _expected(request: Request, count: int) -> Target:
     """Give the target as far as it is known before the outputs; of a text, its names are not."""
     if request.texts is not None and not callable(request.target):
         return Target()
-    return expected_target(numbered(request.target, request.class_names), count)
+    return expected_target(_numbered(request), count)
+
+
+def _numbered(request: Request, shape: Sequence[int] | None = None) -> Any:
+    """Give the target with the numbers of classes in the place of their names."""
+    target = request.target
+    return numbered(target, request.class_names, shape) if has_names(target) else target
 
 
 def _class_names(request: Request, outputs: Array, text: TextTarget | None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from explain.algorithms.method import Method
@@ -70,7 +71,7 @@ class Request:
     seed: int
     texts: Texts | None = None
 
-    @property
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the outputs: of `display`, else those that the model states."""
         return self.given.display.classes or class_names_of(self.model)

@@ -22,6 +22,7 @@ from explain.explanation.several_inputs import SeveralInputs
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.target import picked
 from explain.running.execution import Executor
+from explain.running.layer_view import expected_call
 from explain.running.model_checks.independence import Independence
 
 # Far above the differences of sums in another order.
@@ -67,7 +68,7 @@ def explained_outputs(
         If the kind of score cannot be computed from this model.
     """
     independence = _independence(request, view, backend, examples, executor, noise)
-    outputs, finding = _outputs(backend, examples, executor, _ahead(request))
+    outputs, finding = _outputs(backend, examples, executor, asked_first(request, backend, examples))
     if independence is not None and independence.check(outputs):
         backend.fixed_batch_size = 1
     if finding.transformed:
@@ -92,10 +93,21 @@ def explained_outputs(
     return backend, outputs, checked
 
 
-def _ahead(request: Request) -> Ahead | None:
+def is_of_whole_model(request: Request) -> bool:
+    """Tell whether a method of our own works on the whole model, from its input to its score."""
+    return request.layer is None and request.engine != request.extension.reference_engine
+
+
+def asked_first(request: Request, backend: Backend, examples: Examples) -> Ahead | None:
     """Give what the method asks first of the backend, if it asks it of the whole model."""
-    is_own = request.engine != request.extension.reference_engine
-    return request.method.begins_with if request.layer is None and is_own else None
+    begins = request.method.begins_with
+    if request.engine == request.extension.reference_engine:
+        return None
+    if begins != "units":
+        return begins if is_of_whole_model(request) else None
+    # Of several inputs, the layer of each is found for itself.
+    is_one = request.given.structure is None and request.neuron is None
+    return None if request.layer is None or not is_one else expected_call(backend, request.layer, examples)
 
 
 def _independence(
@@ -114,7 +126,7 @@ def _independence(
     at = str(request.layer) if request.neuron is not None and not request.method.through_neuron else ""
     settings = (question.output, question.layout, question.wiring, named, at)
     # The traces of a model with such arguments are not kept: without gradients another one would be made.
-    traced_again = bool(question.forward_kwargs) and _ahead(request) == "gradients"
+    traced_again = bool(question.forward_kwargs) and asked_first(request, backend, examples) == "gradients"
     return Independence(
         backend,
         request.model,
@@ -238,10 +250,15 @@ def scores_of(backend: Backend, examples: Examples, outputs: Array, executor: Ex
     return found
 
 
+def may_need_scorer(request: Request) -> bool:
+    """Tell whether a callable target may have to take all that the model returns."""
+    return callable(request.target) and request.neuron is None and request.question.output is None
+
+
 def with_scorer(request: Request, backend: Backend) -> Request:
     """Give the request with its callable target as the only output, if no single output of the model is explained.
 
-    Runs the model once, inside the backend's session; every other request stays as it is.
+    Runs the model once, inside the backend's session, for a request that may need it.
 
     Raises
     ------
@@ -249,8 +266,6 @@ def with_scorer(request: Request, backend: Backend) -> Request:
         If a kind of score is wanted that such numbers do not have.
     """
     question = request.question
-    if not callable(request.target) or request.neuron is not None or question.output is not None:
-        return request
     examples = request.given.examples(backend.dtype, request.companions)
     # Of a function of arrays, lists of unequal lengths show only together.
     most = 1 if "gradients" in backend.provides or backend.fixed_batch_size else len(examples)

@@ -18,7 +18,7 @@ from explain.errors import ExplainError, LayoutError
 from explain.explanation.arguments import check_kinds
 from explain.explanation.given_inputs import GivenInput
 from explain.explanation.request import Request
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array
 from explain.inputs.layout import Layout
 
 
@@ -48,37 +48,44 @@ def with_seen_layout(request: Request, backend: Backend) -> Request:
         )
         dtype = backend.dtype
         seen = _seen(request, backend, moved, dtype)
+        if not seen:
+            _check_kinds(request)
+            return request
         several = tuple(replace(one, layout=seen.get(one.name, one.layout)) for one in given.several)
         first = next(iter(moved), None)
         layout = given.layout if first is None else seen.get(first.name, given.layout)
         question = replace(request.question, layout=layout)
         request = replace(request, given=replace(given, layout=layout, several=several), question=question)
         backend.question = question
-    if given.structure is None and not given.states_layout:
-        check_kinds(request.method, [request.given.layout])
+    _check_kinds(request)
     return request
+
+
+def _check_kinds(request: Request) -> None:
+    given = request.given
+    if given.structure is None and not given.states_layout:
+        check_kinds(request.method, [given.layout])
 
 
 def _seen(
     request: Request, backend: Layered, moved: Sequence[GivenInput], dtype: np.dtype[Any]
 ) -> dict[str, Layout]:
-    """Give the layouts that are seen, by the name of the input."""
-    examples = request.given.examples(dtype, request.companions)
+    """Give the layouts that are seen and are not the default ones, by the name of the input."""
     found: dict[str, Layout] = {}
     for place, one in enumerate(moved):
         if one.states_layout or not one.is_moved:
             continue
-        seen = _layouts_read(backend, examples, one, place, request.given.whole)
+        seen = _layouts_read(request, backend, moved, place, dtype)
         # Where the default fits best, a method whose values are the same in each keeps it.
         if len(seen) > 1 and (one.layout != seen[0] or depends_on_axes(request.method)):
             raise LayoutError(_two_readings(one, seen))
-        if len(seen) == 1:
+        if len(seen) == 1 and seen[0] != one.layout:
             found[one.name] = seen[0]
     return found
 
 
 def _layouts_read(
-    backend: Layered, examples: Examples, given: GivenInput, place: int, whole: str | None
+    request: Request, backend: Layered, moved: Sequence[GivenInput], place: int, dtype: np.dtype[Any]
 ) -> tuple[Layout, ...]:
     """Give the layouts in which the model reads one of its inputs, cached with the structure of the model.
 
@@ -89,16 +96,22 @@ def _layouts_read(
     LayoutError
         If the model takes one step at a time, and x may be one sequence or several.
     """
-    one, inspection = examples.rows(slice(0, 1)), backend.inspection
+    given, inspection, whole = moved[place], backend.inspection, request.given.whole
     default, is_table = given.layout, bool(given.display.feature_names)
-    array, before, after = one.inputs[place], one.inputs[:place], one.inputs[place + 1 :]
+    shapes = [one.layout.to_batch_first(one.host).shape for one in moved if one.host is not None]
     if inspection.stepwise:
-        check_single_steps(examples.inputs[place].shape)
+        check_single_steps(shapes[place])
     may_be_series = default.axes == "NC" and not is_table
-    if (array.ndim < 3 and not may_be_series) or inspection.stepwise or inspection.opaque:
+    if (len(shapes[place]) < 3 and not may_be_series) or inspection.stepwise or inspection.opaque:
         return ()
     if default.axes[0] != "N":
         return ()
+    known, key = backend.observed, ("layouts", whole, tuple(shape[1:] for shape in shapes), place, default)
+    if key in known:
+        seen: tuple[Layout, ...] = known[key]
+        return seen
+    one = request.given.examples(dtype, request.companions).rows(slice(0, 1))
+    array, before, after = one.inputs[place], one.inputs[:place], one.inputs[place + 1 :]
 
     def run(other: Array, most: int) -> Sequence[Read]:
         # A model may take whole numbers in their own type only.
@@ -108,16 +121,12 @@ def _layouts_read(
                 return backend.first_reads(one.with_inputs((*before, values, *after)), most)
         return ()
 
-    known, key = (
-        backend.observed,
-        ("layouts", whole, tuple(other.shape[1:] for other in one.inputs), place, default),
-    )
-    if key not in known:
-        if may_be_series:
-            known[key] = (Layout("NT"),) if series_read(array, run) else ()
-        else:
-            known[key] = layouts_read(array, default, run)
-    found: tuple[Layout, ...] = known[key]
+    found: tuple[Layout, ...] = ()
+    if not may_be_series:
+        found = layouts_read(array, default, run)
+    elif series_read(array, run):
+        found = (Layout("NT"),)
+    known[key] = found
     return found
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -37,6 +35,7 @@ from explain.results.shown import shown_together
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY_NOTE
 from explain.running.problem import Problem
+from explain.version import VERSION
 
 
 def wrap_up(posed: Posed, explained: Sequence[Explained]) -> tuple[Any, Notes]:
@@ -130,7 +129,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
         options={**request.method.recorded_options(given.options), **found.chosen},
         seed=request.seed,
         versions={
-            "explain": _own_version(),
+            "explain": VERSION,
             request.extension.name: request.extension.version(),
             "numpy": np.__version__,
         },
@@ -285,11 +284,6 @@ def _shown(display: Display, problem: Problem, classes: tuple[str, ...]) -> Disp
     if not display.classes and classes:
         display = replace(display, classes=classes)
     return display if problem.outer is None else Display(classes=display.classes)
-
-
-@cache
-def _own_version() -> str:
-    return version("explain-toolkit")
 
 
 def _shown_mask(problem: Problem) -> Mask | None:

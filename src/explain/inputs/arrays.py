@@ -132,6 +132,8 @@ def whole_numbers_of(value: Any) -> str | None:
     >>> whole_numbers_of(np.zeros(3, np.uint8)), whole_numbers_of(np.zeros(3, bool)), whole_numbers_of(np.zeros(3))
     ('uint8', 'bool', None)
     """
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return None
     found = re.search(r"\b(u?int\d+|bool)\b", str(getattr(value, "dtype", "")))
     return None if found is None else found.group()
 

@@ -129,10 +129,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
+_PLAIN = Display()
+
+
 def display_of(display: Display | Mapping[str, Any] | None) -> Display:
     """Give a `Display`, also from a mapping of its fields."""
     if display is None:
-        return Display()
+        return _PLAIN
     if isinstance(display, Display):
         return display
     known = [one.name for one in fields(Display)]

@@ -84,7 +84,9 @@ class Examples:
 
     def with_inputs(self, inputs: tuple[Array, ...]) -> Examples:
         """Give the same examples with other inputs."""
-        return replace(self, inputs=inputs)
+        if inputs is self.inputs:
+            return self
+        return Examples(inputs, self.target, self.companions, self.mask, self.held, self.outer, self.unmoved)
 
     def without_inputs(self) -> Examples:
         """Give the examples with empty inputs, to repeat the rest for many points without a copy of the inputs."""
@@ -101,7 +103,7 @@ class Examples:
 
     def with_target(self, target: Target) -> Examples:
         """Give the same examples with another target."""
-        return replace(self, target=target)
+        return Examples(self.inputs, target, self.companions, self.mask, self.held, self.outer, self.unmoved)
 
     def with_changed(
         self, rows: npt.NDArray[np.bool_], *, stretched: bool = True, ids: bool = False

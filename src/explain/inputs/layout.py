@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -92,12 +92,12 @@ class Layout:
         """Index of the time axis, None without one."""
         return self.axes.index("T") if "T" in self.axes else None
 
-    @property
+    @cached_property
     def spatial_axes(self) -> tuple[int, ...]:
         """Indices of the spatial axes, in order."""
         return tuple(index for index, letter in enumerate(self.axes) if letter in "DHW")
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         """The kind of an example, by its axes."""
         spatial = len(self.spatial_axes)

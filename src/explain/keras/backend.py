@@ -16,6 +16,7 @@ from explain.backends.protocol import Ahead
 from explain.backends.question import Finding
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall
+from explain.inputs.target import picked
 from explain.keras.layers import is_keras_model, layers_of, seed_states
 from explain.keras.model.opened import OpenedKerasModel
 
@@ -43,7 +44,8 @@ class KerasBackend(OpenedKerasModel):
         padded = self.padded(examples)
         points = self.points(padded)
         if ahead == "gradients" and examples.target.function is None and self._answers_at_once():
-            (outputs, *answers), finding = self.run_with_finding(self.forward_pass.answers, padded, points)
+            asked = self._with_class_to_find(padded)
+            (outputs, *answers), finding = self.run_with_finding(self.forward_pass.answers, asked, points)
             self.last_pass = LastPass(examples, answers)
         else:
             # The outputs of any target have the same trace.
@@ -78,7 +80,15 @@ class KerasBackend(OpenedKerasModel):
     def scores(self, examples: Examples) -> Array:
         """Give one number per example, shape (N,): the output at its target."""
         padded = self.padded(examples)
-        scores = self.to_host(self.run(self.forward_pass.scores, padded, self.points(padded)))
+        target = padded.target.indices
+        if target is None or target.shape[1] > 1:
+            # Of outputs of many axes only the scores are copied to the host.
+            scores = self.to_host(self.run(self.forward_pass.scores, padded, self.points(padded)))
+        else:
+            # The outputs of any target have the same trace, which the first look at the model made.
+            untargeted = padded.with_target(Target())
+            outputs = self.run(self.forward_pass.outputs, untargeted, self.points(padded))
+            scores = picked(self.to_host(outputs), target)
         # Do not truncate too many scores, which only a callable target can give: the caller raises an error.
         return scores[: len(examples)] if len(scores) == len(padded) else scores
 
@@ -86,11 +96,17 @@ class KerasBackend(OpenedKerasModel):
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
         found = self._cached_gradients(examples)
         if found is None:
-            padded = self.padded(examples)
-            found = self.run(self.forward_pass.gradients, padded, self.points(padded))
+            found = self._gradients_of(self.padded(examples))
         gradients, scores = found
         arrays = tuple(self.to_host(part)[: len(examples)] for part in gradients)
         return arrays, self.to_host(scores)[: len(examples)]
+
+    def _gradients_of(self, padded: Examples) -> tuple[tuple[Any, ...], Any]:
+        """Compute the gradients and the scores of as many examples as the model takes."""
+        found: tuple[tuple[Any, ...], Any] = self.run(
+            self.forward_pass.gradients, padded, self.points(padded)
+        )
+        return found
 
     def _cached_gradients(self, examples: Examples) -> tuple[tuple[Any, ...], Any] | None:
         """Give the gradients and scores that `outputs` cached, if they belong to the target resolved later."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -40,6 +39,7 @@ from explain.public_calls.progress import counted
 from explain.public_calls.progress_bar import shown
 from explain.results.attribution import Attribution
 from explain.running.locks import ONE_CALL_AT_A_TIME
+from explain.version import VERSION
 
 METHODS = ("saliency", "integrated_gradients", "occlusion")
 """The methods whose maps are compared by default: a gradient, a path, and a perturbation."""
@@ -215,8 +215,7 @@ def check_migration(
         count=a.count,
         tolerances=allowed,
         notes=(*remarks, *notes, *settings_without_effect(aligned, divergence)),
-        versions={"explain": version("explain-toolkit")}
-        | {one.extension.name: one.extension.version() for one in both},
+        versions={"explain": VERSION} | {one.extension.name: one.extension.version() for one in both},
         attributions=maps,
     )
 

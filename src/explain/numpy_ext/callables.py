@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +103,29 @@ def array_function(model: Any, score: ScoreKind = "logit") -> ArrayFunction:
 
 def is_estimator(model: object) -> bool:
     """Recognise a scikit-learn estimator, or a class derived from one, by its class."""
+    kind: Any = type(model)
+    return _is_estimator(kind)
+
+
+@lru_cache(maxsize=512)
+def _is_estimator(kind: Any) -> bool:
     return any(
         base.__name__ == "BaseEstimator" and base.__module__.split(".")[0] == "sklearn"
-        for base in type(model).__mro__
+        for base in kind.__mro__
     )
 
 
 def is_session(model: object) -> bool:
     """Recognise an ONNX Runtime session by its class."""
+    kind: Any = type(model)
+    return _is_session(kind)
+
+
+@lru_cache(maxsize=512)
+def _is_session(kind: Any) -> bool:
     return any(
         base.__name__ == "InferenceSession" and base.__module__.split(".")[0] == "onnxruntime"
-        for base in type(model).__mro__
+        for base in kind.__mro__
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,14 @@ Detail = Mapping[str, Any]
 
 def is_interpreter(model: object) -> bool:
     """Recognise a TFLite interpreter by its class."""
+    kind: Any = type(model)
+    return _is_interpreter(kind)
+
+
+@lru_cache(maxsize=512)
+def _is_interpreter(kind: Any) -> bool:
     return any(
-        base.__name__ == "Interpreter" and base.__module__.split(".")[0] in _PACKAGES
-        for base in type(model).__mro__
+        base.__name__ == "Interpreter" and base.__module__.split(".")[0] in _PACKAGES for base in kind.__mro__
     )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
-from explain.backends.protocol import Backend, Extension, Rule
+from explain.backends.protocol import Backend, Extension, LayeredBackend, Rule
 from explain.backends.question import Question
-from explain.errors import UnsupportedModelError
+from explain.errors import GradientError, LayerError, UnsupportedModelError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layout import Layout
 from explain.running.execution import Executor
@@ -218,6 +218,29 @@ class BackendContract:
                     (found,) = backend.rule_gradients(examples, rule, baselines).gradients
                     np.testing.assert_allclose(announced, plain, rtol=1e-9, atol=1e-12, err_msg=given.name)
                     np.testing.assert_allclose(found, alone, rtol=1e-9, atol=1e-12, err_msg=given.name)
+
+    def test_an_announced_layer_changes_no_value(self) -> None:
+        """After `outputs(ahead=call)`, `units_and_gradients` at the call gives what it gives without it."""
+        for given in self.models():
+            with self._opened(given) as (backend, examples):
+                if not {"gradients", "layers"} <= backend.provides:
+                    continue
+                layered = cast(LayeredBackend, backend)
+                plain, _ = layered.outputs(examples)
+                for call in layered.layer_calls(examples):
+                    try:
+                        expected = layered.units_and_gradients(call, examples)
+                    except (GradientError, LayerError):
+                        # A layer that the score does not depend on, or that has no row for each example.
+                        continue
+                    announced, _ = layered.outputs(examples, ahead=call)
+                    found = layered.units_and_gradients(call, examples)
+                    shared, _ = layered.gradients(examples)
+                    np.testing.assert_allclose(announced, plain, rtol=1e-9, atol=1e-12, err_msg=given.name)
+                    for one, other in zip(found, expected, strict=True):
+                        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12, err_msg=given.name)
+                    (alone, *_), _ = layered.gradients(examples)
+                    np.testing.assert_allclose(shared[0], alone, rtol=1e-9, atol=1e-12, err_msg=given.name)
 
     def test_relevance_is_shared_out_to_what_is_there(self) -> None:
         """`rule_gradients` by the epsilon rules: rows do not mix, and a large epsilon absorbs everything."""

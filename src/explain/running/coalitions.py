@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +50,19 @@ class Coalitions:
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
         """Form the points of a block, example by example."""
         (end,), (base,) = self.ends, self.baselines
-        formed = [
-            np.where(self.features.spread(row, self.present(row, points), padding=True), end[row], base[row])
-            for row in range(rows.start, rows.stop)
-        ]
-        return (np.concatenate(formed).astype(end.dtype, copy=False),)
+        formed = np.empty((rows.stop - rows.start, points.stop - points.start, *end.shape[1:]), end.dtype)
+        for one, row in zip(formed, range(rows.start, rows.stop), strict=True):
+            one[...] = base[row]
+            kept = self._joint.spread(row, self.present(row, points), padding=True)
+            np.copyto(one, end[row], where=kept)
+        return (formed.reshape(-1, *end.shape[1:]),)
+
+    @cached_property
+    def _joint(self) -> Features:
+        """The features, with size one along the axes that no feature divides, such as the channels of a picture."""
+        indices = self.features.indices
+        for axis in range(1, indices.ndim):
+            first = indices.take([0], axis=axis)
+            if (indices == first).all():
+                indices = first
+        return replace(self.features, indices=indices)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psutil
 
-from explain.backends.chunks import Block, blocks, blocks_in_rows, row_chunks
+from explain.backends.chunks import Block, blocks, blocks_in_rows, even, row_chunks
 from explain.backends.protocol import Backend
 from explain.errors import ExplainError, MemoryBudgetError, OutOfMemoryError
 from explain.inputs.examples import Examples
@@ -28,6 +28,9 @@ KEPT_SHARE = 0.25
 # or close to it; with more than about a million input values per chunk, activations cost more than calls.
 _FIRST_SIZE = 64
 _FIRST_INPUT_VALUES = 2**20
+
+# The points of a group of examples fill as many chunks, so that the runs at the ends of its paths cost little.
+_CHUNKS_OF_A_GROUP = 4
 
 
 _Result = TypeVar("_Result")
@@ -100,7 +103,8 @@ class Executor:
         self._may_halve = may_halve
         self._memory_budget = memory_budget
         self._kept = 0.0
-        self._points = 0
+        # The points of the work, or of all its groups: they decide which sizes can be filled.
+        self._points, self._in_group = 0, False
         self.used: int | None = None
         """The last chunk size, None if no work was cut."""
         self.halved_to: int | None = None
@@ -139,20 +143,30 @@ class Executor:
         else:
             yield from row_chunks(count, self.size)
 
-    def groups(self, count: int) -> Iterator[slice]:
+    def groups(self, count: int, n_points: int) -> Iterator[slice]:
         """Cut `count` examples into groups, for which some tensors stay in memory while their points are computed.
 
         A group has an eighth of a chunk's size: half a dozen tensors per example (the ends of its path, the
-        sums and their checks) then need less memory than a chunk.
+        sums and their checks) then need less memory than a chunk. If its points would fill only a few chunks, it has
+        up to a quarter, since each group costs some runs of its own.
         """
-        yield from row_chunks(count, max(1, self.size // 8))
+        self._points = count * n_points
+        start = 0
+        while start < count:
+            # Read anew for every group, since the search for the fastest size goes on within a group.
+            size = self.size
+            most = max(1, size // 8, min(size // 4, _CHUNKS_OF_A_GROUP * size // n_points))
+            stop = start + even(count - start, most)
+            yield slice(start, stop)
+            start = stop
 
     def blocks(self, count: int, n_points: int, *, in_rows: bool = False) -> Iterator[Block]:
         """Cut `count` examples that are expanded to `n_points` points each; time the caller's work on each block.
 
         With `in_rows` every point of an example is in the example's own row of the batch.
         """
-        self._points = count * n_points
+        if not self._in_group:
+            self._points = count * n_points
         cut = (
             blocks_in_rows(count, n_points, self.size)
             if in_rows
@@ -176,16 +190,37 @@ class Executor:
         """Compute `count` examples of one point each, chunk by chunk: give the rows and the result of each chunk."""
         with counted(count) as work:
             for rows in self.rows(count):
+                if count == 1:
+                    # It has no halves: either it is done, or its error is raised.
+                    yield (
+                        rows,
+                        cast(tuple[_Result], self._attempt(rows, rows, lambda part, _: compute(part)))[0],
+                    )
+                    work.advance()
+                    return
                 for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
                     yield part, found
                     work.advance(part.stop - part.start)
 
-    def over_groups(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
-        """Compute `count` examples group by group, as `over_rows` does chunk by chunk; see `groups`."""
+    def over_groups(
+        self, count: int, n_points: int, compute: Callable[[slice], _Result]
+    ) -> Iterator[tuple[slice, _Result]]:
+        """Compute `count` examples of `n_points` points group by group, as `over_rows` does chunk by chunk.
+
+        See `groups`.
+        """
+
+        def compute_group(part: slice, _: slice) -> _Result:
+            self._in_group = True
+            try:
+                return compute(part)
+            finally:
+                self._in_group = False
+
         with counted(count) as work:
-            for rows in self.groups(count):
+            for rows in self.groups(count, n_points):
                 work.begins(rows.stop - rows.start)
-                for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
+                for part, _, found in self._in_halves(rows, slice(0, 1), compute_group):
                     yield part, found
                     work.advance(part.stop - part.start)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -16,7 +16,7 @@ from explain.inputs.layer_calls import LayerCall, LayerLike, extent_of, names_op
 from explain.inputs.layout import Layout
 from explain.inputs.target import TargetLabels, resolve_target
 from explain.running.execution import Executor
-from explain.running.maps.axes import observed_axes, with_axes
+from explain.running.maps.axes import known_axes, with_axes
 from explain.running.maps.default_layer import as_map, carries_all, default_call
 from explain.running.maps.reach import Reach
 from explain.running.maps.row_order import check_order
@@ -98,7 +98,7 @@ def _gives_attention(problem: Problem, call: LayerCall) -> bool:
     """
     if len(call.shape) != 3 or call.shape[1] != call.shape[2] or call.shape[1] == 1:
         return False
-    if len(extent_of(problem.layout)) == 2 and observed_axes(problem, call) is not None:
+    if len(extent_of(problem.layout)) == 2 and known_axes(problem, call) is not None:
         return False
     weights = activations_of(problem, call, problem.examples.rows(slice(0, 1)))
     sums = weights.sum(axis=-1)
@@ -119,9 +119,32 @@ def _in_order(
     join: Join | None = None,
 ) -> LayerCall:
     """Find the call of a named layer, whose rows are in the order of the examples."""
-    call = find_call(layer, _calls_with(backend, layer, examples), backend.layer_names(), join)
+    calls = _calls_with(backend, layer, examples)
+    # To name all layers takes a walk over the model.
+    is_called = isinstance(layer, str) and any(one.name == layer for one in calls)
+    call = find_call(layer, calls, {} if is_called else backend.layer_names(), join)
+    key = _key_of(layer, examples)
+    if key is not None:
+        backend.observed[key] = call
     check_order(backend, executor, call, examples)
     return call
+
+
+def expected_call(backend: Backend, layer: LayerLike, examples: Examples) -> LayerCall | None:
+    """Give the call that a name meant for examples of the same shapes, None if that is not known.
+
+    A guess that announces what is asked next: which call is meant is found anew each time.
+    """
+    key = _key_of(layer, examples) if "layers" in backend.provides else None
+    return None if key is None else cast(LayeredBackend, backend).observed.get(key)
+
+
+def _key_of(layer: LayerLike, examples: Examples) -> Hashable:
+    """Give the key of a named layer among what was observed of a model; None for a layer that is given as an object."""
+    parts = layer if isinstance(layer, tuple) else (layer,)
+    if not all(isinstance(part, (str, int)) for part in parts):
+        return None
+    return ("named layer", layer, *(array.shape[1:] for array in examples.inputs))
 
 
 def _calls_with(backend: LayeredBackend, layer: LayerLike, examples: Examples) -> Sequence[LayerCall]:

@@ -70,7 +70,9 @@ class AlongPaths(ABC):
             differences = tuple(end - start for end, start in zip(examples.inputs, baselines, strict=True))
             path, backend = StraightPath(baselines, differences, alphas), cast(Backend, self)
             return expanded_gradients(backend, examples, path, weights, executor, in_rows=self.keeps_rows)
-        line = self.line(self, self.cut_for(examples, len(alphas)), alphas, weights, executor)
+        # Each sum is pulled back through the prefix: many of them cost as much as the gradients that they are of.
+        cut = self.cut_for(examples, len(alphas)) if 2 * len(weights) <= len(alphas) else None
+        line = self.line(self, cut, alphas, weights, executor)
         totals = tuple(np.zeros((len(weights), *array.shape), array.dtype) for array in examples.inputs)
 
         def compute(group: slice) -> Arrays:
@@ -78,7 +80,7 @@ class AlongPaths(ABC):
             found = line.sums_beyond(part, starts)
             return line.sums(part, starts) if found is None else found
 
-        for group, found in executor.over_groups(len(examples), compute):
+        for group, found in executor.over_groups(len(examples), len(alphas), compute):
             for total, sums in zip(totals, found, strict=True):
                 total[:, group] = np.moveaxis(sums, 1, 0)
         return totals

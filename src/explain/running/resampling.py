@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -34,12 +35,14 @@ def resampled(values: Array, axes: Sequence[int], sizes: Sequence[int]) -> Array
     return values
 
 
+@lru_cache(maxsize=64)
 def _weights(before: int, after: int) -> Array:
-    """Give the weight of each old cell in each new one, shape (after, before)."""
+    """Give the weight of each old cell in each new one, shape (after, before); not to be written to."""
     centres = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
     left = np.minimum(np.floor(centres).astype(int), max(before - 2, 0))
     share = centres - left
     weights = np.zeros((after, before))
     weights[np.arange(after), left] = 1 - share
     weights[np.arange(after), np.minimum(left + 1, before - 1)] += share
+    weights.flags.writeable = False
     return weights

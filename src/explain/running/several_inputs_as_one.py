@@ -172,6 +172,10 @@ class _Rearranged(ABC):
         """Give what layers at some calls receive."""
         return self.inner.received(calls, self.inside(examples))
 
+    def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
+        """Tell whether the rows of a call are known to be in the order of the examples."""
+        return self.inner.keeps_order(call, self.inside(examples))
+
     def units_and_gradients(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give the output of a layer at a call, and the gradients to it."""
         return self.inner.units_and_gradients(call, self.inside(examples))

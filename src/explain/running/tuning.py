@@ -10,12 +10,15 @@ from typing import Any
 # Another size is chosen only if it is faster by more than the timings of one size differ.
 _FASTER = 0.96
 # Two sizes whose times are closer than this are timed more often before one is chosen.
-_CLOSE = (0.88, 1.04)
+_CLOSE = (0.8, 1.25)
 # The first block of a size includes its set-up; of the others the fastest counts.
 _TIMED_BLOCKS, _BLOCKS_WHERE_CLOSE = 3, 8
 _LARGEST = 4096
-# A block much smaller than its size, such as an example's last, is not timed.
+# A size is tried if the work fills one block of it that far.
 _LEAST_FILLED = 0.75
+# Work is cut into equal blocks, which are at least half of the size. A smaller one, such as an example's last, is not
+# timed.
+_LEAST_TIMED = 0.5
 
 
 @dataclass
@@ -84,7 +87,7 @@ class Tuning:
 
     def record(self, size: int, points: int, seconds: float) -> None:
         """Record the time of a block of `points` points, cut for chunks of `size`."""
-        if points >= _LEAST_FILLED * size:
+        if points >= _LEAST_TIMED * size:
             timings = self.seconds.setdefault(size, [])
             if len(timings) <= _BLOCKS_WHERE_CLOSE:
                 timings.append(seconds / points)

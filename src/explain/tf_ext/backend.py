@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
 from explain.backends.layered import HeldCall
 from explain.backends.operations.attention_rows import ReadsAttentions
 from explain.backends.operations.first_reads import Read
-from explain.backends.question import Question
+from explain.backends.protocol import Ahead
+from explain.backends.question import Finding, Question
+from explain.errors import ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.backend import KerasBackend
@@ -35,6 +37,7 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
 
     name = "tensorflow"
     line = Line
+    surveyor = staticmethod(cut.surveyed_reading)
     to_host = staticmethod(to_host)
     rule_gradients = gradients.rule_gradients
     attentions_in_one_run = attentions.attentions_in_one_run
@@ -47,6 +50,29 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
         if self.inspection.eager:
             # Only a trace shows the operations.
             self.provides = self.provides - {"backward_rules", "attentions"}
+
+    def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
+        """Give the explained output of each example, shape (N, ...), and the kind of score."""
+        if ahead == "gradients" or self.answers_serve(examples):
+            try:
+                found = super().outputs(examples, ahead="gradients")
+            except ModelCallError as error:
+                if self.is_out_of_memory(cast(BaseException, error.__cause__)):
+                    raise
+                # Outputs of other rows than there are examples stop it too: the outputs alone name what is wrong.
+                self.begins_with = None
+            else:
+                self.last_pass = self.last_pass if ahead == "gradients" else None
+                return found
+            ahead = None
+        return super().outputs(examples, ahead=ahead)
+
+    def _gradients_of(self, padded: Examples) -> tuple[tuple[Any, ...], Any]:
+        if self.answers_serve(padded):
+            _, gradients, scores, _ = self.run(TensorFlowForwardPass.answers, padded, self.points(padded))
+            if gradients:
+                return gradients, scores
+        return super()._gradients_of(padded)
 
     def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
         """Give the end of the model's affine prefix; None if there is none, or if the model rounds points."""

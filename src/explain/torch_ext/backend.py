@@ -21,6 +21,7 @@ from explain.backends.protocol import Ahead
 from explain.backends.question import Finding, Question
 from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
+from explain.inputs.joined_calls import StepCalls
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.inputs.target import picked
 from explain.keras.masks import has_masking, recorded_masks
@@ -32,11 +33,12 @@ from explain.torch_ext.backward_rules import gradients
 from explain.torch_ext.backward_rules.tape import recording, tape_for
 from explain.torch_ext.model import attentions, beginnings
 from explain.torch_ext.model.activation_calls import UNKNOWN
+from explain.torch_ext.model.graph import keeps_rows
 from explain.torch_ext.model.layers.calls import noted_calls
 from explain.torch_ext.model.layers.operations import noted_operations
 from explain.torch_ext.model.memory import bytes_per_point, free_memory, is_out_of_memory
 from explain.torch_ext.model.opened import OpenedModel
-from explain.torch_ext.model.scores import pick_scores
+from explain.torch_ext.model.scores import KeptPass, pick_scores
 from explain.torch_ext.model.transfer import to_host
 
 _NOTHING = nullcontext()
@@ -72,20 +74,28 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
     def outputs(self, examples: Examples, *, ahead: Ahead | None = None) -> tuple[Array, Finding]:
         """Give the explained output of each example, shape (N, ...), and the kind of score."""
         padded = self.padded(examples)
+        self.expect(padded, one_pass=ahead is not None)
         # With gradients enabled, since the graph shows which operation made the output.
         points = self.tensors(padded.inputs, grad=True)
-        tape = None if ahead is None or ahead == "gradients" else tape_for(ahead)
+        call = ahead if isinstance(ahead, LayerCall) and not isinstance(ahead, StepCalls) else None
+        tape = tape_for(ahead) if isinstance(ahead, str) else None
         before = self.n_runs
-        with nullcontext() if tape is None else recording(tape, self):
+        met: list[Tensor] = []
+        with ExitStack() as stack:
+            if call is not None:
+                met = stack.enter_context(self.place_of(call).on_the_way())
+            if tape is not None:
+                stack.enter_context(recording(tape, self))
             reading = self.read(points, padded)
             # It may be computed only now.
             explained = reading.explained
+        units = None if call is None or len(met) != 1 or len(met[0]) != len(padded) else (call, met[0])
         if self.n_runs > before + 1:
-            # The model ran again, without its last activation or in another memory order: the tape has both runs.
-            tape = None
+            # The model ran again, without its last activation or in another memory order: these are of both runs.
+            tape, units = None, None
         outputs = to_host(explained)
         if ahead is not None:
-            self.last_pass = LastPass(padded, (points, explained, outputs, tape))
+            self.last_pass = LastPass(padded, KeptPass(points, explained, outputs, tape, units))
         return outputs[: len(examples)], reading.finding
 
     def reseeded(self) -> AbstractContextManager[None]:
@@ -98,15 +108,16 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
         # Without gradients, TorchScript takes a path through attention layers that gives other values at padding.
         scripted = isinstance(self.model, torch.jit.ScriptModule)
         with nullcontext() if scripted else torch.no_grad():
-            scores = self.scores_of(self.tensors(padded.inputs, grad=scripted), padded)
+            points = self.tensors(padded.inputs, grad=scripted, ordered=True)
+            scores = self.scores_of(points, padded)
         return to_host(scores[: len(examples)])
 
     def gradients(self, examples: Examples) -> tuple[tuple[Array, ...], Array]:
         """Give the gradient of every example's score to every input, and the scores, shape (N,)."""
         padded = self.padded(examples)
-        last, self.last_pass = self.last_pass, None
-        if last is not None and last.is_over(padded):
-            points, explained, outputs, _ = last.results
+        last = self.taken_pass(padded)
+        if last is not None:
+            points, explained, outputs = last.points, last.explained, last.outputs
         else:
             points = self.tensors(padded.inputs, grad=True)
             explained = self.read(points, padded).explained
@@ -168,6 +179,9 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
     def outputs_at(self, call: LayerCall, examples: Examples) -> Array:
         """Give the output of a module at a call for each example, shape (N, ...)."""
         padded = self.padded(examples)
+        units = self._kept_units(call, padded)
+        if units is not None:
+            return to_host(units.contiguous())[: len(examples)].copy()
         with torch.no_grad():
             source = self.until(call).read(self.tensors(padded.inputs), padded).source
         return to_host(source.contiguous())[: len(examples)]
@@ -190,10 +204,33 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
 
     def in_one_run(self, call: LayerCall, examples: Examples) -> tuple[Array, Array]:
         """Give units and gradients from one run of the model; the autograd graph starts at the module."""
-        with self.place_of(call).opened() as found:
-            explained = self.read(self.tensors(examples.inputs), examples).explained
-        (gradient,) = self.gradients_of(explained, examples, found[-1:])
-        return to_host(found[-1].detach().contiguous()), to_host(gradient.contiguous())
+        units = self._kept_units(call, examples)
+        if units is not None and self.last_pass is not None:
+            # The graph stays: the same pass may be asked for the gradients at the inputs.
+            explained = self.last_pass.results.explained
+            (gradient,) = self.gradients_of(explained, examples, [units], retain_graph=True)
+        else:
+            with self.place_of(call).opened() as found:
+                explained = self.read(self.tensors(examples.inputs, ordered=True), examples).explained
+            units = found[-1]
+            (gradient,) = self.gradients_of(explained, examples, [units])
+        # In the model's memory order: the order of values in memory is no part of the result.
+        return to_host(units), to_host(gradient)
+
+    def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
+        """Tell whether no operation of the kept pass, from the inputs to a call, could move rows."""
+        last = self.last_pass
+        # A model that takes one size only may not take all examples at once.
+        units = self._kept_units(call, examples) if self.fixed_batch_size is None else None
+        return units is not None and last is not None and keeps_rows(units.grad_fn, last.results.points)
+
+    def _kept_units(self, call: LayerCall, padded: Examples) -> Tensor | None:
+        """Give the output of a call in the kept pass over the same examples, None if there is none."""
+        last = self.last_pass
+        units = None if last is None or not last.is_over(padded) else last.results.units
+        # The kept pass is of the whole model.
+        is_whole = self.entry is None and self.exit is None and not self.readers
+        return units[1] if units is not None and units[0] == call and is_whole else None
 
     def bytes_per_point(self, examples: Examples) -> int:
         """Estimate the memory that one more example needs while its gradient is taken, in bytes."""

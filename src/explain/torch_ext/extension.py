@@ -41,7 +41,8 @@ class TorchExtension(LazyExtension):
 
     def is_tensor(self, value: object) -> bool:
         """Tell whether a value is a `torch.Tensor`; parameters are tensors too."""
-        return any((base.__module__, base.__name__) == ("torch", "Tensor") for base in type(value).__mro__)
+        kind: Any = type(value)
+        return _is_tensor_class(kind)
 
     def to_numpy(self, tensor: Any) -> npt.NDArray[Any]:
         """Copy a tensor to the host; bfloat16, which NumPy lacks, becomes float32."""
@@ -50,6 +51,11 @@ class TorchExtension(LazyExtension):
             host.float() if str(host.dtype) == "torch.bfloat16" else host
         ).numpy()
         return array
+
+
+@lru_cache(maxsize=512)
+def _is_tensor_class(kind: Any) -> bool:
+    return any((base.__module__, base.__name__) == ("torch", "Tensor") for base in kind.__mro__)
 
 
 @lru_cache(maxsize=512)

@@ -33,7 +33,7 @@ def distance(found, truth):
 
 @pytest.mark.parametrize(
     ("activation", "rule"),
-    [(nn.ReLU, "midpoint"), (nn.LeakyReLU, "midpoint"), (nn.Tanh, "fejer"), (nn.GELU, "fejer")],
+    [(nn.ReLU, "golden"), (nn.LeakyReLU, "golden"), (nn.Tanh, "fejer"), (nn.GELU, "fejer")],
 )
 def test_a_map_is_within_its_tolerance(activation, rule):
     model = network(activation)
@@ -43,10 +43,10 @@ def test_a_map_is_within_its_tolerance(activation, rule):
         found = explain.attribute(model, many, "ig", target=1, tolerance=tolerance, max_steps=3645)
         assert found.rule == rule
         assert (found.map_error <= tolerance).all()
-        # The estimate bounds 95 % where kinks are many, as in pictures' networks. Eighty units make few and large
-        # jumps, and a map is taken when its estimate first falls below: 83 % were measured. None is ever far off.
+        # A bound for 95 %. Eighty units make few and large jumps, so that much depends on where each lies: sixty
+        # examples of one network may have a few more above it. None is ever far off.
         error = distance(found.values, truth)
-        assert (error <= tolerance).mean() >= 0.8
+        assert (error <= tolerance).mean() >= 0.92
         assert error.max() <= 2 * tolerance
         assert (found.relative_delta <= 0.05).all()
 

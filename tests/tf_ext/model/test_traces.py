@@ -65,6 +65,147 @@ def test_a_model_is_traced_again_only_for_another_question(method):
         assert traces_made(calls, model, batch, method, **{**common, **steps, **options}) > 0
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "expected"),
+    [
+        # Outputs and gradients in one.
+        ("saliency", {}, 1),
+        # The outputs; and the points of a path, whose affine prefix ends before the counted layer.
+        ("ig", {"n_steps": 4}, 2),
+        # The outputs; and the gradients of many points.
+        ("smoothgrad", {"n_samples": 3}, 2),
+        # The outputs alone, also for the scores of the perturbed examples.
+        ("occlusion", {"sliding_window_shapes": (1, 2)}, 1),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::explain.errors.ExplainWarning")
+def test_a_first_call_traces_what_the_method_needs_and_no_more(method, options, expected):
+    model, calls = counted()
+    x = X.reshape(5, 1, 6)
+    # The mean over time makes classes of the outputs, so that the target need not be given.
+    model = keras.Sequential([*model.layers, keras.layers.GlobalAveragePooling1D()])
+    model.build((None, None, 6))
+    assert traces_made(calls, model, x, method, layout="NTC", **options) == expected
+    for batch in (x, x[:1], x[:3]):
+        assert traces_made(calls, model, batch, method, layout="NTC", **options) == 0
+
+
+class Small(keras.Model):
+    """Layers that can be replaced, and a Python attribute that its call reads."""
+
+    def __init__(self, activation="relu"):
+        super().__init__()
+        self.first = keras.layers.Dense(5, activation=activation)
+        self.middle = keras.layers.BatchNormalization()
+        self.head = keras.layers.Dense(4)
+        self.doubled = False
+
+    def call(self, x, training=False):
+        hidden = self.middle(self.first(x), training=training)
+        return self.head(hidden * 2 if self.doubled else hidden)
+
+
+def small(seed, activation="relu"):
+    keras.utils.set_random_seed(seed)
+    model = Small(activation)
+    model(X)
+    return model
+
+
+def with_set_weights(model, other, path):
+    model.set_weights(other.get_weights())
+
+
+def with_assigned(model, other, path):
+    for mine, new in zip(model.weights, other.weights, strict=True):
+        mine.assign(new)
+
+
+def with_changes_in_place(model, other, path):
+    for mine, new in zip(model.weights, other.weights, strict=True):
+        mine.value.assign_add(new.value - mine.value)
+
+
+def with_loaded(model, other, path):
+    other.save_weights(path / "other.weights.h5")
+    model.load_weights(path / "other.weights.h5")
+
+
+def with_another_layer(model, other, path):
+    # Keras locks a built model.
+    model._tracker.unlock()
+    model.first, model.middle, model.head = other.first, other.middle, other.head
+
+
+def with_a_switch(model, other, path):
+    model.doubled = other.doubled = True
+    model.set_weights(other.get_weights())
+
+
+def with_another_activation(model, other, path):
+    model.first.activation = other.first.activation = keras.activations.gelu
+    model.set_weights(other.get_weights())
+
+
+def frozen(model, other, path):
+    model.trainable = False
+    model.set_weights(other.get_weights())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_set_weights,
+        with_assigned,
+        with_changes_in_place,
+        with_loaded,
+        with_another_layer,
+        with_a_switch,
+        with_another_activation,
+        frozen,
+    ],
+    ids=lambda change: change.__name__,
+)
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("saliency", {}),
+        ("ig", {"n_steps": 6}),
+        ("guided_backprop", {}),
+        ("deep_lift", {}),
+        ("conductance", {}),
+    ],
+    ids=["saliency", "ig", "guided_backprop", "deep_lift", "conductance"],
+)
+@pytest.mark.filterwarnings("ignore::explain.errors.ExplainWarning")
+def test_nothing_kept_of_a_model_outlives_a_change_of_it(change, method, options, tmp_path):
+    model, other = small(0), small(1)
+    for layer in (model, other):
+        layer.middle.moving_mean.assign(np.linspace(0, 1, 5))
+    options = {"layout": "NC", **options, **({"layer": model.first.name} if method == "conductance" else {})}
+    for batch in (X, X[:1]):
+        explain.attribute(model, batch, method, **options)
+    change(model, other, tmp_path)
+    if method == "conductance":
+        options["layer"] = model.first.name
+    found = explain.attribute(model, X, method, **options)
+    if "layer" in options:
+        options["layer"] = other.first.name
+    # Nothing was kept of the other one.
+    expected = explain.attribute(other, X, method, **options)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-7)
+    assert found.target == expected.target
+
+
+def test_a_prefix_that_is_no_longer_affine_is_noticed():
+    model = small(0, activation=None)
+    explain.attribute(model, X, "ig", target=1, n_steps=4)
+    model.first.activation = keras.activations.tanh
+    other = small(0, activation="tanh")
+    found, expected = (explain.attribute(one, X, "ig", target=1, n_steps=4) for one in (model, other))
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-7)
+
+
 def test_traces_go_with_their_model_and_leave_nothing_on_it():
     model, _ = counted()
     before = {id(one): set(vars(one)) for one in (model, *model.layers)}

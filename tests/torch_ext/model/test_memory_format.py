@@ -12,7 +12,7 @@ from models.flattening import Mnist, Reshaping, TakesView, Unflattening
 from torch import nn
 
 import explain
-from explain.torch_ext.model.memory_format import in_order, order_of
+from explain.torch_ext.model.memory_format import ConvertedWeights, in_order, is_heavy, order_of
 from explain.torch_ext.model.transfer import to_device
 
 PLAIN, LAST = torch.contiguous_format, torch.channels_last
@@ -303,3 +303,118 @@ def test_strides_are_those_of_a_new_tensor_where_axes_have_size_one(shape):
             assert in_order(tensor, channels_last=last).stride() == expected
             moved = to_device(tensor.numpy(), tensor.device, tensor.dtype, channels_last=last)
             assert moved.stride() == expected
+
+
+def _deep(channels=4):
+    torch.manual_seed(7)
+    return nn.Sequential(
+        nn.Conv2d(3, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, 5),
+    ).eval()
+
+
+@pytest.fixture
+def orders(monkeypatch):
+    """The order of the pictures and of the weights in every call of a second convolution."""
+    found = []
+    forward = nn.Conv2d.forward
+
+    def noted(self, x):
+        if self.in_channels > 3:
+            found.append((x.stride()[1] == 1, self.weight.stride()[1] == 1))
+        return forward(self, x)
+
+    monkeypatch.setattr(nn.Conv2d, "forward", noted)
+    return found
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "smoothgrad", "occlusion", "grad_cam"])
+def test_weights_are_converted_once_for_many_points_and_come_back(method, orders, monkeypatch):
+    model, x = _deep(), _x()
+    before = [(one.data_ptr(), one.stride(), one._version) for one in model.parameters()]
+    options = FEW.get(method, {}) | ({"layer": "2"} if method == "grad_cam" else {})
+    found = explain.attribute(model, x, method, target=1, **options).values
+    assert orders[-1] == (True, True)
+    assert [(one.data_ptr(), one.stride(), one._version) for one in model.parameters()] == before
+    monkeypatch.setattr(ConvertedWeights, "convert", lambda self, modules: None)
+    np.testing.assert_array_equal(found, explain.attribute(model, x, method, target=1, **options).values)
+    assert orders[-1] == (True, False)
+
+
+def test_a_single_pass_of_a_heavy_model_over_small_pictures_is_contiguous(orders):
+    model, x = _deep(96), _x()
+    assert is_heavy(model.modules(), x.shape[1:])
+    alone = np.concatenate(
+        [explain.attribute(model, x[row : row + 1], "saliency", target=1).values for row in range(3)]
+    )
+    first = explain.attribute(model, x, "saliency", target=1).values
+    assert orders[-1] == (False, False)
+    again = explain.attribute(model, x, "saliency", target=1).values
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, alone, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(first, _gradient(model, x, 1), rtol=1e-5, atol=1e-7)
+    explain.attribute(model, x, "integrated_gradients", target=1, n_steps=10)
+    assert orders[-1] == (True, True)
+
+
+def test_weights_come_back_after_an_error():
+    model, pointers = _deep(), []
+
+    def fail(module, given):
+        pointers.append(model[2].weight.stride())
+        if len(pointers) > 8:
+            raise RuntimeError("on purpose")
+
+    model[2].register_forward_pre_hook(fail)
+    before = [(one.data_ptr(), one.stride()) for one in model.parameters()]
+    with pytest.raises(explain.errors.ModelCallError, match="on purpose"):
+        explain.attribute(model, _x(), "occlusion", target=1, batch_size=1)
+    assert [(one.data_ptr(), one.stride()) for one in model.parameters()] == before
+    assert (36, 1, 12, 4) in pointers
+
+
+class ViewsItsWeight(nn.Module):
+    """Scales its features by a norm of its weights, for which it takes a view of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(64, 3)
+
+    def forward(self, x):
+        scale = self.second.weight.view(4, -1).norm(dim=1)[:, None, None]
+        return self.head((torch.relu(self.second(torch.relu(self.first(x)))) / scale).flatten(1))
+
+
+def test_a_model_that_takes_a_view_of_its_weights_is_explained():
+    torch.manual_seed(1)
+    model = ViewsItsWeight().eval()
+    pointers = [one.data_ptr() for one in model.parameters()]
+    found = explain.attribute(
+        model, _x(), "integrated_gradients", target=1, n_steps=10, rule="midpoint", baseline=0.0
+    ).values
+    expected = sum(_gradient(model, _x() * np.float32((n + 0.5) / 10), 1) for n in range(10)) / 10 * _x()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert [one.data_ptr() for one in model.parameters()] == pointers
+
+
+def test_a_tensor_that_the_models_code_gives_a_parameter_stays():
+    layer, weights = nn.Conv2d(2, 4, 3), ConvertedWeights()
+    weights.convert([layer])
+    layer.weight.data = other = torch.ones(4, 2, 3, 3)
+    weights.restore()
+    assert layer.weight.data_ptr() == other.data_ptr()
+
+
+def test_a_graph_made_before_the_conversion_is_still_right():
+    layer, x = nn.Conv2d(2, 4, 3), torch.randn(3, 2, 6, 6).requires_grad_()
+    expected = torch.autograd.grad(layer(x).sum(), x)[0]
+    output, weights = layer(x).sum(), ConvertedWeights()
+    weights.convert([layer])
+    found = torch.autograd.grad(output, x)[0]
+    weights.restore()
+    torch.testing.assert_close(found, expected)

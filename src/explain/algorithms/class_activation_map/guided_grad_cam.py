@@ -16,7 +16,8 @@ def guided_grad_cam(problem: Problem) -> Found:
     Selvaraju et al., *Grad-CAM*, arXiv:1610.02391, section 3.2: the fine detail of guided backpropagation
     where Grad-CAM, which separates classes, is positive.
     """
-    detail, region = guided_backprop(problem), grad_cam(problem)
+    # The plain gradients come first: a rule uses up the forward pass that both share.
+    region, detail = grad_cam(problem), guided_backprop(problem)
     (signed,), (shared,) = detail.values, region.values
     # grad_cam divides the value of a position among its channels; here the whole value multiplies each
     # channel.
@@ -34,6 +35,7 @@ ROWS = (
         summary="The fine detail of guided backpropagation where the map of Grad-CAM is positive.",
         paper="Selvaraju et al. 2016, arXiv:1610.02391",
         needs=frozenset({"outputs", "gradients", "layers", "backward_rules"}),
+        begins_with="units",
         layer="map",
     ),
 )

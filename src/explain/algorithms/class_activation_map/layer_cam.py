@@ -27,6 +27,7 @@ ROWS = (
         summary="Where a layer is active and its gradient is positive, position by position.",
         paper="Jiang et al. 2021, IEEE TIP 30; see arXiv:2309.14304",
         needs=frozenset({"outputs", "gradients", "layers"}),
+        begins_with="units",
         layer="map",
         drawn="unsigned",
     ),

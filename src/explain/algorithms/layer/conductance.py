@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 
 from explain.algorithms.completeness import baselines_of, convergence_warnings, found_with_delta
@@ -37,7 +40,7 @@ def conductance(problem: Problem) -> Found:
     backend = layered(outer)
     examples = outer.examples
     # Steps lie between points: one point more than steps.
-    alphas, _ = nodes_and_weights(problem.options["rule"], problem.options["n_steps"] + 1, backend.dtype)
+    alphas, _ = _nodes(problem.options["rule"], problem.options["n_steps"] + 1, backend.dtype)
     path = _path(outer, alphas)
     values = np.zeros(problem.examples.inputs[0].shape, np.float64)
     before: dict[int, tuple[Array, Array]] = {}
@@ -46,16 +49,19 @@ def conductance(problem: Problem) -> Found:
         return backend.units_and_gradients(call, expanded_block(examples, path, rows, points))
 
     over = problem.executor.over_blocks(len(examples), len(alphas), compute, in_rows=outer.in_rows)
-    for rows, _, (units, gradients) in over:
+    for rows, points, (units, gradients) in over:
         shape = (rows.stop - rows.start, -1, *units.shape[1:])
-        by_step, slopes = units.reshape(shape).astype(np.float64), gradients.reshape(shape)
+        by_step, slopes = units.reshape(shape), gradients.reshape(shape)
+        steps = np.subtract(by_step[:, 1:], by_step[:, :-1], dtype=np.float64)
+        steps *= slopes[:, :-1]
+        values[rows] += steps.sum(axis=1)
         for place, row in enumerate(range(rows.start, rows.stop)):
             if row in before:
                 # The path of an example is split over several blocks.
                 unit, slope = before.pop(row)
                 values[row] += slope * (by_step[place, 0] - unit)
-            values[row] += (slopes[place, :-1] * np.diff(by_step[place], axis=0)).sum(axis=0)
-            before[row] = by_step[place, -1], slopes[place, -1]
+            if points.stop < len(alphas):
+                before[row] = by_step[place, -1].astype(np.float64), slopes[place, -1]
     return found_with_delta(
         problem,
         (values,),
@@ -74,7 +80,7 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
     assert indices is not None, "a neuron is named by its indices"
     backend, examples = layered(problem), problem.examples
     before = backend.until(call)
-    alphas, weights = nodes_and_weights(problem.options["rule"], problem.options["n_steps"], backend.dtype)
+    alphas, weights = _nodes(problem.options["rule"], problem.options["n_steps"], backend.dtype)
     path = _path(problem, alphas)
     totals = tuple(np.zeros(one.shape) for one in examples.inputs)
 
@@ -96,6 +102,15 @@ def _through_neuron(problem: Problem, neuron: Target) -> Found:
     )
 
 
+@lru_cache(maxsize=32)
+def _nodes(rule: str, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Give the nodes and weights of a rule, computed once: for a small model that takes as long as a run."""
+    found = nodes_and_weights(rule, count, dtype)
+    for array in found:
+        array.flags.writeable = False
+    return found
+
+
 def _path(problem: Problem, alphas: Array) -> StraightPath:
     starts = baselines_of(problem)
     ends = problem.examples.inputs
@@ -113,6 +128,7 @@ ROWS = (
             whole_number("n_steps", 50, 1, "Number of steps along the path of the input."),
             one_of("rule", "gauss_legendre", RULES, "Rule of integration; steps go from node to node."),
         ),
+        begins_with="units",
         uses_baseline=True,
         layer="must",
         through_neuron=True,

@@ -21,6 +21,9 @@ _FIBONACCI = (2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 258
 FIRST = 8
 """The number of nodes of the first level, whose gradients are kept one by one."""
 
+# The ratio of two close levels.
+_FINE = 1.07
+
 # Each level is compared with those as many places before it. At the one before, too few nodes are new for an estimate.
 _COMPARED = (2, 3)
 
@@ -28,20 +31,29 @@ _COMPARED = (2, 3)
 _PLACES = graded((np.arange(4096) + 0.5) / 4096)
 
 
-def numbers_up_to(most: int) -> tuple[int, ...]:
-    """Give the numbers of nodes of all levels up to `most`, the last: Fibonacci numbers and two between any two.
+def numbers_up_to(most: int, *, fine: bool = False) -> tuple[int, ...]:
+    """Give the numbers of nodes of all levels up to `most`, the last.
 
-    At these numbers few nodes have a cell of a size of their own, so that few sums are needed.
+    They are Fibonacci numbers and two between any two: at these numbers few nodes have a cell of a size of their own,
+    so that few sums are needed. Where each node has its own sum anyway, they may be as close as one likes: `fine`.
 
     Examples
     --------
     >>> numbers_up_to(60)
     (2, 3, 5, 8, 10, 13, 16, 18, 21, 26, 29, 34, 42, 47, 55, 60)
+    >>> numbers_up_to(60, fine=True)
+    (2, 3, 5, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 39, 42, 45, 48, 51, 55, 59, 60)
     """
     found = {2, 3, 5, FIRST, 10}
-    for place in range(4, len(_FIBONACCI)):
-        number = _FIBONACCI[place]
-        found |= {number, number + _FIBONACCI[place - 3], number + _FIBONACCI[place - 2]}
+    if fine:
+        number = FIRST
+        while number < most:
+            found.add(number)
+            number = max(number + 2, round(_FINE * number))
+    else:
+        for place in range(4, len(_FIBONACCI)):
+            number = _FIBONACCI[place]
+            found |= {number, number + _FIBONACCI[place - 3], number + _FIBONACCI[place - 2]}
     return (*sorted(number for number in found if number < most), most)
 
 
@@ -57,7 +69,7 @@ class Level:
         The weight of each node in the sum that it belongs to, shape (K,).
     sum_of : numpy.ndarray of int
         The sum to which each node belongs, shape (K,): nodes that are weighted alike, here, at all later levels and at
-        the earlier ones that are compared, are in one sum. At the first level every node has its own.
+        the earlier ones that are compared, are in one sum. At the first level, or at all, every node has its own.
     shares : numpy.ndarray
         The share of each sum in this level's mean, and in its differences from the earlier levels that are compared,
         shape (1 + compared, sums).
@@ -86,9 +98,17 @@ class Level:
 
 
 @lru_cache(maxsize=16)
-def levels_up_to(most: int) -> tuple[Level, ...]:
-    """Give the levels from the first to `most` nodes, at least one."""
-    numbers = numbers_up_to(most)
+def levels_up_to(most: int, *, apart: bool) -> tuple[Level, ...]:
+    """Give the levels from the first to `most` nodes, at least one.
+
+    Parameters
+    ----------
+    most : int
+        The number of nodes of the last level.
+    apart : bool
+        Whether every node has a sum of its own at all levels, which are then not compared.
+    """
+    numbers = numbers_up_to(most, fine=apart)
     first = max(place for place, number in enumerate(numbers) if number <= max(FIRST, numbers[0]))
     positions = golden_positions(most)
     slopes, alphas = density(positions), graded(positions)
@@ -97,10 +117,12 @@ def levels_up_to(most: int) -> tuple[Level, ...]:
         means[place, :number] = golden_widths(number)
     means *= slopes
     means /= means.sum(axis=1, keepdims=True)
+    if apart:
+        slopes = np.ones_like(slopes)
     found = []
     for place in range(first, len(numbers)):
         number = numbers[place]
-        earlier = [place - back for back in _COMPARED if back <= place] if place > first else []
+        earlier = [place - back for back in _COMPARED if back <= place] if place > first and not apart else []
         sum_of = np.arange(number)
         if earlier:
             columns = (means / slopes)[min(earlier) :, :number]

@@ -7,7 +7,6 @@ from math import ceil, prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from explain.algorithms.completeness import baselines_of, equal_baseline_warnings
 from explain.algorithms.method import Method, Option
@@ -58,8 +57,8 @@ class Windows:
 
     Examples
     --------
-    >>> Windows((5,), (2,), (2,)).masks(slice(0, 3)).astype(int).tolist()
-    [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
+    >>> [list(range(5))[place] for (place,) in Windows((5,), (2,), (2,)).slices(slice(0, 3))]
+    [[0, 1], [2, 3], [4]]
     """
 
     sides: tuple[int, ...]
@@ -74,20 +73,17 @@ class Windows:
             for side, shape, stride in zip(self.sides, self.shapes, self.strides, strict=True)
         )
 
-    def masks(self, points: slice) -> npt.NDArray[np.bool_]:
-        """Give masks of the windows at some points, (points, ...); an axis that a window covers whole has length 1."""
+    def slices(self, points: slice) -> list[tuple[slice, ...]]:
+        """Give the place of the window at each of some points, one slice for each axis of an example."""
         numbers = np.arange(points.start, points.stop)
-        together = np.ones((len(numbers), *([1] * len(self.sides))), bool)
-        # An example that is one number has one window and no axis.
-        places = np.unravel_index(numbers, self.counts) if self.counts else ()
-        for axis, (side, shape, stride, place) in enumerate(
-            zip(self.sides, self.shapes, self.strides, places, strict=True)
-        ):
-            if shape < side:
-                from_start = np.arange(side) - stride * place[:, np.newaxis]
-                along = [side if index == axis else 1 for index in range(len(self.sides))]
-                together = together & ((from_start >= 0) & (from_start < shape)).reshape(-1, *along)
-        return together
+        if not self.counts:
+            # An example that is one number has one window and no axis.
+            return [() for _ in numbers]
+        places = np.stack(np.unravel_index(numbers, self.counts), axis=1) * self.strides
+        return [
+            tuple(slice(start, start + shape) for start, shape in zip(place, self.shapes, strict=True))
+            for place in places.tolist()
+        ]
 
     def mean_over_windows(self, by_window: Array) -> Array:
         """Give each position the mean over the windows that cover it, from (N, windows) to (N, *sides)."""
@@ -133,7 +129,13 @@ class Occluded:
     def inputs(self, rows: slice, points: slice) -> tuple[Array, ...]:
         """Form the points of a block, example by example."""
         (end,), (base,) = self.ends, self.baselines
-        formed = np.where(self.windows.masks(points), base[rows][:, np.newaxis], end[rows][:, np.newaxis])
+        places = self.windows.slices(points)
+        formed = np.empty((rows.stop - rows.start, len(places), *end.shape[1:]), end.dtype)
+        for one, row in zip(formed, range(rows.start, rows.stop), strict=True):
+            one[...] = end[row]
+            hidden = base[row]
+            for number, place in enumerate(places):
+                one[(number, *place)] = hidden[place]
         return (formed.reshape(-1, *end.shape[1:]),)
 
 

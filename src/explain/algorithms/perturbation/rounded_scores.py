@@ -7,10 +7,9 @@ import numpy as np
 from explain.algorithms.example_warnings import examples_named
 from explain.errors import CancellationWarning
 from explain.inputs.examples import Array
+from explain.running.model_checks.half_precision import MANTISSAS, precision_of
 from explain.running.problem import Problem
 
-# The bits of a mantissa in single precision, and in each half precision.
-_SINGLE, _HALVES = 23, {"bfloat16": 7, "float16": 10}
 # A step of rounding that is a larger share of the largest value than this is told of.
 _SHARE = 0.05
 
@@ -41,24 +40,6 @@ def rounding_warnings(problem: Problem, values: Array) -> list[tuple[str, type[C
     return [(text, CancellationWarning)]
 
 
-def precision_of(scores: Array) -> str | None:
-    """Give the half precision in which all scores are exact, the coarser one first; None if there is none.
-
-    Examples
-    --------
-    >>> precision_of(np.array([1.5, 3.140625])), precision_of(np.array([3.142578125])), precision_of(np.array([0.1]))
-    ('bfloat16', 'float16', None)
-    """
-    single = np.asarray(scores, np.float32)
-    if not (single == scores).all():
-        return None
-    bits = single.view(np.uint32)
-    for name, kept in _HALVES.items():
-        if not (bits & ((1 << (_SINGLE - kept)) - 1)).any():
-            return name
-    return None
-
-
 def steps_of(scores: Array, precision: str) -> Array:
     """Give the distance from each score to the next number of a half precision.
 
@@ -68,5 +49,5 @@ def steps_of(scores: Array, precision: str) -> Array:
     [0.0078125, 0.015625, 0.0]
     """
     _, exponents = np.frexp(np.asarray(scores, np.float64))
-    steps: Array = np.where(scores == 0, 0, np.ldexp(1.0, exponents - 1 - _HALVES[precision]))
+    steps: Array = np.where(scores == 0, 0, np.ldexp(1.0, exponents - 1 - MANTISSAS[precision]))
     return steps

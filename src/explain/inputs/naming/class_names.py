@@ -43,8 +43,8 @@ def has_names(target: Any) -> bool:
     >>> has_names("cat"), has_names(["cat", 3]), has_names([("cat", 4, 4)]), has_names([3, 5])
     (True, True, True, False)
     """
-    if isinstance(target, str):
-        return True
+    if target is None or isinstance(target, (str, int)):
+        return isinstance(target, str)
     listed = _listed(target)
     return isinstance(listed, (list, tuple)) and any(map(has_names, listed))
 

@@ -54,15 +54,21 @@ def with_axes(problem: Problem, call: LayerCall, stated: Layout | None = None) -
     """
     if stated is not None:
         return _as_stated(call, stated)
+    axes = known_axes(problem, call)
+    if axes is None:
+        raise untold_axes_error(problem, call)
+    return replace(call, axes=axes)
+
+
+def known_axes(problem: Problem, call: LayerCall) -> str | None:
+    """Give the axes of a call's output, observed once for inputs of these shapes; None if they cannot be told."""
     parts = tuple((part.shape, part.layout) for part in problem.parts)
     key = ("axes", call, problem.layout, parts, *_shapes(problem.examples))
     known = _layered(problem).observed
     if key not in known:
         known[key] = observed_axes(problem, call)
     axes: str | None = known[key]
-    if axes is None:
-        raise untold_axes_error(problem, call)
-    return replace(call, axes=axes)
+    return axes
 
 
 def untold_axes_error(problem: Problem, call: LayerCall, *, is_named: bool = True) -> LayerError:

@@ -57,7 +57,7 @@ def check_order(backend: LayeredBackend, executor: Executor, call: LayerCall, ex
     LayerError
         If the rows of its output are in another order than the examples.
     """
-    if not _are_in_order(backend, executor, call, examples):
+    if not (backend.keeps_order(call, examples) or _are_in_order(backend, executor, call, examples)):
         raise LayerError(
             f"The rows of layer={call.label!r} are in another order than the examples: the model reorders them, as by "
             "the length of their sequences. The values of one example would be shown as those of another. Give "

@@ -17,6 +17,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.masking import spread_mask
 from explain.running.execution import Executor
 from explain.running.model_checks.determinism import UNSTEADY, largest_difference, largest_value
+from explain.running.model_checks.half_precision import precision_of
 
 # Shares of the largest output. Below the first lies rounding: kernels sum in another order for another number of rows.
 # Above the second lies dependence. Between the two, half precision and the kernels of a GPU may round: there another
@@ -114,13 +115,15 @@ class Independence:
         size = backend.fixed_batch_size
         self._first_batch = None if size is None else examples.rows(slice(0, size)).padded(size)
         self._row = _quiet_row(examples if size is None else examples.rows(slice(0, size)))
+        self._known_for_points: bool | None = None
         # Asked before the model runs on all examples, since a backend keeps that run for the gradients.
         self._answer = self._asked()
 
     def _asked(self) -> Array | ExplainError | None:
         """Run the model as the question needs it; None if there is nothing to ask."""
         if self._first_batch is None and len(self._examples) == 1:
-            return None if self._is_known_for_points() is not None else self._beside_another()
+            self._known_for_points = self._is_known_for_points()
+            return None if self._known_for_points is not None else self._beside_another()
         if self._first_batch is not None and len(self._first_batch) == 1:
             return None
         known = self._known()
@@ -143,12 +146,12 @@ class Independence:
         DependentExamplesError
             If the examples depend on each other.
         """
+        if self._known_for_points is not None:
+            return self._known_for_points
         of_one, scale = outputs[self._row : self._row + 1], largest_value(outputs)
         if self._first_batch is None and len(self._examples) == 1:
-            known = self._is_known_for_points()
-            if known is None:
-                known = self._points_depend(of_one, scale)
-                _remember(_one_by_one, self._model, self._settings, known)
+            known = self._points_depend(of_one, scale)
+            _remember(_one_by_one, self._model, self._settings, known)
             return known
         found, fails_alone = self._found(of_one, scale)
         if found:
@@ -181,9 +184,13 @@ class Independence:
             said = str(cause).split("\n")[0].rstrip(".: ")
             return f"the model fails on example {row} alone ({type(cause).__name__}: {said})", True
         share = self._share(answer, of_one, scale)
-        if share <= _ROUNDING or (share <= self._dependence and not self._others_matter(scale)):
+        if share <= _ROUNDING or (share <= self._limit(of_one) and not self._others_matter(scale)):
             return "", False
         return f"{_changed_by(row, share)} when it is alone", False
+
+    def _limit(self, of_one: Array) -> float:
+        """Give the share above which lies dependence. Under autocast the outputs alone show how coarse they are."""
+        return self._dependence if precision_of(of_one) is None else _DEPENDENCE
 
     def _kept_state(self) -> tuple[str, ...]:
         """Name where the model keeps a state from one call to the next, seen at the examples as they were given."""
@@ -211,7 +218,7 @@ class Independence:
         if isinstance(answer, ExplainError) or answer is None:
             return True
         share = self._share(answer[:1], of_one, scale)
-        if share <= _ROUNDING or share > self._dependence:
+        if share <= _ROUNDING or share > self._limit(of_one):
             return share > _ROUNDING
         other = self._outputs(self._examples.rows(np.array([0, 0])))
         return isinstance(other, ExplainError) or self._share(other[:1], answer[:1], scale) > UNSTEADY

@@ -5,11 +5,16 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
+import tensorflow as tf
+
 from explain.backends.operations.score_graph import Survey
+from explain.backends.places import EndOfRun
+from explain.backends.scoring import Reading
 from explain.inputs.examples import Examples
 from explain.keras.calls import replaced
 from explain.keras.layers import direct_layers
@@ -17,6 +22,9 @@ from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
 from explain.tf_ext.model.opened import OpenedModel
+
+ExplainedFrom = Callable[[Any, Callable[[], tuple[Any, ...]], Beside], Any]
+"""From a value at the cut, a function that gives points with as many rows, and a `Beside` to the explained output."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,29 @@ class ModuleCut:
     layer: weakref.ref[Any]
     where: Literal["activation", "call"]
 
-    def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Run the model; give the value at the cut."""
-        seen: list[_Call] = []
-        with _recorded_calls(forward.layers, seen):
-            forward.read(points, beside)
-        return next(call.value for call in seen if call.cut == self)
+    def prefix(
+        self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
+    ) -> tuple[Any, ExplainedFrom]:
+        """Run the model until the value at the cut is known; give it, and the rest of the model."""
+        layer, where = self.layer(), self.where
+        own, found = getattr(layer, where), []
 
-    def explained(
-        self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
+        @functools.wraps(own)
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            found.append(arguments[0] if where == "activation" else own(*arguments, **keywords))
+            # What follows is not read: to trace it would take longer than the prefix itself.
+            raise EndOfRun
+
+        with replaced(layer, where, call), suppress(EndOfRun):
+            forward.read(points, beside)
+        return found[0], partial(self._explained, forward)
+
+    def _explained(
+        self,
+        forward: TensorFlowForwardPass,
+        value: Any,
+        points: Callable[[], tuple[Any, ...]],
+        beside: Beside,
     ) -> Any:
         """Run the model with a value at the cut in place of the layer's value; a trace drops unused operations."""
         layer, where = self.layer(), self.where
@@ -53,22 +75,19 @@ class ModuleCut:
             return own(value) if where == "activation" else value
 
         with replaced(layer, where, call):
-            return forward.read(points, beside).explained
+            return forward.read(points(), beside).explained
 
 
 @dataclass(frozen=True)
 class SourceCut:
     """The whole model is affine, up to the logits or to another source of the explained output."""
 
-    def prefix(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-        """Run the whole model."""
-        return forward.read(points, beside).source
-
-    def explained(
-        self, forward: TensorFlowForwardPass, value: Any, points: tuple[Any, ...], beside: Beside
-    ) -> Any:
-        """Transform a value to the explained output; only a run of the model gives the transform."""
-        return forward.read(points, beside).transform(value)
+    def prefix(
+        self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
+    ) -> tuple[Any, ExplainedFrom]:
+        """Run the whole model; give its source, and the transform of a source to the explained output."""
+        reading = forward.read(points, beside)
+        return reading.source, lambda value, points, beside: reading.transform(value)
 
 
 # TensorFlow names the operations of a tape's gradient so.
@@ -95,14 +114,6 @@ class _Call:
     result: Any
 
 
-@dataclass
-class _TracedCalls:
-    """The calls recorded while a model is traced, and the source of its output."""
-
-    calls: list[_Call]
-    source: Any = None
-
-
 def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
     """Tell whether gradients may jump along a path: False only if every operation is known to be smooth."""
     return survey(opened, examples).kinked
@@ -110,42 +121,62 @@ def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
 
 def survey(opened: OpenedModel, examples: Examples) -> Survey:
     """Find kinks and the end of the affine prefix in a trace; a model that cannot be traced may have kinks."""
-    loop_steps, n_points = _loop_steps(opened, examples), len(examples.inputs)
-
-    def look(graph: Any, forward: TensorFlowForwardPass) -> Survey:
-        (seen,), score = forward.notes, graph.outputs[0]
-        ways = [ScoreGraph(graph, point, score) for point in graph.inputs[:n_points]]
-        return Survey(
-            kinked=any(way.has_kinks(beyond=way.affine) for way in ways),
-            # Search for a prefix only if there is one input.
-            cut=_find_cut(ways[0], seen) if n_points == 1 else None,
-            bytes_per_point=max((way.bytes_of_results(loop_steps) for way in ways), default=0),
-        )
-
-    found: Survey | None = opened.analysed(_recorded_scores, examples, look)
+    if examples.target.function is None:
+        found = opened.survey_of_outputs(examples)
+    else:
+        # The function is a part of what is surveyed.
+        found = opened.analysed(_recorded_scores, examples, lambda _, forward: forward.notes[0])
     return Survey(kinked=True) if found is None else found
 
 
 def _recorded_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
-    """Give the scores, and record what a survey needs."""
-    seen = _TracedCalls([])
-    forward.notes.append(seen)
-    with _recorded_calls(forward.layers, seen.calls):
+    """Give the scores, and survey the way to them."""
+    seen: list[_Call] = []
+    with _recorded_calls(forward.layers, seen):
         reading = forward.read(points, beside)
-    seen.source = reading.source
-    return forward.scores_of(reading.explained, beside)
+    scores = forward.scores_of(reading.explained, beside)
+    forward.notes.append(_survey_of(forward, points, beside, scores, seen, reading.source))
+    return scores
 
 
-def _loop_steps(opened: OpenedModel, examples: Examples) -> int:
+def surveyed_reading(
+    forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside, read: Callable[[], Reading]
+) -> tuple[Reading, Survey]:
+    """Read the output of a model that is traced, and survey the way to it, before its gradient adds operations."""
+    seen: list[_Call] = []
+    with _recorded_calls(forward.layers, seen):
+        reading = read()
+    return reading, _survey_of(forward, points, beside, reading.explained, seen, reading.source)
+
+
+def _survey_of(
+    forward: TensorFlowForwardPass,
+    points: tuple[Any, ...],
+    beside: Beside,
+    score: Any,
+    seen: Sequence[_Call],
+    source: Any,
+) -> Survey:
+    steps, graph = _loop_steps(forward, points, beside), tf.compat.v1.get_default_graph()
+    ways = [ScoreGraph(graph, point, score) for point in points]
+    return Survey(
+        kinked=any(way.has_kinks(beyond=way.affine) for way in ways),
+        # Search for a prefix only if there is one input.
+        cut=_find_cut(ways[0], seen, source) if len(points) == 1 else None,
+        bytes_per_point=max((way.bytes_of_results(steps) for way in ways), default=0),
+    )
+
+
+def _loop_steps(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> int:
     """Give the number of iterations of a loop."""
-    axis = opened.question.layout.batch_first.time_axis
+    axis, (_, _, _, outer, _, _) = forward.question.layout.batch_first.time_axis, beside
     # With several inputs, the sequence that a loop iterates over is unknown.
-    if axis is None or opened.question.wiring is not None:
+    if axis is None or forward.question.wiring is not None:
         return 1
-    return int((examples.outer or examples.inputs)[0].shape[axis])
+    return int((outer or points)[0].shape[axis])
 
 
-def _find_cut(graph: ScoreGraph, seen: _TracedCalls) -> ModuleCut | SourceCut | None:
+def _find_cut(graph: ScoreGraph, seen: Sequence[_Call], source: Any) -> ModuleCut | SourceCut | None:
     """Find the last tensor, among the logits and the outputs of layers, that ends an affine prefix."""
 
     if not graph.operations or any(_OF_A_TAPE in one.name for one in graph.operations):
@@ -158,10 +189,10 @@ def _find_cut(graph: ScoreGraph, seen: _TracedCalls) -> ModuleCut | SourceCut | 
         whole = whole and tensor.dtype == graph.operations[0].outputs[0].dtype
         return whole and graph.is_affine(tensor.op) and graph.is_the_only_way(tensor.op)
 
-    if seen.source is not None and ends_prefix(seen.source):
+    if ends_prefix(source):
         return SourceCut()
-    places = [call.cut for call in seen.calls]
-    for call in reversed(seen.calls):
+    places = [call.cut for call in seen]
+    for call in reversed(seen):
         # The input of an activation may have other readers, for which nothing would be replaced.
         is_all = call.result is call.value or graph.is_the_only_way(call.result.op)
         if is_all and places.count(call.cut) == 1 and ends_prefix(call.value):

@@ -48,9 +48,11 @@ class Rules:
 
 
 def backward(
-    scores: Any, points: Sequence[Any], rules: Rules, model_name: str
+    scores: Any, points: Sequence[Any], rules: Rules, model_name: str, picked: Any = None
 ) -> tuple[tuple[Any, ...], Any]:
     """Propagate from scores to points; give the results at the points, and the number of operations with a rule.
+
+    With `picked`, as in `explain.tf_ext.model.scores.gradients_of_scores`.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def backward(
     """
     operations = scores.graph.get_operations()
     dependent = operations_between(scores, points)
-    arrived: dict[Any, list[Any]] = {scores.ref(): [tf.ones_like(scores)]}
+    arriving_first = tf.ones_like(scores) if picked is None else tf.cast(picked, scores.dtype)
+    arrived: dict[Any, list[Any]] = {scores.ref(): [arriving_first]}
     for operation in reversed(operations):
         if operation not in dependent or any(operation is point.op for point in points):
             continue

@@ -47,7 +47,8 @@ def _rectified(
 ) -> tuple[tuple[Any, ...], Any]:
     """Propagate with the rule of guided backpropagation or of deconvolution."""
     rules = rectified(forward.model_name, deconvolution=rule == "deconvolution")
-    return backward(_scores(forward, points, beside), points, rules, forward.model_name)
+    outputs, picked = _visible(forward, lambda: forward.picked_of(forward.outputs(points, beside), beside))
+    return backward(outputs, points, rules, forward.model_name, picked)
 
 
 def _rescaled(
@@ -87,6 +88,11 @@ _BY_RULE: Mapping[Rule, Callable[..., Any]] = {
 
 def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> Any:
     """Give the scores in a trace with every operation visible."""
+    return _visible(forward, lambda: forward.scores(points, beside))
+
+
+def _visible(forward: TensorFlowForwardPass, compute: Callable[[], Any]) -> Any:
+    """Run the model in a trace with every operation visible."""
     if tf.executing_eagerly():
         raise UnsupportedModelError(
             f"{forward.model_name} cannot be traced, and only a trace shows its operations. Use "
@@ -96,11 +102,11 @@ def _scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Bes
     first = len(graph.get_operations())
     with _unrolled(forward), _unfused(forward):
         with _in_place_of_calls(forward):
-            scores = forward.scores(points, beside)
+            found = compute()
         if any(groups_of(one, ("Conv3D",)) > 1 for one in graph.get_operations()[first:]):
             # The model's own code convolves volumes in groups: a CPU runs the compiled function alone, without a rule.
-            scores = forward.scores(points, beside)
-    return scores
+            found = compute()
+    return found
 
 
 @contextmanager

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
+from explain.backends.operations.score_graph import Survey
+from explain.backends.scoring import Reading
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
 from explain.keras.layers import named_layers
@@ -19,8 +22,21 @@ from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import ending_of_output, replacement, with_replaced
 from explain.tf_ext.model.layers.calls import TensorFlowPlace, noted_calls, with_moved_axis
 from explain.tf_ext.model.layers.operations import noted_operations, tape_for
-from explain.tf_ext.model.scores import ARITHMETIC, gradients_of_scores, pick_scores, scalars_of
+from explain.tf_ext.model.scores import (
+    ARITHMETIC,
+    gradients_of_scores,
+    pick_scores,
+    scalars_of,
+    scores_where,
+    where_picked,
+)
 from explain.tf_ext.model.state import held_keras_layers
+
+TO_FIND = -1
+"""In place of a target index, in a trace that serves both: the predicted class, which the outputs tell."""
+
+Surveyor = Callable[..., tuple[Reading, Survey]]
+"""From a forward pass, points, a `Beside` and a function that reads the output to its reading, and a survey of it."""
 
 
 @dataclass(kw_only=True)
@@ -33,15 +49,36 @@ class TensorFlowForwardPass(KerasForwardPass):
         The end of each call of the model.
     run : EagerRun, optional
         The operations of a pass without a trace, if they are recorded.
+    surveyor : callable, optional
+        Reads the output of a model that is traced, and surveys the way to it; used at the first reading.
+    survey : Survey, optional
+        What it found.
     """
 
     arithmetic = ARITHMETIC
     endings: list[Ending | None] = field(default_factory=list)
     run: EagerRun | None = None
+    surveyor: Surveyor | None = None
+    survey: Survey | None = None
+
+    def read(self, points: Sequence[Any], beside: Beside) -> Reading:
+        """Run the model; give its output and the explained output, batch first."""
+        surveyor, self.surveyor = self.surveyor, None
+        if surveyor is None or tf.executing_eagerly():
+            return super().read(points, beside)
+        reading, self.survey = surveyor(self, points, beside, partial(super().read, points, beside))
+        return reading
 
     def scores_of(self, explained: Any, beside: Beside) -> Any:
         """Give one number per example from the explained output."""
         return pick_scores(explained, self.target_function, beside[-1])
+
+    def picked_of(self, explained: Any, beside: Beside) -> tuple[Any, Any]:
+        """Give what `gradients_of_scores` takes: the explained output and what is picked of it, or scores and None."""
+        indices = beside[-1]
+        if self.target_function is None and indices.shape[-1]:
+            return explained, where_picked(explained, indices)
+        return self.scores_of(explained, beside), None
 
     def gradients(
         self, points: tuple[Any, ...], beside: Beside, places: Iterable[TensorFlowPlace] = ()
@@ -49,8 +86,9 @@ class TensorFlowForwardPass(KerasForwardPass):
         """Give the gradient of every example's score to every input, and the scores, with places replaced."""
         with tape_for(places) as tape:
             tape.watch(points)
-            scores = self.scores(points, beside)
-        return gradients_of_scores(tape, scores, points, self.model_name), scores
+            explained, picked = self.picked_of(self.outputs(points, beside), beside)
+        gradients = gradients_of_scores(tape, explained, points, self.model_name, picked)
+        return gradients, explained if picked is None else scores_where(picked, explained)
 
     def unit_gradients(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, Any]:
         """Give the output of the layer at the exit, and the gradient of the whole model's scores to it."""
@@ -58,8 +96,8 @@ class TensorFlowForwardPass(KerasForwardPass):
         assert isinstance(place, TensorFlowPlace)
         whole = replace(self, exit=None)
         with tape_for((place,)) as tape, place.opened(tape) as found:
-            scores = whole.scores(points, beside)
-        (gradient,) = gradients_of_scores(tape, scores, found[-1:], self.model_name)
+            explained, picked = whole.picked_of(whole.outputs(points, beside), beside)
+        (gradient,) = gradients_of_scores(tape, explained, found[-1:], self.model_name, picked)
         return found[-1], gradient
 
     def held_gradients(
@@ -72,21 +110,25 @@ class TensorFlowForwardPass(KerasForwardPass):
             return self.gradients(points, beside, (place for _, place in places))[0]
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
-        """Give outputs, gradients, scores and target indices (by default the predicted class) from one run."""
+        """Give outputs, gradients, scores and target indices (the predicted class for `TO_FIND`) from one run."""
         indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
             outputs = self.read(points, beside).explained
-            rank = len(outputs.shape)
-            if indices.shape[-1] == 0 and rank == 2 and outputs.shape[-1] is not None:
-                indices = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
-            fits = indices.shape[-1] == rank - 1
-            if fits and rank > 1:
-                # A later check rejects an index out of range; it must not stop this run.
-                indices = tf.clip_by_value(indices, 0, tf.shape(outputs, tf.int64)[1:] - 1)
-            scores = pick_scores(outputs, None, indices) if fits else tf.zeros([0], outputs.dtype)
+        rank = len(outputs.shape)
+        if rank == 1:
+            # The only output needs no index; there may be one that asks for the predicted class.
+            indices = indices[:, :0]
+        elif rank == 2 and indices.shape[-1] == 1:
+            predicted = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
+            indices = tf.where(indices == TO_FIND, predicted, indices)
+        if indices.shape[-1] != rank - 1:
+            return outputs, (), tf.zeros([0], outputs.dtype), indices
+        # A later check rejects an index out of range; it must not stop this run.
+        picked = where_picked(outputs, indices) if rank > 1 else None
+        scores = outputs if picked is None else scores_where(picked, outputs)
         try:
-            gradients = gradients_of_scores(tape, scores, points, self.model_name) if fits else ()
+            gradients = gradients_of_scores(tape, outputs, points, self.model_name, picked)
         except GradientError:
             gradients = ()
         return outputs, gradients, scores, indices

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
+from explain.backends.operations.score_graph import Survey
 from explain.backends.question import Finding, Question
-from explain.inputs.examples import Array, Examples
+from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.calls import preserved_attributes
 from explain.keras.layers import is_keras_model, layers_of
@@ -20,7 +21,7 @@ from explain.keras.model.opened import OpenedKerasModel
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import without_graph
-from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import TO_FIND, Surveyor, TensorFlowForwardPass
 from explain.tf_ext.model.inspection import device_and_dtype, inspect_model
 from explain.tf_ext.model.layers.calls import TensorFlowPlace
 from explain.tf_ext.model.layers.operations import place_of
@@ -32,6 +33,8 @@ from explain.tf_ext.model.transfer import to_device
 
 _Look = Callable[[Any, TensorFlowForwardPass], Any]
 
+_GIVING_OUTPUTS = (TensorFlowForwardPass.outputs, TensorFlowForwardPass.answers)
+
 
 class OpenedModel(OpenedKerasModel):
     """One opened TensorFlow model: the operations that the affine prefix, paths and backward rules need."""
@@ -39,6 +42,8 @@ class OpenedModel(OpenedKerasModel):
     forward_pass = TensorFlowForwardPass
     inspected = staticmethod(inspect_model)
     is_out_of_memory = staticmethod(is_out_of_memory)
+    surveyor: ClassVar[Surveyor | None] = None
+    """Surveys the way to the output in the traces that give it."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
@@ -46,6 +51,7 @@ class OpenedModel(OpenedKerasModel):
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._ending: Ending | None = None
         self._traced: Finding | None = None
+        self._answers_are_traced = False
 
     @contextmanager
     def _put_back(self, *, variables: bool = True) -> Iterator[None]:
@@ -129,18 +135,22 @@ class OpenedModel(OpenedKerasModel):
                 return run(*flat)
         return self.run(function, examples, *arguments, static=static)
 
-    def run_eagerly(self, function: Callable[..., Any], examples: Examples, *arguments: Any) -> Any:
+    def run_eagerly(
+        self, function: Callable[..., Any], examples: Examples, *arguments: Any, reads_ending: bool = True
+    ) -> Any:
         """Run a computation operation by operation: for one that runs once, that takes less time than its trace.
 
         Parameters
         ----------
         function, examples, *arguments
             As for `run`; arguments that are not tensors come first.
+        reads_ending : bool
+            Whether the computation reads how the model ends.
         """
         inputs = (self.points(examples), self._beside(examples))
-        if "ending" not in self.observed:
+        if reads_ending and "ending" not in self.observed:
             self.observed["ending"] = self._ending_of_a_run(examples)
-        forward = self._forward_pass(examples, self.observed["ending"])
+        forward = self._forward_pass(examples, self.observed.get("ending"))
         with self._errors_named(inputs), self._put_back():
             return function(forward, *arguments, *inputs)
 
@@ -160,6 +170,38 @@ class OpenedModel(OpenedKerasModel):
         inputs = (self.points(padded), self._beside(padded))
         trace = self._trace_of(function, padded, inputs, (), look)
         return None if trace is None else trace.analysis
+
+    def survey_of_outputs(self, examples: Examples) -> Survey | None:
+        """Survey the way to the outputs; None for a model that cannot be traced."""
+        one = self.padded(examples.rows(slice(0, 1))).with_target(Target())
+        if self.answers_serve(one):
+            one, function = self._with_class_to_find(one), TensorFlowForwardPass.answers
+        else:
+            function = TensorFlowForwardPass.outputs
+        trace = self._trace_of(function, one, (self.points(one), self._beside(one)), ())
+        return None if trace is None else trace.analysis
+
+    def answers_serve(self, examples: Examples) -> bool:
+        """Tell whether the trace that gives outputs and gradients together is to serve whatever needs one of them.
+
+        A second trace takes longer than many gradients of examples that are only checked.
+        """
+        if self.begins_with != "gradients" or examples.target.function is not None or self._eager:
+            return False
+        if not self._answers_are_traced:
+            one = self._with_class_to_find(self.padded(examples.rows(slice(0, 1))))
+            inputs = (self.points(one), self._beside(one))
+            if self._trace_of(TensorFlowForwardPass.answers, one, inputs, ()) is None:
+                # The outputs alone may be traced.
+                self.begins_with, self._eager = None, False
+            self._answers_are_traced = True
+        return self.begins_with is not None
+
+    def _with_class_to_find(self, examples: Examples) -> Examples:
+        indices = examples.target.indices
+        if indices is not None and indices.shape[1]:
+            return examples
+        return examples.with_target(Target(np.full((len(examples), 1), TO_FIND)))
 
     def reference_call(self, examples: Examples) -> Callable[[Any], Any]:
         """Give a function from an input tensor to the explained outputs; the reference engine runs on this."""
@@ -196,12 +238,15 @@ class OpenedModel(OpenedKerasModel):
             key = (*self._key_of(function, static), counts, signature)
             if key not in kept:
                 forward = self._forward_pass(examples)
+                if function in _GIVING_OUTPUTS:
+                    # These are the first computations asked of a model: no trace is made for a survey alone.
+                    forward.surveyor = self.surveyor
                 specifications = specifications_of(flat, self.fixed_batch_size)
                 # The model's own Python code runs only while it is traced.
                 with self._put_back(variables=False):
                     run, graph = traced(partial(function, forward, *static), inputs, specifications)
                 finding = forward.findings[0] if forward.findings else None
-                analysis = None if look is None else look(graph, forward)
+                analysis = forward.survey if look is None else look(graph, forward)
                 kept[key] = Trace(run, finding, assigns(graph), analysis, without_graph(forward.endings))
             found: Trace = kept[key]
             return found

@@ -38,6 +38,30 @@ def pick_scores(outputs: Any, function: Any, indices: Any) -> Any:
     return scalars_of(function, outputs, outputs.shape[0])
 
 
+def where_picked(outputs: Any, indices: Any) -> Any:
+    """Tell for each output whether it is the one that the example's indices pick; none for indices out of range.
+
+    Examples
+    --------
+    >>> where_picked(tf.zeros((2, 3)), tf.constant([[1], [5]])).numpy().tolist()
+    [[False, True, False], [False, False, False]]
+    """
+    found: Any = None
+    for axis in range(1, len(outputs.shape)):
+        count = tf.shape(outputs)[axis] if outputs.shape[axis] is None else outputs.shape[axis]
+        here = tf.one_hot(indices[:, axis - 1], count, True, False)
+        for _ in range(axis - 1):
+            here = here[:, None]
+        found = here if found is None else tf.logical_and(found[..., None], here)
+    return found
+
+
+def scores_where(picked: Any, outputs: Any) -> Any:
+    """Give one number per example, shape (N,): the output that is picked, 0 where none is."""
+    of_others = tf.zeros((), outputs.dtype)
+    return tf.reduce_sum(tf.where(picked, outputs, of_others), axis=list(range(1, len(outputs.shape))))
+
+
 def scalars_of(function: Callable[[Any], Any], outputs: Any, count: int | None) -> Any:
     """Give what a callable target makes of outputs: one scalar per example, shape (N,); N may not be known yet.
 
@@ -52,15 +76,21 @@ def scalars_of(function: Callable[[Any], Any], outputs: Any, count: int | None) 
     return tf.reshape(scores, [-1])
 
 
-def gradients_of_scores(tape: Any, scores: Any, tensors: Sequence[Any], model_name: str) -> tuple[Any, ...]:
+def gradients_of_scores(
+    tape: Any, scores: Any, tensors: Sequence[Any], model_name: str, picked: Any = None
+) -> tuple[Any, ...]:
     """Give the gradient of every example's score to some tensors; zeros for a tensor that no score depends on.
+
+    With `picked`, `scores` are all outputs of each example, and its score is the one that is picked. To pick it with
+    operations of which a gradient is taken takes many times as many.
 
     Raises
     ------
     GradientError
         If the scores depend on none of them.
     """
-    gradients = tape.gradient(scores, tensors)
+    arriving = None if picked is None else tf.cast(picked, scores.dtype)
+    gradients = tape.gradient(scores, tensors, output_gradients=arriving)
     if all(gradient is None for gradient in gradients):
         raise GradientError(no_gradient_reason(model_name))
     return tuple(

@@ -29,7 +29,7 @@ class Trace:
     assigns : bool
         Whether running it assigns to any variable.
     analysis : object
-        The result of the analysis of the trace; None without an analysis.
+        The result of the analysis of the trace, or the survey of its output; None without one.
     ending : Ending, optional
         The activations at the end of the model, without the tensors of the trace.
     """

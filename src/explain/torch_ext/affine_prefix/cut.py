@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,9 +47,15 @@ class ModuleCut:
     ----------
     module : torch.nn.Module
         The first costly module. Cheap operations before it still run, and the model may use their results.
+    alone : set of int
+        The numbers of points at once for which the model was seen to use its input only before the cut.
+    is_kept : bool
+        Whether the cut was found in an earlier call, perhaps with other weights.
     """
 
     module: nn.Module
+    alone: set[int] = field(default_factory=set)
+    is_kept: bool = False
 
     def prefix(self, opened: OpenedModel, points: Tensor, examples: Examples) -> Tensor:
         """Run the model up to the cut."""
@@ -94,29 +100,36 @@ class ModuleCut:
         return taken[0], explained.detach()
 
 
-@dataclass(frozen=True)
+@dataclass
 class SourceCut:
     """The whole model is affine, up to the logits or to another source of the explained output.
 
     Parameters
     ----------
-    transform : callable
-        Computes the explained output from the source.
+    alone : set of int
+        The numbers of points at once for which the explained output was seen to follow from the source alone.
+    is_kept : bool
+        Whether the cut was found in an earlier call, perhaps with other weights.
     """
 
-    transform: Callable[[Any], Any]
+    alone: set[int] = field(default_factory=set)
+    is_kept: bool = False
+    _transform: Callable[[Any], Any] | None = None
 
     def prefix(self, opened: OpenedModel, points: Tensor, examples: Examples) -> Tensor:
-        """Run the whole model."""
-        source: Tensor = opened.read((points,), examples).source
+        """Run the whole model; the run also shows how the explained output follows from the source."""
+        reading = opened.read((points,), examples)
+        self._transform = reading.transform
+        source: Tensor = reading.source
         return source
 
     def gradients(
         self, opened: OpenedModel, form: Callable[[], Tensor], points: Tensor, examples: Examples
     ) -> tuple[Tensor, Tensor]:
         """Give the gradient of the scores to the source of the outputs, and the outputs."""
+        assert self._transform is not None, "the prefix is run first"
         source = form().requires_grad_()
-        explained = self.transform(source)
+        explained = self._transform(source)
         (gradient,) = gradients_of_scores(explained, examples.target, (source,))
         if gradient is None:
             raise CutLostError
@@ -145,11 +158,35 @@ def _entry(token: Tensor, form: Callable[[], Tensor], taken: list[Tensor]) -> Te
     return entry(token, form, taken)
 
 
+_SOURCE = -1
+
+
 class _CachedSurvey(NamedTuple):
     """The part of a survey that is cached; it holds no reference to the model."""
 
     kinked: bool
-    has_cut: bool
+    cut: int | None
+    """The place of the module among the modules of the model, `_SOURCE` for the source, None if there is no cut."""
+    alone: set[int]
+
+    @classmethod
+    def of(cls, opened: OpenedModel, found: Survey) -> _CachedSurvey:
+        """Take from a survey what may be kept."""
+        cut = found.cut
+        if isinstance(cut, ModuleCut):
+            modules = opened.inspection.structure.modules
+            place = next(place for place, module in enumerate(modules) if module is cut.module)
+            return cls(found.kinked, place, cut.alone)
+        return cls(found.kinked, None, set()) if cut is None else cls(found.kinked, _SOURCE, cut.alone)
+
+    def survey(self, opened: OpenedModel) -> Survey:
+        """Give the survey for a model with the same structure."""
+        if self.cut is None:
+            return Survey(self.kinked)
+        if self.cut == _SOURCE:
+            return Survey(self.kinked, SourceCut(self.alone, is_kept=True))
+        module = opened.inspection.structure.modules[self.cut]
+        return Survey(self.kinked, ModuleCut(module, self.alone, is_kept=True))
 
 
 _surveys: weakref.WeakKeyDictionary[Any, dict[Hashable, _CachedSurvey]] = weakref.WeakKeyDictionary()
@@ -164,17 +201,19 @@ def has_kinks(opened: OpenedModel, examples: Examples) -> bool:
 def survey(opened: OpenedModel, examples: Examples) -> Survey:
     """Find kinks and the end of the affine prefix, once for the current entry and exit of the model.
 
-    A model without a prefix is not run again for the same question. A prefix is searched again for every opened model.
+    A model of the same structure is not run again for the same question, unless it was seen to use its input beyond the
+    cut too. Its code may still run other operations than in the earlier call, by the values of its weights. Hence
+    each use of a kept cut checks that the prefix is affine and that nothing else uses the input.
     """
     if opened.survey is None:
         key = _key(opened, examples)
         known = _cached_survey(opened.model, key)
-        if known is not None and not known.has_cut:
-            opened.survey = Survey(known.kinked)
+        if known is not None and (known.cut is None or known.alone):
+            opened.survey = known.survey(opened)
         else:
             few = examples.rows(slice(0, opened.fixed_batch_size))
             opened.survey = _survey(opened, opened.padded(few))
-            _cache_survey(opened.model, key, opened.survey)
+            _cache_survey(opened, key, opened.survey)
     return opened.survey
 
 
@@ -187,7 +226,7 @@ def _key(opened: OpenedModel, examples: Examples) -> Hashable:
     where = tuple(place and place.call for place in (opened.entry, opened.exit))
     shapes = (array.shape[1:] for array in (*examples.inputs, *examples.unmoved))
     wired = question.wiring, tuple((place, reader.call) for place, reader in opened.readers)
-    return opened.inspection.structure.token(), where, how, wired, *shapes
+    return opened.structure_token, where, how, wired, *shapes
 
 
 def _cached_survey(model: Any, key: Hashable) -> _CachedSurvey | None:
@@ -198,15 +237,15 @@ def _cached_survey(model: Any, key: Hashable) -> _CachedSurvey | None:
         return None
 
 
-def _cache_survey(model: Any, key: Hashable, found: Survey) -> None:
+def _cache_survey(opened: OpenedModel, key: Hashable, found: Survey) -> None:
     if key is None:
         return
     with suppress(TypeError):
-        kept = _surveys.setdefault(model, {})
+        kept = _surveys.setdefault(opened.model, {})
         if len(kept) >= _MAX_CACHED_SURVEYS:
             # A model that counts its calls produces a new key each time.
             kept.clear()
-        kept[key] = _CachedSurvey(found.kinked, found.cut is not None)
+        kept[key] = _CachedSurvey.of(opened, found)
 
 
 def _survey(opened: OpenedModel, examples: Examples) -> Survey:
@@ -279,7 +318,7 @@ def _find_cut(
 
     source = reading.source
     if flow.is_affine(source) and ends_prefix(source, source.grad_fn):
-        return SourceCut(reading.transform), source.grad_fn
+        return SourceCut(), source.grad_fn
     modules = [call.module for call in calls]
     for call in calls:
         if call.affine and modules.count(call.module) == 1 and ends_prefix(call.output, call.node):

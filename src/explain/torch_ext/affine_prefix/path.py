@@ -30,13 +30,15 @@ class Line(path_gradients.Line):
 
     def __init__(self, *about: Any) -> None:
         super().__init__(*about)
-        # Maps a number of points to the placeholder for them, for a model that does not use the points.
-        self._placeholders: dict[int, Tensor] = {}
+        device = self._opened.device
+        self._all_nodes, self._all_weights = (
+            torch.from_numpy(array).to(device) for array in (self._alphas, self._weights)
+        )
 
     def sums(self, examples: Examples, starts: Arrays) -> Arrays:
         """Sum the gradients at points of the input, one array of shape (N, M, ...) for each input."""
         first = self._opened.tensors(starts)
-        weights = self._weights_on(first[0].device)
+        weights = self._all_weights
         ends = self._opened.tensors(examples.inputs)
         differences = tuple(end - start for end, start in zip(ends, first, strict=True))
         beside = examples.without_inputs()
@@ -83,7 +85,7 @@ class Line(path_gradients.Line):
         """
         opened = self._opened
         (end,) = opened.tensors(examples.inputs)
-        weights = self._weights_on(end.device)
+        weights = self._all_weights
         with torch.no_grad():
             entering_start = cut.prefix(opened, start, examples)
         end.requires_grad_()
@@ -104,7 +106,7 @@ class Line(path_gradients.Line):
                 # Not a view: the model may change it in place.
                 value = order.empty((rows.stop - rows.start) * (steps.stop - steps.start), first)
                 points = order.flat(value).view(rows.stop - rows.start, -1, first.shape[1])
-                torch.mul(self._nodes(steps, first).reshape(1, -1, 1), step[rows][:, None], out=points)
+                torch.mul(self._all_nodes[steps].reshape(1, -1, 1), step[rows][:, None], out=points)
                 points += first[rows][:, None]
                 return value
 
@@ -134,9 +136,10 @@ class Line(path_gradients.Line):
         repeated: Examples,
     ) -> Tensor:
         """Give the gradients to the result of `form`; compute points of the input only if the model uses them."""
-        count = len(repeated)
-        if count in self._placeholders:
-            gradient, outputs = cut.gradients(self._opened, form, self._placeholders[count], repeated)
+        count, (start, _) = len(repeated), outside
+        if count in cut.alone:
+            placeholder = start.new_full((), torch.nan).expand(count, *start.shape[1:])
+            gradient, outputs = cut.gradients(self._opened, form, placeholder, repeated)
             if outputs.isnan().any():
                 raise CutLostError
             return gradient
@@ -144,7 +147,10 @@ class Line(path_gradients.Line):
         with ValueFlow(points) as flow:
             gradient, outputs = cut.gradients(self._opened, form, points, repeated)
         if not flow.may_follow(outputs):
-            self._placeholders[count] = points.new_full((), torch.nan).expand_as(points)
+            cut.alone.add(count)
+        elif cut.is_kept:
+            # The gradient may reach the input beyond the cut, as it did not when the cut was found.
+            raise CutLostError
         return gradient
 
     def _is_straight(
@@ -165,19 +171,13 @@ class Line(path_gradients.Line):
         size = true.abs().amax(dim=1)
         return bool(((true - expected).abs().amax(dim=1) <= _STRAIGHT[true.dtype] * size).all())
 
-    def _nodes(self, steps: slice, like: Tensor) -> Tensor:
-        return torch.from_numpy(self._alphas[steps]).to(like.device)
-
-    def _weights_on(self, device: torch.device) -> Tensor:
-        return torch.from_numpy(self._weights).to(device)
-
     def _along(self, start: Tensor, difference: Tensor, rows: slice, steps: slice) -> Tensor:
         """Compute the points start + alpha × difference, example by example, shape (count × steps, ...).
 
         Every extension uses the same two elementwise operations in the same order: points that differ in
         their last bit can fall on different sides of a kink.
         """
-        alphas = self._nodes(steps, start).reshape(1, -1, *([1] * (start.ndim - 1)))
+        alphas = self._all_nodes[steps].reshape(1, -1, *([1] * (start.ndim - 1)))
         points = alphas * difference[rows][:, None]
         points += start[rows][:, None]
         return points.reshape(-1, *start.shape[1:])

@@ -13,10 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explain.backends.scoring import no_gradient_reason
-from explain.errors import GradientError
-from explain.torch_ext.model.graph import ScoreGraph
-from explain.torch_ext.model.scores import gradients_of
+from explain.torch_ext.model.graph import operands_first
+from explain.torch_ext.model.scores import gradients_of, reached
 
 # Takes the outgoing and the incoming gradients of a node; gives the outgoing gradients to use instead.
 Propagation = Callable[[tuple[Any, ...], tuple[Any, ...]], Any]
@@ -46,11 +44,33 @@ def sloped(given: Tensor, arriving: Tensor, rise: Tensor, step: Tensor, flat: Te
     return torch.where(flat, given, (rise / step).mul_(arriving))
 
 
+def _in_own_dtype(hook: Propagation) -> Propagation:
+    """Give a hook whose gradients have the dtypes of those that it replaces, as autograd demands.
+
+    Under autocast the operands of an operation may be in single precision and its gradients in half.
+    """
+
+    def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+        found = hook(given, arriving)
+        if isinstance(found, tuple):
+            return tuple(
+                one if one is None or old is None or one.dtype == old.dtype else one.to(old.dtype)
+                for one, old in zip(found, given, strict=True)
+            )
+        return found
+
+    return propagate
+
+
 def operations_between(scores: Tensor, points: Sequence[Tensor]) -> dict[Any, None]:
-    """Give the nodes through which the scores depend on the points, including the nodes of the points."""
-    found: dict[Any, None] = {}
-    for point in points:
-        found.update(dict.fromkeys(ScoreGraph(scores.grad_fn, point).operations))
+    """Give the nodes through which the scores depend on the points, each after its operands; the points come first."""
+    order, leaves = operands_first(scores.grad_fn), {id(point) for point in points}
+    found: dict[Any, None] = dict.fromkeys(
+        node for node in order if id(getattr(node, "variable", None)) in leaves
+    )
+    for node in order:
+        if any(below in found for below, _ in node.next_functions):
+            found[node] = None
     return found
 
 
@@ -65,7 +85,7 @@ def backward(
         If nothing reaches the points.
     """
     for node, hook in rules.propagate.items():
-        node.register_hook(hook)
+        node.register_hook(_in_own_dtype(hook))
     for node, prehook in rules.prepare.items():
         node.register_prehook(prehook)
     begun = torch.ones_like(scores)
@@ -78,10 +98,4 @@ def backward(
         root.register_prehook(lambda arriving: (None,) * len(arriving))
         results, leaves = (scores, other), (*points, *others)
         found = gradients_of(results, leaves, (begun, begun), retain_graph=True)[: len(points)]
-    if all(gradient is None for gradient in found):
-        raise GradientError(no_gradient_reason(model_name))
-    gradients = tuple(
-        torch.zeros_like(point) if gradient is None else gradient
-        for point, gradient in zip(points, found, strict=True)
-    )
-    return gradients, len(rules.propagate) + len(rules.prepare)
+    return reached(found, points, model_name), len(rules.propagate) + len(rules.prepare)

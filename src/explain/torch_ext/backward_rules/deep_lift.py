@@ -50,7 +50,7 @@ def rescaled(run: Run, at_baselines: Examples) -> Rules:
     ruled = [
         node
         for node in run.nodes
-        if not is_input(node) and (name_of(node) == "Where" or not run.is_affine(node))
+        if not is_input(node) and (node not in run.affine or name_of(node) == "Where")
     ]
     for node in ruled:
         if not run.is_elementwise(node) and name_of(node) not in _RULES:

@@ -11,7 +11,7 @@ from explain.torch_ext.backward_rules.backward import backward
 from explain.torch_ext.backward_rules.deep_lift import rescaled
 from explain.torch_ext.backward_rules.guided import rectified
 from explain.torch_ext.backward_rules.relevance import shared_out
-from explain.torch_ext.backward_rules.tape import Run, Tape, tape_for, unfused_for
+from explain.torch_ext.backward_rules.tape import Run, Tape, unfused_for
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.transfer import to_host
 
@@ -24,18 +24,20 @@ def rule_gradients(
 ) -> RuleGradients:
     """Give the result of a rule's backward pass at the inputs."""
     padded = opened.padded(examples)
-    tape = tape_for(rule)
+    if rule in ("guided", "deconvolution"):
+        last = opened.taken_pass(padded)
+        found, changed = rectified(opened, padded, last, deconvolution=rule == "deconvolution")
+        return RuleGradients(tuple(to_host(one[: len(examples)].contiguous()) for one in found), changed)
+    tape = Tape()
     with unfused_for(tape, opened):
-        run = _announced(opened, padded, tape) or Run.on(tape, opened, padded)
+        run = _announced(opened, padded) or Run.on(tape, opened, padded)
         if not run.scores.requires_grad:
             raise GradientError(no_gradient_reason(opened.model_name))
         if rule == "rescale":
             assert baselines is not None, "the rule compares with a baseline"
             rules = rescaled(run, opened.padded(examples.with_inputs(baselines)))
-        elif rule in ("epsilon", "epsilon_plus"):
-            rules = shared_out(run, epsilon, plus=rule == "epsilon_plus")
         else:
-            rules = rectified(run, deconvolution=rule == "deconvolution")
+            rules = shared_out(run, epsilon, plus=rule == "epsilon_plus")
     try:
         gradients, changed = backward(run.scores, run.points, rules, opened.model_name)
     except GradientError as error:
@@ -57,12 +59,9 @@ def _changed_between(model_name: str, kept: tuple[str, ...]) -> UnsupportedModel
     )
 
 
-def _announced(opened: OpenedModel, padded: Examples, tape: Tape) -> Run | None:
-    """Give the run that `outputs` recorded on a tape of the same kind, None if there is none."""
-    last, opened.last_pass = opened.last_pass, None
-    if last is None or not last.is_over(padded):
+def _announced(opened: OpenedModel, padded: Examples) -> Run | None:
+    """Give the run that `outputs` recorded on a tape, None if there is none."""
+    last = opened.taken_pass(padded)
+    if last is None or last.tape is None:
         return None
-    points, explained, _, recorded = last.results
-    if recorded is None or recorded.holds != tape.holds:
-        return None
-    return Run.to_scores(recorded, opened, padded, points, explained)
+    return Run.to_scores(last.tape, opened, padded, last.points, last.explained)

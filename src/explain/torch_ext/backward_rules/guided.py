@@ -5,27 +5,73 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from explain.torch_ext.backward_rules.backward import Rules
-from explain.torch_ext.backward_rules.tape import Run
-from explain.torch_ext.model.graph import name_of, operands_of
+import torch
+from torch import Tensor
+
+from explain.inputs.examples import Examples
+from explain.torch_ext.backward_rules.tape import ON_A_VIEW, Run, Tape
+from explain.torch_ext.model.graph import name_of, operands_first, operands_of
+from explain.torch_ext.model.opened import OpenedModel
+from explain.torch_ext.model.scores import KeptPass, begun_at, gradients_of, pick_scores, reached
 
 
-def rectified(run: Run, *, deconvolution: bool) -> Rules:
-    """Make every ReLU propagate the positive part of its gradient; with `deconvolution`, of the incoming gradient.
+def rectified(
+    opened: OpenedModel, examples: Examples, last: KeptPass | None, *, deconvolution: bool
+) -> tuple[tuple[Tensor, ...], int]:
+    """Give the gradients, where every ReLU propagates the positive part of its gradient, and the number of ReLUs.
+
+    With `deconvolution`, a ReLU propagates the positive part of the incoming gradient.
+
+    Parameters
+    ----------
+    opened : OpenedModel
+        The model.
+    examples : Examples
+        The examples.
+    last : KeptPass, optional
+        A run of the model on them.
+    deconvolution : bool
+        The rule.
 
     Raises
     ------
+    GradientError
+        If nothing reaches the inputs.
     UnsupportedModelError
         If a ReLU works in place on a view of another tensor, which hides it.
     """
-    run.refuse_hidden("relu", "clamp", "hardtanh")
+    target = examples.target
+    points, explained = _run_on(opened, examples) if last is None else (last.points, last.explained)
+    scores = explained if target.function is None else pick_scores(explained, target)
+    nodes = [] if scores.grad_fn is None else operands_first(scores.grad_fn)
+    if any(name_of(node).endswith(ON_A_VIEW) for node in nodes):
+        # Only a run that records its operations tells which of them worked on a view.
+        run = Run.on(Tape(hold=False), opened, examples)
+        run.refuse_hidden("relu", "clamp", "hardtanh")
+        points, scores, begun = run.points, run.scores, torch.ones_like(run.scores)
+        nodes = operands_first(scores.grad_fn)
+    else:
+        begun = begun_at(scores, target)
+    changed = 0
 
     def propagate(given: tuple[Any, ...], arriving: tuple[Any, ...]) -> Any:
+        nonlocal changed
+        changed += 1
         gradient = arriving[0] if deconvolution else given[0]
         return (None if gradient is None else gradient.clamp(min=0), *given[1:])
 
-    readers = _readers(run.nodes)
-    return Rules({node: propagate for node in run.nodes if _is_rectifier(node, readers)})
+    readers = _readers(nodes)
+    for node in nodes:
+        if _is_rectifier(node, readers):
+            node.register_hook(propagate)
+    # Autograd calls the hooks of those alone that lie between the input and the score.
+    found = gradients_of(scores, points, begun) if scores.requires_grad else [None for _ in points]
+    return reached(found, points, opened.model_name), changed
+
+
+def _run_on(opened: OpenedModel, examples: Examples) -> tuple[tuple[Tensor, ...], Tensor]:
+    points = opened.tensors(examples.inputs, grad=True)
+    return points, opened.read(points, examples).explained
 
 
 def _is_rectifier(node: Any, readers: Mapping[Any, Sequence[Any]]) -> bool:

@@ -70,7 +70,7 @@ def shared_out(run: Run, epsilon: float, *, plus: bool) -> Rules:
         elif run.is_elementwise(node):
             entered = tape.value(edge_of(run.reads[node][0]))
             propagate[node] = _unchanged_hook(entered, tape.value((node, 0)))
-        elif run.is_affine(node) or name in _KEEPING:
+        elif node in run.affine or name in _KEEPING:
             continue
         elif (rule := _rule_of(node, name, run)) is not None:
             propagate[node] = rule

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from explain.backends.operations.flow import Flow
 from explain.backends.operations.patterns import Patterns
 from explain.backends.operations.score_graph import names
-from explain.backends.protocol import Rule
+from explain.backends.protocol import Ahead
 from explain.errors import UnsupportedModelError
 from explain.inputs.examples import Examples
 from explain.torch_ext.backward_rules.backward import operations_between
@@ -36,7 +35,7 @@ from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
 
 # The node of any in-place operation on a view of a larger tensor.
-_ON_A_VIEW = "CopySlices"
+ON_A_VIEW = "CopySlices"
 # The operations that only write into a view.
 _WRITES = names(
     "aten.copy_.default aten.fill_.Scalar aten.fill_.Tensor aten.zero_.default aten.masked_fill_.Scalar "
@@ -65,13 +64,14 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Record a call, and run it."""
         given = kwargs or {}
-        tensors = [one for one in tree_leaves((args, given)) if isinstance(one, Tensor) and one.requires_grad]
+        tensors = [*_dependent(args), *_dependent(given.values())]
         if tensors:
-            self._note(str(func), tensors)
-        if func._schema.is_mutable and tensors:
-            if any(tensor._is_view() for tensor in tensors):
-                self.on_views.add(str(func))
-            self._keep(tensors)
+            name, is_mutable = _signature(func)
+            self._note(name, tensors)
+            if is_mutable:
+                if any(tensor._is_view() for tensor in tensors):
+                    self.on_views.add(name)
+                self._keep(tensors)
         return func(*args, **given)
 
     def end(self, scores: Tensor) -> None:
@@ -158,8 +158,12 @@ class Run:
     def flow(self) -> Flow:
         """The kinds of the operations."""
         operands = {node: [below for below, _ in self.reads[node]] for node in self.nodes}
-        affine = [node for node in self.nodes if not is_input(node) and self.is_affine(node)]
-        return Flow.of(operands, affine, KINDS, name_of, self._keeps_shape)
+        return Flow.of(operands, self.affine, KINDS, name_of, self._keeps_shape)
+
+    @cached_property
+    def affine(self) -> dict[Any, None]:
+        """The operations that are affine in their operands."""
+        return {node: None for node in self.nodes if not is_input(node) and self.is_affine(node)}
 
     @cached_property
     def patterns(self) -> Patterns:
@@ -196,7 +200,7 @@ class Run:
     def is_affine(self, node: Any) -> bool:
         """Tell whether an operation is affine in its operands that depend on the points."""
         # What only writes into a part of a tensor moves values.
-        writes = name_of(node).endswith(_ON_A_VIEW) and self.tape.on_views <= _WRITES
+        writes = name_of(node).endswith(ON_A_VIEW) and self.tape.on_views <= _WRITES
         return writes or is_affine(node, self.nodes)
 
     def is_elementwise(self, node: Any) -> bool:
@@ -214,7 +218,7 @@ class Run:
 
     def no_rule(self, method: str, node: Any) -> UnsupportedModelError:
         """Give the error for an operation without a rule."""
-        if name_of(node).endswith(_ON_A_VIEW):
+        if name_of(node).endswith(ON_A_VIEW):
             return on_a_view(next(iter(sorted(self.tape.on_views)), "an assignment"))
         # Where an operation stands is asked only here: the same run again, with its modules recorded.
         with recording_modules() as spans:
@@ -226,13 +230,13 @@ class Run:
     def refuse_hidden(self, *words: str) -> None:
         """Raise `UnsupportedModelError` if a view hides an operation with one of these words in its name."""
         hidden = [name for name in self.tape.on_views if any(word in name for word in words)]
-        if hidden and any(name_of(node).endswith(_ON_A_VIEW) for node in self.nodes):
+        if hidden and any(name_of(node).endswith(ON_A_VIEW) for node in self.nodes):
             raise on_a_view(hidden[0])
 
 
-def tape_for(rule: Rule) -> Tape:
-    """Give a tape for a run that a rule needs; the rules of rectifiers need no values."""
-    return Tape(hold=rule not in ("guided", "deconvolution"))
+def tape_for(ahead: Ahead) -> Tape | None:
+    """Give a tape for a run that a rule needs; None for the rules of rectifiers, which read the graph alone."""
+    return Tape() if ahead in ("rescale", "epsilon", "epsilon_plus") else None
 
 
 @contextmanager
@@ -259,6 +263,22 @@ def unfused_for(tape: Tape, opened: OpenedModel) -> Iterator[None]:
             yield
         finally:
             torch.backends.mkldnn.set_flags(enabled, _fp32_precision=None)  # type: ignore[no-untyped-call]
+
+
+def _dependent(arguments: Iterable[Any]) -> Iterator[Tensor]:
+    """Iterate over the tensors among the arguments of an operation that depend on the input."""
+    for one in arguments:
+        if isinstance(one, Tensor):
+            if one.requires_grad:
+                yield one
+        elif isinstance(one, (list, tuple)):
+            yield from _dependent(one)
+
+
+@lru_cache(maxsize=1024)
+def _signature(operation: Any) -> tuple[str, bool]:
+    """Give the name of an operation of PyTorch, and whether it changes an argument in place."""
+    return str(operation), operation._schema.is_mutable
 
 
 def is_input(node: Any) -> bool:

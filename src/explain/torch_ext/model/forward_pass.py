@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ from explain.torch_ext.model.endings import ending_of_output, replacement
 from explain.torch_ext.model.inspection import TorchInspection, call_error
 from explain.torch_ext.model.layers.calls import TorchPlace, with_moved_axis
 from explain.torch_ext.model.scores import ARITHMETIC, ActivationRecorder, scalars_of
+
+_NOTHING = nullcontext()
 
 
 @dataclass(kw_only=True)
@@ -59,6 +61,12 @@ class TorchForwardPass(ForwardPass):
             self.end = KEPT
         self.next_end = self.end
         self._calls: ActivationCalls | None = None
+        self._recorded: list[RecordedActivation] = []
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        with self.recorder.recording() as self._recorded:
+            yield
 
     def _run(
         self, inputs: Sequence[Any], keywords: Mapping[str, Any]
@@ -68,10 +76,11 @@ class TorchForwardPass(ForwardPass):
         self._calls = None
         if self.end.records or self.end.replaced:
             self._calls = ActivationCalls(self.end.replaced, replacement(self.question.score))
-        ended = self.exit.ended() if isinstance(self.exit, TorchPlace) else nullcontext()
-        with self.recorder.recording() as recorded, self._calls or nullcontext(), ended:
+        ended = self.exit.ended() if isinstance(self.exit, TorchPlace) else _NOTHING
+        self._recorded.clear()
+        with self._calls or _NOTHING, ended:
             try:
-                return inspection.model(*given, **named), recorded
+                return inspection.model(*given, **named), self._recorded
             except ExplainError:
                 raise
             # The model is the user's code, which may raise anything.

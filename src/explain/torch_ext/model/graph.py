@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -31,7 +32,14 @@ _SMOOTH = names(
     "Tanh Sigmoid Softmax LogSoftmax LogSigmoid Softplus Silu Gelu Mish Exp Exp2 Expm1 Log Log1P Log2 Pow Sqrt "
     "Rsqrt Reciprocal Sin Cos Erf Logsumexp Div NativeLayerNorm NativeGroupNorm MkldnnRnnLayer ThnnFusedLstmCell "
     "ThnnFusedGruCell ScaledDotProductFlashAttention ScaledDotProductFlashAttentionForCpu "
-    "ScaledDotProductEfficientAttention Contiguous"
+    "ScaledDotProductEfficientAttention ScaledDotProductCudnnAttention Contiguous"
+)
+
+# Each row of the result depends on the same row of the operands that depend on the input, whose examples are rows.
+_BY_ROWS = names(
+    "Convolution Relu MaxPool2DWithIndices MaxPool3DWithIndices AvgPool2D AvgPool3D AdaptiveAvgPool2D "
+    "AdaptiveAvgPool3D Add Sub Mul Clone LeakyRelu Elu Gelu Silu Hardtanh Hardswish Hardsigmoid Sigmoid Tanh Softplus "
+    "Mish Clamp ClampMin Threshold"
 )
 
 
@@ -91,6 +99,36 @@ def _is_smooth(node: Any) -> bool:
     return name in _SMOOTH or (_is_affine_in(node, 1) and name not in _CHOICES)
 
 
+def keeps_rows(root: Any, points: Sequence[torch.Tensor]) -> bool:
+    """Tell whether every operation from the points to a result is one that keeps its rows in their order.
+
+    Examples
+    --------
+    >>> x = torch.ones(2, 3, 4, 4, requires_grad=True)
+    >>> units = torch.nn.Conv2d(3, 2, 3)(x).relu()
+    >>> keeps_rows(units.grad_fn, [x]), keeps_rows(units.flip(0).grad_fn, [x])
+    (True, False)
+    """
+    found = False
+    for node in [] if root is None else operands_first(root):
+        leaf = getattr(node, "variable", None)
+        if leaf is not None:
+            found = found or any(leaf is point for point in points)
+            continue
+        name, below = name_of(node), node.next_functions
+        if name in _BATCH_NORMS:
+            if getattr(node, "_saved_training", True):
+                return False
+        elif name not in _BY_ROWS:
+            return False
+        if name == "Convolution" and any(
+            one is not None and getattr(one, "variable", None) is None for one, _ in below[1:]
+        ):
+            # Its weights are computed, perhaps from other rows.
+            return False
+    return found
+
+
 def operands_of(node: Any) -> list[Any]:
     """Give the nodes whose results are the operands of an operation."""
     return [below for below, _ in node.next_functions if below is not None]
@@ -101,8 +139,13 @@ def name_of(node: Any) -> str:
     if isinstance(node, torch.autograd.function.BackwardCFunction):
         # A custom function may have any name.
         return ""
+    return _without_ending(node.name())
+
+
+@lru_cache(maxsize=1024)
+def _without_ending(name: str) -> str:
     # What ends twice so is the derivative of a derivative, another function than the operation.
-    return re.sub(r"Backward\d*$", "", node.name())
+    return re.sub(r"Backward\d*$", "", name)
 
 
 def operands_first(root: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from explain.keras.layers import is_keras_model, layers_of
 from explain.torch_ext.model.structure import Structure, structure_of
 
 _DECODER_IDS = "decoder_input_ids"
+_IS_META = attrgetter("is_meta")
 _CONVOLUTIONS: dict[type[nn.Module], int] = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 
 
@@ -149,24 +151,21 @@ def device_and_dtype(inspection: TorchInspection, like: Any) -> tuple[torch.devi
     UnsupportedModelError
         If a parameter or buffer is on the device "meta", where tensors have no values.
     """
-    modules = inspection.structure.modules
-    own = (
-        tensor
-        for module in modules
-        for kept in (module._parameters, module._buffers)
-        for tensor in kept.values()
+    # Parameters before buffers: statistics may have another dtype than weights.
+    kept = (
+        getattr(module, name)
+        for name in ("_parameters", "_buffers")
+        for module in inspection.structure.modules
     )
-    if any(tensor is not None and tensor.device.type == "meta" for tensor in own):
+    tensors = [tensor for part in kept for tensor in part.values() if tensor is not None]
+    if any(map(_IS_META, tensors)):
         raise UnsupportedModelError(
             "The model has parameters or buffers on the device 'meta', which have a shape and no values: load its "
             "weights, for example model.to_empty(device='cpu') and then load_state_dict(...)."
         )
-    # Parameters before buffers: statistics may have another dtype than weights.
-    for kept in ("_parameters", "_buffers"):
-        for module in modules:
-            for tensor in getattr(module, kept).values():
-                if tensor is not None and tensor.is_floating_point():
-                    return tensor.device, tensor.dtype
+    for tensor in tensors:
+        if tensor.is_floating_point():
+            return tensor.device, tensor.dtype
     if isinstance(like, Tensor):
         return like.device, like.dtype if like.is_floating_point() else torch.float32
     return torch.device("cpu"), torch.float64 if getattr(like, "dtype", None) == np.float64 else torch.float32

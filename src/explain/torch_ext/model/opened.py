@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +16,8 @@ from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import Survey
 from explain.backends.places import entering
 from explain.backends.question import Question
-from explain.backends.scoring import Reading, no_gradient_reason
-from explain.errors import GradientError, ModelCallError
+from explain.backends.scoring import Reading
+from explain.errors import ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import layers_of
@@ -34,10 +33,20 @@ from explain.torch_ext.model.layers.calls import (
 )
 from explain.torch_ext.model.layers.operations import place_of
 from explain.torch_ext.model.memory import is_out_of_memory
-from explain.torch_ext.model.memory_format import ordered
-from explain.torch_ext.model.scores import ActivationRecorder, gradients_of_scores, pick_scores
+from explain.torch_ext.model.memory_format import ConvertedWeights, is_heavy, ordered
+from explain.torch_ext.model.scores import (
+    ActivationRecorder,
+    KeptPass,
+    gradients_of_scores,
+    pick_scores,
+    reached,
+)
 from explain.torch_ext.model.state import OwnHooks, Restore, held_keras_layers, inference_mode
 from explain.torch_ext.model.transfer import to_device
+
+# In a pass that is channels last PyTorch converts the weights, forwards and backwards. After so many runs they are
+# converted once for all that follow: a method that runs the model this often goes on.
+_RUNS_UNCONVERTED = 3
 
 
 class OpenedModel(Layered):
@@ -79,21 +88,27 @@ class OpenedModel(Layered):
         self._end = known_end(self.model, question.output) if isinstance(self.model, nn.Module) else UNKNOWN
         self._restore = Restore([])
         self._own_hooks = OwnHooks(())
+        self._places: dict[LayerCall, TorchPlace] = {}
         # On a CPU both frameworks then run the same convolution kernels, so that the first layers of twins agree to the
         # last bit and fewer points fall on different sides of a kink; it is the faster order too. In double precision
         # there are no such kernels, and PyTorch's own kernels round a constant patch consistently only in contiguous
         # order.
         single = self._model_dtype == torch.float32
         self._channels_last = single and self.device.type == "cpu" and inspection.structure.convolve
+        self._weights, self._runs_unconverted = ConvertedWeights(), _RUNS_UNCONVERTED
 
-    @cached_property
+    @property
     def structure_token(self) -> Hashable:
         """A value that stays the same as long as the modules of the model and their attributes do."""
+        token = self.inspection.structure.token
+        return (token, self._keras_token) if self._keras_layers else token
+
+    @cached_property
+    def _keras_token(self) -> Hashable:
         # A forward pass may have replaced an attribute.
         self._restore()
         # Keras keeps its layers in lists of its own, not among the modules.
-        modules = (*self.inspection.structure.modules, *self._keras_layers)
-        return replace(self.inspection.structure, modules=modules).token()
+        return _token_of(self._keras_layers)
 
     def kept_state(self) -> tuple[str, ...]:
         """Name where the model keeps a state that the last call changed."""
@@ -125,25 +140,51 @@ class OpenedModel(Layered):
             try:
                 yield
             finally:
+                self._weights.restore()
                 self._own_hooks.remove()
+
+    def expect(self, examples: Examples, *, one_pass: bool) -> None:
+        """Choose the memory order for the work on some examples: nearly all of it a single pass, or several."""
+        if not self._channels_last:
+            return
+        if not one_pass:
+            self._runs_unconverted = 0
+        elif len(examples.inputs) == 1 and self.entry is None:
+            shape = examples.inputs[0].shape[1:]
+            if is_heavy(self.inspection.structure.modules, shape):
+                self._channels_last = False
+                self._weights.restore()
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
-        return place_of(self.model, call)
+        # Finding a module by its name takes a walk over all of them.
+        found = self._places.get(call)
+        if found is None:
+            found = self._places[call] = place_of(self.model, call)
+        return found
 
     def forget(self) -> None:
         """Clear what was cached for another entry or exit."""
         super().forget()
         self.survey = None
 
-    def tensors(self, arrays: Sequence[Array], grad: bool = False) -> tuple[Tensor, ...]:
+    def tensors(
+        self, arrays: Sequence[Array], grad: bool = False, *, ordered: bool = False
+    ) -> tuple[Tensor, ...]:
         """Copy host arrays to the model's device, in the precision of points.
 
-        With `grad`, floating-point tensors are leaves that require gradients, in the model's memory order.
+        With `grad`, floating-point tensors are leaves that require gradients, in the model's memory order; with
+        `ordered` they are in this order without gradients too, so that the model needs no further copy.
         """
-        last = grad and self._channels_last
+        last = (grad or ordered) and self._channels_last
         found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
         return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
+
+    def taken_pass(self, examples: Examples) -> KeptPass | None:
+        """Give the forward pass that `outputs` kept of the same examples, and forget it; None if there is none."""
+        last, self.last_pass = self.last_pass, None
+        kept: KeptPass | None = last.results if last is not None and last.is_over(examples) else None
+        return kept
 
     def scores_of(self, points: Sequence[Tensor], examples: Examples) -> Tensor:
         """Give the scores at points on the device, differentiable; the reference engine runs on this."""
@@ -154,7 +195,12 @@ class OpenedModel(Layered):
         return self.gradients_of(self.read(points, examples).explained, examples, points)
 
     def gradients_of(
-        self, explained: Tensor, examples: Examples, points: Sequence[Tensor]
+        self,
+        explained: Tensor,
+        examples: Examples,
+        points: Sequence[Tensor],
+        *,
+        retain_graph: bool = False,
     ) -> tuple[Tensor, ...]:
         """Give the gradients of the scores of an output to tensors that it was computed from.
 
@@ -163,13 +209,8 @@ class OpenedModel(Layered):
         GradientError
             If the scores depend on none of them.
         """
-        gradients = gradients_of_scores(explained, examples.target, points)
-        if all(gradient is None for gradient in gradients):
-            raise GradientError(no_gradient_reason(self.model_name))
-        return tuple(
-            torch.zeros_like(point) if gradient is None else gradient
-            for point, gradient in zip(points, gradients, strict=True)
-        )
+        found = gradients_of_scores(explained, examples.target, points, retain_graph=retain_graph)
+        return reached(found, points, self.model_name)
 
     def read(
         self,
@@ -188,6 +229,7 @@ class OpenedModel(Layered):
                 raise
             # A model that takes a view of its features needs contiguous features; any other error recurs.
             self._channels_last = False
+            self._weights.restore()
             return self._read(points, examples, None)
 
     def _read(
@@ -237,11 +279,14 @@ class OpenedModel(Layered):
             recorder=self._recorder,
         )
         moved = [ordered(one, dtype, channels_last=self._channels_last) for one in given]
+        several = self.n_runs > self._runs_unconverted
+        if several and self._channels_last and any(one.ndim == 4 for one in moved):
+            self._weights.convert(self.inspection.structure.modules)
         unmoved = self.tensors(examples.unmoved)
         mask = None
         if self.inspection.stepwise and examples.mask is not None:
             mask = torch.from_numpy(examples.mask).to(self.device)
-        with self._own_hooks.noted():
+        with self._own_hooks:
             reading = forward.read_inputs(moved, unmoved, mask, keywords, contexts, len(examples))
         if self.exit is not None:
             return reading, self._end
@@ -258,3 +303,15 @@ class OpenedModel(Layered):
         for name, array in examples.companions.items():
             found[name] = to_device(array, device, self._model_dtype, channels_last=False)
         return found
+
+
+def _token_of(layers: Sequence[Any]) -> Hashable:
+    """Give a value that is the same as long as layers that are no modules, and their attributes, are the same."""
+    found: list[int] = []
+    for layer in layers:
+        found.append(id(layer))
+        for value in layer.__dict__.values():
+            found.append(id(value))
+            if isinstance(value, (dict, list)):
+                found.extend(map(id, value.values() if isinstance(value, dict) else value))
+    return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,9 +14,10 @@ from torch.autograd.graph import GradientEdge
 
 from explain.backends.operations.endings import ActivationKind
 from explain.backends.outputs.target_function import called_target, not_scalars_error
-from explain.backends.scoring import Arithmetic, RecordedActivation
+from explain.backends.scoring import Arithmetic, RecordedActivation, no_gradient_reason
 from explain.errors import ExplainError, GradientError
-from explain.inputs.examples import Target
+from explain.inputs.examples import Array, Target
+from explain.inputs.layer_calls import LayerCall
 from explain.keras.calls import recorded_activations
 from explain.keras.layers import layers_of
 from explain.torch_ext.model.inspection import TorchInspection
@@ -30,6 +32,31 @@ ARITHMETIC = Arithmetic(
     log=torch.log,
 )
 """PyTorch's operations on tensors."""
+
+
+@dataclass(frozen=True)
+class KeptPass:
+    """A forward pass with its autograd graph, from which further results are taken.
+
+    Parameters
+    ----------
+    points : tuple of torch.Tensor
+        The inputs.
+    explained : torch.Tensor
+        The explained output.
+    outputs : numpy.ndarray
+        The same on the host.
+    tape : object, optional
+        The tape on which its operations are recorded.
+    units : (LayerCall, torch.Tensor), optional
+        A call of a layer, and its output, batch first, on the way from the inputs to the explained output.
+    """
+
+    points: tuple[Tensor, ...]
+    explained: Tensor
+    outputs: Array
+    tape: Any = None
+    units: tuple[LayerCall, Tensor] | None = None
 
 
 class ActivationRecorder:
@@ -108,7 +135,7 @@ def pick_scores(outputs: Tensor, target: Target) -> Tensor:
 
 
 def gradients_of_scores(
-    outputs: Tensor, target: Target, leaves: Sequence[Tensor]
+    outputs: Tensor, target: Target, leaves: Sequence[Tensor], *, retain_graph: bool = False
 ) -> tuple[Tensor | None, ...]:
     """Give the gradient of every example's score to some tensors; None for one that the score does not depend on.
 
@@ -119,15 +146,37 @@ def gradients_of_scores(
         outputs = pick_scores(outputs, target)
     if not outputs.requires_grad:
         return (None,) * len(leaves)
+    return gradients_of(outputs, leaves, begun_at(outputs, target), retain_graph=retain_graph)
+
+
+def begun_at(outputs: Tensor, target: Target) -> Tensor:
+    """Give the gradient of every example's score to outputs, or to the scores that a callable target made of them."""
     if target.function is not None:
-        begun = torch.ones_like(outputs)
+        return torch.ones_like(outputs)
+    begun, indices = torch.zeros_like(outputs), _indices(outputs, target)
+    if outputs.ndim == 2:
+        begun.scatter_(1, indices, 1)
     else:
-        begun, indices = torch.zeros_like(outputs), _indices(outputs, target)
-        if outputs.ndim == 2:
-            begun.scatter_(1, indices, 1)
-        else:
-            begun[_places(indices)] = 1
-    return gradients_of(outputs, leaves, begun)
+        begun[_places(indices)] = 1
+    return begun
+
+
+def reached(
+    gradients: Sequence[Tensor | None], points: Sequence[Tensor], model_name: str
+) -> tuple[Tensor, ...]:
+    """Give zeros for the points that the scores do not depend on.
+
+    Raises
+    ------
+    GradientError
+        If they depend on none.
+    """
+    if all(gradient is None for gradient in gradients):
+        raise GradientError(no_gradient_reason(model_name))
+    return tuple(
+        torch.zeros_like(point) if gradient is None else gradient
+        for point, gradient in zip(points, gradients, strict=True)
+    )
 
 
 def gradients_of(

@@ -6,6 +6,9 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cached_property
+from itertools import chain
+from operator import is_, itemgetter
 from typing import Any
 
 import torch
@@ -16,17 +19,13 @@ from explain.inputs.examples import Array
 from explain.keras.calls import kept_losses
 from explain.keras.masks import held_masks
 from explain.running.random_state import preserved_random_state
-from explain.torch_ext.model.structure import Structure
-
-# The attributes of nn.Module itself: dictionaries whose contents are restored separately (buffers, submodules) or are
-# not changed by a forward pass (parameters, hooks).
-_OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
+from explain.torch_ext.model.structure import OF_MODULE_ITSELF, OWN, Structure
 
 # Statistics have at most so many numbers: those of a channel each.
 _FEW = 8192
 
-# Values that cannot be changed in place and contain no tensor.
-_PLAIN = frozenset({bool, int, float, str, type(None)})
+# What a forward pass may change besides attributes, in every module.
+_BUFFERS_AND_CHILDREN = itemgetter("_buffers", "_modules")
 
 
 class Restore:
@@ -52,7 +51,7 @@ class Restore:
     def kept_state(self) -> tuple[str, ...]:
         """Name the attributes and buffers with tensors that the last forward pass changed."""
         modules = [one for one in self._snapshots if isinstance(one, _Snapshot)]
-        return tuple(name for module in modules for name in module.changed_tensors())
+        return tuple(name for all_modules in modules for name in all_modules.changed_tensors())
 
 
 @contextmanager
@@ -72,29 +71,28 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
     random_state = torch.get_rng_state()
     on_cuda = device.type == "cuda"
     cuda_random_state = torch.cuda.get_rng_state(device) if on_cuda else None
-    recurrent = on_cuda and any(isinstance(module, nn.RNNBase) for module in structure.modules)
     snapshots: list[_Snapshot | _Tensors] = []
     restore = Restore(snapshots)
     # `Module.compile` puts a compiled call beside the module's own, which skips the hooks of its layers.
-    compiled = [(module, call) for module in structure.modules if (call := _compiled_call(module))]
+    compiled = [(module, module._compiled_call_impl) for module in structure.compiled]
     try:
         for module, _ in compiled:
             module._compiled_call_impl = None
         for module in structure.training:
             module.training = False
         if isinstance(model, torch.jit.ScriptModule):
-            snapshots.append(_Tensors(model.buffers(), _silent(model.buffers())))
-        elif not structure.stock:
+            snapshots.append(_Tensors(model.buffers(), ()))
+        elif not structure.stock and structure.modules:
             # Custom code may change a PyTorch module inside it, such as the statistics of a batch norm.
-            snapshots.extend(map(_Snapshot, structure.modules))
-        with ExitStack() as stack:
-            stack.enter_context(_one_attention_path())
-            stack.enter_context(_uncompiled())
+            snapshots.append(_Snapshot(structure))
+        with _OneAttentionPath(), ExitStack() as stack:
+            if "torch._dynamo" in sys.modules:
+                stack.enter_context(_uncompiled())
             if snapshots or not structure.modules:
                 # The model has custom code, which may draw from any generator.
                 stack.enter_context(preserved_random_state())
-            if recurrent:
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            if on_cuda and structure.recurrent:
+                stack.enter_context(without_cudnn())
             if torch.is_inference_mode_enabled():
                 stack.enter_context(torch.inference_mode(False))
             if not torch.is_grad_enabled():
@@ -111,9 +109,18 @@ def inference_mode(model: Any, structure: Structure, device: torch.device) -> It
             torch.cuda.set_rng_state(cuda_random_state, device)
 
 
-def _compiled_call(module: nn.Module) -> Any:
-    """Give the compiled call of a module that was compiled in place, None for any other."""
-    return None if isinstance(module, torch.jit.ScriptModule) else module.__dict__.get("_compiled_call_impl")
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Switch cuDNN off, and nothing else: ``torch.backends.cudnn.flags`` sets its other flags too.
+
+    It also raises an error if the caller gave convolutions and recurrent layers different precisions.
+    """
+    enabled = torch._C._get_cudnn_enabled()
+    torch._C._set_cudnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_cudnn_enabled(enabled)
 
 
 def _uncompiled() -> AbstractContextManager[Any]:
@@ -122,29 +129,32 @@ def _uncompiled() -> AbstractContextManager[Any]:
     The compiler would compile the hooks of the layers too, anew for each of their shapes.
     """
     # Before PyTorch 2.6 the compiler had no such switch; it is loaded if anything was compiled.
-    has_switch = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
-    return torch.compiler.set_stance("force_eager") if has_switch else nullcontext()
+    return (
+        torch.compiler.set_stance("force_eager") if hasattr(torch.compiler, "set_stance") else nullcontext()
+    )
 
 
-@contextmanager
-def _one_attention_path() -> Iterator[None]:
+class _OneAttentionPath:
     """Keep PyTorch's attention layers in this thread on the path that has gradients.
 
     Without gradients they take a fast path, which gives other values at padding, and whose layers give nested tensors.
     PyTorch's own switch is for all threads: it would change the predictions of other models meanwhile.
     """
-    switch, thread = torch.backends.mha, threading.get_ident()
-    original = switch.get_fastpath_enabled
 
-    def get_fastpath_enabled() -> bool:
-        # While PyTorch compiles a part of the model, it cannot ask for the thread.
-        return not torch.compiler.is_compiling() and threading.get_ident() != thread and original()
+    def __enter__(self) -> None:
+        """Replace PyTorch's switch."""
+        thread = threading.get_ident()
+        original = self._original = torch.backends.mha.get_fastpath_enabled
 
-    switch.get_fastpath_enabled = get_fastpath_enabled
-    try:
-        yield
-    finally:
-        switch.get_fastpath_enabled = original
+        def get_fastpath_enabled() -> bool:
+            # While PyTorch compiles a part of the model, it cannot ask for the thread.
+            return not torch.compiler.is_compiling() and threading.get_ident() != thread and original()
+
+        torch.backends.mha.get_fastpath_enabled = get_fastpath_enabled
+
+    def __exit__(self, *_: object) -> None:
+        """Put it back."""
+        torch.backends.mha.get_fastpath_enabled = self._original
 
 
 @contextmanager
@@ -174,6 +184,8 @@ class OwnHooks:
     Some models add recorders to their layers at the first call, and note in an attribute that they did. Attributes are
     restored before each pass: without this, every pass would add the recorders again.
 
+    As a context manager it notes which hooks are added meanwhile, and stay.
+
     Parameters
     ----------
     modules : sequence of torch.nn.Module
@@ -181,20 +193,20 @@ class OwnHooks:
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self._hooks = [vars(module)[name] for module in modules for name in _HOOKS if name in vars(module)]
+        self._modules = modules
         self._added: list[tuple[dict[int, Any], int]] = []
+        self._first = 0
 
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note which hooks are added meanwhile, and stay."""
-        first = RemovableHandle.next_id
-        try:
-            yield
-        finally:
-            if RemovableHandle.next_id != first:
-                self._added += [
-                    (hooks, number) for hooks in self._hooks for number in hooks if number >= first
-                ]
+    def __enter__(self) -> None:
+        """Begin to note."""
+        self._first = RemovableHandle.next_id
+
+    def __exit__(self, *_: object) -> None:
+        """Note which hooks are there now."""
+        first = self._first
+        if RemovableHandle.next_id != first:
+            kept = [vars(module)[name] for module in self._modules for name in _HOOKS if name in vars(module)]
+            self._added += [(hooks, number) for hooks in kept for number in hooks if number >= first]
 
     def remove(self) -> None:
         """Remove them."""
@@ -208,32 +220,90 @@ class _Tensors:
 
     Parameters
     ----------
-    tensors : iterable of object
-        Other objects are ignored.
-    silent : iterable of object
-        Tensors that may change without a change of their version.
+    buffers : iterable of object
+        Tensors that, where they are small, may change without a change of their version: batch normalisation so changes
+        its running statistics, and an observer of a model that learns to be quantised the extremes that it saw.
+    others : iterable of object
+        Tensors that may not. Other objects are ignored.
     """
 
-    def __init__(self, tensors: Iterable[Any], silent: Iterable[Any] = ()) -> None:
+    def __init__(self, buffers: Iterable[Any], others: Iterable[Any]) -> None:
         # An in-place change increases a tensor's version. Only tensors with a new version are copied back.
-        self._before = [(tensor, tensor._version, tensor.detach().clone()) for tensor in _kept(tensors)]
-        self._silent = [(tensor, tensor.detach().clone()) for tensor in _kept(silent)]
+        self._before: list[tuple[torch.Tensor, int, torch.Tensor]] = []
+        self._silent: list[tuple[torch.Tensor, int, torch.Tensor]] = []
+        together: dict[Any, list[torch.Tensor]] = {}
+        for one in _kept(buffers):
+            if one.numel() > _FEW:
+                self._before.append(_copied(one))
+            elif type(one) is torch.Tensor and one.layout == torch.strided and one.is_contiguous():
+                together.setdefault((one.dtype, one.device), []).append(one)
+            else:
+                self._silent.append(_copied(one))
+        self._before += map(_copied, _kept(others))
+        # Small tensors are copied and compared as one.
+        self._together = [_Joined(tensors) for tensors in together.values()]
 
     def has_changed(self, tensor: torch.Tensor) -> bool:
         """Tell whether a tensor was changed in place."""
-        return any(one is tensor and one._version != version for one, version, _ in self._before)
+        return any(one is tensor and one._version != version for one, version, _ in self._all())
+
+    def _all(self) -> Iterator[tuple[torch.Tensor, int, torch.Tensor]]:
+        yield from self._before
+        yield from self._silent
+        for joined in self._together:
+            yield from joined.parts
 
     def restore(self) -> None:
         """Undo changes in place."""
-        # First, since it gives a tensor a new version.
-        for tensor, before in self._silent:
-            # An unneeded write would invalidate a graph before its backward pass.
-            if not torch.equal(tensor, before):
-                _put_into(tensor, before)
-        for index, (tensor, version, before) in enumerate(self._before):
-            if tensor._version != version:
-                _put_into(tensor, before)
-                self._before[index] = (tensor, tensor._version, before)
+        for joined in self._together:
+            if joined.has_changed():
+                _restore_all(joined.parts, by_value=True)
+        _restore_all(self._silent, by_value=True)
+        _restore_all(self._before, by_value=False)
+
+
+class _Joined:
+    """Copies of small contiguous tensors of one type, as one tensor."""
+
+    def __init__(self, tensors: list[torch.Tensor]) -> None:
+        self._tensors = tensors
+        self._values = _joined(tensors)
+        self._shapes = [tensor.shape for tensor in tensors]
+        self._versions = [tensor._version for tensor in tensors]
+
+    @cached_property
+    def parts(self) -> list[tuple[torch.Tensor, int, torch.Tensor]]:
+        """Each tensor with its version and its copy."""
+        copies = self._values.split_with_sizes([shape.numel() for shape in self._shapes])
+        found = zip(self._tensors, self._versions, copies, self._shapes, strict=True)
+        return [(tensor, version, copy.view(shape)) for tensor, version, copy, shape in found]
+
+    def has_changed(self) -> bool:
+        """Tell whether any tensor has other values, in its bits, or another shape."""
+        return [tensor.shape for tensor in self._tensors] != self._shapes or not torch.equal(
+            _joined(self._tensors).view(torch.uint8), self._values.view(torch.uint8)
+        )
+
+
+@torch.no_grad()
+def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([tensor if tensor.ndim == 1 else tensor.reshape(-1) for tensor in tensors])
+
+
+def _copied(tensor: torch.Tensor) -> tuple[torch.Tensor, int, torch.Tensor]:
+    return tensor, tensor._version, tensor.detach().clone()
+
+
+def _restore_all(tensors: list[tuple[torch.Tensor, int, torch.Tensor]], *, by_value: bool) -> None:
+    """Write the former values to tensors that have changed: another version, or other values, show it.
+
+    An unneeded write would invalidate a graph before its backward pass.
+    """
+    for index, (tensor, version, before) in enumerate(tensors):
+        changed = not torch.equal(tensor, before) if by_value else tensor._version != version
+        if changed:
+            _put_into(tensor, before)
+            tensors[index] = (tensor, tensor._version, before)
 
 
 @torch.no_grad()
@@ -258,65 +328,80 @@ def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors_in(one)
 
 
-def _silent(buffers: Iterable[Any]) -> list[Any]:
-    """Give the buffers that an operation may change without a new version.
-
-    Batch normalisation so changes its running statistics, and an observer of a model that learns to be quantised the
-    extremes that it saw, a few numbers for each channel.
-    """
-    return [one for one in buffers if isinstance(one, torch.Tensor) and one.numel() <= _FEW]
-
-
 class _Snapshot:
-    """A copy of a module's buffers, submodules and own attributes, to restore them."""
+    """A copy of the modules' buffers, submodules and own attributes, to restore them."""
 
-    def __init__(self, module: nn.Module) -> None:
-        own = module.__dict__
-        self._own, self._kind = own, type(module).__name__
-        self._attributes = own.copy()
-        self._identities = [*map(id, own.values())]
+    def __init__(self, structure: Structure) -> None:
+        self._modules, places = structure.modules, structure.places
+        own = self._own = [*map(OWN, structure.modules)]
+        self._attributes = [*map(dict.copy, own)]
+        self._names, self._values = _keys_and_values(own)
         # Most modules fill only these dictionaries, which a forward pass may change.
-        containers: list[Any] = [own["_buffers"], own["_modules"]]
-        held = [*own["_buffers"].values()]
-        for name, value in self._attributes.items():
-            kind = type(value)
-            if kind in _PLAIN or name in _OF_MODULE_ITSELF:
-                continue
-            if isinstance(value, (list, dict, set)):
-                containers.append(value)
-                held.extend(value.values() if isinstance(value, dict) else value)
-            elif isinstance(value, tuple):
-                held.extend(value)
-            else:
-                held.append(value)
-        self._containers = [(container, container.copy(), _identities(container)) for container in containers]
-        self._tensors = _Tensors(held, _silent(own["_buffers"].values()))
+        of_modules = [*chain.from_iterable(map(_BUFFERS_AND_CHILDREN, own))]
+        of_models = [own[number][name] for number, name in places.dictionaries]
+        lists = [own[number][name] for number, name in places.lists]
+        self._dictionaries = [*of_modules, *of_models]
+        self._contents = [*map(dict.copy, self._dictionaries)]
+        self._counts = [*map(len, self._dictionaries)]
+        self._keys, self._elements = _keys_and_values(self._dictionaries)
+        self._lists = [(one, one.copy(), _identities(one)) for one in lists if not isinstance(one, tuple)]
+        self._tensors = _Tensors(
+            chain.from_iterable(part.values() for part in of_modules[::2]),
+            chain(
+                *(part.values() for part in of_models),
+                *lists,
+                (own[number][name] for number, name in places.others),
+            ),
+        )
 
     def changed_tensors(self) -> Iterator[str]:
         """Name the attributes and buffers with floating-point tensors that a forward pass replaced or changed."""
-        buffers = self._containers[0]
-        for name, value in (*self._attributes.items(), *buffers[1].items()):
-            now = (self._own | buffers[0]).get(name)
-            before = list(_tensors_in(value)) if name not in _OF_MODULE_ITSELF else []
-            is_same = now is value and not any(self._tensors.has_changed(tensor) for tensor in before)
-            if before and not is_same:
-                yield f"{name!r} of the {self._kind}"
+        for number, (module, own, before) in enumerate(
+            zip(self._modules, self._own, self._attributes, strict=True)
+        ):
+            # Of each module, first its buffers and then its submodules.
+            buffers, kept = self._dictionaries[2 * number], self._contents[2 * number]
+            for name, value in (*before.items(), *kept.items()):
+                now = (own | buffers).get(name)
+                tensors = list(_tensors_in(value)) if name not in OF_MODULE_ITSELF else []
+                is_same = now is value and not any(self._tensors.has_changed(tensor) for tensor in tensors)
+                if tensors and not is_same:
+                    yield f"{name!r} of the {type(module).__name__}"
 
     def restore(self) -> None:
         """Undo the changes of a forward pass."""
-        own = self._own
-        if [*map(id, own.values())] != self._identities:
-            own.clear()
-            own.update(self._attributes)
-        for container, value, identities in self._containers:
+        if not _are_same(self._own, self._names, self._values):
+            _put_back(self._own, self._attributes)
+        if [*map(len, self._dictionaries)] != self._counts or not _are_same(
+            self._dictionaries, self._keys, self._elements
+        ):
+            _put_back(self._dictionaries, self._contents)
+        for container, value, identities in self._lists:
             if _identities(container) != identities:
                 container.clear()
                 container.extend(value) if isinstance(container, list) else container.update(value)
         self._tensors.restore()
 
 
-def _identities(container: list[Any] | dict[Any, Any] | set[Any]) -> Any:
+def _keys_and_values(dictionaries: Sequence[dict[Any, Any]]) -> tuple[list[Any], list[Any]]:
+    """Give all keys and all values of dictionaries, by loops in C."""
+    return [*chain.from_iterable(dictionaries)], [*chain.from_iterable(map(dict.values, dictionaries))]
+
+
+def _are_same(dictionaries: Sequence[dict[Any, Any]], keys: list[Any], values: list[Any]) -> bool:
+    """Tell whether dictionaries have the same keys, and the same objects as values."""
+    keys_now, values_now = _keys_and_values(dictionaries)
+    return len(keys_now) == len(keys) and all(map(is_, values_now, values)) and all(map(is_, keys_now, keys))
+
+
+def _put_back(dictionaries: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]]) -> None:
+    """Give dictionaries their former contents, where they have others."""
+    for now, then in zip(dictionaries, before, strict=True):
+        if not _are_same([now], *_keys_and_values([then])):
+            now.clear()
+            now.update(then)
+
+
+def _identities(container: list[Any] | set[Any]) -> Any:
     """Give the identities of the elements of a container, to detect that one was replaced."""
-    if isinstance(container, dict):
-        return [*container, *map(id, container.values())]
     return {*map(id, container)} if isinstance(container, set) else [*map(id, container)]

@@ -1,10 +1,14 @@
-"""The modules of a PyTorch model, found in one walk, with the properties of their classes."""
+"""The modules of a PyTorch model, with the properties of their classes; found again only after a change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain, compress
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 import torch
@@ -12,6 +16,78 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from explain.backends.operations.endings import ActivationKind
+
+# Dictionaries that every module has, whose contents decide what a call of it computes.
+_TENSORS = itemgetter("_parameters", "_buffers")
+_CHILDREN_AND_HOOKS = itemgetter(
+    "_modules", "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+)
+OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
+"""The names of the attributes that every module has."""
+OWN = attrgetter("__dict__")
+"""Gives the attributes of a module."""
+_IS_TRAINING = attrgetter("training")
+# The number of a module, and the name of an attribute.
+_Place = tuple[int, str]
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
+
+# A scripted or traced layer has the name of its class only.
+_RECURRENT = frozenset(kind.__name__ for kind in (nn.RNN, nn.LSTM, nn.GRU))
+
+
+@dataclass
+class Places:
+    """Where in the modules' own attributes a change would show, by the number of the module.
+
+    Parameters
+    ----------
+    plain : list of callable
+        For each module, from its attributes to those that cannot change in place.
+    lists, dictionaries, others : list of (int, str)
+        The other attributes: lists, tuples and sets, dictionaries, and other objects.
+    settings : list of (int, str)
+        Those of `others` that have attributes in turn, as a configuration has.
+    switches : list of (int, str)
+        The buffers that are no numbers in floating point, such as whether an observer is on: they change in place.
+    """
+
+    plain: list[Callable[[dict[str, Any]], tuple[Any, ...]]] = field(default_factory=list)
+    lists: list[_Place] = field(default_factory=list)
+    dictionaries: list[_Place] = field(default_factory=list)
+    others: list[_Place] = field(default_factory=list)
+    settings: list[_Place] = field(default_factory=list)
+    switches: list[_Place] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, modules: Iterable[nn.Module]) -> Places:
+        """Sort the attributes of modules."""
+        found = cls()
+        for number, module in enumerate(modules):
+            found._add(number, module.__dict__)
+        return found
+
+    def _add(self, number: int, own: dict[str, Any]) -> None:
+        plain = []
+        for name, value in own.items():
+            place = number, name
+            if name in OF_MODULE_ITSELF:
+                continue
+            if _is_plain(value):
+                plain.append(name)
+            elif isinstance(value, dict):
+                self.dictionaries.append(place)
+            elif isinstance(value, (list, tuple, set)):
+                self.lists.append(place)
+            else:
+                self.others.append(place)
+                is_framework = isinstance(value, (nn.Module, torch.Tensor, type))
+                if isinstance(getattr(value, "__dict__", None), dict) and not is_framework:
+                    self.settings.append(place)
+        # Of one name `itemgetter` gives the value itself.
+        self.plain.append(itemgetter(*plain, plain[0]) if plain else _nothing)
+        for name, buffer in own.get("_buffers", {}).items():
+            if isinstance(buffer, torch.Tensor) and not (buffer.is_floating_point() or buffer.is_inference()):
+                self.switches.append((number, name))
 
 
 @dataclass(frozen=True)
@@ -26,8 +102,12 @@ class Structure:
         The modules in training mode.
     activations : tuple of (torch.nn.Module, str)
         Softmax, log-softmax and sigmoid layers, with their kind.
+    compiled : tuple of torch.nn.Module
+        The modules that were compiled in place.
     convolve : bool
         Whether any module convolves pictures.
+    recurrent : bool
+        Whether any module is a recurrent layer, or one that was scripted or traced.
     lazy : bool
         Whether the shape of any parameter is not known yet.
     stock : bool
@@ -35,39 +115,157 @@ class Structure:
         methods.
     by_batch : bool
         Whether any module quantises its input by the extremes of the whole batch, so that every other example counts.
+    places : Places
+        Where else a change of the modules would show.
+    token : hashable
+        The same as long as modules, their attributes, hooks and lists are the same, whatever their mode and the
+        numbers in their parameters.
     """
 
     modules: tuple[nn.Module, ...] = ()
     training: tuple[nn.Module, ...] = ()
     activations: tuple[tuple[nn.Module, ActivationKind], ...] = ()
+    compiled: tuple[nn.Module, ...] = ()
     convolve: bool = False
+    recurrent: bool = False
     lazy: bool = False
     stock: bool = False
     by_batch: bool = False
-
-    def token(self) -> tuple[int, ...]:
-        """Give the same value as long as modules, their attributes, hooks and lists are the same objects.
-
-        Switches in buffers, such as whether an observer is on, change in place.
-
-        Compute it only when it is needed: for a small model this takes longer than a call of the model.
-        """
-        found: list[int] = []
-        for module in self.modules:
-            found.append(id(module))
-            for value in module.__dict__.values():
-                found.append(id(value))
-                if isinstance(value, (dict, list)):
-                    found.extend(map(id, value.values() if isinstance(value, dict) else value))
-            buffers = module.__dict__.get("_buffers")
-            found.extend(_versions_of_switches(buffers) if isinstance(buffers, dict) else ())
-        return tuple(found)
+    places: Places = field(default_factory=Places)
+    token: Hashable = None
 
 
-def _versions_of_switches(buffers: dict[str, Any]) -> Iterator[int]:
-    for buffer in buffers.values():
-        if isinstance(buffer, torch.Tensor) and not (buffer.is_floating_point() or buffer.is_inference()):
-            yield buffer._version
+class _Known:
+    """A structure as it was found, to tell whether it still is so; it keeps no module alive.
+
+    Parameters
+    ----------
+    found : Structure
+        The structure of a model.
+
+    Raises
+    ------
+    KeyError
+        If a module lacks what every module has.
+    """
+
+    def __init__(self, found: Structure) -> None:
+        modules, places = found.modules, found.places
+        self._modules = [*map(weakref.ref, modules)]
+        numbers = {id(module): number for number, module in enumerate(modules)}
+        self._activations = [(numbers[id(module)], kind) for module, kind in found.activations]
+        self._compiled = [numbers[id(module)] for module in found.compiled]
+        self._facts = replace(found, modules=(), training=(), activations=(), compiled=(), token=object())
+        own = [*map(OWN, modules)]
+        self._plain, self._seen = _plain(own, places), _seen(modules, own, places)
+        # An object that is freed would leave its identity to another one.
+        parts = chain(
+            *(own[number][name] for number, name in places.lists),
+            *(own[number][name].values() for number, name in places.dictionaries),
+        )
+        self._held = [*filter(_is_plain, parts)]
+        self._watched = [*_references(own[number][name] for number, name in places.others)]
+
+    def again(self) -> Structure | None:
+        """Give the structure with the modules' present modes; None if anything else has changed."""
+        modules = []
+        for reference in self._modules:
+            module = reference()
+            if module is None:
+                return None
+            modules.append(module)
+        own, places = [*map(OWN, modules)], self._facts.places
+        try:
+            plain = _plain(own, places)
+            is_same = len(plain) == len(self._plain) and all(map(is_, plain, self._plain))
+            is_same = is_same and _seen(modules, own, places) == self._seen
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError):
+            # An attribute is gone, or of another type; or the keys of a dictionary cannot be compared.
+            return None
+        if not is_same or any(reference() is None for reference in self._watched):
+            return None
+        return self.of(tuple(modules))
+
+    def of(self, modules: tuple[nn.Module, ...]) -> Structure:
+        """Give the structure with its modules."""
+        return replace(
+            self._facts,
+            modules=modules,
+            training=tuple(compress(modules, map(_IS_TRAINING, modules))),
+            activations=tuple((modules[number], kind) for number, kind in self._activations),
+            compiled=tuple(modules[number] for number in self._compiled),
+        )
+
+
+def _plain(own: Sequence[dict[str, Any]], places: Places) -> list[Any]:
+    """Give the attributes of modules that cannot change in place."""
+    return [*chain.from_iterable(read(part) for read, part in zip(places.plain, own, strict=True))]
+
+
+def _seen(modules: Sequence[nn.Module], own: Sequence[dict[str, Any]], places: Places) -> tuple[Any, ...]:
+    """Give all else that decides how modules compute, as identities, which keep nothing alive.
+
+    Loops over modules are in C: this is done at each call, and for a small model takes as long as a layer.
+    """
+    of_tensors = [*filter(None, chain.from_iterable(map(_TENSORS, own)))]
+    of_others = [*filter(None, chain.from_iterable(map(_CHILDREN_AND_HOOKS, own)))]
+    tensors = [*chain.from_iterable(map(dict.values, of_tensors))]
+    kinds: list[Any] = [*map(type, modules)]
+    found: tuple[Any, ...] = (
+        kinds,
+        [kind.forward for kind in dict.fromkeys(kinds)],
+        [*map(len, own)],
+        [*map(id, of_tensors)],
+        [*map(id, of_others)],
+        [*chain.from_iterable(of_tensors)],
+        # Each hook has a number of its own, which is its key.
+        [*chain.from_iterable(of_others)],
+        [*map(id, tensors)],
+        [*map(id, chain.from_iterable(map(dict.values, of_others)))],
+        [None if one is None else one.shape for one in tensors],
+    )
+    if places.lists:
+        lists = [own[number][name] for number, name in places.lists]
+        found += ([*map(len, lists)], [*map(id, chain.from_iterable(lists))])
+    if places.dictionaries:
+        dictionaries = [own[number][name] for number, name in places.dictionaries]
+        found += (
+            [*map(len, dictionaries)],
+            [*chain.from_iterable(dictionaries)],
+            [*map(id, chain.from_iterable(map(dict.values, dictionaries)))],
+        )
+    if places.others:
+        found += (
+            [id(own[number][name]) for number, name in places.others],
+            [_settings(own[number][name]) for number, name in places.settings],
+        )
+    if places.switches:
+        found += ([own[number]["_buffers"][name]._version for number, name in places.switches],)
+    return found
+
+
+def _nothing(own: dict[str, Any]) -> tuple[Any, ...]:
+    return ()
+
+
+def _references(objects: Iterable[Any]) -> Iterator[weakref.ref[Any]]:
+    """Give a weak reference to each object that supports one."""
+    for one in objects:
+        with suppress(TypeError):
+            yield weakref.ref(one)
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value cannot change, and contains no other objects."""
+    return type(value) in _PLAIN or (type(value) is tuple and all(map(_is_plain, value)))
+
+
+def _settings(value: Any) -> list[Any]:
+    """Give the names of an object's attributes, and the values of those that are plain, such as of a configuration."""
+    return [(name, one) for name, one in value.__dict__.items() if type(one) in _PLAIN]
+
+
+_known: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -82,8 +280,8 @@ class _Traits:
 def structure_of(model: Any) -> Structure:
     """Give the modules of a model; none for another callable.
 
-    The modules are the same as in ``model.modules()``, at lower cost: for a small model, ``model.modules()`` takes
-    longer than a call of the model.
+    They are looked for once, and again after a change: for a small model, ``model.modules()`` takes longer than a call
+    of the model.
 
     Examples
     --------
@@ -95,11 +293,39 @@ def structure_of(model: Any) -> Structure:
         return Structure()
     if isinstance(model, torch.jit.ScriptModule):
         modules = tuple(model.modules())
-        return Structure(modules, tuple(module for module in modules if module.training))
+        training = tuple(module for module in modules if module.training)
+        return Structure(modules, training, recurrent=any(_is_recurrent(module) for module in modules))
+    try:
+        known = _known.get(model)
+    except TypeError:
+        known = None
+    found = None if known is None else known.again()
+    return _found_anew(model) if found is None else found
+
+
+def _found_anew(model: nn.Module) -> Structure:
+    structure = _walked(model)
+    if structure.lazy:
+        # The parameters will get a shape in place.
+        return structure
+    # What has no weak references, or lacks what every module has, is looked at anew for each call.
+    with suppress(TypeError, KeyError, AttributeError):
+        known = _known[model] = _Known(structure)
+        return known.of(structure.modules)
+    return replace(structure, token=object())
+
+
+def _is_recurrent(module: nn.Module) -> bool:
+    """Tell whether a module is a recurrent layer, or one that was scripted or traced."""
+    return isinstance(module, nn.RNNBase) or getattr(module, "original_name", None) in _RECURRENT
+
+
+def _walked(model: nn.Module) -> Structure:
     found: dict[int, nn.Module] = {}
     training: list[nn.Module] = []
     activations: list[tuple[nn.Module, ActivationKind]] = []
-    convolve, lazy, stock, by_batch = False, False, True, False
+    compiled: list[nn.Module] = []
+    convolve, recurrent, lazy, stock, by_batch = False, False, False, True, False
     left = [model]
     while left:
         module = left.pop()
@@ -111,6 +337,8 @@ def structure_of(model: Any) -> Structure:
         traits = _traits_of(kind)
         if traits.convolves:
             convolve = True
+        if _is_recurrent(module):
+            recurrent = True
         if traits.by_batch:
             by_batch = True
         if traits.may_be_lazy and _is_lazy(module):
@@ -120,13 +348,27 @@ def structure_of(model: Any) -> Structure:
         # What `torch.compile` wraps has the modules as its own, and all else of the module that it wraps.
         if module.training:
             training.append(module)
+        # `Module.compile` puts a compiled call beside the module's own.
+        if own.get("_compiled_call_impl") is not None:
+            compiled.append(module)
         if not traits.stock or own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own:
             stock = False
         below = own["_modules"]
         if below:
             left.extend(one for one in reversed(below.values()) if one is not None)
     modules = tuple(found.values())
-    return Structure(modules, tuple(training), tuple(activations), convolve, lazy, stock, by_batch)
+    return Structure(
+        modules,
+        tuple(training),
+        tuple(activations),
+        tuple(compiled),
+        convolve=convolve,
+        recurrent=recurrent,
+        lazy=lazy,
+        stock=stock,
+        by_batch=by_batch,
+        places=Places.of(modules),
+    )
 
 
 @lru_cache(maxsize=512)
@@ -135,6 +377,7 @@ def _traits_of(kind: Any) -> _Traits:
     return _Traits(
         stock=stock,
         convolves=issubclass(kind, nn.Conv2d),
+        recurrent=issubclass(kind, nn.RNNBase),
         activation=_activation_of(kind),
         may_be_lazy=not stock or issubclass(kind, LazyModuleMixin),
         by_batch=kind.__module__.startswith("torch.ao.nn.quantized.dynamic."),

@@ -115,9 +115,9 @@ class _GraphGradients:
     def watch(self, tensors: Any) -> None:
         """Do nothing: every tensor of a graph has a gradient."""
 
-    def gradient(self, target: Any, sources: Any) -> Any:
-        """Give the gradient of the sum of a target to some tensors."""
-        return tf.gradients(target, list(sources))
+    def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
+        """Give the gradient of the sum of a target to some tensors, or from the gradients that arrive at the target."""
+        return tf.gradients(target, list(sources), output_gradients)
 
 
 def tape_for(places: Iterable[TensorFlowPlace]) -> Any:

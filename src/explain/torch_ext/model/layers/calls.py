@@ -162,6 +162,21 @@ class TorchPlace(Place):
             handle.remove()
 
     @contextmanager
+    def on_the_way(self) -> Iterator[list[Tensor]]:
+        """Record the output, batch first, as it stands in the autograd graph; the model goes on with a copy.
+
+        The model may change its copy in place. It need not make the call.
+        """
+        found: list[Tensor] = []
+
+        def record(output: Tensor) -> Tensor:
+            found.append(output)
+            return output.clone()
+
+        with self.passed_through(self._batch_first(record)):
+            yield found
+
+    @contextmanager
     def ended(self) -> Iterator[None]:
         """End the run of the model after the call, by `EndOfRun`."""
         count = -1

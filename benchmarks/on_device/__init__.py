@@ -1,0 +1,1 @@
+"""What `benchmarks.cuda` checks and measures on a device."""

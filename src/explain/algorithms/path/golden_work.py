@@ -1,0 +1,324 @@
+"""The gradients of some examples at the golden nodes taken so far, their means, and what these are off by."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
+from explain.algorithms.path.golden_levels import Level, gap_factors
+from explain.algorithms.path.integral import moved_inputs, sizes, summed_gradients
+from explain.inputs.examples import Array
+from explain.running.problem import Problem
+from explain.running.quadrature import nodes_and_weights
+
+# The size of an error estimated from jumps at random places is right on average. Where all gradients are at hand its
+# distribution is known too, and so the size that 95 % do not exceed; this allows for the rest. Where levels are
+# compared, a share of the size is added, and more where few gaps matter. All were tuned on two networks, and
+# benchmarks/calibration.py judges them on others.
+_ALLOWANCE, _NORMAL_95 = 1.05, 1.645
+_BOUND_OF_LEVELS, _FEW_GAPS_SHARE = 1.3, 1.0
+
+# No difference of levels sees every jump of a network with few kinks: the error of the first level, which does, falls
+# with the spread of the nodes. This share of it is a lower limit.
+_SHARE_OF_FIRST = 0.8
+
+# The kurtosis of a place anywhere in a gap, less one: E(o⁴) / E(o²)² − 1 for o uniform on both sides of zero.
+_KURTOSIS = 0.8
+
+# Differences of gradients are compared by sketches with so many values.
+_SKETCH = 128
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of the maps of some examples, one entry each.
+
+    Parameters
+    ----------
+    steps : numpy.ndarray of int
+        The number of nodes of each map.
+    bound : numpy.ndarray
+        The bound of its error, relative to its size.
+    likely : numpy.ndarray
+        What foretells the bound at more nodes.
+    delta : numpy.ndarray
+        Its relative convergence delta.
+    """
+
+    steps: Array
+    bound: Array
+    likely: Array
+    delta: Array
+
+
+class Work(ABC):
+    """The gradients of some examples that are not done, which all have the same nodes.
+
+    Parameters
+    ----------
+    problem : Problem
+        The explanation to compute.
+    rows : numpy.ndarray of int
+        The examples, shape (N,).
+    levels : tuple of Level
+        The levels of refinement.
+    at_baseline : numpy.ndarray
+        The score of the baseline of every example of the problem.
+    """
+
+    def __init__(self, problem: Problem, rows: Array, levels: tuple[Level, ...], at_baseline: Array) -> None:
+        self._problem, self._at_baseline = problem, at_baseline
+        self.levels = levels
+        self.rows = rows
+        """The examples that are not done."""
+        self.place = -1
+        """The place of the level whose nodes have been taken."""
+        self._parts: tuple[Array, ...] = ()
+        """One array per input, shape (sums, N, ...): what each level's shares are shares of."""
+        self._sketches = np.zeros((0, len(rows), 0))
+        """Sketches of the products with the gradients at single nodes, shape (nodes, N, values)."""
+
+    @property
+    def level(self) -> Level:
+        """The level whose nodes have been taken."""
+        return self.levels[self.place]
+
+    def advance(self, place: int) -> None:
+        """Take the nodes up to those of a level."""
+        if place > self.place:
+            self._take(self.level.number if self._parts else 0, self.levels[place])
+            self.place = place
+
+    @abstractmethod
+    def _take(self, taken: int, level: Level) -> None:
+        """Take the nodes of a level that come after the first `taken`."""
+
+    @abstractmethod
+    def judged(self, which: Array, tolerance: float) -> Judged:
+        """Judge the maps of some of the examples, given by their places among `rows`."""
+
+    @abstractmethod
+    def means(self, which: Array, steps: Array) -> tuple[Array, ...]:
+        """Give the mean gradients of some of the examples over so many nodes each, one array per input."""
+
+    def keep(self, left: npt.NDArray[np.bool_]) -> None:
+        """Go on with some of the examples."""
+        if not left.all():
+            self.rows = self.rows[left]
+            self._parts = tuple(one[:, left] for one in self._parts)
+            self._sketches = self._sketches[:, left]
+
+    def _products(self, gradients: tuple[Array, ...]) -> list[Array]:
+        """Multiply gradients at single nodes by input − baseline; one array per input of shape (nodes, N, values)."""
+        moved = moved_inputs(self._problem, self.rows)
+        return [
+            gradient.reshape(*gradient.shape[:2], -1) * step.reshape(len(step), -1)
+            for step, gradient in zip(moved, gradients, strict=True)
+        ]
+
+    def _relative_delta(self, which: Array, sums: Array) -> Array:
+        """Give the relative convergence deltas of maps that have these sums."""
+        rows = self.rows[which]
+        relative_delta: Array = convergence_delta(
+            (sums[:, np.newaxis],), self._problem.scores[rows], self._at_baseline[rows]
+        )[1]
+        return relative_delta
+
+
+class Apart(Work):
+    """Gradients that are kept one by one: each jump between two nodes is seen."""
+
+    _totals = np.zeros((0, 0))
+    """The sums of the products with the gradient at each node, shape (nodes, N)."""
+
+    def _take(self, taken: int, level: Level) -> None:
+        new = summed_gradients(self._problem, self.rows, level.nodes[taken:], np.eye(level.number - taken))
+        products = self._products(new)
+        sketches = np.concatenate([sketched(one) for one in products], axis=-1)
+        totals = np.sum([one.sum(axis=-1, dtype=np.float64) for one in products], axis=0)
+        if taken:
+            new = tuple(np.concatenate(pair) for pair in zip(self._parts, new, strict=True))
+            sketches = np.concatenate([self._sketches, sketches])
+            totals = np.concatenate([self._totals, totals])
+        self._parts, self._sketches, self._totals = new, sketches, totals
+
+    def keep(self, left: npt.NDArray[np.bool_]) -> None:
+        """Go on with some of the examples."""
+        super().keep(left)
+        self._totals = self._totals[:, left]
+
+    def judged(self, which: Array, tolerance: float) -> Judged:
+        """Judge maps by the differences of neighbouring gradients.
+
+        A map that is within the tolerance, but misses the difference of the scores, may have missed it by less with a
+        few nodes fewer: every number of nodes is a rule of its own. So these are tried, the largest first.
+        """
+        number = self.level.number
+        steps = np.full(len(which), number)
+        bound, likely = self._bounds(which, number)
+        delta = self._relative_delta(which, self._sums(which, number))
+        missed = np.flatnonzero((bound <= tolerance) & (delta > WORST_RELATIVE_DELTA))
+        before = self.levels[self.place - 1].number if self.place else number
+        for fewer in range(number - 1, before, -1):
+            if not len(missed):
+                break
+            some = which[missed]
+            tried = self._relative_delta(some, self._sums(some, fewer))
+            hit = tried <= WORST_RELATIVE_DELTA
+            hit[hit] = self._bounds(some[hit], fewer)[0] <= tolerance
+            steps[missed[hit]], delta[missed[hit]] = fewer, tried[hit]
+            bound[missed[hit]] = self._bounds(some[hit], fewer)[0]
+            missed = missed[~hit]
+        return Judged(steps, bound, likely, delta)
+
+    def means(self, which: Array, steps: Array) -> tuple[Array, ...]:
+        """Give the mean gradients of some of the examples over so many nodes each."""
+        found = tuple(np.zeros((len(which), *one.shape[2:]), one.dtype) for one in self._parts)
+        for number in np.unique(steps):
+            alike = steps == number
+            _, weights = nodes_and_weights("golden", int(number))
+            for total, one in zip(found, self._parts, strict=True):
+                total[alike] = np.tensordot(weights.astype(one.dtype), one[:number, which[alike]], axes=1)
+        return found
+
+    def _sums(self, which: Array, number: int) -> Array:
+        sums: Array = nodes_and_weights("golden", number)[1] @ self._totals[:number, which]
+        return sums
+
+    def _bounds(self, which: Array, number: int) -> tuple[Array, Array]:
+        """Bound the errors of maps of so many nodes, and give the estimates of their sizes with the same allowance."""
+        nodes, weights = nodes_and_weights("golden", number)
+        sketches = self._sketches[:number, which]
+        size = np.linalg.norm(np.tensordot(weights, sketches, axes=1), axis=-1)
+        error, unsure = error_of_gaps(nodes, sketches)
+        return relative(_ALLOWANCE * error * unsure, size), relative(
+            _ALLOWANCE * error * np.sqrt(unsure), size
+        )
+
+
+class Summed(Work):
+    """Gradients of which sums are kept only, for large inputs: means of several levels are compared."""
+
+    def _take(self, taken: int, level: Level) -> None:
+        into = level.sum_of[taken:]
+        asked = np.unique(into)
+        weights = (asked[:, np.newaxis] == into) * level.slopes[taken:]
+        new = summed_gradients(self._problem, self.rows, level.nodes[taken:], weights)
+        parts = tuple(np.zeros((level.sums, *one.shape[1:]), one.dtype) for one in new)
+        for total, part in zip(parts, new, strict=True):
+            total[asked] = part
+        if taken:
+            # Sums whose nodes are weighted alike from here on become one.
+            first = np.unique(self.level.sum_of, return_index=True)[1]
+            for total, part in zip(parts, self._parts, strict=True):
+                for own, one in zip(level.sum_of[first], part, strict=True):
+                    total[own] += one
+        else:
+            sketches = np.concatenate([sketched(one) for one in self._products(parts)], axis=-1)
+            self._sketches = sketches / level.slopes[:, np.newaxis, np.newaxis]
+        self._parts = parts
+
+    def judged(self, which: Array, tolerance: float) -> Judged:
+        """Judge maps by the differences of levels; at the first level, of neighbouring gradients."""
+        level, moved = self.level, moved_inputs(self._problem, self.rows[which])
+        means = self._combined(0, which)
+        size = sizes(moved, means)
+        first_nodes = self.levels[0].nodes
+        first, unsure = error_of_gaps(first_nodes, self._sketches[:, which])
+        likely = relative(_BOUND_OF_LEVELS * first, size)
+        bound = relative(_ALLOWANCE * unsure * first, size)
+        if self.place:
+            error = np.zeros(len(which))
+            for row, factor in enumerate(level.factors, start=1):
+                error = np.maximum(error, factor * sizes(moved, self._combined(row, which)))
+            fallen = _SHARE_OF_FIRST * level.spread / self.levels[0].spread
+            error = np.maximum(error, fallen * first)
+            bound = likely = relative(np.maximum(_BOUND_OF_LEVELS, _FEW_GAPS_SHARE * unsure) * error, size)
+        sums = np.sum(
+            [
+                (step * mean).reshape(len(which), -1).sum(axis=1, dtype=np.float64)
+                for step, mean in zip(moved, means, strict=True)
+            ],
+            axis=0,
+        )
+        return Judged(np.full(len(which), level.number), bound, likely, self._relative_delta(which, sums))
+
+    def means(self, which: Array, steps: Array) -> tuple[Array, ...]:
+        """Give the mean gradients of some of the examples, over all nodes that were taken."""
+        return self._combined(0, which)
+
+    def _combined(self, row: int, which: Array) -> tuple[Array, ...]:
+        shares = self.level.shares[row]
+        return tuple(np.tensordot(shares.astype(one.dtype), one[:, which], axes=1) for one in self._parts)
+
+
+def error_of_gaps(nodes: Array, sketches: Array) -> tuple[Array, Array]:
+    """Estimate the size of the error of a mean of gradients from the differences of neighbouring ones.
+
+    The error is Σ o δ over the gaps: δ is the difference of the gradients, and the place o of the jump in the gap is
+    random. So its square has the mean Σ q, where q = E(o²) ‖δ‖², and the variance 0.8 Σ q² + 2 Σ (pairs' products)².
+
+    Parameters
+    ----------
+    nodes : numpy.ndarray
+        Shape (K,).
+    sketches : numpy.ndarray
+        What keeps the norms and the products of the gradients, shape (K, N, values).
+
+    Returns
+    -------
+    error : numpy.ndarray
+        The root of the mean, shape (N,); NaN for a single node.
+    unsure : numpy.ndarray
+        The size that 95 % of errors do not exceed, as a multiple of it, shape (N,).
+    """
+    order = np.argsort(nodes)
+    if len(order) == 1:
+        return np.full(sketches.shape[1], np.nan), np.ones(sketches.shape[1])
+    jumps = np.diff(sketches[order], axis=0) * gap_factors(nodes[order])[:, np.newaxis, np.newaxis]
+    by_example = jumps.swapaxes(0, 1)
+    products = by_example @ by_example.swapaxes(1, 2)
+    squares = np.einsum("ngg->ng", products)
+    total, alone = squares.sum(axis=1), np.square(squares).sum(axis=1)
+    among = np.einsum("ngh,ngh->n", products, products) - alone
+    spread = np.sqrt(_KURTOSIS * alone + 2 * np.maximum(among, 0))
+    share = np.divide(spread, total, out=np.zeros_like(total), where=total > 0)
+    return np.sqrt(total), np.sqrt(1 + _NORMAL_95 * share)
+
+
+def relative(error: Array, size: Array) -> Array:
+    """Divide errors by the sizes of their maps; a map of zeros has none if nothing else was seen on the path."""
+    shares: Array = np.divide(error, size, out=np.where(error == 0, 0.0, np.inf), where=size != 0)
+    return shares
+
+
+def sketched(values: Array) -> Array:
+    """Add up the values of each last axis in a few places, with random signs: norms are kept, on average.
+
+    (Charikar, Chen & Farach-Colton, "Finding frequent items in data streams", 2002.) Few values are given as they are.
+
+    Examples
+    --------
+    >>> sketched(np.ones((2, 3))).tolist()
+    [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    >>> sketched(np.ones((1, 1000))).shape
+    (1, 128)
+    """
+    count = values.shape[-1]
+    if count <= _SKETCH:
+        return values
+    whole = count // _SKETCH * _SKETCH
+    signed = values * _signs(count).astype(values.dtype)
+    found: Array = signed[..., :whole].reshape(*values.shape[:-1], -1, _SKETCH).sum(axis=-2)
+    found[..., : count - whole] += signed[..., whole:]
+    return found
+
+
+@lru_cache(maxsize=16)
+def _signs(count: int) -> Array:
+    return np.random.default_rng(0).choice([-1.0, 1.0], count)
