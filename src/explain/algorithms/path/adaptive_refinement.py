@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import ceil, inf, log, sqrt
 
 import numpy as np
@@ -93,9 +94,9 @@ class _Refined:
     def _nested(self, products: Array) -> Array | None:
         """Do the same while the nodes are those of Fejér's rule; None if its next level does not pay."""
         count = len(self.nodes)
-        self.weights = nodes_and_weights("fejer", count)[1]
+        self.weights = _fejer(count)[1]
         later = self.weights @ products
-        before = nodes_and_weights("fejer", count // 2)[1] @ products[1::2]
+        before = _fejer(count // 2)[1] @ products[1::2]
         apart = later - before
         growth = count / (count // 2)
         one = np.ones((1, 1))
@@ -106,20 +107,20 @@ class _Refined:
             steps = np.abs(np.diff(products, axis=0)).max(initial=0)
             rounding = _ROUNDING * np.finfo(self.gradients.dtype).eps * np.abs(products).max(initial=0)
             is_affine = steps <= rounding and self._delta(later)[1] <= _AFFINE_DELTA
-            return np.zeros(0) if is_affine else nodes_and_weights("fejer", _SECOND)[0][::2]
+            return np.zeros(0) if is_affine else _fejer(_SECOND)[0][::2]
         # Comparisons with NaN are false: values that are not finite raise an error after the method.
         if not (self.error > self._tolerance or self._misses(later)):
             return np.zeros(0)
         finer = 2 * count + 1
         if self.error > self._tolerance and finer <= self._most:
-            first = nodes_and_weights("fejer", count // 4)[1] @ products[3::4]
+            first = _fejer(count // 4)[1] @ products[3::4]
             pace = _norm(before - first) / max(_norm(apart), np.finfo(float).tiny)
             if pace >= _FAST:
                 levels = ceil(log(self.error / self._tolerance) / log(pace))
                 share = sqrt(judged(self.nodes, products).gaps.sum()) / _norm(later) / self._allowed
                 # An adaptive rule's estimate falls with the power 1.5 of the nodes.
                 if (count + 1) * 2.0**levels <= count * share ** (2 / 3):
-                    return nodes_and_weights("fejer", finer)[0][::2]
+                    return _fejer(finer)[0][::2]
         return None
 
     def _adapted(self, products: Array) -> Array:
@@ -226,7 +227,7 @@ def _refined(problem: Problem, rows: Array, at_baseline: Array) -> list[_Refined
         )
         for one, row in zip(moved, rows, strict=True)
     ]
-    nodes = [nodes_and_weights("fejer", _FIRST)[0]] * len(rows)
+    nodes = [_fejer(_FIRST)[0]] * len(rows)
     while True:
         asked = [place for place, new in enumerate(nodes) if len(new)]
         if not asked:
@@ -237,6 +238,12 @@ def _refined(problem: Problem, rows: Array, at_baseline: Array) -> list[_Refined
         for place, gradients in zip(places, found, strict=True):
             if len(nodes[place]):
                 nodes[place] = every[place].more(nodes[place], gradients)
+
+
+@cache
+def _fejer(count: int) -> tuple[Array, Array]:
+    """Give the nodes and weights of Fejér's rule, made once for all examples."""
+    return nodes_and_weights("fejer", count)
 
 
 def _norm(product: Array) -> float:
