@@ -377,7 +377,6 @@ def _traits_of(kind: Any) -> _Traits:
     return _Traits(
         stock=stock,
         convolves=issubclass(kind, nn.Conv2d),
-        recurrent=issubclass(kind, nn.RNNBase),
         activation=_activation_of(kind),
         may_be_lazy=not stock or issubclass(kind, LazyModuleMixin),
         by_batch=kind.__module__.startswith("torch.ao.nn.quantized.dynamic."),
