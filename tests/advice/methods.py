@@ -50,6 +50,9 @@ WIDE = np.random.default_rng(3).normal(size=(2, 24)).astype(np.float32) + 2
 OF_NINE = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
 REFERENCES = np.random.default_rng(0).random((9, 2))
 
+# One node of each example, in the middle of its path.
+MIDDLE = np.tile([[[0.5], [1.0]]], (len(TABLE), 1, 1))
+
 
 def squares(kit: Any) -> Any:
     return kit.function(lambda x: x * x)
@@ -529,6 +532,33 @@ ADVICE = [
         TORCH,
     ),
     Advice(
+        " chooses its nodes by the gradients, and n_steps=",
+        OptionError,
+        lambda kit: attribute(linear(kit), TABLE, "ig", rule="adaptive", n_steps=8),
+        lambda kit: [
+            attribute(linear(kit), TABLE, "ig", rule="adaptive"),
+            attribute(linear(kit), TABLE, "ig", nodes=MIDDLE),
+        ],
+        TORCH,
+    ),
+    Advice(
+        " are given, and each tells the steps: give one of them",
+        OptionError,
+        lambda kit: attribute(linear(kit), TABLE, "ig", nodes=MIDDLE, n_steps=8),
+        lambda kit: [
+            attribute(linear(kit), TABLE, "ig", nodes=MIDDLE),
+            attribute(linear(kit), TABLE, "ig", n_steps=8),
+        ],
+        TORCH,
+    ),
+    Advice(
+        "nodes are of ",
+        OptionError,
+        lambda kit: attribute(linear(kit), TABLE[:1], "ig", nodes=MIDDLE),
+        lambda kit: attribute(linear(kit), TABLE[:1], "ig", nodes=MIDDLE[:1]),
+        TORCH,
+    ),
+    Advice(
         "max_steps (each tripling divides the error by about three) or tolerance",
         ConvergenceWarning,
         lambda kit: attribute(sharp(kit), np.ones((2, 4), np.float32), "ig", target=None, max_steps=9),
@@ -687,6 +717,16 @@ ADVICE = [
         lambda kit: [
             attribute(linear(kit), TABLE, "ig", engine="captum", n_steps=4),
             attribute(linear(kit), TABLE, "ig", n_steps=[3, 4]),
+        ],
+        TORCH,
+    ),
+    Advice(
+        "engine='captum' takes no nodes of each example's own",
+        EngineError,
+        lambda kit: attribute(linear(kit), TABLE, "ig", engine="captum", nodes=MIDDLE),
+        lambda kit: [
+            attribute(linear(kit), TABLE, "ig", engine="captum", n_steps=4),
+            attribute(linear(kit), TABLE, "ig", nodes=MIDDLE),
         ],
         TORCH,
     ),

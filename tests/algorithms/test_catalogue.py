@@ -54,7 +54,13 @@ def test_names_that_are_none(name):
 
 def test_options_are_filled_in():
     row = find_method("ig")
-    assert row.resolve_options({}) == {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405}
+    assert row.resolve_options({}) == {
+        "n_steps": "auto",
+        "rule": None,
+        "nodes": None,
+        "tolerance": 0.02,
+        "max_steps": 405,
+    }
     assert row.resolve_options({"n_steps": np.int64(3)})["n_steps"] == 3
     assert row.resolve_options({"n_steps": np.array([1, 2])})["n_steps"] == (1, 2)
     for value in (np.array([1, 0]), "3", 2.0, [5.0], [], [True], np.array([[5]])):

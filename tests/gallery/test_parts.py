@@ -65,6 +65,14 @@ def integral(count, **fields):
     return Attribution(ones, ones, "NC", "integrated_gradients", np.ones(count), **fields)
 
 
+def test_nodes_of_its_own_are_repeated_in_place_of_steps_and_rule():
+    nodes = np.full((2, 2, 1), 1.0)
+    first = integral(2, steps=np.ones(2, int), rule="adaptive", nodes=nodes, batch_size=64)
+    found = repeated({"tolerance": 0.01, "max_steps": 99, "seed": 3}, first)
+    assert found.pop("nodes").tolist() == nodes.tolist()
+    assert found == {"seed": 3, "batch_size": 64}
+
+
 def test_integrals_in_words():
     steps = np.array([15, 135])
     fixed = integral(2, steps=steps, rule="fejer", options={"n_steps": [15, 135], "tolerance": 0.02})

@@ -371,3 +371,30 @@ def test_two_tests_that_share_a_name_are_told_so_when_they_are_written(pytester)
     run(pytester, "--explain-update").assert_outcomes(passed=2)
     suite(pytester, text=text(", name='two'", "2, name='two'"))
     run(pytester, "--explain-update").stdout.fnmatch_lines(["*'two' was already written in this run, by *"])
+
+
+def test_a_smooth_model_is_repeated_at_the_nodes_of_its_golden(pytester):
+    # Steep enough that the nodes depend on the gradients, and so on the weights.
+    steep = (
+        SUITE.replace("nn.ReLU()", "nn.Tanh()")
+        .replace("eval()", "eval().double()")
+        .replace(
+            "explain_golden.check(net()",
+            "model = net()\n    with torch.no_grad():\n        model[0].weight *= 40\n    explain_golden.check(model",
+        )
+    )
+    steep = steep.replace(".astype(np.float32)", "")
+    suite(pytester, text=steep)
+    run(pytester, "--explain-update")
+    (path,) = (pytester.path / "explanations").glob("*.npz")
+    before = read_golden(path)
+    nodes = np.array(before.made_by["nodes"])
+    assert before.made_by["rule"] == "adaptive"
+    assert nodes.shape == (3, 2, max(before.made_by["steps"]))
+    assert before.question["options"]["nodes"] is None
+    # Other weights alone would choose other nodes; repeated, the values differ by the weights alone.
+    suite(pytester, text=steep.replace("*= 40", "*= 40.0001"))
+    run(pytester).assert_outcomes(passed=1)
+    run(pytester, "--explain-update")
+    after = read_golden(path)
+    assert after.made_by.get("nodes", before.made_by["nodes"]) == before.made_by["nodes"]

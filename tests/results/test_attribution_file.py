@@ -45,6 +45,7 @@ def full() -> Attribution:
         map_error=np.array([0.0125, np.inf]),
         batch_size=64,
         mask=np.array([[True] * 5, [True] * 3 + [False] * 2]),
+        nodes=_generator.random((2, 2, 5)),
         history=_generator.normal(size=(4, 2)),
         options={"n_steps": 50, "rule": "midpoint"},
         seed=7,
@@ -387,7 +388,7 @@ def test_no_such_file(tmp_path):
 OLD = sorted((Path(__file__).parent / "old_files").glob("version_*.npz"))
 
 
-@pytest.mark.parametrize("version", range(1, 7))
+@pytest.mark.parametrize("version", range(1, 8))
 def test_stored_files_of_older_formats(version, tmp_path):
     """Each was written by the code of its time, from the same arrays; a later format only added fields."""
     (path,) = [one for one in OLD if one.stem == f"version_{version}"]
@@ -399,7 +400,9 @@ def test_stored_files_of_older_formats(version, tmp_path):
             np.testing.assert_array_equal(getattr(loaded, name), archive[name])
     assert (loaded.target, loaded.score, loaded.options["grid"]) == ((1, (0, 2)), "probability", [1, 2])
     assert loaded.display.step_names == (("a", "b", "c", "d"), ("e", "f"))
-    assert (loaded.display.example_names, loaded.display.sampling_rate) == ((), None)
+    named = (("first", "second"), 100.0) if version >= 7 else ((), None)
+    assert (loaded.display.example_names, loaded.display.sampling_rate) == named
+    assert loaded.nodes is None
     assert (loaded.steps is not None) == (version >= 2)
     assert loaded.layer == ("conv" if version >= 3 else "")
     assert loaded.together == (("steps", "table") if version >= 4 else ())

@@ -42,6 +42,8 @@ class Found:
         The number of gradients in each example's integral, and the estimated error of its map, shape (N,).
     rule : str
         The rule of integration.
+    nodes : numpy.ndarray, optional
+        The nodes and weights of each example's integral, shape (N, 2, K).
     scores : numpy.ndarray, optional
         The scores, if the method changes the input; else the scores of the problem apply.
     history : numpy.ndarray, optional
@@ -58,6 +60,7 @@ class Found:
     steps: Array | None = None
     rule: str = ""
     map_error: Array | None = None
+    nodes: Array | None = None
     scores: Array | None = None
     history: Array | None = None
     warnings: tuple[tuple[str, type[ExplainWarning]], ...] = field(default=())

@@ -122,6 +122,7 @@ def _result(posed: Posed, explained: Explained, notes: Notes, *, is_only: bool) 
         steps=found.steps,
         rule=found.rule,
         map_error=found.map_error,
+        nodes=found.nodes,
         batch_size=problem.executor.used,
         mask=_shown_mask(problem),
         history=found.history,

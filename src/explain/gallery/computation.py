@@ -132,7 +132,7 @@ def explain_model(
 
 
 def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any]:
-    """Give the arguments with which another model repeats an integral: the same steps, rule and chunk size.
+    """Give the arguments with which another model repeats an integral: the same steps, rule (or nodes) and chunk size.
 
     Parameters
     ----------
@@ -152,6 +152,8 @@ def repeated(arguments: Mapping[str, Any], before: Attribution) -> dict[str, Any
     if before.steps is None:
         return dict(arguments)
     kept = {name: value for name, value in arguments.items() if name not in CHOICE_OPTIONS}
+    if before.nodes is not None:
+        return {**kept, "batch_size": before.batch_size, "nodes": before.nodes}
     steps = [int(one) for one in before.steps]
     return {
         **kept,

@@ -20,7 +20,7 @@ from explain.inputs.layout import Layout
 from explain.results.attribution import Attribution
 from explain.results.view import input_name
 
-FORMAT, FORMAT_VERSION = "explain golden", 1
+FORMAT, FORMAT_VERSION = "explain golden", 2
 
 # The largest allowed size in bytes: a file from an unknown source may declare more than fits into memory.
 _LARGEST = 2**31
@@ -38,7 +38,7 @@ class Golden:
         The request: method, options, score, seed, inputs…
     made_by : Mapping
         How the explanation was made: framework, versions, model, its fingerprint, targets, and
-        the steps and rule of an integral.
+        the steps and rule of an integral, or its nodes.
     """
 
     values: npt.NDArray[np.float32]
@@ -60,7 +60,8 @@ class Golden:
         """
         header = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            # What an older explain reads stays as it is.
+            "format_version": 1 if self.made_by.get("nodes") is None else FORMAT_VERSION,
             "question": dict(self.question),
             "made_by": dict(self.made_by),
         }
@@ -166,6 +167,7 @@ def golden_of(
         "predicted": None if attribution.predicted is None else attribution.predicted.tolist(),
         "steps": None if attribution.steps is None else attribution.steps.tolist(),
         "rule": attribution.rule,
+        **({} if attribution.nodes is None else {"nodes": attribution.nodes.tolist()}),
         "batch_size": attribution.batch_size,
         "engine": attribution.engine,
         "versions": dict(attribution.versions),

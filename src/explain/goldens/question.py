@@ -19,6 +19,7 @@ from explain.goldens.fingerprints import weights_fingerprint
 from explain.inputs.arrays import as_input
 from explain.inputs.layout import layout_of
 from explain.results.attribution import Attribution
+from explain.results.integration_text import CHOICE_OPTIONS
 from explain.results.view import input_name
 
 
@@ -41,7 +42,7 @@ class Explanation:
 def explain_again(
     model: Any, x: Any, method: str, options: Mapping[str, Any], before: Golden | None
 ) -> Explanation:
-    """Repeat the question of a golden: the same targets, and for an integral the same steps.
+    """Repeat the question of a golden: the same targets, and for an integral the same nodes.
 
     If no target is given, the targets of the golden are explained, even if the model now predicts other classes.
 
@@ -75,10 +76,17 @@ def explain_again(
         targets = before.made_by["targets"]
         if given.get("target") is None and all(isinstance(one, (int, list)) for one in targets):
             given["target"] = [tuple(one) if isinstance(one, list) else one for one in targets]
-        if asked["options"].get("n_steps") == "auto" and before.made_by["steps"] is not None:
-            given |= {"n_steps": before.made_by["steps"], "rule": before.made_by["rule"]}
-            for name in ("tolerance", "max_steps"):
+        # The caller left the nodes open.
+        is_open = asked["options"].get("n_steps") == "auto" and asked["options"].get("nodes") is None
+        if is_open and before.made_by["steps"] is not None:
+            nodes = before.made_by.get("nodes")
+            for name in CHOICE_OPTIONS:
                 given.pop(name, None)
+            given |= (
+                {"n_steps": before.made_by["steps"], "rule": before.made_by["rule"]}
+                if nodes is None
+                else {"nodes": nodes}
+            )
             given.setdefault("batch_size", before.made_by["batch_size"])
     found = attribute(model, x, method, **given)
     if not isinstance(found, Attribution):

@@ -79,6 +79,10 @@ class Attribution(Drawing, Exports, Shown):
     map_error : numpy.ndarray of float, optional
         Estimated distance of each example's map from the exact integral, ``‖map − exact‖ / ‖map‖``, shape (N,):
         a bound that holds for about 95 % of examples. Only where the steps allow an estimate.
+    nodes : numpy.ndarray of float, optional
+        For an integral with the rule ``"adaptive"``: the positions on each example's path, from 0 at the baseline to 1
+        at the input, and their weights, shape (N, 2, K); padding has the weight 0. Another model repeats them with
+        ``nodes=a.nodes``.
     batch_size : int, optional
         How many points were in memory at once; in single precision the last bits of the values depend on it.
     mask : numpy.ndarray of bool, optional
@@ -135,6 +139,7 @@ class Attribution(Drawing, Exports, Shown):
     steps: npt.NDArray[np.int64] | None = None
     rule: str = ""
     map_error: npt.NDArray[np.float64] | None = None
+    nodes: npt.NDArray[np.float64] | None = None
     batch_size: int | None = None
     mask: npt.NDArray[np.bool_] | None = None
     history: npt.NDArray[Any] | None = None

@@ -20,7 +20,7 @@ from explain.inputs.layout import Layout
 from explain.inputs.text.tokens import Text
 
 FORMAT = "explain-attribution"
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 
 Made = TypeVar("Made")
 
@@ -39,6 +39,7 @@ ARRAYS = (
     "relative_delta",
     "steps",
     "map_error",
+    "nodes",
     "mask",
     "history",
 )
@@ -264,6 +265,11 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
                 f"{name} should have one number for each example, shape {(count,)}: it has shape {array.shape} and "
                 f"dtype {array.dtype}"
             )
+    nodes = fields["nodes"]
+    if nodes is not None and (nodes.shape[:2] != (count, 2) or nodes.ndim != 3 or nodes.dtype.kind != "f"):
+        raise ValueError(
+            f"nodes should have shape ({count}, 2, K): they have shape {nodes.shape} and dtype {nodes.dtype}"
+        )
     tokens = [len(text.tokens) for text in fields["texts"]]
     if tokens and (len(tokens) != count or max(tokens) > values.size // count):
         raise ValueError(f"texts have {tokens} tokens, which do not fit values of shape {values.shape}")

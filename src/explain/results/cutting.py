@@ -21,7 +21,7 @@ Index = int | slice | list[int] | list[bool] | npt.NDArray[np.integer[Any]] | np
 """What selects examples, in the words of Python's types."""
 
 # One entry for each example, on the first axis.
-_BY_EXAMPLE = ("scores", "predicted", "delta", "relative_delta", "steps", "map_error", "mask")
+_BY_EXAMPLE = ("scores", "predicted", "delta", "relative_delta", "steps", "map_error", "nodes", "mask")
 _TUPLES = ("target", "neuron", "texts")
 _NAMES_OF_EXAMPLES = ("step_names", "example_names")
 

@@ -20,7 +20,7 @@ RULE_NAMES = {
 }
 
 # The options that control how steps are chosen; the chosen steps are in the result.
-CHOICE_OPTIONS = ("n_steps", "rule", "tolerance", "max_steps")
+CHOICE_OPTIONS = ("n_steps", "rule", "nodes", "tolerance", "max_steps")
 
 
 def rule_name(rule: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
+import psutil
+
 from explain.backends.chunks import Block, blocks, blocks_in_rows, even, row_chunks
 from explain.backends.protocol import Backend
 from explain.errors import ExplainError, MemoryBudgetError, OutOfMemoryError
@@ -18,6 +20,9 @@ SHARE_OF_FREE_MEMORY = 0.25
 
 UNSEEN = 256
 """Estimated memory of a point, in multiples of its input, if the layers cannot be accessed: that of a deep model."""
+
+KEPT_SHARE = 0.25
+"""The share of the memory budget that gradients kept on the host may take; chunks get the rest."""
 
 # The start of the search for the fastest chunk: for small networks on a CPU, 64 points were the fastest size
 # or close to it; with more than about a million input values per chunk, activations cost more than calls.
@@ -55,6 +60,8 @@ class Executor:
         Tells whether an error says that memory ran out.
     may_halve : bool
         Whether a smaller chunk needs less memory: False for a model that takes one batch size only.
+    memory_budget : int, optional
+        The number of bytes that the caller allows. None: a quarter of the free memory.
 
     Examples
     --------
@@ -85,6 +92,7 @@ class Executor:
         is_out_of_memory: Callable[[BaseException], bool] = is_memory_error,
         *,
         may_halve: bool = True,
+        memory_budget: int | None = None,
     ) -> None:
         self._size = size
         self._limit = limit
@@ -93,6 +101,8 @@ class Executor:
         self._synchronize = synchronize
         self._is_out_of_memory = is_out_of_memory
         self._may_halve = may_halve
+        self._memory_budget = memory_budget
+        self._kept = 0.0
         # The points of the work, or of all its groups: they decide which sizes can be filled.
         self._points, self._in_group = 0, False
         self.used: int | None = None
@@ -104,12 +114,27 @@ class Executor:
     def size(self) -> int:
         """The number of points per chunk now."""
         limit, tuning = self._limit_and_tuning()
+        if self._limit is not None:
+            limit = max(1, int(limit * (1 - self._kept)))
         if tuning is not None and tuning.most is not None:
             limit = min(limit, tuning.most)
         if self.halved_to is not None:
             limit = min(limit, self.halved_to)
         self.used = min(self._size, limit) if tuning is None else tuning.size(self._size, limit, self._points)
         return self.used
+
+    def keep(self, least: int, size: int) -> int:
+        """Give how many arrays of `size` bytes may be kept on the host; 0 if they are fewer than `least`.
+
+        If they are kept, chunks get that much less of the memory budget from now on.
+        """
+        budget = self._memory_budget or SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available
+        count = int(KEPT_SHARE * budget / size)
+        limit, _ = self._limit_and_tuning()
+        if count < least or (self._limit is not None and limit * (1 - KEPT_SHARE) < 1):
+            return 0
+        self._kept = KEPT_SHARE
+        return count
 
     def rows(self, count: int) -> Iterator[slice]:
         """Cut `count` examples of one point each."""
@@ -350,11 +375,22 @@ def executor_for(
     if memory_budget is not None:
         limit()
     if fixed is not None:
-        return Executor(fixed, is_out_of_memory=backend.is_out_of_memory, may_halve=False)
+        return Executor(
+            fixed, is_out_of_memory=backend.is_out_of_memory, may_halve=False, memory_budget=memory_budget
+        )
     if batch_size is not None:
         most = limit if memory_budget is not None else None
-        return Executor(batch_size, most, is_out_of_memory=backend.is_out_of_memory)
-    return Executor(first_size(examples), limit, tuning, backend.synchronize, backend.is_out_of_memory)
+        return Executor(
+            batch_size, most, is_out_of_memory=backend.is_out_of_memory, memory_budget=memory_budget
+        )
+    return Executor(
+        first_size(examples),
+        limit,
+        tuning,
+        backend.synchronize,
+        backend.is_out_of_memory,
+        memory_budget=memory_budget,
+    )
 
 
 def first_size(examples: Examples) -> int:

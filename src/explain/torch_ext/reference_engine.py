@@ -13,6 +13,7 @@ from explain.algorithms.example_warnings import zero_gradient_warnings
 from explain.algorithms.path.integral import Integral
 from explain.algorithms.path.integrated_gradients import with_convergence
 from explain.algorithms.path.integration import FIXED_RULE, fixed_steps
+from explain.algorithms.path.own_nodes import RULE
 from explain.backends.found import Found
 from explain.errors import EngineError, FrameworkNotInstalledError
 from explain.inputs.examples import Array, Examples
@@ -48,6 +49,11 @@ def run(problem: Problem) -> Found:
         return Found(values=gradients, warnings=zero_gradient_warnings(gradients))
     if problem.method == "input_x_gradient":
         return Found(values=_in_chunks(problem, lambda rows: _input_x_gradient(captum.attr, problem, rows)))
+    if problem.options["nodes"] is not None or problem.options["rule"] == RULE:
+        raise EngineError(
+            "engine='captum' takes no nodes of each example's own: give n_steps a number and leave nodes and "
+            f"rule={RULE!r} out, or use engine='explain'."
+        )
     rule = problem.options["rule"] or FIXED_RULE
     steps = fixed_steps(problem.options, len(problem.examples), _STEPS)
     n_steps = int(steps[0])

@@ -29,6 +29,9 @@ class Integral:
         Estimated error of each example's map, relative to its size, shape (N,).
     warnings : tuple of (message, category)
         Warnings for the caller.
+    nodes : numpy.ndarray, optional
+        The nodes and weights of each example, shape (N, 2, K), where no rule and number of steps tells them; padding
+        has the weight 0.
     """
 
     gradients: tuple[Array, ...]
@@ -36,6 +39,7 @@ class Integral:
     rule: str
     map_error: Array | None = None
     warnings: Warnings = ()
+    nodes: Array | None = None
 
 
 def summed_gradients(problem: Problem, rows: Array, alphas: Array, weights: Array) -> tuple[Array, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from explain.algorithms.completeness import (
     baselines_of,
     convergence_warnings,
@@ -17,6 +19,7 @@ from explain.algorithms.method import Method, Option
 from explain.algorithms.options import is_count, plain_counts, positive, whole_number
 from explain.algorithms.path.integral import Integral
 from explain.algorithms.path.integration import integrate
+from explain.algorithms.path.own_nodes import RULE
 from explain.backends.found import Found
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
@@ -60,7 +63,26 @@ def with_convergence(
         before=equal_baseline_warnings(problem.examples.inputs, baselines_of(problem)),
         after=zero_gradient_warnings(integral.gradients) if integral.gradients else (),
     )
-    return replace(found, steps=integral.steps, rule=integral.rule, map_error=integral.map_error)
+    return replace(
+        found,
+        steps=integral.steps,
+        rule=integral.rule,
+        map_error=integral.map_error,
+        nodes=integral.nodes,
+    )
+
+
+def _is_nodes(value: Any) -> bool:
+    """Tell whether a value has positions on a path and weights for each example, shape (N, 2, K), or is None."""
+    if value is None:
+        return True
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return False
+    if array.ndim != 3 or array.shape[1] != 2 or not array.size or not np.isfinite(array).all():
+        return False
+    return bool(((array[:, 0] >= 0) & (array[:, 0] <= 1)).all() and (array[:, 1] != 0).any(axis=1).all())
 
 
 def _is_steps(value: Any) -> bool:
@@ -92,10 +114,20 @@ ROWS = (
             Option(
                 "rule",
                 None,
-                f"one of {', '.join(map(repr, RULES))}, or None",
-                lambda value: value is None or (isinstance(value, str) and value in RULES),
+                f"one of {', '.join(map(repr, (*RULES, RULE)))}, or None",
+                lambda value: value is None or (isinstance(value, str) and value in (*RULES, RULE)),
                 "Rule of integration. None: Gauss–Legendre; where n_steps is 'auto' the midpoint rule for a model "
-                "with kinks (ReLU, max pooling), Fejér's for a smooth one.",
+                "with kinks (ReLU, max pooling), for a smooth one Fejér's or nodes where its gradient changes.",
+            ),
+            Option(
+                "nodes",
+                None,
+                "None, or positions from 0 to 1 and weights for each example, shape (N, 2, K), as a.nodes has them",
+                _is_nodes,
+                "Nodes and weights of an earlier result, to integrate with the same.",
+                lambda value: None if value is None else np.asarray(value, np.float64),
+                recorded=lambda value: None if value is None else "given",
+                per_input=lambda value: True,
             ),
             positive(
                 "tolerance",

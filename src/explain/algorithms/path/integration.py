@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from explain.algorithms.path.adaptive_refinement import refine_adaptive
 from explain.algorithms.path.golden_refinement import RULE as GOLDEN
 from explain.algorithms.path.golden_refinement import refine_golden, sum_golden
 from explain.algorithms.path.integral import Integral, moved_inputs, summed_gradients
 from explain.algorithms.path.nested_refinement import bound_of_difference, refine_nested
 from explain.algorithms.path.nested_rules import REFINED, nested
+from explain.algorithms.path.own_nodes import RULE as ADAPTIVE
+from explain.algorithms.path.own_nodes import at_nodes
 from explain.errors import OptionError
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
@@ -49,9 +52,16 @@ def fixed_steps(options: Any, count: int, otherwise: int) -> Array:
 
 def integrate(problem: Problem, at_baseline: Array) -> Integral:
     """Integrate as the options say; `at_baseline` has the scores of the baselines, shape (N,)."""
+    if problem.options["nodes"] is not None:
+        return at_nodes(problem, problem.options["nodes"])
     if problem.options["n_steps"] == "auto":
         return _to_tolerance(problem, at_baseline)
     rule = problem.options["rule"] or FIXED_RULE
+    if rule == ADAPTIVE:
+        raise OptionError(
+            f"rule={rule!r} chooses its nodes by the gradients, and n_steps={problem.options['n_steps']!r} does not "
+            "tell them: leave n_steps at 'auto', or give the nodes of a result, nodes=a.nodes, alone."
+        )
     steps = fixed_steps(problem.options, len(problem.examples), 0)
     gradients = tuple(np.zeros_like(array) for array in problem.examples.inputs)
     error = np.full(len(problem.examples), np.nan)
@@ -75,12 +85,16 @@ def integrate(problem: Problem, at_baseline: Array) -> Integral:
 
 def _to_tolerance(problem: Problem, at_baseline: Array) -> Integral:
     """Refine until the estimated error of each map is within the tolerance, by the rule that the gradients ask for."""
-    rule = problem.options["rule"] or (GOLDEN if problem.backend.has_kinks(problem.examples) else "fejer")
+    rule = problem.options["rule"]
+    if rule is None:
+        rule = GOLDEN if problem.backend.has_kinks(problem.examples) else ADAPTIVE
     if rule == GOLDEN:
         return refine_golden(problem, at_baseline)
+    if rule == ADAPTIVE:
+        return refine_adaptive(problem, at_baseline)
     if rule not in REFINED:
         raise OptionError(
             f"rule={rule!r} cannot be refined to a tolerance: give n_steps a number, or rule one of "
-            f"{', '.join(map(repr, (GOLDEN, *REFINED)))}, or None."
+            f"{', '.join(map(repr, (GOLDEN, ADAPTIVE, *REFINED)))}, or None."
         )
     return refine_nested(problem, at_baseline, rule)
