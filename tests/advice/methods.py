@@ -559,7 +559,7 @@ ADVICE = [
         TORCH,
     ),
     Advice(
-        "max_steps (each tripling divides the error by about three) or tolerance",
+        "max_steps (the error falls as 1 / n_steps or faster) or tolerance",
         ConvergenceWarning,
         lambda kit: attribute(sharp(kit), np.ones((2, 4), np.float32), "ig", target=None, max_steps=9),
         lambda kit: attribute(sharp(kit), np.ones((2, 4), np.float32), "ig", target=None, max_steps=2000),
