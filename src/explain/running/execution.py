@@ -124,10 +124,7 @@ class Executor:
         return self.used
 
     def keep(self, least: int, size: int) -> int:
-        """Give how many arrays of `size` bytes may be kept on the host; 0 if they are fewer than `least`.
-
-        If they are kept, chunks get that much less of the memory budget from now on.
-        """
+        """Give how many arrays of `size` bytes may be kept on the host, at the cost of chunks; 0 if under `least`."""
         budget = self._memory_budget or SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available
         count = int(KEPT_SHARE * budget / size)
         limit, _ = self._limit_and_tuning()
@@ -374,23 +371,15 @@ def executor_for(
 
     if memory_budget is not None:
         limit()
+    shared: dict[str, Any] = {
+        "is_out_of_memory": backend.is_out_of_memory,
+        "memory_budget": memory_budget,
+    }
     if fixed is not None:
-        return Executor(
-            fixed, is_out_of_memory=backend.is_out_of_memory, may_halve=False, memory_budget=memory_budget
-        )
+        return Executor(fixed, may_halve=False, **shared)
     if batch_size is not None:
-        most = limit if memory_budget is not None else None
-        return Executor(
-            batch_size, most, is_out_of_memory=backend.is_out_of_memory, memory_budget=memory_budget
-        )
-    return Executor(
-        first_size(examples),
-        limit,
-        tuning,
-        backend.synchronize,
-        backend.is_out_of_memory,
-        memory_budget=memory_budget,
-    )
+        return Executor(batch_size, limit if memory_budget is not None else None, **shared)
+    return Executor(first_size(examples), limit, tuning, backend.synchronize, **shared)
 
 
 def first_size(examples: Examples) -> int:
