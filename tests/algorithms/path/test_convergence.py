@@ -39,16 +39,17 @@ def test_a_map_is_within_its_tolerance(activation, rule):
     model = network(activation)
     many = np.random.default_rng(1).normal(size=(60, 8))
     truth = explain.attribute(model, many, "ig", target=1, n_steps=6561, rule="midpoint").values
+    within = []
     for tolerance in (0.1, 0.02, 0.005):
         found = explain.attribute(model, many, "ig", target=1, tolerance=tolerance, max_steps=3645)
         assert found.rule == rule
         assert (found.map_error <= tolerance).all()
-        # A bound for 95 %. Eighty units make few and large jumps, so that much depends on where each lies: sixty
-        # examples of one network may have a few more above it. None is ever far off.
         error = distance(found.values, truth)
-        assert (error <= tolerance).mean() >= 0.92
+        within += [error <= found.map_error]
         assert error.max() <= 2 * tolerance
         assert (found.relative_delta <= 0.05).all()
+    # A bound for 95 %, of the maps of many networks: of one there may be a few more beyond it.
+    assert np.mean(within) >= 0.93
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh])
