@@ -13,13 +13,14 @@ EXTENSIONS = ("torch_ext", "tf_ext")
 
 # What one extension has and the other has not, and why.
 ONLY_HERE = {
-    **{
-        (
-            "torch_ext",
-            f"model.state.{name}",
-        ): "cuDNN has no gradient for PyTorch's recurrent layers in inference mode."
-        for name in ("is_recurrent", "without_cudnn")
-    },
+    (
+        "torch_ext",
+        "contents",
+    ): "PyTorch modules keep tensors and layers in plain dictionaries, which a forward pass may change.",
+    (
+        "torch_ext",
+        "model.state.without_cudnn",
+    ): "cuDNN has no gradient for PyTorch's recurrent layers in inference mode.",
     **{
         (
             "torch_ext",

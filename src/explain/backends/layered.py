@@ -371,19 +371,12 @@ class Layered(ABC):
 
     def at(self, call: LayerCall) -> Self:
         """Give the same model, with the output of a layer at a call as its input."""
-        other = copy(self)
-        other.entry = self._entry_at(call)
         # The affine prefix of the model may lie before the layer.
-        other.skips_affine_prefix = False
-        other.forget()
-        return other
+        return self._changed(entry=self._entry_at(call), skips_affine_prefix=False)
 
     def reading(self, calls: Mapping[int, LayerCall]) -> Self:
         """Give the same model with some of its moved inputs put in place of the output of a call."""
-        other = copy(self)
-        other.readers = tuple((place, self._entry_at(call)) for place, call in calls.items())
-        other.forget()
-        return other
+        return self._changed(readers=tuple((place, self._entry_at(call)) for place, call in calls.items()))
 
     def _entry_at(self, call: LayerCall) -> Entry:
         if isinstance(call, (TokenCalls, StepCalls)):
@@ -397,7 +390,10 @@ class Layered(ABC):
 
     def until(self, call: LayerCall) -> Self:
         """Give the model up to the output of a layer at a call."""
+        return self._changed(exit=self.place_of(call))
+
+    def _changed(self, **attributes: Any) -> Self:
         other = copy(self)
-        other.exit = self.place_of(call)
+        vars(other).update(attributes)
         other.forget()
         return other

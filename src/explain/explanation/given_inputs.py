@@ -390,11 +390,8 @@ def _check_counts(inputs: Sequence[GivenInput]) -> None:
 
 
 def _are_numbers(value: Any) -> bool:
-    return (
-        isinstance(value, (tuple, list))
-        and bool(value)
-        and all(isinstance(one, (Real, np.generic)) for one in value)
-    )
+    is_several = isinstance(value, (tuple, list)) and bool(value)
+    return is_several and all(isinstance(one, (Real, np.generic)) for one in value)
 
 
 def is_display(value: Any) -> bool:

@@ -82,7 +82,8 @@ def too_far(far: Array, error: Array, tolerance: float, most: int) -> Warnings:
             f"The map has not reached tolerance={tolerance:g} within {most} steps for "
             f"{examples_named(far)}: the best map found is given, with an estimated error of up to "
             f"{error[far].max():.1%} (map_error has that of each). Raise "
-            "max_steps (the error falls as 1 / n_steps or faster) or tolerance; or take a baseline nearer to the input.",
+            "max_steps (the error falls as 1 / n_steps or faster) or tolerance; or take a baseline nearer to the "
+            "input.",
             ConvergenceWarning,
         ),
     )

@@ -116,8 +116,8 @@ ROWS = (
                 None,
                 f"one of {', '.join(map(repr, (*RULES, RULE)))}, or None",
                 lambda value: value is None or (isinstance(value, str) and value in (*RULES, RULE)),
-                "Rule of integration. None: Gauss–Legendre; where n_steps is 'auto' the midpoint rule for a model "
-                "with kinks (ReLU, max pooling), for a smooth one Fejér's or nodes where its gradient changes.",
+                "Rule of integration. None: Gauss–Legendre; where n_steps is 'auto' golden nodes for a model with "
+                "kinks (ReLU, max pooling), for a smooth one Fejér's or nodes where its gradient changes.",
             ),
             Option(
                 "nodes",

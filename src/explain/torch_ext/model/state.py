@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
 from itertools import chain
-from operator import is_, itemgetter
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from explain.inputs.examples import Array
 from explain.keras.calls import kept_losses
 from explain.keras.masks import held_masks
 from explain.running.random_state import preserved_random_state
+from explain.torch_ext.contents import are_same, identities_of, keys_and_values, put_back
 from explain.torch_ext.model.structure import OF_MODULE_ITSELF, OWN, Structure
 
 # Statistics have at most so many numbers: those of a channel each.
@@ -335,7 +336,7 @@ class _Snapshot:
         self._modules, places = structure.modules, structure.places
         own = self._own = [*map(OWN, structure.modules)]
         self._attributes = [*map(dict.copy, own)]
-        self._names, self._values = _keys_and_values(own)
+        self._names, self._values = keys_and_values(own)
         # Most modules fill only these dictionaries, which a forward pass may change.
         of_modules = [*chain.from_iterable(map(_BUFFERS_AND_CHILDREN, own))]
         of_models = [own[number][name] for number, name in places.dictionaries]
@@ -343,8 +344,8 @@ class _Snapshot:
         self._dictionaries = [*of_modules, *of_models]
         self._contents = [*map(dict.copy, self._dictionaries)]
         self._counts = [*map(len, self._dictionaries)]
-        self._keys, self._elements = _keys_and_values(self._dictionaries)
-        self._lists = [(one, one.copy(), _identities(one)) for one in lists if not isinstance(one, tuple)]
+        self._keys, self._elements = keys_and_values(self._dictionaries)
+        self._lists = [(one, one.copy(), identities_of(one)) for one in lists if not isinstance(one, tuple)]
         self._tensors = _Tensors(
             chain.from_iterable(part.values() for part in of_modules[::2]),
             chain(
@@ -370,38 +371,14 @@ class _Snapshot:
 
     def restore(self) -> None:
         """Undo the changes of a forward pass."""
-        if not _are_same(self._own, self._names, self._values):
-            _put_back(self._own, self._attributes)
-        if [*map(len, self._dictionaries)] != self._counts or not _are_same(
+        if not are_same(self._own, self._names, self._values):
+            put_back(self._own, self._attributes)
+        if [*map(len, self._dictionaries)] != self._counts or not are_same(
             self._dictionaries, self._keys, self._elements
         ):
-            _put_back(self._dictionaries, self._contents)
+            put_back(self._dictionaries, self._contents)
         for container, value, identities in self._lists:
-            if _identities(container) != identities:
+            if identities_of(container) != identities:
                 container.clear()
                 container.extend(value) if isinstance(container, list) else container.update(value)
         self._tensors.restore()
-
-
-def _keys_and_values(dictionaries: Sequence[dict[Any, Any]]) -> tuple[list[Any], list[Any]]:
-    """Give all keys and all values of dictionaries, by loops in C."""
-    return [*chain.from_iterable(dictionaries)], [*chain.from_iterable(map(dict.values, dictionaries))]
-
-
-def _are_same(dictionaries: Sequence[dict[Any, Any]], keys: list[Any], values: list[Any]) -> bool:
-    """Tell whether dictionaries have the same keys, and the same objects as values."""
-    keys_now, values_now = _keys_and_values(dictionaries)
-    return len(keys_now) == len(keys) and all(map(is_, values_now, values)) and all(map(is_, keys_now, keys))
-
-
-def _put_back(dictionaries: Sequence[dict[Any, Any]], before: Sequence[dict[Any, Any]]) -> None:
-    """Give dictionaries their former contents, where they have others."""
-    for now, then in zip(dictionaries, before, strict=True):
-        if not _are_same([now], *_keys_and_values([then])):
-            now.clear()
-            now.update(then)
-
-
-def _identities(container: list[Any] | set[Any]) -> Any:
-    """Give the identities of the elements of a container, to detect that one was replaced."""
-    return {*map(id, container)} if isinstance(container, set) else [*map(id, container)]
