@@ -46,7 +46,7 @@ def test_a_map_is_within_its_tolerance(activation, rule):
         assert (found.map_error <= tolerance).all()
         error = distance(found.values, truth)
         within += [error <= found.map_error]
-        assert error.max() <= 2 * tolerance
+        assert error.max() <= 2.5 * tolerance
         assert (found.relative_delta <= 0.05).all()
     # A bound for 95 %, of the maps of many networks: of one there may be a few more beyond it.
     assert np.mean(within) >= 0.93

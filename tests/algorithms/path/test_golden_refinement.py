@@ -9,7 +9,7 @@ from torch import nn
 
 import explain
 from explain.algorithms.path import golden_refinement
-from explain.algorithms.path.golden_levels import gap_factors, levels_up_to, numbers_up_to
+from explain.algorithms.path.golden_levels import Gaps, levels_up_to, numbers_up_to
 from explain.running.quadrature import nodes_and_weights
 
 # Integrals are taken with few steps on purpose.
@@ -94,7 +94,41 @@ def test_the_error_of_gaps_is_that_of_jumps_anywhere():
     )
     error = np.sqrt(np.mean((seen - places) ** 2))
     gaps = np.diff(nodes)
-    assert np.sqrt(np.sum(gap_factors(nodes) ** 2 * gaps)) == pytest.approx(error, rel=0.01)
+    assert np.sqrt(np.sum(Gaps.between(nodes).factors ** 2 * gaps)) == pytest.approx(error, rel=0.01)
+
+
+def test_what_neighbours_foretell_is_no_jump():
+    nodes = np.sort(nodes_and_weights("golden", 34)[0])
+    gaps = Gaps.between(nodes)
+    widths = np.diff(nodes)
+    # A gradient that changes evenly has no jump, and a curve only what it bends.
+    np.testing.assert_allclose(gaps.rough @ np.diff(3 * nodes), 0, atol=1e-14)
+    assert np.linalg.norm(gaps.rough @ np.diff(nodes**2)) < 0.1 * np.linalg.norm(
+        gaps.factors * np.diff(nodes**2)
+    )
+    # Jumps as frequent as gaps are wide, independent of each other: the sum of the squares is the same on average.
+    expected = (gaps.rough**2 @ widths).sum()
+    assert expected == pytest.approx((gaps.factors**2 * widths).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_a_smooth_gradient_has_the_error_of_its_curve(power):
+    nodes = np.sort(nodes_and_weights("golden", 55)[0])
+    borders = np.concatenate([[0], (nodes[1:] + nodes[:-1]) / 2, [1]])
+    error = np.diff(borders) @ nodes**power - 1 / (power + 1)
+    # Second derivatives and end slopes are those of the differences: exact for a line, near for other powers.
+    found = Gaps.between(nodes).bent @ np.diff(nodes**power)
+    assert found == pytest.approx(error, rel=1e-9 if power == 1 else 0.2)
+
+
+def test_a_smooth_model_needs_few_steps():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 20), nn.Tanh(), nn.Linear(20, 3)).double()
+    x = np.random.default_rng(0).normal(size=(20, 8))
+    found = explain.attribute(model, x, "ig", target=1, rule="golden")
+    truth = explain.attribute(model, x, "ig", target=1, n_steps=60)
+    assert (distances(found, truth) <= found.map_error).mean() >= 0.95
+    assert found.steps.mean() < 20
 
 
 def pictures(seed=0):

@@ -137,19 +137,56 @@ def levels_up_to(most: int, *, apart: bool) -> tuple[Level, ...]:
     return tuple(found)
 
 
-def gap_factors(nodes: Array) -> Array:
-    """Give the factor of each gap between neighbouring nodes: times the jump of the gradient there, an error.
+@dataclass(frozen=True)
+class Gaps:
+    """What the differences of neighbouring gradients say of the error of their mean.
 
-    Shape (K − 1,), for nodes in rising order. The error of a jump anywhere in a gap of width H is H/√12 on average. The
-    jumps between an end of the path and its nearest node are not seen: they are as frequent as in the nearest gap, and
-    each moves the mean by its distance from the end.
+    Parameters
+    ----------
+    factors : numpy.ndarray
+        The usual error of a jump of size one anywhere in each gap, shape (K − 1,): H / √12 for a gap of width H. The
+        jumps between an end of the path and its nearest node are not seen: they are as frequent as in the nearest gap,
+        and each moves the mean by its distance from the end.
+    rough : numpy.ndarray
+        From the differences to those parts of them that the neighbours do not foretell, times the factors, shape
+        (K − 1, K − 1). Of jumps at random places the sum of the squares is the same on average.
+    bent : numpy.ndarray
+        From the differences to the error of the mean of a smooth gradient, shape (K − 1,): that of the second
+        derivatives that they show, and of the slopes at the ends.
     """
-    gaps = np.diff(nodes)
-    squares = gaps**2 / 12
-    for gap, end in ((0, nodes[0]), (-1, 1 - nodes[-1])):
-        squares[gap] += end**3 / (3 * gaps[gap])
-    factors: Array = np.sqrt(squares)
-    return factors
+
+    factors: Array
+    rough: Array
+    bent: Array
+
+    @classmethod
+    def between(cls, nodes: Array) -> Gaps:
+        """Give the factors for at least two nodes in rising order."""
+        gaps = np.diff(nodes)
+        count = len(gaps)
+        squares = gaps**2 / 12
+        for gap, end in ((0, nodes[0]), (-1, 1 - nodes[-1])):
+            squares[gap] += end**3 / (3 * gaps[gap])
+        factors = np.sqrt(squares)
+        rough = np.eye(count)
+        for gap in range(count):
+            beside = [other for other in (gap - 1, gap + 1) if 0 <= other < count]
+            for other in beside:
+                rough[gap, other] = -gaps[gap] / gaps[other] / len(beside)
+            # Jumps are as frequent as gaps are wide.
+            rough[gap] *= factors[gap] / np.sqrt((rough[gap] ** 2 * gaps).sum() / gaps[gap])
+        # The second derivative at each inner node, and in a gap the mean of those at its ends.
+        second = (np.eye(count)[1:] / gaps[1:, np.newaxis] - np.eye(count)[:-1] / gaps[:-1, np.newaxis]) * (
+            2 / (gaps[1:] + gaps[:-1])[:, np.newaxis]
+        )
+        bent = np.zeros(count)
+        for gap in range(count):
+            at_ends = second[max(0, gap - 1) : gap + 1]
+            if len(at_ends):
+                bent += gaps[gap] ** 3 / 12 * at_ends.mean(axis=0)
+        bent[0] += nodes[0] ** 2 / 2 / gaps[0]
+        bent[-1] -= (1 - nodes[-1]) ** 2 / 2 / gaps[-1]
+        return cls(factors, rough, bent)
 
 
 def _root_mean_square(values: Array) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
-from explain.algorithms.path.golden_levels import Level, gap_factors
+from explain.algorithms.path.golden_levels import Gaps, Level
 from explain.algorithms.path.integral import moved_inputs, sizes, summed_gradients
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
@@ -262,6 +262,8 @@ def error_of_gaps(nodes: Array, sketches: Array) -> tuple[Array, Array]:
 
     The error is Σ o δ over the gaps: δ is the difference of the gradients, and the place o of the jump in the gap is
     random. So its square has the mean Σ q, where q = E(o²) ‖δ‖², and the variance 0.8 Σ q² + 2 Σ (pairs' products)².
+    What a gap shares with its neighbours is no jump, but a gradient that changes smoothly: it is left out of δ. The
+    error is at least that of the curve.
 
     Parameters
     ----------
@@ -280,15 +282,23 @@ def error_of_gaps(nodes: Array, sketches: Array) -> tuple[Array, Array]:
     order = np.argsort(nodes)
     if len(order) == 1:
         return np.full(sketches.shape[1], np.nan), np.ones(sketches.shape[1])
-    jumps = np.diff(sketches[order], axis=0) * gap_factors(nodes[order])[:, np.newaxis, np.newaxis]
-    by_example = jumps.swapaxes(0, 1)
-    products = by_example @ by_example.swapaxes(1, 2)
+    gaps = Gaps.between(nodes[order])
+    jumps = np.diff(sketches[order], axis=0).swapaxes(0, 1)
+    rough = gaps.rough @ jumps
+    bent = gaps.bent @ jumps
+    scaled = jumps * gaps.factors[:, np.newaxis]
+    products = scaled @ scaled.swapaxes(1, 2)
     squares = np.einsum("ngg->ng", products)
     total, alone = squares.sum(axis=1), np.square(squares).sum(axis=1)
     among = np.einsum("ngh,ngh->n", products, products) - alone
     spread = np.sqrt(_KURTOSIS * alone + 2 * np.maximum(among, 0))
     share = np.divide(spread, total, out=np.zeros_like(total), where=total > 0)
-    return np.sqrt(total), np.sqrt(1 + _NORMAL_95 * share)
+    unsure = np.sqrt(1 + _NORMAL_95 * share)
+    # What is left of a jump differs from gap to gap.
+    kept = squares @ ((gaps.rough**2).sum(axis=0) / gaps.factors**2)
+    kept = np.divide(kept, total, out=np.ones_like(total), where=total > 0)
+    error = np.sqrt(np.einsum("ngv,ngv->n", rough, rough) / kept)
+    return np.maximum(error, np.linalg.norm(bent, axis=1) / unsure), unsure
 
 
 def relative(error: Array, size: Array) -> Array:
