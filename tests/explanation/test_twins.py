@@ -184,6 +184,27 @@ def nearest_kink(name, dtype, method, example):
     return min(float(one) for one in nearest)
 
 
+@pytest.mark.filterwarnings("ignore::explain.errors.ConvergenceWarning")
+@pytest.mark.parametrize("name", explain.zoo.names())
+def test_twins_take_the_same_steps(name):
+    """By default the maps decide how many steps they need: neither the order of axes nor the last bits may."""
+    maps, steps = [], []
+    for framework in ("torch", "tensorflow"):
+        samples = explain.zoo.samples(name, framework=framework)
+        a = explain.attribute(
+            explain.zoo.load(name, framework, "float64"),
+            samples.x[:8].astype(np.float64),
+            "integrated_gradients",
+            target=samples.y[:8],
+            score=score_of(name),
+            lengths=None if samples.lengths is None else samples.lengths[:8],
+        )
+        maps.append(Layout(a.layout).to_canonical(a.values).reshape(8, -1).astype(np.float64))
+        steps.append(a.steps.tolist())
+    assert steps[0] == steps[1]
+    assert relative_distance(*maps).max() <= 1e-5
+
+
 @pytest.mark.parametrize("name", explain.zoo.names())
 def test_twins_find_the_same_maximizing_inputs(name):
     classes = explain.zoo.samples(name, framework="torch").classes

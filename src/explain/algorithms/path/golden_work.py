@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +28,6 @@ _SHARE_OF_FIRST = 0.8
 
 # The kurtosis of a place anywhere in a gap, less one: E(o⁴) / E(o²)² − 1 for o uniform on both sides of zero.
 _KURTOSIS = 0.8
-
-# Differences of gradients are compared by sketches with so many values.
-_SKETCH = 128
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,6 @@ class Work(ABC):
         """The place of the level whose nodes have been taken."""
         self._parts: tuple[Array, ...] = ()
         """One array per input, shape (sums, N, ...): what each level's shares are shares of."""
-        self._sketches = np.zeros((0, len(rows), 0))
-        """Sketches of the products with the gradients at single nodes, shape (nodes, N, values)."""
 
     @property
     def level(self) -> Level:
@@ -111,15 +105,17 @@ class Work(ABC):
         if not left.all():
             self.rows = self.rows[left]
             self._parts = tuple(one[:, left] for one in self._parts)
-            self._sketches = self._sketches[:, left]
 
-    def _products(self, gradients: tuple[Array, ...]) -> list[Array]:
-        """Multiply gradients at single nodes by input − baseline; one array per input of shape (nodes, N, values)."""
+    def _products_with(self, gradients: tuple[Array, ...]) -> Array:
+        """Multiply gradients at single nodes by input − baseline; all inputs together, shape (nodes, N, values)."""
         moved = moved_inputs(self._problem, self.rows)
-        return [
-            gradient.reshape(*gradient.shape[:2], -1) * step.reshape(len(step), -1)
-            for step, gradient in zip(moved, gradients, strict=True)
-        ]
+        return np.concatenate(
+            [
+                gradient.reshape(*gradient.shape[:2], -1) * step.reshape(len(step), -1)
+                for step, gradient in zip(moved, gradients, strict=True)
+            ],
+            axis=-1,
+        )
 
     def _relative_delta(self, which: Array, sums: Array) -> Array:
         """Give the relative convergence deltas of maps that have these sums."""
@@ -133,24 +129,25 @@ class Work(ABC):
 class Apart(Work):
     """Gradients that are kept one by one: each jump between two nodes is seen."""
 
+    _products = np.zeros((0, 0, 0))
+    """The products of input − baseline with the gradient at each node, shape (nodes, N, values)."""
     _totals = np.zeros((0, 0))
-    """The sums of the products with the gradient at each node, shape (nodes, N)."""
+    """Their sums, shape (nodes, N)."""
 
     def _take(self, taken: int, level: Level) -> None:
         new = summed_gradients(self._problem, self.rows, level.nodes[taken:], np.eye(level.number - taken))
-        products = self._products(new)
-        sketches = np.concatenate([sketched(one) for one in products], axis=-1)
-        totals = np.sum([one.sum(axis=-1, dtype=np.float64) for one in products], axis=0)
+        products = self._products_with(new)
+        totals = products.sum(axis=-1, dtype=np.float64)
         if taken:
             new = tuple(np.concatenate(pair) for pair in zip(self._parts, new, strict=True))
-            sketches = np.concatenate([self._sketches, sketches])
+            products = np.concatenate([self._products, products])
             totals = np.concatenate([self._totals, totals])
-        self._parts, self._sketches, self._totals = new, sketches, totals
+        self._parts, self._products, self._totals = new, products, totals
 
     def keep(self, left: npt.NDArray[np.bool_]) -> None:
         """Go on with some of the examples."""
         super().keep(left)
-        self._totals = self._totals[:, left]
+        self._products, self._totals = self._products[:, left], self._totals[:, left]
 
     def judged(self, which: Array, tolerance: float) -> Judged:
         """Judge maps by the differences of neighbouring gradients.
@@ -193,9 +190,9 @@ class Apart(Work):
     def _bounds(self, which: Array, number: int) -> tuple[Array, Array]:
         """Bound the errors of maps of so many nodes, and give the estimates of their sizes with the same allowance."""
         nodes, weights = nodes_and_weights("golden", number)
-        sketches = self._sketches[:number, which]
-        size = np.linalg.norm(np.tensordot(weights, sketches, axes=1), axis=-1)
-        error, unsure = error_of_gaps(nodes, sketches)
+        products = self._products[:number, which]
+        size = np.linalg.norm(np.tensordot(weights, products, axes=1), axis=-1)
+        error, unsure = error_of_gaps(nodes, products)
         return relative(_ALLOWANCE * error * unsure, size), relative(
             _ALLOWANCE * error * np.sqrt(unsure), size
         )
@@ -203,6 +200,14 @@ class Apart(Work):
 
 class Summed(Work):
     """Gradients of which sums are kept only, for large inputs: means of several levels are compared."""
+
+    _first, _unsure = np.zeros(0), np.zeros(0)
+    """What the gradients of the first level tell, see `error_of_gaps`; shape (N,)."""
+
+    def keep(self, left: npt.NDArray[np.bool_]) -> None:
+        """Go on with some of the examples."""
+        super().keep(left)
+        self._first, self._unsure = self._first[left], self._unsure[left]
 
     def _take(self, taken: int, level: Level) -> None:
         into = level.sum_of[taken:]
@@ -219,8 +224,9 @@ class Summed(Work):
                 for own, one in zip(level.sum_of[first], part, strict=True):
                     total[own] += one
         else:
-            sketches = np.concatenate([sketched(one) for one in self._products(parts)], axis=-1)
-            self._sketches = sketches / level.slopes[:, np.newaxis, np.newaxis]
+            products = self._products_with(parts)
+            products /= level.slopes.astype(products.dtype)[:, np.newaxis, np.newaxis]
+            self._first, self._unsure = error_of_gaps(level.nodes, products)
         self._parts = parts
 
     def judged(self, which: Array, tolerance: float) -> Judged:
@@ -228,8 +234,7 @@ class Summed(Work):
         level, moved = self.level, moved_inputs(self._problem, self.rows[which])
         means = self._combined(0, which)
         size = sizes(moved, means)
-        first_nodes = self.levels[0].nodes
-        first, unsure = error_of_gaps(first_nodes, self._sketches[:, which])
+        first, unsure = self._first[which], self._unsure[which]
         likely = relative(_BOUND_OF_LEVELS * first, size)
         bound = relative(_ALLOWANCE * unsure * first, size)
         if self.place:
@@ -257,7 +262,7 @@ class Summed(Work):
         return tuple(np.tensordot(shares.astype(one.dtype), one[:, which], axes=1) for one in self._parts)
 
 
-def error_of_gaps(nodes: Array, sketches: Array) -> tuple[Array, Array]:
+def error_of_gaps(nodes: Array, products: Array) -> tuple[Array, Array]:
     """Estimate the size of the error of a mean of gradients from the differences of neighbouring ones.
 
     The error is Σ o δ over the gaps: δ is the difference of the gradients, and the place o of the jump in the gap is
@@ -269,8 +274,8 @@ def error_of_gaps(nodes: Array, sketches: Array) -> tuple[Array, Array]:
     ----------
     nodes : numpy.ndarray
         Shape (K,).
-    sketches : numpy.ndarray
-        What keeps the norms and the products of the gradients, shape (K, N, values).
+    products : numpy.ndarray
+        The products of input − baseline with the gradients, shape (K, N, values).
 
     Returns
     -------
@@ -281,54 +286,29 @@ def error_of_gaps(nodes: Array, sketches: Array) -> tuple[Array, Array]:
     """
     order = np.argsort(nodes)
     if len(order) == 1:
-        return np.full(sketches.shape[1], np.nan), np.ones(sketches.shape[1])
+        return np.full(products.shape[1], np.nan), np.ones(products.shape[1])
     gaps = Gaps.between(nodes[order])
-    jumps = np.diff(sketches[order], axis=0).swapaxes(0, 1)
-    rough = gaps.rough @ jumps
-    bent = gaps.bent @ jumps
-    scaled = jumps * gaps.factors[:, np.newaxis]
-    products = scaled @ scaled.swapaxes(1, 2)
-    squares = np.einsum("ngg->ng", products)
+    jumps = np.diff(products[order], axis=0).swapaxes(0, 1)
+    # All that follows comes from the products of the jumps with each other.
+    pairs = (jumps @ jumps.swapaxes(1, 2)).astype(np.float64)
+    scaled = pairs * gaps.factors[:, np.newaxis] * gaps.factors
+    squares = np.einsum("ngg->ng", scaled)
     total, alone = squares.sum(axis=1), np.square(squares).sum(axis=1)
-    among = np.einsum("ngh,ngh->n", products, products) - alone
+    among = np.einsum("ngh,ngh->n", scaled, scaled) - alone
     spread = np.sqrt(_KURTOSIS * alone + 2 * np.maximum(among, 0))
     share = np.divide(spread, total, out=np.zeros_like(total), where=total > 0)
     unsure = np.sqrt(1 + _NORMAL_95 * share)
+    rough = np.einsum("gi,nij,gj->n", gaps.rough, pairs, gaps.rough, optimize=True)
+    bent = np.einsum("i,nij,j->n", gaps.bent, pairs, gaps.bent, optimize=True)
     # What is left of a jump differs from gap to gap.
     kept = squares @ ((gaps.rough**2).sum(axis=0) / gaps.factors**2)
     kept = np.divide(kept, total, out=np.ones_like(total), where=total > 0)
-    error = np.sqrt(np.einsum("ngv,ngv->n", rough, rough) / kept)
-    return np.maximum(error, np.linalg.norm(bent, axis=1) / unsure), unsure
+    # Rounding may make a square of nearly nothing negative.
+    rough, bent = np.maximum(rough, 0), np.maximum(bent, 0)
+    return np.maximum(np.sqrt(rough / kept), np.sqrt(bent) / unsure), unsure
 
 
 def relative(error: Array, size: Array) -> Array:
     """Divide errors by the sizes of their maps; a map of zeros has none if nothing else was seen on the path."""
     shares: Array = np.divide(error, size, out=np.where(error == 0, 0.0, np.inf), where=size != 0)
     return shares
-
-
-def sketched(values: Array) -> Array:
-    """Add up the values of each last axis in a few places, with random signs: norms are kept, on average.
-
-    (Charikar, Chen & Farach-Colton, "Finding frequent items in data streams", 2002.) Few values are given as they are.
-
-    Examples
-    --------
-    >>> sketched(np.ones((2, 3))).tolist()
-    [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
-    >>> sketched(np.ones((1, 1000))).shape
-    (1, 128)
-    """
-    count = values.shape[-1]
-    if count <= _SKETCH:
-        return values
-    whole = count // _SKETCH * _SKETCH
-    signed = values * _signs(count).astype(values.dtype)
-    found: Array = signed[..., :whole].reshape(*values.shape[:-1], -1, _SKETCH).sum(axis=-2)
-    found[..., : count - whole] += signed[..., whole:]
-    return found
-
-
-@lru_cache(maxsize=16)
-def _signs(count: int) -> Array:
-    return np.random.default_rng(0).choice([-1.0, 1.0], count)
