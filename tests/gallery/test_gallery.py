@@ -248,7 +248,7 @@ def test_both_frameworks_integrate_by_the_same_steps_to_the_tolerance():
     (result,) = explain_model("cifar_net", models, [find_method("ig")], count=2, options=wish).methods
     one, other = result.attributions.values()
     np.testing.assert_array_equal(one.steps, other.steps)
-    assert one.rule == other.rule == "midpoint"
+    assert one.rule == other.rule == "golden"
     assert one.batch_size == other.batch_size == BATCH_SIZE
     assert (one.map_error <= 0.1).all()
     assert not [

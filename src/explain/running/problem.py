@@ -73,8 +73,11 @@ class Problem:
 
     @property
     def in_rows(self) -> bool:
-        """Whether each point must be in its example's own row: at a fixed batch size a model may keep states by row."""
-        return self.backend.fixed_batch_size is not None
+        """Whether each point must be in its example's own row: at a fixed batch size a model may keep states by row.
+
+        A batch of one has one row for all.
+        """
+        return (self.backend.fixed_batch_size or 1) > 1
 
     def scores_at(self, inputs: tuple[Array, ...]) -> Array:
         """Give the scores of the examples at other inputs, shape (N,)."""
