@@ -182,6 +182,23 @@ def test_the_number_of_steps_repeats_the_map_and_its_bound(size):
     np.testing.assert_allclose(again.map_error, found.map_error, rtol=1e-6)
 
 
+def test_a_given_number_of_steps_is_taken_whatever_the_sum_misses():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Linear(30, 3)).double()
+    x = np.random.default_rng(0).normal(size=(30, 8))
+    found = explain.attribute(model, x, "ig", target=1, n_steps=20, rule="golden")
+    nodes, weights = nodes_and_weights("golden", 20)
+    points = torch.from_numpy(nodes[:, np.newaxis, np.newaxis] * x).requires_grad_()
+    (slopes,) = torch.autograd.grad(model(points)[..., 1].sum(), points)
+    np.testing.assert_allclose(
+        found.values, x * (weights @ slopes.numpy().reshape(20, -1)).reshape(x.shape), rtol=1e-5
+    )
+    assert found.steps.tolist() == [20] * 30
+    # The bounds are those of twenty steps, also where fewer would come nearer to the difference of the scores.
+    alone = explain.attribute(model, x[3:4], "ig", target=1, n_steps=20, rule="golden")
+    assert alone.map_error[0] == pytest.approx(found.map_error[3], rel=1e-9)
+
+
 def test_a_locally_linear_model_is_done_at_once():
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 30, bias=False), nn.ReLU(), nn.Linear(30, 4)).double()
     found = explain.attribute(model, np.random.default_rng(0).normal(size=(5, 3, 4, 4)), "ig", target=1)
