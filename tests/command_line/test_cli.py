@@ -59,7 +59,7 @@ def test_methods_as_a_table_and_as_json():
     assert [row["name"] for row in rows] == [row.name for row in explain.methods()]
     (integrated,) = (row for row in rows if row["name"] == "integrated_gradients")
     defaults = {option["name"]: option["default"] for option in integrated["options"]}
-    assert defaults == {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405}
+    assert defaults == {"n_steps": "auto", "rule": None, "tolerance": 0.02, "max_steps": 405, "nodes": None}
     assert all(set(option) == {"name", "default", "expects", "summary"} for option in integrated["options"])
 
 

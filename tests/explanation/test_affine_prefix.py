@@ -370,7 +370,9 @@ def test_twins_are_kinked_alike(name):
             explain.zoo.load(name, framework), samples.x[:2], "ig", target=1, lengths=lengths, tolerance=0.5
         )
         rules.add(a.rule)
-    assert rules == {"golden" if name.startswith("cifar") else "fejer"}
+    # The gradients of `fashion_rnn` are smooth, with spikes.
+    smooth = "adaptive" if name == "fashion_rnn" else "fejer"
+    assert rules == {"golden" if name.startswith("cifar") else smooth}
 
 
 class _OwnReader(keras.layers.Layer):

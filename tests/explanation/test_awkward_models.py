@@ -64,7 +64,9 @@ def test_a_baseline_array_lies_as_the_input_does():
     model = nn.LSTM(3, 2)
     baseline = np.random.default_rng(1).normal(size=X.shape).astype(np.float32)
     # Four steps and four examples: only the layout tells them apart.
-    a = explain.attribute(model, X, "ig", target=(3, 0), output=0, layout="TNC", baseline=baseline)
+    a = explain.attribute(
+        model, X, "ig", target=(3, 0), output=0, layout="TNC", baseline=baseline, n_steps=50
+    )
     assert np.array_equal(a.baseline, baseline)
     assert (a.relative_delta < 1e-3).all()
     shorter = explain.attribute(
