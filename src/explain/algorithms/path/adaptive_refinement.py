@@ -8,7 +8,7 @@ from math import ceil, inf, log, sqrt
 import numpy as np
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
-from explain.algorithms.path.integral import Integral, moved_inputs, too_far
+from explain.algorithms.path.integral import Integral, moved_inputs, too_far, weighted_sum
 from explain.algorithms.path.local_cubics import judged, split
 from explain.algorithms.path.nested_refinement import bound_of_difference, refine_nested
 from explain.algorithms.path.own_nodes import RULE, as_nodes, gradients_at, mean_gradients, weighted
@@ -95,8 +95,8 @@ class _Refined:
         """Do the same while the nodes are those of Fejér's rule; None if its next level does not pay."""
         count = len(self.nodes)
         self.weights = _fejer(count)[1]
-        later = self.weights @ products
-        before = _fejer(count // 2)[1] @ products[1::2]
+        later = weighted_sum(self.weights, products)
+        before = weighted_sum(_fejer(count // 2)[1], products[1::2])
         apart = later - before
         growth = count / (count // 2)
         one = np.ones((1, 1))
@@ -113,7 +113,7 @@ class _Refined:
             return np.zeros(0)
         finer = 2 * count + 1
         if self.error > self._tolerance and finer <= self._most:
-            first = _fejer(count // 4)[1] @ products[3::4]
+            first = weighted_sum(_fejer(count // 4)[1], products[3::4])
             pace = _norm(before - first) / max(_norm(apart), np.finfo(float).tiny)
             if pace >= _FAST:
                 levels = ceil(log(self.error / self._tolerance) / log(pace))
@@ -128,7 +128,7 @@ class _Refined:
         found, count = judged(self.nodes, products), len(self.nodes)
         self.weights, gaps = found.weights, found.gaps
         sum_of_gaps = gaps.sum()
-        later = self.weights @ products
+        later = weighted_sum(self.weights, products)
         squared = sum_of_gaps
         if self._before is not None:
             squared += (_CHANGE * _norm(later - self._before)) ** 2

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
 from explain.algorithms.path.golden_levels import Gaps, Level
-from explain.algorithms.path.integral import moved_inputs, sizes, summed_gradients
+from explain.algorithms.path.integral import moved_inputs, sizes, summed_gradients, weighted_sum
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
 from explain.running.quadrature import nodes_and_weights
@@ -25,6 +25,9 @@ _BOUND_OF_LEVELS, _FEW_GAPS_SHARE = 1.3, 1.0
 # No difference of levels sees every jump of a network with few kinks: the error of the first level, which does, falls
 # with the spread of the nodes. This share of it is a lower limit.
 _SHARE_OF_FIRST = 0.8
+
+# OpenBLAS takes threads for a product of matrices of more multiplications.
+_WITHOUT_THREADS = 2**18
 
 # The kurtosis of a place anywhere in a gap, less one: E(o⁴) / E(o²)² − 1 for o uniform on both sides of zero.
 _KURTOSIS = 0.8
@@ -180,18 +183,17 @@ class Apart(Work):
             alike = steps == number
             _, weights = nodes_and_weights("golden", int(number))
             for total, one in zip(found, self._parts, strict=True):
-                total[alike] = np.tensordot(weights.astype(one.dtype), one[:number, which[alike]], axes=1)
+                total[alike] = weighted_sum(weights, one[:number, which[alike]])
         return found
 
     def _sums(self, which: Array, number: int) -> Array:
-        sums: Array = nodes_and_weights("golden", number)[1] @ self._totals[:number, which]
-        return sums
+        return weighted_sum(nodes_and_weights("golden", number)[1], self._totals[:number, which])
 
     def _bounds(self, which: Array, number: int) -> tuple[Array, Array]:
         """Bound the errors of maps of so many nodes, and give the estimates of their sizes with the same allowance."""
         nodes, weights = nodes_and_weights("golden", number)
         products = self._products[:number, which]
-        size = np.linalg.norm(np.tensordot(weights, products, axes=1), axis=-1)
+        size = np.linalg.norm(weighted_sum(weights, products), axis=-1)
         error, unsure = error_of_gaps(nodes, products)
         return relative(_ALLOWANCE * error * unsure, size), relative(
             _ALLOWANCE * error * np.sqrt(unsure), size
@@ -259,7 +261,7 @@ class Summed(Work):
 
     def _combined(self, row: int, which: Array) -> tuple[Array, ...]:
         shares = self.level.shares[row]
-        return tuple(np.tensordot(shares.astype(one.dtype), one[:, which], axes=1) for one in self._parts)
+        return tuple(weighted_sum(shares, one[:, which]) for one in self._parts)
 
 
 def error_of_gaps(nodes: Array, products: Array) -> tuple[Array, Array]:
@@ -290,7 +292,7 @@ def error_of_gaps(nodes: Array, products: Array) -> tuple[Array, Array]:
     gaps = Gaps.between(nodes[order])
     jumps = np.diff(products[order], axis=0).swapaxes(0, 1)
     # All that follows comes from the products of the jumps with each other.
-    pairs = (jumps @ jumps.swapaxes(1, 2)).astype(np.float64)
+    pairs = products_of_pairs(jumps)
     scaled = pairs * gaps.factors[:, np.newaxis] * gaps.factors
     squares = np.einsum("ngg->ng", scaled)
     total, alone = squares.sum(axis=1), np.square(squares).sum(axis=1)
@@ -298,14 +300,28 @@ def error_of_gaps(nodes: Array, products: Array) -> tuple[Array, Array]:
     spread = np.sqrt(_KURTOSIS * alone + 2 * np.maximum(among, 0))
     share = np.divide(spread, total, out=np.zeros_like(total), where=total > 0)
     unsure = np.sqrt(1 + _NORMAL_95 * share)
-    rough = np.einsum("gi,nij,gj->n", gaps.rough, pairs, gaps.rough, optimize=True)
-    bent = np.einsum("i,nij,j->n", gaps.bent, pairs, gaps.bent, optimize=True)
+    rough = ((gaps.rough @ pairs) * gaps.rough).sum(axis=(1, 2))
+    bent = (pairs @ gaps.bent) @ gaps.bent
     # What is left of a jump differs from gap to gap.
     kept = squares @ ((gaps.rough**2).sum(axis=0) / gaps.factors**2)
     kept = np.divide(kept, total, out=np.ones_like(total), where=total > 0)
     # Rounding may make a square of nearly nothing negative.
     rough, bent = np.maximum(rough, 0), np.maximum(bent, 0)
     return np.maximum(np.sqrt(rough / kept), np.sqrt(bent) / unsure), unsure
+
+
+def products_of_pairs(vectors: Array) -> Array:
+    """Give the products of each example's vectors with each other, (N, K, values) to (N, K, K).
+
+    In pieces so small that BLAS takes no threads for them; see `weighted_sum`.
+    """
+    count, number, values = vectors.shape
+    pairs = np.zeros((count, number, number))
+    piece = max(1, _WITHOUT_THREADS // number**2)
+    for first in range(0, values, piece):
+        some = vectors[..., first : first + piece]
+        pairs += some @ some.swapaxes(1, 2)
+    return pairs
 
 
 def relative(error: Array, size: Array) -> Array:

@@ -75,6 +75,20 @@ def sizes(moved: tuple[Array, ...], gradients: tuple[Array, ...]) -> Array:
     return norms
 
 
+def weighted_sum(weights: Array, parts: Array) -> Array:
+    """Add up arrays with weights, over the first axis.
+
+    Not as a product of matrices: the threads of NumPy's BLAS go on waiting for work after a large one, and those of a
+    framework that computes the next chunk take several times as long.
+    """
+    total: Array = np.zeros(parts.shape[1:], parts.dtype)
+    product = np.empty_like(total)
+    for weight, part in zip(weights.tolist(), parts, strict=True):
+        np.multiply(part, weight, out=product)
+        total += product
+    return total
+
+
 def too_far(far: Array, error: Array, tolerance: float, most: int) -> Warnings:
     """Give the warning of examples whose maps have not reached the tolerance."""
     return (

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from explain.algorithms.completeness import WORST_RELATIVE_DELTA, convergence_delta
-from explain.algorithms.path.integral import Integral, moved_inputs, squares, summed_gradients, too_far
+from explain.algorithms.path.integral import (
+    Integral,
+    moved_inputs,
+    squares,
+    summed_gradients,
+    too_far,
+    weighted_sum,
+)
 from explain.algorithms.path.nested_rules import distinct, is_new, levels, weights_of
 from explain.inputs.examples import Array
 from explain.running.problem import Problem
@@ -38,10 +45,7 @@ def refine_nested(problem: Problem, at_baseline: Array, rule: str) -> Integral:
     taken: list[tuple[Array, tuple[Array, ...]]] = []
 
     def mean_gradients(level: int) -> tuple[Array, ...]:
-        parts = [
-            [np.tensordot(shares[level].astype(one.dtype), one, axes=1) for one in sums]
-            for shares, sums in taken
-        ]
+        parts = [[weighted_sum(shares[level], one) for one in sums] for shares, sums in taken]
         return tuple(np.sum(one, axis=0) for one in zip(*parts, strict=True))
 
     earlier: tuple[Array, ...] = ()

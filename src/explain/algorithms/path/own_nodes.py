@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from explain.algorithms.completeness import baselines_of
-from explain.algorithms.path.integral import Integral, moved_inputs
+from explain.algorithms.path.integral import Integral, moved_inputs, weighted_sum
 from explain.errors import OptionError
 from explain.inputs.examples import Array, Arrays
 from explain.running.expansion import gradient_blocks
@@ -109,8 +109,7 @@ def mean_gradients(rows: Array, means: Sequence[Array], into: Arrays) -> None:
 
 def weighted(weights: Array, gradients: Array) -> Array:
     """Give the weighted sum of gradients of shape (K, D), in double precision."""
-    total: Array = weights @ gradients.astype(np.float64)
-    return total
+    return weighted_sum(weights, gradients.astype(np.float64))
 
 
 def as_nodes(found: Sequence[tuple[Array, Array]]) -> Array:
