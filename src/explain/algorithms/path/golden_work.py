@@ -20,7 +20,7 @@ from explain.running.quadrature import nodes_and_weights
 # compared, a share of the size is added, and more where few gaps matter. All were tuned on two networks, and
 # benchmarks/calibration.py judges them on others.
 _ALLOWANCE, _NORMAL_95 = 1.1, 1.645
-_BOUND_OF_LEVELS, _FEW_GAPS_SHARE = 1.3, 1.0
+_BOUND_OF_LEVELS = 1.3
 
 # No difference of levels sees every jump of a network with few kinks: the error of the first level, which does, falls
 # with the spread of the nodes. This share of it is a lower limit.
@@ -245,7 +245,7 @@ class Summed(Work):
                 error = np.maximum(error, factor * sizes(moved, self._combined(row, which)))
             fallen = _SHARE_OF_FIRST * level.spread / self.levels[0].spread
             error = np.maximum(error, fallen * first)
-            bound = likely = relative(np.maximum(_BOUND_OF_LEVELS, _FEW_GAPS_SHARE * unsure) * error, size)
+            bound = likely = relative(np.maximum(_BOUND_OF_LEVELS, unsure) * error, size)
         sums = np.sum(
             [
                 (step * mean).reshape(len(which), -1).sum(axis=1, dtype=np.float64)
