@@ -95,7 +95,7 @@ REQUIREMENTS := benchmarks/requirements
 bench: $(VENV)/.benchmarks-installed $(PEERS)/.installed
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# All pages of figures that have a bar, about an hour and a half, the rest before `bench`, whose page shows every bar.
+# All pages of figures that have a bar, about an hour and a quarter, the rest before `bench`, whose page shows every bar.
 figures: $(VENV)/.benchmarks-installed $(PEERS)/.installed
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks.first_call beside-hand
