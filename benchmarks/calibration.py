@@ -28,7 +28,7 @@ from benchmarks import report
 from benchmarks.calibration_networks import NAMES, TUNED, Network, networks
 from benchmarks.examples import origin
 from benchmarks.path_gradients import relative
-from explain.running.quadrature import nodes_and_weights
+from explain.running.paths.quadrature import nodes_and_weights
 
 Floats = npt.NDArray[np.floating[Any]]
 

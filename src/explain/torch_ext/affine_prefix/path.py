@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +57,8 @@ class Sums(path_sums.DeviceSums):
         with torch.no_grad():
             entering_start = cut.prefix(opened, start, examples)
             entering_end = cut.prefix(opened, end, examples)
-        if len(entering_end) != len(examples):
+        # In a lower precision, as under autocast, points at the cut would be rounded.
+        if len(entering_end) != len(examples) or entering_end.dtype not in _STRAIGHT:
             return False
         order = _Order.of(entering_end)
         first = order.flat(entering_start)
@@ -94,11 +97,12 @@ class Sums(path_sums.DeviceSums):
         def compute(rows: slice, steps: slice) -> tuple[list[Tensor], Tensor]:
             gradients = self._gradients(rows, nodes[steps], _repeated(beside, rows, steps))
             flat = [one.reshape(rows.stop - rows.start, -1, one.shape[-1]) for one in gradients]
-            along = [
-                gradient @ directions[rows].transpose(1, 2)
-                for gradient, directions in zip(flat, self._along_to, strict=True)
-            ]
-            return flat, torch.stack(along).sum(dim=0)
+            with _in_full_precision(device):
+                along = [
+                    gradient.to(directions.dtype) @ directions[rows].transpose(1, 2)
+                    for gradient, directions in zip(flat, self._along_to, strict=True)
+                ]
+            return flat, along[0] if len(along) == 1 else torch.stack(along).sum(dim=0)
 
         for rows, steps, (flat, along) in self._executor.over_blocks(len(self), len(alphas), compute):
             for total, gradient in zip(sums, flat, strict=True):
@@ -107,7 +111,8 @@ class Sums(path_sums.DeviceSums):
                         for one, weight in of_node:
                             total[rows, one].add_(gradient[:, place], alpha=weight)
                 else:
-                    total[rows] += matrix[:, steps] @ gradient
+                    with _in_full_precision(device):
+                        total[rows] += matrix[:, steps] @ gradient.to(total.dtype)
             products[steps, rows] = _to_host(along.transpose(0, 1))
         self._sums = sums
         return products
@@ -116,7 +121,8 @@ class Sums(path_sums.DeviceSums):
         """Combine the sums of some examples where they are, shape (S, N', values)."""
         weights = torch.from_numpy(shares).to(self._opened.device)
         rows = _indices(which, weights.device)
-        return tuple((weights.to(one.dtype) @ one[rows]).transpose(0, 1) for one in self._sums)
+        with _in_full_precision(weights.device):
+            return tuple((weights.to(one.dtype) @ one[rows]).transpose(0, 1) for one in self._sums)
 
     @staticmethod
     def joined(parts: Sequence[Tensor]) -> Tensor:
@@ -258,6 +264,15 @@ def _along(start: Tensor, difference: Tensor, rows: slice, nodes: Tensor) -> Ten
     points = steps * difference[rows][:, None]
     points += start[rows][:, None]
     return points.reshape(-1, *start.shape[1:])
+
+
+def _in_full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Leave autocast, which would multiply sums of gradients in half precision."""
+    return (
+        torch.autocast(device.type, enabled=False)
+        if torch.is_autocast_enabled(device.type)
+        else nullcontext()
+    )
 
 
 def _indices(rows: Array, device: torch.device) -> Tensor:
