@@ -74,9 +74,9 @@ def weights_per_pixel(modules: Iterable[nn.Module], shape: Sequence[int]) -> flo
     """Count the weights that a pass over pictures of a shape, channels first, has to convert, for each pixel.
 
     A convolution of pictures that are channels last converts its weights to this order, forwards and backwards, if
-    its kernel is larger than 1×1. The count tells which order is faster for a single pass over a few pictures. It depends
-    on the model and the shape alone, not on the number of pictures, so that the map of a picture does not depend on
-    others.
+    its kernel is larger than 1×1. The count tells which order is faster for a single pass over a few pictures. It
+    depends on the model and the shape alone, not on the number of pictures, so that the map of a picture does not
+    depend on others.
 
     Examples
     --------
