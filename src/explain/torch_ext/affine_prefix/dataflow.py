@@ -118,13 +118,15 @@ class ValueFlow(Interception):
     def _state(self, tensor: Tensor) -> bool | None:
         """Tell whether a tensor is affine in the input; None if it does not depend on it."""
         storage, affine = self._seen.get(tensor.untyped_storage().data_ptr(), (None, False))
-        return None if storage is None or storage.expired() else affine
+        # PyTorch's class has no type annotations.
+        return None if storage is None or storage.expired() else affine  # type: ignore[no-untyped-call]
 
     def _note(self, tensor: Tensor, affine: bool) -> None:
         # A tensor that was not affine does not become affine when the model writes to it.
         affine = affine and self._state(tensor) is not False
         storage = tensor.untyped_storage()
-        self._seen[storage.data_ptr()] = StorageWeakRef(storage), affine
+        reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+        self._seen[storage.data_ptr()] = reference, affine
 
 
 class _Exits(TorchFunctionMode):
