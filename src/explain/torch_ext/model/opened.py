@@ -33,7 +33,13 @@ from explain.torch_ext.model.layers.calls import (
 )
 from explain.torch_ext.model.layers.operations import place_of
 from explain.torch_ext.model.memory import is_out_of_memory
-from explain.torch_ext.model.memory_format import ConvertedWeights, is_heavy, ordered
+from explain.torch_ext.model.memory_format import (
+    CONVERTED_FIRST,
+    HEAVY,
+    ConvertedWeights,
+    ordered,
+    weights_per_pixel,
+)
 from explain.torch_ext.model.scores import (
     ActivationRecorder,
     KeptPass,
@@ -150,10 +156,12 @@ class OpenedModel(Layered):
         if not one_pass:
             self._runs_unconverted = 0
         elif len(examples.inputs) == 1 and self.entry is None:
-            shape = examples.inputs[0].shape[1:]
-            if is_heavy(self.inspection.structure.modules, shape):
+            load = weights_per_pixel(self.inspection.structure.modules, examples.inputs[0].shape[1:])
+            if load >= HEAVY:
                 self._channels_last = False
                 self._weights.restore()
+            elif load >= CONVERTED_FIRST:
+                self._runs_unconverted = 0
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
