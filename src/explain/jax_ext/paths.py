@@ -33,7 +33,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
         """Add the weighted gradients at points of the input."""
         starts = self._starts
         sums = self.begun(len(weights), becomes, starts)
-        products = np.zeros((len(alphas), len(self), self._directions[0].shape[1]))
+        products = np.zeros((len(alphas), len(self), self.n_directions))
 
         def compute(rows: slice, steps: slice) -> tuple[list[Array], Array]:
             nodes, shares = alphas[steps], weights[:, steps]
@@ -45,14 +45,20 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             part = self._examples.rows(rows)
             padded = self._opened.padded(part)
             ends = self._opened.tensors(padded.inputs)
-            first, directions = (
-                self._opened.tensors([_filled(one[rows], len(padded)) for one in arrays])
-                for arrays in (starts, self._directions)
-            )
+            first = self._opened.tensors([_filled(one[rows], len(padded)) for one in starts])
+            signs = self._opened.tensors(self._signs)
             places = jnp.asarray(nodes)
             points = [_along(start, end - start, places) for start, end in zip(first, ends, strict=True)]
             found, along = self._opened.run(
-                JaxForwardPass.summed_gradients, padded, points, places, jnp.asarray(shares), directions
+                JaxForwardPass.summed_gradients,
+                padded,
+                points,
+                places,
+                jnp.asarray(shares),
+                [
+                    own * (end - start)[:, jnp.newaxis]
+                    for own, start, end in zip(signs, first, ends, strict=True)
+                ],
             )
             return [to_host(one)[: len(part)] for one in found], to_host(along)[: len(part), :count]
 

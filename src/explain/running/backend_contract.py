@@ -162,8 +162,8 @@ class BackendContract:
             for one in found[1:]:
                 np.testing.assert_allclose(one, found[0], rtol=1e-9, atol=1e-12, err_msg=given.name)
 
-    def test_path_sums_grow_and_tell_their_directions(self) -> None:
-        """Sums that grow in two calls equal the sums of one; products with directions are those of the gradients."""
+    def test_path_sums_grow_and_tell_of_each_gradient(self) -> None:
+        """Sums that grow in two calls equal the sums of one; signs tell of each gradient × (end − start)."""
         generator = np.random.default_rng(1)
         nodes, weights = nodes_and_weights("gauss_legendre", 6)
         # One gradient a sum; then the two sums become one, and another takes the rest.
@@ -175,9 +175,9 @@ class BackendContract:
                     continue
                 end, dtype = examples.inputs[0], backend.dtype
                 start = np.full_like(end, 0.1)
-                directions = generator.normal(size=(len(end), 4, *end.shape[1:])).astype(dtype)
+                signs = (generator.integers(0, 2, (4, *end.shape[1:])) * 2 - 1).astype(np.int8)
                 executor = Executor(backend.fixed_batch_size or 5)
-                sums = path_sums(backend, examples, (start,), (directions,), executor, 1000)
+                sums = path_sums(backend, examples, (start,), (signs,), executor, 1000)
                 along = [sums.add(nodes[:3].astype(dtype), first.astype(dtype))]
                 rows = np.arange(len(end))
                 sums.finish(np.array([1.0, 0.0], dtype), rows[:1])
@@ -201,9 +201,9 @@ class BackendContract:
             near(found[1], last)
             near(finished, weights[0] * gradients[0, :1])
             products = np.einsum(
-                "knd,nrd->knr",
-                gradients.reshape(*gradients.shape[:2], -1),
-                directions.reshape(*directions.shape[:2], -1),
+                "knd,rd->knr",
+                (gradients * (end - start)).reshape(*gradients.shape[:2], -1),
+                signs.reshape(4, -1),
             )
             near(along[0], products[:3])
             near(along[1], products[3:][:, rows])

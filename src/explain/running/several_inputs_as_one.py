@@ -123,11 +123,11 @@ class _Rearranged(ABC):
         )
 
     def path_sums(
-        self, examples: Examples, baselines: Arrays, directions: Arrays, executor: ChunkRunner, n_nodes: int
+        self, examples: Examples, baselines: Arrays, signs: Arrays, executor: ChunkRunner, n_nodes: int
     ) -> PathSums:
         """Give sums of the gradients along the straight path of the moved inputs that can grow."""
         inside, starts = self.inside(examples), self._starts(baselines, examples)
-        inner = directions if self._at_layer else self._moves(directions[0], examples)
+        inner = signs if self._at_layer else self._inwards(signs, _still(examples.unmoved, len(signs[0])))
         found = path_sums(self.inner, inside, starts, inner, executor, n_nodes)
         return ArrangedSums(found, self._arranged)
 
@@ -224,15 +224,13 @@ class _Rearranged(ABC):
     def _arranged(self, gradients: tuple[Array, ...]) -> tuple[Array, ...]:
         return gradients if self._at_layer else self._outwards(gradients)
 
-    def _moves(self, directions: Array, examples: Examples) -> tuple[Array, ...]:
-        """Give directions, shape (N, R, ...), in the inner arrangement; inputs that stay fixed do not move."""
-        flat = directions.reshape(-1, *directions.shape[2:])
-        still = tuple(np.zeros((len(flat), *one.shape[1:]), one.dtype) for one in examples.unmoved)
-        moved = self._inwards((flat,), still)
-        return tuple(one.reshape(*directions.shape[:2], *one.shape[1:]) for one in moved)
-
     def _starts(self, baselines: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return baselines if self._at_layer else self._inwards(baselines, examples.unmoved)
+
+
+def _still(unmoved: Arrays, count: int) -> Arrays:
+    """Give zeros in place of the inputs that stay fixed, in so many rows."""
+    return tuple(np.zeros((count, *one.shape[1:]), np.int8) for one in unmoved)
 
 
 class Joint(_Rearranged):

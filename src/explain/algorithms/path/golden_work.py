@@ -246,7 +246,7 @@ class Summed(Work):
             problem.backend,
             problem.examples.rows(rows),
             tuple(base[rows] for base in baselines_of(problem)),
-            tuple(own.astype(one.dtype) * one[:, np.newaxis] for own, one in zip(signs, moved, strict=True)),
+            signs,
             problem.executor,
             LIKELY,
         )

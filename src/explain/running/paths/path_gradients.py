@@ -13,6 +13,9 @@ from explain.inputs.examples import Array, Arrays, Examples
 from explain.running.expansion import StraightPath, expanded_gradients
 from explain.running.paths.path_sums import DeviceSums, ExpandedSums, PathSums
 
+# With fewer points in a chunk, sums that grow are taken at the input.
+_LEAST_CHUNK = 8
+
 
 class AlongPaths(ABC):
     """The `path_gradients` and the `path_sums` of a backend."""
@@ -49,7 +52,7 @@ class AlongPaths(ABC):
 
         def compute(group: slice) -> Arrays:
             part, starts = examples.rows(group), tuple(start[group] for start in baselines)
-            none = tuple(np.zeros((len(start), 0, *start.shape[1:]), start.dtype) for start in starts)
+            none = tuple(np.zeros((0, *start.shape[1:]), np.int8) for start in starts)
             own_cut = None if self.lost_cut else cut
             sums = self.sums_on_device(self, own_cut, part, starts, none, executor)
             sums.add(alphas, weights)
@@ -61,27 +64,29 @@ class AlongPaths(ABC):
         return totals
 
     def path_sums(
-        self, examples: Examples, baselines: Arrays, directions: Arrays, executor: ChunkRunner, n_nodes: int
+        self, examples: Examples, baselines: Arrays, signs: Arrays, executor: ChunkRunner, n_nodes: int
     ) -> PathSums:
         """Give sums of the gradients along the straight path that can grow; `n_nodes` is the number to reckon with."""
         if self.fixed_batch_size is not None:
             backend = cast(Backend, self)
-            return ExpandedSums(backend, examples, baselines, directions, executor, in_rows=self.keeps_rows)
-        cut = None if self.lost_cut else self.cut_for(examples, n_nodes)
-        return self.sums_on_device(self, cut, examples, baselines, directions, executor)
+            return ExpandedSums(backend, examples, baselines, signs, executor, in_rows=self.keeps_rows)
+        # For each example the directions and the sums at the cut need the memory of a few points.
+        pays = executor.size >= _LEAST_CHUNK and not self.lost_cut
+        cut = self.cut_for(examples, n_nodes) if pays else None
+        return self.sums_on_device(self, cut, examples, baselines, signs, executor)
 
 
 def path_sums(
     backend: Backend,
     examples: Examples,
     baselines: Arrays,
-    directions: Arrays,
+    signs: Arrays,
     executor: ChunkRunner,
     n_nodes: int,
 ) -> PathSums:
     """Give the sums of a backend; on the host for one that has none of its own."""
     own = getattr(backend, "path_sums", None)
     if own is None:
-        return ExpandedSums(backend, examples, baselines, directions, executor)
-    found: PathSums = own(examples, baselines, directions, executor, n_nodes)
+        return ExpandedSums(backend, examples, baselines, signs, executor)
+    found: PathSums = own(examples, baselines, signs, executor, n_nodes)
     return found

@@ -18,9 +18,9 @@ from explain.running.expansion import StraightPath, gradient_blocks
 class PathSums(ABC):
     """Sums of the gradients of some examples along the straight paths to them.
 
-    Each gradient can be multiplied by a few directions as well. Random directions tell the size of a sum of gradients,
-    or of the difference of two gradients, without the gradients themselves (Johnson & Lindenstrauss, "Extensions of
-    Lipschitz mappings into a Hilbert space", 1984), and these products are few numbers.
+    The product of each gradient with end − start, to which it adds up in a map, can be seen from a few directions as
+    well. Random signs tell the size of a sum of such products, or of the difference of two, without the products
+    themselves (Johnson & Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", 1984).
     """
 
     @abstractmethod
@@ -43,7 +43,7 @@ class PathSums(ABC):
         Returns
         -------
         numpy.ndarray
-            The products of each gradient with the directions, all inputs together, shape (K, N, R).
+            The sums of gradient × (end − start) × signs, over all inputs, shape (K, N, R).
         """
 
     @abstractmethod
@@ -85,12 +85,13 @@ class OfExamples(PathSums):
         The ends of the paths, N examples.
     starts : tuple of numpy.ndarray
         Their starts, one array per input, shape (N, ...).
-    directions : tuple of numpy.ndarray
-        Shape (N, R, ...), one array per input; R may be 0.
+    signs : tuple of numpy.ndarray
+        1 or −1, shape (R, ...), one array per input; R may be 0.
     """
 
-    def __init__(self, examples: Examples, starts: Arrays, directions: Arrays) -> None:
-        self._examples, self._starts, self._directions = examples, starts, directions
+    def __init__(self, examples: Examples, starts: Arrays, signs: Arrays) -> None:
+        self._examples, self._starts, self._signs = examples, starts, signs
+        self.n_directions = len(signs[0])
         # All examples, and which of them are left.
         self._every, self._left = examples, np.arange(len(examples))
         self._finished: list[tuple[Array, tuple[Any, ...]]] = []
@@ -120,7 +121,6 @@ class OfExamples(PathSums):
         """Go on with some of the examples in another order."""
         self._examples = self._examples.rows(order)
         self._starts = tuple(one[order] for one in self._starts)
-        self._directions = tuple(one[order] for one in self._directions)
         self._left = self._left[order]
 
     @abstractmethod
@@ -194,31 +194,32 @@ class ExpandedSums(OnHost):
         backend: Backend,
         examples: Examples,
         starts: Arrays,
-        directions: Arrays,
+        signs: Arrays,
         executor: ChunkRunner,
         *,
         in_rows: bool = False,
     ) -> None:
-        super().__init__(examples, starts, directions)
+        super().__init__(examples, starts, signs)
         self._backend, self._executor, self._in_rows = backend, executor, in_rows
 
     def add(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None = None) -> Array:
         """Add the weighted gradients at more points of the paths."""
         ends, starts = self._examples.inputs, self._starts
         sums = self.begun(len(weights), becomes, ends)
-        products = np.zeros((len(alphas), len(ends[0]), self._directions[0].shape[1]))
+        products = np.zeros((len(alphas), len(self), self.n_directions))
         path = StraightPath(
             starts, tuple(end - start for end, start in zip(ends, starts, strict=True)), alphas
         )
         blocks = gradient_blocks(self._backend, self._examples, path, self._executor, in_rows=self._in_rows)
         for rows, points, gradients in blocks:
-            for total, gradient, directions in zip(sums, gradients, self._directions, strict=True):
+            for place, (total, gradient) in enumerate(zip(sums, gradients, strict=True)):
                 flat = gradient.reshape(*gradient.shape[:2], -1)
                 # Not as a product of matrices: see `explain.algorithms.path.integral.weighted_sum`.
                 found = np.einsum("mk,nkd->nmd", weights[:, points], flat)
                 total[rows] += found.reshape(total[rows].shape)
-                along = directions[rows].reshape(len(flat), -1, flat.shape[-1])
-                products[points, rows] += np.einsum("nkd,nrd->knr", flat, along)
+                moved = path.differences[place][rows].reshape(len(flat), 1, -1)
+                signs = self._signs[place].reshape(self.n_directions, flat.shape[-1])
+                products[points, rows] += np.einsum("nkd,rd->knr", flat * moved, signs)
         self._sums = sums
         return products
 
@@ -244,10 +245,10 @@ class DeviceSums(OfExamples):
         cut: Any,
         examples: Examples,
         starts: Arrays,
-        directions: Arrays,
+        signs: Arrays,
         executor: ChunkRunner,
     ) -> None:
-        super().__init__(examples, starts, directions)
+        super().__init__(examples, starts, signs)
         self._opened, self._cut, self._executor = opened, cut, executor
         # What was added so far, to be repeated with the whole model if a run bypasses the cut.
         self._past: list[tuple[Array, Array, npt.NDArray[np.intp] | None]] = []

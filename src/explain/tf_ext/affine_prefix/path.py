@@ -37,18 +37,21 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
         """Take the paths and the directions to the device, as they are."""
         opened = self._opened
         self._paths = opened.tensors(self._starts), opened.points(self._examples)
-        self._along_to = tuple(map(_flat, opened.tensors(self._directions)))
+        # One row of signs for all examples.
+        self._directions = tuple(
+            tf.constant(one.reshape(self.n_directions, math.prod(one.shape[1:]))) for one in self._signs
+        )
 
     def begin_at_cut(self) -> bool:
         """Take the paths and the directions to the cut; False if the paths are not straight there."""
         opened, examples = self._opened, self._examples
         (start,), (end,) = opened.tensors(self._starts), opened.points(examples)
-        (directions,) = opened.tensors(self._directions)
-        count, n_directions = directions.shape[:2]
+        (signs,), count = opened.tensors(self._signs), len(examples)
+        directions = signs * tf.expand_dims(end - start, 1)
         beside = tf.reshape(tf.expand_dims(start, 1) + directions, [-1, *start.shape[1:]])
         points = tf.concat([start, end, start + _MIDDLE * (end - start), beside], axis=0)
         every = np.arange(count)
-        rows = np.concatenate([np.tile(every, 3), every.repeat(n_directions)])
+        rows = np.concatenate([np.tile(every, 3), every.repeat(self.n_directions)])
         at_cut = opened.run(_prefix, examples.rows(rows), (points,), static=(self._cut,))
         # A model may fold the time axis into that of the examples.
         if at_cut.shape[0] != len(rows):
@@ -58,15 +61,15 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             return False
         self._paths = (first,), (last,)
         # An affine map takes a direction as it takes the difference of two points.
-        moved = tf.reshape(moved, [count, n_directions, *first.shape[1:]])
-        self._along_to = (_flat(moved - tf.expand_dims(first, 1)),)
+        moved = tf.reshape(moved, [count, self.n_directions, *first.shape[1:]])
+        self._directions = (_flat(moved - tf.expand_dims(first, 1)),)
         return True
 
     def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
         """Add the weighted gradients, where the paths are."""
         starts, ends = self._paths
         sums = self.begun(len(weights), becomes, tuple(one.numpy() for one in starts))
-        products = np.zeros((len(alphas), len(self), self._along_to[0].shape[1]))
+        products = np.zeros((len(alphas), len(self), self.n_directions))
         block, static = (_path_block, ()) if self._cut is None else (_path_block_beyond, (self._cut,))
 
         def compute(rows: slice, steps: slice) -> tuple[Sequence[Any], Any]:
@@ -78,7 +81,7 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
                 (*(one[rows] for one in starts), *(one[rows] for one in ends), *inputs),
                 tf.constant(alphas[steps]),
                 tf.constant(weights[:, steps].reshape(-1)),
-                tuple(one[rows] for one in self._along_to),
+                self._directions if self._cut is None else tuple(one[rows] for one in self._directions),
                 static=static,
             )
             return found
@@ -106,7 +109,8 @@ class Sums(path_sums.OnHost, path_sums.DeviceSums):
             tuple(tf.gather(one, order) for one in starts),
             tuple(tf.gather(one, order) for one in ends),
         )
-        self._along_to = tuple(tf.gather(one, order) for one in self._along_to)
+        if self._cut is not None:
+            self._directions = tuple(tf.gather(one, order) for one in self._directions)
 
 
 def _path_block(
@@ -114,17 +118,17 @@ def _path_block(
     lines: tuple[Any, ...],
     nodes: Any,
     weights: Any,
-    directions: tuple[Any, ...],
+    signs: tuple[Any, ...],
     beside: Beside,
 ) -> tuple[tuple[Any, ...], Any]:
-    """Give weighted sums of gradients over nodes along each example's path, and their products with directions.
+    """Give weighted sums of gradients over nodes along each example's path, and what signs tell of their products.
 
     Parameters
     ----------
     lines : tuple of tensor
         The starts, then the ends, one tensor per input.
-    directions : tuple of tensor
-        Shape (N, R, values), one tensor per input.
+    signs : tuple of tensor
+        Shape (R, values), one tensor per input.
 
     Returns
     -------
@@ -138,6 +142,10 @@ def _path_block(
     points = tuple(_along(start, end - start, nodes) for start, end in zip(starts, ends, strict=True))
     count = tf.size(nodes)
     gradients, _ = forward.gradients(points, _taken(beside, _each_row(starts[0], count)))
+    directions = tuple(
+        tf.cast(own, end.dtype) * tf.reshape(end - start, [-1, 1, math.prod(start.shape[1:])])
+        for own, start, end in zip(signs, starts, ends, strict=True)
+    )
     return _summed(gradients, starts, count, weights, directions)
 
 

@@ -23,6 +23,9 @@ from explain.torch_ext.model.scores import gradients_of
 # Where the paths are seen to be straight: not in the middle, where a symmetric bend may be hidden.
 _MIDDLE = 0.45
 
+# As many values of signs at a time.
+_PIECE = 2**16
+
 # Relative tolerance for the output of an affine prefix on a straight line: the rounding of sums.
 _STRAIGHT = {torch.float32: 1e-4, torch.float64: 1e-10}
 
@@ -44,9 +47,10 @@ class Sums(path_sums.DeviceSums):
         self._order = None
         # The paths at the input, and where their gradients are summed: starts and differences.
         self._outside = tuple((start, end - start) for start, end in zip(starts, ends, strict=True))
-        self._along_to = tuple(
-            one.reshape(*one.shape[:2], one.shape[2:].numel())
-            for one in self._opened.tensors(self._directions)
+        # One row of signs for all examples.
+        self._signs_at_input = tuple(
+            torch.from_numpy(one.reshape(len(one), start[0].numel())).to(self._opened.device)
+            for one, start in zip(self._signs, starts, strict=True)
         )
 
     def begin_at_cut(self) -> bool:
@@ -67,27 +71,30 @@ class Sums(path_sums.DeviceSums):
         self._order, self._outside, self._inside = order, ((start, difference),), (first, step)
         if not self._is_straight(cut):
             return False
-        (directions,) = opened.tensors(self._directions)
-        count = directions.shape[1]
         # An affine map takes a direction as it takes the difference of two points.
-        along = first.new_empty((len(first), count, first.shape[1]))
-        for one in range(count):
+        self._directions = first.new_empty((len(first), self.n_directions, first.shape[1]))
+        for one, signs in enumerate(self._signs[0]):
+            own = torch.from_numpy(signs).to(difference.device) * difference
             with torch.no_grad():
-                moved = order.flat(cut.prefix(opened, start + directions[:, one], examples))
-            torch.sub(moved, first, out=along[:, one])
-        self._along_to = (along,)
+                moved = order.flat(cut.prefix(opened, start + own, examples))
+            torch.sub(moved, first, out=self._directions[:, one])
         return True
 
     def added(self, alphas: Array, weights: Array, becomes: npt.NDArray[np.intp] | None) -> Array:
         """Add the weighted gradients, where the paths are."""
         device = self._opened.device
         nodes, shares = torch.from_numpy(alphas).to(device), torch.from_numpy(weights).to(device)
-        sums = tuple(along.new_zeros((len(along), len(weights), along.shape[-1])) for along in self._along_to)
+        places = (
+            [start.reshape(len(self), -1) for start, _ in self._outside]
+            if self._order is None
+            else self._inside[:1]
+        )
+        sums = tuple(one.new_zeros((len(self), len(weights), one.shape[1])) for one in places)
         if becomes is not None:
             places = _indices(becomes, device)
             for total, part in zip(sums, self._sums, strict=True):
                 total.index_add_(1, places, part)
-        products = np.zeros((len(alphas), len(self), self._along_to[0].shape[1]))
+        products = np.zeros((len(alphas), len(self), self.n_directions))
         beside = self._examples.without_inputs()
 
         # Most gradients are a part of one sum only.
@@ -98,11 +105,7 @@ class Sums(path_sums.DeviceSums):
             gradients = self._gradients(rows, nodes[steps], _repeated(beside, rows, steps))
             flat = [one.reshape(rows.stop - rows.start, -1, one.shape[-1]) for one in gradients]
             with _in_full_precision(device):
-                along = [
-                    gradient.to(directions.dtype) @ directions[rows].transpose(1, 2)
-                    for gradient, directions in zip(flat, self._along_to, strict=True)
-                ]
-            return flat, along[0] if len(along) == 1 else torch.stack(along).sum(dim=0)
+                return flat, self._seen(flat, rows)
 
         for rows, steps, (flat, along) in self._executor.over_blocks(len(self), len(alphas), compute):
             for total, gradient in zip(sums, flat, strict=True):
@@ -116,6 +119,23 @@ class Sums(path_sums.DeviceSums):
             products[steps, rows] = _to_host(along.transpose(0, 1))
         self._sums = sums
         return products
+
+    def _seen(self, gradients: Sequence[Tensor], rows: slice) -> Tensor:
+        """Give the products of gradients, shape (n, k, values), with the directions, shape (n, k, R)."""
+        if self._order is not None:
+            (gradient,), directions = gradients, self._directions[rows]
+            return gradient.to(directions.dtype) @ directions.transpose(1, 2)
+        found = gradients[0].new_zeros((*gradients[0].shape[:2], self.n_directions))
+        for gradient, (_, difference), signs in zip(
+            gradients, self._outside, self._signs_at_input, strict=True
+        ):
+            moved = difference[rows].reshape(len(gradient), 1, -1)
+            # In pieces: the signs of a large input would take much memory as numbers of the gradient's precision.
+            for first in range(0, gradient.shape[-1], _PIECE if self.n_directions else gradient.shape[-1]):
+                piece = slice(first, first + _PIECE)
+                along = gradient[..., piece] * moved[..., piece]
+                found += along.to(found.dtype) @ signs[:, piece].to(found.dtype).T
+        return found
 
     def mixed(self, shares: Array, which: Array) -> tuple[Tensor, ...]:
         """Combine the sums of some examples where they are, shape (S, N', values)."""
@@ -147,19 +167,18 @@ class Sums(path_sums.DeviceSums):
     def keep(self, order: Array) -> None:
         """Go on with some of the examples in another order: those that move take the places of those that go."""
         super().keep(order)
-        every = *self._along_to, *self._sums, *(part for path in self._outside for part in path)
-        every = *every, *(self._inside if self._order is not None else ())
+        every = *self._sums, *(part for path in self._outside for part in path)
+        every = *every, *((*self._inside, self._directions) if self._order is not None else ())
         moves = np.flatnonzero(order != np.arange(len(order)))
         into, taken = (_indices(rows, self._opened.device) for rows in (moves, order[moves]))
         for one in every:
             one[into] = one[taken]
         count = len(order)
-        self._along_to, self._sums = (
-            tuple(one[:count] for one in group) for group in (self._along_to, self._sums)
-        )
+        self._sums = tuple(one[:count] for one in self._sums)
         self._outside = tuple((start[:count], step[:count]) for start, step in self._outside)
         if self._order is not None:
             self._inside = self._inside[0][:count], self._inside[1][:count]
+            self._directions = self._directions[:count]
 
     def _gradients(self, rows: slice, nodes: Tensor, repeated: Examples) -> list[Tensor]:
         """Give the gradients at some nodes of some paths, one row per point, where they are summed."""
