@@ -89,7 +89,6 @@ class Layered(ABC):
 
     readers: tuple[tuple[int, Entry], ...] = ()
     """Positions of the moved inputs that are outputs of an embedding, and the places where they replace them."""
-
     exit: Place | None = None
     """The place where the model ends, if the output of a layer is explained."""
 
@@ -98,6 +97,8 @@ class Layered(ABC):
 
     last_pass: LastPass | None = None
     """The forward pass that `outputs` cached for what is asked next."""
+    # Whether `hold` may find masks; whether any change but of numbers gives the structure another token.
+    computes_masks, sees_every_change = True, False
 
     def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
         if inspection.opaque and question.score not in ("logit", "output"):
@@ -211,8 +212,8 @@ class Layered(ABC):
         """What was observed of the model for this question, by what was observed; empty when its structure changed."""
         question = self.question
         # The values of keyword arguments cannot be part of a key.
-        is_own = bool(question.forward_kwargs)
-        cached = self._own_observations if is_own else observed_of(self.model, self.structure_token)
+        own = self._own_observations if question.forward_kwargs else None
+        cached = observed_of(self.model, self.structure_token) if own is None else own
         how = question.score, question.output, question.layout, question.wiring
         where = tuple(place and place.call for place in (self.entry, self.exit))
         readers = tuple((number, place.call) for number, place in self.readers)

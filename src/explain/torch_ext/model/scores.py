@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
@@ -153,6 +154,12 @@ def begun_at(outputs: Tensor, target: Target) -> Tensor:
     """Give the gradient of every example's score to outputs, or to the scores that a callable target made of them."""
     if target.function is not None:
         return torch.ones_like(outputs)
+    if outputs.ndim == 2 and outputs.dtype == torch.float32 and outputs.device.type == "cpu":
+        # NumPy does this in a fraction of the time of three operations of PyTorch.
+        assert target.indices is not None
+        ones = np.zeros(outputs.shape, np.float32)
+        ones[np.arange(len(ones)), target.indices[:, 0]] = 1
+        return torch.from_numpy(ones)
     begun, indices = torch.zeros_like(outputs), _indices(outputs, target)
     if outputs.ndim == 2:
         begun.scatter_(1, indices, 1)
