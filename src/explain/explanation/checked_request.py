@@ -39,7 +39,7 @@ def checked_or_kept(
 ) -> Request:
     """Check the arguments as `checked_request` does; of a call like an earlier one only the values of `x`.
 
-    Whoever opens the model of the request asks whether it still is the same: see `explain.explanation.request.KeptFrom`.
+    Whoever opens the model of the request asks whether it is the same: see `explain.explanation.request.KeptFrom`.
     """
     key = key_of(x, method, target, arguments, options)
     anew = partial(checked_request, model, x, method, key=key, target=target, options=options, **arguments)
