@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -33,6 +34,9 @@ ARITHMETIC = Arithmetic(
     log=torch.log,
 )
 """PyTorch's operations on tensors."""
+
+_SHAPES = "torch.fx.experimental.symbolic_shapes"
+_FEW = 4096
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,8 @@ def gradients_of(
     (tensor([2., 6.]),)
     """
     try:
-        return torch.autograd.grad(results, leaves, begun, retain_graph=retain_graph, allow_unused=True)
+        ends, arriving = _ends(results, begun)
+        return torch.autograd.grad(ends, leaves, arriving, retain_graph=retain_graph, allow_unused=True)
     except Exception as cause:  # The derivative of a user's own operation may raise anything.
         if isinstance(cause, ExplainError) or is_out_of_memory(cause):
             raise
@@ -220,6 +225,39 @@ def gradients_of(
             "what is recorded or changed at them. If an operation has no derivative, take a method without gradients, "
             "such as feature_ablation."
         ) from cause
+
+
+class _End(torch.autograd.Function):
+    """A number to which autograd begins with a given gradient of a tensor; its own value is nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, result: Tensor, begun: Tensor) -> Tensor:
+        """Keep the gradient."""
+        ctx.begun = begun
+        return result.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Any) -> Any:
+        """Give it."""
+        return ctx.begun, None
+
+
+def _ends(
+    results: Tensor | Sequence[Tensor], begun: Tensor | Sequence[Tensor]
+) -> tuple[Sequence[Tensor], Sequence[Tensor] | None]:
+    """Give tensors and the gradients that autograd begins with there.
+
+    To compare the shapes of gradients that it is given, PyTorch loads a library of algebra, which takes half a second
+    and 50 MB at the first call. Until it is loaded, single numbers with the same gradients take the place of tensors.
+    """
+    pairs = [(results, begun)] if isinstance(results, Tensor) else list(zip(results, begun, strict=True))
+    if _SHAPES in sys.modules or any(result.is_complex() for result, _ in pairs):
+        return [result for result, _ in pairs], [one for _, one in pairs]
+    return [
+        # Of few numbers a product is faster; its own value does not matter.
+        (result * one).sum() if result.numel() <= _FEW else _End.apply(result, one)
+        for result, one in pairs
+    ], None
 
 
 def _indices(outputs: Tensor, target: Target) -> Tensor:
