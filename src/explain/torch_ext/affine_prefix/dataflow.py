@@ -84,11 +84,6 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Tell whether a tensor's values may depend on those of the input."""
         return self._left or self._depends(tensor)
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Tell PyTorch not to load its compiler, which takes most of a second: no run here is compiled."""
-        return False
-
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:

@@ -61,11 +61,6 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.on_views: set[str] = set()
         self.values: dict[Any, Tensor] = {}
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Tell PyTorch not to load its compiler, which takes most of a second: no run here is compiled."""
-        return False
-
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Record a call, and run it."""
         given = kwargs or {}
