@@ -17,7 +17,6 @@ ONLY_HERE = {
         "torch_ext",
         "contents",
     ): "PyTorch modules keep tensors and layers in plain dictionaries, which a forward pass may change.",
-    ("torch_ext", "interception"): "A trace shows every operation; PyTorch has a mode that intercepts them.",
     (
         "torch_ext",
         "model.state.without_cudnn",
