@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -149,6 +150,27 @@ def test_what_the_class_of_a_model_states_is_read_again():
         Bounded.input_bounds = bounds
         found = explain.attribute(model, np.clip(X, *bounds), "activation_maximization", target=3, n_steps=2)
         assert np.abs(found.values).max() <= bounds[1] + 1e-6
+
+
+def test_a_wrapped_model_is_not_taken_for_the_model():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = made()
+
+        def forward(self, x, scale=1.0):
+            return scale * self.inner(x)
+
+    model = Scaled()
+    expected = {scale: scale * gradients_of(model, X, [3, 3]) for scale in (1.0, 2.0, 3.0)}
+    for _ in range(2):
+        for scale, wrapped in (
+            (2.0, partial(model, scale=2.0)),
+            (1.0, model),
+            (3.0, partial(model, scale=3.0)),
+        ):
+            found = explain.attribute(wrapped, X, "saliency", target=3)
+            np.testing.assert_allclose(found.values, expected[scale], rtol=1e-5, atol=1e-6)
 
 
 def test_a_model_that_is_given_is_not_held():

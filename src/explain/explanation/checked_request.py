@@ -103,6 +103,7 @@ def checked_request(
         )
     if neuron is not None:
         check_neuron(row, layer, target)
+    given_model = model
     model, own_tokenizer = parts_of_pipeline(model)
     model, forward_kwargs = without_partial(model, forward_kwargs)
     check_order(model, x)
@@ -158,7 +159,8 @@ def checked_request(
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),
         texts=read.texts,
-        key=key,
+        # Of what wraps a model, such as a partial with its own arguments, the model alone does not decide.
+        key=key if model is given_model else None,
     )
     if given.structure is None and given.states_layout:
         check_kinds(row, [given.layout])
