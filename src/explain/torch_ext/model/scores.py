@@ -250,14 +250,16 @@ def _ends(
     To compare the shapes of gradients that it is given, PyTorch loads a library of algebra, which takes half a second
     and 50 MB at the first call. Until it is loaded, single numbers with the same gradients take the place of tensors.
     """
-    pairs = [(results, begun)] if isinstance(results, Tensor) else list(zip(results, begun, strict=True))
-    if _SHAPES in sys.modules or any(result.is_complex() for result, _ in pairs):
-        return [result for result, _ in pairs], [one for _, one in pairs]
-    return [
+    ends = [results] if isinstance(results, Tensor) else results
+    arriving = [begun] if isinstance(begun, Tensor) else begun
+    if _SHAPES in sys.modules or any(end.is_complex() for end in ends):
+        return ends, arriving
+    numbers: list[Tensor] = [
         # Of few numbers a product is faster; its own value does not matter.
-        (result * one).sum() if result.numel() <= _FEW else _End.apply(result, one)
-        for result, one in pairs
-    ], None
+        (end * one).sum() if end.numel() <= _FEW else _End.apply(end, one)  # type: ignore[no-untyped-call]
+        for end, one in zip(ends, arriving, strict=True)
+    ]
+    return numbers, None
 
 
 def _indices(outputs: Tensor, target: Target) -> Tensor:
