@@ -1,4 +1,4 @@
-"""Measures how time and memory scale, and the memory order taken, in PyTorch: `python -m benchmarks.scaling`.
+"""Measures how time and memory scale, and the memory order taken, in PyTorch: `python -m benchmarks.scaling measure`.
 
 It writes `scaling.json` and `scaling.md`. Times are of the processor, of calls in turns after calls that find the chunk
 size. Memory is the growth of a fresh process, after a tiny call that loads the libraries' kernels.
@@ -143,15 +143,20 @@ def _orders(rounds: int, models: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def _growth(rounds: int, most: int) -> list[dict[str, Any]]:
     model = _model("convolutional")
-    rows = []
-    for count in (one for one in _EXAMPLES if one <= most):
-        x = _inputs(count, (3, 32, 32))
-        calls = {"call": partial(_explained, model, x, n_steps=8, rule="midpoint")}
-        seconds = _times(calls, max(2, rounds * 8 // max(8, count // 16)), 3)["call"]
-        rows.append({"examples": count, "seconds": seconds / count})
-        typer.echo(json.dumps(rows[-1]))
+    calls = {
+        str(count): partial(_explained, model, _inputs(count, (3, 32, 32)), n_steps=8, rule="midpoint")
+        for count in _EXAMPLES
+        if count <= most
+    }
+    # The first calls search for the chunk size.
+    rows = [
+        {"examples": int(count), "seconds": seconds / int(count)}
+        for count, seconds in _times(calls, rounds, 3).items()
+    ]
     least = min(row["seconds"] for row in rows)
-    return [row | {"ratio": row["seconds"] / least} for row in rows]
+    rows = [row | {"ratio": row["seconds"] / least} for row in rows]
+    typer.echo(json.dumps(rows))
+    return rows
 
 
 def _asked(command: str, *about: int | str) -> dict[str, Any]:

@@ -17,6 +17,14 @@ ONLY_HERE = {
         "torch_ext",
         "contents",
     ): "PyTorch modules keep tensors and layers in plain dictionaries, which a forward pass may change.",
+    **{
+        (
+            "torch_ext",
+            f"model.memory.{name}",
+        ): "A trace shows what a run needs; PyTorch has to run, and a large example takes much memory."
+        for name in ("LARGE", "values_of")
+    },
+    ("torch_ext", "interception"): "A trace shows every operation; PyTorch has a mode that intercepts them.",
     (
         "torch_ext",
         "model.state.without_cudnn",

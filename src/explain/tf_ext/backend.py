@@ -18,10 +18,10 @@ from explain.errors import ModelCallError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.backend import KerasBackend
-from explain.running.path_gradients import AlongPaths
+from explain.running.paths.path_gradients import AlongPaths
 from explain.tf_ext.affine_prefix import cut
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut, survey
-from explain.tf_ext.affine_prefix.path import Line
+from explain.tf_ext.affine_prefix.path import Sums
 from explain.tf_ext.backward_rules import gradients
 from explain.tf_ext.model import attentions, beginnings
 from explain.tf_ext.model.endings import without_graph
@@ -36,7 +36,7 @@ class TensorFlowBackend(AlongPaths, KerasBackend, OpenedModel, ReadsAttentions):
     """The backend of one TensorFlow model, opened by `OpenedModel`; see `explain.backends.protocol.Backend`."""
 
     name = "tensorflow"
-    line = Line
+    sums_on_device = Sums
     surveyor = staticmethod(cut.surveyed_reading)
     to_host = staticmethod(to_host)
     rule_gradients = gradients.rule_gradients

@@ -12,7 +12,14 @@ from models.flattening import Mnist, Reshaping, TakesView, Unflattening
 from torch import nn
 
 import explain
-from explain.torch_ext.model.memory_format import ConvertedWeights, in_order, is_heavy, order_of
+from explain.torch_ext.model.memory_format import (
+    CONVERTED_FIRST,
+    HEAVY,
+    ConvertedWeights,
+    in_order,
+    order_of,
+    weights_per_pixel,
+)
 from explain.torch_ext.model.transfer import to_device
 
 PLAIN, LAST = torch.contiguous_format, torch.channels_last
@@ -348,7 +355,7 @@ def test_weights_are_converted_once_for_many_points_and_come_back(method, orders
 
 def test_a_single_pass_of_a_heavy_model_over_small_pictures_is_contiguous(orders):
     model, x = _deep(96), _x()
-    assert is_heavy(model.modules(), x.shape[1:])
+    assert weights_per_pixel(model.modules(), x.shape[1:]) >= HEAVY
     alone = np.concatenate(
         [explain.attribute(model, x[row : row + 1], "saliency", target=1).values for row in range(3)]
     )
@@ -360,6 +367,32 @@ def test_a_single_pass_of_a_heavy_model_over_small_pictures_is_contiguous(orders
     np.testing.assert_allclose(first, _gradient(model, x, 1), rtol=1e-5, atol=1e-7)
     explain.attribute(model, x, "integrated_gradients", target=1, n_steps=10)
     assert orders[-1] == (True, True)
+
+
+@pytest.mark.parametrize(("channels", "converted"), [(4, False), (32, True)])
+def test_a_single_pass_converts_many_weights_first(channels, converted, orders):
+    # With several pictures, or in a first call, checks run the model too.
+    model, x = _deep(channels), _x()[:1]
+    load = weights_per_pixel(model.modules(), x.shape[1:])
+    assert load < HEAVY
+    assert (load >= CONVERTED_FIRST) == converted
+    before = [(one.data_ptr(), one.stride(), one._version) for one in model.parameters()]
+    explain.attribute(model, x, "saliency", target=1)
+    orders.clear()
+    found = explain.attribute(model, x, "saliency", target=1).values
+    assert set(orders) == {(True, converted)}
+    assert [(one.data_ptr(), one.stride(), one._version) for one in model.parameters()] == before
+    np.testing.assert_allclose(found, _gradient(model, x, 1), rtol=1e-5, atol=1e-7)
+
+
+def test_the_order_does_not_follow_from_how_many_pictures_there_are(orders):
+    for channels in (4, 32, 96):
+        model, x = _deep(channels), _x()
+        seen = []
+        for count in (1, 3):
+            explain.attribute(model, x[:count], "saliency", target=1)
+            seen.append(orders[-1][0])
+        assert seen[0] == seen[1]
 
 
 def test_weights_come_back_after_an_error():

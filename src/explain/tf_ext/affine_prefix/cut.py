@@ -57,7 +57,11 @@ class ModuleCut:
 
         with replaced(layer, where, call), suppress(EndOfRun):
             forward.read(points, beside)
-        return found[0], partial(self._explained, forward)
+        return found[0], self.rest(forward, points, beside)
+
+    def rest(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> ExplainedFrom:
+        """Give the rest of the model alone; nothing is run."""
+        return partial(self._explained, forward)
 
     def _explained(
         self,
@@ -88,6 +92,10 @@ class SourceCut:
         """Run the whole model; give its source, and the transform of a source to the explained output."""
         reading = forward.read(points, beside)
         return reading.source, lambda value, points, beside: reading.transform(value)
+
+    def rest(self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside) -> ExplainedFrom:
+        """Give the transform of a source alone; a trace drops the run that shows it."""
+        return self.prefix(forward, points, beside)[1]
 
 
 # TensorFlow names the operations of a tape's gradient so.

@@ -18,11 +18,15 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Examples
 from explain.torch_ext.affine_prefix.dataflow import ValueFlow
 from explain.torch_ext.model.graph import ScoreGraph
+from explain.torch_ext.model.memory import LARGE, values_of
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import gradients_of_scores, pick_scores
 
 # Tolerance between the output computed from the cut and the output of the whole model: rounding only.
 _SAME_OUTPUT = {torch.float32: 1e-3, torch.float64: 1e-9}
+
+# Of examples with so many values a chunk holds few: tensors at the ends of their paths would need as much memory as it.
+_TOO_LARGE = 2**20
 
 # The largest number of surveys cached for one model.
 _MAX_CACHED_SURVEYS = 32
@@ -250,11 +254,12 @@ def _cache_survey(opened: OpenedModel, key: Hashable, found: Survey) -> None:
 
 def _survey(opened: OpenedModel, examples: Examples) -> Survey:
     """Run the model on a few examples, and find kinks and the end of its affine prefix."""
-    count = opened.fixed_batch_size or _unique_batch_size(examples)
+    too_large = values_of(examples) >= _TOO_LARGE
+    count = opened.fixed_batch_size or (1 if too_large else _unique_batch_size(examples))
     few = examples.rows(np.arange(count) % len(examples))
     points = tuple(tensor.requires_grad_() for tensor in opened.tensors(few.inputs))
-    if len(points) != 1:
-        return _survey_of_several(opened, points, few)
+    if too_large or len(points) != 1:
+        return _survey_of_kinks(opened, points, few)
     calls: list[_Call] = []
     flow = ValueFlow(points[0])
     try:
@@ -268,15 +273,18 @@ def _survey(opened: OpenedModel, examples: Examples) -> Survey:
         return Survey(kinked=True)
     graph = ScoreGraph(root, points[0])
     cut, node = _find_cut(graph, flow, reading, calls, count)
-    if isinstance(cut, ModuleCut) and not _gives_same_output(
-        cut, opened, points[0].detach(), few, explained.detach()
-    ):
-        cut = node = None
-    return Survey(graph.has_kinks(beyond={node}), cut)
+    kinked, kinked_beyond = graph.has_kinks(), graph.has_kinks(beyond={node})
+    given, expected = points[0].detach(), explained.detach()
+    # They hold all that the run has computed, which the next run computes again.
+    calls.clear()
+    del graph, root, node, reading, explained, points
+    if isinstance(cut, ModuleCut) and not _gives_same_output(cut, opened, given, few, expected):
+        return Survey(kinked)
+    return Survey(kinked_beyond, cut)
 
 
-def _survey_of_several(opened: OpenedModel, points: tuple[Tensor, ...], few: Examples) -> Survey:
-    """Find kinks between each of several inputs and the score; do not search for a prefix."""
+def _survey_of_kinks(opened: OpenedModel, points: tuple[Tensor, ...], few: Examples) -> Survey:
+    """Find kinks between each input and the score; do not search for a prefix."""
     try:
         root = _root(opened.read(points, few), few)
     except ExplainError:
@@ -294,17 +302,17 @@ def _root(reading: Reading, examples: Examples) -> Any:
 def _unique_batch_size(examples: Examples) -> int:
     """Give a number of examples that differs from the size of every other axis, to recognise the batch axis."""
     sizes = {size for array in examples.inputs for size in array.shape[1:]}
-    return next(count for count in range(3, len(sizes) + 4) if count not in sizes)
+    first = 2 if values_of(examples) >= LARGE else 3
+    return next(count for count in range(first, len(sizes) + first + 1) if count not in sizes)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """A call of a module: its output, the node of the output, and whether it is affine in the input."""
+    """A call of a module, and, if its output is affine in the input, the output and the node of the output."""
 
     module: nn.Module
-    output: Tensor
+    output: Tensor | None
     node: Any
-    affine: bool
 
 
 def _find_cut(
@@ -321,7 +329,11 @@ def _find_cut(
         return SourceCut(), source.grad_fn
     modules = [call.module for call in calls]
     for call in calls:
-        if call.affine and modules.count(call.module) == 1 and ends_prefix(call.output, call.node):
+        if (
+            call.output is not None
+            and modules.count(call.module) == 1
+            and ends_prefix(call.output, call.node)
+        ):
             return ModuleCut(call.module), call.node
     return None, None
 
@@ -347,7 +359,8 @@ def _recorded_calls(modules: Sequence[nn.Module], flow: ValueFlow, calls: list[_
 
     def note(module: nn.Module, arguments: Any, output: Any) -> None:
         if isinstance(output, Tensor):
-            calls.append(_Call(module, output, output.grad_fn, flow.is_affine(output)))
+            affine = flow.is_affine(output)
+            calls.append(_Call(module, output, output.grad_fn) if affine else _Call(module, None, None))
 
     handles = [module.register_forward_hook(note) for module in modules]
     try:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from explain.backends.operations.score_graph import names
+from explain.torch_ext.interception import Interception
 
 # ATen operations. These are affine jointly in all operands that depend on the input.
 _ADDITIVE = names(
@@ -31,7 +32,7 @@ _BATCH_NORMS = names("_native_batch_norm_legit_no_training cudnn_batch_norm nati
 _VALUE_READERS = names("numpy tolist __array__ __dlpack__")
 
 
-class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class ValueFlow(Interception):
     """Tracks the tensors that depend on an input through every operation of a run.
 
     Parameters
@@ -52,10 +53,9 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, source: Tensor) -> None:
         # PyTorch's __init__ has no type annotations.
         super().__init__()  # type: ignore[no-untyped-call]
-        # Maps the address of a storage to whether the tensor is affine. The storage is kept alive, so that no
-        # other tensor reuses its address.
-        self._affine: dict[int, bool] = {}
-        self._storages: list[Any] = []
+        # Maps the address of a storage to the storage and whether the tensor is affine. The storage is not kept alive,
+        # so that a run needs no more memory than without this mode: another tensor may reuse the address of a dead one.
+        self._seen: dict[int, tuple[StorageWeakRef, bool]] = {}
         # Whether the run converted a value to a Python number; any later tensor may depend on the input.
         self._left = False
         self._exits = _Exits(self)
@@ -78,7 +78,7 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def is_affine(self, tensor: Tensor) -> bool:
         """Tell whether a tensor depends on the input, and is affine in it."""
-        return self._affine.get(_address(tensor), False)
+        return self._state(tensor) is True
 
     def may_follow(self, tensor: Tensor) -> bool:
         """Tell whether a tensor's values may depend on those of the input."""
@@ -89,8 +89,8 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run an operation; track its results."""
         result = func(*args, **(kwargs or {}))
-        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
-        states = [self._affine[_address(one)] for one in given if _address(one) in self._affine]
+        given = (self._state(one) for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor))
+        states = [state for state in given if state is not None]
         if states:
             name = func.overloadpacket.__name__
             self._left = self._left or name == "_local_scalar_dense"
@@ -113,13 +113,20 @@ class ValueFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return name in _ADDITIVE
 
     def _depends(self, value: Any) -> bool:
-        return isinstance(value, Tensor) and _address(value) in self._affine
+        return isinstance(value, Tensor) and self._state(value) is not None
+
+    def _state(self, tensor: Tensor) -> bool | None:
+        """Tell whether a tensor is affine in the input; None if it does not depend on it."""
+        storage, affine = self._seen.get(tensor.untyped_storage().data_ptr(), (None, False))
+        # PyTorch's class has no type annotations.
+        return None if storage is None or storage.expired() else affine  # type: ignore[no-untyped-call]
 
     def _note(self, tensor: Tensor, affine: bool) -> None:
-        address = _address(tensor)
-        self._storages.append(tensor.untyped_storage())
         # A tensor that was not affine does not become affine when the model writes to it.
-        self._affine[address] = affine and self._affine.get(address, True)
+        affine = affine and self._state(tensor) is not False
+        storage = tensor.untyped_storage()
+        reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+        self._seen[storage.data_ptr()] = reference, affine
 
 
 class _Exits(TorchFunctionMode):
@@ -136,7 +143,3 @@ class _Exits(TorchFunctionMode):
         if getattr(func, "__name__", "") in _VALUE_READERS:
             self._flow.leaves(args[0])
         return func(*args, **(kwargs or {}))
-
-
-def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from explain.backends.operations.flow import Flow
 from explain.backends.operations.patterns import Patterns
@@ -30,6 +29,7 @@ from explain.torch_ext.backward_rules.kinds import (
 )
 from explain.torch_ext.backward_rules.refusals import no_rule, on_a_view
 from explain.torch_ext.backward_rules.running_modules import module_of, recording_modules
+from explain.torch_ext.interception import Interception
 from explain.torch_ext.model.graph import name_of
 from explain.torch_ext.model.opened import OpenedModel
 from explain.torch_ext.model.scores import pick_scores
@@ -43,7 +43,7 @@ _WRITES = names(
 )
 
 
-class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Tape(Interception):
     """Records the operations that depend on the input, in the order of their calls, and their operands.
 
     An edge identifies a tensor: its node in the autograd graph, and the number of the node's output.

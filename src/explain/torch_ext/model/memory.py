@@ -17,6 +17,9 @@ from explain.running.execution import UNSEEN
 # A factor for gradients and temporary results, in addition to the tensors saved for the backward pass.
 _BEYOND_WHAT_IS_SAVED = 1.5
 
+LARGE = 2**18
+"""From so many values of an example on, a run over several may take more memory than the work itself."""
+
 
 def bytes_per_point(
     examples: Examples,
@@ -26,7 +29,7 @@ def bytes_per_point(
     """Estimate the memory that one more example needs while its gradient is taken, in bytes.
 
     Count the tensors that autograd saves for the backward pass, for two and for four examples. Autograd saves
-    parameters once, so they cancel in the difference.
+    parameters once, so they cancel in the difference. A large example is counted alone: parameters are a small part.
 
     Parameters
     ----------
@@ -40,10 +43,17 @@ def bytes_per_point(
     try:
         if fixed_batch_size is not None:
             return _saved(run, examples, fixed_batch_size) // fixed_batch_size
+        if values_of(examples) >= LARGE:
+            return max(1, _saved(run, examples, 1))
         return max(1, (_saved(run, examples, 4) - _saved(run, examples, 2)) // 2)
     except ExplainError:
         # The model rejects the input: the call on the input as given raises the error.
         return UNSEEN * sum(array[:1].nbytes for array in examples.inputs)
+
+
+def values_of(examples: Examples) -> int:
+    """Give the number of values of the inputs of one example."""
+    return sum(array[:1].size for array in examples.inputs)
 
 
 def _saved(run: Callable[[Examples], tuple[Sequence[Tensor], Tensor]], examples: Examples, count: int) -> int:
@@ -54,7 +64,8 @@ def _saved(run: Callable[[Examples], tuple[Sequence[Tensor], Tensor]], examples:
         storage = tensor.untyped_storage()
         # Kept alive, so that its address is not reused.
         kept[storage.data_ptr()] = storage
-        return tensor
+        # An operation that saves its own result would hold itself: the graph would outlive this run.
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         points, source = run(examples.rows(np.zeros(count, np.intp)))

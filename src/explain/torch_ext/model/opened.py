@@ -33,7 +33,13 @@ from explain.torch_ext.model.layers.calls import (
 )
 from explain.torch_ext.model.layers.operations import place_of
 from explain.torch_ext.model.memory import is_out_of_memory
-from explain.torch_ext.model.memory_format import ConvertedWeights, is_heavy, ordered
+from explain.torch_ext.model.memory_format import (
+    CONVERTED_FIRST,
+    HEAVY,
+    ConvertedWeights,
+    ordered,
+    weights_per_pixel,
+)
 from explain.torch_ext.model.scores import (
     ActivationRecorder,
     KeptPass,
@@ -153,12 +159,14 @@ class OpenedModel(Layered):
             self._runs_unconverted = 0
         elif len(examples.inputs) == 1 and self.entry is None:
             structure, shape = self.inspection.structure, examples.inputs[0].shape[1:]
-            heavy: bool | None = structure.known.get(("heavy", shape))
-            if heavy is None:
-                heavy = structure.known["heavy", shape] = is_heavy(structure.modules, shape)
-            if heavy:
+            load: float | None = structure.known.get(("load", shape))
+            if load is None:
+                load = structure.known["load", shape] = weights_per_pixel(structure.modules, shape)
+            if load >= HEAVY:
                 self._channels_last = False
                 self._weights.restore()
+            elif load >= CONVERTED_FIRST:
+                self._runs_unconverted = 0
 
     def place_of(self, call: LayerCall) -> TorchPlace:
         """Give the place of a call, where the model can start or end."""
