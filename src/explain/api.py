@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from explain.algorithms.example_warnings import examples_shortened
 from explain.explanation.arguments import OWN_ENGINE
-from explain.explanation.checked_request import checked_request
+from explain.explanation.checked_request import checked_or_kept
 from explain.explanation.maximization_start import start_of
 from explain.explanation.posed import posed
 from explain.explanation.run import run
@@ -210,7 +210,7 @@ def attribute(
     >>> a.values.shape, a.score, bool((a.relative_delta < 0.05).all())
     ((2, 3, 32, 32), 'logit', True)
     """
-    request = checked_request(
+    request = checked_or_kept(
         model,
         x,
         method,

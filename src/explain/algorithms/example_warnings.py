@@ -55,7 +55,7 @@ def zero_gradient_warnings(gradients: tuple[Array, ...]) -> Warnings:
     """Warn of the examples whose gradient is zero everywhere."""
     # Nearly every map has a positive value, and finding one is faster than comparing every value with zero.
     flat = [part.reshape(len(part), -1) for part in gradients]
-    if flat[0].max(axis=1).min() > 0:
+    if (np.maximum.reduce(flat[0], axis=1) > 0).all():
         return ()
     dead = np.flatnonzero(~np.logical_or.reduce([np.any(part, axis=1) for part in flat]))
     if dead.size == 0:

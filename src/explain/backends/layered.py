@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import partial
+from operator import is_
 from typing import Any, Self
 
 import numpy as np
 
 from explain.backends.forward_pass import LastPass
 from explain.backends.inspection import Inspection
+from explain.backends.observed import observed_of
 from explain.backends.operations.first_reads import Read
 from explain.backends.places import Entry, JoinedPlaces, Place, layer_rows_error
 from explain.backends.protocol import Ahead, Primitive
@@ -24,23 +25,6 @@ from explain.errors import ExplainError
 from explain.inputs.examples import Array, Examples
 from explain.inputs.joined_calls import StepCalls, TokenCalls, single_calls
 from explain.inputs.layer_calls import LayerCall, RecordedCall, listed
-
-_observed: weakref.WeakKeyDictionary[Any, tuple[Hashable, dict[Hashable, Any]]] = weakref.WeakKeyDictionary()
-
-
-def observed_of(model: Any, token: Hashable) -> dict[Hashable, Any]:
-    """Give the cached observations of a model of this structure, to read and to add to.
-
-    A model that does not support weak references has none.
-    """
-    try:
-        known = _observed.get(model)
-        if known is None or known[0] != token:
-            known = _observed[model] = (token, {})
-    except TypeError:
-        return {}
-    return known[1]
-
 
 HeldCall = tuple[int, LayerCall]
 """A row of a run, and a call whose output is a constant for gradients in it."""
@@ -89,7 +73,6 @@ class Layered(ABC):
 
     readers: tuple[tuple[int, Entry], ...] = ()
     """Positions of the moved inputs that are outputs of an embedding, and the places where they replace them."""
-
     exit: Place | None = None
     """The place where the model ends, if the output of a layer is explained."""
 
@@ -98,12 +81,15 @@ class Layered(ABC):
 
     last_pass: LastPass | None = None
     """The forward pass that `outputs` cached for what is asked next."""
+    # Whether `hold` may find masks; whether any change but of numbers gives the structure another token.
+    computes_masks, sees_every_change = True, False
 
     def __init__(self, model_name: str, inspection: Inspection, question: Question) -> None:
         if inspection.opaque and question.score not in ("logit", "output"):
             raise unknown_score_error(question.score)
         self.model_name = model_name
         self._own_observations: dict[Hashable, Any] = {}
+        self._observed: tuple[tuple[Any, ...], dict[Hashable, Any]] | None = None
         self.inspection = inspection
         self.question = question
         self.fixed_batch_size = inspection.fixed_batch_size
@@ -210,13 +196,18 @@ class Layered(ABC):
     def observed(self) -> dict[Hashable, Any]:
         """What was observed of the model for this question, by what was observed; empty when its structure changed."""
         question = self.question
+        # It is read many times a call: nothing but these decides what it is.
+        now = question, self.entry, self.exit, self.readers, self.structure_token
+        if self._observed is not None and all(map(is_, self._observed[0], now)):
+            return self._observed[1]
         # The values of keyword arguments cannot be part of a key.
-        is_own = bool(question.forward_kwargs)
-        cached = self._own_observations if is_own else observed_of(self.model, self.structure_token)
+        own = self._own_observations if question.forward_kwargs else None
+        cached = observed_of(self.model, self.structure_token) if own is None else own
         how = question.score, question.output, question.layout, question.wiring
         where = tuple(place and place.call for place in (self.entry, self.exit))
         readers = tuple((number, place.call) for number, place in self.readers)
         found: dict[Hashable, Any] = cached.setdefault((how, where, readers), {})
+        self._observed = now, found
         return found
 
     def _check_time_axis(self, examples: Examples, recorded: Sequence[RecordedCall]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from explain.algorithms.catalogue import find_method
@@ -22,7 +23,7 @@ from explain.explanation.arguments import (
     seed_of,
 )
 from explain.explanation.given_inputs import given_inputs
-from explain.explanation.request import Request
+from explain.explanation.request import Request, kept_request, key_of
 from explain.explanation.text.given_text import parts_of_pipeline, read_input
 from explain.inputs.arrays import split_forward_kwargs
 from explain.inputs.display import Display, display_of
@@ -31,6 +32,19 @@ from explain.inputs.naming.columns import fitted_columns, numbers_of_frame
 from explain.inputs.reduction import reduction_of
 from explain.inputs.text.continuation import FOLLOWING
 from explain.inputs.wiring import split_states
+
+
+def checked_or_kept(
+    model: Any, x: Any, method: str, *, target: Any, options: Mapping[str, Any], **arguments: Any
+) -> Request:
+    """Check the arguments as `checked_request` does; of a call like an earlier one only the values of `x`.
+
+    Whoever opens the model of the request asks whether it is the same: see `explain.explanation.request.KeptFrom`.
+    """
+    key = key_of(x, method, target, arguments, options)
+    anew = partial(checked_request, model, x, method, key=key, target=target, options=options, **arguments)
+    again = None if key is None else kept_request(model, x, target, key, anew)
+    return anew() if again is None else again
 
 
 def checked_request(
@@ -58,6 +72,7 @@ def checked_request(
     seed: int,
     display: Any,
     options: Mapping[str, Any],
+    key: Hashable = None,
 ) -> Request:
     """Check the arguments of `explain.attribute`, each by itself, and copy the inputs to the host.
 
@@ -88,6 +103,7 @@ def checked_request(
         )
     if neuron is not None:
         check_neuron(row, layer, target)
+    given_model = model
     model, own_tokenizer = parts_of_pipeline(model)
     model, forward_kwargs = without_partial(model, forward_kwargs)
     check_order(model, x)
@@ -143,6 +159,8 @@ def checked_request(
         memory_budget=optional_count("memory_budget", memory_budget),
         seed=seed_of(seed),
         texts=read.texts,
+        # Of what wraps a model, such as a partial with its own arguments, the model alone does not decide.
+        key=key if model is given_model else None,
     )
     if given.structure is None and given.states_layout:
         check_kinds(row, [given.layout])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -14,10 +14,10 @@ from explain.backends.discovery import models_inside
 from explain.backends.layered import Layered
 from explain.backends.protocol import Backend, LayeredBackend
 from explain.backends.question import Finding
-from explain.errors import ModelCallError, OptionError, UnsupportedModelError
+from explain.errors import ExplainError, ModelCallError, OptionError, UnsupportedModelError
 from explain.explanation.each_input import at_own_layers
 from explain.explanation.one_input import OneInput
-from explain.explanation.request import Request
+from explain.explanation.request import Request, keep
 from explain.explanation.score import (
     explained_outputs,
     is_of_whole_model,
@@ -109,7 +109,7 @@ def posed(request: Request) -> Iterator[Posed]:
     # The backend's session restores the random states that the model uses, but not the ones of a target function.
     target_function = preserved_random_state() if callable(request.target) else nullcontext()
     with ONE_CALL_AT_A_TIME, target_function:
-        backend: Backend = request.extension.open(request.model, request.question, request.given.like)
+        request, backend = _opened(request)
         _check_primitives(request, backend)
         if may_need_scorer(request):
             with backend.session():
@@ -127,6 +127,18 @@ def posed(request: Request) -> Iterator[Posed]:
                 yield found
         if failure is not None:
             raise _with_shape_that_runs(request, failure) from failure.__cause__
+
+
+def _opened(request: Request) -> tuple[Request, Backend]:
+    """Open the model; check a request again that was kept from another structure of the model."""
+    kept = request.kept
+    if kept is not None:
+        with suppress(ExplainError):
+            backend = request.extension.open(request.model, request.question, request.given.like)
+            if kept.is_of(backend):
+                return request, backend
+        request = kept.anew()
+    return request, request.extension.open(request.model, request.question, request.given.like)
 
 
 def _with_shape_that_runs(request: Request, failure: ModelCallError) -> ModelCallError:
@@ -157,6 +169,7 @@ def _with_shape_that_runs(request: Request, failure: ModelCallError) -> ModelCal
 
 def _posed(request: Request, opened: Backend) -> Posed:
     request = with_seen_layout(request, opened)
+    keep(request, opened)
     if isinstance(opened, Layered) and not callable(request.target):
         begins = request.method.begins_with
         opened.begins_with = begins if begins != "units" and is_of_whole_model(request) else None
@@ -306,6 +319,8 @@ def _outputs_without_name(request: Request, outputs: Array, text: TextTarget | N
 
 def _with_computed_masks(backend: Backend, examples: Examples, executor: Executor) -> Examples:
     """Add the masks that the model computes from the input's values, one chunk of examples at a time."""
+    if isinstance(backend, Layered) and not backend.computes_masks:
+        return examples
     over = executor.over_rows(len(examples), lambda rows: backend.hold(examples.rows(rows)).held)
     parts = [held for _, held in over]
     if not parts[0]:

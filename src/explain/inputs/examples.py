@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from explain.records import changed
+
 Array = npt.NDArray[Any]
 Rows = slice | npt.NDArray[np.intp]
 
@@ -86,7 +88,7 @@ class Examples:
         """Give the same examples with other inputs."""
         if inputs is self.inputs:
             return self
-        return Examples(inputs, self.target, self.companions, self.mask, self.held, self.outer, self.unmoved)
+        return changed(self, inputs=inputs)
 
     def without_inputs(self) -> Examples:
         """Give the examples with empty inputs, to repeat the rest for many points without a copy of the inputs."""
@@ -103,7 +105,7 @@ class Examples:
 
     def with_target(self, target: Target) -> Examples:
         """Give the same examples with another target."""
-        return Examples(self.inputs, target, self.companions, self.mask, self.held, self.outer, self.unmoved)
+        return changed(self, target=target)
 
     def with_changed(
         self, rows: npt.NDArray[np.bool_], *, stretched: bool = True, ids: bool = False

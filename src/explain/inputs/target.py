@@ -154,6 +154,8 @@ def _rows_of(target: Any, count: int) -> list[tuple[int, ...]]:
     """Spread a target over the batch: one tuple of indices per example."""
     if _is_int(target):
         return [(int(target),)] * count
+    if type(target) is list and len(target) == count and all(type(index) is int for index in target):
+        return [(index,) for index in target]
     if isinstance(target, tuple) and target and all(_is_int(index) for index in target):
         return [tuple(int(index) for index in target)] * count
     # A framework's tensor of class numbers counts as a list of them.

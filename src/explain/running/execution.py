@@ -185,16 +185,18 @@ class Executor:
 
     def over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
         """Compute `count` examples of one point each, chunk by chunk: give the rows and the result of each chunk."""
+        return iter((self._alone(compute),)) if count == 1 else self._over_rows(count, compute)
+
+    def _alone(self, compute: Callable[[slice], _Result]) -> tuple[slice, _Result]:
+        """Compute the only example, which has no halves: either it is done, or its error is raised."""
+        with counted(1) as work:
+            found = self._attempt(slice(0, 1), slice(0, 1), lambda part, _: compute(part))
+            work.advance()
+        return slice(0, 1), cast(tuple[_Result], found)[0]
+
+    def _over_rows(self, count: int, compute: Callable[[slice], _Result]) -> Iterator[tuple[slice, _Result]]:
         with counted(count) as work:
             for rows in self.rows(count):
-                if count == 1:
-                    # It has no halves: either it is done, or its error is raised.
-                    yield (
-                        rows,
-                        cast(tuple[_Result], self._attempt(rows, rows, lambda part, _: compute(part)))[0],
-                    )
-                    work.advance()
-                    return
                 for part, _, found in self._in_halves(rows, slice(0, 1), lambda part, _: compute(part)):
                     yield part, found
                     work.advance(part.stop - part.start)

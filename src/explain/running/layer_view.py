@@ -65,7 +65,13 @@ def resolve_layer(
         # The layer is cached; the order depends on the examples.
         check_order(layered(problem), problem.executor, call, problem.examples)
         return call
-    call = named_call(problem, layer, partial(_meant, problem, reach))
+    key = _key_of(layer, problem.examples) if mapped and stated is None and reach is None else None
+    known = None if key is None else layered(problem).observed.get(("map", problem.layout, key))
+    if known is not None:
+        check_order(layered(problem), problem.executor, known[0], problem.examples)
+        kept: LayerCall = known[1]
+        return kept
+    named = call = named_call(problem, layer, partial(_meant, problem, reach))
     if stated is None and not mapped and _gives_attention(problem, call):
         return replace(call, axes=_AXES_OF_ATTENTION)
     call = with_axes(problem, call, stated)
@@ -74,6 +80,9 @@ def resolve_layer(
     found = as_map(problem, call, _calls_with(layered(problem), layer, problem.examples))
     if found is None:
         raise LayerError(_no_map(problem, call, layer))
+    if key is not None and named.is_only_call and found.grid is None and not problem.parts:
+        # Which of several calls is meant, and the grid of tokens, are found anew.
+        layered(problem).observed["map", problem.layout, key] = named, found
     return found
 
 

@@ -59,13 +59,14 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
+        self.computes_masks = has_masking(self._keras_layers)
         if isinstance(self.model, torch.jit.ScriptModule):
             # TorchScript fuses its operations, so that they cannot be intercepted or seen.
             self.provides = self.provides - {"backward_rules", "attentions"}
 
     def hold(self, examples: Examples) -> Examples:
         """Fill in the masks that Keras layers compute from values."""
-        if not has_masking(self._keras_layers):
+        if not self.computes_masks:
             return examples
         with torch.no_grad(), recorded_masks(self._keras_layers) as masks:
             self.read(self.tensors(examples.inputs), examples)
@@ -123,12 +124,14 @@ class TorchBackend(AlongPaths, OpenedModel, ReadsAttentions):
             explained = self.read(points, padded).explained
             outputs = to_host(explained)
         found = self.gradients_of(explained, padded, points)
-        gradients = tuple(np.ascontiguousarray(to_host(gradient)) for gradient in found)
+        gradients = [np.ascontiguousarray(to_host(gradient)) for gradient in found]
         indices = padded.target.indices
         scores = (
             to_host(pick_scores(explained, padded.target)) if indices is None else picked(outputs, indices)
         )
-        return tuple(part[: len(examples)] for part in gradients), scores[: len(examples)]
+        if padded is not examples:
+            gradients, scores = [part[: len(examples)] for part in gradients], scores[: len(examples)]
+        return tuple(gradients), scores
 
     def cut_for(self, examples: Examples, n_nodes: int) -> ModuleCut | SourceCut | None:
         """Give the end of the affine prefix; None if there is none, for few points, or if the model rounds points."""

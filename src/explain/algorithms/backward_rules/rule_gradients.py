@@ -39,6 +39,8 @@ def rule_gradients(
         ),
     )
     parts = [found for _, found in over]
+    if len(parts) == 1:
+        return parts[0]
     gradients = tuple(np.concatenate(part) for part in zip(*(one.gradients for one in parts), strict=True))
     at_baselines = [one.scores_at_baselines for one in parts if one.scores_at_baselines is not None]
     return RuleGradients(gradients, parts[0].changed, np.concatenate(at_baselines) if at_baselines else None)

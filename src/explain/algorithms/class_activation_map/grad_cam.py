@@ -27,9 +27,10 @@ def grad_cam(problem: Problem) -> Found:
     """
     units, gradients = units_and_gradients(problem)
     weights = gradients.mean(axis=places_of(units), keepdims=True)
-    maps = (weights * units).sum(axis=-1)
+    terms = weights * units
+    maps = terms.sum(axis=-1)
     found = found_over_input(problem, maps, gradients)
-    limit = ROUNDINGS * np.finfo(problem.backend.dtype).eps * np.abs(weights * units).sum(axis=-1)
+    limit = ROUNDINGS * np.finfo(problem.backend.dtype).eps * np.abs(terms).sum(axis=-1)
     rounding = (np.abs(maps) <= limit).reshape(len(maps), -1).all(axis=1)
     rounding |= mean_is_rounding(gradients, problem.backend.dtype).all(axis=-1)
     return replace(found, warnings=(*found.warnings, *_rounding_warnings(problem, maps, rounding)))

@@ -25,7 +25,10 @@ def units_and_gradients(problem: Problem) -> tuple[Array, Array]:
     )
     parts = [part for _, part in over]
     units, gradients = (
-        over_places(problem, np.concatenate(part)).astype(np.float64) for part in zip(*parts, strict=True)
+        over_places(problem, np.concatenate(part) if len(part) > 1 else np.ascontiguousarray(*part)).astype(
+            np.float64
+        )
+        for part in zip(*parts, strict=True)
     )
     return units, gradients
 
@@ -43,6 +46,8 @@ def over_places(problem: Problem, outputs: Array) -> Array:
         return call.grid.laid_out(array)
     own = [letter for letter in layout.axes if letter in extent_of(layout)]
     order = [own.index(letter) for letter in extent_of(problem.layout)]
+    if order == sorted(order):
+        return array
     return np.moveaxis(array, [1 + place for place in order], range(1, 1 + len(order)))
 
 

@@ -29,7 +29,8 @@ def class_names_of(model: Any) -> tuple[str, ...]:
     if isinstance(names, Mapping) and sorted(map(str, names)) == sorted(map(str, range(len(names)))):
         return tuple(str(names.get(number, names.get(str(number)))) for number in range(len(names)))
     # The method of an estimator, such as its predict_proba, is a model too.
-    listed: Any = getattr(getattr(model, "__self__", model), "classes_", ())
+    owner = model.__self__ if hasattr(type(model), "__self__") else model
+    listed: Any = getattr(owner, "classes_", ())
     # Of several targets at once, an estimator has a list of arrays.
     found = listed.tolist() if getattr(listed, "ndim", 0) == 1 else ()
     return tuple(found) if found and all(isinstance(one, str) for one in found) else ()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
 from explain.backends.found import RuleGradients
 from explain.backends.protocol import Rule
 from explain.backends.scoring import no_gradient_reason
@@ -27,7 +32,7 @@ def rule_gradients(
     if rule in ("guided", "deconvolution"):
         last = opened.taken_pass(padded)
         found, changed = rectified(opened, padded, last, deconvolution=rule == "deconvolution")
-        return RuleGradients(tuple(to_host(one[: len(examples)].contiguous()) for one in found), changed)
+        return RuleGradients(_of_examples(found, examples), changed)
     tape = Tape()
     with unfused_for(tape, opened):
         run = _announced(opened, padded) or Run.on(tape, opened, padded)
@@ -44,9 +49,14 @@ def rule_gradients(
         if rule == "rescale" and _CHANGED in str(error.__cause__):
             raise _changed_between(opened.model_name, opened.kept_state()) from error
         raise
-    arrays = tuple(to_host(gradient[: len(examples)].contiguous()) for gradient in gradients)
+    arrays = _of_examples(gradients, examples)
     other = None if rules.beside is None else to_host(rules.beside[0][: len(examples)])
     return RuleGradients(arrays, changed, other)
+
+
+def _of_examples(gradients: Sequence[Tensor], examples: Examples) -> Arrays:
+    """Give gradients on the host, without the rows that fill a fixed batch."""
+    return tuple([np.ascontiguousarray(to_host(one)[: len(examples)]) for one in gradients])
 
 
 def _changed_between(model_name: str, kept: tuple[str, ...]) -> UnsupportedModelError:

@@ -23,6 +23,7 @@ from explain.inputs.wiring import STATE_NAMES, Wiring, parameters_of
 from explain.keras import inspection as keras_inspection
 from explain.keras.building import check_complete
 from explain.keras.layers import is_keras_model, layers_of
+from explain.records import changed
 from explain.torch_ext.model.structure import Structure, structure_of
 
 _DECODER_IDS = "decoder_input_ids"
@@ -67,10 +68,24 @@ def inspect_model(model: Any, given: Any = (), wiring: Wiring | None = None) -> 
         return TorchInspection(model=original, opaque=True, several=several)
     if is_keras_model(original):
         check_complete(original)
-    elif getattr(original.forward, "__func__", None) is nn.Module.forward:
+    structure = structure_of(original)
+    # The names of arguments may be any container.
+    known: TorchInspection | None = None if given else structure.known.get(("inspection", several))
+    if known is not None:
+        return changed(known, model=original, structure=structure)
+    found = _inspected(original, structure, given, several=several)
+    # Of a graph, and of a model of Keras, more than its modules decides.
+    if not (given or found.keras or isinstance(original, torch.fx.GraphModule)):
+        structure.known["inspection", several] = changed(found, model=None, structure=Structure())
+    return found
+
+
+def _inspected(
+    original: nn.Module, structure: Structure, given: Container[str], *, several: bool
+) -> TorchInspection:
+    if not is_keras_model(original) and getattr(original.forward, "__func__", None) is nn.Module.forward:
         parts = [name for name, _ in original.named_children()]
         raise uncallable_error(type(original).__name__, "forward", "torch.nn.Module", parts)
-    structure = structure_of(original)
     if structure.lazy:
         raise ModelNotBuiltError(
             f"model of type {type(original).__name__} has layers whose shape is not known yet (Lazy modules): call it "

@@ -88,6 +88,8 @@ class OpenedModel(Layered):
         self._recorder = ActivationRecorder(inspection)
         self._keras_layers = layers_of(self.model) if inspection.keras else []
         self.separator = "/" if inspection.keras else "."
+        # Layers of Keras, and those that a script hides, have attributes that the token does not see.
+        self.sees_every_change = not (inspection.keras or inspection.opaque)
         self._ending: Ending | None = None
         self.n_runs = 0
         """How often the model ran: one pass may be two runs, the first of which shows what the output is made of."""
@@ -156,7 +158,10 @@ class OpenedModel(Layered):
         if not one_pass:
             self._runs_unconverted = 0
         elif len(examples.inputs) == 1 and self.entry is None:
-            load = weights_per_pixel(self.inspection.structure.modules, examples.inputs[0].shape[1:])
+            structure, shape = self.inspection.structure, examples.inputs[0].shape[1:]
+            load: float | None = structure.known.get(("load", shape))
+            if load is None:
+                load = structure.known["load", shape] = weights_per_pixel(structure.modules, shape)
             if load >= HEAVY:
                 self._channels_last = False
                 self._weights.restore()
@@ -185,8 +190,10 @@ class OpenedModel(Layered):
         `ordered` they are in this order without gradients too, so that the model needs no further copy.
         """
         last = (grad or ordered) and self._channels_last
-        found = (to_device(array, self.device, self._precision, channels_last=last) for array in arrays)
-        return tuple(tensor.requires_grad_(grad and tensor.is_floating_point()) for tensor in found)
+        found = [to_device(array, self.device, self._precision, channels_last=last) for array in arrays]
+        for tensor in found if grad else ():
+            tensor.requires_grad_(tensor.is_floating_point())
+        return tuple(found)
 
     def taken_pass(self, examples: Examples) -> KeptPass | None:
         """Give the forward pass that `outputs` kept of the same examples, and forget it; None if there is none."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain, compress
+from itertools import chain, compress, repeat
 from operator import attrgetter, is_, itemgetter
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from explain.backends.operations.endings import ActivationKind
+from explain.records import changed
 
 # Dictionaries that every module has, whose contents decide what a call of it computes.
 _TENSORS = itemgetter("_parameters", "_buffers")
@@ -27,6 +28,7 @@ OF_MODULE_ITSELF = frozenset(nn.Module().__dict__)
 OWN = attrgetter("__dict__")
 """Gives the attributes of a module."""
 _IS_TRAINING = attrgetter("training")
+_ABSENT = repeat(None)
 # The number of a module, and the name of an attribute.
 _Place = tuple[int, str]
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -120,6 +122,8 @@ class Structure:
     token : hashable
         The same as long as modules, their attributes, hooks and lists are the same, whatever their mode and the
         numbers in their parameters.
+    known : dict
+        What else was found that depends on them alone, to read and to add to; nothing in it may hold a module.
     """
 
     modules: tuple[nn.Module, ...] = ()
@@ -133,6 +137,7 @@ class Structure:
     by_batch: bool = False
     places: Places = field(default_factory=Places)
     token: Hashable = None
+    known: dict[Hashable, Any] = field(default_factory=dict)
 
 
 class _Known:
@@ -168,38 +173,36 @@ class _Known:
 
     def again(self) -> Structure | None:
         """Give the structure with the modules' present modes; None if anything else has changed."""
-        modules = []
-        for reference in self._modules:
-            module = reference()
-            if module is None:
-                return None
-            modules.append(module)
-        own, places = [*map(OWN, modules)], self._facts.places
+        modules = [reference() for reference in self._modules]
+        if any(map(is_, modules, _ABSENT)):
+            return None
+        found: Any = tuple(modules)
+        own, places = [*map(OWN, found)], self._facts.places
         try:
             plain = _plain(own, places)
             is_same = len(plain) == len(self._plain) and all(map(is_, plain, self._plain))
-            is_same = is_same and _seen(modules, own, places) == self._seen
+            is_same = is_same and _seen(found, own, places) == self._seen
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError):
             # An attribute is gone, or of another type; or the keys of a dictionary cannot be compared.
             return None
-        if not is_same or any(reference() is None for reference in self._watched):
+        if not is_same or (self._watched and any(reference() is None for reference in self._watched)):
             return None
-        return self.of(tuple(modules))
+        return self.of(found)
 
     def of(self, modules: tuple[nn.Module, ...]) -> Structure:
         """Give the structure with its modules."""
-        return replace(
+        return changed(
             self._facts,
             modules=modules,
             training=tuple(compress(modules, map(_IS_TRAINING, modules))),
-            activations=tuple((modules[number], kind) for number, kind in self._activations),
-            compiled=tuple(modules[number] for number in self._compiled),
+            activations=tuple([(modules[number], kind) for number, kind in self._activations]),
+            compiled=tuple([modules[number] for number in self._compiled]),
         )
 
 
 def _plain(own: Sequence[dict[str, Any]], places: Places) -> list[Any]:
     """Give the attributes of modules that cannot change in place."""
-    return [*chain.from_iterable(read(part) for read, part in zip(places.plain, own, strict=True))]
+    return [*chain.from_iterable([read(part) for read, part in zip(places.plain, own, strict=True)])]
 
 
 def _seen(modules: Sequence[nn.Module], own: Sequence[dict[str, Any]], places: Places) -> tuple[Any, ...]:
