@@ -91,7 +91,7 @@ ONLY_HERE = {
         "torch_ext",
         "model.graph.operands_first",
     ): "A trace lists its operations in order; autograd's graph is walked.",
-    ("tf_ext", "model.eager_run"): "Autograd's graph is there without a trace.",
+    ("tf_ext", "model.runs.eager_run"): "Autograd's graph is there without a trace.",
     (
         "tf_ext",
         "model.layers.operations.tape_for",

@@ -19,9 +19,11 @@ from explain.inputs.examples import Examples
 from explain.keras.calls import replaced
 from explain.keras.layers import direct_layers
 from explain.keras.model.tracing import Beside
+from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
 from explain.tf_ext.model.opened import OpenedModel
+from explain.tf_ext.model.runs.traced_run import TracedRun, values_by_place
 
 ExplainedFrom = Callable[[Any, Callable[[], tuple[Any, ...]], Beside], Any]
 """From a value at the cut, a function that gives points with as many rows, and a `Beside` to the explained output."""
@@ -46,6 +48,9 @@ class ModuleCut:
         self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ExplainedFrom]:
         """Run the model until the value at the cut is known; give it, and the rest of the model."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_prefix(run, run.values[self.layer, self.where, 0], points, beside)
         layer, where = self.layer(), self.where
         own, found = getattr(layer, where), []
 
@@ -86,8 +91,28 @@ class SourceCut:
         self, forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside
     ) -> tuple[Any, ExplainedFrom]:
         """Run the whole model; give its source, and the transform of a source to the explained output."""
+        run = forward.traced_run
+        if run is not None:
+            return _copied_prefix(run, run.values[_SOURCE], points, beside)
         reading = forward.read(points, beside)
         return reading.source, lambda value, points, beside: reading.transform(value)
+
+
+_SOURCE = "source"
+"""What is recorded of the source of the explained output."""
+
+
+def _copied_prefix(
+    run: TracedRun, name: str, points: tuple[Any, ...], beside: Beside
+) -> tuple[Any, ExplainedFrom]:
+    """Copy the operations of a prefix, which end at a value of this name; give the value, and the rest of the model."""
+
+    def explained_from(value: Any, points: Callable[[], tuple[Any, ...]], beside: Beside) -> Any:
+        (explained,) = run.copied((points(), beside), replaced={name: value})
+        return explained
+
+    (found,) = run.copied((points, beside), [name])
+    return found, explained_from
 
 
 # TensorFlow names the operations of a tape's gradient so.
@@ -141,12 +166,22 @@ def _recorded_scores(forward: TensorFlowForwardPass, points: tuple[Any, ...], be
 
 def surveyed_reading(
     forward: TensorFlowForwardPass, points: tuple[Any, ...], beside: Beside, read: Callable[[], Reading]
-) -> tuple[Reading, Survey]:
-    """Read the output of a model that is traced, and survey the way to it, before its gradient adds operations."""
+) -> tuple[Reading, Survey, TracedRun | None]:
+    """Read the output of a model that is traced, survey the way to it, and keep it for copies.
+
+    All of it before a gradient adds operations.
+    """
     seen: list[_Call] = []
     with _recorded_calls(forward.layers, seen):
         reading = read()
-    return reading, _survey_of(forward, points, beside, reading.explained, seen, reading.source)
+    explained = reading.explained
+    survey = _survey_of(forward, points, beside, explained, seen, reading.source)
+    values = values_by_place([(call.cut.layer, call.cut.where, call.value) for call in seen])
+    ending = without_graph(forward.endings)
+    kept = TracedRun.of(
+        (points, beside), explained, reading.finding, ending, {**values, _SOURCE: reading.source}
+    )
+    return reading, survey, kept
 
 
 def _survey_of(

@@ -13,7 +13,7 @@ from explain.inputs.examples import Arrays, Examples
 from explain.keras.model.tracing import Beside
 from explain.running import path_gradients
 from explain.tf_ext.affine_prefix.cut import ModuleCut, SourceCut
-from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import TensorFlowForwardPass, repeating
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.scores import gradients_of_scores
 
@@ -92,6 +92,7 @@ class Line(path_gradients.Line):
         return totals
 
 
+@repeating
 def _path_block(
     forward: TensorFlowForwardPass,
     starts: tuple[Any, ...],
@@ -118,6 +119,7 @@ def _prefix(
     return cut.prefix(forward, points, beside)[0]
 
 
+@repeating
 def _path_block_beyond(
     forward: TensorFlowForwardPass,
     cut: ModuleCut | SourceCut,
@@ -140,7 +142,7 @@ def _path_block_beyond(
     rows = _each_row(start, count)
     repeated = _taken(beside, rows)
     value = _along(first, difference, nodes)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with forward.tape() as tape:
         tape.watch(value)
         # The rows of the input count here, but not its values.
         explained = explained_from(value, lambda: (tf.gather(end, rows),), repeated)
@@ -167,7 +169,7 @@ def _pulled_back(
     count = tf.shape(sums)[1]
     rows = _each_row(points, count)
     repeated = tf.gather(points, rows)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with forward.tape() as tape:
         tape.watch(repeated)
         entering, _ = cut.prefix(forward, (repeated,), _taken(beside, rows))
     arriving = tf.reshape(sums, tf.shape(entering))

@@ -19,13 +19,14 @@ from explain.keras.calls import preserved_attributes
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.model.opened import OpenedKerasModel
 from explain.running.random_state import preserved_random_state
-from explain.tf_ext.model.eager_run import EagerRun
 from explain.tf_ext.model.endings import without_graph
-from explain.tf_ext.model.forward_pass import TO_FIND, Surveyor, TensorFlowForwardPass
+from explain.tf_ext.model.forward_pass import REPEATING, TO_FIND, Surveyor, TensorFlowForwardPass
 from explain.tf_ext.model.inspection import device_and_dtype, inspect_model
 from explain.tf_ext.model.layers.calls import TensorFlowPlace
 from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
+from explain.tf_ext.model.runs.eager_run import EagerRun
+from explain.tf_ext.model.runs.traced_run import TracedRun
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced
@@ -238,15 +239,25 @@ class OpenedModel(OpenedKerasModel):
             key = (*self._key_of(function, static), counts, signature)
             if key not in kept:
                 forward = self._forward_pass(examples)
+                given = tf.nest.flatten((inputs[0], inputs[-1][:-1]))
+                run_key = (
+                    *self._key_of(TracedRun, ()),
+                    counts,
+                    tuple((tensor.dtype, *tensor.shape[1:]) for tensor in given),
+                )
                 if function in _GIVING_OUTPUTS:
                     # These are the first computations asked of a model: no trace is made for a survey alone.
                     forward.surveyor = self.surveyor
+                elif function in REPEATING:
+                    forward.traced_run = kept.get(run_key)
                 specifications = specifications_of(flat, self.fixed_batch_size)
                 # The model's own Python code runs only while it is traced.
                 with self._put_back(variables=False):
                     run, graph = traced(partial(function, forward, *static), inputs, specifications)
                 finding = forward.findings[0] if forward.findings else None
                 analysis = forward.survey if look is None else look(graph, forward)
+                if function in _GIVING_OUTPUTS and forward.traced_run is not None:
+                    kept[run_key] = forward.traced_run
                 kept[key] = Trace(run, finding, assigns(graph), analysis, without_graph(forward.endings))
             found: Trace = kept[key]
             return found

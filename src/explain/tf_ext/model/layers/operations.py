@@ -102,10 +102,10 @@ class TensorFlowOperationPlace(TensorFlowPlace):
             yield
 
 
-class _GraphGradients:
+class GraphGradients:
     """Takes gradients as a tape does, from the operations of the graph that is traced."""
 
-    def __enter__(self) -> _GraphGradients:
+    def __enter__(self) -> GraphGradients:
         """Record nothing: the graph does."""
         return self
 
@@ -117,6 +117,8 @@ class _GraphGradients:
 
     def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
         """Give the gradient of the sum of a target to some tensors, or from the gradients that arrive at the target."""
+        if tf.is_tensor(sources):
+            return tf.gradients(target, sources, output_gradients)[0]
         return tf.gradients(target, list(sources), output_gradients)
 
 
@@ -126,7 +128,7 @@ def tape_for(places: Iterable[TensorFlowPlace]) -> Any:
     TensorFlow records what replaces the result of an operation as that result, so that a tape goes on to the arguments.
     """
     if any(isinstance(place, TensorFlowOperationPlace) for place in places) and not tf.executing_eagerly():
-        return _GraphGradients()
+        return GraphGradients()
     return tf.GradientTape(watch_accessed_variables=False)
 
 

@@ -1,0 +1,182 @@
+"""The operations of a model's run as they were traced once, copied into the traces of other computations.
+
+Keras calls the code of every layer again in each trace, which takes ten times as long as a copy of its operations.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+# TensorFlow's own importer of graphs reads the same registry.
+from tensorflow.python.framework import op_def_registry
+
+from explain.backends.operations.endings import Ending
+from explain.backends.operations.score_graph import names
+from explain.backends.question import Finding
+
+# Operations with a state whose copy computes what they compute: loops and functions are looked into.
+_REPEATABLE = names(
+    "ReadVariableOp ResourceGather ResourceGatherNd While If Case StatefulPartitionedCall PartitionedCall"
+)
+# A model with constants as large as this is not copied.
+_MOST_BYTES = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class TracedRun:
+    """One run of the whole model, from its inputs to the explained output.
+
+    Parameters
+    ----------
+    definition : GraphDef
+        The operations.
+    inputs : tuple of str
+        The names of the points and of what is beside them, as flat tensors.
+    captured : tuple of (tensor, str)
+        The tensors from outside, such as variables, and their names in the trace.
+    explained : str
+        The name of the explained output.
+    finding : Finding
+        The finding about the score.
+    ending : Ending, optional
+        The activations at the end of the model, without the tensors of the trace.
+    values : Mapping
+        The names of values inside the model, by what was recorded of them.
+    """
+
+    definition: Any
+    inputs: tuple[str, ...]
+    captured: tuple[tuple[Any, str], ...]
+    explained: str
+    finding: Finding
+    ending: Ending | None
+    values: Mapping[Any, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        given: Any,
+        explained: Any,
+        finding: Finding,
+        ending: Ending | None,
+        values: Mapping[Any, Any],
+    ) -> TracedRun | None:
+        """Keep the run that was just traced; None if a copy of it might compute something else.
+
+        Parameters
+        ----------
+        given : nested tensors
+            The points, and what is beside them.
+        explained : tensor
+            The explained output.
+        finding, ending
+            As for the class.
+        values : Mapping of object to tensor
+            Values inside the model.
+        """
+        graph, flat = explained.graph, tf.nest.flatten(given)
+        if graph is not tf.compat.v1.get_default_graph() or explained.op.type == "Placeholder":
+            return None
+        definition = graph.as_graph_def()
+        if definition.ByteSize() > _MOST_BYTES or not all(map(_is_repeatable, _nodes(definition))):
+            return None
+        captured = tuple((outer, inner.name) for outer, inner in graph.captures)
+        return cls(
+            definition,
+            tuple(tensor.name for tensor in flat),
+            captured,
+            explained.name,
+            finding,
+            ending,
+            {key: tensor.name for key, tensor in values.items()},
+        )
+
+    def copied(
+        self, given: Any, wanted: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
+    ) -> list[Any]:
+        """Copy the operations into the trace that is being made; give some tensors, by default the explained output.
+
+        A tape does not see copied operations: gradients are those of the graph.
+
+        Parameters
+        ----------
+        given : nested tensors
+            The points, and what is beside them.
+        wanted : sequence of str
+            The names of the tensors.
+        replaced : Mapping of str to tensor, optional
+            What stands in the place of tensors.
+        """
+        graph, names_wanted = tf.compat.v1.get_default_graph(), list(wanted or [self.explained])
+        outside = {inner: outer for outer, inner in self.captured}
+        known = dict(zip(self.inputs, tf.nest.flatten(given), strict=True)) | dict(replaced or {})
+        part, used = self._part([name for name in names_wanted if name not in known], {*known, *outside})
+        stands_for = {
+            name: known[name] if name in known else graph.capture(outside[name]) for name in sorted(used)
+        }
+        new = [name for name in names_wanted if name not in known]
+        made = iter(
+            tf.graph_util.import_graph_def(part, input_map=stands_for, return_elements=new, name="copied")
+            if new
+            else ()
+        )
+        return [known[name] if name in known else next(made) for name in names_wanted]
+
+    def _part(self, wanted: Sequence[str], given: set[str]) -> tuple[Any, set[str]]:
+        """Give the operations that tensors need beyond given ones, and the given ones that are needed."""
+        nodes = {node.name: node for node in self.definition.node}
+        needed: set[str] = set()
+        used: set[str] = set()
+        left = [name.partition(":")[0] for name in wanted]
+        while left:
+            name = left.pop()
+            if name in needed:
+                continue
+            needed.add(name)
+            for operand in nodes[name].input:
+                tensor = operand if ":" in operand or operand[0] == "^" else f"{operand}:0"
+                if tensor in given:
+                    used.add(tensor)
+                else:
+                    left.append(operand.lstrip("^").partition(":")[0])
+        part = type(self.definition)(versions=self.definition.versions)
+        part.node.extend(node for node in self.definition.node if node.name in needed)
+        part.library.CopyFrom(self.definition.library)
+        return part, used
+
+
+def values_by_place(calls: Sequence[tuple[Any, str, Any]]) -> dict[Any, Any]:
+    """Give values by the layer, a part of it, and the number of the call.
+
+    Parameters
+    ----------
+    calls : sequence of (layer, str, tensor)
+        Weak references to layers, names of parts, and their values in the order of the calls.
+    """
+    found: dict[Any, Any] = {}
+    counts: dict[tuple[weakref.ref[Any], str], int] = {}
+    for layer, part, value in calls:
+        number = counts.get((layer, part), 0)
+        counts[layer, part] = number + 1
+        found[layer, part, number] = value
+    return found
+
+
+def _nodes(definition: Any) -> Iterator[Any]:
+    yield from definition.node
+    for function in definition.library.function:
+        yield from function.node_def
+
+
+def _is_repeatable(node: Any) -> bool:
+    """Tell whether a copy of an operation computes the same and changes nothing."""
+    if node.op in _REPEATABLE:
+        return True
+    kind = op_def_registry.get(node.op)
+    # A function that is called by its name has no kind.
+    return kind is not None and not kind.is_stateful
