@@ -16,12 +16,14 @@ from explain.backends.operations.score_graph import Survey
 from explain.backends.places import EndOfRun
 from explain.backends.scoring import Reading
 from explain.inputs.examples import Examples
+from explain.inputs.layer_calls import RecordedCall
 from explain.keras.calls import replaced
-from explain.keras.layers import direct_layers
+from explain.keras.layers import direct_layers, named_layers
 from explain.keras.model.tracing import Beside
 from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.graph import ScoreGraph
+from explain.tf_ext.model.layers.calls import noted_calls
 from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.runs.traced_run import TracedRun, values_by_place
 
@@ -172,14 +174,23 @@ def surveyed_reading(
     All of it before a gradient adds operations.
     """
     seen: list[_Call] = []
-    with _recorded_calls(forward.layers, seen):
+    calls: list[RecordedCall] = []
+    results: list[Any] = []
+    layers = forward.layers
+    named = named_layers(forward.model) if layers else {}
+    with noted_calls(named, calls, results), _recorded_calls(layers, seen):
         reading = read()
     explained = reading.explained
     survey = _survey_of(forward, points, beside, explained, seen, reading.source)
     values = values_by_place([(call.cut.layer, call.cut.where, call.value) for call in seen])
     ending = without_graph(forward.endings)
     kept = TracedRun.of(
-        (points, beside), explained, reading.finding, ending, {**values, _SOURCE: reading.source}
+        (points, beside),
+        explained,
+        reading.finding,
+        ending,
+        {**values, _SOURCE: reading.source},
+        [(name, output if shape else None) for (name, shape), output in zip(calls, results, strict=True)],
     )
     return reading, survey, kept
 

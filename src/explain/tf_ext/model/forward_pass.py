@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from explain.backends.operations.score_graph import Survey
 from explain.backends.scoring import Reading
 from explain.backends.stepwise import initial_state, map_state
 from explain.errors import GradientError
+from explain.inputs.layer_calls import LayerCall
 from explain.keras.layers import named_layers
 from explain.keras.model.forward_pass import KerasForwardPass
 from explain.keras.model.tracing import Beside
@@ -39,6 +41,20 @@ TO_FIND = -1
 Surveyor = Callable[..., tuple[Reading, Survey, TracedRun | None]]
 """From a forward pass, points, a `Beside` and a function that reads the output to its reading, a survey of it, and the
 run for copies of it."""
+
+
+def asked_of(outputs: Any, indices: Any) -> tuple[Any, Any, bool]:
+    """Give the target indices, with the predicted class for `TO_FIND`, what they pick, and whether they fit."""
+    rank = len(outputs.shape)
+    if rank == 1:
+        # The only output needs no index; there may be one that asks for the predicted class.
+        indices = indices[:, :0]
+    elif rank == 2 and indices.shape[-1] == 1:
+        predicted = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
+        indices = tf.where(indices == TO_FIND, predicted, indices)
+    fits = indices.shape[-1] == rank - 1
+    # A later check rejects an index out of range; it must not stop this run.
+    return indices, where_picked(outputs, indices) if fits and rank > 1 else None, fits
 
 
 REPEATING: set[Callable[..., Any]] = set()
@@ -83,7 +99,9 @@ class TensorFlowForwardPass(KerasForwardPass):
         surveyor, self.surveyor = self.surveyor, None
         if surveyor is None or tf.executing_eagerly():
             return super().read(points, beside)
-        reading, self.survey, self.traced_run = surveyor(self, points, beside, partial(super().read, points, beside))
+        reading, self.survey, self.traced_run = surveyor(
+            self, points, beside, partial(super().read, points, beside)
+        )
         return reading
 
     def scores_of(self, explained: Any, beside: Beside) -> Any:
@@ -142,27 +160,41 @@ class TensorFlowForwardPass(KerasForwardPass):
 
     def answers(self, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
         """Give outputs, gradients, scores and target indices (the predicted class for `TO_FIND`) from one run."""
-        indices = beside[-1]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
             outputs = self.read(points, beside).explained
-        rank = len(outputs.shape)
-        if rank == 1:
-            # The only output needs no index; there may be one that asks for the predicted class.
-            indices = indices[:, :0]
-        elif rank == 2 and indices.shape[-1] == 1:
-            predicted = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
-            indices = tf.where(indices == TO_FIND, predicted, indices)
-        if indices.shape[-1] != rank - 1:
+        indices, picked, fits = asked_of(outputs, beside[-1])
+        if not fits:
             return outputs, (), tf.zeros([0], outputs.dtype), indices
-        # A later check rejects an index out of range; it must not stop this run.
-        picked = where_picked(outputs, indices) if rank > 1 else None
         scores = outputs if picked is None else scores_where(picked, outputs)
         try:
             gradients = gradients_of_scores(tape, outputs, points, self.model_name, picked)
         except GradientError:
             gradients = ()
         return outputs, gradients, scores, indices
+
+    def unit_answers(self, name: str, points: tuple[Any, ...], beside: Beside) -> tuple[Any, ...]:
+        """Give outputs, the output of a layer, the gradients to it, and target indices from one run.
+
+        Nothing of the layer if the model does not call it just once, or does not compute its scores from it.
+        """
+        layer = named_layers(self.model)[name]
+        place = TensorFlowPlace(weakref.ref(layer), LayerCall(name, 0, (), channels_last=True))
+        with (
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+            place.received() as first,
+            replace(place, call=replace(place.call, call=1)).received() as second,
+            place.opened(tape) as found,
+        ):
+            outputs = self.read(points, beside).explained
+        indices, picked, fits = asked_of(outputs, beside[-1])
+        if not fits or not first or second or found[-1].dtype not in (tf.float32, tf.float64):
+            return outputs, (), (), indices
+        try:
+            gradients = gradients_of_scores(tape, outputs, found[-1:], self.model_name, picked)
+        except GradientError:
+            return outputs, (), (), indices
+        return outputs, (found[-1],), gradients, indices
 
     def layer_calls(self, points: tuple[Any, ...], beside: Beside, *, operations: bool = False) -> Any:
         """Record every call of a layer, and of an operation between layers if asked: its name and output shape."""

@@ -13,11 +13,14 @@ import tensorflow as tf
 from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import Survey
 from explain.backends.question import Finding, Question
+from explain.backends.protocol import UnitsOf
+from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples, Target
-from explain.inputs.layer_calls import LayerCall
+from explain.inputs.layer_calls import LayerCall, RecordedCall
 from explain.keras.calls import preserved_attributes
 from explain.keras.layers import is_keras_model, layers_of
 from explain.keras.model.opened import OpenedKerasModel
+from explain.keras.model.tracing import Asked
 from explain.running.random_state import preserved_random_state
 from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import REPEATING, TO_FIND, Surveyor, TensorFlowForwardPass
@@ -34,8 +37,6 @@ from explain.tf_ext.model.transfer import to_device
 
 _Look = Callable[[Any, TensorFlowForwardPass], Any]
 
-_GIVING_OUTPUTS = (TensorFlowForwardPass.outputs, TensorFlowForwardPass.answers)
-
 
 class OpenedModel(OpenedKerasModel):
     """One opened TensorFlow model: the operations that the affine prefix, paths and backward rules need."""
@@ -45,6 +46,8 @@ class OpenedModel(OpenedKerasModel):
     is_out_of_memory = staticmethod(is_out_of_memory)
     surveyor: ClassVar[Surveyor | None] = None
     """Surveys the way to the output in the traces that give it."""
+    rule_answers: ClassVar[Callable[..., Any] | None] = None
+    """Gives outputs and what a backward rule gives from one run."""
 
     def __init__(self, model: Any, question: Question, like: Any) -> None:
         super().__init__(model, question, like)
@@ -53,6 +56,12 @@ class OpenedModel(OpenedKerasModel):
         self._ending: Ending | None = None
         self._traced: Finding | None = None
         self._answers_are_traced = False
+
+    @property
+    def _giving_outputs(self) -> tuple[Any, ...]:
+        """The computations that are asked of a model first."""
+        of = TensorFlowForwardPass
+        return of.outputs, of.answers, of.unit_answers, self.rule_answers
 
     @contextmanager
     def _put_back(self, *, variables: bool = True) -> Iterator[None]:
@@ -175,28 +184,46 @@ class OpenedModel(OpenedKerasModel):
     def survey_of_outputs(self, examples: Examples) -> Survey | None:
         """Survey the way to the outputs; None for a model that cannot be traced."""
         one = self.padded(examples.rows(slice(0, 1))).with_target(Target())
-        if self.answers_serve(one):
-            one, function = self._with_class_to_find(one), TensorFlowForwardPass.answers
+        asked = self.serving(one)
+        if asked is None:
+            function, static = TensorFlowForwardPass.outputs, ()
         else:
-            function = TensorFlowForwardPass.outputs
-        trace = self._trace_of(function, one, (self.points(one), self._beside(one)), ())
+            one, (function, static) = self._with_class_to_find(one), asked
+        trace = self._trace_of(function, one, (self.points(one), self._beside(one)), static)
         return None if trace is None else trace.analysis
 
-    def answers_serve(self, examples: Examples) -> bool:
-        """Tell whether the trace that gives outputs and gradients together is to serve whatever needs one of them.
+    def serving(self, examples: Examples) -> Asked | None:
+        """Give the computation of outputs and what the method begins with, which serves whatever needs one of them.
 
         A second trace takes longer than many gradients of examples that are only checked.
         """
-        if self.begins_with != "gradients" or examples.target.function is not None or self._eager:
-            return False
+        asked = self._announced()
+        if asked is None or examples.target.function is not None or self._eager:
+            return None
         if not self._answers_are_traced:
             one = self._with_class_to_find(self.padded(examples.rows(slice(0, 1))))
-            inputs = (self.points(one), self._beside(one))
-            if self._trace_of(TensorFlowForwardPass.answers, one, inputs, ()) is None:
+            function, static = asked
+            try:
+                trace = self._trace_of(function, one, (self.points(one), self._beside(one)), static)
+            except LayerError:
+                # Another function names what is wrong with the layer.
+                trace = None
+            if trace is None:
                 # The outputs alone may be traced.
                 self.begins_with, self._eager = None, False
             self._answers_are_traced = True
-        return self.begins_with is not None
+        return None if self.begins_with is None else asked
+
+    def _announced(self) -> Asked | None:
+        """Give the computation of outputs and what the method begins with."""
+        begins = self.begins_with
+        if begins == "gradients":
+            return TensorFlowForwardPass.answers, ()
+        if begins in ("guided", "deconvolution") and self.rule_answers is not None:
+            return self.rule_answers, (begins,)
+        if isinstance(begins, UnitsOf) and begins.layer in self.named_layers:
+            return TensorFlowForwardPass.unit_answers, (begins.layer,)
+        return None
 
     def _with_class_to_find(self, examples: Examples) -> Examples:
         indices = examples.target.indices
@@ -233,19 +260,12 @@ class OpenedModel(OpenedKerasModel):
 
         def trace() -> Trace:
             flat, kept = tf.nest.flatten(inputs), self._traces_for(examples)
-            companions, mask, held, outer, _, _ = inputs[-1]
-            counts = (tuple(companions), len(mask), len(held), len(outer), len(inputs[0]))
-            signature = tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat)
-            key = (*self._key_of(function, static), counts, signature)
+            key = (*self._key_of(function, static), *_signature(inputs, flat))
             if key not in kept:
                 forward = self._forward_pass(examples)
-                given = tf.nest.flatten((inputs[0], inputs[-1][:-1]))
-                run_key = (
-                    *self._key_of(TracedRun, ()),
-                    counts,
-                    tuple((tensor.dtype, *tensor.shape[1:]) for tensor in given),
-                )
-                if function in _GIVING_OUTPUTS:
+                run_key = self._run_key(inputs)
+                gives_outputs = function in self._giving_outputs
+                if gives_outputs:
                     # These are the first computations asked of a model: no trace is made for a survey alone.
                     forward.surveyor = self.surveyor
                 elif function in REPEATING:
@@ -256,13 +276,29 @@ class OpenedModel(OpenedKerasModel):
                     run, graph = traced(partial(function, forward, *static), inputs, specifications)
                 finding = forward.findings[0] if forward.findings else None
                 analysis = forward.survey if look is None else look(graph, forward)
-                if function in _GIVING_OUTPUTS and forward.traced_run is not None:
+                if gives_outputs and forward.traced_run is not None:
                     kept[run_key] = forward.traced_run
                 kept[key] = Trace(run, finding, assigns(graph), analysis, without_graph(forward.endings))
             found: Trace = kept[key]
             return found
 
         return self._traced_or_none(examples, trace)
+
+    def _run_key(self, inputs: tuple[Any, ...]) -> tuple[Hashable, ...]:
+        """Give the key of the run of the model among the traces, for the points and what is beside them."""
+        flat = tf.nest.flatten((inputs[0], inputs[-1][:-1]))
+        return (*self._key_of(TracedRun, ()), *_signature(inputs, flat))
+
+    def noted_in_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> list[RecordedCall] | None:
+        """Give the calls of layers by the run that was traced for outputs; None without one, or if sizes stay open."""
+        run: TracedRun | None = self._traces_for(examples).get(self._run_key(inputs))
+        # The shapes of one run of these examples may not fit what a trace for any number of rows computes.
+        with suppress(ValueError):
+            found = None if run is None else run.noted(inputs)
+            if run is not None and found is not None:
+                self.observed["ending"] = run.ending
+                return found
+        return None
 
     def _ending_of_a_run(self, examples: Examples) -> Ending | None:
         """Find the activations that made the output, in a run of one example: eager tensors have no graph."""
@@ -285,3 +321,10 @@ class OpenedModel(OpenedKerasModel):
     def _forward_pass(self, examples: Examples, ending: Ending | None = None) -> TensorFlowForwardPass:
         settings = self._settings(examples)
         return TensorFlowForwardPass.of(self.model, self.inspection, ending=ending, **settings)
+
+
+def _signature(inputs: tuple[Any, ...], flat: Sequence[Any]) -> tuple[Hashable, ...]:
+    """Give what a trace is specialised to of its inputs, points first and a `Beside` last."""
+    companions, mask, held, outer, _, _ = inputs[-1]
+    counts = (tuple(companions), len(mask), len(held), len(outer), len(inputs[0]))
+    return counts, tuple((tensor.dtype, *tensor.shape[1:]) for tensor in flat)

@@ -14,10 +14,12 @@ import tensorflow as tf
 
 # TensorFlow's own importer of graphs reads the same registry.
 from tensorflow.python.framework import op_def_registry
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import names
 from explain.backends.question import Finding
+from explain.inputs.layer_calls import RecordedCall
 
 # Operations with a state whose copy computes what they compute: loops and functions are looked into.
 _REPEATABLE = names(
@@ -47,6 +49,8 @@ class TracedRun:
         The activations at the end of the model, without the tensors of the trace.
     values : Mapping
         The names of values inside the model, by what was recorded of them.
+    calls : tuple of (str, str)
+        Each call of a layer: its name, and the name of its output; empty for an output that is not a map of the input.
     """
 
     definition: Any
@@ -56,6 +60,7 @@ class TracedRun:
     finding: Finding
     ending: Ending | None
     values: Mapping[Any, str] = field(default_factory=dict)
+    calls: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(
@@ -65,6 +70,7 @@ class TracedRun:
         finding: Finding,
         ending: Ending | None,
         values: Mapping[Any, Any],
+        calls: Sequence[tuple[str, Any]],
     ) -> TracedRun | None:
         """Keep the run that was just traced; None if a copy of it might compute something else.
 
@@ -78,6 +84,8 @@ class TracedRun:
             As for the class.
         values : Mapping of object to tensor
             Values inside the model.
+        calls : sequence of (str, tensor)
+            The calls of layers and their outputs, None for one that is not a map of the input.
         """
         graph, flat = explained.graph, tf.nest.flatten(given)
         if graph is not tf.compat.v1.get_default_graph() or explained.op.type == "Placeholder":
@@ -94,7 +102,22 @@ class TracedRun:
             finding,
             ending,
             {key: tensor.name for key, tensor in values.items()},
+            tuple((name, "" if output is None else output.name) for name, output in calls),
         )
+
+    def noted(self, given: Any) -> list[RecordedCall] | None:
+        """Give the name of every layer and the shape of its output for given tensors; None if a number of rows is open.
+
+        Nothing runs: TensorFlow computes the shapes of copied operations.
+        """
+        graph = FuncGraph("noted")
+        with graph.as_default():
+            flat = [tf.compat.v1.placeholder(one.dtype, one.shape) for one in tf.nest.flatten(given)]
+            outputs = iter(self.copied(flat, [name for _, name in self.calls if name] or [self.explained]))
+            shapes = [next(outputs).shape if output else tf.TensorShape(()) for _, output in self.calls]
+        if any(shape.rank is None or (shape.rank and shape[0] is None) for shape in shapes):
+            return None
+        return [(name, tuple(shape)) for (name, _), shape in zip(self.calls, shapes, strict=True)]
 
     def copied(
         self, given: Any, wanted: Sequence[str] = (), replaced: Mapping[str, Any] | None = None
