@@ -27,7 +27,6 @@ from explain.tf_ext.model import attentions, beginnings
 from explain.tf_ext.model.endings import without_graph
 from explain.tf_ext.model.forward_pass import TensorFlowForwardPass
 from explain.tf_ext.model.memory import bytes_per_point, free_memory
-from explain.tf_ext.model.opened import OpenedModel
 from explain.tf_ext.model.tracing import specifications_of, traced
 from explain.tf_ext.model.transfer import to_host
 

@@ -70,10 +70,9 @@ def test_a_model_is_traced_again_only_for_another_question(method):
     [
         # Outputs and gradients in one.
         ("saliency", {}, 1),
-        # The outputs; and the points of a path, whose affine prefix ends before the counted layer.
-        ("ig", {"n_steps": 4}, 2),
-        # The outputs; and the gradients of many points.
-        ("smoothgrad", {"n_samples": 3}, 2),
+        # The outputs; a copy of their operations is in the trace of the points of a path, or of many points.
+        ("ig", {"n_steps": 4}, 1),
+        ("smoothgrad", {"n_samples": 3}, 1),
         # The outputs alone, also for the scores of the perturbed examples.
         ("occlusion", {"sliding_window_shapes": (1, 2)}, 1),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
 from explain.backends.operations.score_graph import Survey
-from explain.backends.question import Finding, Question
 from explain.backends.protocol import UnitsOf
+from explain.backends.question import Finding, Question
 from explain.errors import LayerError
 from explain.inputs.examples import Array, Examples, Target
 from explain.inputs.layer_calls import LayerCall, RecordedCall
@@ -263,22 +263,28 @@ class OpenedModel(OpenedKerasModel):
             key = (*self._key_of(function, static), *_signature(inputs, flat))
             if key not in kept:
                 forward = self._forward_pass(examples)
-                run_key = self._run_key(inputs)
-                gives_outputs = function in self._giving_outputs
+                run_key, gives_outputs = self._run_key(inputs), function in self._giving_outputs
                 if gives_outputs:
                     # These are the first computations asked of a model: no trace is made for a survey alone.
                     forward.surveyor = self.surveyor
                 elif function in REPEATING:
-                    forward.traced_run = kept.get(run_key)
+                    known = _run_of(kept, run_key)
+                    forward.traced_run = known if known is not None and known.has_gradients else None
                 specifications = specifications_of(flat, self.fixed_batch_size)
                 # The model's own Python code runs only while it is traced.
                 with self._put_back(variables=False):
                     run, graph = traced(partial(function, forward, *static), inputs, specifications)
                 finding = forward.findings[0] if forward.findings else None
                 analysis = forward.survey if look is None else look(graph, forward)
-                if gives_outputs and forward.traced_run is not None:
-                    kept[run_key] = forward.traced_run
-                kept[key] = Trace(run, finding, assigns(graph), analysis, without_graph(forward.endings))
+                own = forward.traced_run if gives_outputs else None
+                kept[key] = Trace(
+                    run,
+                    finding,
+                    assigns(graph),
+                    analysis,
+                    without_graph(forward.endings),
+                    None if own is None else (run_key, own),
+                )
             found: Trace = kept[key]
             return found
 
@@ -291,7 +297,7 @@ class OpenedModel(OpenedKerasModel):
 
     def noted_in_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> list[RecordedCall] | None:
         """Give the calls of layers by the run that was traced for outputs; None without one, or if sizes stay open."""
-        run: TracedRun | None = self._traces_for(examples).get(self._run_key(inputs))
+        run = _run_of(self._traces_for(examples), self._run_key(inputs))
         # The shapes of one run of these examples may not fit what a trace for any number of rows computes.
         with suppress(ValueError):
             found = None if run is None else run.noted(inputs)
@@ -321,6 +327,12 @@ class OpenedModel(OpenedKerasModel):
     def _forward_pass(self, examples: Examples, ending: Ending | None = None) -> TensorFlowForwardPass:
         settings = self._settings(examples)
         return TensorFlowForwardPass.of(self.model, self.inspection, ending=ending, **settings)
+
+
+def _run_of(traces: Mapping[Any, Trace], key: Hashable) -> TracedRun | None:
+    """Give the run of the model that a trace for such points has, if there is one."""
+    runs = (trace.run for trace in traces.values())
+    return next((run[1] for run in runs if run is not None and run[0] == key), None)
 
 
 def _signature(inputs: tuple[Any, ...], flat: Sequence[Any]) -> tuple[Hashable, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from explain.backends.operations.endings import Ending
 from explain.backends.question import Finding
+from explain.tf_ext.model.runs.traced_run import TracedRun
 
 _ASSIGNMENTS = ("Scatter", "ResourceScatter", "RngReadAndSkip", "StatefulUniform", "StatefulStandardNormal")
 # The gradient of indexing, which assigns to no variable.
@@ -32,6 +33,8 @@ class Trace:
         The result of the analysis of the trace, or the survey of its output; None without one.
     ending : Ending, optional
         The activations at the end of the model, without the tensors of the trace.
+    run : (hashable, TracedRun), optional
+        The run of the model in it, for copies in other traces, and for which points it is.
     """
 
     function: Callable[..., Any]
@@ -39,6 +42,7 @@ class Trace:
     assigns: bool
     analysis: Any = None
     ending: Ending | None = None
+    run: tuple[Hashable, TracedRun] | None = None
 
 
 def traced(

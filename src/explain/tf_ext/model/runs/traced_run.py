@@ -25,6 +25,10 @@ from explain.inputs.layer_calls import RecordedCall
 _REPEATABLE = names(
     "ReadVariableOp ResourceGather ResourceGatherNd While If Case StatefulPartitionedCall PartitionedCall"
 )
+# The attribute that names the gradient of an operation where it is not that of its kind.
+_OWN_GRADIENT = "_gradient_op_type"
+# The gradients of these are kept with the trace that made them.
+_CALLS = names("StatefulPartitionedCall PartitionedCall If StatelessIf Case StatelessCase")
 # A model with constants as large as this is not copied.
 _MOST_BYTES = 2**26
 
@@ -51,6 +55,9 @@ class TracedRun:
         The names of values inside the model, by what was recorded of them.
     calls : tuple of (str, str)
         Each call of a layer: its name, and the name of its output; empty for an output that is not a map of the input.
+    has_gradients : bool
+        Whether a copy has the gradients of the run: a gradient of the model's own may read tensors of the first trace,
+        and that of a called function is kept with it.
     """
 
     definition: Any
@@ -61,6 +68,7 @@ class TracedRun:
     ending: Ending | None
     values: Mapping[Any, str] = field(default_factory=dict)
     calls: tuple[tuple[str, str], ...] = ()
+    has_gradients: bool = True
 
     @classmethod
     def of(
@@ -90,7 +98,7 @@ class TracedRun:
         graph, flat = explained.graph, tf.nest.flatten(given)
         if graph is not tf.compat.v1.get_default_graph() or explained.op.type == "Placeholder":
             return None
-        definition = graph.as_graph_def()
+        definition = graph.as_graph_def(add_shapes=True)
         if definition.ByteSize() > _MOST_BYTES or not all(map(_is_repeatable, _nodes(definition))):
             return None
         captured = tuple((outer, inner.name) for outer, inner in graph.captures)
@@ -103,6 +111,7 @@ class TracedRun:
             ending,
             {key: tensor.name for key, tensor in values.items()},
             tuple((name, "" if output is None else output.name) for name, output in calls),
+            not any(node.op in _CALLS or _OWN_GRADIENT in node.attr for node in _nodes(definition)),
         )
 
     def noted(self, given: Any) -> list[RecordedCall] | None:
