@@ -29,7 +29,7 @@ from explain.tf_ext.model.layers.calls import TensorFlowPlace
 from explain.tf_ext.model.layers.operations import place_of
 from explain.tf_ext.model.memory import is_out_of_memory
 from explain.tf_ext.model.runs.eager_run import EagerRun
-from explain.tf_ext.model.runs.traced_run import TracedRun
+from explain.tf_ext.model.runs.traced_run import TracedRun, has_effects
 from explain.tf_ext.model.scores import check_same_score
 from explain.tf_ext.model.state import inference_mode, preserved_variables
 from explain.tf_ext.model.tracing import Trace, assigns, specifications_of, traced
@@ -262,33 +262,49 @@ class OpenedModel(OpenedKerasModel):
             flat, kept = tf.nest.flatten(inputs), self._traces_for(examples)
             key = (*self._key_of(function, static), *_signature(inputs, flat))
             if key not in kept:
-                forward = self._forward_pass(examples)
-                run_key, gives_outputs = self._run_key(inputs), function in self._giving_outputs
-                if gives_outputs:
-                    # These are the first computations asked of a model: no trace is made for a survey alone.
-                    forward.surveyor = self.surveyor
-                elif function in REPEATING:
-                    known = _run_of(kept, run_key)
-                    forward.traced_run = known if known is not None and known.has_gradients else None
-                specifications = specifications_of(flat, self.fixed_batch_size)
-                # The model's own Python code runs only while it is traced.
-                with self._put_back(variables=False):
-                    run, graph = traced(partial(function, forward, *static), inputs, specifications)
-                finding = forward.findings[0] if forward.findings else None
-                analysis = forward.survey if look is None else look(graph, forward)
-                own = forward.traced_run if gives_outputs else None
-                kept[key] = Trace(
-                    run,
-                    finding,
-                    assigns(graph),
-                    analysis,
-                    without_graph(forward.endings),
-                    None if own is None else (run_key, own),
-                )
+                kept[key] = self._made_trace(function, examples, inputs, static, look)
             found: Trace = kept[key]
             return found
 
         return self._traced_or_none(examples, trace)
+
+    def _made_trace(
+        self,
+        function: Callable[..., Any],
+        examples: Examples,
+        inputs: tuple[Any, ...],
+        static: tuple[Hashable, ...],
+        look: _Look | None,
+    ) -> Trace:
+        """Trace a computation: as if nothing had effects first, then again if something has."""
+        run_key, gives_outputs = self._run_key(inputs), function in self._giving_outputs
+        known = _run_of(self._traces_for(examples), run_key) if function in REPEATING else None
+        specifications = specifications_of(tf.nest.flatten(inputs), self.fixed_batch_size)
+        ordered = self.inspection.structure.stateful or "effects" in self.observed
+        while True:
+            forward = self._forward_pass(examples)
+            if gives_outputs:
+                # These are the first computations asked of a model: no trace is made for a survey alone.
+                forward.surveyor = self.surveyor
+            elif known is not None and known.has_gradients:
+                forward.traced_run = known
+            # The model's own Python code runs only while it is traced.
+            with self._put_back(variables=False):
+                run, graph = traced(
+                    partial(function, forward, *static), inputs, specifications, ordered=ordered
+                )
+            if ordered or not has_effects(graph.as_graph_def()):
+                break
+            self.observed["effects"] = ordered = True
+        own = forward.traced_run if gives_outputs else None
+        return Trace(
+            run,
+            forward.findings[0] if forward.findings else None,
+            ordered and assigns(graph),
+            forward.survey if look is None else look(graph, forward),
+            without_graph(forward.endings),
+            None if own is None else (run_key, own),
+        )
 
     def _run_key(self, inputs: tuple[Any, ...]) -> tuple[Hashable, ...]:
         """Give the key of the run of the model among the traces, for the points and what is beside them."""

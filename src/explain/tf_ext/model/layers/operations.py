@@ -18,6 +18,7 @@ from explain.backends.places import is_replacing
 from explain.inputs.layer_calls import LayerCall, RecordedCall, operation_name
 from explain.keras.calls import replaced
 from explain.keras.layers import named_layers
+from explain.tf_ext.model.graph import gradients_in_graph
 from explain.tf_ext.model.layers.calls import TensorFlowPlace
 
 # Keras adds the rows of a single example as a bias: a trace for another number of examples has the other operation.
@@ -118,8 +119,8 @@ class GraphGradients:
     def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
         """Give the gradient of the sum of a target to some tensors, or from the gradients that arrive at the target."""
         if tf.is_tensor(sources):
-            return tf.gradients(target, sources, output_gradients)[0]
-        return tf.gradients(target, list(sources), output_gradients)
+            return gradients_in_graph(target, [sources], output_gradients)[0]
+        return gradients_in_graph(target, list(sources), output_gradients)
 
 
 def tape_for(places: Iterable[TensorFlowPlace]) -> Any:

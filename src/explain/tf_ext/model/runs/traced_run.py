@@ -23,7 +23,7 @@ from explain.inputs.layer_calls import RecordedCall
 
 # Operations with a state whose copy computes what they compute: loops and functions are looked into.
 _REPEATABLE = names(
-    "ReadVariableOp ResourceGather ResourceGatherNd While If Case StatefulPartitionedCall PartitionedCall"
+    "ReadVariableOp VariableShape ResourceGather ResourceGatherNd While If Case StatefulPartitionedCall PartitionedCall"
 )
 # The attribute that names the gradient of an operation where it is not that of its kind.
 _OWN_GRADIENT = "_gradient_op_type"
@@ -99,7 +99,7 @@ class TracedRun:
         if graph is not tf.compat.v1.get_default_graph() or explained.op.type == "Placeholder":
             return None
         definition = graph.as_graph_def(add_shapes=True)
-        if definition.ByteSize() > _MOST_BYTES or not all(map(_is_repeatable, _nodes(definition))):
+        if definition.ByteSize() > _MOST_BYTES or has_effects(definition):
             return None
         captured = tuple((outer, inner.name) for outer, inner in graph.captures)
         return cls(
@@ -197,6 +197,11 @@ def values_by_place(calls: Sequence[tuple[Any, str, Any]]) -> dict[Any, Any]:
         counts[layer, part] = number + 1
         found[layer, part, number] = value
     return found
+
+
+def has_effects(definition: Any) -> bool:
+    """Tell whether operations may change anything, or compute something else the next time."""
+    return not all(map(_is_repeatable, _nodes(definition)))
 
 
 def _nodes(definition: Any) -> Iterator[Any]:
