@@ -103,6 +103,7 @@ ONLY_HERE = {
             "model.forward_pass.repeating",
             "model.forward_pass.asked_of",
             "model.layers.operations.GraphGradients",
+            "model.graph.gradients_in_graph",
             "backward_rules.gradients.TracedBackend",
             "backward_rules.gradients.rule_answers",
         )

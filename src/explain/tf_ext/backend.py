@@ -120,6 +120,15 @@ class TensorFlowBackend(AlongPaths, gradients.TracedBackend, ReadsAttentions):
         """Give the end of the model's affine prefix; None if there is none, or if the model rounds points."""
         return survey(self, examples).cut if self.skips_affine_prefix and not self.rounds_points else None
 
+    def keeps_order(self, call: LayerCall, examples: Examples) -> bool:
+        """Tell whether no operation of the traced run, from the inputs to a call, could move rows."""
+        if self.fixed_batch_size is not None or not _is_plain(call) or self._eager or call.is_operation:
+            return False
+        inputs = (self.points(examples.rows(slice(0, 1))), self._beside(examples.rows(slice(0, 1))))
+        run = self.traced_run(examples, inputs)
+        outputs = [] if run is None else [output for name, output in run.calls if name == call.name]
+        return run is not None and len(outputs) == 1 and run.keeps_rows(outputs[0], len(inputs[0]))
+
     def note_layers(
         self, examples: Examples, recorded: list[RecordedCall], *, operations: bool = False
     ) -> None:

@@ -50,7 +50,7 @@ def asked_of(outputs: Any, indices: Any) -> tuple[Any, Any, bool]:
         # The only output needs no index; there may be one that asks for the predicted class.
         indices = indices[:, :0]
     elif rank == 2 and indices.shape[-1] == 1:
-        predicted = tf.argmax(outputs, axis=-1, output_type=tf.int64)[:, None]
+        predicted = tf.expand_dims(tf.argmax(outputs, axis=-1, output_type=tf.int64), 1)
         indices = tf.where(indices == TO_FIND, predicted, indices)
     fits = indices.shape[-1] == rank - 1
     # A later check rejects an index out of range; it must not stop this run.

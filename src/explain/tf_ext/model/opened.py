@@ -311,9 +311,13 @@ class OpenedModel(OpenedKerasModel):
         flat = tf.nest.flatten((inputs[0], inputs[-1][:-1]))
         return (*self._key_of(TracedRun, ()), *_signature(inputs, flat))
 
+    def traced_run(self, examples: Examples, inputs: tuple[Any, ...]) -> TracedRun | None:
+        """Give the run of the model in the trace of its outputs; None without one, as of a model without a trace."""
+        return _run_of(self._traces_for(examples), self._run_key(inputs))
+
     def noted_in_trace(self, examples: Examples, inputs: tuple[Any, ...]) -> list[RecordedCall] | None:
         """Give the calls of layers by the run that was traced for outputs; None without one, or if sizes stay open."""
-        run = _run_of(self._traces_for(examples), self._run_key(inputs))
+        run = self.traced_run(examples, inputs)
         # The shapes of one run of these examples may not fit what a trace for any number of rows computes.
         with suppress(ValueError):
             found = None if run is None else run.noted(inputs)

@@ -29,6 +29,13 @@ _REPEATABLE = names(
 _OWN_GRADIENT = "_gradient_op_type"
 # The gradients of these are kept with the trace that made them.
 _CALLS = names("StatefulPartitionedCall PartitionedCall If StatelessIf Case StatelessCase")
+_ELEMENTWISE = names(
+    "Identity Cast Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus Softsign Exp Log Sqrt Rsqrt Square Abs Neg "
+    "Add AddV2 Sub Mul RealDiv Maximum Minimum"
+)
+_BY_ROWS = names(
+    "Conv2D Conv3D DepthwiseConv2dNative BiasAdd MaxPool AvgPool MaxPool3D AvgPool3D FusedBatchNormV3 MatMul"
+)
 # A model with constants as large as this is not copied.
 _MOST_BYTES = 2**26
 
@@ -159,6 +166,25 @@ class TracedRun:
         )
         return [known[name] if name in known else next(made) for name in names_wanted]
 
+    def keeps_rows(self, name: str, points: int) -> bool:
+        """Tell whether every operation from the points, as many inputs, to a tensor keeps its rows in their order."""
+        nodes = {node.name: node for node in self.definition.node}
+        sources = {one.partition(":")[0] for one in self.inputs[:points]}
+        ranks = {one: len(nodes[one].attr["shape"].shape.dim) for one in sources}
+        # The operations are in their order: operands come first.
+        for node in self.definition.node:
+            operands = [one.lstrip("^").partition(":")[0] for one in node.input]
+            moving = [place for place, one in enumerate(operands) if one in ranks]
+            if not moving:
+                continue
+            shape = node.attr["_output_shapes"].list.shape
+            rank = len(shape[0].dim) if shape and not shape[0].unknown_rank else 0
+            # 0 stands for rows that may be in another order.
+            if any(ranks[operands[place]] != rank for place in moving) or not _keeps_rows(node, moving):
+                rank = 0
+            ranks[node.name] = rank
+        return bool(ranks.get(name.partition(":")[0]))
+
     def _part(self, wanted: Sequence[str], given: set[str]) -> tuple[Any, set[str]]:
         """Give the operations that tensors need beyond given ones, and the given ones that are needed."""
         nodes = {node.name: node for node in self.definition.node}
@@ -197,6 +223,16 @@ def values_by_place(calls: Sequence[tuple[Any, str, Any]]) -> dict[Any, Any]:
         counts[layer, part] = number + 1
         found[layer, part, number] = value
     return found
+
+
+def _keeps_rows(node: Any, moving: Sequence[int]) -> bool:
+    """Tell whether an operation, of operands at these places that depend on the points, keeps rows in their order."""
+    if node.op in _ELEMENTWISE:
+        return True
+    trains = node.op == "FusedBatchNormV3" and node.attr["is_training"].b
+    is_turned = node.op == "MatMul" and node.attr["transpose_a"].b
+    # What else it takes, such as weights, is the same for every row.
+    return node.op in _BY_ROWS and list(moving) == [0] and not trains and not is_turned
 
 
 def has_effects(definition: Any) -> bool:
