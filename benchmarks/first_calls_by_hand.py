@@ -71,7 +71,10 @@ def _integrated_gradients(logits: Callable[[Any], Any], n_steps: int) -> Callabl
         points = tf.reshape(tf.reshape(nodes, (-1, *[1] * len(x.shape))) * x, (-1, *x.shape[1:]))
         with tf.GradientTape() as tape:
             tape.watch(points)
-            scores = tf.gather(logits(points), tf.tile(targets, tf.shape(nodes)), batch_dims=1)
+            # The gradient of a gather by examples takes as many operations as a small model.
+            outputs = logits(points)
+            chosen = tf.one_hot(tf.tile(targets, tf.shape(nodes)), outputs.shape[-1])
+            scores = tf.reduce_sum(outputs * chosen, axis=1)
         gradients = tf.reshape(tape.gradient(scores, points), (-1, count, *x.shape[1:]))
         return tf.reduce_sum(gradients, axis=0) * x
 

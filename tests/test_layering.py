@@ -98,6 +98,7 @@ ONLY_HERE = {
             name,
         ): "One trace gives all that a method needs first, or is copied into the next; PyTorch runs eagerly."
         for name in (
+            "model.runs",
             "model.runs.traced_run",
             "model.forward_pass.REPEATING",
             "model.forward_pass.repeating",
