@@ -1,4 +1,18 @@
-"""Methods in TensorFlow as an expert would write them by hand for one model, with as few traces as they need."""
+"""Methods in TensorFlow as an expert would write them by hand for one model, with as few traces as they need.
+
+Each contains what its map needs and nothing else: the predicted class (the largest logit), its gradient, and what the
+method makes of it.
+
+- Saliency and guided backpropagation: one trace gives the gradient of the largest logit. A given class needs no less.
+- Grad-CAM: one trace runs the layers up to the last map, and takes the gradient through those behind it only.
+- Integrated gradients: the model is called as it is for the predicted class, since one call takes less time than a
+  trace; one trace gives the weighted gradients of a block of points. The class is picked by a product with ones and
+  zeros: the gradient of a gather by examples would take a fifth of the trace.
+
+All are traced without AutoGraph and for the batch that they are given: such a trace has fewer operations than one for
+any number of examples, as `explain` makes it. They check nothing: not that the model is deterministic, that examples
+are independent, that layers keep their order, that scores are logits, that a prefix is affine, or what fits in memory.
+"""
 
 from __future__ import annotations
 
