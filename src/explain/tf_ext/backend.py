@@ -65,7 +65,8 @@ class TensorFlowBackend(AlongPaths, gradients.TracedBackend, ReadsAttentions):
         return super().outputs(examples, ahead=ahead)
 
     def _asked_with_outputs(self, padded: Examples, ahead: Ahead | None) -> Asked | None:
-        return self.serving(padded) or super()._asked_with_outputs(padded, ahead)
+        at_once = super()._asked_with_outputs(padded, ahead)
+        return at_once or self.serving(padded)
 
     def _outputs_alone(self, padded: Examples) -> Any:
         asked = self.serving(padded)
@@ -124,10 +125,15 @@ class TensorFlowBackend(AlongPaths, gradients.TracedBackend, ReadsAttentions):
         """Tell whether no operation of the traced run, from the inputs to a call, could move rows."""
         if self.fixed_batch_size is not None or not _is_plain(call) or self._eager or call.is_operation:
             return False
-        inputs = (self.points(examples.rows(slice(0, 1))), self._beside(examples.rows(slice(0, 1))))
-        run = self.traced_run(examples, inputs)
-        outputs = [] if run is None else [output for name, output in run.calls if name == call.name]
-        return run is not None and len(outputs) == 1 and run.keeps_rows(outputs[0], len(inputs[0]))
+        key = ("keeps order", call, *(array.shape[1:] for array in (*examples.inputs, *examples.unmoved)))
+        if key not in self.observed:
+            one = examples.rows(slice(0, 1))
+            points = self.points(one)
+            run = self.traced_run(one, (points, self._beside(one)))
+            outputs = [] if run is None else [output for name, output in run.calls if name == call.name]
+            found = run is not None and len(outputs) == 1 and run.keeps_rows(outputs[0], len(points))
+            self.observed[key] = found
+        return bool(self.observed[key])
 
     def note_layers(
         self, examples: Examples, recorded: list[RecordedCall], *, operations: bool = False

@@ -55,7 +55,6 @@ class OpenedModel(OpenedKerasModel):
         self.dtype: np.dtype[Any] = np.dtype(self._precision.as_numpy_dtype)
         self._ending: Ending | None = None
         self._traced: Finding | None = None
-        self._answers_are_traced = False
 
     @property
     def _giving_outputs(self) -> tuple[Any, ...]:
@@ -185,10 +184,8 @@ class OpenedModel(OpenedKerasModel):
         """Survey the way to the outputs; None for a model that cannot be traced."""
         one = self.padded(examples.rows(slice(0, 1))).with_target(Target())
         asked = self.serving(one)
-        if asked is None:
-            function, static = TensorFlowForwardPass.outputs, ()
-        else:
-            one, (function, static) = self._with_class_to_find(one), asked
+        one = one if asked is None else self._with_class_to_find(one)
+        function, static = asked or (TensorFlowForwardPass.outputs, ())
         trace = self._trace_of(function, one, (self.points(one), self._beside(one)), static)
         return None if trace is None else trace.analysis
 
@@ -200,7 +197,8 @@ class OpenedModel(OpenedKerasModel):
         asked = self._announced()
         if asked is None or examples.target.function is not None or self._eager:
             return None
-        if not self._answers_are_traced:
+        key = ("serves", asked, *(array.shape[1:] for array in examples.inputs))
+        if key not in self.observed:
             one = self._with_class_to_find(self.padded(examples.rows(slice(0, 1))))
             function, static = asked
             try:
@@ -211,7 +209,8 @@ class OpenedModel(OpenedKerasModel):
             if trace is None:
                 # The outputs alone may be traced.
                 self.begins_with, self._eager = None, False
-            self._answers_are_traced = True
+            else:
+                self.observed[key] = True
         return None if self.begins_with is None else asked
 
     def _announced(self) -> Asked | None:
